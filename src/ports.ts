@@ -1,0 +1,159 @@
+import type { EventId, Pubkey, Sha256, Bytes } from './hash.js';
+import type { EngineId, HyperParameters, ModelSpec, ParamSet, Examples } from './learning/types.js';
+
+/** What the core cannot do itself. Adapters implement these; only deps.ts names the adapters. */
+
+export interface NostrEvent {
+  readonly id: EventId;
+  readonly pubkey: Pubkey;
+  readonly created_at: number;
+  readonly kind: number;
+  readonly tags: readonly (readonly string[])[];
+  readonly content: string;
+  readonly sig: string;
+}
+export type EventTemplate = Pick<NostrEvent, 'kind' | 'tags' | 'content' | 'created_at'>;
+
+export interface Filter {
+  readonly ids?: readonly string[];
+  readonly authors?: readonly string[];
+  readonly kinds?: readonly number[];
+  readonly since?: number;
+  readonly until?: number;
+  readonly limit?: number;
+  /** `#e`, `#p`, `#t`, ... single-letter tags only: relays index no others. */
+  readonly [tag: `#${string}`]: readonly string[] | undefined;
+}
+
+/** Signs with one identity. NIP-44 v2 payloads; `peer` may be the own key (to self). */
+export interface Signer {
+  readonly pubkey: Pubkey;
+  sign(template: EventTemplate): Promise<NostrEvent>;
+  encrypt(peer: Pubkey, plaintext: string): Promise<string>;
+  /** @throws NmktError `wrong-key` */
+  decrypt(peer: Pubkey, payload: string): Promise<string>;
+}
+
+/** `stored` also when the relay answered `duplicate:`; `refused` is the relay's no; `unreachable` is silence. */
+export interface PublishOutcome {
+  readonly relay: string;
+  readonly state: 'stored' | 'refused' | 'unreachable';
+  readonly message: string;
+}
+
+/** `answered` relays sent EOSE; absence may only be concluded from them. */
+export interface FetchResult {
+  readonly events: readonly NostrEvent[];
+  readonly answered: readonly string[];
+  readonly silent: readonly string[];
+}
+
+export interface Subscription {
+  close(): void;
+}
+
+export interface Relays {
+  readonly urls: readonly string[];
+  /** To every relay (or to `relays`); never throws: the outcome per relay is the answer. */
+  publish(event: NostrEvent, relays?: readonly string[]): Promise<readonly PublishOutcome[]>;
+  /** De-duplicated by id, id and signature checked (unless `trustIds`: then the id only). Pages until complete. */
+  fetch(filters: readonly Filter[], options?: { readonly timeoutMs?: number; readonly trustIds?: boolean; readonly relays?: readonly string[] }): Promise<FetchResult>;
+  /** Stored and new events, each once; re-subscribes after a reconnect. */
+  subscribe(filters: readonly Filter[], onEvent: (event: NostrEvent) => void): Subscription;
+  close(): Promise<void>;
+}
+
+export type Network = 'sandbox' | 'regtest' | 'simnet' | 'signet' | 'testnet' | 'bitcoin';
+
+export interface WalletInfo {
+  /** As the wallet announces it; the sandbox wallet answers `regtest` (BOLT11 prefix lnbcrt). */
+  readonly network: Network;
+  readonly methods: ReadonlySet<string>;
+  readonly alias: string;
+}
+export interface InvoiceRequest {
+  readonly msat: bigint;
+  /** Hex; goes into the invoice's `h` field. */
+  readonly descriptionHash: Sha256;
+  readonly expirySec: number;
+}
+export type PayOutcome =
+  | { readonly kind: 'paid'; readonly preimage: string; readonly feesMsat: bigint }
+  /** No money moved. */
+  | { readonly kind: 'rejected'; readonly code: string; readonly message: string }
+  /** Money may have moved: look up, never repeat with another invoice. */
+  | { readonly kind: 'unknown'; readonly why: string };
+export interface LookupResult {
+  readonly direction: 'in' | 'out' | 'unknown';
+  readonly state: 'settled' | 'pending' | 'failed' | 'not-found' | 'unknown';
+  readonly preimage?: string;
+  readonly feesMsat?: bigint;
+}
+export interface Wallet {
+  info(): Promise<WalletInfo>;
+  balanceMsat(): Promise<bigint>;
+  /** @returns the BOLT11 string and its payment hash (hex) */
+  makeInvoice(request: InvoiceRequest): Promise<{ readonly invoice: string; readonly paymentHash: string }>;
+  /** Never throws for a state of money. */
+  pay(invoice: string, timeoutMs: number): Promise<PayOutcome>;
+  lookup(paymentHash: string): Promise<LookupResult>;
+  close(): Promise<void>;
+}
+
+export interface TrainRequest {
+  readonly model: ModelSpec;
+  readonly weights: ParamSet;
+  readonly examples: Examples;
+  readonly hyper: HyperParameters;
+  /** 32 bytes; shuffles and dropout derive from it. */
+  readonly seed: Bytes;
+}
+export interface TrainResult {
+  readonly weights: ParamSet;
+  readonly steps: number;
+  readonly lossFirst: number;
+  readonly lossLast: number;
+  readonly wallMs: number;
+}
+/** Mean loss over the examples; accuracy in [0, 1] for classification, absent for regression. */
+export interface Evaluation {
+  readonly loss: number;
+  readonly accuracy?: number;
+  readonly count: number;
+}
+/** One training worker (its own thread); calls are queued, one at a time. */
+export interface Engine {
+  readonly id: EngineId;
+  train(request: TrainRequest, onProgress?: (done: number, total: number, loss: number) => void, signal?: AbortSignal): Promise<TrainResult>;
+  evaluate(model: ModelSpec, weights: ParamSet, examples: Examples): Promise<Evaluation>;
+  /** [rows, classes] probabilities (classification) or [rows, 1] values (regression), row-major. */
+  predict(model: ModelSpec, weights: ParamSet, features: Examples['features'], rows: number): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
+/** Append-only, durable (fsync) before `append` resolves; a torn last line is dropped on read. */
+export interface Journal<R> {
+  append(record: R): Promise<void>;
+  read(): Promise<readonly R[]>;
+  close(): Promise<void>;
+}
+
+export interface Clock {
+  /** Unix seconds, integer. */
+  nowSec(): number;
+  nowMs(): number;
+  /** Resolves at `ms` from now or when the signal aborts, whichever is first. */
+  wait(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** Cryptographically secure bytes. */
+export type RandomBytes = (length: number) => Bytes;
+
+/** Conversation on stderr: ora on a terminal, plain lines otherwise, nothing with --quiet. */
+export interface Progress {
+  start(text: string): void;
+  update(text: string): void;
+  done(text?: string): void;
+  note(text: string): void;
+  warn(text: string): void;
+}

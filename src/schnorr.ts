@@ -1,0 +1,57 @@
+import * as secp from 'tiny-secp256k1';
+import { fromHex, hex, sha256, utf8, type Bytes, type EventId, type Pubkey } from './hash.js';
+import type { EventTemplate, NostrEvent } from './ports.js';
+
+/**
+ * BIP-340 over tiny-secp256k1 (wasm, no compiler): ten times the speed of pure JavaScript.
+ * Signing is deterministic (auxiliary randomness of zeros, as BIP-340 allows), so a repeated signature is the same bytes.
+ */
+
+/** @param secret 32 bytes in [1, n) */
+export function publicKey(secret: Bytes): Pubkey {
+  return hex(secp.xOnlyPointFromScalar(secret)) as Pubkey;
+}
+
+export function isValidSecret(secret: Bytes): boolean {
+  return secret.length === 32 && secp.isPrivate(secret);
+}
+
+export function signHash(hash: Bytes, secret: Bytes): string {
+  return hex(secp.signSchnorr(hash, secret, new Uint8Array(32)));
+}
+
+/** Any malformed input is `false`, never an exception. */
+export function verifyHash(hash: Bytes, signature: string, pubkey: string): boolean {
+  try {
+    return secp.verifySchnorr(hash, fromHex(pubkey), fromHex(signature));
+  } catch {
+    return false;
+  }
+}
+
+/** NIP-01 serialisation: JSON of [0, pubkey, created_at, kind, tags, content] without white space. */
+export function serialiseEvent(event: EventTemplate & { readonly pubkey: string }): string {
+  return JSON.stringify([0, event.pubkey, event.created_at, event.kind, event.tags, event.content]);
+}
+
+export function eventHash(event: EventTemplate & { readonly pubkey: string }): Bytes {
+  return sha256(utf8(serialiseEvent(event)));
+}
+
+export function signEvent(template: EventTemplate, secret: Bytes): NostrEvent {
+  const pubkey = publicKey(secret);
+  const { kind, created_at, content } = template;
+  const tags = template.tags.map((tag) => [...tag]);
+  const hash = eventHash({ kind, created_at, content, tags, pubkey });
+  return { id: hex(hash) as EventId, pubkey, created_at, kind, tags, content, sig: signHash(hash, secret) };
+}
+
+/** The id is the hash of the content. */
+export function hasValidId(event: NostrEvent): boolean {
+  return hex(eventHash(event)) === event.id;
+}
+
+export function hasValidSignature(event: NostrEvent): boolean {
+  const hash = eventHash(event);
+  return hex(hash) === event.id && verifyHash(hash, event.sig, event.pubkey);
+}
