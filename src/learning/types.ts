@@ -47,3 +47,46 @@ export interface Examples {
   readonly scale: number;
   readonly labels: Int32Array | Float32Array;
 }
+
+/** Decimal string with exactly nine digits after the point, e.g. `-0.125000000`; no minus on zero, no leading zeros. */
+export type Decimal9 = string;
+
+/** A number, standardised to (x - mean) / stdDev; a missing cell counts as `fill`. `stdDev` > 0. */
+export interface NumericColumn {
+  readonly name: string;
+  readonly kind: 'numeric';
+  readonly mean: Decimal9;
+  readonly stdDev: Decimal9;
+  readonly fill: Decimal9;
+}
+
+/** One input per value, 1 where the cell equals it (one-hot); an unknown value is all zeros. `''` stands for missing, if it was seen. */
+export interface CategoricalColumn {
+  readonly name: string;
+  readonly kind: 'categorical';
+  readonly values: readonly string[];
+}
+
+export type Column = NumericColumn | CategoricalColumn;
+
+/** How the raw data become inputs and labels: part of the manifest, so that prediction applies the same. */
+export interface DataSchema {
+  readonly task: Task;
+  /** Shape of one example, e.g. [28, 28] or [13]; its product is `inputs`. */
+  readonly shape: readonly number[];
+  readonly inputs: number;
+  /** How features are stored: bytes, of which value / scale is the input, or the inputs themselves (scale 1). */
+  readonly dtype: 'U8' | 'F32';
+  /** Integer >= 1; 255 for image bytes. */
+  readonly scale: number;
+  /** Classes for classification, 1 for regression. */
+  readonly outputs: number;
+  /** Name of the label column (tables only). */
+  readonly label?: string;
+  /** Class names by label index, `outputs` of them (classification). */
+  readonly classes?: readonly string[];
+  /** Labels are (y - mean) / stdDev (regression). */
+  readonly target?: { readonly name: string; readonly mean: Decimal9; readonly stdDev: Decimal9 };
+  /** Tables only, in the order of the inputs they become. */
+  readonly columns?: readonly Column[];
+}
