@@ -34,6 +34,7 @@ export const ERRORS = {
   'hash-mismatch': { exit: 4, retry: false, meaning: 'bytes differ from the hash that was promised' },
   'shape-mismatch': { exit: 4, retry: false, meaning: 'tensor names, shapes or types differ from the model' },
   'too-large': { exit: 4, retry: false, meaning: 'something declares or has a size above a limit' },
+  'bad-journal': { exit: 4, retry: false, meaning: 'a line of a local journal is damaged' },
   'wrong-key': { exit: 4, retry: false, meaning: 'the key does not open this content' },
   'not-your-job': { exit: 4, retry: false, meaning: 'this key may not act for the author of the job or open its model' },
   'over-budget': { exit: 4, retry: false, meaning: 'a budget, cap or exposure limit would be passed' },
