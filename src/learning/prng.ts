@@ -29,7 +29,7 @@ const WORDS_PER_BLOCK = 8;
 
 export function prng(seed: Bytes, label: string): Prng {
   const key = hmacSha256(seed, label);
-  let block = new DataView(new ArrayBuffer(0));
+  let block: DataView = new DataView(new ArrayBuffer(0));
   let blocks = 0n;
   let word = WORDS_PER_BLOCK;
 

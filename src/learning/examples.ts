@@ -1,0 +1,85 @@
+import { NmktError } from '../errors.js';
+import type { Bytes } from '../hash.js';
+import { checkShapes, decodeCanonical, dtypeOf, encodeSafetensors, type SizeLimits } from './safetensors.js';
+import { badFile } from './safetensors-header.js';
+import type { DataSchema, Examples } from './types.js';
+
+/** A shard: a canonical safetensors file with `features` [rows, ...shape] U8 or F32 and `labels` [rows] I32 or F32. */
+
+/** @throws RangeError (a bug of the caller) when the examples are not of the schema */
+export function encodeExamples(examples: Examples, schema: DataSchema): Bytes {
+  const { rows, features, labels } = examples;
+  const isU8 = features instanceof Uint8Array;
+  const isClasses = labels instanceof Int32Array;
+  if (
+    isU8 !== (schema.dtype === 'U8') ||
+    isClasses !== (schema.task === 'classification') ||
+    examples.inputs !== schema.inputs
+  ) {
+    throw new RangeError('examples and schema differ in dtype, task or inputs');
+  }
+  return encodeSafetensors([
+    { name: 'features', shape: [rows, ...schema.shape], data: features },
+    { name: 'labels', shape: [rows], data: labels },
+  ]);
+}
+
+/** Longest canonical file of `rows` examples of this schema, header included. */
+export function maxShardBytes(schema: DataSchema, rows: number): number {
+  return rows * (schema.inputs * (schema.dtype === 'U8' ? 1 : 4) + 4) + 1024;
+}
+
+function checkClasses(labels: Int32Array, outputs: number): void {
+  const at = labels.findIndex((label) => label < 0 || label >= outputs);
+  if (at >= 0)
+    throw badFile(`the label of example ${at} is no class`, { expected: `0 to ${outputs - 1}`, got: `${labels[at]!}` });
+}
+
+/**
+ * @throws NmktError `bad-blob` for bytes that are not canonical or a label out of range, `shape-mismatch` when they are
+ *         not of the schema, `too-large`
+ */
+export function decodeExamples(file: Bytes, schema: DataSchema, limits: SizeLimits): Examples {
+  const tensors = decodeCanonical(file, limits);
+  const rows = tensors.find(({ name }) => name === 'labels')?.shape[0] ?? 0;
+  const labelType = schema.task === 'classification' ? 'I32' : 'F32';
+  checkShapes(
+    tensors.map(({ name, shape, data }) => ({ name, shape, dtype: dtypeOf(data) })),
+    [
+      { name: 'features', shape: [rows, ...schema.shape], dtype: schema.dtype },
+      { name: 'labels', shape: [rows], dtype: labelType },
+    ],
+  );
+  const features = tensors[0]!.data as Uint8Array | Float32Array;
+  const labels = tensors[1]!.data as Int32Array | Float32Array;
+  if (rows === 0)
+    throw new NmktError('bad-blob', 'the shard holds no examples', {
+      remedy: 'ask its author to publish it again',
+      expected: 'at least 1 row',
+      got: '0',
+    });
+  if (labels instanceof Int32Array) checkClasses(labels, schema.outputs);
+  return { rows, inputs: schema.inputs, features, scale: schema.scale, labels };
+}
+
+function pickRows<A extends Uint8Array | Float32Array>(from: A, to: A, width: number, indices: ArrayLike<number>): A {
+  for (let i = 0; i < indices.length; i++) {
+    const row = indices[i]!;
+    to.set(from.subarray(row * width, (row + 1) * width), i * width);
+  }
+  return to;
+}
+
+/** A copy of these examples in this order. @throws RangeError for an index outside [0, rows) */
+export function subset(examples: Examples, indices: Uint32Array): Examples {
+  const outside = indices.find((index) => index >= examples.rows);
+  if (outside !== undefined) throw new RangeError(`example ${outside} of ${examples.rows}`);
+  const { inputs, features, labels } = examples;
+  const picked =
+    features instanceof Uint8Array
+      ? pickRows(features, new Uint8Array(indices.length * inputs), inputs, indices)
+      : pickRows(features, new Float32Array(indices.length * inputs), inputs, indices);
+  const pickedLabels = labels instanceof Int32Array ? new Int32Array(indices.length) : new Float32Array(indices.length);
+  indices.forEach((index, i) => (pickedLabels[i] = labels[index]!));
+  return { rows: indices.length, inputs, features: picked, scale: examples.scale, labels: pickedLabels };
+}
