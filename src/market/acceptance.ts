@@ -1,0 +1,107 @@
+import type { EventId, Pubkey, Sha256 } from '../hash.js';
+import { fedstrTests, workFloor } from '../learning/scoring.js';
+import type { EventOf } from '../protocol/events.js';
+import type { RejectionRule } from '../protocol/round.js';
+import type { ScoreRow } from '../protocol/score.js';
+import { commitmentOf } from '../protocol/submission.js';
+
+export interface Assigned {
+  readonly trainer: Pubkey;
+  readonly shard: number;
+}
+/** A finding that needs the update's key: signed by the customer in the close, re-measured by the audit. */
+export interface Finding {
+  readonly rule: 'blob' | 'shape';
+  readonly detail: string;
+}
+export interface RoundEvidence {
+  readonly job: EventId;
+  readonly round: number;
+  readonly baseHash: Sha256;
+  readonly assigned: readonly Assigned[];
+  /** Listed ones only, by trainer. */
+  readonly commits: ReadonlyMap<Pubkey, EventOf<'commit'>>;
+  readonly reveals: ReadonlyMap<Pubkey, EventOf<'reveal'>>;
+  readonly findings: ReadonlyMap<Pubkey, Finding>;
+  readonly scores: ReadonlyMap<Pubkey, ScoreRow>;
+  /** Loss of the global model on set A before this round; null in round 0. */
+  readonly lossBeforePpm: number | null;
+  readonly strictLoss: boolean;
+}
+export interface Rejection extends Assigned {
+  readonly submission: EventId | null;
+  readonly rule: RejectionRule;
+  readonly detail: string;
+}
+export interface Acceptance {
+  readonly accepted: readonly (Assigned & { readonly submission: EventId })[];
+  readonly rejected: readonly Rejection[];
+}
+
+/**
+ * Every rule in its fixed order, each failure naming its rule; a failing trainer never aborts the round.
+ * Results are in order of (shard, trainer).
+ */
+export function acceptRound(evidence: RoundEvidence): Acceptance {
+  const order = [...evidence.assigned].sort((a, b) => a.shard - b.shard || (a.trainer < b.trainer ? -1 : 1));
+  const accepted: (Assigned & { submission: EventId })[] = [];
+  const rejected: Rejection[] = [];
+  for (const { trainer, shard } of order) {
+    const submission = evidence.reveals.get(trainer)?.id ?? null;
+    const failure = judge(evidence, trainer);
+    if (failure === null && submission !== null) accepted.push({ trainer, shard, submission });
+    else if (failure !== null) rejected.push({ trainer, shard, submission, ...failure });
+  }
+  return { accepted, rejected };
+}
+
+/** The first rule that fails before any blob is opened; null: worth opening. */
+export function publicFailure(
+  evidence: Omit<RoundEvidence, 'findings' | 'scores'>,
+  trainer: Pubkey,
+): { rule: RejectionRule; detail: string } | null {
+  const commit = evidence.commits.get(trainer);
+  if (commit === undefined) return { rule: 'absent', detail: 'no commitment in the list' };
+  const reveal = evidence.reveals.get(trainer);
+  if (reveal === undefined) return { rule: 'no-reveal', detail: 'a commitment without a listed reveal' };
+  const { updateHash, baseHash, salt, shard } = reveal.content;
+  const opened = commitmentOf({ job: evidence.job, round: evidence.round, shard, trainer, baseHash, updateHash, salt });
+  if (opened !== commit.content.commitment || shard !== commit.content.shard)
+    return {
+      rule: 'opening',
+      detail: `the reveal gives ${opened.slice(0, 16)}, committed was ${commit.content.commitment.slice(0, 16)}`,
+    };
+  if (baseHash !== evidence.baseHash)
+    return { rule: 'base', detail: `trained from ${baseHash.slice(0, 16)}, not from the round's base` };
+  if (updateHash === evidence.baseHash)
+    return { rule: 'unchanged', detail: 'the update equals the model it started from' };
+  for (const [other, theirs] of evidence.reveals)
+    if (other !== trainer && theirs.content.updateHash === updateHash)
+      return { rule: 'copy', detail: `the same bytes as ${other.slice(0, 16)}: honest seeds differ` };
+  return null;
+}
+
+function judge(evidence: RoundEvidence, trainer: Pubkey): { rule: RejectionRule; detail: string } | null {
+  const early = publicFailure(evidence, trainer);
+  if (early !== null) return early;
+  const finding = evidence.findings.get(trainer);
+  if (finding !== undefined) return finding;
+  const score = evidence.scores.get(trainer);
+  if (score === undefined) return { rule: 'work-floor', detail: 'no measurement' };
+  if (evidence.strictLoss && !passesLossTests(evidence, trainer))
+    return { rule: 'loss', detail: `loss ${score.lossPpm} ppm on set A` };
+  const floor = workFloor({ dPpm: score.dPpm, ePpm: score.ePpm });
+  if (!floor.pass) return { rule: 'work-floor', detail: `D ${score.dPpm} ppm, E ${score.ePpm} ppm` };
+  return null;
+}
+
+/** FEDSTR's two tests count only with `strict-loss`: under non-IID shards they reject honest work (arXiv 2404.15834). */
+function passesLossTests({ scores, lossBeforePpm }: RoundEvidence, trainer: Pubkey): boolean {
+  const rows = [...scores.values()];
+  const mine = rows.findIndex((row) => row.trainer === trainer);
+  const test = fedstrTests(
+    rows.map((row) => row.lossPpm),
+    lossBeforePpm ?? Number.MAX_SAFE_INTEGER,
+  )[mine];
+  return test !== undefined && test.improves && test.agrees;
+}

@@ -1,0 +1,112 @@
+import type { EventId, Pubkey } from '../hash.js';
+import type { Rung } from '../learning/types.js';
+import type { AwardContent, BID_RULES } from '../protocol/award.js';
+import type { EventOf } from '../protocol/events.js';
+import type { JobTerms } from '../protocol/job.js';
+
+/** What the customer knows of a trainer from receipts it trusts. */
+export interface Standing {
+  readonly attempts: number;
+  readonly successes: number;
+}
+export const UNKNOWN_TRAINER: Standing = { attempts: 0, successes: 0 };
+
+type BidRule = (typeof BID_RULES)[number];
+export type Considered = AwardContent['bids'][number];
+export interface Seat {
+  readonly trainer: Pubkey;
+  readonly bid: EventId;
+  readonly shard: number;
+  readonly priceMsat: bigint;
+}
+export interface AuctionResult {
+  /** In order: winners, spares, refused; each by effective price, ties by key. */
+  readonly considered: readonly Considered[];
+  readonly seats: readonly Seat[];
+}
+
+/**
+ * price * max(1, min(2, (attempts + 2) / (successes + 1))), rounded down to the msat: an unknown key counts at twice its price,
+ * a key without failures approaches its price, whitewashing a bad key gains nothing.
+ */
+export function effectivePrice(priceMsat: bigint, { attempts, successes }: Standing): bigint {
+  const numerator = BigInt(attempts + 2);
+  const denominator = BigInt(successes + 1);
+  if (numerator <= denominator) return priceMsat;
+  if (numerator >= 2n * denominator) return 2n * priceMsat;
+  return (priceMsat * numerator) / denominator;
+}
+
+function refusal(
+  terms: JobTerms,
+  customer: Pubkey,
+  bid: EventOf<'bid'>,
+  blocked: ReadonlySet<Pubkey>,
+  atSec: number,
+): BidRule | null {
+  if (bid.author === customer) return 'own-job';
+  if (blocked.has(bid.author)) return 'blocked';
+  if (bid.content.priceMsat > terms.maxPriceMsat) return 'price-above-ceiling';
+  if (!terms.acceptedEngines.includes(rungOf(bid.content.engine))) return 'engine-not-accepted';
+  if (bid.content.expires < atSec) return 'expired';
+  return null;
+}
+
+/** The first part of an engine id. */
+export function rungOf(engine: string): Rung {
+  return engine.split('/', 1)[0] as Rung;
+}
+
+/**
+ * Sealed order, pay-as-bid: admissible bids by effective price, ties by key; the first N win shard 0, 1, 2 ..., the rest are spares.
+ *
+ * @param bids      at most one per trainer (the newest); any order
+ * @param standing  receipts trusted; a trainer that is not in it is unknown
+ * @param atSec     the award's own time: decides which bids have expired
+ * @param shards    shards of the dataset
+ */
+export function runAuction(input: {
+  readonly terms: JobTerms;
+  readonly customer: Pubkey;
+  readonly bids: readonly EventOf<'bid'>[];
+  readonly standing: ReadonlyMap<Pubkey, Standing>;
+  readonly blocked: ReadonlySet<Pubkey>;
+  readonly atSec: number;
+}): AuctionResult {
+  const rows = input.bids.map((bid) => {
+    const { attempts, successes } = input.standing.get(bid.author) ?? UNKNOWN_TRAINER;
+    const effectiveMsat = effectivePrice(bid.content.priceMsat, { attempts, successes });
+    const rule = refusal(input.terms, input.customer, bid, input.blocked, input.atSec);
+    return { bid, attempts, successes, effectiveMsat, rule };
+  });
+  rows.sort((a, b) =>
+    a.effectiveMsat !== b.effectiveMsat
+      ? a.effectiveMsat < b.effectiveMsat
+        ? -1
+        : 1
+      : a.bid.author < b.bid.author
+        ? -1
+        : 1,
+  );
+  const admissible = rows.filter((row) => row.rule === null);
+  const winners = admissible.slice(0, input.terms.trainers);
+  const describe = (row: (typeof rows)[number]): Considered => ({
+    bid: row.bid.id,
+    trainer: row.bid.author,
+    priceMsat: row.bid.content.priceMsat,
+    effectiveMsat: row.effectiveMsat,
+    attempts: row.attempts,
+    successes: row.successes,
+    outcome: row.rule !== null ? 'refused' : winners.includes(row) ? 'won' : 'spare',
+    ...(row.rule === null ? {} : { rule: row.rule }),
+  });
+  return {
+    considered: [...admissible, ...rows.filter((row) => row.rule !== null)].map(describe),
+    seats: winners.map((row, shard) => ({
+      trainer: row.bid.author,
+      bid: row.bid.id,
+      shard,
+      priceMsat: row.bid.content.priceMsat,
+    })),
+  };
+}

@@ -1,0 +1,96 @@
+import type { Pubkey, Sha256 } from '../hash.js';
+import type { EventOf, JobEvent } from '../protocol/events.js';
+import { runAuction, type Considered } from './auction.js';
+import { broken, type Broken, type Draft } from './draft.js';
+
+/** Newest bid per trainer that was not withdrawn after it. */
+export function openBids(sound: readonly JobEvent[]): EventOf<'bid'>[] {
+  const newest = new Map<Pubkey, EventOf<'bid'> | null>();
+  for (const event of sound) {
+    if (event.type === 'bid') newest.set(event.author, event);
+    if (event.type === 'withdrawn') newest.set(event.author, null);
+  }
+  return [...newest.values()].filter((bid) => bid !== null);
+}
+
+export function applyAward(draft: Draft, event: EventOf<'award'>): Broken | null {
+  if (draft.award !== null) return broken('second-award', `the job was awarded by ${draft.award.id}`);
+  const { bids: considered, winners } = event.content;
+  const bids = considered.map((row) => draft.byId.get(row.bid));
+  considered.forEach((row, index) => bids[index] === undefined && draft.missing.add(row.bid));
+  const known = bids.filter((bid) => bid?.type === 'bid');
+  if (bids.some((bid) => bid !== undefined && bid.type !== 'bid'))
+    return broken('award-bids', 'a considered id is not a bid');
+  if (known.length === considered.length) {
+    const expected = runAuction({
+      terms: draft.job.content,
+      customer: draft.job.author,
+      bids: known,
+      standing: new Map(considered.map((row) => [row.trainer, row])),
+      blocked: new Set(considered.filter((row) => row.rule === 'blocked').map((row) => row.trainer)),
+      atSec: event.createdAt,
+    });
+    const spell = (rows: readonly Considered[]) =>
+      rows.map((row) => `${row.bid}:${row.effectiveMsat}:${row.outcome}:${row.rule ?? ''}`).join(' ');
+    if (spell(expected.considered) !== spell(considered))
+      return broken('award-order', 'the order of bids does not follow from prices and standing');
+    const seats = (rows: readonly { trainer: string; bid: string; shard: number; priceMsat: bigint }[]) =>
+      rows.map((row) => `${row.trainer}:${row.bid}:${row.shard}:${row.priceMsat}`).join(' ');
+    if (seats(expected.seats) !== seats(winners))
+      return broken('award-winners', 'winners, shards or prices do not follow from the bids');
+  }
+  draft.award = event;
+  draft.spares = considered.filter((row) => row.outcome === 'spare');
+  for (const winner of winners) assign(draft, event, winner.shard, winner);
+  return null;
+}
+
+function assign(
+  draft: Draft,
+  event: EventOf<'award'> | EventOf<'replace'>,
+  shard: number,
+  seat: { readonly trainer: Pubkey; readonly priceMsat: bigint; readonly grant: Sha256 },
+): void {
+  const answers = draft.sound.filter((other) => other.author === seat.trainer);
+  const mine = (other: EventOf<'ready'> | EventOf<'grant-bad'>) =>
+    other.content.award === event.id && other.content.shard === shard;
+  draft.usedTrainers.add(seat.trainer);
+  draft.assignments.set(shard, {
+    shard,
+    trainer: seat.trainer,
+    priceMsat: seat.priceMsat,
+    grant: seat.grant,
+    award: event.id,
+    awardedAt: event.createdAt,
+    ready:
+      (answers.find((other) => other.type === 'ready' && mine(other) && other.content.grant === seat.grant) as
+        EventOf<'ready'> | undefined) ?? null,
+    grantBad:
+      (answers.find((other) => other.type === 'grant-bad' && mine(other)) as EventOf<'grant-bad'> | undefined) ?? null,
+  });
+}
+
+export function applyReplace(draft: Draft, event: EventOf<'replace'>): Broken | null {
+  const { shard, out, in: next } = event.content;
+  const current = draft.assignments.get(shard);
+  if (current === undefined || current.trainer !== out)
+    return broken('replace', `shard ${shard} is not held by ${out}`);
+  const last = draft.rounds.at(-1);
+  if (last !== undefined && last.close === null && last.voided === null) return broken('replace', 'a round is open');
+  draft.assignments.delete(shard);
+  if (next === null) return null;
+  const spare = draft.spares[0];
+  if (
+    spare === undefined ||
+    spare.bid !== next.bid ||
+    spare.trainer !== next.trainer ||
+    spare.priceMsat !== next.priceMsat
+  )
+    return broken('replace', `the best spare is ${spare?.trainer ?? 'nobody'}`);
+  if (draft.replacements >= draft.job.content.maxReplacements)
+    return broken('replace', `at most ${draft.job.content.maxReplacements} replacements`);
+  draft.spares = draft.spares.slice(1);
+  draft.replacements++;
+  assign(draft, event, shard, next);
+  return null;
+}

@@ -1,0 +1,51 @@
+import type { EventId, Pubkey, Sha256 } from '../hash.js';
+import type { EventOf, JobEvent } from '../protocol/events.js';
+import type { Considered } from './auction.js';
+import type { Assignment } from './state.js';
+
+/** A round while it is being folded. */
+export interface DraftRound {
+  round: number;
+  open: EventOf<'open'>;
+  assigned: Assignment[];
+  lossBeforePpm: number | null;
+  commits: Map<Pubkey, EventOf<'commit'>>;
+  commitList: EventOf<'list'> | null;
+  listedCommits: Map<Pubkey, EventOf<'commit'>>;
+  reveals: Map<Pubkey, EventOf<'reveal'>>;
+  revealList: EventOf<'list'> | null;
+  listedReveals: Map<Pubkey, EventOf<'reveal'>>;
+  seen: Set<EventId>;
+  scores: EventOf<'scores'> | null;
+  close: EventOf<'close'> | null;
+  voided: EventOf<'void'> | null;
+  settlement: EventOf<'settlement'> | null;
+  receipts: Map<Sha256, EventOf<'receipt'>>;
+}
+
+/** Everything the rules look at while the customer's chain is walked. */
+export interface Draft {
+  readonly jobId: EventId;
+  readonly job: EventOf<'job'>;
+  readonly byId: ReadonlyMap<EventId, JobEvent>;
+  /** Events of participants that stand in an unforked chain. */
+  readonly sound: readonly JobEvent[];
+  award: EventOf<'award'> | null;
+  readonly assignments: Map<number, Assignment>;
+  readonly usedTrainers: Set<Pubkey>;
+  spares: Considered[];
+  replacements: number;
+  readonly rounds: DraftRound[];
+  modelHash: Sha256 | null;
+  lossPpm: number | null;
+  artifact: EventOf<'artifact'> | null;
+  cancelled: EventOf<'cancel'> | null;
+  readonly missing: Set<EventId>;
+}
+
+/** A broken rule: its short name and what was expected and got. */
+export interface Broken {
+  readonly rule: string;
+  readonly detail: string;
+}
+export const broken = (rule: string, detail: string): Broken => ({ rule, detail });

@@ -1,0 +1,177 @@
+import type { EventId, Pubkey } from '../hash.js';
+import type { EventOf, JobEvent } from '../protocol/events.js';
+import { applyAward, applyReplace, openBids } from './award-rules.js';
+import { buildChains, type Chain } from './chain.js';
+import { broken, type Broken, type Draft } from './draft.js';
+import { applyReceipt, applySettlement, owes, payoutsOf } from './money-rules.js';
+import { roundRules } from './round-rules.js';
+import type { JobPhase, JobState, RoundState, Violation } from './state.js';
+
+/**
+ * The state of a job: a pure function of its events, whatever their order and however often they came.
+ * The customer's chain is the spine; participants' events count where its lists name them.
+ *
+ * @param events  parsed and signature-checked; events of other jobs are ignored
+ */
+export function foldJob(jobId: EventId, events: Iterable<JobEvent>): JobState {
+  const own = [...events].filter((event) => event.job === jobId);
+  const byId = new Map(own.map((event) => [event.id, event]));
+  const job = byId.get(jobId);
+  const chains = buildChains(byId.values());
+  const forks = [...chains.values()].flatMap((chain) => (chain.fork === null ? [] : [chain.fork]));
+  if (job === undefined || job.type !== 'job') return emptyState(jobId, chains, forks);
+
+  const sound = [...chains.values()].filter((chain) => chain.author !== job.author).flatMap((chain) => chain.events);
+  const draft: Draft = {
+    jobId,
+    job,
+    byId,
+    sound,
+    award: null,
+    assignments: new Map(),
+    usedTrainers: new Set(),
+    spares: [],
+    replacements: 0,
+    rounds: [],
+    modelHash: null,
+    lossPpm: null,
+    artifact: null,
+    cancelled: null,
+    missing: new Set(),
+  };
+  const spine = chains.get(job.author)!;
+  let firstBad = walk(draft, spine);
+  if (firstBad === null && spine.fork !== null) {
+    const { seq, ids } = spine.fork;
+    firstBad = {
+      event: ids[0]!,
+      author: job.author,
+      rule: 'fork',
+      detail: `two events with seq ${seq}: ${ids.join(' and ')}`,
+    };
+  }
+  if (firstBad === null && spine.broken !== null)
+    firstBad = {
+      event: spine.broken,
+      author: job.author,
+      rule: 'chain',
+      detail: 'prev does not name the event before',
+    };
+  return finish(draft, chains, forks, firstBad, spine.gapBefore !== null);
+}
+
+function walk(draft: Draft, spine: Chain): Violation | null {
+  for (const event of spine.events.slice(1)) {
+    const failure = apply(draft, event);
+    if (failure !== null) return { event: event.id, author: event.author, ...failure };
+  }
+  return null;
+}
+
+function apply(draft: Draft, event: JobEvent): Broken | null {
+  if (draft.artifact !== null || draft.cancelled !== null) {
+    if (event.type !== 'receipt') return broken('after-end', `a ${event.type} after the job ended`);
+  }
+  switch (event.type) {
+    case 'award':
+      return applyAward(draft, event);
+    case 'replace':
+      return applyReplace(draft, event);
+    case 'cancel':
+      draft.cancelled = event;
+      return null;
+    case 'artifact':
+      return applyArtifact(draft, event);
+    case 'settlement':
+      return applySettlement(draft, event);
+    case 'receipt':
+      return applyReceipt(draft, event);
+    default:
+      return roundRules(draft, event);
+  }
+}
+
+function applyArtifact(draft: Draft, event: EventOf<'artifact'>): Broken | null {
+  const last = draft.rounds.at(-1);
+  if (
+    draft.rounds.length !== draft.job.content.rounds ||
+    last === undefined ||
+    (last.close === null && last.voided === null)
+  )
+    return broken('artifact', `${draft.job.content.rounds} rounds were promised, ${draft.rounds.length} are there`);
+  if (last.close !== null && owes(draft, last) && last.settlement === null)
+    return broken('artifact', 'the last round is not settled');
+  if (event.content.weights.sha256 !== draft.modelHash)
+    return broken(
+      'artifact',
+      `the model must hash to ${draft.modelHash ?? 'none'}, got ${event.content.weights.sha256}`,
+    );
+  draft.artifact = event;
+  return null;
+}
+
+function phaseOf(draft: Draft): JobPhase {
+  if (draft.artifact !== null) return 'finished';
+  if (draft.cancelled !== null) return 'cancelled';
+  if (draft.award === null) return 'awarding';
+  const last = draft.rounds.at(-1);
+  if (last === undefined) return 'awarded';
+  if (last.close === null && last.voided === null)
+    return last.revealList !== null ? 'scoring' : last.commitList !== null ? 'revealing' : 'committing';
+  if (last.close !== null && last.settlement === null && owes(draft, last)) return 'closed';
+  return draft.rounds.length >= draft.job.content.rounds ? 'trained' : 'between';
+}
+
+function finish(
+  draft: Draft,
+  chains: ReadonlyMap<Pubkey, Chain>,
+  forks: JobState['forks'],
+  firstBad: Violation | null,
+  hasGap: boolean,
+): JobState {
+  const spine = chains.get(draft.job.author);
+  if (hasGap && spine?.gapBefore != null) {
+    const after = draft.byId.get(spine.gapBefore);
+    if (after?.prev != null) draft.missing.add(after.prev);
+  }
+  const rounds: RoundState[] = draft.rounds.map((round) => ({ ...round, payouts: payoutsOf(draft, round) }));
+  return {
+    jobId: draft.jobId,
+    job: draft.job,
+    phase: firstBad !== null ? 'frozen' : phaseOf(draft),
+    chains,
+    bids: openBids(draft.sound),
+    award: draft.award,
+    assignments: draft.assignments,
+    spares: draft.spares,
+    replacements: draft.replacements,
+    rounds,
+    modelHash: draft.modelHash,
+    artifact: draft.artifact,
+    cancelled: draft.cancelled,
+    firstBad,
+    forks,
+    missing: [...draft.missing].sort(),
+  };
+}
+
+function emptyState(jobId: EventId, chains: ReadonlyMap<Pubkey, Chain>, forks: JobState['forks']): JobState {
+  return {
+    jobId,
+    job: null,
+    phase: 'unknown',
+    chains,
+    bids: [],
+    award: null,
+    assignments: new Map(),
+    spares: [],
+    replacements: 0,
+    rounds: [],
+    modelHash: null,
+    artifact: null,
+    cancelled: null,
+    firstBad: null,
+    forks,
+    missing: [jobId],
+  };
+}

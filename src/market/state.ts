@@ -1,0 +1,126 @@
+import type { EventId, Pubkey, Sha256 } from '../hash.js';
+import type { EventOf } from '../protocol/events.js';
+import type { Chain, Fork } from './chain.js';
+import type { Considered } from './auction.js';
+
+/** Who trains a shard now, since which award or replacement, and how it answered its grant. */
+export interface Assignment {
+  readonly shard: number;
+  readonly trainer: Pubkey;
+  readonly priceMsat: bigint;
+  /** Hash of the shard grant promised to it. */
+  readonly grant: Sha256;
+  /** The award or replacement event. */
+  readonly award: EventId;
+  readonly awardedAt: number;
+  readonly ready: EventOf<'ready'> | null;
+  readonly grantBad: EventOf<'grant-bad'> | null;
+}
+
+export interface PayoutState {
+  readonly payout: Sha256;
+  readonly payee: Pubkey;
+  readonly amountMsat: bigint;
+  /** The newest claim that was not given up. */
+  readonly claim: EventOf<'claim'> | null;
+  readonly receipt: EventOf<'receipt'> | null;
+  readonly received: EventOf<'received'> | null;
+  readonly unpaid: EventOf<'unpaid'> | null;
+}
+
+export interface RoundState {
+  readonly round: number;
+  readonly open: EventOf<'open'>;
+  readonly assigned: readonly Assignment[];
+  /** Valid and at hand, listed or not, by trainer. */
+  readonly commits: ReadonlyMap<Pubkey, EventOf<'commit'>>;
+  readonly commitList: EventOf<'list'> | null;
+  readonly listedCommits: ReadonlyMap<Pubkey, EventOf<'commit'>>;
+  readonly reveals: ReadonlyMap<Pubkey, EventOf<'reveal'>>;
+  readonly revealList: EventOf<'list'> | null;
+  readonly listedReveals: ReadonlyMap<Pubkey, EventOf<'reveal'>>;
+  readonly seen: ReadonlySet<EventId>;
+  readonly scores: EventOf<'scores'> | null;
+  readonly close: EventOf<'close'> | null;
+  readonly voided: EventOf<'void'> | null;
+  readonly settlement: EventOf<'settlement'> | null;
+  readonly payouts: readonly PayoutState[];
+}
+
+export type JobPhase =
+  | 'unknown' // the job event is not at hand
+  | 'awarding' // bids are taken
+  | 'awarded' // grants went out, no round yet
+  | 'committing' // a round is open
+  | 'revealing' // commitments are listed
+  | 'scoring' // reveals are listed
+  | 'closed' // a round is closed and not settled yet
+  | 'between' // settled, voided or nothing to pay: the next round may open
+  | 'trained' // the last round is over, the model is not published yet
+  | 'finished'
+  | 'cancelled'
+  | 'frozen'; // an event does not follow: nothing after it counts
+
+/** The first event that does not follow from the others. */
+export interface Violation {
+  readonly event: EventId;
+  readonly author: Pubkey;
+  readonly rule: string;
+  readonly detail: string;
+}
+
+export interface JobState {
+  readonly jobId: EventId;
+  readonly job: EventOf<'job'> | null;
+  readonly phase: JobPhase;
+  readonly chains: ReadonlyMap<Pubkey, Chain>;
+  /** Newest bid per trainer, not withdrawn. */
+  readonly bids: readonly EventOf<'bid'>[];
+  readonly award: EventOf<'award'> | null;
+  readonly assignments: ReadonlyMap<number, Assignment>;
+  /** Not yet used, best first. */
+  readonly spares: readonly Considered[];
+  readonly replacements: number;
+  readonly rounds: readonly RoundState[];
+  /** Hash of the global model that the next round starts from; null before round 0 opened. */
+  readonly modelHash: Sha256 | null;
+  readonly artifact: EventOf<'artifact'> | null;
+  readonly cancelled: EventOf<'cancel'> | null;
+  readonly firstBad: Violation | null;
+  readonly forks: readonly Fork[];
+  /** Cited by an event that counts, but not at hand: fetch them. */
+  readonly missing: readonly EventId[];
+}
+
+/** The last round, if any. */
+export function currentRound(state: JobState): RoundState | undefined {
+  return state.rounds.at(-1);
+}
+
+/** Next seq and prev for an author. */
+export function chainTip(state: JobState, author: Pubkey): { readonly seq: number; readonly prev: EventId | null } {
+  const events = state.chains.get(author)?.events ?? [];
+  return { seq: events.length, prev: events.at(-1)?.id ?? null };
+}
+
+/** Money promised by settlements and not receipted yet, per payee. */
+export function owedMsat(state: JobState, payee: Pubkey): bigint {
+  let sum = 0n;
+  for (const round of state.rounds)
+    for (const payout of round.payouts) if (payout.payee === payee && payout.receipt === null) sum += payout.amountMsat;
+  return sum;
+}
+
+export function paidMsat(state: JobState, payee?: Pubkey): bigint {
+  let sum = 0n;
+  for (const round of state.rounds)
+    for (const payout of round.payouts)
+      if (payout.receipt !== null && (payee === undefined || payout.payee === payee)) sum += payout.amountMsat;
+  return sum;
+}
+
+/** Rounds in which this trainer's update was accepted. */
+export function acceptedRounds(state: JobState, trainer: Pubkey): number {
+  return state.rounds.filter((round) => round.close?.content.accepted.some((entry) => entry.trainer === trainer))
+    .length;
+}

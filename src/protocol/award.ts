@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import { eventType } from './envelope.js';
+import { KINDS } from './kinds.js';
+import { eventId, int, msat, pubkey, sha256Hex, text } from './scalars.js';
+
+/** Why a bid was not admissible. */
+export const BID_RULES = [
+  'price-above-ceiling',
+  'engine-not-accepted',
+  'expired',
+  'second-bid',
+  'own-job',
+  'blocked',
+  'new-key-share',
+] as const;
+
+const considered = z.object({
+  bid: eventId,
+  trainer: pubkey,
+  priceMsat: msat,
+  effectiveMsat: msat,
+  attempts: int(0, 1_000_000),
+  successes: int(0, 1_000_000),
+  outcome: z.enum(['won', 'spare', 'refused']),
+  rule: z.enum(BID_RULES).optional(),
+});
+const winner = z.object({ trainer: pubkey, bid: eventId, shard: int(0, 65_535), priceMsat: msat, grant: sha256Hex });
+
+const awardContent = z.object({
+  bids: z.array(considered).max(1_024),
+  winners: z.array(winner).min(1).max(1_024),
+  rule: z.object({ name: z.literal('fedavg'), f: int(0, 1_024), m: int(0, 1_024) }),
+});
+export type AwardContent = z.output<typeof awardContent>;
+
+/** One per job: every bid considered, the winners with their shards, and the aggregation rule with its f and m. */
+export const AWARD = eventType('award', KINDS.award, 'award', awardContent);
+
+/** A spare takes over a shard from the next round on; `in` null leaves the shard untrained. */
+export const REPLACE = eventType(
+  'replace',
+  KINDS.award,
+  'replace',
+  z.object({
+    shard: int(0, 65_535),
+    out: pubkey,
+    reason: z.enum(['not-started', 'absent', 'rejected', 'grant-bad', 'resigned']),
+    in: z.object({ trainer: pubkey, bid: eventId, priceMsat: msat, grant: sha256Hex }).nullable(),
+  }),
+);
+
+export const CANCEL = eventType('cancel', KINDS.award, 'cancel', z.object({ reason: text(500) }));

@@ -1,0 +1,23 @@
+import { z } from 'zod';
+import type { EngineId } from '../learning/types.js';
+import { eventType } from './envelope.js';
+import { KINDS } from './kinds.js';
+import { int, msat, text, unixSec } from './scalars.js';
+
+export const engineId = text(120).min(1) as unknown as z.ZodType<EngineId, EngineId>;
+
+/** Price is per accepted round and shard; `throughput` in examples per second, measured. */
+export const BID = eventType(
+  'bid',
+  KINDS.bid,
+  'bid',
+  z.object({
+    priceMsat: msat,
+    capacity: int(1, 1_024),
+    engine: engineId,
+    throughput: int(0, 1_000_000_000),
+    expires: unixSec,
+  }),
+);
+
+export const WITHDRAWN = eventType('withdrawn', KINDS.bid, 'withdrawn', z.object({ reason: text(500) }));

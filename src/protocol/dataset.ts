@@ -1,0 +1,102 @@
+import { z } from 'zod';
+import type { DataSchema } from '../learning/types.js';
+import type { EventId, Pubkey } from '../hash.js';
+import type { EventTemplate, NostrEvent } from '../ports.js';
+import { checkEnvelope, encodeContent, parseContent, tagValue, badEvent } from './envelope.js';
+import { KINDS, PROTOCOL_TAG, PROTOCOL_VERSION } from './kinds.js';
+import { bytes32, decimal, int, sha256Hex, text } from './scalars.js';
+
+const column = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('numeric'), name: text(200), mean: decimal, stdDev: decimal, fill: decimal }),
+  z.object({ kind: z.literal('categorical'), name: text(200), values: z.array(text(200)).max(64) }),
+]);
+
+/** How rows become numbers: public, so that anyone who holds the model can predict. */
+export const dataSchema: z.ZodType<DataSchema> = z.object({
+  task: z.enum(['classification', 'regression']),
+  shape: z.array(int(1, 1_000_000)).min(1).max(4),
+  inputs: int(1, 1_000_000),
+  dtype: z.enum(['U8', 'F32']),
+  scale: int(1, 65_535),
+  outputs: int(1, 100_000),
+  classes: z.array(text(200)).max(10_000).optional(),
+  target: z.object({ name: text(200), mean: decimal, stdDev: decimal }).optional(),
+  columns: z.array(column).max(5_000).optional(),
+});
+
+/**
+ * A dataset manifest. In a private listing it holds counts, sizes, key commitments and a blinded hash of the locator:
+ * nothing that links the customer to chunks.
+ */
+export const datasetManifest = z.object({
+  name: text(200),
+  part: z.enum(['train', 'a', 'b']),
+  schema: dataSchema,
+  salt: bytes32,
+  listing: z.literal('private'),
+  shards: z
+    .array(z.object({ examples: int(1, 2 ** 40), size: int(1, 2 ** 40), chunks: int(1, 2 ** 24), commit: sha256Hex }))
+    .min(1)
+    .max(1_024),
+  locator: sha256Hex,
+});
+export type DatasetManifest = z.output<typeof datasetManifest>;
+
+export interface Snapshot {
+  readonly id: EventId;
+  readonly author: Pubkey;
+  readonly manifest: DatasetManifest;
+}
+
+/** Kind 4620: the immutable manifest that jobs pin. */
+export function buildSnapshot(manifest: DatasetManifest, createdAt: number): EventTemplate {
+  return {
+    kind: KINDS.snapshot,
+    created_at: createdAt,
+    tags: [
+      ['t', PROTOCOL_TAG],
+      ['v', PROTOCOL_VERSION],
+    ],
+    content: encodeContent(datasetManifest, manifest),
+  };
+}
+
+/** Kind 34620: the same content under an address, for browsing; points at the snapshot it equals. */
+export function buildListing(snapshot: NostrEvent, d: string): EventTemplate {
+  return {
+    kind: KINDS.listing,
+    created_at: snapshot.created_at,
+    tags: [
+      ['d', d],
+      ['t', PROTOCOL_TAG],
+      ['v', PROTOCOL_VERSION],
+      ['e', snapshot.id],
+    ],
+    content: snapshot.content,
+  };
+}
+
+export function parseSnapshot(event: NostrEvent): Snapshot {
+  checkEnvelope(event, KINDS.snapshot);
+  const manifest = parseContent(event, datasetManifest);
+  const { schema } = manifest;
+  const volume = schema.shape.reduce((product, size) => product * size, 1);
+  if (volume !== schema.inputs) throw badEvent(event, `inputs ${volume} as the shape says`, String(schema.inputs));
+  if (schema.task === 'regression' ? schema.outputs !== 1 : schema.outputs < 2)
+    throw badEvent(event, 'outputs that fit the task', String(schema.outputs));
+  return { id: event.id, author: event.pubkey, manifest };
+}
+
+/** @returns the id of the snapshot that the listing equals */
+export function parseListing(event: NostrEvent): {
+  readonly d: string;
+  readonly snapshot: EventId;
+  readonly manifest: DatasetManifest;
+} {
+  checkEnvelope(event, KINDS.listing);
+  const d = tagValue(event, 'd');
+  const snapshot = tagValue(event, 'e');
+  if (d === undefined || snapshot === undefined || !/^[0-9a-f]{64}$/.test(snapshot))
+    throw badEvent(event, 'tags d and e', 'none');
+  return { d, snapshot: snapshot as EventId, manifest: parseContent(event, datasetManifest) };
+}

@@ -1,0 +1,58 @@
+import type { NostrEvent } from '../ports.js';
+import { ARTIFACT } from './artifact.js';
+import { AWARD, CANCEL, REPLACE } from './award.js';
+import { BID, WITHDRAWN } from './bid.js';
+import { CLAIM, CLAIM_VOID } from './claim.js';
+import { badEvent, tagValue, type EventType, type Parsed } from './envelope.js';
+import { JOB } from './job.js';
+import { GRANT_BAD, READY, RECEIPT, RECEIVED, RESIGN, UNPAID } from './notice.js';
+import { CLOSE, DRAW, LIST, OPEN, SEEN, VOID } from './round.js';
+import { SCORES } from './score.js';
+import { SETTLEMENT } from './settlement.js';
+import { COMMIT, REVEAL } from './submission.js';
+
+/** Every event of the federated path that stands in an author's chain. */
+export const EVENT_TYPES = {
+  job: JOB,
+  bid: BID,
+  withdrawn: WITHDRAWN,
+  award: AWARD,
+  replace: REPLACE,
+  cancel: CANCEL,
+  ready: READY,
+  'grant-bad': GRANT_BAD,
+  resign: RESIGN,
+  open: OPEN,
+  seen: SEEN,
+  list: LIST,
+  draw: DRAW,
+  close: CLOSE,
+  void: VOID,
+  commit: COMMIT,
+  reveal: REVEAL,
+  scores: SCORES,
+  settlement: SETTLEMENT,
+  claim: CLAIM,
+  'claim-void': CLAIM_VOID,
+  receipt: RECEIPT,
+  received: RECEIVED,
+  unpaid: UNPAID,
+  artifact: ARTIFACT,
+} as const;
+
+type Types = typeof EVENT_TYPES;
+export type EventName = keyof Types;
+export type EventOf<K extends EventName> = ReturnType<Types[K]['parse']>;
+export type ContentOf<K extends EventName> = EventOf<K>['content'];
+/** Any parsed event of a job; discriminated by `type`. */
+export type JobEvent = { [K in EventName]: EventOf<K> }[EventName];
+
+const byKindAndPhase = new Map(Object.values(EVENT_TYPES).map((type) => [`${type.kind}/${type.phase ?? ''}`, type]));
+
+/** @throws NmktError `bad-event` or `unsupported-version` */
+export function parseJobEvent(event: NostrEvent): JobEvent {
+  const phase = tagValue(event, 'phase') ?? '';
+  const type = byKindAndPhase.get(`${event.kind}/${phase}`) as EventType<string, unknown> | undefined;
+  if (type === undefined) throw badEvent(event, 'a kind and phase of nmkt/1', `phase ${phase || 'none'}`);
+  return type.parse(event) as Parsed<string, unknown> as JobEvent;
+}

@@ -1,0 +1,65 @@
+import { z } from 'zod';
+import { NmktError } from '../errors.js';
+import { sha256Hex as hashHex, type Sha256 } from '../hash.js';
+import { KINDS } from './kinds.js';
+import { bytes32, eventId, int, unixSec } from './scalars.js';
+
+/** NIP-44 pads to powers of two, twice: a larger rumor makes a wrap above strfry's default event limit. */
+export const MAX_GRANT_CHARS = 28_672;
+
+/** A trainer's key to its shard, the job's seed and the way to the chunks. */
+export const shardGrant = z.object({
+  purpose: z.literal('shard'),
+  job: eventId,
+  snapshot: eventId,
+  shard: int(0, 65_535),
+  key: bytes32,
+  seed: bytes32,
+  locator: z.string().max(26_000),
+  blind: bytes32,
+  notAfter: unixSec,
+});
+export type ShardGrant = z.output<typeof shardGrant>;
+
+/** The key to a round's global model. */
+export const roundGrant = z.object({
+  purpose: z.literal('round'),
+  job: eventId,
+  round: int(0, 100_000),
+  key: bytes32,
+  notAfter: unixSec,
+});
+export type RoundGrant = z.output<typeof roundGrant>;
+
+export const grant = z.discriminatedUnion('purpose', [shardGrant, roundGrant]);
+export type Grant = z.output<typeof grant>;
+
+/** The rumor's content; deterministic, so that its hash can stand in the award before the wrap is sent. */
+export function encodeGrant(value: Grant): string {
+  return JSON.stringify(value.purpose === 'shard' ? z.encode(shardGrant, value) : z.encode(roundGrant, value));
+}
+
+export function grantHash(encoded: string): Sha256 {
+  return hashHex('nmkt/1/grant', encoded);
+}
+
+/** @throws NmktError `bad-event` */
+export function parseGrant(kind: number, content: string): Grant {
+  const fail = (expected: string): never => {
+    throw new NmktError('bad-event', 'a gift-wrapped grant is malformed', {
+      expected,
+      got: `${content.length} characters`,
+      remedy: 'nothing: it is ignored',
+    });
+  };
+  if (kind !== KINDS.grant) fail(`a rumor of kind ${KINDS.grant}`);
+  if (content.length > MAX_GRANT_CHARS) fail(`at most ${MAX_GRANT_CHARS} characters`);
+  let json: unknown;
+  try {
+    json = JSON.parse(content);
+  } catch {
+    fail('JSON');
+  }
+  const result = z.safeDecode(grant, json as z.input<typeof grant>);
+  return result.success ? result.data : fail(result.error.issues[0]?.message ?? 'a grant');
+}

@@ -1,0 +1,58 @@
+import { z } from 'zod';
+import { eventType } from './envelope.js';
+import { KINDS } from './kinds.js';
+import { hyperParameters, modelSpec } from './model.js';
+import { eventId, int, msat, relayUrl, sha256Hex, text, unixSec } from './scalars.js';
+
+/** An evaluation set: its own snapshot, and a salted hash of its canonical bytes so that it cannot change later. */
+const evaluationSet = z.object({ snapshot: eventId, rows: int(1, 2 ** 40), commitment: sha256Hex });
+
+/** Every promised term. Immutable: a trainer that cannot honour a field does not bid. */
+export const jobTerms = z.object({
+  title: text(200),
+  mode: z.literal('federated'),
+  dataset: eventId,
+  evalA: evaluationSet,
+  evalB: evaluationSet,
+  model: modelSpec,
+  hyper: hyperParameters,
+  rounds: int(1, 10_000),
+  /** Seats: one shard each. */
+  trainers: int(1, 1_024),
+  /** Accepted updates that make a round count. */
+  quorum: int(1, 1_024),
+  rail: z.enum(['instalments', 'none']),
+  maxPriceMsat: msat,
+  budgetMsat: msat,
+  payoutFloorMsat: msat,
+  award: z.enum(['full', 'deadline']),
+  payment: z.literal('pay-as-bid'),
+  bidWindowSec: int(1, 31_536_000),
+  readyTimeoutSec: int(1, 31_536_000),
+  roundTimeoutSec: int(1, 31_536_000),
+  revealTimeoutSec: int(1, 31_536_000),
+  claimWithinSec: int(1, 31_536_000),
+  payWithinSec: int(1, 31_536_000),
+  deadline: unixSec,
+  maxReplacements: int(0, 1_024),
+  maxHolders: int(1, 16),
+  keyRelease: z.literal('open'),
+  verification: z.literal('floor'),
+  acceptedEngines: z
+    .array(z.enum(['node', 'wasm', 'cpu']))
+    .min(1)
+    .max(3),
+  aggregation: z.literal('fedavg'),
+  codec: z.literal('f32'),
+  strictLoss: z.boolean(),
+  /** SHA-256("nmkt/1/seed" || seed): given in the grants, opened to the auditor. */
+  seedCommitment: sha256Hex,
+  /** s_0 of the hash chain that draws reveal. */
+  chainCommitment: sha256Hex,
+  audit: z.enum(['granted', 'open']),
+  access: z.enum(['customer', 'open']),
+  relays: z.array(relayUrl).min(1).max(12),
+});
+export type JobTerms = z.output<typeof jobTerms>;
+
+export const JOB = eventType('job', KINDS.job, null, jobTerms);

@@ -1,0 +1,37 @@
+import { z } from 'zod';
+import type { HyperParameters, ModelSpec } from '../learning/types.js';
+import { decimal, int } from './scalars.js';
+
+/** An architecture from the allow-list; nothing from the wire is ever executed. */
+export const modelSpec: z.ZodType<ModelSpec> = z
+  .object({
+    model: z.enum(['logreg', 'mlp']),
+    task: z.enum(['classification', 'regression']),
+    inputs: int(1, 1_000_000),
+    outputs: int(1, 100_000),
+    hidden: z.array(int(1, 65_536)).max(16),
+  })
+  .refine((spec) => spec.model === 'mlp' || spec.hidden.length === 0, 'logreg has no hidden layers')
+  .refine((spec) => spec.model === 'logreg' || spec.hidden.length > 0, 'mlp has at least one hidden layer')
+  .refine((spec) => (spec.task === 'regression' ? spec.outputs === 1 : spec.outputs >= 2), 'outputs fit the task');
+
+const number = z.codec(decimal, z.number(), { decode: Number, encode: (value) => decimalText(value) });
+
+/** Shortest plain decimal string of a number, at most 12 decimals. */
+export function decimalText(value: number): string {
+  const fixed = value.toFixed(12).replace(/\.?0+$/, '');
+  return fixed === '' || fixed === '-' || fixed === '-0' ? '0' : fixed;
+}
+
+export const hyperParameters: z.ZodType<HyperParameters> = z
+  .object({
+    optimizer: z.enum(['adam', 'sgd']),
+    learningRate: number,
+    batch: int(1, 65_536),
+    epochs: int(1, 1_000).optional(),
+    localSteps: int(1, 1_000_000).optional(),
+  })
+  .refine(
+    (hyper) => (hyper.epochs === undefined) !== (hyper.localSteps === undefined),
+    'exactly one of epochs and localSteps',
+  );

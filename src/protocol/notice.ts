@@ -1,0 +1,56 @@
+import { z } from 'zod';
+import { eventType } from './envelope.js';
+import { KINDS } from './kinds.js';
+import { eventId, int, msat, pubkey, sha256Hex, text } from './scalars.js';
+
+const shard = int(0, 65_535);
+
+/** The trainer opened its grant and its shard: the job can start. `award` is the award or replacement it answers. */
+export const READY = eventType('ready', KINDS.notice, 'ready', z.object({ award: eventId, shard, grant: sha256Hex }));
+
+/** The grant or the shard breaks a rule: nobody may call this trainer absent. */
+export const GRANT_BAD = eventType(
+  'grant-bad',
+  KINDS.notice,
+  'grant-bad',
+  z.object({ award: eventId, shard, rule: z.enum(['hash', 'key', 'locator', 'blob', 'rows']), detail: text(500) }),
+);
+
+export const RESIGN = eventType('resign', KINDS.notice, 'resign', z.object({ reason: text(500) }));
+
+/** The customer paid: invoice (signed by the payee's node), payment hash and preimage together prove it. */
+export const RECEIPT = eventType(
+  'receipt',
+  KINDS.notice,
+  'receipt',
+  z.object({
+    settlement: eventId,
+    payout: sha256Hex,
+    claim: eventId,
+    payee: pubkey,
+    amountMsat: msat,
+    invoice: z
+      .string()
+      .min(20)
+      .max(7_089)
+      .regex(/^ln[a-z0-9]+$/),
+    paymentHash: sha256Hex,
+    preimage: sha256Hex,
+  }),
+);
+
+/** The payee's countersignature. */
+export const RECEIVED = eventType(
+  'received',
+  KINDS.notice,
+  'received',
+  z.object({ receipt: eventId, payout: sha256Hex, amountMsat: msat }),
+);
+
+/** The payee had no money in time for a valid claim. */
+export const UNPAID = eventType(
+  'unpaid',
+  KINDS.notice,
+  'unpaid',
+  z.object({ settlement: eventId, payout: sha256Hex, claim: eventId, amountMsat: msat }),
+);

@@ -1,0 +1,102 @@
+import { z } from 'zod';
+import { eventType } from './envelope.js';
+import { KINDS } from './kinds.js';
+import { blobPointer, inlineBlob } from './pointer.js';
+import { bytes32, eventId, int, ppm, pubkey, sha256Hex, text, unixSec } from './scalars.js';
+
+const round = int(0, 100_000);
+const shard = int(0, 65_535);
+const roundTag = (content: { readonly round: number }) => [['round', String(content.round)]];
+const LISTED_PHASES = ['commit', 'reveal'] as const;
+const ids = z.array(eventId).max(1_024);
+
+/** A round starts from `base`, sealed under the round key; who trains which shard; until when commitments count. */
+export const OPEN = eventType(
+  'open',
+  KINDS.round,
+  'open',
+  z.object({
+    round,
+    base: blobPointer,
+    inline: inlineBlob.optional(),
+    trainers: z
+      .array(z.object({ trainer: pubkey, shard }))
+      .min(1)
+      .max(1_024),
+    until: unixSec,
+  }),
+  roundTag,
+);
+
+/** Ids new since the last one: what is seen and later not listed is a proven omission. */
+export const SEEN = eventType(
+  'seen',
+  KINDS.round,
+  'seen',
+  z.object({ round, of: z.enum(LISTED_PHASES), ids }),
+  (content) => [...roundTag(content), ['of', content.of]],
+);
+
+/** The ids that count: ends the phase. A list of commits says until when reveals count. */
+export const LIST = eventType(
+  'list',
+  KINDS.round,
+  'list',
+  z.object({ round, of: z.enum(LISTED_PHASES), ids, until: unixSec.nullable() }),
+  (content) => [...roundTag(content), ['of', content.of]],
+);
+
+/** Reveals the next element of the hash chain committed in the job. */
+export const DRAW = eventType('draw', KINDS.round, 'draw', z.object({ round, list: eventId, s: bytes32 }), roundTag);
+
+/** The rules of acceptance, in the order they are applied. */
+export const REJECTION_RULES = [
+  'absent',
+  'no-reveal',
+  'opening',
+  'base',
+  'blob',
+  'shape',
+  'unchanged',
+  'copy',
+  'loss',
+  'work-floor',
+] as const;
+export type RejectionRule = (typeof REJECTION_RULES)[number];
+
+/** Exactly the submissions that count, and the hash of the aggregate that starts the next round. */
+export const CLOSE = eventType(
+  'close',
+  KINDS.round,
+  'close',
+  z.object({
+    round,
+    list: eventId,
+    scores: eventId,
+    accepted: z.array(z.object({ submission: eventId, trainer: pubkey, shard })).max(1_024),
+    rejected: z
+      .array(
+        z.object({
+          submission: eventId.nullable(),
+          trainer: pubkey,
+          shard,
+          rule: z.enum(REJECTION_RULES),
+          detail: text(500),
+        }),
+      )
+      .max(1_024),
+    aggregate: sha256Hex,
+    lossPpm: ppm,
+    accuracyPpm: ppm.nullable(),
+  }),
+  roundTag,
+);
+
+/** No quorum: the round counts for nobody, the global model stays. */
+export const VOID = eventType(
+  'void',
+  KINDS.round,
+  'void',
+  z.object({ round, reason: z.enum(['no-quorum']) }),
+  roundTag,
+);

@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import { engineId } from './bid.js';
+import { eventType } from './envelope.js';
+import { KINDS } from './kinds.js';
+import { eventId, int, ppm, pubkey, sha256Hex } from './scalars.js';
+
+const row = z.object({
+  submission: eventId,
+  trainer: pubkey,
+  shard: int(0, 65_535),
+  ownBeforePpm: ppm,
+  ownAfterPpm: ppm,
+  otherBeforePpm: ppm,
+  otherAfterPpm: ppm,
+  dPpm: ppm,
+  ePpm: ppm,
+  lossPpm: ppm,
+});
+export type ScoreRow = z.output<typeof row>;
+
+/**
+ * Measurements are signed inputs: losses in parts per million of a nat (or of squared error) before and after each update, on a
+ * sample of the assigned shard and of other data; D and E follow from them. `lossPpm` is the update's loss on evaluation set A,
+ * `data` the set's commitment.
+ */
+export const SCORES = eventType(
+  'scores',
+  KINDS.score,
+  'reveal',
+  z.object({
+    round: int(0, 100_000),
+    list: eventId,
+    engine: engineId,
+    data: sha256Hex,
+    scores: z.array(row).max(1_024),
+  }),
+  (content) => [['round', String(content.round)]],
+);

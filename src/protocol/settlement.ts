@@ -1,0 +1,42 @@
+import { z } from 'zod';
+import { fromHex, sha256Hex as hashHex, u32be, u64be, type EventId, type Pubkey, type Sha256 } from '../hash.js';
+import { eventType } from './envelope.js';
+import { KINDS } from './kinds.js';
+import { eventId, int, msat, pubkey, sha256Hex } from './scalars.js';
+
+export const PURPOSES = ['trainer'] as const;
+
+const planLine = z.object({ payout: sha256Hex, payee: pubkey, purpose: z.enum(PURPOSES), amountMsat: msat });
+export type PlanLine = z.output<typeof planLine>;
+
+/** One per (job, round), published before anything is paid; anyone can recompute it from the award and the close. */
+export const SETTLEMENT = eventType(
+  'settlement',
+  KINDS.settlement,
+  null,
+  z.object({ round: int(0, 100_000), close: eventId, plan: z.array(planLine).max(1_024), totalMsat: msat }),
+  (content) => [['round', String(content.round)]],
+);
+
+/** SHA-256("nmkt/1/payout" || job || u32 round || payee || purpose). */
+export function payoutId(job: EventId, round: number, payee: Pubkey, purpose: string): Sha256 {
+  return hashHex('nmkt/1/payout', fromHex(job), u32be(round), fromHex(payee), purpose);
+}
+
+/** The description hash an invoice must carry: SHA-256("nmkt/1/claim" || job || settlement || payout || payee || u64 amount). */
+export function claimHash(of: {
+  readonly job: EventId;
+  readonly settlement: EventId;
+  readonly payout: Sha256;
+  readonly payee: Pubkey;
+  readonly amountMsat: bigint;
+}): Sha256 {
+  return hashHex(
+    'nmkt/1/claim',
+    fromHex(of.job),
+    fromHex(of.settlement),
+    fromHex(of.payout),
+    fromHex(of.payee),
+    u64be(of.amountMsat),
+  );
+}
