@@ -1,12 +1,18 @@
-import type { Home } from './config/home.js';
-import type { Settings } from './config/settings.js';
-import type { Clock, Engine, Journal, Network, RandomBytes, Relays, Signer, Wallet } from './ports.js';
+import { randomBytes } from 'node:crypto';
+import { systemClock } from './config/clock.js';
+import { defaultHomeDir, openHome, type Home } from './config/home.js';
+import { loadSettings, type Settings, type SettingsFlags } from './config/settings.js';
+import { NmktError } from './errors.js';
+import { hex, type Bytes } from './hash.js';
 import type { Rung } from './learning/types.js';
+import type { Clock, Journal, Network, Progress, RandomBytes, Relays, Signer, Wallet } from './ports.js';
+import { keepSecret } from './terminal/redact.js';
+import type { EngineLimits, TrainingEngine } from './training/engine.js';
 
 export interface EngineRequest {
   /** Rungs the job accepts; absent: any. The participant's own `engine` setting narrows it further. */
   readonly accepted?: readonly Rung[];
-  readonly limits?: { readonly maxBytes?: number; readonly maxMinutes?: number };
+  readonly limits?: Partial<EngineLimits>;
 }
 
 export interface RelayServerOptions {
@@ -39,13 +45,13 @@ export interface Deps {
   lockedHome(): Promise<Home>;
   /**
    * The participant's key: settings, else home. With `create`, a missing key is made in home (and stderr says so);
-   * without, it is `undefined`.
+   * without, it is `undefined`. @throws `bad-key`
    */
   signer(options: { readonly create: true }): Promise<Signer>;
   signer(options: { readonly create: boolean }): Promise<Signer | undefined>;
   /**
-   * A pool over `urls`, or over the relays of the settings (made once). With a key set it answers NIP-42 AUTH.
-   * @throws `bad-usage` when there are no relays at all
+   * A pool over `urls`, or over the relays of the settings (one pool per list). If there is a key by then, it answers
+   * NIP-42 AUTH. @throws `bad-usage` when there are no relays at all
    */
   relays(urls?: readonly string[]): Promise<Relays>;
   /** A pool of its own for another identity (demo, sandbox, tests); closed with the rest. */
@@ -55,10 +61,141 @@ export interface Deps {
   /** The wallet behind a NIP-47 URI (demo, sandbox). */
   connectWallet(uri: string): Promise<Wallet>;
   /** A new training worker. @throws `engine-unavailable` */
-  engine(request?: EngineRequest): Promise<Engine>;
+  engine(request?: EngineRequest): Promise<TrainingEngine>;
   openJournal<R>(path: string): Promise<Journal<R>>;
   /** A signer for a 32-byte secret (demo, sandbox). */
-  signerFor(secret: Uint8Array): Promise<Signer>;
+  signerFor(secret: Bytes): Promise<Signer>;
   startRelay(options: RelayServerOptions): Promise<RelayServer>;
   close(): Promise<void>;
+}
+
+export interface DepsInput {
+  readonly flags: SettingsFlags & { readonly home?: string };
+  readonly env: NodeJS.ProcessEnv;
+  readonly cwd: string;
+  readonly progress: Progress;
+}
+
+/** The composition root: the only file that names concrete adapters. @throws `bad-settings`, `unsafe-secret-file` */
+export async function createDeps({ flags, env, cwd, progress }: DepsInput): Promise<Deps> {
+  const home = openHome(flags.home ?? defaultHomeDir(env));
+  const settings = await loadSettings(flags, env, { cwd, home: home.dir });
+  if (settings.wallet) hideWallet(settings.wallet.value);
+  const random: RandomBytes = (length) => new Uint8Array(randomBytes(length));
+  const network = settings.network.value;
+  const opened: { close(): Promise<void> }[] = [];
+  const closing = <T extends { close(): Promise<void> }>(resource: T): T => {
+    opened.push(resource);
+    return resource;
+  };
+
+  const signerFor = async (secret: Bytes): Promise<Signer> => {
+    const [{ localSigner }, { formatSecretKey }] = await Promise.all([
+      import('./relay/signer.js'),
+      import('./config/identifiers.js'),
+    ]);
+    keepSecret(hex(secret));
+    keepSecret(formatSecretKey(secret));
+    return localSigner(secret);
+  };
+
+  let own: Promise<Signer> | undefined;
+  const signerFromText = async (text: string, origin: string): Promise<Signer> => {
+    keepSecret(text);
+    const { parseSecretKey } = await import('./config/identifiers.js');
+    return signerFor(parseSecretKey(text, origin));
+  };
+  const createdSigner = async (): Promise<Signer> => {
+    const { createKey } = await import('./config/own-key.js');
+    const signer = await signerFromText(await createKey(home, random), home.path('key'));
+    const { formatPubkey } = await import('./config/identifiers.js');
+    progress.note(`made a new key in ${home.path('key')}: ${formatPubkey(signer.pubkey)}`);
+    return signer;
+  };
+  async function signer(options: { readonly create: true }): Promise<Signer>;
+  async function signer(options: { readonly create: boolean }): Promise<Signer | undefined>;
+  async function signer({ create }: { readonly create: boolean }): Promise<Signer | undefined> {
+    if (own === undefined && settings.key) own = signerFromText(settings.key.value, settings.key.origin);
+    if (own === undefined && create) own = createdSigner();
+    return own;
+  }
+
+  const connectRelays = async (urls: readonly string[], as?: Signer): Promise<Relays> => {
+    await useWs();
+    const pool = await import('./relay/pool.js');
+    for (const url of urls) pool.checkRelayUrl(url, network);
+    return closing(pool.connectRelays(urls, as === undefined ? {} : { signer: as }));
+  };
+  const connectWallet = async (uri: string): Promise<Wallet> => {
+    hideWallet(uri);
+    await useWs();
+    const nwc = await import('./wallet/nwc.js');
+    return closing(await nwc.connectWallet(uri, { network }));
+  };
+  const pools = new Map<string, Promise<Relays>>();
+  let wallet: Promise<Wallet> | undefined;
+
+  return {
+    clock: systemClock,
+    random,
+    network,
+    settings: () => settings,
+    home: () => home,
+    async lockedHome() {
+      await home.lock();
+      return home;
+    },
+    signer,
+    async relays(urls = settings.relays.value) {
+      if (urls.length === 0) throw noRelays();
+      const name = urls.join(' ');
+      const pool = pools.get(name) ?? signer({ create: false }).then((as) => connectRelays(urls, as));
+      pools.set(name, pool);
+      return pool;
+    },
+    connectRelays,
+    async wallet() {
+      if (settings.wallet === undefined) return null;
+      return (wallet ??= connectWallet(settings.wallet.value));
+    },
+    connectWallet,
+    async engine({ accepted, limits } = {}) {
+      const { createEngine } = await import('./training/engine.js');
+      return closing(await createEngine({ want: settings.engine.value, accepted, limits }));
+    },
+    async openJournal<R>(path: string) {
+      const { openJournal } = await import('./journal/file-journal.js');
+      return closing(await openJournal<R>(path));
+    },
+    signerFor,
+    async startRelay(options) {
+      await useWs();
+      const { startRelay } = await import('./relay/embedded.js');
+      return closing(await startRelay(options));
+    },
+    async close() {
+      for (const resource of opened.splice(0).reverse()) await resource.close().catch(() => undefined);
+      await home.unlock();
+    },
+  };
+}
+
+/** Node 20 has no WebSocket, and nostr-tools and the NIP-47 client keep the one they find when they load. */
+async function useWs(): Promise<void> {
+  const { WebSocket } = await import('ws');
+  Object.assign(globalThis, { WebSocket });
+}
+
+function hideWallet(uri: string): void {
+  keepSecret(uri);
+  const secret = /[?&]secret=([0-9a-f]{64})/i.exec(uri)?.[1];
+  if (secret) keepSecret(secret);
+}
+
+function noRelays(): NmktError {
+  return new NmktError('bad-usage', 'no relay is set', {
+    remedy: 'add --relay wss://… to the command, or start a private one: nmkt sandbox --dir sb',
+    expected: 'at least one relay from --relay, --settings, NMKT_RELAYS, ./nmkt.json or home',
+    got: 'none',
+  });
 }

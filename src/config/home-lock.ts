@@ -67,7 +67,8 @@ function refuseIfAlive(content: string | undefined, path: string, always = false
 function parseHolder(content: string | undefined): { pid: number; start: string } | undefined {
   try {
     const value = JSON.parse(content ?? '') as { pid?: unknown; start?: unknown } | null;
-    if (typeof value?.pid === 'number' && typeof value.start === 'string') return { pid: value.pid, start: value.start };
+    if (typeof value?.pid === 'number' && typeof value.start === 'string')
+      return { pid: value.pid, start: value.start };
   } catch {
     // not JSON
   }

@@ -45,9 +45,13 @@ export function parsePubkey(text: string): Pubkey {
   throw malformed(expected, describe(entity.type));
 }
 
-/** 32 bytes. The text itself never gets into the error. @throws NmktError `bad-key` */
-export function parseSecretKey(text: string): Bytes {
-  const expected = 'a private key: nsec1… or 64 hex characters';
+/**
+ * 32 bytes. The text itself never gets into the error.
+ * @param origin  the flag, variable or file the text came from
+ * @throws NmktError `bad-key`
+ */
+export function parseSecretKey(text: string, origin: string): Bytes {
+  const expected = `a private key (${origin}): nsec1… or 64 hex characters`;
   const bare = strip(text);
   if (isHex64(bare)) return checkedSecret(fromHex(bare), expected);
   const entity = decodeEntity(bare, expected);

@@ -1,0 +1,149 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, Option } from 'commander';
+import { commandGroups, commands, loadCommand, type CommandEntry } from './commands/index.js';
+import { isNmktError, NmktError } from './errors.js';
+import { createOutput, sendConsoleToStderr, stackOf, type Output } from './terminal/output.js';
+import { usageError } from './terminal/usage.js';
+
+/** Runs one command line, without `node` and `nmkt`, and leaves its status in `process.exitCode`. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const flags = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
+  const output = createOutput({
+    json: flags.includes('--json'),
+    quiet: flags.includes('--quiet'),
+    color: !flags.includes('--no-color'),
+    env: process.env,
+  });
+  sendConsoleToStderr();
+  process.noDeprecation = !process.env['NMKT_DEBUG'];
+  const fail = (error: unknown): void => {
+    process.exitCode = report(error, output);
+  };
+  process.on('uncaughtException', (error) => {
+    fail(error);
+    void output.drained().then(() => process.exit());
+  });
+  try {
+    process.exitCode = await dispatch(argv, output);
+  } catch (error) {
+    fail(error);
+  }
+  await output.drained();
+  // A library that forgot a timer or a socket must not keep a finished command alive.
+  setTimeout(() => process.exit(), 1000).unref();
+}
+
+/** @returns the exit status */
+async function dispatch(argv: readonly string[], output: Output): Promise<number> {
+  const { name, rest } = splitCommand(argv);
+  const entry = commands.find((command) => command.name === name);
+  if (entry !== undefined) return runEntry(entry, rest, output);
+  if (name === undefined && rest.includes('--version')) {
+    output.data(packageVersion());
+    return 0;
+  }
+  const program = rootProgram(output);
+  if (argv.length > 0) return parse(program, [...(name === undefined ? [] : [name]), ...rest], 'nmkt') ?? 0;
+  output.say(program.helpInformation());
+  return 2;
+}
+
+/** Flags of every command may stand before its name too; `help X` is `X --help`. */
+function splitCommand(argv: readonly string[]): { name: string | undefined; rest: readonly string[] } {
+  const at = argv.findIndex((word, index) => !word.startsWith('-') && !takesValue(argv[index - 1]));
+  const name = argv[at];
+  if (name === undefined) return { name, rest: argv };
+  const rest = [...argv.slice(0, at), ...argv.slice(at + 1)];
+  if (name !== 'help') return { name, rest };
+  return { name: rest[0], rest: rest[0] === undefined ? ['--help'] : [...rest.slice(1), '--help'] };
+}
+
+function takesValue(word: string | undefined): boolean {
+  return globalOptions().some((option) => option.long === word && option.required);
+}
+
+async function runEntry(entry: CommandEntry, words: readonly string[], output: Output): Promise<number> {
+  const module = await loadCommand(entry);
+  const program = bareProgram(output);
+  const command = program.command(entry.name).description(entry.summary);
+  module.configure(command);
+  for (const option of globalOptions()) {
+    if (!command.options.some(({ long }) => long === option.long)) command.addOption(option);
+  }
+  command.helpOption('--help', 'print this').action(() => undefined);
+  const shown = parse(program, [entry.name, ...words], `nmkt ${entry.name}`);
+  if (shown !== undefined) return shown;
+  const { runCommand } = await import('./run-command.js');
+  return runCommand(module, command.args, command.opts(), output);
+}
+
+/** @returns a status when parsing already answered (help), undefined when the command may run */
+function parse(program: Command, words: readonly string[], command: string): number | undefined {
+  try {
+    program.parse(words, { from: 'user' });
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return 0;
+    throw usageError(error, command);
+  }
+}
+
+function bareProgram(output: Output): Command {
+  return new Command('nmkt')
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => output.data(text), outputError: () => undefined });
+}
+
+/** Knows every command's name and summary and nothing else of them. */
+function rootProgram(output: Output): Command {
+  const program = bareProgram(output)
+    .description('A marketplace on Nostr: datasets trained by bidders, paid over Lightning.')
+    .usage('<command> [options]')
+    .option('--version', 'print the version')
+    .helpOption('--help', 'print this, or the help of a command')
+    .helpCommand(false)
+    .addHelpText('before', '$ nmkt demo        a whole market on this machine, nothing to set up\n')
+    .addHelpText('after', '\nnmkt <command> --help has its examples and options.');
+  for (const { heading, commands: members } of commandGroups) {
+    program.commandsGroup(heading);
+    for (const { name, summary } of members) program.command(name).description(summary).usage(' ').helpOption(false);
+  }
+  return program;
+}
+
+function globalOptions(): Option[] {
+  const collect = (value: string, before: readonly string[] | undefined): string[] => [...(before ?? []), value];
+  return [
+    new Option('--home <dir>', 'folder of this participant: key, wallet, journals'),
+    new Option('--settings <file>', 'JSON file with relays, wallet, network, key, engine'),
+    new Option('--relay <url>', 'a relay; may be repeated').argParser(collect),
+    new Option('--network <name>', 'sandbox, regtest, signet, testnet or bitcoin'),
+    new Option('--key-file <file>', 'file of mode 0600 with the private key'),
+    new Option('--wallet-file <file>', 'file of mode 0600 with a NIP-47 connection'),
+    new Option('--engine <name>', 'auto, node, wasm or cpu'),
+    new Option('--json', 'machine-readable output on stdout'),
+    new Option('--quiet', 'no conversation on stderr'),
+    new Option('--no-color', 'no colours or spinners'),
+    new Option('--yes', 'answer yes to every question'),
+  ].map((option) => option.helpGroup('Options of every command:'));
+}
+
+/** @returns the exit status */
+function report(error: unknown, output: Output): number {
+  const known = isNmktError(error) ? error : internalError(error);
+  output.error(known, process.env['NMKT_DEBUG'] ? stackOf(error) : undefined);
+  return known.exitStatus;
+}
+
+function internalError(cause: unknown): NmktError {
+  return new NmktError('internal-error', cause instanceof Error ? cause.message : String(cause), {
+    remedy: 'run it again with NMKT_DEBUG=1 and report what it prints',
+    cause,
+  });
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}

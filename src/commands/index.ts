@@ -1,0 +1,54 @@
+import type { CommandModule } from './command.js';
+
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+}
+export interface CommandGroup {
+  readonly heading: string;
+  readonly commands: readonly CommandEntry[];
+}
+
+/** What `nmkt --help` shows, in this order, without loading any of it. */
+export const commandGroups: readonly CommandGroup[] = [
+  {
+    heading: 'Buy training:',
+    commands: [
+      { name: 'publish-dataset', summary: 'encrypt a dataset, cut it into shards, put it on relays' },
+      { name: 'post-job', summary: 'ask for bids to train a model on a published dataset' },
+      { name: 'collect-model', summary: 'run a job to its end: award, aggregate, pay, write the model' },
+      { name: 'predict', summary: 'apply a collected model to new rows' },
+    ],
+  },
+  {
+    heading: 'Sell training:',
+    commands: [
+      { name: 'serve-trainer', summary: 'wait for jobs, bid, train and get paid' },
+      { name: 'bid', summary: 'bid on one job' },
+    ],
+  },
+  {
+    heading: 'Look and check:',
+    commands: [
+      { name: 'status', summary: 'show where a job stands, from its signed events' },
+      { name: 'audit', summary: 'recompute a job from its events and say whether it holds' },
+      { name: 'whoami', summary: 'show the key, relays, wallet and settings in use, each with its origin' },
+    ],
+  },
+  {
+    heading: 'Try it here:',
+    commands: [
+      { name: 'demo', summary: 'a whole market on this machine: a customer, trainers, one model' },
+      { name: 'sandbox', summary: 'a private relay and a play-money wallet for each participant' },
+      { name: 'relay', summary: 'the embedded relay alone' },
+    ],
+  },
+];
+
+export const commands: readonly CommandEntry[] = commandGroups.flatMap((group) => group.commands);
+
+/** A command's file has the command's name; only the one that runs is imported. */
+export async function loadCommand({ name }: CommandEntry): Promise<CommandModule> {
+  const { command } = (await import(`./${name}.js`)) as { command: CommandModule };
+  return command;
+}

@@ -1,0 +1,77 @@
+import { formatPubkey } from '../config/identifiers.js';
+import { isNmktError } from '../errors.js';
+import { table } from '../terminal/table.js';
+import type { CommandModule, Context } from './command.js';
+
+/** The wallet as far as it can be seen; its URI is a secret and stays out. */
+interface WalletReport {
+  readonly origin: string;
+  readonly network: string | null;
+  readonly alias: string | null;
+  readonly balanceMsat: bigint | null;
+  /** Why network and balance are null: an error code. */
+  readonly problem: string | null;
+}
+
+/** Reads only: makes no key, takes no lock, and answers without relays or a wallet. */
+export const command: CommandModule = {
+  configure(program) {
+    program.addHelpText('before', '$ nmkt whoami --settings sb/customer.json\n');
+  },
+
+  async run(_args, _options, { deps, signal }) {
+    const settings = deps.settings();
+    const signer = await deps.signer({ create: false });
+    const wallet = await reportWallet(deps, signal);
+    const key = signer && {
+      npub: formatPubkey(signer.pubkey),
+      pubkey: signer.pubkey,
+      origin: settings.key?.origin ?? deps.home().path('key'),
+    };
+    const { relays, network, engine } = settings;
+    const home = deps.home().dir;
+    return {
+      value: {
+        key: key ?? null,
+        relays: { urls: relays.value, origin: relays.origin },
+        wallet,
+        network: { name: network.value, origin: network.origin },
+        engine: { rung: engine.value, origin: engine.origin },
+        home,
+      },
+      text: table(
+        [
+          ['key', key?.npub ?? 'none yet', key?.origin ?? ''],
+          ['', key?.pubkey ?? '', ''],
+          ...(relays.value.length > 0 ? relays.value : ['none']).map((url) => ['relay', url, relays.origin]),
+          ['wallet', wallet ? describeWallet(wallet) : 'none', wallet?.origin ?? ''],
+          ['network', network.value, network.origin],
+          ['engine', engine.value, engine.origin],
+          ['home', home, ''],
+        ].filter((row) => row.some((cell, column) => column > 0 && cell !== '')),
+      ),
+      next:
+        relays.value.length > 0 ? 'nmkt publish-dataset --help, or nmkt serve-trainer --help' : 'nmkt sandbox --dir sb',
+    };
+  },
+};
+
+async function reportWallet(deps: Context['deps'], signal: AbortSignal): Promise<WalletReport | null> {
+  const origin = deps.settings().wallet?.origin;
+  if (origin === undefined) return null;
+  try {
+    const wallet = await deps.wallet();
+    if (wallet === null) return null;
+    const [info, balanceMsat] = await Promise.all([wallet.info(), wallet.balanceMsat()]);
+    return { origin, network: info.network, alias: info.alias, balanceMsat, problem: null };
+  } catch (error) {
+    if (signal.aborted || !isNmktError(error)) throw error;
+    return { origin, network: null, alias: null, balanceMsat: null, problem: error.code };
+  }
+}
+
+/** Msat as sats, rounded down. */
+function describeWallet({ network, alias, balanceMsat, problem }: WalletReport): string {
+  if (balanceMsat === null) return `not available (${problem ?? 'unknown'})`;
+  return `${balanceMsat / 1000n} sats on ${network ?? 'an unknown network'}${alias ? `, ${alias}` : ''}`;
+}

@@ -1,0 +1,18 @@
+/** Everything printed passes here, so that no secret leaves through a message, a log line of a library or a stack. */
+
+const known = new Set<string>();
+const hidden = '[secret]';
+
+/** From now on this text is never printed. Short texts are ignored: hiding them would hide half of everything. */
+export function keepSecret(text: string): void {
+  if (text.length >= 16) known.add(text);
+}
+
+/** Hides NIP-19 private keys, encrypted ones (NIP-49), the secret of a NIP-47 URI, and what `keepSecret` was told. */
+export function redact(text: string): string {
+  let clean = text
+    .replace(/\b(nsec1|ncryptsec1)[02-9ac-hj-np-z]{20,}/gi, `$1${hidden}`)
+    .replace(/\b(secret(?:=|%3D))[0-9a-f]{64}/gi, `$1${hidden}`);
+  for (const secret of known) if (clean.includes(secret)) clean = clean.replaceAll(secret, hidden);
+  return clean;
+}
