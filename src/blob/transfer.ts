@@ -1,0 +1,10 @@
+/** Blobs over relays: the only part of this folder that does I/O, and only through the `Relays` port. */
+export {
+  uploadBlob,
+  verifyStored,
+  type RelayTally,
+  type StoredSample,
+  type UploadOptions,
+  type UploadResult,
+} from './upload.js';
+export { downloadBlob, type DownloadOptions } from './download.js';
