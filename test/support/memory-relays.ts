@@ -7,7 +7,8 @@ type Listener = (event: NostrEvent) => void;
 /** What one relay keeps: regular events, the newest at each address, deletions honoured; ephemeral events pass through. */
 class MemoryRelay {
   isDown = false;
-  #events = new Map<string, NostrEvent>();
+  readonly #events = new Map<string, NostrEvent>();
+  readonly #byAddress = new Map<string, NostrEvent>();
   readonly #deleted = new Set<string>();
   readonly #listeners = new Set<Listener>();
 
@@ -26,9 +27,10 @@ class MemoryRelay {
   #keep(event: NostrEvent): boolean {
     const address = addressOf(event);
     if (address !== undefined) {
-      const rival = [...this.#events.values()].find((other) => addressOf(other) === address);
+      const rival = this.#byAddress.get(address);
       if (rival && newestFirst(rival, event) < 0) return false;
       if (rival) this.#events.delete(rival.id);
+      this.#byAddress.set(address, event);
     }
     this.#events.set(event.id, event);
     if (event.kind === 5) this.#delete(event);

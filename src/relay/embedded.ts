@@ -1,0 +1,183 @@
+import { randomBytes } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { networkInterfaces } from 'node:os';
+import { WebSocketServer, type WebSocket } from 'ws';
+import { NmktError } from '../errors.js';
+import { relayInformation } from './information.js';
+import { Session, type RelayCore, type RelayLimits, type Send } from './protocol.js';
+import { openLogStore } from './store-log.js';
+import { memoryStore } from './store-memory.js';
+
+/** A small relay for one machine or one team: durable, fast for chunks, and honest about its limits. */
+
+export interface RelayOptions {
+  /** 0 picks a free one. */
+  readonly port: number;
+  /** Loopback unless another address is given on purpose. */
+  readonly host?: string;
+  /** Folder of the event log; without one everything stays in memory. */
+  readonly dir?: string;
+  /** The name clients use when a proxy stands before this relay; NIP-42 signatures must name it. */
+  readonly publicUrl?: string;
+  readonly maxEventBytes?: number;
+  readonly maxLimit?: number;
+  readonly maxConnections?: number;
+  /** Unix seconds. */
+  readonly nowSec?: () => number;
+}
+
+export interface RunningRelay {
+  /** `ws://host:port` without a path. */
+  readonly url: string;
+  readonly port: number;
+  /** Says goodbye to clients, finishes writes and frees port and folder. */
+  close(): Promise<void>;
+}
+
+const DEFAULTS: RelayLimits = {
+  maxEventBytes: 131_072,
+  maxTags: 2_000,
+  maxTagValueChars: 1_024,
+  maxSubscriptions: 200,
+  maxSubscriptionIdChars: 64,
+  maxFilters: 32,
+  maxFilterValues: 2_000,
+  maxLimit: 5_000,
+  maxFutureSec: 900,
+};
+/** `["EVENT",...]` around an event, and white space some clients send. */
+const FRAME_OVERHEAD_BYTES = 4_096;
+/** Stored events wait while this much is unsent; live events end the connection of a client that stays behind. */
+const HIGH_WATER_BYTES = 4 << 20;
+const MAX_UNSENT_BYTES = 32 << 20;
+const PING_MS = 30_000;
+const GOODBYE_MS = 500;
+
+/** @throws NmktError `port-in-use`, `home-locked`, or `bad-settings` for an address this machine does not have */
+export async function startRelay(options: RelayOptions): Promise<RunningRelay> {
+  const { port, host = '127.0.0.1', dir, maxConnections = 1_000 } = options;
+  const nowSec = options.nowSec ?? (() => Math.floor(Date.now() / 1000));
+  const limits = {
+    ...DEFAULTS,
+    maxEventBytes: options.maxEventBytes ?? DEFAULTS.maxEventBytes,
+    maxLimit: options.maxLimit ?? DEFAULTS.maxLimit,
+  };
+  const maxFrameBytes = limits.maxEventBytes + FRAME_OVERHEAD_BYTES;
+  const server = createServer((request, response) => answerHttp(request, response, limits, maxFrameBytes));
+  const bound = await listen(server, port, host);
+  try {
+    const store = dir === undefined ? memoryStore(nowSec) : await openLogStore(dir, nowSec);
+    const isOwnUrl = ownUrls(host, bound, options.publicUrl);
+    const core: RelayCore = { store, limits, nowSec, isOwnUrl, sessions: new Set() };
+    const sockets = new WebSocketServer({ server, maxPayload: maxFrameBytes, perMessageDeflate: false });
+    sockets.on('connection', (socket) => {
+      if (sockets.clients.size > maxConnections) socket.close(1013, 'too many connections');
+      else serve(core, socket);
+    });
+    const heartbeat = setInterval(() => sockets.clients.forEach(probe), PING_MS);
+    return {
+      url: `ws://${host.includes(':') ? `[${host}]` : host}:${bound}`,
+      port: bound,
+      close: async () => {
+        clearInterval(heartbeat);
+        await shutDown(server, sockets);
+        await store.close();
+      },
+    };
+  } catch (error) {
+    server.close();
+    throw error;
+  }
+}
+
+function serve(core: RelayCore, socket: WebSocket): void {
+  const session = new Session(core, sender(socket), randomBytes(16).toString('hex'));
+  alive.add(socket);
+  socket.on('pong', () => alive.add(socket));
+  socket.on('message', (data: Buffer) => void session.receive(data));
+  socket.on('close', () => session.close());
+  // A frame above maxPayload or broken UTF-8: ws closes the connection with the fitting code by itself.
+  socket.on('error', () => {});
+}
+
+/** Queues a frame; the promise is there only when the peer is behind and the caller should wait. */
+function sender(socket: WebSocket): Send {
+  return (frame) => {
+    if (socket.readyState !== socket.OPEN) return undefined;
+    if (socket.bufferedAmount > MAX_UNSENT_BYTES) {
+      socket.terminate();
+      return undefined;
+    }
+    if (socket.bufferedAmount < HIGH_WATER_BYTES) {
+      socket.send(frame, { binary: false });
+      return undefined;
+    }
+    return new Promise((resolve) => socket.send(frame, { binary: false }, () => resolve()));
+  };
+}
+
+const alive = new WeakSet<WebSocket>();
+
+/** A peer that vanished without a FIN never answers a ping. */
+function probe(socket: WebSocket): void {
+  if (!alive.delete(socket)) socket.terminate();
+  else socket.ping();
+}
+
+function answerHttp(request: IncomingMessage, response: ServerResponse, limits: RelayLimits, maxFrameBytes: number) {
+  response.setHeader('Access-Control-Allow-Origin', '*');
+  response.setHeader('Access-Control-Allow-Headers', 'Accept');
+  if (request.method === 'OPTIONS') return response.writeHead(204).end();
+  if (!request.headers.accept?.includes('application/nostr+json')) {
+    return response.writeHead(426, { 'Content-Type': 'text/plain' }).end('This is a Nostr relay: use a WebSocket.\n');
+  }
+  response.writeHead(200, { 'Content-Type': 'application/nostr+json' });
+  return response.end(JSON.stringify(relayInformation(limits, maxFrameBytes)));
+}
+
+/** The hosts under which clients may know us, with our port; and the public URL. */
+function ownUrls(host: string, port: number, publicUrl: string | undefined): (url: string) => boolean {
+  const isAny = host === '0.0.0.0' || host === '::';
+  const addresses = isAny ? Object.values(networkInterfaces()).flatMap((list) => list ?? []) : [];
+  const names = [host, '127.0.0.1', 'localhost', '::1', ...addresses.map(({ address }) => address)];
+  const own = new Set(names.map((name) => `ws://${name.includes(':') ? `[${name}]` : name}:${port}/`));
+  if (publicUrl !== undefined) own.add(new URL(publicUrl).href);
+  return (url) => own.has(URL.canParse(url) ? new URL(url).href : '');
+}
+
+function listen(server: Server, port: number, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => reject(listenError(cause, port, host)));
+    server.listen(port, host, () => {
+      const address = server.address();
+      resolve(typeof address === 'object' && address ? address.port : port);
+    });
+  });
+}
+
+function listenError(cause: NodeJS.ErrnoException, port: number, host: string): NmktError {
+  if (cause.code === 'EADDRINUSE') {
+    return new NmktError('port-in-use', `another process listens on port ${port}`, {
+      remedy: `use that one if it is a relay, or: nmkt relay --port ${port + 1}`,
+      expected: `a free port on ${host}`,
+      got: `${host}:${port} in use`,
+      cause,
+    });
+  }
+  return new NmktError('bad-settings', `cannot listen on ${host}:${port}`, {
+    remedy: 'use a port above 1023 and an address of this machine: nmkt relay --host 127.0.0.1 --port 7447',
+    expected: 'an address and port this process may listen on',
+    got: cause.code ?? cause.message,
+    cause,
+  });
+}
+
+async function shutDown(server: Server, sockets: WebSocketServer): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve));
+  for (const socket of sockets.clients) socket.close(1001, 'relay is stopping');
+  const deadline = setTimeout(() => sockets.clients.forEach((socket) => socket.terminate()), GOODBYE_MS);
+  sockets.close();
+  server.closeIdleConnections();
+  await closed;
+  clearTimeout(deadline);
+}

@@ -1,0 +1,178 @@
+import type { Filter, NostrEvent } from '../ports.js';
+import { addressOf, matcher, newestFirst, tagQueries, tagValue, type EventHead } from './filter.js';
+import { DELETION, GIFT_WRAP, VANISH } from './kinds.js';
+
+/** What a relay must do with an event by NIP-01, NIP-09, NIP-40 and NIP-62. */
+export type Verdict = 'new' | 'duplicate' | 'superseded' | 'deleted' | 'expired';
+
+/** An event's searchable part; `slot` is where a store keeps the event itself. */
+export interface Entry<Slot> extends EventHead {
+  readonly slot: Slot;
+  /** Unix seconds (NIP-40); Infinity without the tag. */
+  readonly expiresAt: number;
+}
+
+/**
+ * Finds events by id, kind, author and single-letter tag, and knows which were replaced, deleted or are expired.
+ * A pure fold of `add` calls: replaying the same events in the same order gives the same index.
+ */
+export class EventIndex<Slot> {
+  readonly #byId = new Map<string, Entry<Slot>>();
+  readonly #byAddress = new Map<string, Entry<Slot>>();
+  /** `kind:n`, `author:pubkey` and `#x:value` to their entries. */
+  readonly #buckets = new Map<string, Set<Entry<Slot>>>();
+  /** `id:pubkey` of NIP-09 requests: they count only for events of that key. */
+  readonly #deletedIds = new Set<string>();
+  /** Up to which `created_at` an address (NIP-09) or a key (NIP-62) is deleted. */
+  readonly #deletedAddresses = new Map<string, number>();
+  readonly #vanished = new Map<string, number>();
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  entries(): IterableIterator<Entry<Slot>> {
+    return this.#byId.values();
+  }
+
+  has(id: string): boolean {
+    return this.#byId.has(id);
+  }
+
+  judge(event: NostrEvent, nowSec: number): Verdict {
+    if (this.#byId.has(event.id)) return 'duplicate';
+    if (expiryOf(event) <= nowSec) return 'expired';
+    if (this.#isDeleted(event)) return 'deleted';
+    const address = addressOf(event);
+    const rival = address === undefined ? undefined : this.#byAddress.get(address);
+    return rival && newestFirst(rival, event) < 0 ? 'superseded' : 'new';
+  }
+
+  /** Adds the event when its verdict is `new`. */
+  add(event: NostrEvent, slot: Slot, nowSec: number): Verdict {
+    const verdict = this.judge(event, nowSec);
+    if (verdict !== 'new') return verdict;
+    const address = addressOf(event);
+    if (address !== undefined) this.#removeId(this.#byAddress.get(address)?.id);
+    this.#insert({ ...headOf(event), slot, expiresAt: expiryOf(event) }, address);
+    if (event.kind === DELETION) this.#delete(event);
+    if (event.kind === VANISH) this.#vanish(event);
+    return verdict;
+  }
+
+  /** Newest first, at most `limit`; expired entries are dropped on the way. */
+  find(filter: Filter, limit: number, nowSec: number, isVisible: (event: EventHead) => boolean): Entry<Slot>[] {
+    if (limit === 0) return [];
+    const matches = matcher([filter]);
+    const found: Entry<Slot>[] = [];
+    for (const entry of this.#candidates(filter)) {
+      if (!matches(entry) || !isVisible(entry)) continue;
+      if (entry.expiresAt <= nowSec) this.#removeId(entry.id);
+      else found.push(entry);
+    }
+    return found.sort(newestFirst).slice(0, limit);
+  }
+
+  /** The smallest set of entries that holds every match. */
+  #candidates(filter: Filter): Iterable<Entry<Slot>> {
+    if (filter.ids) return new Set(filter.ids.map((id) => this.#byId.get(id)).filter((entry) => entry !== undefined));
+    const dimensions = [
+      filter.authors?.map((author) => `author:${author}`),
+      filter.kinds?.map((kind) => `kind:${kind}`),
+      ...tagQueries(filter).map(([name, values]) => values.map((value) => `#${name}:${value}`)),
+    ].filter((keys) => keys !== undefined);
+    const choices = dimensions.map((keys) => keys.map((key) => this.#buckets.get(key) ?? new Set<Entry<Slot>>()));
+    const [first, ...others] = choices;
+    if (!first) return [...this.#byId.values()];
+    const smallest = others.reduce((best, next) => (sizeOf(next) < sizeOf(best) ? next : best), first);
+    return new Set(smallest.flatMap((bucket) => [...bucket]));
+  }
+
+  #insert(entry: Entry<Slot>, address: string | undefined): void {
+    this.#byId.set(entry.id, entry);
+    if (address !== undefined) this.#byAddress.set(address, entry);
+    for (const key of bucketKeys(entry)) {
+      const bucket = this.#buckets.get(key);
+      if (bucket) bucket.add(entry);
+      else this.#buckets.set(key, new Set([entry]));
+    }
+  }
+
+  #removeId(id: string | undefined): void {
+    const entry = id === undefined ? undefined : this.#byId.get(id);
+    if (!entry) return;
+    this.#byId.delete(entry.id);
+    const address = addressOf(entry);
+    if (address !== undefined && this.#byAddress.get(address) === entry) this.#byAddress.delete(address);
+    for (const key of bucketKeys(entry)) {
+      const bucket = this.#buckets.get(key);
+      bucket?.delete(entry);
+      if (bucket?.size === 0) this.#buckets.delete(key);
+    }
+  }
+
+  #delete(deletion: NostrEvent): void {
+    for (const [name, value] of deletion.tags) {
+      if (value === undefined) continue;
+      if (name === 'e') {
+        this.#deletedIds.add(`${value}:${deletion.pubkey}`);
+        this.#removeIfDeleted(this.#byId.get(value));
+      }
+      // An address names its owner; only the owner deletes it.
+      if (name === 'a' && value.split(':')[1] === deletion.pubkey) {
+        raise(this.#deletedAddresses, value, deletion.created_at);
+        this.#removeIfDeleted(this.#byAddress.get(value));
+      }
+    }
+  }
+
+  #vanish(request: NostrEvent): void {
+    raise(this.#vanished, request.pubkey, request.created_at);
+    const own = this.#buckets.get(`author:${request.pubkey}`) ?? [];
+    const received = this.#buckets.get(`#p:${request.pubkey}`) ?? [];
+    for (const entry of [...own, ...received]) this.#removeIfDeleted(entry);
+  }
+
+  #removeIfDeleted(entry: Entry<Slot> | undefined): void {
+    if (entry && this.#isDeleted(entry)) this.#removeId(entry.id);
+  }
+
+  #isDeleted(event: EventHead): boolean {
+    // A request itself stays: it is the proof, and the memory of the deletion after a restart.
+    if (event.kind === DELETION || event.kind === VANISH) return false;
+    const address = addressOf(event);
+    if (address !== undefined && event.created_at <= (this.#deletedAddresses.get(address) ?? -1)) return true;
+    return ownersOf(event).some(
+      (owner) => this.#deletedIds.has(`${event.id}:${owner}`) || event.created_at <= (this.#vanished.get(owner) ?? -1),
+    );
+  }
+}
+
+/** Who may delete an event: its author; for a gift wrap, whose author is a one-time key, the recipient (NIP-59). */
+function ownersOf(event: EventHead): string[] {
+  if (event.kind !== GIFT_WRAP) return [event.pubkey];
+  return [event.pubkey, ...event.tags.filter(([name]) => name === 'p').map(([, value]) => value ?? '')];
+}
+
+/** Drops what no filter can ask for: other tags, and all but a tag's first value. */
+function headOf({ id, pubkey, created_at, kind, tags }: NostrEvent): EventHead {
+  const searchable = tags.filter(([name, value]) => name?.length === 1 && value !== undefined);
+  return { id, pubkey, created_at, kind, tags: searchable.map(([name, value]) => [name!, value!]) };
+}
+
+function bucketKeys(entry: EventHead): string[] {
+  return [`kind:${entry.kind}`, `author:${entry.pubkey}`, ...entry.tags.map(([name, value]) => `#${name}:${value}`)];
+}
+
+function sizeOf(buckets: readonly ReadonlySet<unknown>[]): number {
+  return buckets.reduce((sum, bucket) => sum + bucket.size, 0);
+}
+
+function expiryOf(event: NostrEvent): number {
+  const value = tagValue(event, 'expiration');
+  return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : Infinity;
+}
+
+function raise(map: Map<string, number>, key: string, value: number): void {
+  map.set(key, Math.max(value, map.get(key) ?? 0));
+}

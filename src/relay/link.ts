@@ -1,0 +1,285 @@
+import type { Clock, Filter, PublishOutcome, Signer } from '../ports.js';
+import { CLIENT_AUTH } from './kinds.js';
+import { RelaySocket } from './socket.js';
+
+/** The client's side of one relay: publishing, requests and authentication (NIP-01, NIP-42) over one socket. */
+
+export interface LinkOptions {
+  /** Answers NIP-42 challenges. */
+  readonly signer?: Signer | undefined;
+  readonly clock: Clock;
+  /** Silence after which a relay counts as unreachable. */
+  readonly timeoutMs: number;
+}
+
+export type Outcome = Omit<PublishOutcome, 'relay'>;
+
+export interface RequestHandlers {
+  onEvent(event: unknown): void;
+  /** Stored events are through. */
+  onEose(): void;
+  /** The relay ended the request for good, or (`isLive` false) could not be reached. */
+  onEnd(reason: string): void;
+  /** Live requests outlast every loss of the connection. */
+  readonly isLive: boolean;
+}
+
+export interface Request {
+  close(): void;
+}
+
+/** Something that was sent and may have to be sent again. */
+interface Sent {
+  readonly frame: string;
+  /** Times it was postponed by `rate-limited:` or `error:`. */
+  postponed: number;
+  isPostponed: boolean;
+  /** Waits for authentication; once sent again after it, a second `auth-required:` is final. */
+  awaitsAuth: boolean;
+  wasResentAfterAuth: boolean;
+}
+interface Publishing extends Sent {
+  readonly outcome: Promise<Outcome>;
+  readonly settle: (outcome: Outcome) => void;
+}
+interface Requested extends Sent {
+  readonly handlers: RequestHandlers;
+}
+
+const MAX_POSTPONED = 4;
+const FIRST_POSTPONE_MS = 1_000;
+const MAX_CHALLENGE_CHARS = 1_024;
+const MESSAGE_TOO_BIG = 1_009;
+
+export class RelayLink {
+  readonly url: string;
+  readonly #options: LinkOptions;
+  readonly #socket: RelaySocket;
+  readonly #closing = new AbortController();
+  readonly #publishing = new Map<string, Publishing>();
+  readonly #requests = new Map<string, Requested>();
+  #auth: { state: 'none' | 'pending' | 'accepted' | 'failed'; eventId: string } = { state: 'none', eventId: '' };
+  #nextRequest = 0;
+  #notice = '';
+
+  constructor(url: string, options: LinkOptions) {
+    this.url = url;
+    this.#options = options;
+    this.#socket = new RelaySocket(url, options.clock, {
+      onOpen: () => this.#resend(() => true),
+      onFrame: (text) => this.#receive(text),
+      onDown: (wasOpen, reason, code) => this.#onDown(wasOpen, reason, code),
+    });
+  }
+
+  get heardAt(): number {
+    return this.#socket.heardAt;
+  }
+
+  /** Many may be in flight; the same event twice shares one outcome. */
+  publish(id: string, frame: string): Promise<Outcome> {
+    const known = this.#publishing.get(id);
+    if (known) return known.outcome;
+    let resolve!: (outcome: Outcome) => void;
+    const outcome = new Promise<Outcome>((done) => (resolve = done));
+    const watch = watchSilence(this, this.#options.timeoutMs, (ms) =>
+      publishing.settle({ state: 'unreachable', message: `no answer in ${ms} ms${this.#notice}` }),
+    );
+    const publishing: Publishing = {
+      ...unsent(frame),
+      outcome,
+      settle: (result) => {
+        watch.stop();
+        this.#publishing.delete(id);
+        resolve(result);
+      },
+    };
+    this.#publishing.set(id, publishing);
+    this.#send(publishing);
+    return outcome;
+  }
+
+  request(filters: readonly Filter[], handlers: RequestHandlers): Request {
+    const id = `n${this.#nextRequest++}`;
+    const request: Requested = { ...unsent(JSON.stringify(['REQ', id, ...filters])), handlers };
+    this.#requests.set(id, request);
+    this.#send(request);
+    return {
+      close: () => {
+        if (this.#requests.delete(id)) this.#socket.send(JSON.stringify(['CLOSE', id]));
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#giveUp('closed here');
+    this.#requests.clear();
+    await this.#socket.close();
+  }
+
+  #send(sent: Sent): void {
+    if (!this.#socket.send(sent.frame)) this.#socket.want(true);
+  }
+
+  #resend(which: (sent: Sent) => boolean): void {
+    for (const sent of [...this.#publishing.values(), ...this.#requests.values()]) {
+      if (!sent.isPostponed && which(sent)) this.#send(sent);
+    }
+  }
+
+  #receive(text: string): void {
+    const message = parseMessage(text);
+    const [verb, first, second, third] = message ?? [];
+    if (verb === 'EVENT') this.#requests.get(String(first))?.handlers.onEvent(second);
+    else if (verb === 'OK') this.#onOk(String(first), second === true, messageOf(third));
+    else if (verb === 'EOSE') this.#requests.get(String(first))?.handlers.onEose();
+    else if (verb === 'CLOSED') this.#onClosed(String(first), messageOf(second));
+    else if (verb === 'AUTH' && typeof first === 'string') void this.#authenticate(first);
+    else if (verb === 'NOTICE') this.#notice = `; it said: ${messageOf(first)}`;
+  }
+
+  #onOk(id: string, isAccepted: boolean, message: string): void {
+    if (id === this.#auth.eventId) return this.#onAuthAnswer(isAccepted);
+    const publishing = this.#publishing.get(id);
+    if (!publishing) return;
+    if (isAccepted || message.startsWith('duplicate:')) publishing.settle({ state: 'stored', message });
+    else if (!this.#tryAgain(publishing, message)) publishing.settle({ state: 'refused', message });
+  }
+
+  #onClosed(id: string, message: string): void {
+    const request = this.#requests.get(id);
+    if (!request || this.#tryAgain(request, message)) return;
+    this.#requests.delete(id);
+    request.handlers.onEnd(message);
+  }
+
+  /** @returns false when the relay's no is final */
+  #tryAgain(sent: Sent, message: string): boolean {
+    if (message.startsWith('auth-required:')) return this.#sendAfterAuth(sent);
+    const isTemporary = message.startsWith('rate-limited:') || message.startsWith('error:');
+    if (!isTemporary || sent.postponed >= MAX_POSTPONED) return false;
+    const waitMs = FIRST_POSTPONE_MS * 2 ** sent.postponed++;
+    sent.isPostponed = true;
+    void this.#options.clock.wait(waitMs, this.#closing.signal).then(() => {
+      sent.isPostponed = false;
+      if (this.#isPending(sent)) this.#send(sent);
+    });
+    return true;
+  }
+
+  #sendAfterAuth(sent: Sent): boolean {
+    if (!this.#options.signer || this.#auth.state === 'failed' || sent.wasResentAfterAuth) return false;
+    sent.awaitsAuth = true;
+    // Otherwise the challenge is still to come, or its answer is on the way.
+    if (this.#auth.state === 'accepted') this.#resendAwaiting();
+    return true;
+  }
+
+  #resendAwaiting(): void {
+    this.#resend((sent) => {
+      const isAwaiting = sent.awaitsAuth;
+      if (isAwaiting) sent.wasResentAfterAuth = true;
+      sent.awaitsAuth = false;
+      return isAwaiting;
+    });
+  }
+
+  async #authenticate(challenge: string): Promise<void> {
+    const { signer, clock } = this.#options;
+    if (!signer || challenge.length > MAX_CHALLENGE_CHARS) return;
+    const auth = (this.#auth = { state: 'pending', eventId: '' });
+    const tags = [
+      ['relay', this.url],
+      ['challenge', challenge],
+    ];
+    const event = await signer.sign({ kind: CLIENT_AUTH, created_at: clock.nowSec(), tags, content: '' });
+    if (this.#auth !== auth) return; // another connection or challenge meanwhile
+    auth.eventId = event.id;
+    this.#socket.send(JSON.stringify(['AUTH', event]));
+  }
+
+  #onAuthAnswer(isAccepted: boolean): void {
+    this.#auth.state = isAccepted ? 'accepted' : 'failed';
+    if (isAccepted) return this.#resendAwaiting();
+    for (const publishing of this.#publishing.values()) {
+      if (publishing.awaitsAuth) publishing.settle({ state: 'refused', message: 'auth-required: login refused' });
+    }
+    for (const [id, request] of this.#requests) {
+      if (!request.awaitsAuth) continue;
+      this.#requests.delete(id);
+      request.handlers.onEnd('auth-required: login refused');
+    }
+  }
+
+  #onDown(wasOpen: boolean, reason: string, code: number): void {
+    this.#auth = { state: 'none', eventId: '' };
+    for (const sent of [...this.#publishing.values(), ...this.#requests.values()]) {
+      sent.awaitsAuth = sent.wasResentAfterAuth = false;
+    }
+    if (!wasOpen) this.#giveUp(reason);
+    // The relay does not say which message; the longest is the likeliest, the others get their chance.
+    if (code === MESSAGE_TOO_BIG)
+      longest(this.#publishing)?.settle({ state: 'refused', message: `invalid: ${reason}` });
+    const isUrgent = this.#publishing.size > 0 || [...this.#requests.values()].some(({ handlers }) => !handlers.isLive);
+    if (isUrgent || this.#requests.size > 0) this.#socket.want(isUrgent);
+  }
+
+  #giveUp(reason: string): void {
+    for (const publishing of this.#publishing.values()) publishing.settle({ state: 'unreachable', message: reason });
+    for (const [id, { handlers }] of this.#requests) {
+      if (handlers.isLive) continue;
+      this.#requests.delete(id);
+      handlers.onEnd(reason);
+    }
+  }
+
+  #isPending(sent: Sent): boolean {
+    return [...this.#publishing.values(), ...this.#requests.values()].includes(sent as Publishing & Requested);
+  }
+}
+
+/** Calls `onSilent` when the relay has said nothing for `timeoutMs`, or nothing about this for six times as long. */
+export function watchSilence(
+  link: { readonly heardAt: number },
+  timeoutMs: number,
+  onSilent: (ms: number) => void,
+): { touch(): void; stop(): void } {
+  let since = performance.now();
+  let timer = setTimeout(check, timeoutMs);
+  function check(): void {
+    const now = performance.now();
+    const quietMs = now - Math.max(since, link.heardAt);
+    // Timers may fire a fraction early.
+    if (quietMs + 1 >= timeoutMs || now - since >= 6 * timeoutMs) onSilent(Math.round(now - since));
+    else timer = setTimeout(check, Math.ceil(timeoutMs - quietMs));
+  }
+  return {
+    touch: () => void (since = performance.now()),
+    stop: () => clearTimeout(timer),
+  };
+}
+
+function unsent(frame: string): Sent {
+  return { frame, postponed: 0, isPostponed: false, awaitsAuth: false, wasResentAfterAuth: false };
+}
+
+function longest(publishing: ReadonlyMap<string, Publishing>): Publishing | undefined {
+  const all = [...publishing.values()];
+  return all.reduce<Publishing | undefined>((a, b) => (a && a.frame.length >= b.frame.length ? a : b), undefined);
+}
+
+function parseMessage(text: string): readonly unknown[] | undefined {
+  try {
+    const message: unknown = JSON.parse(text);
+    return Array.isArray(message) ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Relay text for people: bounded, and without control characters that could move a terminal's cursor. */
+function messageOf(value: unknown): string {
+  // eslint-disable-next-line no-control-regex
+  return typeof value === 'string' ? value.slice(0, 300).replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ') : '';
+}

@@ -1,0 +1,203 @@
+import { isNmktError } from '../errors.js';
+import type { Clock, FetchResult, Filter, Network, NostrEvent, PublishOutcome, Relays, Signer } from '../ports.js';
+import type { Subscription } from '../ports.js';
+import { hasValidId, hasValidSignature } from '../schnorr.js';
+import { matcher, newestFirst } from './filter.js';
+import { RelayLink, type Outcome } from './link.js';
+import { fetchAll, readEvent, splitIds } from './paging.js';
+import { checkRelayUrl, normaliseRelayUrl } from './relay-url.js';
+import { MAX_FRAME_BYTES } from './socket.js';
+
+export { checkRelayUrl } from './relay-url.js';
+
+export interface PoolOptions {
+  /** Answers NIP-42 challenges; relays then know who connects. */
+  readonly signer?: Signer;
+  readonly clock?: Clock;
+  /** Decides which URLs beyond `urls` (recipients' inbox relays) may be connected to; default `bitcoin`, the strictest. */
+  readonly network?: Network;
+  /** Silence after which a relay counts as unreachable; default 10,000. */
+  readonly timeoutMs?: number;
+}
+
+/** Events whose signature was checked before are not checked again. */
+const MAX_VERIFIED = 20_000;
+/** Ids a subscription remembers in order to deliver each event once. */
+const MAX_SEEN = 100_000;
+/** Fewer stored events than this and no relay has cut its answer. */
+const SMALLEST_CAP = 50;
+
+/**
+ * Relays over WebSockets, one connection each, made on first use.
+ *
+ * @param urls  already checked (checkRelayUrl): they are the user's own settings
+ */
+export function connectRelays(urls: readonly string[], options: PoolOptions = {}): Relays {
+  return new RelayPool(urls, options);
+}
+
+class RelayPool implements Relays {
+  readonly urls: readonly string[];
+  readonly #options: PoolOptions;
+  readonly #timeoutMs: number;
+  readonly #links = new Map<string, RelayLink>();
+  readonly #subscriptions = new Set<Subscription>();
+  /** Id to the signature that verified. */
+  readonly #verified = new Map<string, string>();
+  #isClosed = false;
+
+  constructor(urls: readonly string[], options: PoolOptions) {
+    this.urls = [...new Set(urls.map(normaliseRelayUrl))];
+    this.#options = options;
+    this.#timeoutMs = options.timeoutMs ?? 10_000;
+  }
+
+  async publish(event: NostrEvent, relays = this.urls): Promise<readonly PublishOutcome[]> {
+    const frame = `["EVENT",${JSON.stringify(event)}]`;
+    return Promise.all(relays.map(async (relay) => ({ relay, ...(await this.#publishTo(relay, event.id, frame)) })));
+  }
+
+  async #publishTo(relay: string, id: string, frame: string): Promise<Outcome> {
+    if (frame.length > MAX_FRAME_BYTES) {
+      return { state: 'refused', message: `invalid: ${frame.length} characters, the limit is ${MAX_FRAME_BYTES}` };
+    }
+    try {
+      return await this.#link(relay).publish(id, frame);
+    } catch (error) {
+      if (isNmktError(error)) return { state: 'refused', message: error.message };
+      throw error;
+    }
+  }
+
+  async fetch(
+    filters: readonly Filter[],
+    options: { readonly timeoutMs?: number; readonly trustIds?: boolean; readonly relays?: readonly string[] } = {},
+  ): Promise<FetchResult> {
+    const { timeoutMs = this.#timeoutMs, trustIds = false, relays = this.urls } = options;
+    const events = new Map<string, NostrEvent>();
+    const accept = (event: NostrEvent) => {
+      if (events.has(event.id)) return true;
+      if (!(trustIds ? hasValidId(event) : this.#isAuthentic(event))) return false;
+      events.set(event.id, event);
+      return true;
+    };
+    const finished = await Promise.all(
+      relays.map(async (relay) => {
+        const link = this.#linkOrNone(relay);
+        return link !== undefined && fetchAll(link, filters, { timeoutMs, accept });
+      }),
+    );
+    return {
+      events: applyLimits(filters, [...events.values()]),
+      answered: relays.filter((_, i) => finished[i]),
+      silent: relays.filter((_, i) => !finished[i]),
+    };
+  }
+
+  subscribe(filters: readonly Filter[], onEvent: (event: NostrEvent) => void): Subscription {
+    const seen = new Set<string>();
+    const matches = matcher(filters);
+    let isOpen = true;
+    const accept = (event: NostrEvent) => {
+      if (!isOpen) return false;
+      if (seen.has(event.id)) return true;
+      if (!this.#isAuthentic(event)) return false;
+      remember(seen, event.id);
+      onEvent(event);
+      return true;
+    };
+    const requests = this.urls.map((url) => {
+      const link = this.#link(url);
+      let stored = 0;
+      return link.request(splitIds(filters), {
+        isLive: true,
+        onEvent: (value) => {
+          const event = readEvent(value);
+          if (event && matches(event) && accept(event)) stored++;
+        },
+        onEose: () => {
+          // The relay may have cut its answer: get the rest in pages.
+          if (stored >= SMALLEST_CAP) void fetchAll(link, filters, { timeoutMs: this.#timeoutMs, accept });
+          stored = 0;
+        },
+        onEnd: () => {},
+      });
+    });
+    const subscription = {
+      close: () => {
+        isOpen = false;
+        for (const request of requests) request.close();
+        this.#subscriptions.delete(subscription);
+      },
+    };
+    this.#subscriptions.add(subscription);
+    return subscription;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const subscription of [...this.#subscriptions]) subscription.close();
+    await Promise.all([...this.#links.values()].map((link) => link.close()));
+  }
+
+  /** @throws NmktError `bad-settings` for a URL that may not be connected to */
+  #link(relay: string): RelayLink {
+    const isOwn = this.urls.includes(relay);
+    const url = isOwn ? relay : checkRelayUrl(relay, this.#options.network ?? 'bitcoin');
+    const known = this.#links.get(url);
+    if (known) return known;
+    const { signer, clock = systemClock } = this.#options;
+    const link = new RelayLink(url, { signer, clock, timeoutMs: this.#timeoutMs });
+    this.#links.set(url, link);
+    return link;
+  }
+
+  #linkOrNone(relay: string): RelayLink | undefined {
+    try {
+      return this.#link(relay);
+    } catch (error) {
+      if (isNmktError(error)) return undefined;
+      throw error;
+    }
+  }
+
+  #isAuthentic(event: NostrEvent): boolean {
+    if (this.#verified.get(event.id) === event.sig) return hasValidId(event);
+    if (!hasValidSignature(event)) return false;
+    if (this.#verified.size >= MAX_VERIFIED) this.#verified.clear();
+    this.#verified.set(event.id, event.sig);
+    return true;
+  }
+}
+
+/** Several relays together answer more than a filter's `limit`: keep the newest of each filter. Newest first. */
+function applyLimits(filters: readonly Filter[], events: NostrEvent[]): NostrEvent[] {
+  const sorted = events.sort(newestFirst);
+  if (filters.every(({ limit }) => limit === undefined)) return sorted;
+  const kept = new Set(filters.flatMap((filter) => sorted.filter(matcher([filter])).slice(0, filter.limit)));
+  return sorted.filter((event) => kept.has(event));
+}
+
+/** Forgets the oldest half when full. */
+function remember(seen: Set<string>, id: string): void {
+  if (seen.size >= MAX_SEEN) {
+    for (const old of [...seen].slice(0, MAX_SEEN / 2)) seen.delete(old);
+  }
+  seen.add(id);
+}
+
+const systemClock: Clock = {
+  nowSec: () => Math.floor(Date.now() / 1000),
+  nowMs: () => Date.now(),
+  wait: (ms, signal) =>
+    new Promise((resolve) => {
+      if (signal?.aborted) return resolve();
+      const done = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      signal?.addEventListener('abort', done);
+    }),
+};

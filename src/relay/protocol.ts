@@ -1,0 +1,281 @@
+import { isNmktError } from '../errors.js';
+import { sha256, type Pubkey } from '../hash.js';
+import type { Filter, NostrEvent } from '../ports.js';
+import { verifyHash } from '../schnorr.js';
+import { eventJson } from './event-json.js';
+import { parseFilter, parseSignedEvent } from './event-shape.js';
+import { kindClass, matcher, newestFirst, tagValue, type EventHead } from './filter.js';
+import { CLIENT_AUTH, EPHEMERAL_GIFT_WRAP, GIFT_WRAP, VANISH } from './kinds.js';
+import type { EventStore, NowSec, StoredEvent } from './store.js';
+
+/** One client's conversation with the embedded relay: NIP-01, 09, 40, 42, 45, 59, 62, 70. Knows no sockets. */
+
+export interface RelayLimits {
+  /** UTF-8 bytes of an event's canonical JSON. */
+  readonly maxEventBytes: number;
+  readonly maxTags: number;
+  /** Characters of the value of a single-letter (indexed) tag, in events and filters. */
+  readonly maxTagValueChars: number;
+  readonly maxSubscriptions: number;
+  readonly maxSubscriptionIdChars: number;
+  readonly maxFilters: number;
+  readonly maxFilterValues: number;
+  /** Events per filter; also what a filter without a limit gets. */
+  readonly maxLimit: number;
+  /** Seconds that `created_at` may be ahead. */
+  readonly maxFutureSec: number;
+}
+
+/** What all sessions share. */
+export interface RelayCore {
+  readonly store: EventStore;
+  readonly limits: RelayLimits;
+  readonly nowSec: NowSec;
+  /** Is this URL (in NIP-42 and NIP-62 events) one of ours? */
+  isOwnUrl(url: string): boolean;
+  readonly sessions: Set<Session>;
+}
+
+/** Resolves when the peer may get more. */
+export type Send = (frame: Buffer | string) => Promise<void> | undefined;
+
+interface LiveSubscription {
+  readonly matches: (event: EventHead) => boolean;
+}
+
+/** NIP-42: a signature is fresh within ten minutes. */
+const AUTH_WINDOW_SEC = 600;
+
+/** A request that is answered with a message for people and, by its prefix, for machines. */
+class Refusal extends Error {}
+
+export class Session {
+  readonly #core: RelayCore;
+  readonly #send: Send;
+  readonly #challenge: string;
+  readonly #subscriptions = new Map<string, LiveSubscription>();
+  readonly #authed = new Set<string>();
+
+  /** @param challenge  fresh and unguessable */
+  constructor(core: RelayCore, send: Send, challenge: string) {
+    this.#core = core;
+    this.#send = send;
+    this.#challenge = challenge;
+    core.sessions.add(this);
+    void this.#reply('AUTH', challenge);
+  }
+
+  close(): void {
+    this.#core.sessions.delete(this);
+    this.#subscriptions.clear();
+  }
+
+  /** Never throws: whatever the frame holds, the answer is a message. */
+  async receive(frame: Buffer): Promise<void> {
+    const message = parseFrame(frame);
+    const [verb, first, ...rest] = message ?? [];
+    if (verb === 'EVENT') return this.#onEvent(first);
+    if (verb === 'REQ') return this.#onQuery(first, rest, (id, filters) => this.#onReq(id, filters));
+    if (verb === 'COUNT') return this.#onQuery(first, rest, async (id, filters) => this.#onCount(id, filters));
+    if (verb === 'CLOSE') return void (typeof first === 'string' && this.#subscriptions.delete(first));
+    if (verb === 'AUTH') return this.#onAuth(first);
+    await this.#reply('NOTICE', 'invalid: expected EVENT, REQ, COUNT, CLOSE or AUTH as a JSON list');
+  }
+
+  /** Sends a new event to the subscriptions that asked for it. */
+  offer(event: NostrEvent, json: string): void {
+    if (!this.#maySee(event)) return;
+    for (const [id, { matches }] of this.#subscriptions) {
+      if (matches(event)) void this.#send(`["EVENT",${JSON.stringify(id)},${json}]`);
+    }
+  }
+
+  async #onEvent(value: unknown): Promise<void> {
+    const claimedId = idOf(value);
+    try {
+      const event = parseSignedEvent(value);
+      const note = await this.#accept(event);
+      await this.#reply('OK', event.id, true, note);
+    } catch (error) {
+      await this.#reply('OK', claimedId, false, reasonOf(error));
+    }
+  }
+
+  /** @returns the message of OK true @throws Refusal */
+  async #accept(event: NostrEvent): Promise<string> {
+    const { store } = this.#core;
+    // The id is all a duplicate needs: whoever resumes an upload is answered without a signature check.
+    if (store.has(event.id)) return 'duplicate: already have this event';
+    const { serialised, json } = eventJson(event);
+    this.#checkLimits(event, json);
+    const hash = sha256(serialised);
+    if (Buffer.from(hash).toString('hex') !== event.id) throw new Refusal('invalid: the id is not the hash');
+    if (!verifyHash(hash, event.sig, event.pubkey)) throw new Refusal('invalid: the signature does not verify');
+    this.#checkPolicy(event);
+
+    const broadcast = () => {
+      for (const session of this.#core.sessions) session.offer(event, json);
+    };
+    if (kindClass(event.kind) === 'ephemeral') {
+      broadcast();
+      return '';
+    }
+    switch (await store.add(event, json, broadcast)) {
+      case 'new':
+        return '';
+      case 'duplicate':
+        return 'duplicate: already have this event';
+      case 'superseded':
+        return 'duplicate: have a newer version';
+      case 'deleted':
+        throw new Refusal('blocked: its author deleted this event');
+      case 'expired':
+        throw new Refusal('invalid: expired');
+    }
+  }
+
+  #checkLimits(event: NostrEvent, json: string): void {
+    const { maxEventBytes, maxTags, maxTagValueChars } = this.#core.limits;
+    const bytes = Buffer.byteLength(json);
+    if (bytes > maxEventBytes) throw new Refusal(`invalid: event of ${bytes} bytes, the limit is ${maxEventBytes}`);
+    if (event.tags.length > maxTags) throw new Refusal(`invalid: more than ${maxTags} tags`);
+    if (event.tags.some(([name, value]) => name?.length === 1 && (value?.length ?? 0) > maxTagValueChars)) {
+      throw new Refusal(`invalid: a tag value is longer than ${maxTagValueChars} characters`);
+    }
+  }
+
+  #checkPolicy(event: NostrEvent): void {
+    const aheadSec = event.created_at - this.#core.nowSec();
+    if (aheadSec > this.#core.limits.maxFutureSec) throw new Refusal(`invalid: created_at is ${aheadSec} s ahead`);
+    if (event.kind === CLIENT_AUTH) throw new Refusal('invalid: send kind 22242 with AUTH');
+    if (event.tags.some(([name]) => name === '-') && !this.#authed.has(event.pubkey)) {
+      throw new Refusal('auth-required: only its author may publish a protected event');
+    }
+    if (event.kind === VANISH) {
+      const relays = event.tags.filter(([name]) => name === 'relay').map(([, url]) => url ?? '');
+      const isForUs = relays.some((url) => url === 'ALL_RELAYS' || this.#core.isOwnUrl(url));
+      if (!isForUs) throw new Refusal('invalid: the request to vanish names another relay');
+    }
+  }
+
+  async #onQuery(
+    id: unknown,
+    rawFilters: readonly unknown[],
+    answer: (id: string, filters: readonly Filter[]) => Promise<void>,
+  ): Promise<void> {
+    const { limits } = this.#core;
+    if (typeof id !== 'string' || id.length === 0 || id.length > limits.maxSubscriptionIdChars) {
+      return this.#reply('NOTICE', `invalid: subscription ids have 1 to ${limits.maxSubscriptionIdChars} characters`);
+    }
+    try {
+      if (rawFilters.length === 0) throw new Refusal('invalid: no filter');
+      if (rawFilters.length > limits.maxFilters) throw new Refusal(`invalid: more than ${limits.maxFilters} filters`);
+      const limited = { maxValues: limits.maxFilterValues, maxTagValueChars: limits.maxTagValueChars };
+      const filters = rawFilters.map((raw) => parseFilter(raw, limited));
+      if (this.#authed.size === 0 && filters.some(asksForWraps)) {
+        throw new Refusal('auth-required: gift wraps are served to their recipient only');
+      }
+      await answer(id, filters);
+    } catch (error) {
+      this.#subscriptions.delete(id);
+      await this.#reply('CLOSED', id, reasonOf(error));
+    }
+  }
+
+  async #onReq(id: string, filters: readonly Filter[]): Promise<void> {
+    const { maxSubscriptions } = this.#core.limits;
+    if (!this.#subscriptions.has(id) && this.#subscriptions.size >= maxSubscriptions) {
+      throw new Refusal(`error: more than ${maxSubscriptions} subscriptions`);
+    }
+    // Registered in the same tick as the query: no event falls between the stored and the live ones.
+    const subscription = { matches: matcher(filters) };
+    this.#subscriptions.set(id, subscription);
+    const prefix = Buffer.from(`["EVENT",${JSON.stringify(id)},`);
+    for (const stored of this.#find(filters)) {
+      if (this.#subscriptions.get(id) !== subscription) return; // closed or replaced meanwhile
+      const json = await stored.read();
+      await this.#send(Buffer.concat([prefix, json, CLOSING_BRACKET]));
+    }
+    if (this.#subscriptions.get(id) === subscription) await this.#reply('EOSE', id);
+  }
+
+  async #onCount(id: string, filters: readonly Filter[]): Promise<void> {
+    await this.#reply('COUNT', id, { count: this.#find(filters, Infinity).length });
+  }
+
+  /** Newest first, each once, only what this client may see. */
+  #find(filters: readonly Filter[], maxLimit = this.#core.limits.maxLimit): StoredEvent[] {
+    const found = new Map<string, StoredEvent>();
+    for (const filter of filters) {
+      const limit = Math.min(filter.limit ?? maxLimit, maxLimit);
+      for (const stored of this.#core.store.find(filter, limit, (event) => this.#maySee(event))) {
+        found.set(stored.head.id, stored);
+      }
+    }
+    return [...found.values()].sort((a, b) => newestFirst(a.head, b.head));
+  }
+
+  /** NIP-59: who receives gift wraps, and when, is nobody else's business. */
+  #maySee(event: EventHead): boolean {
+    if (event.kind !== GIFT_WRAP && event.kind !== EPHEMERAL_GIFT_WRAP) return true;
+    return event.tags.some(([name, value]) => name === 'p' && this.#authed.has(value ?? ''));
+  }
+
+  async #onAuth(value: unknown): Promise<void> {
+    const claimedId = idOf(value);
+    try {
+      const event = parseSignedEvent(value);
+      this.#checkAuth(event);
+      this.#authed.add(event.pubkey);
+      await this.#reply('OK', event.id, true, '');
+    } catch (error) {
+      await this.#reply('OK', claimedId, false, reasonOf(error));
+    }
+  }
+
+  #checkAuth(event: NostrEvent): void {
+    if (event.kind !== CLIENT_AUTH) throw new Refusal(`invalid: AUTH wants kind ${CLIENT_AUTH}`);
+    if (tagValue(event, 'challenge') !== this.#challenge) throw new Refusal('invalid: another challenge');
+    // Otherwise a relay in the middle could pass our challenge on to its own visitors.
+    if (!this.#core.isOwnUrl(tagValue(event, 'relay') ?? '')) throw new Refusal('invalid: signed for another relay');
+    if (Math.abs(event.created_at - this.#core.nowSec()) > AUTH_WINDOW_SEC) throw new Refusal('invalid: not fresh');
+    const { serialised, json } = eventJson(event);
+    this.#checkLimits(event, json);
+    const hash = sha256(serialised);
+    const isValid = Buffer.from(hash).toString('hex') === event.id && verifyHash(hash, event.sig, event.pubkey);
+    if (!isValid) throw new Refusal('invalid: id or signature');
+    if (this.#authed.size >= MAX_AUTHED_KEYS) throw new Refusal(`restricted: more than ${MAX_AUTHED_KEYS} keys`);
+  }
+
+  async #reply(...message: readonly unknown[]): Promise<void> {
+    await this.#send(JSON.stringify(message));
+  }
+}
+
+const MAX_AUTHED_KEYS = 64;
+const CLOSING_BRACKET = Buffer.from(']');
+
+function parseFrame(frame: Buffer): readonly unknown[] | undefined {
+  try {
+    const message: unknown = JSON.parse(frame.toString());
+    return Array.isArray(message) ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function asksForWraps({ kinds = [] }: Filter): boolean {
+  return kinds.includes(GIFT_WRAP) || kinds.includes(EPHEMERAL_GIFT_WRAP);
+}
+
+/** What an OK names when the event is too broken to have an id. */
+function idOf(value: unknown): Pubkey | string {
+  const id = typeof value === 'object' && value !== null && 'id' in value ? value.id : undefined;
+  return typeof id === 'string' ? id.slice(0, 64) : '';
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Refusal) return error.message;
+  if (isNmktError(error)) return `invalid: ${error.message}: expected ${error.expected}`;
+  return 'error: could not store or read events';
+}

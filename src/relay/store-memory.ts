@@ -1,0 +1,18 @@
+import { EventIndex } from './event-index.js';
+import type { EventStore, NowSec } from './store.js';
+
+/** Keeps the JSON itself in memory. */
+export function memoryStore(nowSec: NowSec): EventStore {
+  const index = new EventIndex<Buffer>();
+  return {
+    has: (id) => index.has(id),
+    add: async (event, json, onStored) => {
+      const verdict = index.add(event, Buffer.from(json), nowSec());
+      if (verdict === 'new') onStored();
+      return verdict;
+    },
+    find: (filter, limit, isVisible) =>
+      index.find(filter, limit, nowSec(), isVisible).map((entry) => ({ head: entry, read: () => entry.slot })),
+    close: async () => {},
+  };
+}

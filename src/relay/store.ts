@@ -1,0 +1,28 @@
+import type { Filter, NostrEvent } from '../ports.js';
+import type { EventHead } from './filter.js';
+import type { Verdict } from './event-index.js';
+
+/** Where the embedded relay keeps events. */
+export interface EventStore {
+  has(id: string): boolean;
+  /**
+   * Resolves when the event is durable, to what became of it.
+   *
+   * @param json      canonical JSON of the event
+   * @param onStored  called in the same tick in which `find` starts to see the event
+   * @throws          when the medium fails; the event is then not stored
+   */
+  add(event: NostrEvent, json: string, onStored: () => void): Promise<Verdict>;
+  /** Newest first, at most `limit` of those that are visible. */
+  find(filter: Filter, limit: number, isVisible: (event: EventHead) => boolean): readonly StoredEvent[];
+  close(): Promise<void>;
+}
+
+export interface StoredEvent {
+  readonly head: EventHead;
+  /** The event's JSON as UTF-8. */
+  read(): Buffer | Promise<Buffer>;
+}
+
+/** Unix seconds. */
+export type NowSec = () => number;
