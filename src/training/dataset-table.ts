@@ -1,0 +1,176 @@
+import { NmktError } from '../errors.js';
+import { applyLabel, applySchema, widthOf } from '../learning/schema.js';
+import type { Column, DataSchema, Examples, Task } from '../learning/types.js';
+import { tableFormat, tableRows, type TableFormat } from './csv.js';
+import { addCell, columnFrom, columnStats, MAX_CATEGORIES } from './schema-column.js';
+import { checkColumn, labelIndex, labelSchema, MAX_CLASSES } from './schema-label.js';
+
+export interface TableOptions {
+  /** Name or 0-based number of the label column. */
+  readonly label?: string;
+  readonly task?: Task;
+  /** Use only these columns. */
+  readonly features?: readonly string[];
+  readonly drop?: readonly string[];
+  readonly categorical?: readonly string[];
+  readonly numeric?: readonly string[];
+  /** Is the first row a header? Guessed when absent. */
+  readonly header?: boolean;
+}
+
+/** Inputs in memory; one-hot columns can be far wider than the file. */
+const MAX_FEATURE_BYTES = 2_147_483_648;
+
+function chosenColumns(columns: readonly string[], label: number, options: TableOptions): number[] {
+  for (const flag of ['features', 'drop', 'categorical', 'numeric'] as const) {
+    for (const name of options[flag] ?? []) checkColumn(`--${flag}`, name, columns);
+  }
+  const chosen = columns.flatMap((name, i) => {
+    const isWanted = options.features?.includes(name) ?? true;
+    return i !== label && isWanted && options.drop?.includes(name) !== true ? [i] : [];
+  });
+  if (chosen.length === 0)
+    throw new NmktError('bad-dataset', 'no feature column is left', {
+      remedy: 'drop fewer columns',
+      expected: 'at least one column beside the label',
+      got: columns.join(', ').slice(0, 200),
+    });
+  return chosen;
+}
+
+function kindFor(name: string, options: TableOptions): Column['kind'] | undefined {
+  if (options.numeric?.includes(name) === true) return 'numeric';
+  return options.categorical?.includes(name) === true ? 'categorical' : undefined;
+}
+
+/** First pass: statistics of every column, then the schema. */
+async function inferSchema(
+  path: string,
+  format: TableFormat,
+  options: TableOptions,
+): Promise<{ schema: DataSchema; rows: number }> {
+  const label = labelIndex(options.label, format.columns);
+  const chosen = chosenColumns(format.columns, label, options);
+  const labelStats = columnStats(format.columns[label]!, MAX_CLASSES);
+  const stats = chosen.map((i) => columnStats(format.columns[i]!, MAX_CATEGORIES));
+  let rows = 0;
+  for await (const { line, cells } of tableRows(path, format)) {
+    addCell(labelStats, cells[label]!, line);
+    stats.forEach((column, i) => addCell(column, cells[chosen[i]!]!, line));
+    rows += 1;
+  }
+  if (rows === 0)
+    throw new NmktError('bad-dataset', `${path} has a header and no rows`, {
+      remedy: 'give a table with data',
+      expected: 'at least one row',
+      got: '0 rows',
+    });
+  const columns = stats.map((column) => columnFrom(column, kindFor(column.name, options)));
+  const inputs = columns.reduce((sum, column) => sum + widthOf(column), 0);
+  return {
+    schema: { shape: [inputs], inputs, dtype: 'F32', scale: 1, columns, ...labelSchema(labelStats, options.task) },
+    rows,
+  };
+}
+
+/** Where the columns of the schema and the label (undefined: not there) are in this table. */
+interface Places {
+  readonly columns: readonly number[];
+  readonly label: number | undefined;
+}
+
+function placesOf(schema: DataSchema, format: TableFormat): Places {
+  const wanted = schema.columns ?? [];
+  const found = wanted.map(({ name }) => format.columns.indexOf(name));
+  const missing = wanted.filter((_, i) => found[i] === -1).map(({ name }) => name);
+  if (missing.length === 0) {
+    const label = schema.label === undefined ? -1 : format.columns.indexOf(schema.label);
+    return { columns: found, label: label < 0 ? undefined : label };
+  }
+  // a table without names and without the label column: the features, in order
+  if (!format.hasHeader && format.columns.length === wanted.length)
+    return { columns: wanted.map((_, i) => i), label: undefined };
+  throw new NmktError('bad-dataset', `the table lacks ${missing.length} of the model's columns`, {
+    remedy: 'give the columns the model was trained on, under the same names',
+    expected: missing.slice(0, 20).join(', '),
+    got: format.columns.slice(0, 20).join(', '),
+  });
+}
+
+async function countRows(path: string, format: TableFormat): Promise<number> {
+  let rows = 0;
+  for await (const _ of tableRows(path, format)) rows += 1;
+  return rows;
+}
+
+/** Second pass: every row through the schema. */
+async function encodeRows(
+  path: string,
+  format: TableFormat,
+  schema: DataSchema,
+  places: Places,
+  rows: number,
+): Promise<Examples> {
+  const bytes = rows * schema.inputs * 4;
+  if (bytes > MAX_FEATURE_BYTES)
+    throw new NmktError('too-large', `${rows} rows of ${schema.inputs} inputs do not fit in memory`, {
+      remedy: 'drop columns with many categories, or give fewer rows',
+      expected: `at most ${MAX_FEATURE_BYTES} bytes`,
+      got: `${bytes}`,
+    });
+  const features = new Float32Array(rows * schema.inputs);
+  const labels = schema.task === 'classification' ? new Int32Array(rows) : new Float32Array(rows);
+  let row = 0;
+  for await (const { line, cells } of tableRows(path, format)) {
+    if (row === rows) break;
+    features.set(
+      applySchema(
+        schema,
+        places.columns.map((i) => cells[i]!),
+        line,
+      ),
+      row * schema.inputs,
+    );
+    if (places.label !== undefined) labels[row] = applyLabel(schema, cells[places.label]!, line);
+    row += 1;
+  }
+  if (row !== rows)
+    throw new NmktError('bad-dataset', `${path} changed while it was read`, {
+      remedy: 'run the command again',
+      expected: `${rows} rows`,
+      got: `${row}`,
+    });
+  return { rows, inputs: schema.inputs, features, scale: schema.scale, labels };
+}
+
+export async function readTable(
+  path: string,
+  options: TableOptions,
+): Promise<{ schema: DataSchema; examples: Examples }> {
+  const format = await tableFormat(path, options.header);
+  const { schema, rows } = await inferSchema(path, format, options);
+  return { schema, examples: await encodeRows(path, format, schema, placesOf(schema, format), rows) };
+}
+
+/** `isLabelled` is false when the label column is not there; the labels are 0 then. */
+export async function readTableWithSchema(
+  path: string,
+  schema: DataSchema,
+): Promise<{ examples: Examples; isLabelled: boolean }> {
+  const format = await tableFormat(path);
+  if (schema.columns === undefined)
+    throw new NmktError('bad-dataset', `${path} is a table, the model takes other data`, {
+      remedy: 'give an IDX file',
+      expected: `${schema.dtype} [${schema.shape.join(', ')}]`,
+      got: 'a table',
+    });
+  const places = placesOf(schema, format);
+  const rows = await countRows(path, format);
+  if (rows === 0)
+    throw new NmktError('bad-dataset', `${path} has no rows`, {
+      remedy: 'give a table with data',
+      expected: 'at least one row',
+      got: '0 rows',
+    });
+  return { examples: await encodeRows(path, format, schema, places, rows), isLabelled: places.label !== undefined };
+}

@@ -1,0 +1,157 @@
+import { open, stat } from 'node:fs/promises';
+import { NmktError } from '../errors.js';
+import type { DataSchema, Examples } from '../learning/types.js';
+import { imagesInFolder, readIdxDataset, readIdxWithSchema } from './dataset-idx.js';
+import { readTable, readTableWithSchema, type TableOptions } from './dataset-table.js';
+import { looksLikeIdx } from './idx.js';
+
+/** A data file (CSV, TSV, IDX) or a folder of IDX files, as a schema and examples in memory. */
+
+export interface DatasetOptions extends TableOptions {
+  /** IDX: the label file, if not the sibling of the usual name. */
+  readonly labels?: string;
+  /** Of each file, and of what it declares; default 1 GiB. */
+  readonly maxBytes?: number;
+}
+
+export interface Dataset {
+  readonly schema: DataSchema;
+  readonly examples: Examples;
+  /** From the test files of a folder. */
+  readonly test?: Examples;
+}
+
+const MAX_BYTES = 1_073_741_824;
+
+type Format = 'folder' | 'idx' | 'table';
+
+/** Starts of formats that are common and not read here, for a message better than "ragged". */
+const OTHER_FORMATS: readonly (readonly [string, string])[] = [
+  ['50415231', 'Parquet'],
+  ['504b0304', 'ZIP or NPZ'],
+  ['89504e47', 'PNG'],
+  ['ffd8ff', 'JPEG'],
+  ['89484446', 'HDF5'],
+  ['934e554d5059', 'NPY'],
+];
+
+async function firstBytes(path: string): Promise<Uint8Array> {
+  const file = await open(path, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(8), 0, 8, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
+async function formatOf(path: string, maxBytes: number): Promise<Format> {
+  const found = await stat(path).catch((cause: unknown) => {
+    throw new NmktError('bad-dataset', `${path} cannot be read`, {
+      remedy: 'check the path',
+      expected: 'a data file or a folder of IDX files',
+      got: (cause as { code?: string }).code ?? 'an error',
+      cause,
+    });
+  });
+  if (found.isDirectory()) return 'folder';
+  if (!found.isFile())
+    throw new NmktError('bad-dataset', `${path} is no file`, {
+      remedy: 'save the data to a file: it is read twice',
+      expected: 'a regular file',
+      got: 'a pipe or device',
+    });
+  if (found.size > maxBytes)
+    throw new NmktError('too-large', `${path} is above the size limit`, {
+      remedy: 'raise --max-bytes',
+      expected: `at most ${maxBytes} bytes`,
+      got: `${found.size}`,
+    });
+  const start = await firstBytes(path);
+  if (looksLikeIdx(start)) return 'idx';
+  const magic = Buffer.from(start).toString('hex');
+  const other = OTHER_FORMATS.find(([prefix]) => magic.startsWith(prefix));
+  if (other !== undefined || start.includes(0))
+    throw new NmktError('bad-dataset', `${path} is of a format that is not read`, {
+      remedy: 'convert it to CSV',
+      expected: 'CSV, TSV or IDX',
+      got: other?.[1] ?? 'binary data',
+    });
+  return 'table';
+}
+
+/** Flags that only a table understands, given for images, would be ignored in silence. */
+function refuseTableFlags(options: DatasetOptions): void {
+  const flag = (['label', 'features', 'drop', 'categorical', 'numeric'] as const).find(
+    (name) => options[name] !== undefined && options[name].length > 0,
+  );
+  if (flag !== undefined)
+    throw new NmktError('bad-usage', `--${flag} is for tables, this is IDX`, {
+      remedy: `leave out --${flag}; a label file is named with --labels`,
+      expected: 'no column flags',
+      got: `--${flag}`,
+    });
+  if (options.task === 'regression')
+    throw new NmktError('bad-usage', 'IDX labels are classes', {
+      remedy: 'leave out --task',
+      expected: '--task classification',
+      got: '--task regression',
+    });
+}
+
+/**
+ * Reads the data and infers how they become inputs and labels.
+ *
+ * Tables: a column is numeric when all its cells are numbers, else one-hot; missing cells count as the mean, or are a
+ * category if seen; the label decides the task. IDX: bytes / 255 and the classes that occur.
+ *
+ * @throws NmktError `bad-dataset` (with the line, in tables), `label-missing`, `too-large`, `bad-usage` for a flag that
+ *         names no column
+ */
+export async function readDataset(path: string, options: DatasetOptions = {}): Promise<Dataset> {
+  const maxBytes = options.maxBytes ?? MAX_BYTES;
+  const format = await formatOf(path, maxBytes);
+  if (format === 'table') return readTable(path, options);
+  refuseTableFlags(options);
+  if (format === 'idx') return readIdxDataset(path, options.labels, maxBytes);
+  const { train, test } = await imagesInFolder(path);
+  const dataset = await readIdxDataset(train, options.labels, maxBytes);
+  if (test === undefined) return dataset;
+  return { ...dataset, test: (await readIdxWithSchema(test, dataset.schema, { maxBytes })).examples };
+}
+
+export interface SchemaOptions {
+  readonly labels?: string;
+  /** For prediction: without labels they are all 0 and `isLabelled` is false. */
+  readonly labelsOptional?: boolean;
+  readonly maxBytes?: number;
+}
+
+/**
+ * Reads a file of the same kind as the one a schema came from: a test set, or rows to predict.
+ *
+ * @throws NmktError `bad-dataset`, `label-missing`, `too-large`
+ */
+export async function readWithSchema(
+  path: string,
+  schema: DataSchema,
+  options: SchemaOptions = {},
+): Promise<{ examples: Examples; isLabelled: boolean }> {
+  const maxBytes = options.maxBytes ?? MAX_BYTES;
+  const format = await formatOf(path, maxBytes);
+  if (format === 'idx') return readIdxWithSchema(path, schema, { ...options, maxBytes });
+  if (format === 'folder')
+    throw new NmktError('bad-dataset', `${path} is a folder`, {
+      remedy: 'name the file itself',
+      expected: 'a file',
+      got: 'a folder',
+    });
+  const read = await readTableWithSchema(path, schema);
+  if (!read.isLabelled && options.labelsOptional !== true)
+    throw new NmktError('label-missing', `${path} lacks the label column`, {
+      remedy: 'add the column',
+      expected: `a column "${schema.label ?? ''}"`,
+      got: 'no such column',
+    });
+  return read;
+}

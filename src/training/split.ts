@@ -1,0 +1,63 @@
+import { NmktError } from '../errors.js';
+import type { Bytes } from '../hash.js';
+import { subset } from '../learning/examples.js';
+import { iid, labelK, stratifiedSplit, type Partition } from '../learning/partition.js';
+import type { Examples } from '../learning/types.js';
+
+export interface SplitOptions {
+  readonly shards: number;
+  /** The dataset's 32-byte seed. */
+  readonly seed: Bytes;
+  /** Share of the examples for A, and for B unless `test` is given; in (0, 0.5), default 0.1. */
+  readonly evalFraction?: number;
+  /** Evaluation set B from a file of its own. */
+  readonly test?: Examples;
+  /** Labels per shard; absent: every shard is a uniform sample. */
+  readonly labelsPerShard?: number;
+}
+
+export interface Split {
+  readonly shards: readonly Examples[];
+  /** Evaluation set A: what the customer scores and chooses by. */
+  readonly a: Examples;
+  /** Evaluation set B: final, reported. */
+  readonly b: Examples;
+}
+
+function partition(examples: Examples, { shards, seed, labelsPerShard }: SplitOptions): Partition {
+  if (labelsPerShard === undefined) return iid(examples.rows, shards, seed);
+  if (!(examples.labels instanceof Int32Array))
+    throw new NmktError('bad-usage', 'labels per shard need classes', {
+      remedy: 'leave it out: this is regression',
+      expected: 'a classification task',
+      got: 'regression',
+    });
+  return labelK(examples.labels, shards, labelsPerShard, seed);
+}
+
+/**
+ * Sets the evaluation sets apart (stratified by class), then cuts the rest into shards. Follows from examples and seed.
+ *
+ * @throws NmktError `bad-dataset` when a set or shard would be empty
+ */
+export function splitDataset(examples: Examples, options: SplitOptions): Split {
+  const { seed, test, evalFraction = 0.1 } = options;
+  if (!(evalFraction > 0 && evalFraction < 0.5))
+    throw new NmktError('bad-usage', 'the evaluation fraction is out of range', {
+      remedy: '--eval-fraction 0.1',
+      expected: 'above 0 and below 0.5',
+      got: `${evalFraction}`,
+    });
+  const strata = examples.labels instanceof Int32Array ? examples.labels : examples.rows;
+  const parts = stratifiedSplit(strata, test === undefined ? [evalFraction, evalFraction] : [evalFraction], seed);
+  const empty = parts.findIndex((part) => part.length === 0);
+  if (empty >= 0)
+    throw new NmktError('bad-dataset', 'there are too few examples to set some apart for evaluation', {
+      remedy: 'give more examples or raise --eval-fraction',
+      expected: `at least ${Math.ceil(0.5 / evalFraction)} examples`,
+      got: `${examples.rows}`,
+    });
+  const sets = parts.map((part) => subset(examples, part));
+  const train = sets.at(-1)!;
+  return { shards: partition(train, options).map((part) => subset(train, part)), a: sets[0]!, b: test ?? sets[1]! };
+}
