@@ -1,0 +1,84 @@
+import { NmktError } from '../errors.js';
+import type { Sha256 } from '../hash.js';
+import type { Network } from '../ports.js';
+import { decodeInvoice, type Bip173Prefix, type Invoice } from './bolt11.js';
+
+/** Seconds an invoice must still be payable: a payment may need a minute. */
+export const MIN_SECONDS_LEFT = 60;
+/** Blocks. A larger final delta lets the payee hold the payer's money for hours (hold invoices). */
+export const MAX_FINAL_CLTV = 80;
+
+export interface InvoiceTerms {
+  readonly network: Network;
+  readonly msat: bigint;
+  /** Hash of the claim that the payment settles. */
+  readonly descriptionHash: Sha256;
+  readonly nowSec: number;
+  /** Payment hashes of other payouts: one payment must not count for two. */
+  readonly usedPaymentHashes: ReadonlySet<string>;
+  /** Node key the invoice must be signed with (sandbox: regtest shares its prefix), 33 bytes hex. */
+  readonly payee?: string;
+}
+
+/**
+ * Everything that is checked before money is sent.
+ *
+ * @throws NmktError `network-mismatch`, or `bad-invoice` naming the broken rule
+ */
+export function checkInvoice(text: string, terms: InvoiceTerms): Invoice {
+  const invoice = decodeInvoice(text);
+  requireNetwork(invoice, terms.network);
+  const { msat, descriptionHash, paymentHash, minFinalCltv, payee } = invoice;
+  const secondsLeft = invoice.timestampSec + invoice.expirySec - terms.nowSec;
+  const rules: readonly (readonly [isMet: boolean, rule: string, expected: string, got: string])[] = [
+    [msat !== null, 'names no amount', `${terms.msat} msat`, 'any amount'],
+    [msat === terms.msat, 'is over another amount', `${terms.msat} msat`, `${msat} msat`],
+    [secondsLeft >= MIN_SECONDS_LEFT, 'expires too soon', `at least ${MIN_SECONDS_LEFT} s left`, `${secondsLeft} s`],
+    [minFinalCltv <= MAX_FINAL_CLTV, 'could be held back', `final CLTV of at most ${MAX_FINAL_CLTV}`, `${minFinalCltv}`],
+    [
+      descriptionHash === terms.descriptionHash,
+      'is not for this claim',
+      `description hash ${terms.descriptionHash}`,
+      descriptionHash ?? 'none',
+    ],
+    [
+      !terms.usedPaymentHashes.has(paymentHash),
+      'belongs to another payout already',
+      'a payment hash of its own',
+      paymentHash,
+    ],
+    [terms.payee === undefined || payee === terms.payee, 'is signed by another node', terms.payee ?? 'any', payee],
+  ];
+  for (const [isMet, rule, expected, got] of rules) {
+    if (isMet) continue;
+    throw new NmktError('bad-invoice', `the invoice ${rule}`, {
+      remedy: 'nothing was paid; the payee may claim again with a new invoice',
+      expected,
+      got,
+    });
+  }
+  return invoice;
+}
+
+const PREFIXES: Readonly<Record<Network, Bip173Prefix>> = {
+  sandbox: 'bcrt',
+  regtest: 'bcrt',
+  simnet: 'sb',
+  signet: 'tbs',
+  testnet: 'tb',
+  bitcoin: 'bc',
+};
+
+export function prefixOf(network: Network): Bip173Prefix {
+  return PREFIXES[network];
+}
+
+/** @throws NmktError `network-mismatch` */
+export function requireNetwork(invoice: Invoice, network: Network): void {
+  if (invoice.prefix === prefixOf(network)) return;
+  throw new NmktError('network-mismatch', 'the invoice is of another bitcoin network', {
+    remedy: 'nothing was paid; set NMKT_NETWORK to the network of the wallet and of the job',
+    expected: `${network} (ln${prefixOf(network)})`,
+    got: `ln${invoice.prefix}`,
+  });
+}
