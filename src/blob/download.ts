@@ -14,7 +14,6 @@ const BATCH = 64;
 const IN_FLIGHT = 2;
 /** A relay that was silent this often is not asked again: each silence costs a full timeout. */
 const MAX_SILENCES = 2;
-const BATCH_TIMEOUT_MS = 30_000;
 
 export interface DownloadOptions {
   readonly key: Bytes;
@@ -91,54 +90,77 @@ async function fetchRecords(
   return decodeIndex(index, pointer);
 }
 
+interface Wanted {
+  readonly id: EventId;
+  readonly leaf?: Bytes;
+}
+
 /** @returns the opened chunks, concatenated in the order of `wanted` */
 async function fetchChunks(
   route: Route,
-  wanted: readonly { readonly id: EventId; readonly leaf?: Bytes }[],
+  wanted: readonly Wanted[],
   placeOf: (index: number) => ChunkPlace,
   keys: SealKeys,
   onOpened: () => void,
 ): Promise<Bytes> {
   const out = new Uint8Array(wanted.length * CHUNK_BYTES);
-  let missing = 0;
+  const take = (event: NostrEvent, index: number) => {
+    out.set(openEvent(event, wanted[index]!.leaf, keys, placeOf(index)), index * CHUNK_BYTES);
+    onOpened();
+  };
+  const ids = wanted.map(({ id }) => id);
+  let missing = await fetchWindowed(route, ids, [...ids.keys()], take);
+  if (missing.length > 0 && missing.length < ids.length && route.silences.size > 0) {
+    route.silences.clear(); // a connection was lost on the way: one more chance
+    missing = await fetchWindowed(route, ids, missing, take);
+  }
+  if (missing.length > 0) throw notFound(route, missing.length, ids.length, placeOf(0).purpose);
+  return out;
+}
+
+/** @returns those of `indices` whose event no relay gave */
+async function fetchWindowed(
+  route: Route,
+  ids: readonly EventId[],
+  indices: readonly number[],
+  take: (event: NostrEvent, index: number) => void,
+): Promise<readonly number[]> {
+  const missing: number[] = [];
   let next = 0;
   let isFailed = false;
-
   const takeBatches = async (): Promise<void> => {
-    while (next < wanted.length && !isFailed) {
-      const first = next;
-      next = Math.min(first + BATCH, wanted.length);
-      const batch = wanted.slice(first, next);
-      const found = await fetchBatch(route, batch, first / BATCH);
-      batch.forEach(({ id, leaf }, offset) => {
-        const event = found.get(id);
-        if (event === undefined) return missing++;
-        const index = first + offset;
-        out.set(openEvent(event, leaf, keys, placeOf(index)), index * CHUNK_BYTES);
-        onOpened();
-        return undefined;
-      });
+    while (next < indices.length && !isFailed) {
+      const turn = next / BATCH;
+      const batch = indices.slice(next, next + BATCH);
+      next += BATCH;
+      const found = await fetchBatch(
+        route,
+        batch.map((index) => ids[index]!),
+        turn,
+      );
+      for (const index of batch) {
+        const event = found.get(ids[index]!);
+        if (event === undefined) missing.push(index);
+        else take(event, index);
+      }
     }
   };
-  const takers = Array.from({ length: IN_FLIGHT }, () =>
-    takeBatches().catch((error: unknown) => {
-      isFailed = true;
-      throw error;
-    }),
-  );
-  await Promise.all(takers);
-  if (missing > 0) throw notFound(route, missing, wanted.length, placeOf(0).purpose);
-  return out;
+  const stop = (error: unknown) => {
+    isFailed = true;
+    throw error;
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, () => takeBatches().catch(stop)));
+  return missing;
 }
 
 /** Asks one relay, then the next for what is still missing; batches start at different relays to share the load. */
 async function fetchBatch(
   { relays, silences, answered, signal }: Route,
-  wanted: readonly { readonly id: EventId }[],
+  ids: readonly EventId[],
   turn: number,
 ): Promise<ReadonlyMap<string, NostrEvent>> {
   const found = new Map<string, NostrEvent>();
-  const missing = new Set<string>(wanted.map(({ id }) => id));
+  const missing = new Set<string>(ids);
   const start = turn % Math.max(1, relays.urls.length);
   const rotated = [...relays.urls.slice(start), ...relays.urls.slice(0, start)];
   rotated.sort((a, b) => (silences.get(a) ?? 0) - (silences.get(b) ?? 0)); // stable: relays that answer come first
@@ -146,7 +168,7 @@ async function fetchBatch(
     if (missing.size === 0) break;
     if ((silences.get(relay) ?? 0) >= MAX_SILENCES) continue;
     const filter = { ids: [...missing], limit: missing.size };
-    const request = relays.fetch([filter], { trustIds: true, relays: [relay], timeoutMs: BATCH_TIMEOUT_MS });
+    const request = relays.fetch([filter], { trustIds: true, relays: [relay] });
     const result = await orInterrupted(request, signal);
     for (const event of result.events) if (missing.delete(event.id)) found.set(event.id, event);
     if (result.answered.includes(relay)) answered.add(relay);

@@ -38,7 +38,8 @@ interface RelayState {
   refused: number;
   unreachable: number;
   silences: number;
-  isDropped: boolean;
+  /** Why it gets no more chunks. */
+  dropped: 'no' | 'silent' | 'refuses';
   message: string;
 }
 
@@ -55,37 +56,52 @@ export async function uploadBlob(
   events: readonly NostrEvent[],
   options: UploadOptions = {},
 ): Promise<UploadResult> {
-  const { onProgress, windowSize = WINDOW, signal } = options;
   const states = new Map<string, RelayState>(relays.urls.map((url) => [url, freshState()]));
+  requireRunning(options.signal);
+  let homeless = await sendWindowed(relays, events, states, options);
+  if (homeless.length > 0 && homeless.length < events.length && reopenSilent(states)) {
+    homeless = await sendWindowed(relays, homeless, states, { ...options, onProgress: () => undefined });
+  }
+  if (homeless.length > 0) throw notStored(events.length, homeless.length, states);
+  return { events: events.length, relays: tallies(states, events.length) };
+}
+
+/** @returns the events that no relay stored, those not sent at all included */
+async function sendWindowed(
+  relays: Relays,
+  events: readonly NostrEvent[],
+  states: ReadonlyMap<string, RelayState>,
+  { onProgress, windowSize = WINDOW, signal }: UploadOptions,
+): Promise<readonly NostrEvent[]> {
   const homeless: NostrEvent[] = [];
   let next = 0;
   let settled = 0;
+  const isHopeless = () => homeless.length === settled && settled >= windowSize;
 
   const sendRest = async (): Promise<void> => {
-    while (next < events.length && !isHopeless(homeless.length, settled, windowSize)) {
+    while (next < events.length && !isHopeless()) {
       const event = events[next++]!;
       if (!(await send(relays, event, states, signal))) homeless.push(event);
       settled++;
       onProgress?.(settled, events.length);
     }
   };
-  requireRunning(signal);
   await Promise.all(Array.from({ length: Math.max(1, windowSize) }, sendRest));
+  return [...homeless, ...events.slice(next)];
+}
 
-  if (settled < events.length) throw notStored(events.length, homeless.length + events.length - settled, states);
-  let missing = 0;
-  for (const event of homeless) if (!(await send(relays, event, states, signal))) missing++;
-  if (missing > 0) throw notStored(events.length, missing, states);
-  return { events: events.length, relays: tallies(states, events.length) };
+/** Gives relays that were only silent another chance. @returns whether there are any */
+function reopenSilent(states: ReadonlyMap<string, RelayState>): boolean {
+  const silent = [...states.values()].filter(({ unreachable, dropped }) => unreachable > 0 && dropped !== 'refuses');
+  for (const state of silent) {
+    state.dropped = 'no';
+    state.silences = 0;
+  }
+  return silent.length > 0;
 }
 
 function freshState(): RelayState {
-  return { stored: 0, refused: 0, unreachable: 0, silences: 0, isDropped: false, message: '' };
-}
-
-/** Nothing has been stored so far, and a full window has failed. */
-function isHopeless(homeless: number, settled: number, windowSize: number): boolean {
-  return homeless === settled && homeless >= windowSize;
+  return { stored: 0, refused: 0, unreachable: 0, silences: 0, dropped: 'no', message: '' };
 }
 
 /** @returns whether at least one relay stored the event */
@@ -95,7 +111,7 @@ async function send(
   states: ReadonlyMap<string, RelayState>,
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
-  const open = [...states].filter(([, state]) => !state.isDropped).map(([url]) => url);
+  const open = [...states].filter(([, state]) => state.dropped === 'no').map(([url]) => url);
   if (open.length === 0) return false;
   const outcomes = await orInterrupted(relays.publish(event, open), signal);
   for (const outcome of outcomes) note(states.get(outcome.relay), outcome);
@@ -107,9 +123,8 @@ function note(state: RelayState | undefined, outcome: PublishOutcome): void {
   state[outcome.state]++;
   state.silences = outcome.state === 'unreachable' ? state.silences + 1 : 0;
   if (outcome.state !== 'stored') state.message = outcome.message.slice(0, 200);
-  if (state.silences >= MAX_SILENCES || (outcome.state === 'refused' && LASTING_REFUSAL.test(outcome.message))) {
-    state.isDropped = true;
-  }
+  if (state.silences >= MAX_SILENCES) state.dropped = 'silent';
+  if (outcome.state === 'refused' && LASTING_REFUSAL.test(outcome.message)) state.dropped = 'refuses';
 }
 
 function tallies(states: ReadonlyMap<string, RelayState>, total: number): readonly RelayTally[] {

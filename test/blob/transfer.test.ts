@@ -217,6 +217,20 @@ describe('downloading', () => {
     );
   });
 
+  test('asks again after a relay went away in the middle', async () => {
+    const { relays, pointer } = await stored(noise(7_000_000));
+    let asked = 0;
+    const shaky: Relays = {
+      ...relays,
+      urls: [URLS[0]],
+      fetch: async (filters, options) => {
+        const isAway = ++asked === 3 || asked === 4;
+        return isAway ? { events: [], answered: [], silent: [URLS[0]] } : relays.fetch(filters, options);
+      },
+    };
+    expect(Buffer.compare(await downloadBlob(shaky, pointer, READ), noise(7_000_000))).toBe(0);
+  });
+
   test('ends when it is stopped, even while a relay keeps silent', async () => {
     const { relays, pointer } = await stored(noise(1000));
     const stop = new AbortController();
@@ -265,6 +279,12 @@ describe('uploading', () => {
     const { relays } = publishing([URLS[0]], (_, nth) => (nth === 5 ? 'unreachable' : 'stored'));
     const result = await uploadBlob(relays, events);
     expect(result.relays[0]).toMatchObject({ stored: 85, unreachable: 1 });
+  });
+
+  test('sends again what was in flight when the relay went away and came back', async () => {
+    const { relays } = publishing([URLS[0]], (_, nth) => (nth > 20 && nth <= 23 ? 'unreachable' : 'stored'));
+    const result = await uploadBlob(relays, events, { windowSize: 8 });
+    expect(result.relays[0]).toMatchObject({ stored: 85, unreachable: 3 });
   });
 
   test('tells refusal from silence, with counts, and does not send everything into the void', async () => {
