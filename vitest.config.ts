@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** Two workers: the tests also start relays, training threads and whole processes of their own. */
-const shared = { pool: 'forks', maxWorkers: 2, globalSetup: ['test/support/global-setup.ts'] } as const;
+const shared = { pool: 'forks' as const, maxWorkers: 2, globalSetup: ['test/support/global-setup.ts'] };
 
 export default defineConfig({
   test: {

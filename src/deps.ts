@@ -6,6 +6,7 @@ import { NmktError } from './errors.js';
 import { hex, type Bytes } from './hash.js';
 import type { Rung } from './learning/types.js';
 import type { Clock, Journal, Network, Progress, RandomBytes, Relays, Signer, Wallet } from './ports.js';
+import type { RelayOptions, RunningRelay } from './relay/embedded.js';
 import { keepSecret } from './terminal/redact.js';
 import type { EngineLimits, TrainingEngine } from './training/engine.js';
 
@@ -13,20 +14,6 @@ export interface EngineRequest {
   /** Rungs the job accepts; absent: any. The participant's own `engine` setting narrows it further. */
   readonly accepted?: readonly Rung[];
   readonly limits?: Partial<EngineLimits>;
-}
-
-export interface RelayServerOptions {
-  /** Default 127.0.0.1. */
-  readonly host?: string;
-  /** 0 picks a free one. */
-  readonly port: number;
-  /** Events are kept here across restarts; absent: in memory only. */
-  readonly dir?: string;
-}
-export interface RelayServer {
-  /** `ws://host:port` with the port in use. */
-  readonly url: string;
-  close(): Promise<void>;
 }
 
 /**
@@ -65,7 +52,7 @@ export interface Deps {
   openJournal<R>(path: string): Promise<Journal<R>>;
   /** A signer for a 32-byte secret (demo, sandbox). */
   signerFor(secret: Bytes): Promise<Signer>;
-  startRelay(options: RelayServerOptions): Promise<RelayServer>;
+  startRelay(options: RelayOptions): Promise<RunningRelay>;
   close(): Promise<void>;
 }
 
@@ -123,8 +110,12 @@ export async function createDeps({ flags, env, cwd, progress }: DepsInput): Prom
   const connectRelays = async (urls: readonly string[], as?: Signer): Promise<Relays> => {
     await useWs();
     const pool = await import('./relay/pool.js');
-    for (const url of urls) pool.checkRelayUrl(url, network);
-    return closing(pool.connectRelays(urls, as === undefined ? {} : { signer: as }));
+    return closing(
+      pool.connectRelays(
+        urls.map((url) => pool.checkRelayUrl(url, network)),
+        { network, ...(as && { signer: as }) },
+      ),
+    );
   };
   const connectWallet = async (uri: string): Promise<Wallet> => {
     hideWallet(uri);

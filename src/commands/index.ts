@@ -49,6 +49,6 @@ export const commands: readonly CommandEntry[] = commandGroups.flatMap((group) =
 
 /** A command's file has the command's name; only the one that runs is imported. */
 export async function loadCommand({ name }: CommandEntry): Promise<CommandModule> {
-  const { command } = (await import(`./${name}.js`)) as { command: CommandModule };
+  const { command } = (await import(/* @vite-ignore */ `./${name}.js`)) as { command: CommandModule };
   return command;
 }

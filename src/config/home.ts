@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { NmktError } from '../errors.js';
 import { hex } from '../hash.js';
 import { takeLock } from './home-lock.js';
@@ -46,7 +46,8 @@ export function openHome(folder: string): Home {
   const path = (...parts: readonly string[]): string => {
     const inside = resolve(dir, ...parts);
     const way = relative(dir, inside);
-    if (way.startsWith('..') || isAbsolute(way)) throw new RangeError(`${parts.join('/')} is outside of the home`);
+    if (way.split(sep)[0] === '..' || isAbsolute(way))
+      throw new RangeError(`${parts.join('/')} is outside of the home`);
     return inside;
   };
   const ensure = async (): Promise<void> => {

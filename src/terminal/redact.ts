@@ -11,8 +11,8 @@ export function keepSecret(text: string): void {
 /** Hides NIP-19 private keys, encrypted ones (NIP-49), the secret of a NIP-47 URI, and what `keepSecret` was told. */
 export function redact(text: string): string {
   let clean = text
-    .replace(/\b(nsec1|ncryptsec1)[02-9ac-hj-np-z]{20,}/gi, `$1${hidden}`)
-    .replace(/\b(secret(?:=|%3D))[0-9a-f]{64}/gi, `$1${hidden}`);
+    .replace(/(nsec1|ncryptsec1)[02-9ac-hj-np-z]{20,}/gi, `$1${hidden}`)
+    .replace(/(secret(?:=|%3D))[0-9a-f]{64}/gi, `$1${hidden}`);
   for (const secret of known) if (clean.includes(secret)) clean = clean.replaceAll(secret, hidden);
   return clean;
 }
