@@ -30,7 +30,7 @@ export interface RunningRelay {
   /** `ws://host:port` without a path. */
   readonly url: string;
   readonly port: number;
-  /** Says goodbye to clients, finishes writes and frees port and folder. */
+  /** Says goodbye to clients, finishes writes and frees port and folder; twice is once. */
   close(): Promise<void>;
 }
 
@@ -75,13 +75,14 @@ export async function startRelay(options: RelayOptions): Promise<RunningRelay> {
       else serve(core, socket);
     });
     const heartbeat = setInterval(() => sockets.clients.forEach(probe), PING_MS);
+    let closing: Promise<void> | undefined;
     return {
       url: `ws://${host.includes(':') ? `[${host}]` : host}:${bound}`,
       port: bound,
-      close: async () => {
+      close: () => {
         clearInterval(heartbeat);
-        await shutDown(server, sockets);
-        await store.close();
+        closing ??= shutDown(server, sockets).then(() => store.close());
+        return closing;
       },
     };
   } catch (error) {

@@ -1,15 +1,56 @@
+import { hex, sha256, type Bytes } from '../hash.js';
 import type { NostrEvent } from '../ports.js';
-import { serialiseEvent } from '../schnorr.js';
+import { verifyHash } from '../schnorr.js';
 
 /**
- * The canonical JSON of an event next to the serialisation its id is the hash of. Both hold the same long content;
- * it is escaped once and cut out of the first for the second (a chunk's content is 64 KB).
+ * JSON and id of an event without the cost of JSON.stringify on a chunk's content (64 KB: 90 of 250 microseconds that
+ * everything else takes). Gives the same bytes as serialiseEvent of schnorr.ts.
  */
-export function eventJson(event: NostrEvent): { readonly serialised: string; readonly json: string } {
-  const serialised = serialiseEvent(event);
+
+/** Below this the plain way is as fast. */
+const LONG_CONTENT = 1_024;
+
+/**
+ * A JSON text without a backslash holds no escaped character; every string in it is then its own JSON between quotes.
+ * (JSON.stringify escapes quotes, backslashes, control characters and lone surrogates; JSON has no other way to hold them.)
+ */
+export function isUnescaped(jsonText: string): boolean {
+  return !jsonText.includes('\\');
+}
+
+/** @param isPlain  the event was read from a text that `isUnescaped` */
+export function eventTexts(
+  event: NostrEvent,
+  isPlain: boolean,
+): { readonly serialised: string; readonly json: string } {
+  const { id, pubkey, created_at, kind, sig } = event;
   const tags = JSON.stringify(event.tags);
-  const middle = `"pubkey":"${event.pubkey}","created_at":${event.created_at},"kind":${event.kind},"tags":${tags}`;
-  const contentAt = `[0,"${event.pubkey}",${event.created_at},${event.kind},${tags},`.length;
-  const content = serialised.slice(contentAt, -1);
-  return { serialised, json: `{"id":"${event.id}",${middle},"content":${content},"sig":"${event.sig}"}` };
+  const content = isPlain ? `"${event.content}"` : JSON.stringify(event.content);
+  return {
+    serialised: `[0,"${pubkey}",${created_at},${kind},${tags},${content}]`,
+    json: `{"id":"${id}","pubkey":"${pubkey}","created_at":${created_at},"kind":${kind},"tags":${tags},"content":${content},"sig":"${sig}"}`,
+  };
+}
+
+/** JSON of an event of our own making. */
+export function eventJson(event: NostrEvent): string {
+  return eventTexts(event, isLongBase64(event.content)).json;
+}
+
+/** @returns the hash of the event, or undefined when its id is another */
+export function checkedHash(event: NostrEvent, isPlain: boolean): Bytes | undefined {
+  const hash = sha256(eventTexts(event, isPlain).serialised);
+  return hex(hash) === event.id ? hash : undefined;
+}
+
+export function isAuthentic(event: NostrEvent, isPlain: boolean): boolean {
+  const hash = checkedHash(event, isPlain);
+  return hash !== undefined && verifyHash(hash, event.sig, event.pubkey);
+}
+
+/** The decoder skips what is not base64, so a full-length result proves the alphabet; a regular expression takes thrice as long. */
+function isLongBase64(content: string): boolean {
+  if (content.length < LONG_CONTENT || content.length % 4 !== 0) return false;
+  const padding = content.endsWith('==') ? 2 : content.endsWith('=') ? 1 : 0;
+  return Buffer.from(content, 'base64').length === (content.length / 4) * 3 - padding;
 }

@@ -1,4 +1,5 @@
 import type { Clock, Filter, PublishOutcome, Signer } from '../ports.js';
+import { isUnescaped } from './event-json.js';
 import { CLIENT_AUTH } from './kinds.js';
 import { RelaySocket } from './socket.js';
 
@@ -15,7 +16,8 @@ export interface LinkOptions {
 export type Outcome = Omit<PublishOutcome, 'relay'>;
 
 export interface RequestHandlers {
-  onEvent(event: unknown): void;
+  /** @param isPlain  the message held no escaped character (event-json.ts) */
+  onEvent(event: unknown, isPlain: boolean): void;
   /** Stored events are through. */
   onEose(): void;
   /** The relay ended the request for good, or (`isLive` false) could not be reached. */
@@ -37,6 +39,8 @@ interface Sent {
   /** Waits for authentication; once sent again after it, a second `auth-required:` is final. */
   awaitsAuth: boolean;
   wasResentAfterAuth: boolean;
+  /** Connections lost while it waited. */
+  drops: number;
 }
 interface Publishing extends Sent {
   readonly outcome: Promise<Outcome>;
@@ -47,9 +51,11 @@ interface Requested extends Sent {
 }
 
 const MAX_POSTPONED = 4;
+const MAX_DROPS = 3;
 const FIRST_POSTPONE_MS = 1_000;
 const MAX_CHALLENGE_CHARS = 1_024;
 const MESSAGE_TOO_BIG = 1_009;
+const CLOSED_HERE = 'the connection was closed on this side';
 
 export class RelayLink {
   readonly url: string;
@@ -80,6 +86,7 @@ export class RelayLink {
   publish(id: string, frame: string): Promise<Outcome> {
     const known = this.#publishing.get(id);
     if (known) return known.outcome;
+    if (this.#closing.signal.aborted) return Promise.resolve({ state: 'unreachable', message: CLOSED_HERE });
     let resolve!: (outcome: Outcome) => void;
     const outcome = new Promise<Outcome>((done) => (resolve = done));
     const watch = watchSilence(this, this.#options.timeoutMs, (ms) =>
@@ -100,6 +107,10 @@ export class RelayLink {
   }
 
   request(filters: readonly Filter[], handlers: RequestHandlers): Request {
+    if (this.#closing.signal.aborted) {
+      queueMicrotask(() => handlers.onEnd(CLOSED_HERE));
+      return { close: () => {} };
+    }
     const id = `n${this.#nextRequest++}`;
     const request: Requested = { ...unsent(JSON.stringify(['REQ', id, ...filters])), handlers };
     this.#requests.set(id, request);
@@ -113,7 +124,7 @@ export class RelayLink {
 
   async close(): Promise<void> {
     this.#closing.abort();
-    this.#giveUp('closed here');
+    this.#giveUp(CLOSED_HERE);
     this.#requests.clear();
     await this.#socket.close();
   }
@@ -131,7 +142,7 @@ export class RelayLink {
   #receive(text: string): void {
     const message = parseMessage(text);
     const [verb, first, second, third] = message ?? [];
-    if (verb === 'EVENT') this.#requests.get(String(first))?.handlers.onEvent(second);
+    if (verb === 'EVENT') this.#requests.get(String(first))?.handlers.onEvent(second, isUnescaped(text));
     else if (verb === 'OK') this.#onOk(String(first), second === true, messageOf(third));
     else if (verb === 'EOSE') this.#requests.get(String(first))?.handlers.onEose();
     else if (verb === 'CLOSED') this.#onClosed(String(first), messageOf(second));
@@ -216,8 +227,9 @@ export class RelayLink {
     this.#auth = { state: 'none', eventId: '' };
     for (const sent of [...this.#publishing.values(), ...this.#requests.values()]) {
       sent.awaitsAuth = sent.wasResentAfterAuth = false;
+      sent.drops++;
     }
-    if (!wasOpen) this.#giveUp(reason);
+    this.#giveUp(reason, (sent) => !wasOpen || sent.drops >= MAX_DROPS);
     // The relay does not say which message; the longest is the likeliest, the others get their chance.
     if (code === MESSAGE_TOO_BIG)
       longest(this.#publishing)?.settle({ state: 'refused', message: `invalid: ${reason}` });
@@ -225,12 +237,15 @@ export class RelayLink {
     if (isUrgent || this.#requests.size > 0) this.#socket.want(isUrgent);
   }
 
-  #giveUp(reason: string): void {
-    for (const publishing of this.#publishing.values()) publishing.settle({ state: 'unreachable', message: reason });
-    for (const [id, { handlers }] of this.#requests) {
-      if (handlers.isLive) continue;
+  /** Ends what waits for an answer; live requests wait on. */
+  #giveUp(reason: string, which: (sent: Sent) => boolean = () => true): void {
+    for (const publishing of this.#publishing.values()) {
+      if (which(publishing)) publishing.settle({ state: 'unreachable', message: reason });
+    }
+    for (const [id, request] of this.#requests) {
+      if (request.handlers.isLive || !which(request)) continue;
       this.#requests.delete(id);
-      handlers.onEnd(reason);
+      request.handlers.onEnd(reason);
     }
   }
 
@@ -261,7 +276,7 @@ export function watchSilence(
 }
 
 function unsent(frame: string): Sent {
-  return { frame, postponed: 0, isPostponed: false, awaitsAuth: false, wasResentAfterAuth: false };
+  return { frame, postponed: 0, isPostponed: false, awaitsAuth: false, wasResentAfterAuth: false, drops: 0 };
 }
 
 function longest(publishing: ReadonlyMap<string, Publishing>): Publishing | undefined {

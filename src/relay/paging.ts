@@ -8,7 +8,7 @@ import { watchSilence, type RelayLink } from './link.js';
 export interface PagingOptions {
   readonly timeoutMs: number;
   /** Checks an event and takes it; false when it is not authentic. */
-  readonly accept: (event: NostrEvent) => boolean;
+  readonly accept: (event: NostrEvent, isPlain: boolean) => boolean;
 }
 
 /** Relays refuse longer lists or silently cut the answer. */
@@ -97,9 +97,9 @@ function fetchPage(link: RelayLink, filter: Filter, { timeoutMs, accept }: Pagin
     const watch = watchSilence(link, timeoutMs, () => finish(false));
     const request = link.request([filter], {
       isLive: false,
-      onEvent: (value) => {
+      onEvent: (value, isPlain) => {
         const event = readEvent(value);
-        if (!event || !matches(event) || !accept(event)) return;
+        if (!event || !matches(event) || !accept(event, isPlain)) return;
         watch.touch();
         events.set(event.id, event);
       },

@@ -1,7 +1,8 @@
+import { setTimeout } from 'node:timers/promises';
 import { isNmktError } from '../errors.js';
 import type { Clock, FetchResult, Filter, Network, NostrEvent, PublishOutcome, Relays, Signer } from '../ports.js';
 import type { Subscription } from '../ports.js';
-import { hasValidId, hasValidSignature } from '../schnorr.js';
+import { checkedHash, eventJson, isAuthentic } from './event-json.js';
 import { matcher, newestFirst } from './filter.js';
 import { RelayLink, type Outcome } from './link.js';
 import { fetchAll, readEvent, splitIds } from './paging.js';
@@ -53,7 +54,7 @@ class RelayPool implements Relays {
   }
 
   async publish(event: NostrEvent, relays = this.urls): Promise<readonly PublishOutcome[]> {
-    const frame = `["EVENT",${JSON.stringify(event)}]`;
+    const frame = `["EVENT",${eventJson(event)}]`;
     return Promise.all(relays.map(async (relay) => ({ relay, ...(await this.#publishTo(relay, event.id, frame)) })));
   }
 
@@ -75,9 +76,9 @@ class RelayPool implements Relays {
   ): Promise<FetchResult> {
     const { timeoutMs = this.#timeoutMs, trustIds = false, relays = this.urls } = options;
     const events = new Map<string, NostrEvent>();
-    const accept = (event: NostrEvent) => {
+    const accept = (event: NostrEvent, isPlain: boolean) => {
       if (events.has(event.id)) return true;
-      if (!(trustIds ? hasValidId(event) : this.#isAuthentic(event))) return false;
+      if (!(trustIds ? checkedHash(event, isPlain) : this.#isAuthentic(event, isPlain))) return false;
       events.set(event.id, event);
       return true;
     };
@@ -98,10 +99,10 @@ class RelayPool implements Relays {
     const seen = new Set<string>();
     const matches = matcher(filters);
     let isOpen = true;
-    const accept = (event: NostrEvent) => {
+    const accept = (event: NostrEvent, isPlain: boolean) => {
       if (!isOpen) return false;
       if (seen.has(event.id)) return true;
-      if (!this.#isAuthentic(event)) return false;
+      if (!this.#isAuthentic(event, isPlain)) return false;
       remember(seen, event.id);
       onEvent(event);
       return true;
@@ -111,9 +112,9 @@ class RelayPool implements Relays {
       let stored = 0;
       return link.request(splitIds(filters), {
         isLive: true,
-        onEvent: (value) => {
+        onEvent: (value, isPlain) => {
           const event = readEvent(value);
-          if (event && matches(event) && accept(event)) stored++;
+          if (event && matches(event) && accept(event, isPlain)) stored++;
         },
         onEose: () => {
           // The relay may have cut its answer: get the rest in pages.
@@ -149,6 +150,8 @@ class RelayPool implements Relays {
     const { signer, clock = systemClock } = this.#options;
     const link = new RelayLink(url, { signer, clock, timeoutMs: this.#timeoutMs });
     this.#links.set(url, link);
+    // A closed link answers at once that nobody is there.
+    if (this.#isClosed) void link.close();
     return link;
   }
 
@@ -161,9 +164,9 @@ class RelayPool implements Relays {
     }
   }
 
-  #isAuthentic(event: NostrEvent): boolean {
-    if (this.#verified.get(event.id) === event.sig) return hasValidId(event);
-    if (!hasValidSignature(event)) return false;
+  #isAuthentic(event: NostrEvent, isPlain: boolean): boolean {
+    if (this.#verified.get(event.id) === event.sig) return checkedHash(event, isPlain) !== undefined;
+    if (!isAuthentic(event, isPlain)) return false;
     if (this.#verified.size >= MAX_VERIFIED) this.#verified.clear();
     this.#verified.set(event.id, event.sig);
     return true;
@@ -189,15 +192,5 @@ function remember(seen: Set<string>, id: string): void {
 const systemClock: Clock = {
   nowSec: () => Math.floor(Date.now() / 1000),
   nowMs: () => Date.now(),
-  wait: (ms, signal) =>
-    new Promise((resolve) => {
-      if (signal?.aborted) return resolve();
-      const done = () => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      signal?.addEventListener('abort', done);
-    }),
+  wait: (ms, signal) => setTimeout(ms, undefined, { signal }).catch(() => undefined),
 };

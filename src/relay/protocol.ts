@@ -1,8 +1,8 @@
 import { isNmktError } from '../errors.js';
-import { sha256, type Pubkey } from '../hash.js';
+import { hex, sha256, type Pubkey } from '../hash.js';
 import type { Filter, NostrEvent } from '../ports.js';
-import { verifyHash } from '../schnorr.js';
-import { eventJson } from './event-json.js';
+import { hasValidSignature, verifyHash } from '../schnorr.js';
+import { eventTexts, isUnescaped } from './event-json.js';
 import { parseFilter, parseSignedEvent } from './event-shape.js';
 import { kindClass, matcher, newestFirst, tagValue, type EventHead } from './filter.js';
 import { CLIENT_AUTH, EPHEMERAL_GIFT_WRAP, GIFT_WRAP, VANISH } from './kinds.js';
@@ -72,9 +72,10 @@ export class Session {
 
   /** Never throws: whatever the frame holds, the answer is a message. */
   async receive(frame: Buffer): Promise<void> {
-    const message = parseFrame(frame);
+    const text = frame.toString();
+    const message = parseFrame(text);
     const [verb, first, ...rest] = message ?? [];
-    if (verb === 'EVENT') return this.#onEvent(first);
+    if (verb === 'EVENT') return this.#onEvent(first, isUnescaped(text));
     if (verb === 'REQ') return this.#onQuery(first, rest, (id, filters) => this.#onReq(id, filters));
     if (verb === 'COUNT') return this.#onQuery(first, rest, async (id, filters) => this.#onCount(id, filters));
     if (verb === 'CLOSE') return void (typeof first === 'string' && this.#subscriptions.delete(first));
@@ -90,11 +91,11 @@ export class Session {
     }
   }
 
-  async #onEvent(value: unknown): Promise<void> {
+  async #onEvent(value: unknown, isPlain: boolean): Promise<void> {
     const claimedId = idOf(value);
     try {
       const event = parseSignedEvent(value);
-      const note = await this.#accept(event);
+      const note = await this.#accept(event, isPlain);
       await this.#reply('OK', event.id, true, note);
     } catch (error) {
       await this.#reply('OK', claimedId, false, reasonOf(error));
@@ -102,14 +103,14 @@ export class Session {
   }
 
   /** @returns the message of OK true @throws Refusal */
-  async #accept(event: NostrEvent): Promise<string> {
+  async #accept(event: NostrEvent, isPlain: boolean): Promise<string> {
     const { store } = this.#core;
     // The id is all a duplicate needs: whoever resumes an upload is answered without a signature check.
     if (store.has(event.id)) return 'duplicate: already have this event';
-    const { serialised, json } = eventJson(event);
+    const { serialised, json } = eventTexts(event, isPlain);
     this.#checkLimits(event, json);
     const hash = sha256(serialised);
-    if (Buffer.from(hash).toString('hex') !== event.id) throw new Refusal('invalid: the id is not the hash');
+    if (hex(hash) !== event.id) throw new Refusal('invalid: the id is not the hash');
     if (!verifyHash(hash, event.sig, event.pubkey)) throw new Refusal('invalid: the signature does not verify');
     this.#checkPolicy(event);
 
@@ -239,11 +240,7 @@ export class Session {
     // Otherwise a relay in the middle could pass our challenge on to its own visitors.
     if (!this.#core.isOwnUrl(tagValue(event, 'relay') ?? '')) throw new Refusal('invalid: signed for another relay');
     if (Math.abs(event.created_at - this.#core.nowSec()) > AUTH_WINDOW_SEC) throw new Refusal('invalid: not fresh');
-    const { serialised, json } = eventJson(event);
-    this.#checkLimits(event, json);
-    const hash = sha256(serialised);
-    const isValid = Buffer.from(hash).toString('hex') === event.id && verifyHash(hash, event.sig, event.pubkey);
-    if (!isValid) throw new Refusal('invalid: id or signature');
+    if (!hasValidSignature(event)) throw new Refusal('invalid: id or signature');
     if (this.#authed.size >= MAX_AUTHED_KEYS) throw new Refusal(`restricted: more than ${MAX_AUTHED_KEYS} keys`);
   }
 
@@ -255,9 +252,9 @@ export class Session {
 const MAX_AUTHED_KEYS = 64;
 const CLOSING_BRACKET = Buffer.from(']');
 
-function parseFrame(frame: Buffer): readonly unknown[] | undefined {
+function parseFrame(text: string): readonly unknown[] | undefined {
   try {
-    const message: unknown = JSON.parse(frame.toString());
+    const message: unknown = JSON.parse(text);
     return Array.isArray(message) ? message : undefined;
   } catch {
     return undefined;

@@ -15,6 +15,7 @@ const STABLE_MS = 5_000;
 const HANDSHAKE_MS = 10_000;
 const PING_MS = 30_000;
 const GOODBYE_MS = 500;
+const ABNORMAL_CLOSURE = 1_006;
 
 export interface SocketEvents {
   onOpen(): void;
@@ -113,7 +114,11 @@ export class RelaySocket {
       if (!isBinary) this.#events.onFrame(data.toString());
     });
     socket.on('pong', () => (this.heardAt = performance.now()));
-    socket.on('error', (error: NodeJS.ErrnoException) => (failure = error.message || (error.code ?? 'no connection')));
+    let isTheirFrameTooBig = false;
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      failure = error.message || (error.code ?? 'no connection');
+      isTheirFrameTooBig = error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH';
+    });
     socket.on('close', (code, reason) => {
       clearInterval(pings);
       this.#socket = undefined;
@@ -121,7 +126,8 @@ export class RelaySocket {
       this.#failures = wasStable ? 1 : this.#failures + 1;
       this.#lastAttemptAt = performance.now();
       const why = failure || reason.toString().slice(0, 200) || `connection closed (${code})`;
-      this.#events.onDown(openedAt !== undefined, why, code);
+      // Our own complaint comes back as their close code; it says nothing about what we sent.
+      this.#events.onDown(openedAt !== undefined, why, isTheirFrameTooBig ? ABNORMAL_CLOSURE : code);
     });
   }
 

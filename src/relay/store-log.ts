@@ -1,12 +1,10 @@
-import { constants, type Stats } from 'node:fs';
-import { mkdir, open, readFile, rename, unlink, writeFile, type FileHandle } from 'node:fs/promises';
+import { mkdir, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { NmktError } from '../errors.js';
 import type { Filter, NostrEvent } from '../ports.js';
-import { hasValidId } from '../schnorr.js';
-import { EventIndex, type Verdict } from './event-index.js';
-import { parseSignedEvent } from './event-shape.js';
+import type { EventIndex, Verdict } from './event-index.js';
 import type { EventHead } from './filter.js';
+import { lockFolder } from './folder-lock.js';
+import { openLog, type Log, type Slot } from './log-file.js';
 import type { EventStore, NowSec, StoredEvent } from './store.js';
 
 /**
@@ -14,10 +12,6 @@ import type { EventStore, NowSec, StoredEvent } from './store.js';
  * is busy become one group: one write, one fdatasync, then all of them are answered.
  */
 
-interface Slot {
-  readonly offset: number;
-  readonly length: number;
-}
 interface Pending {
   readonly event: NostrEvent;
   readonly line: Buffer;
@@ -26,27 +20,14 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
-const NEWLINE = 0x0a;
-const READ_BYTES = 1 << 20;
-/** A longer line is damage: no event that was ever accepted is near it. */
-const MAX_LINE_BYTES = 16 << 20;
 const MAX_GROUP_BYTES = 16 << 20;
-/** The log is rewritten at start when more than half of it and at least this much is replaced, deleted or expired. */
-const MIN_GARBAGE_BYTES = 1 << 20;
 
 /** @throws NmktError `home-locked` when another process has the folder open */
 export async function openLogStore(dir: string, nowSec: NowSec): Promise<EventStore> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
-  const unlock = await lock(join(dir, 'lock'));
+  const unlock = await lockFolder(dir);
   try {
-    const path = join(dir, 'events.jsonl');
-    let log = await load(path, nowSec);
-    if (log.garbageBytes > Math.max(MIN_GARBAGE_BYTES, log.size / 2)) {
-      await rewrite(path, log);
-      await log.file.close();
-      log = await load(path, nowSec);
-    }
-    return new LogStore(log, nowSec, unlock);
+    return new LogStore(await openLog(join(dir, 'events.jsonl'), nowSec), nowSec, unlock);
   } catch (error) {
     await unlock();
     throw error;
@@ -62,7 +43,7 @@ class LogStore implements EventStore {
   #queue: Pending[] = [];
   #writing: Promise<void> | undefined;
   /** After a failed sync nobody knows what is on the disk: nothing more is accepted until a restart reads it. */
-  #failure: unknown;
+  #failure: Error | undefined;
 
   constructor(log: Log, nowSec: NowSec, unlock: () => Promise<void>) {
     this.#file = log.file;
@@ -124,7 +105,7 @@ class LogStore implements EventStore {
   }
 
   async #commit(group: readonly Pending[]): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#failure) throw this.#failure;
     try {
       await this.#file.appendFile(Buffer.concat(group.map((pending) => pending.line)));
       await this.#file.datasync();
@@ -148,126 +129,7 @@ class LogStore implements EventStore {
       await this.#file.truncate(this.#size);
       await this.#file.datasync();
     } catch {
-      this.#failure = error;
+      this.#failure = new Error('the event log could not be repaired after a failed write', { cause: error });
     }
-  }
-}
-
-interface Log {
-  readonly file: FileHandle;
-  readonly index: EventIndex<Slot>;
-  readonly size: number;
-  readonly garbageBytes: number;
-}
-
-/** Replays the log. Lines that do not hold a whole event are skipped; a torn end is cut off. */
-async function load(path: string, nowSec: NowSec): Promise<Log> {
-  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_APPEND;
-  const file = await open(path, flags, 0o600);
-  try {
-    const index = new EventIndex<Slot>();
-    let size = 0;
-    for await (const { line, offset } of lines(file)) {
-      const event = readEvent(line);
-      if (!event) continue;
-      index.add(event, { offset, length: line.length }, nowSec());
-      size = offset + line.length + 1;
-    }
-    const { size: onDisk }: Stats = await file.stat();
-    if (onDisk > size) await file.truncate(size);
-    await file.sync();
-    let live = 0;
-    for (const { slot } of index.entries()) live += slot.length + 1;
-    return { file, index, size, garbageBytes: size - live };
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
-}
-
-/** Complete lines only, without their newline. */
-async function* lines(file: FileHandle): AsyncGenerator<{ readonly line: Buffer; readonly offset: number }> {
-  let rest = Buffer.alloc(0);
-  let offset = 0;
-  for (let position = 0; ;) {
-    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(READ_BYTES), 0, READ_BYTES, position);
-    if (bytesRead === 0) return;
-    position += bytesRead;
-    rest = Buffer.concat([rest, buffer.subarray(0, bytesRead)]);
-    let start = 0;
-    for (let end = rest.indexOf(NEWLINE); end !== -1; end = rest.indexOf(NEWLINE, start)) {
-      yield { line: rest.subarray(start, end), offset: offset + start };
-      start = end + 1;
-    }
-    // An absurd line is cut into pieces, none of which is an event.
-    if (rest.length - start > MAX_LINE_BYTES) start = rest.length;
-    offset += start;
-    rest = rest.subarray(start);
-  }
-}
-
-function readEvent(line: Buffer): NostrEvent | undefined {
-  try {
-    const event = parseSignedEvent(JSON.parse(line.toString()));
-    return hasValidId(event) ? event : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Copies what is still served to a new file and puts it in place of the old one. */
-async function rewrite(path: string, { file, index }: Log): Promise<void> {
-  const next = `${path}.new`;
-  const out = await open(next, 'w', 0o600);
-  try {
-    const slots = [...index.entries()].map((entry) => entry.slot).sort((a, b) => a.offset - b.offset);
-    for (const { offset, length } of slots) {
-      const { buffer } = await file.read(Buffer.allocUnsafe(length + 1), 0, length + 1, offset);
-      await out.appendFile(buffer);
-    }
-    await out.sync();
-  } finally {
-    await out.close();
-  }
-  await rename(next, path);
-}
-
-/** Locks of this process. */
-const held = new Set<string>();
-
-/** One process per folder: two appenders would not know each other's offsets. */
-async function lock(path: string): Promise<() => Promise<void>> {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      await writeFile(path, String(process.pid), { flag: 'wx', mode: 0o600 });
-      held.add(path);
-      return async () => {
-        held.delete(path);
-        await unlink(path);
-      };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
-    const holder = Number(await readFile(path, 'utf8').catch(() => ''));
-    if (isRunning(holder, path) || attempt > 0) {
-      throw new NmktError('home-locked', `process ${holder} keeps its events in this folder`, {
-        remedy: 'stop that relay, or give this one another --dir',
-        expected: 'a folder no running relay uses',
-        got: path,
-      });
-    }
-    await unlink(path).catch(() => {});
-  }
-}
-
-function isRunning(pid: number, path: string): boolean {
-  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
-  // Our own number in a lock we do not hold: a killed process of a restarted container had the same one.
-  if (pid === process.pid) return held.has(path);
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

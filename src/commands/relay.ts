@@ -1,0 +1,59 @@
+import { NmktError } from '../errors.js';
+import type { CommandModule } from './command.js';
+
+/** A stream command: one `ready` line when it listens, then it serves until SIGINT or SIGTERM, which is a success. */
+export const command: CommandModule = {
+  configure(program) {
+    program
+      .addHelpText('before', '$ nmkt relay --port 7447 --dir relay-data\n$ nmkt relay --port 0 --memory --json\n')
+      .option('--port <port>', 'port to listen on, 0 picks a free one', '7447')
+      .option('--host <address>', 'address to listen on; others than loopback let other machines in', '127.0.0.1')
+      .option('--dir <dir>', 'folder of the event log (default: relay in home)')
+      .option('--memory', 'keep events in memory only: they are gone when the relay stops');
+  },
+
+  async run(_args, options, context) {
+    const { port, host, dir, memory } = options as unknown as RelayFlags;
+    if (memory && dir !== undefined) {
+      throw new NmktError('bad-usage', '--dir and --memory contradict each other', {
+        remedy: 'nmkt relay --memory, or: nmkt relay --dir DIR',
+        expected: 'one of them',
+        got: `--dir ${dir} --memory`,
+      });
+    }
+    const store = memory ? {} : { dir: dir ?? context.deps.home().path('relay') };
+    const relay = await context.deps.startRelay({ port: parsePort(port), host, ...store });
+    const kept = store.dir === undefined ? 'in memory only' : `in ${store.dir}`;
+    context.emit(
+      { event: 'ready', relay: relay.url, dir: store.dir ?? null, pid: process.pid },
+      `relay ${relay.url}, events ${kept}`,
+    );
+    await aborted(context.signal);
+    await relay.close();
+    return {};
+  },
+};
+
+interface RelayFlags {
+  readonly port: string;
+  readonly host: string;
+  readonly dir?: string;
+  readonly memory?: boolean;
+}
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (/^\d{1,5}$/.test(text) && port <= 65_535) return port;
+  throw new NmktError('bad-usage', `--port ${text} is not a port`, {
+    remedy: 'nmkt relay --port 7447',
+    expected: 'an integer from 0 to 65535',
+    got: text,
+  });
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,120 @@
+import { constants } from 'node:fs';
+import { open, rename, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { NostrEvent } from '../ports.js';
+import { hasValidId } from '../schnorr.js';
+import { EventIndex } from './event-index.js';
+import { parseSignedEvent } from './event-shape.js';
+import type { NowSec } from './store.js';
+
+/** The event log on disk: one event's canonical JSON per line, in the order of acceptance. */
+
+/** Where a line is, without its newline. */
+export interface Slot {
+  readonly offset: number;
+  readonly length: number;
+}
+export interface Log {
+  readonly file: FileHandle;
+  readonly index: EventIndex<Slot>;
+  readonly size: number;
+  readonly garbageBytes: number;
+}
+
+const NEWLINE = 0x0a;
+const READ_BYTES = 1 << 20;
+/** A longer line is damage: no event that was ever accepted is near it. */
+const MAX_LINE_BYTES = 16 << 20;
+/** The log is rewritten at start when more than half of it and at least this much is replaced, deleted or expired. */
+const MIN_GARBAGE_BYTES = 1 << 20;
+
+export async function openLog(path: string, nowSec: NowSec): Promise<Log> {
+  const log = await load(path, nowSec);
+  if (log.garbageBytes <= Math.max(MIN_GARBAGE_BYTES, log.size / 2)) return log;
+  try {
+    await rewrite(path, log);
+  } finally {
+    await log.file.close();
+  }
+  return load(path, nowSec);
+}
+
+/** Replays the log. Lines that do not hold a whole event are skipped; a torn end is cut off. */
+async function load(path: string, nowSec: NowSec): Promise<Log> {
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_APPEND;
+  const file = await open(path, flags, 0o600);
+  try {
+    const index = new EventIndex<Slot>();
+    let size = 0;
+    for await (const { line, offset } of lines(file)) {
+      const event = readEvent(line);
+      if (!event) continue;
+      index.add(event, { offset, length: line.length }, nowSec());
+      size = offset + line.length + 1;
+    }
+    const { size: onDisk } = await file.stat();
+    if (onDisk > size) await file.truncate(size);
+    await file.sync();
+    await syncFolder(dirname(path));
+    let live = 0;
+    for (const { slot } of index.entries()) live += slot.length + 1;
+    return { file, index, size, garbageBytes: size - live };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** Complete lines only, without their newline. */
+async function* lines(file: FileHandle): AsyncGenerator<{ readonly line: Buffer; readonly offset: number }> {
+  let rest = Buffer.alloc(0);
+  let offset = 0;
+  for (let position = 0; ;) {
+    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(READ_BYTES), 0, READ_BYTES, position);
+    if (bytesRead === 0) return;
+    position += bytesRead;
+    rest = Buffer.concat([rest, buffer.subarray(0, bytesRead)]);
+    let start = 0;
+    for (let end = rest.indexOf(NEWLINE); end !== -1; end = rest.indexOf(NEWLINE, start)) {
+      yield { line: rest.subarray(start, end), offset: offset + start };
+      start = end + 1;
+    }
+    // An absurd line is cut into pieces, none of which is an event.
+    if (rest.length - start > MAX_LINE_BYTES) start = rest.length;
+    offset += start;
+    rest = rest.subarray(start);
+  }
+}
+
+function readEvent(line: Buffer): NostrEvent | undefined {
+  try {
+    const event = parseSignedEvent(JSON.parse(line.toString()));
+    return hasValidId(event) ? event : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Copies what is still served to a new file and puts it in place of the old one. */
+async function rewrite(path: string, { file, index }: Log): Promise<void> {
+  const next = `${path}.new`;
+  const out = await open(next, 'w', 0o600);
+  try {
+    const slots = [...index.entries()].map((entry) => entry.slot).sort((a, b) => a.offset - b.offset);
+    for (const { offset, length } of slots) {
+      const { buffer } = await file.read(Buffer.allocUnsafe(length + 1), 0, length + 1, offset);
+      await out.appendFile(buffer);
+    }
+    await out.sync();
+  } finally {
+    await out.close();
+  }
+  await rename(next, path);
+}
+
+/** Makes names in the folder durable, where the system can open folders. */
+async function syncFolder(dir: string): Promise<void> {
+  const folder = await open(dir, 'r').catch(() => undefined);
+  await folder?.sync().catch(() => undefined);
+  await folder?.close();
+}
