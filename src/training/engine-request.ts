@@ -1,0 +1,151 @@
+import { NmktError, type ErrorCode } from '../errors.js';
+import { checkParams, parameterCount } from '../learning/params.js';
+import type { HyperParameters, ModelSpec, ParamSet } from '../learning/types.js';
+import type { TrainRequest } from '../ports.js';
+import { checkSpec, layerWidths } from './model-spec.js';
+
+/** What this machine is ready to spend on one call, whatever a job asks for. */
+export interface EngineLimits {
+  readonly maxParams: number;
+  /** Memory of one call: data, weights, optimizer state and activations. */
+  readonly maxBytes: number;
+  /** Wall time of one call. */
+  readonly maxMinutes: number;
+}
+
+/** 25 million parameters train within 1 GiB. */
+export const DEFAULT_LIMITS: EngineLimits = { maxParams: 25_000_000, maxBytes: 2 ** 31, maxMinutes: 60 };
+
+/** Weights, gradients, two moments, the tensor on the heap, the packed copy of the kernel, and the copies in transit. */
+const COPIES_OF_WEIGHTS = 8;
+/** Rows of one forward pass in evaluate and predict. */
+const EVALUATION_ROWS = 256;
+
+type Data = Pick<TrainRequest['examples'], 'features' | 'rows'> & { readonly labels?: Int32Array | Float32Array };
+
+/** @throws NmktError `too-large` before anything of the size is made, else the error of the part that is wrong */
+export function checkTrain(request: TrainRequest, limits: EngineLimits): void {
+  checkHyper(request.hyper);
+  if (request.seed.length !== 32)
+    throw unusable('bad-job', 'the seed has a wrong length', '32 bytes', `${request.seed.length} bytes`);
+  checkSizes(request.model, request.examples, Math.min(request.hyper.batch, request.examples.rows), limits);
+  checkExamples(request.model, request.examples);
+  checkParams(request.weights, request.model);
+}
+
+export function checkEvaluate(
+  model: ModelSpec,
+  weights: ParamSet,
+  examples: TrainRequest['examples'],
+  limits: EngineLimits,
+): void {
+  checkSizes(model, examples, EVALUATION_ROWS, limits);
+  checkExamples(model, examples);
+  checkParams(weights, model);
+}
+
+export function checkPredict(
+  model: ModelSpec,
+  weights: ParamSet,
+  features: Uint8Array | Float32Array,
+  rows: number,
+  limits: EngineLimits,
+): void {
+  checkSizes(model, { features, rows }, EVALUATION_ROWS, limits);
+  checkFeatures(model, features, rows);
+  checkParams(weights, model);
+}
+
+function checkSizes(model: ModelSpec, data: Data, batchRows: number, limits: EngineLimits): void {
+  checkSpec(model);
+  const params = parameterCount(model);
+  if (params > limits.maxParams) throw tooLarge('parameters', limits.maxParams, params);
+  const widths = layerWidths(model).reduce((sum, width) => sum + width, 0);
+  const bytes =
+    2 * (data.features.byteLength + (data.labels?.byteLength ?? 0)) +
+    4 * COPIES_OF_WEIGHTS * params +
+    4 * 4 * batchRows * widths +
+    4 * data.rows * model.outputs;
+  if (bytes > limits.maxBytes) throw tooLarge('bytes of memory', limits.maxBytes, bytes);
+}
+
+function checkFeatures(model: ModelSpec, features: Uint8Array | Float32Array, rows: number): void {
+  if (!Number.isInteger(rows) || rows < 1)
+    throw unusable('bad-dataset', 'there are no examples', 'at least 1 row', `${rows} rows`);
+  if (features.length !== rows * model.inputs)
+    throw unusable(
+      'shape-mismatch',
+      'the examples do not fit the model',
+      `${rows} rows of ${model.inputs} features`,
+      `${features.length} values`,
+    );
+}
+
+function checkExamples(model: ModelSpec, examples: TrainRequest['examples']): void {
+  const { rows, inputs, features, scale, labels } = examples;
+  if (inputs !== model.inputs)
+    throw unusable(
+      'shape-mismatch',
+      'the examples do not fit the model',
+      `${model.inputs} features`,
+      `${inputs} features`,
+    );
+  checkFeatures(model, features, rows);
+  const scaleFits = features instanceof Float32Array ? scale === 1 : Number.isFinite(scale) && scale > 0;
+  if (!scaleFits)
+    throw unusable(
+      'bad-dataset',
+      'the scale of the features is not usable',
+      'a positive number, 1 for floats',
+      `${scale}`,
+    );
+  if (labels.length !== rows)
+    throw unusable('bad-dataset', 'the labels do not match the rows', `${rows} labels`, `${labels.length}`);
+  if (labels instanceof Int32Array !== (model.task === 'classification'))
+    throw unusable(
+      'bad-dataset',
+      `the labels are not those of a ${model.task}`,
+      'class indices, or values for regression',
+      'the other kind',
+    );
+  const stray = labels.findIndex((label) =>
+    labels instanceof Int32Array ? label < 0 || label >= model.outputs : !Number.isFinite(label),
+  );
+  if (stray >= 0)
+    throw unusable(
+      'bad-dataset',
+      `the label of row ${stray} is not usable`,
+      labels instanceof Int32Array ? `a class from 0 to ${model.outputs - 1}` : 'a finite number',
+      `${labels[stray]!}`,
+    );
+}
+
+function checkHyper(hyper: HyperParameters): void {
+  const whole = (value: number | undefined): boolean => Number.isSafeInteger(value) && value! >= 1;
+  if (hyper.optimizer !== 'adam' && hyper.optimizer !== 'sgd')
+    throw unusable('bad-job', 'unknown optimizer', 'adam or sgd', String(hyper.optimizer));
+  if (!(Number.isFinite(hyper.learningRate) && hyper.learningRate > 0))
+    throw unusable('bad-job', 'the learning rate is not usable', 'a finite number above 0', String(hyper.learningRate));
+  if (!whole(hyper.batch))
+    throw unusable('bad-job', 'the batch is not usable', 'a whole number from 1', String(hyper.batch));
+  if ((hyper.epochs === undefined) === (hyper.localSteps === undefined) || !whole(hyper.epochs ?? hyper.localSteps))
+    throw unusable(
+      'bad-job',
+      'the length of training is not usable',
+      'epochs or localSteps, from 1',
+      `epochs ${hyper.epochs ?? 'unset'}, localSteps ${hyper.localSteps ?? 'unset'}`,
+    );
+}
+
+function unusable(code: ErrorCode, message: string, expected: string, got: string): NmktError {
+  const remedy = code === 'bad-job' ? 'correct the job' : 'correct the dataset or choose another model';
+  return new NmktError(code, message, { remedy, expected, got });
+}
+
+function tooLarge(what: string, limit: number, got: number): NmktError {
+  return new NmktError('too-large', `the call needs more ${what} than the limit`, {
+    remedy: 'raise the limit if this machine can bear it, or leave the job to others',
+    expected: `at most ${limit} ${what}`,
+    got: `${got}`,
+  });
+}

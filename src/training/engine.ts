@@ -1,0 +1,115 @@
+import { NmktError } from '../errors.js';
+import type { EngineId, Examples, ModelSpec, ParamSet, Rung } from '../learning/types.js';
+import type { Engine } from '../ports.js';
+import { checkEvaluate, checkPredict, checkTrain, DEFAULT_LIMITS, type EngineLimits } from './engine-request.js';
+import { queueOn } from './engine-queue.js';
+import { probeNode } from './probe-node.js';
+import { startThread, type TrainingThread } from './worker-thread.js';
+
+export type { EngineLimits } from './engine-request.js';
+
+/** Fastest first. `node` only promises results within a tolerance, `wasm` and `cpu` equal bytes for equal ids. */
+export const LADDER: readonly Rung[] = ['node', 'wasm', 'cpu'];
+
+export interface EngineOptions {
+  /** A single rung, or the first of the ladder that loads (default). */
+  readonly want?: 'auto' | Rung;
+  /** Rungs that the job accepts; default all. */
+  readonly accepted?: readonly Rung[];
+  /** Default: 25 million parameters, 2 GiB, 60 minutes. */
+  readonly limits?: Partial<EngineLimits>;
+}
+
+/** `reason` is empty when the rung is fit; `id` is there when it is. */
+export interface RungReport {
+  readonly rung: Rung;
+  readonly ok: boolean;
+  readonly reason: string;
+  readonly id?: EngineId;
+  /** From the start of the thread's code to the end of its first tiny training. */
+  readonly coldMs?: number;
+}
+
+/** An engine also takes the scale of byte features in `predict` (default 1: the bytes are the inputs). */
+export interface TrainingEngine extends Engine {
+  predict(
+    model: ModelSpec,
+    weights: ParamSet,
+    features: Examples['features'],
+    rows: number,
+    scale?: number,
+  ): Promise<Float32Array>;
+}
+
+/**
+ * The first rung that the job accepts, that is wanted, and that trains correctly here; in a thread of its own.
+ *
+ * @throws NmktError `engine-unavailable` with the reason for each rung
+ */
+export async function createEngine(options: EngineOptions = {}): Promise<TrainingEngine> {
+  const { want = 'auto', accepted = LADDER } = options;
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const reasons: string[] = [];
+  for (const rung of LADDER) {
+    if (want !== 'auto' && want !== rung) continue;
+    if (!accepted.includes(rung)) {
+      reasons.push(`${rung}: the job does not accept it`);
+      continue;
+    }
+    try {
+      return engineOn(rung, await fitThread(rung), limits);
+    } catch (error) {
+      reasons.push(`${rung}: ${firstLine(error)}`);
+    }
+  }
+  throw new NmktError('engine-unavailable', 'no training engine loads here', {
+    remedy: 'nmkt doctor, or npm rebuild @tensorflow/tfjs-node when the job accepts node only',
+    expected: `one of ${accepted.join(', ')}${want === 'auto' ? '' : `, and ${want} was asked for`}`,
+    got: reasons.join('; '),
+  });
+}
+
+/** Tries every rung, fastest first, and stops each again. */
+export async function describeEngines(): Promise<readonly RungReport[]> {
+  const reports: RungReport[] = [];
+  for (const rung of LADDER) {
+    try {
+      const thread = await fitThread(rung);
+      await thread.stop();
+      reports.push({ rung, ok: true, reason: '', id: thread.id, coldMs: thread.coldMs });
+    } catch (error) {
+      reports.push({ rung, ok: false, reason: firstLine(error) });
+    }
+  }
+  return reports;
+}
+
+async function fitThread(rung: Rung): Promise<TrainingThread> {
+  const flaw = rung === 'node' ? await probeNode() : null;
+  if (flaw !== null) throw new Error(flaw);
+  return startThread(rung);
+}
+
+function engineOn(rung: Rung, thread: TrainingThread, limits: EngineLimits): TrainingEngine {
+  const queue = queueOn(thread, () => startThread(rung), limits.maxMinutes);
+  return {
+    id: thread.id,
+    async train(request, onProgress, signal) {
+      checkTrain(request, limits);
+      return queue.ask({ kind: 'train', request }, { onProgress, signal });
+    },
+    async evaluate(model, weights, examples) {
+      checkEvaluate(model, weights, examples, limits);
+      return queue.ask({ kind: 'evaluate', model, weights, examples });
+    },
+    async predict(model, weights, features, rows, scale = 1) {
+      checkPredict(model, weights, features, rows, limits);
+      return queue.ask({ kind: 'predict', model, weights, features, rows, scale });
+    },
+    close: () => queue.close(),
+  };
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0]!.trim();
+}

@@ -1,0 +1,71 @@
+import { exp, log } from './model-math.js';
+import type { Examples, Task } from '../learning/types.js';
+
+/** Loss of one batch and its derivative by the outputs of the last layer. */
+export interface BatchLoss {
+  /** Sum over the rows, float64, added in row order. */
+  readonly sum: number;
+  /** Rows whose largest output is the label (the first of equals); 0 for regression. */
+  readonly hits: number;
+  /** d(mean loss) / d(output), [rows, outputs]. */
+  readonly delta: Float32Array;
+}
+
+/**
+ * Softmax cross-entropy (classification) or squared error (regression), in float64 from float32 outputs.
+ *
+ * @param outputs  [rows, width] logits or values, row-major
+ * @param labels   one per row: class in [0, width), or the wanted value
+ */
+export function batchLoss(task: Task, outputs: Float32Array, labels: Examples['labels'], width: number): BatchLoss {
+  const rows = labels.length;
+  const delta = new Float32Array(outputs.length);
+  let sum = 0;
+  let hits = 0;
+  for (let row = 0; row < rows; row++) {
+    const at = row * width;
+    const label = labels[row]!;
+    if (task === 'regression') {
+      const error = outputs[at]! - label;
+      sum += error * error;
+      delta[at] = (2 * error) / rows;
+      continue;
+    }
+    const best = largest(outputs, at, width);
+    const total = exponentials(outputs, at, width, outputs[at + best]!);
+    sum += log(total) - (outputs[at + label]! - outputs[at + best]!);
+    if (best === label) hits += 1;
+    for (let i = 0; i < width; i++) delta[at + i] = (powers[i]! / total - (i === label ? 1 : 0)) / rows;
+  }
+  return { sum, hits, delta };
+}
+
+/** Softmax over each row, rounded once to float32. [rows, width] -> [rows, width] */
+export function softmaxRows(outputs: Float32Array, width: number): Float32Array {
+  const probabilities = new Float32Array(outputs.length);
+  for (let at = 0; at < outputs.length; at += width) {
+    const total = exponentials(outputs, at, width, outputs[at + largest(outputs, at, width)]!);
+    for (let i = 0; i < width; i++) probabilities[at + i] = powers[i]! / total;
+  }
+  return probabilities;
+}
+
+let powers = new Float64Array(16);
+
+/** Fills `powers` with exp(output - peak) and answers their sum, which is in [1, width]. */
+function exponentials(outputs: Float32Array, at: number, width: number, peak: number): number {
+  if (powers.length < width) powers = new Float64Array(width);
+  let total = 0;
+  for (let i = 0; i < width; i++) {
+    const power = exp(outputs[at + i]! - peak);
+    powers[i] = power;
+    total += power;
+  }
+  return total;
+}
+
+function largest(outputs: Float32Array, at: number, width: number): number {
+  let best = 0;
+  for (let i = 1; i < width; i++) if (outputs[at + i]! > outputs[at + best]!) best = i;
+  return best;
+}

@@ -1,0 +1,77 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { NmktError } from '../errors.js';
+import { evaluate, predict, train, type OnStep } from './model-train.js';
+import { loadRung } from './tfjs-rungs.js';
+import { smoke } from './tfjs-smoke.js';
+import type { PlainError, WorkerReply, WorkerRequest, WorkerStart } from './worker-messages.js';
+
+/** The training thread: loads its rung, proves it with a tiny training, then answers one request after the other. */
+
+const PROGRESS_EVERY_MS = 200;
+const port = parentPort!;
+
+function say(reply: WorkerReply, transfer: readonly ArrayBuffer[] = []): void {
+  port.postMessage(reply, transfer);
+}
+
+function answer(request: WorkerRequest): void {
+  switch (request.kind) {
+    case 'train': {
+      const start = performance.now();
+      const result = train(request.request, throttled());
+      const wallMs = Math.round(performance.now() - start);
+      const buffers = result.weights.map((tensor) => tensor.data.buffer as ArrayBuffer);
+      return say({ kind: 'trained', result: { ...result, wallMs } }, buffers);
+    }
+    case 'evaluate':
+      return say({ kind: 'evaluated', result: evaluate(request.model, request.weights, request.examples) });
+    case 'predict': {
+      const result = predict(request.model, request.weights, request.features, request.rows, request.scale);
+      return say({ kind: 'predicted', result }, [result.buffer as ArrayBuffer]);
+    }
+  }
+}
+
+/** About five reports a second, and always the last. */
+function throttled(): OnStep {
+  let last = performance.now();
+  return (done, total, loss) => {
+    const now = performance.now();
+    if (now - last < PROGRESS_EVERY_MS && done < total) return;
+    last = now;
+    say({ kind: 'progress', done, total, loss });
+  };
+}
+
+function plain(error: unknown): PlainError {
+  if (!(error instanceof NmktError)) return { message: error instanceof Error ? error.message : String(error) };
+  const { code, message, remedy, expected, got } = error;
+  return { code, message, remedy, ...(expected !== undefined && { expected }), ...(got !== undefined && { got }) };
+}
+
+/** What tfjs and emscripten print (banners, whole source lines on an error) would pile up unread on the other side. */
+function mute(): void {
+  process.stdout.write = () => true;
+  process.stderr.write = () => true;
+}
+
+async function start({ rung }: WorkerStart): Promise<void> {
+  mute();
+  const began = performance.now();
+  try {
+    const id = await loadRung(rung);
+    smoke();
+    port.on('message', (request: WorkerRequest) => {
+      try {
+        answer(request);
+      } catch (error) {
+        say({ kind: 'failed', error: plain(error) });
+      }
+    });
+    say({ kind: 'ready', id, coldMs: performance.now() - began });
+  } catch (error) {
+    say({ kind: 'unfit', reason: plain(error).message });
+  }
+}
+
+await start(workerData as WorkerStart);
