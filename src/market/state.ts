@@ -32,6 +32,8 @@ export interface RoundState {
   readonly round: number;
   readonly open: EventOf<'open'>;
   readonly assigned: readonly Assignment[];
+  /** Loss of the base on set A as the last close measured it; null before the first. */
+  readonly lossBeforePpm: number | null;
   /** Valid and at hand, listed or not, by trainer. */
   readonly commits: ReadonlyMap<Pubkey, EventOf<'commit'>>;
   readonly commitList: EventOf<'list'> | null;

@@ -1,0 +1,311 @@
+import { fromHex, type EventId, type Pubkey, type Sha256 } from '../hash.js';
+import { runAuction } from '../market/auction.js';
+import { planOf } from '../market/money-rules.js';
+import { acceptedRounds, type Assignment, type JobState, type RoundState } from '../market/state.js';
+import { encodeGrant, grantHash, type Grant } from '../protocol/grant.js';
+import type { EventOf } from '../protocol/events.js';
+import { claimHash } from '../protocol/settlement.js';
+import { sealedClaim } from '../protocol/claim.js';
+import { NmktError } from '../errors.js';
+import type { ReplaceReason } from './customer-decide.js';
+import type { CustomerEnv } from './customer-env.js';
+import { initialModel, keepModel, loadModel } from './customer-models.js';
+import { ownShardKey } from './epoch.js';
+import {
+  accuracyPpm,
+  aggregate,
+  judgeRound,
+  measuredPpm,
+  openSealedUpdate,
+  openUpdates,
+  scoreUpdates,
+} from './measure.js';
+import { artifactLabel, baseLabel, blobSecrets, publishParams } from './round-blobs.js';
+
+/** What the customer carries out: each publishes at most one event of its chain, so a repetition goes on where it stopped. */
+
+function shardGrant(env: CustomerEnv, state: JobState, shard: number): string {
+  const { manifest, id } = env.data.train;
+  const { secrets } = env.secrets.train;
+  return encodeGrant({
+    purpose: 'shard',
+    job: state.jobId,
+    snapshot: id,
+    shard,
+    key: ownShardKey(manifest, secrets, shard),
+    seed: fromHex(env.secrets.seed),
+    locator: secrets.locator,
+    blind: fromHex(secrets.blind),
+    notAfter: state.job!.content.deadline,
+  });
+}
+
+export async function award(env: CustomerEnv, state: JobState, bids: readonly EventOf<'bid'>[]): Promise<void> {
+  const result = runAuction({
+    terms: state.job!.content,
+    customer: state.job!.author,
+    bids,
+    standing: new Map(),
+    blocked: new Set(),
+    atSec: env.clock.nowSec(),
+  });
+  const winners = result.seats.map((seat) => ({ ...seat, grant: grantHash(shardGrant(env, state, seat.shard)) }));
+  await env.book.sign(
+    'award',
+    { bids: [...result.considered], winners, rule: { name: 'fedavg', f: 0, m: 0 } },
+    winners.map((winner) => winner.trainer),
+  );
+}
+
+export async function replace(
+  env: CustomerEnv,
+  state: JobState,
+  { shard, trainer }: Assignment,
+  reason: ReplaceReason,
+): Promise<void> {
+  const spare = state.replacements < state.job!.content.maxReplacements ? state.spares[0] : undefined;
+  const next =
+    spare === undefined
+      ? null
+      : {
+          trainer: spare.trainer,
+          bid: spare.bid,
+          priceMsat: spare.priceMsat,
+          grant: grantHash(shardGrant(env, state, shard)),
+        };
+  env.progress.warn(
+    `${trainer.slice(0, 12)}… loses shard ${shard} (${reason})${next === null ? '; no spare is left' : `; ${next.trainer.slice(0, 12)}… takes over`}`,
+  );
+  await env.book.sign(
+    'replace',
+    { shard, out: trainer, reason, in: next },
+    next === null ? [trainer] : [trainer, next.trainer],
+  );
+}
+
+export interface GrantToSend {
+  /** One wrap per process and id. */
+  readonly id: string;
+  readonly to: Pubkey;
+  readonly content: string;
+}
+
+/** Grants that somebody may still wait for: shards without an answer, the round key of trainers that have not committed. */
+export function dueGrants(env: CustomerEnv, state: JobState): readonly GrantToSend[] {
+  const due: GrantToSend[] = [];
+  for (const seat of state.assignments.values())
+    if (seat.ready === null && seat.grantBad === null)
+      due.push({ id: `${seat.award}/${seat.shard}`, to: seat.trainer, content: shardGrant(env, state, seat.shard) });
+  const round = state.phase === 'committing' ? state.rounds.at(-1) : undefined;
+  for (const seat of round?.assigned ?? [])
+    if (!round!.commits.has(seat.trainer))
+      due.push({
+        id: `${round!.open.id}/${seat.trainer}`,
+        to: seat.trainer,
+        content: encodeGrant(roundGrant(env, state, round!.round)),
+      });
+  return due;
+}
+
+function roundGrant(env: CustomerEnv, state: JobState, round: number): Grant {
+  const { key } = blobSecrets(fromHex(env.secrets.blobs), 'base', round);
+  return { purpose: 'round', job: state.jobId, round, key, notAfter: state.job!.content.deadline };
+}
+
+export async function openRound(env: CustomerEnv, state: JobState, round: number): Promise<void> {
+  const terms = state.job!.content;
+  const base = state.modelHash === null ? initialModel(env, state) : await loadModel(env, state, state.modelHash);
+  await keepModel(env, base);
+  const { pointer, inline } = await publishParams(
+    env.relays,
+    base,
+    {
+      secret: fromHex(env.secrets.blobs),
+      purpose: 'base',
+      index: round,
+      label: baseLabel(state.jobId, round),
+      dateSec: state.job!.createdAt,
+      expirationSec: chunkExpiry(terms.deadline),
+    },
+    env.signal,
+  );
+  const seats = [...state.assignments.values()].sort((a, b) => a.shard - b.shard);
+  const trainers = seats.map(({ trainer, shard }) => ({ trainer, shard }));
+  await env.book.sign(
+    'open',
+    {
+      round,
+      base: pointer,
+      ...(inline === undefined ? {} : { inline }),
+      trainers,
+      until: env.clock.nowSec() + terms.roundTimeoutSec,
+    },
+    trainers.map((seat) => seat.trainer),
+  );
+}
+
+/** Blobs of a job outlive its deadline by 30 days: time for audits. */
+export function chunkExpiry(deadline: number): number {
+  return deadline + 30 * 86_400;
+}
+
+export async function list(
+  env: CustomerEnv,
+  state: JobState,
+  of: 'commit' | 'reveal',
+  ids: readonly EventId[],
+): Promise<void> {
+  const round = state.rounds.at(-1)!;
+  const until = of === 'commit' ? env.clock.nowSec() + state.job!.content.revealTimeoutSec : null;
+  await env.book.sign('list', { round: round.round, of, ids: [...ids], until });
+}
+
+/** Opens the updates, measures and publishes the scores (once), then closes the round, or voids it below the quorum. */
+export async function measureAndClose(env: CustomerEnv, state: JobState, round: RoundState): Promise<void> {
+  const job = state.job!;
+  const base = await loadModel(env, state, round.open.content.base.sha256);
+  const opened = await openUpdates(
+    env.relays,
+    (reveal) => openSealedUpdate(env.signer, reveal),
+    job,
+    round,
+    env.signal,
+  );
+  const engine = await env.engine();
+  const scores =
+    round.scores ??
+    (await env.book.sign('scores', {
+      round: round.round,
+      list: round.revealList!.id,
+      engine: engine.id,
+      data: job.content.evalA.commitment,
+      scores: await scoreUpdates(engine, env.data, fromHex(env.secrets.scoring), job, round, base, opened.params),
+    }));
+  const { accepted, rejected } = judgeRound(job, round, opened.findings, scores.content.scores);
+  for (const row of rejected)
+    env.progress.warn(
+      `round ${round.round + 1}: ${row.trainer.slice(0, 12)}… is not paid: ${row.rule} (${row.detail})`,
+    );
+  if (accepted.length < Math.min(job.content.quorum, round.assigned.length)) return voidRound(env, round.round);
+
+  const { shards } = env.data.train.manifest;
+  const { params } = aggregate(accepted, opened.params, (shard) => shards[shard]!.examples);
+  const hash = await keepModel(env, params);
+  const measured = await engine.evaluate(job.content.model, params, await env.data.evaluationA());
+  await env.book.sign(
+    'close',
+    {
+      round: round.round,
+      list: round.revealList!.id,
+      scores: scores.id,
+      accepted: accepted.map(({ submission, trainer, shard }) => ({ submission, trainer, shard })),
+      rejected: rejected.map(({ submission, trainer, shard, rule, detail }) => ({
+        submission,
+        trainer,
+        shard,
+        rule,
+        detail,
+      })),
+      aggregate: hash,
+      lossPpm: measuredPpm(measured),
+      accuracyPpm: accuracyPpm(measured),
+    },
+    round.assigned.map((seat) => seat.trainer),
+  );
+}
+
+export async function voidRound(env: CustomerEnv, round: number): Promise<void> {
+  env.progress.warn(`round ${round + 1} is void: fewer accepted updates than the quorum`);
+  await env.book.sign('void', { round, reason: 'no-quorum' });
+}
+
+export async function settle(env: CustomerEnv, state: JobState, round: RoundState): Promise<void> {
+  const { plan, totalMsat } = planOf(state.jobId, round.round, round.close!, round.assigned);
+  await env.book.sign(
+    'settlement',
+    { round: round.round, close: round.close!.id, plan: [...plan], totalMsat },
+    plan.map((line) => line.payee),
+  );
+}
+
+/** @returns why the payout is held, or null when it is paid and receipted */
+export async function payOne(
+  env: CustomerEnv,
+  state: JobState,
+  round: RoundState,
+  payout: RoundState['payouts'][number],
+): Promise<string | null> {
+  if (env.payer === null)
+    throw new NmktError('no-wallet', 'this job pays and no wallet is set', {
+      remedy: 'set NMKT_WALLET or --wallet-file',
+    });
+  const claim = payout.claim!;
+  let invoice: string;
+  try {
+    invoice = sealedClaim.parse(JSON.parse(await env.signer.decrypt(claim.author, claim.content.sealed))).invoice;
+  } catch {
+    return 'its claim holds no readable invoice';
+  }
+  const settlement = round.settlement!;
+  const { payout: payoutId, payee, amountMsat } = payout;
+  const result = await env.payer.pay({
+    job: state.jobId,
+    round,
+    payout,
+    invoice,
+    descriptionHash: claimHash({ job: state.jobId, settlement: settlement.id, payout: payoutId, payee, amountMsat }),
+    planHash: settlement.contentHash,
+  });
+  if (result.kind === 'held') return result.why;
+  await env.book.sign(
+    'receipt',
+    {
+      settlement: settlement.id,
+      payout: payoutId,
+      claim: claim.id,
+      payee,
+      amountMsat,
+      invoice: result.invoice,
+      paymentHash: result.paymentHash as Sha256,
+      preimage: result.preimage as Sha256,
+    },
+    [payee],
+  );
+  return null;
+}
+
+export async function publishModel(env: CustomerEnv, state: JobState): Promise<void> {
+  const job = state.job!;
+  const params = await loadModel(env, state, state.modelHash!);
+  const engine = await env.engine();
+  const measured = await engine.evaluate(job.content.model, params, await env.data.evaluationB());
+  const { pointer, inline } = await publishParams(
+    env.relays,
+    params,
+    {
+      secret: fromHex(env.secrets.blobs),
+      purpose: 'artifact',
+      index: 0,
+      label: artifactLabel(job.id),
+      dateSec: job.createdAt,
+      expirationSec: chunkExpiry(job.content.deadline) + 365 * 86_400,
+    },
+    env.signal,
+  );
+  const trainers = [...new Set(state.rounds.flatMap((round) => round.assigned.map((seat) => seat.trainer)))].sort();
+  await env.book.sign(
+    'artifact',
+    {
+      model: job.content.model,
+      schema: env.data.train.manifest.schema,
+      weights: pointer,
+      ...(inline === undefined ? {} : { inline }),
+      key: job.content.access === 'open' ? blobSecrets(fromHex(env.secrets.blobs), 'artifact', 0).key : null,
+      rounds: state.rounds.filter((round) => round.close !== null).length,
+      lossPpm: measuredPpm(measured),
+      accuracyPpm: accuracyPpm(measured),
+      trainers: trainers.map((trainer) => ({ trainer, rounds: acceptedRounds(state, trainer) })),
+    },
+    trainers,
+  );
+}

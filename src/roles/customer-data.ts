@@ -1,0 +1,89 @@
+import type { Bytes } from '../hash.js';
+import { sampleIndices } from '../learning/scoring.js';
+import { subset } from '../learning/examples.js';
+import type { Examples } from '../learning/types.js';
+import { parseSnapshot, type Snapshot } from '../protocol/dataset.js';
+import type { Relays } from '../ports.js';
+import type { JobSecrets, OwnedEpoch } from './customer-env.js';
+import { openShard, ownLocator, ownShardKey } from './epoch.js';
+
+/** The customer's own data, fetched from its chunks when first needed and kept in memory. */
+export interface CustomerData {
+  readonly train: Snapshot;
+  shard(shard: number): Promise<Examples>;
+  evaluationA(): Promise<Examples>;
+  evaluationB(): Promise<Examples>;
+}
+
+export function customerData(
+  relays: Relays,
+  secrets: Pick<JobSecrets, 'train' | 'a' | 'b'>,
+  signal: AbortSignal,
+): CustomerData {
+  const opened = new Map<string, Promise<Examples>>();
+  const fetch = (name: string, epoch: OwnedEpoch, shard: number): Promise<Examples> => {
+    const id = `${name}/${shard}`;
+    const found = opened.get(id);
+    if (found !== undefined) return found;
+    const { manifest } = parseSnapshot(epoch.event);
+    const promise = openShard(
+      relays,
+      manifest,
+      ownLocator(manifest, epoch.secrets),
+      shard,
+      ownShardKey(manifest, epoch.secrets, shard),
+      { signal },
+    );
+    opened.set(id, promise);
+    promise.catch(() => opened.delete(id));
+    return promise;
+  };
+  return {
+    train: parseSnapshot(secrets.train.event),
+    shard: (shard) => fetch('train', secrets.train, shard),
+    evaluationA: () => fetch('a', secrets.a, 0),
+    evaluationB: () => fetch('b', secrets.b, 0),
+  };
+}
+
+export interface ScoringSamples {
+  /** From the assigned shard. */
+  readonly own: Examples;
+  /** From all other shards; set A when there is one shard only. */
+  readonly other: Examples;
+}
+
+/** min(n, 2000) examples each, drawn from the customer's secret: no trainer knows them before its reveal. */
+export async function scoringSamples(
+  data: CustomerData,
+  secret: Bytes,
+  round: number,
+  shard: number,
+): Promise<ScoringSamples> {
+  const own = await data.shard(shard);
+  const others = data.train.manifest.shards.map((_, index) => index).filter((index) => index !== shard);
+  const pool =
+    others.length === 0 ? [await data.evaluationA()] : await Promise.all(others.map((index) => data.shard(index)));
+  const rows = pool.reduce((sum, part) => sum + part.rows, 0);
+  return {
+    own: subset(own, sampleIndices(own.rows, secret, round, shard)),
+    other: subset(concatExamples(pool), sampleIndices(rows, secret, round, 'other')),
+  };
+}
+
+/** Examples of one schema, one after another. */
+export function concatExamples(parts: readonly Examples[]): Examples {
+  const first = parts[0]!;
+  if (parts.length === 1) return first;
+  const rows = parts.reduce((sum, part) => sum + part.rows, 0);
+  const features =
+    first.features instanceof Uint8Array ? new Uint8Array(rows * first.inputs) : new Float32Array(rows * first.inputs);
+  const labels = first.labels instanceof Int32Array ? new Int32Array(rows) : new Float32Array(rows);
+  let at = 0;
+  for (const part of parts) {
+    features.set(part.features, at * first.inputs);
+    labels.set(part.labels, at);
+    at += part.rows;
+  }
+  return { rows, inputs: first.inputs, features, scale: first.scale, labels };
+}

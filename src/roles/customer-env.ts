@@ -1,0 +1,77 @@
+import type { EventId, Sha256 } from '../hash.js';
+import type { JobState, RoundState } from '../market/state.js';
+import type { Engine, Clock, NostrEvent, Progress, RandomBytes, Relays, Signer } from '../ports.js';
+import type { Bell } from './bell.js';
+import type { CustomerData } from './customer-data.js';
+import type { EpochSecrets } from './epoch.js';
+import type { JobBook } from './job-book.js';
+
+/** A snapshot with what only its owner knows. */
+export interface OwnedEpoch {
+  readonly event: NostrEvent;
+  readonly secrets: EpochSecrets;
+}
+
+/** The customer's secrets of a job: JSON in the home, written before the job is published. Hex, 32 bytes each. */
+export interface JobSecrets {
+  readonly event: NostrEvent;
+  /** Hash of the terms the user asked for: a second run finds this job by it. */
+  readonly request: Sha256;
+  readonly seed: string;
+  /** Round and artifact keys derive from it. */
+  readonly blobs: string;
+  /** Which examples a score is measured on. */
+  readonly scoring: string;
+  readonly chain: string;
+  readonly train: OwnedEpoch;
+  readonly a: OwnedEpoch;
+  readonly b: OwnedEpoch;
+}
+
+export type PaymentResult =
+  | {
+      readonly kind: 'paid';
+      readonly invoice: string;
+      readonly paymentHash: string;
+      readonly preimage: string;
+      readonly feesMsat: bigint;
+    }
+  /** Not paid now; `why` is said to the user, the payout is looked at again later. */
+  | { readonly kind: 'held'; readonly why: string; readonly isUnknown: boolean };
+
+/** Pays one payout once, whatever happens in between. */
+export interface Payer {
+  pay(request: {
+    readonly job: EventId;
+    readonly round: RoundState;
+    readonly payout: RoundState['payouts'][number];
+    readonly invoice: string;
+    readonly descriptionHash: Sha256;
+    readonly planHash: Sha256;
+  }): Promise<PaymentResult>;
+}
+
+/** Files of a job in the home. */
+export interface JobFiles {
+  write(name: string, bytes: Uint8Array): Promise<void>;
+  read(name: string): Promise<Uint8Array | undefined>;
+}
+
+export interface CustomerEnv {
+  readonly book: JobBook;
+  readonly relays: Relays;
+  readonly signer: Signer;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  readonly bell: Bell;
+  readonly secrets: JobSecrets;
+  readonly data: CustomerData;
+  readonly files: JobFiles;
+  engine(): Promise<Engine>;
+  /** Null on rail `none`. */
+  readonly payer: Payer | null;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+  /** Told after each step: for live views and stream output. */
+  onStep?(step: string, state: JobState): void;
+}

@@ -1,0 +1,167 @@
+import { NmktError } from '../errors.js';
+import type { Sha256 } from '../hash.js';
+import { currentRound, type JobState } from '../market/state.js';
+import type { NostrEvent } from '../ports.js';
+import {
+  award,
+  dueGrants,
+  list,
+  measureAndClose,
+  openRound,
+  payOne,
+  publishModel,
+  replace,
+  settle,
+  voidRound,
+} from './customer-actions.js';
+import { decideCustomer, type CustomerAction } from './customer-decide.js';
+import type { CustomerEnv } from './customer-env.js';
+
+/** How long a payout whose payment failed, or whose claim is not payable, is left alone. */
+const HOLD_SEC = 5;
+/** While nothing happens the book asks its relays again: a subscription can die silently. */
+const REFRESH_SEC = 30;
+
+/** Wraps a grant to its recipient; given by the composition root, so that roles know no adapter. */
+export type Wrap = (content: string, to: string) => Promise<NostrEvent>;
+
+/**
+ * Leads a job from its bids to its signed model: reads events, folds, decides, carries out, remembers. A crash anywhere and a
+ * new start give the same result.
+ *
+ * @returns the last state; payouts may be left that nobody claimed
+ * @throws NmktError `job-closed` (lapsed, cancelled), `audit-failed` or `forked` (own events do not follow), `interrupted`
+ */
+export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
+  const servingSince = env.clock.nowSec();
+  const held = new Map<Sha256, number>();
+  const sent = new Set<string>();
+  let lastSeenAt = servingSince;
+  let phaseKey = '';
+  let refreshedAt = servingSince;
+
+  for (;;) {
+    if (env.signal.aborted)
+      throw new NmktError('interrupted', 'stopped; the job waits where it is', {
+        remedy: 'run the same command again to go on',
+      });
+    const now = env.clock.nowSec();
+    const state = env.book.state();
+    await sendGrants(env, state, wrap, sent);
+    for (const [payout, until] of held) if (now >= until) held.delete(payout);
+    const key = `${state.rounds.length}/${state.phase}`;
+    if (key !== phaseKey) {
+      phaseKey = key;
+      lastSeenAt = now;
+    }
+    const action = decideCustomer(state, { servingSince, lastSeenAt, heldPayouts: new Set(held.keys()) }, now);
+    if (action.do === 'done') return state;
+    if (action.do === 'stop') throw stopped(state, action.why);
+    if (action.do === 'wait') {
+      await wait(env, action, held, now);
+      if (env.clock.nowSec() - refreshedAt >= REFRESH_SEC) {
+        refreshedAt = env.clock.nowSec();
+        await env.book.retryUnpublished();
+        await env.book.refresh();
+      }
+      continue;
+    }
+    if (action.do === 'seen') lastSeenAt = now;
+    const why = await carryOut(env, state, action);
+    if (action.do === 'pay' && why !== null) {
+      held.set(action.payout.payout, now + HOLD_SEC);
+      env.progress.warn(`${action.payout.payee.slice(0, 12)}… is not paid yet: ${why}`);
+    }
+    env.onStep?.(action.do, env.book.state());
+  }
+}
+
+async function wait(
+  env: CustomerEnv,
+  action: Extract<CustomerAction, { do: 'wait' }>,
+  held: ReadonlyMap<Sha256, number>,
+  now: number,
+): Promise<void> {
+  env.progress.update(`waiting for ${action.for}, until ${clockTime(action.until)}`);
+  const next = Math.min(action.until, ...held.values(), now + REFRESH_SEC);
+  await env.bell.wait(Math.max(50, next * 1000 - env.clock.nowMs()), env.signal);
+}
+
+/** HH:MM:SS UTC of a Unix second. */
+export function clockTime(sec: number): string {
+  return `${new Date(sec * 1000).toISOString().slice(11, 19)} UTC`;
+}
+
+async function sendGrants(env: CustomerEnv, state: JobState, wrap: Wrap, sent: Set<string>): Promise<void> {
+  for (const grant of dueGrants(env, state)) {
+    if (sent.has(grant.id)) continue;
+    const outcomes = await env.relays.publish(await wrap(grant.content, grant.to));
+    if (outcomes.some((outcome) => outcome.state === 'stored')) sent.add(grant.id);
+    else env.progress.warn(`a grant for ${grant.to.slice(0, 12)}… reached no relay; it is sent again`);
+  }
+}
+
+async function carryOut(
+  env: CustomerEnv,
+  state: JobState,
+  action: Exclude<CustomerAction, { do: 'wait' | 'done' | 'stop' }>,
+): Promise<string | null> {
+  const { progress } = env;
+  const rounds = state.job!.content.rounds;
+  switch (action.do) {
+    case 'award':
+      progress.update(`awarding ${state.job!.content.trainers} seats among ${action.bids.length} bids`);
+      await award(env, state, action.bids);
+      return null;
+    case 'replace':
+      await replace(env, state, action.assignment, action.reason);
+      return null;
+    case 'open':
+      progress.update(`opening round ${action.round + 1} of ${rounds}`);
+      await openRound(env, state, action.round);
+      return null;
+    case 'seen':
+      await env.book.sign('seen', { round: currentRound(state)!.round, of: action.of, ids: [...action.ids] });
+      return null;
+    case 'list':
+      await list(env, state, action.of, action.ids);
+      return null;
+    case 'measure':
+      progress.update(
+        `round ${action.round.round + 1} of ${rounds}: opening and scoring ${action.round.listedReveals.size} updates`,
+      );
+      await measureAndClose(env, state, action.round);
+      return null;
+    case 'void':
+      await voidRound(env, action.round);
+      return null;
+    case 'settle':
+      await settle(env, state, action.round);
+      return null;
+    case 'pay':
+      progress.update(`paying ${action.payout.amountMsat / 1000n} sat to ${action.payout.payee.slice(0, 12)}…`);
+      return payOne(env, state, action.round, action.payout);
+    case 'publish-model':
+      progress.update('publishing the model');
+      await publishModel(env, state);
+      return null;
+  }
+}
+
+function stopped(state: JobState, why: 'lapsed' | 'frozen' | 'cancelled'): NmktError {
+  if (why !== 'frozen')
+    return new NmktError(
+      'job-closed',
+      why === 'lapsed' ? 'the job lapsed: too few trainers until its deadline' : 'the job was cancelled',
+      {
+        expected: `an open job with ${state.job?.content.quorum ?? 1} trainers or more`,
+        got: `${state.bids.length} bids, ${state.assignments.size} seats taken`,
+        remedy: 'post it again with --again, with a higher --max-price-sats or a later --deadline',
+      },
+    );
+  return new NmktError('audit-failed', 'an event of this job does not follow from the others', {
+    expected: 'a chain of events that follows the rules',
+    got: state.firstBad === null ? 'no job event' : `${state.firstBad.rule}: ${state.firstBad.detail}`,
+    remedy: `nmkt audit ${state.jobId}`,
+  });
+}

@@ -1,0 +1,67 @@
+import type { EventId, Pubkey } from '../hash.js';
+import { parseGrant, type RoundGrant, type ShardGrant } from '../protocol/grant.js';
+import type { Clock, NostrEvent, Relays } from '../ports.js';
+import type { Bell } from './bell.js';
+
+/** Wraps carry random timestamps up to two days in the past; older ones were read by an earlier run. */
+const LOOK_BACK_SEC = 14 * 86_400;
+
+export interface OpenedRumor {
+  readonly kind: number;
+  readonly content: string;
+  readonly pubkey: Pubkey;
+}
+/** A grant with its sender and the exact content that its hash covers. */
+export interface Received<G> {
+  readonly from: Pubkey;
+  readonly content: string;
+  readonly grant: G;
+}
+
+/** Grants addressed to this key, opened as they arrive. Whether the sender may send them is the reader's question. */
+export interface Inbox {
+  shardGrants(job: EventId): readonly Received<ShardGrant>[];
+  roundGrants(job: EventId): readonly Received<RoundGrant>[];
+  /** Bells to ring on a new grant. */
+  watch(bell: Bell): () => void;
+  close(): void;
+}
+
+/** @param unwrap  opens a gift wrap and proves its author (NIP-59); what does not open is not for us and is ignored */
+export function openInbox(
+  relays: Relays,
+  me: Pubkey,
+  clock: Clock,
+  unwrap: (wrap: NostrEvent) => Promise<OpenedRumor>,
+): Inbox {
+  const shards = new Map<EventId, Received<ShardGrant>[]>();
+  const rounds = new Map<EventId, Received<RoundGrant>[]>();
+  const bells = new Set<Bell>();
+  const seen = new Set<string>();
+
+  const read = async (wrap: NostrEvent): Promise<void> => {
+    const rumor = await unwrap(wrap);
+    const grant = parseGrant(rumor.kind, rumor.content);
+    const received = { from: rumor.pubkey, content: rumor.content };
+    if (grant.purpose === 'shard') shards.set(grant.job, [...(shards.get(grant.job) ?? []), { ...received, grant }]);
+    else rounds.set(grant.job, [...(rounds.get(grant.job) ?? []), { ...received, grant }]);
+    for (const bell of bells) bell.ring();
+  };
+  const subscription = relays.subscribe(
+    [{ kinds: [1059], '#p': [me], since: clock.nowSec() - LOOK_BACK_SEC }],
+    (wrap) => {
+      if (seen.has(wrap.id)) return;
+      seen.add(wrap.id);
+      read(wrap).catch(() => undefined);
+    },
+  );
+  return {
+    shardGrants: (job) => shards.get(job) ?? [],
+    roundGrants: (job) => rounds.get(job) ?? [],
+    watch(bell) {
+      bells.add(bell);
+      return () => bells.delete(bell);
+    },
+    close: () => subscription.close(),
+  };
+}

@@ -1,0 +1,177 @@
+import { NmktError } from '../errors.js';
+import type { EventId, Pubkey } from '../hash.js';
+import { foldJob } from '../market/fold.js';
+import { chainTip, type JobState } from '../market/state.js';
+import {
+  EVENT_TYPES,
+  parseJobEvent,
+  type ContentOf,
+  type EventName,
+  type EventOf,
+  type JobEvent,
+} from '../protocol/events.js';
+import type { EventType } from '../protocol/envelope.js';
+import { JOB_KINDS } from '../protocol/kinds.js';
+import type { Clock, Filter, Journal, NostrEvent, Relays, Signer } from '../ports.js';
+import type { Bell } from './bell.js';
+
+/** Signed bytes, durable before they are published: a restart publishes the same bytes and signs nothing twice. */
+export interface SignedRecord {
+  readonly event: NostrEvent;
+}
+
+/** All events of one job as this participant knows them, kept up to date by a subscription. */
+export interface JobBook {
+  readonly jobId: EventId;
+  state(): JobState;
+  /** The event as published, for provenance and dumps. */
+  raw(id: EventId): NostrEvent | undefined;
+  all(): readonly NostrEvent[];
+  /** Events that could not be parsed: they count for nothing. */
+  unreadable(): readonly { readonly id: EventId; readonly reason: string }[];
+  /** Asks the relays again. @returns relays that answered */
+  refresh(): Promise<readonly string[]>;
+  /** Links to the own chain, signs, makes durable, publishes. Needs a signer. */
+  sign<K extends EventName>(type: K, content: ContentOf<K>, people?: readonly Pubkey[]): Promise<EventOf<K>>;
+  /** Publishes again what no relay has taken yet. */
+  retryUnpublished(): Promise<void>;
+  close(): void;
+}
+
+export interface BookPorts {
+  readonly relays: Relays;
+  readonly clock: Clock;
+  readonly bell: Bell;
+  /** Both absent for those who only read. */
+  readonly signer?: Signer;
+  readonly journal?: Journal<SignedRecord>;
+}
+
+/** Most relays return at most some hundred events for one filter; the pool pages. */
+export function jobFilters(jobId: EventId): Filter[] {
+  return [{ ids: [jobId] }, { '#e': [jobId], kinds: JOB_KINDS }];
+}
+
+/**
+ * Reads the journal, then the relays; own events that no relay has are published again.
+ * @throws NmktError `relay-unreachable` when no relay answered
+ */
+export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBook> {
+  const { relays, clock, bell, signer, journal } = ports;
+  const raw = new Map<EventId, NostrEvent>();
+  const parsed = new Map<EventId, JobEvent>();
+  const bad = new Map<EventId, string>();
+  const unpublished = new Map<EventId, NostrEvent>();
+  let cached: JobState | null = null;
+
+  const add = (event: NostrEvent): void => {
+    if (raw.has(event.id)) return;
+    try {
+      const one = parseJobEvent(event);
+      if (one.job !== jobId) return;
+      raw.set(event.id, event);
+      parsed.set(event.id, one);
+      cached = null;
+      bell.ring();
+    } catch (error) {
+      bad.set(event.id, (error as Error).message);
+    }
+  };
+
+  const publish = async (event: NostrEvent): Promise<void> => {
+    const outcomes = await relays.publish(event);
+    if (outcomes.some((outcome) => outcome.state === 'stored')) unpublished.delete(event.id);
+    else if (outcomes.every((outcome) => outcome.state === 'refused'))
+      throw new NmktError(
+        'relay-refused',
+        `every relay refused event ${event.id.slice(0, 12)}… of kind ${event.kind}`,
+        {
+          expected: 'OK true from at least one relay',
+          got: outcomes.map((outcome) => `${outcome.relay}: ${outcome.message}`).join('; '),
+          remedy: 'use another relay with --relay, or ask its operator',
+        },
+      );
+    else unpublished.set(event.id, event);
+  };
+
+  const refresh = async (): Promise<readonly string[]> => {
+    const { events, answered } = await relays.fetch(jobFilters(jobId));
+    events.forEach(add);
+    return answered;
+  };
+
+  for (const { event } of (await journal?.read()) ?? []) {
+    add(event);
+    unpublished.set(event.id, event);
+  }
+  const fetched = await relays.fetch(jobFilters(jobId));
+  if (fetched.answered.length === 0)
+    throw new NmktError('relay-unreachable', `no relay answered for job ${jobId.slice(0, 12)}…`, {
+      expected: `an answer from one of ${relays.urls.join(', ')}`,
+      got: 'silence',
+      remedy: 'check the network, or name another relay with --relay URL',
+    });
+  for (const event of fetched.events) {
+    add(event);
+    unpublished.delete(event.id);
+  }
+  for (const event of [...unpublished.values()]) await publish(event);
+  const subscription = relays.subscribe(jobFilters(jobId), add);
+
+  const state = (): JobState => (cached ??= foldJob(jobId, parsed.values()));
+
+  let signing: Promise<unknown> = Promise.resolve();
+  async function signNext<K extends EventName>(
+    type: K,
+    content: ContentOf<K>,
+    people: readonly Pubkey[],
+  ): Promise<EventOf<K>> {
+    const me = signer!.pubkey;
+    requireSoundChain(state(), me);
+    const wire = EVENT_TYPES[type] as unknown as EventType<K, ContentOf<K>>;
+    const event = await signer!.sign(
+      wire.build({ job: jobId, ...chainTip(state(), me) }, content, clock.nowSec(), people),
+    );
+    const one = wire.parse(event) as unknown as EventOf<K>;
+    await journal!.append({ event });
+    add(event);
+    await publish(event);
+    return one;
+  }
+
+  return {
+    jobId,
+    state,
+    raw: (id) => raw.get(id),
+    all: () => [...raw.values()],
+    unreadable: () => [...bad].map(([id, reason]) => ({ id, reason })),
+    refresh,
+    async sign(type, content, people = []) {
+      if (signer === undefined || journal === undefined) throw new TypeError('this book only reads');
+      // One at a time: two events signed on the same tip would be a fork.
+      return (signing = signing.then(
+        () => signNext(type, content, people),
+        () => signNext(type, content, people),
+      ) as Promise<never>);
+    },
+    async retryUnpublished() {
+      for (const event of [...unpublished.values()]) await publish(event);
+    },
+    close: () => subscription.close(),
+  };
+}
+
+/** Signing on a chain that forks or has a hole would make, or hide, a second event with the same seq. */
+function requireSoundChain(state: JobState, me: Pubkey): void {
+  const chain = state.chains.get(me);
+  if (chain === undefined || (chain.fork === null && chain.gapBefore === null && chain.broken === null)) return;
+  throw new NmktError('forked', 'this key has events of this job that do not form one chain', {
+    expected: 'seq 0, 1, 2 ... each naming the one before',
+    got:
+      chain.fork !== null
+        ? `two events with seq ${chain.fork.seq}`
+        : `an event without its predecessor: ${(chain.gapBefore ?? chain.broken)!}`,
+    remedy:
+      'run with the home that signed them, or with a relay that has them all; never use one key in two homes at once',
+  });
+}

@@ -1,0 +1,180 @@
+import { isNmktError } from '../errors.js';
+import { sha256Hex, type EventId, type Pubkey } from '../hash.js';
+import { acceptRound, publicFailure, type Acceptance, type Finding } from '../market/acceptance.js';
+import type { RoundState } from '../market/state.js';
+import { parameterShapes } from '../learning/params.js';
+import { decodeParams, encodeParams } from '../learning/safetensors.js';
+import { lossPpm, workScore } from '../learning/scoring.js';
+import { fedAvg } from '../learning/fedavg.js';
+import type { Examples, ModelSpec, ParamSet } from '../learning/types.js';
+import type { EventOf } from '../protocol/events.js';
+import type { ScoreRow } from '../protocol/score.js';
+import { sealedUpdate, type SealedUpdate } from '../protocol/submission.js';
+import type { Engine, Evaluation, Relays, Signer } from '../ports.js';
+import { scoringSamples, type CustomerData } from './customer-data.js';
+import { fetchParamBytes, updateLabel } from './round-blobs.js';
+import { z } from 'zod';
+
+/** Oversized, diverged or not finite: the worst score, not an error. */
+const WORST_PPM = 999_000_000;
+/** Hostile plaintext of a reveal; a pointer and a key take less than 30 kB. */
+const MAX_SEALED_CHARS = 40_000;
+
+export function measuredPpm(evaluation: Evaluation): number {
+  return Number.isFinite(evaluation.loss) ? Math.min(WORST_PPM, lossPpm(evaluation.loss)) : WORST_PPM;
+}
+
+export function accuracyPpm(evaluation: Evaluation): number | null {
+  return evaluation.accuracy === undefined ? null : Math.round(evaluation.accuracy * 1_000_000);
+}
+
+/** What a reveal sealed to the customer. @throws NmktError `wrong-key`, or SyntaxError and ZodError for garbage */
+export async function openSealedUpdate(signer: Signer, reveal: EventOf<'reveal'>): Promise<SealedUpdate> {
+  const text = await signer.decrypt(reveal.author, reveal.content.sealed);
+  if (text.length > MAX_SEALED_CHARS)
+    throw new RangeError(`${text.length} characters sealed, at most ${MAX_SEALED_CHARS}`);
+  return z.decode(sealedUpdate, JSON.parse(text) as z.input<typeof sealedUpdate>);
+}
+
+export interface OpenedUpdates {
+  readonly params: ReadonlyMap<Pubkey, ParamSet>;
+  readonly findings: ReadonlyMap<Pubkey, Finding>;
+  readonly sealed: ReadonlyMap<Pubkey, SealedUpdate>;
+}
+
+export type UpdateKeys = (reveal: EventOf<'reveal'>) => Promise<SealedUpdate>;
+
+/** Opens every update that passed the public rules; what does not open is a finding about its trainer, never an exception. */
+export async function openUpdates(
+  relays: Relays,
+  keys: UpdateKeys,
+  job: EventOf<'job'>,
+  round: RoundState,
+  signal?: AbortSignal,
+): Promise<OpenedUpdates> {
+  const params = new Map<Pubkey, ParamSet>();
+  const findings = new Map<Pubkey, Finding>();
+  const sealed = new Map<Pubkey, SealedUpdate>();
+  const evidence = publicEvidence(job, round);
+  for (const [trainer, reveal] of round.listedReveals) {
+    if (publicFailure(evidence, trainer) !== null) continue;
+    try {
+      const opened = await keys(reveal);
+      sealed.set(trainer, opened);
+      params.set(trainer, await openUpdate(relays, opened, job, reveal, signal));
+    } catch (error) {
+      if (isNmktError(error, 'interrupted')) throw error;
+      const rule = isNmktError(error, 'shape-mismatch') ? 'shape' : 'blob';
+      findings.set(trainer, { rule, detail: (error as Error).message.replace(/[^\x20-\x7e]/g, ' ').slice(0, 300) });
+    }
+  }
+  return { params, findings, sealed };
+}
+
+async function openUpdate(
+  relays: Relays,
+  { key, pointer }: SealedUpdate,
+  job: EventOf<'job'>,
+  reveal: EventOf<'reveal'>,
+  signal?: AbortSignal,
+): Promise<ParamSet> {
+  const { round, shard, inline, updateHash } = reveal.content;
+  const label = updateLabel(job.id, round, shard, reveal.author);
+  const bytes = await fetchParamBytes(relays, { pointer, inline, key, label }, job.content.model, signal);
+  const got = sha256Hex(bytes);
+  if (got !== updateHash)
+    throw new RangeError(`the update hashes to ${got.slice(0, 16)}, committed was ${updateHash.slice(0, 16)}`);
+  return decodeParams(bytes, parameterShapes(job.content.model));
+}
+
+export function publicEvidence(job: EventOf<'job'>, round: RoundState) {
+  return {
+    job: job.id,
+    round: round.round,
+    baseHash: round.open.content.base.sha256,
+    assigned: round.assigned,
+    commits: round.listedCommits,
+    reveals: round.listedReveals,
+    lossBeforePpm: round.lossBeforePpm,
+    strictLoss: job.content.strictLoss,
+  };
+}
+
+/** Four losses per update, D and E from them, and its loss on set A. */
+export async function scoreUpdates(
+  engine: Engine,
+  data: CustomerData,
+  scoring: Uint8Array,
+  job: EventOf<'job'>,
+  round: RoundState,
+  base: ParamSet,
+  updates: ReadonlyMap<Pubkey, ParamSet>,
+): Promise<ScoreRow[]> {
+  const spec = job.content.model;
+  const a = await data.evaluationA();
+  const rows: ScoreRow[] = [];
+  for (const { trainer, shard } of round.assigned) {
+    const params = updates.get(trainer);
+    const reveal = round.listedReveals.get(trainer);
+    if (params === undefined || reveal === undefined) continue;
+    const { own, other } = await scoringSamples(data, scoring, round.round, shard);
+    const loss = async (weights: ParamSet, examples: Examples) =>
+      measuredPpm(await engine.evaluate(spec, weights, examples));
+    const ownBeforePpm = await loss(base, own);
+    const ownAfterPpm = await loss(params, own);
+    const otherBeforePpm = await loss(base, other);
+    const otherAfterPpm = await loss(params, other);
+    const { dPpm, ePpm } = workScore(
+      { before: ownBeforePpm, after: ownAfterPpm },
+      { before: otherBeforePpm, after: otherAfterPpm },
+    );
+    rows.push({
+      submission: reveal.id,
+      trainer,
+      shard,
+      ownBeforePpm,
+      ownAfterPpm,
+      otherBeforePpm,
+      otherAfterPpm,
+      dPpm,
+      ePpm,
+      lossPpm: await loss(params, a),
+    });
+  }
+  return rows;
+}
+
+/** The acceptance that the close publishes and every reader recomputes. */
+export function judgeRound(
+  job: EventOf<'job'>,
+  round: RoundState,
+  findings: ReadonlyMap<Pubkey, Finding>,
+  scores: readonly ScoreRow[],
+): Acceptance {
+  return acceptRound({
+    ...publicEvidence(job, round),
+    findings,
+    scores: new Map(scores.map((row) => [row.trainer, row])),
+  });
+}
+
+/** FedAvg over the accepted updates, weighted by the assigned sizes. */
+export function aggregate(
+  accepted: readonly { readonly trainer: Pubkey; readonly shard: number; readonly submission: EventId }[],
+  updates: ReadonlyMap<Pubkey, ParamSet>,
+  examplesOfShard: (shard: number) => number,
+): { readonly params: ParamSet; readonly hash: ReturnType<typeof sha256Hex> } {
+  const params = fedAvg(
+    accepted.map(({ trainer, shard }) => ({
+      trainer,
+      shard,
+      examples: examplesOfShard(shard),
+      params: updates.get(trainer)!,
+    })),
+  );
+  return { params, hash: sha256Hex(encodeParams(params)) };
+}
+
+export function modelOf(bytes: Uint8Array, spec: ModelSpec): ParamSet {
+  return decodeParams(bytes, parameterShapes(spec));
+}

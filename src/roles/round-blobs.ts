@@ -1,0 +1,102 @@
+import { labelContext, uploadSecret } from '../blob/keys.js';
+import { sealBlob, type SealedBlob } from '../blob/blob.js';
+import { downloadBlob, uploadBlob } from '../blob/transfer.js';
+import { hkdfExpand32, u32be, type Bytes, type EventId, type Pubkey } from '../hash.js';
+import { parameterShapes } from '../learning/params.js';
+import { decodeParams, encodeParams } from '../learning/safetensors.js';
+import type { ModelSpec, ParamSet } from '../learning/types.js';
+import type { Pointer } from '../protocol/pointer.js';
+import type { Relays } from '../ports.js';
+
+/** Models and updates on the wire: canonical safetensors, sealed as a blob under a label of their own. */
+
+export const baseLabel = (job: EventId, round: number) => `base/${job}/${round}`;
+export const updateLabel = (job: EventId, round: number, shard: number, trainer: Pubkey) =>
+  `update/${job}/${round}/${shard}/${trainer}`;
+export const artifactLabel = (job: EventId) => `artifact/${job}`;
+
+/** Keys of one owner for one purpose, from its 32-byte secret: what opens the blob, and what signs its chunks. */
+export function blobSecrets(
+  secret: Bytes,
+  purpose: string,
+  index: number,
+): { readonly key: Bytes; readonly upload: Bytes } {
+  return {
+    key: hkdfExpand32(secret, `nmkt/1/${purpose}/key`, u32be(index)),
+    upload: uploadSecret(hkdfExpand32(secret, `nmkt/1/${purpose}/upload`, u32be(index))),
+  };
+}
+
+export interface PublishedParams {
+  readonly pointer: Pointer;
+  readonly inline?: string;
+}
+
+/** Seals and uploads; deterministic given its arguments, so a repetition stores nothing twice. */
+export async function publishParams(
+  relays: Relays,
+  params: ParamSet,
+  of: {
+    readonly secret: Bytes;
+    readonly purpose: string;
+    readonly index: number;
+    readonly label: string;
+    readonly dateSec: number;
+    readonly expirationSec: number;
+  },
+  signal?: AbortSignal,
+): Promise<PublishedParams> {
+  const { key, upload } = blobSecrets(of.secret, of.purpose, of.index);
+  const sealed: SealedBlob = sealBlob(encodeParams(params), {
+    key,
+    uploadSecret: upload,
+    context: labelContext(of.label),
+    part: 0,
+    baseTimeSec: of.dateSec,
+    expirationSec: of.expirationSec,
+    inline: 'allow',
+  });
+  await uploadBlob(relays, sealed.events, signal === undefined ? {} : { signal });
+  const pointer = { ...sealed.pointer, ids: [...sealed.pointer.ids] };
+  return sealed.inline === undefined ? { pointer } : { pointer, inline: sealed.inline };
+}
+
+/** The most canonical bytes a model of this shape can take: header included. */
+export function maxParamBytes(spec: ModelSpec): number {
+  const shapes = parameterShapes(spec);
+  const count = shapes.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
+  return count * 4 + shapes.length * 160 + 64;
+}
+
+export interface ParamsSource {
+  readonly pointer: Pointer;
+  readonly inline?: string | undefined;
+  readonly key: Bytes;
+  readonly label: string;
+}
+
+/** Fetches, checks and decodes; shapes must be those of the model. */
+export async function fetchParams(
+  relays: Relays,
+  source: ParamsSource,
+  spec: ModelSpec,
+  signal?: AbortSignal,
+): Promise<ParamSet> {
+  return decodeParams(await fetchParamBytes(relays, source, spec, signal), parameterShapes(spec));
+}
+
+export function fetchParamBytes(
+  relays: Relays,
+  source: ParamsSource,
+  spec: ModelSpec,
+  signal?: AbortSignal,
+): Promise<Bytes> {
+  return downloadBlob(relays, source.pointer, {
+    key: source.key,
+    context: labelContext(source.label),
+    part: 0,
+    maxBytes: maxParamBytes(spec),
+    inline: source.inline,
+    ...(signal === undefined ? {} : { signal }),
+  });
+}

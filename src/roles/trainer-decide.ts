@@ -1,0 +1,134 @@
+import type { Pubkey, Sha256 } from '../hash.js';
+import {
+  currentRound,
+  owedMsat,
+  type Assignment,
+  type JobState,
+  type PayoutState,
+  type RoundState,
+} from '../market/state.js';
+
+export type TrainerAction =
+  | { readonly do: 'bid' }
+  /** The shard grant is at hand: open the shard and answer. */
+  | { readonly do: 'answer-grant'; readonly assignment: Assignment }
+  | { readonly do: 'train'; readonly round: RoundState; readonly shard: number }
+  | { readonly do: 'reveal'; readonly round: RoundState; readonly shard: number }
+  | { readonly do: 'claim'; readonly round: RoundState; readonly payout: PayoutState }
+  | { readonly do: 'countersign'; readonly round: RoundState; readonly payout: PayoutState }
+  | { readonly do: 'mark-unpaid'; readonly round: RoundState; readonly payout: PayoutState }
+  | { readonly do: 'wait'; readonly for: string; readonly until: number }
+  | { readonly do: 'done' }
+  | { readonly do: 'lost'; readonly why: string }
+  | { readonly do: 'stop'; readonly why: string };
+
+export interface TrainerFacts {
+  readonly me: Pubkey;
+  readonly hasShardGrant: (assignment: Assignment) => boolean;
+  readonly hasRoundGrant: (round: RoundState) => boolean;
+  /** Rounds this home committed to: it has the bytes and the salt. */
+  readonly canReveal: (round: RoundState) => boolean;
+  /** Payouts whose receipt was checked and found wanting, or whose invoice could not be made: looked at again later. */
+  readonly held: ReadonlySet<Sha256>;
+  readonly maxExposureMsat: bigint;
+}
+
+/** The next thing a trainer does; pure, so that a restart decides the same. */
+export function decideTrainer(state: JobState, facts: TrainerFacts, now: number): TrainerAction {
+  const { me } = facts;
+  const job = state.job;
+  if (job === null) return { do: 'stop', why: 'the job event is not at hand' };
+  if (state.firstBad !== null)
+    return { do: 'stop', why: `the customer broke a rule: ${state.firstBad.rule}: ${state.firstBad.detail}` };
+  const money = decideMoney(state, facts, now);
+  if (money !== null && money.do !== 'wait') return money;
+
+  if (state.phase === 'awarding') return decideBid(state, me, now);
+  const mine = [...state.assignments.values()].find((seat) => seat.trainer === me);
+  if (state.phase === 'finished' || state.phase === 'cancelled')
+    return money ?? (took(state, me) ? { do: 'done' } : { do: 'lost', why: 'the job went to others' });
+  if (mine === undefined) {
+    if (money !== null) return money;
+    if (took(state, me)) return { do: 'lost', why: 'the shard went to a spare' };
+    if (state.spares.some((spare) => spare.trainer === me) && now < job.content.deadline)
+      return { do: 'wait', for: 'a seat: this bid is a spare', until: job.content.deadline };
+    return { do: 'lost', why: refusal(state, me) };
+  }
+  if (mine.grantBad !== null) return { do: 'stop', why: `the grant breaks a rule: ${mine.grantBad.content.rule}` };
+  if (mine.ready === null)
+    return facts.hasShardGrant(mine)
+      ? { do: 'answer-grant', assignment: mine }
+      : lapse(now, mine.awardedAt + job.content.readyTimeoutSec + 600, 'the key to the shard');
+  return (
+    decideRound(state, facts, mine, now) ?? money ?? { do: 'wait', for: 'the next round', until: job.content.deadline }
+  );
+}
+
+function took(state: JobState, me: Pubkey): boolean {
+  return state.rounds.some((round) => round.assigned.some((seat) => seat.trainer === me));
+}
+
+function refusal(state: JobState, me: Pubkey): string {
+  const row = state.award?.content.bids.find((bid) => bid.trainer === me);
+  if (row === undefined) return 'the award does not name this bid';
+  return row.rule === undefined ? 'the award went to other bids' : `the bid was refused: ${row.rule}`;
+}
+
+/** A silent customer strands nobody: after `until` the trainer stops. */
+function lapse(now: number, until: number, what: string): TrainerAction {
+  return now >= until ? { do: 'stop', why: `no ${what} until its time` } : { do: 'wait', for: what, until };
+}
+
+function decideBid(state: JobState, me: Pubkey, now: number): TrainerAction {
+  const { deadline } = state.job!.content;
+  if (now >= deadline) return { do: 'lost', why: 'the job lapsed without an award' };
+  if (state.bids.some((bid) => bid.author === me)) return { do: 'wait', for: 'the award', until: deadline };
+  const withdrew = state.chains.get(me)?.events.some((event) => event.type === 'withdrawn') ?? false;
+  return withdrew ? { do: 'lost', why: 'the bid was withdrawn' } : { do: 'bid' };
+}
+
+function decideRound(state: JobState, facts: TrainerFacts, mine: Assignment, now: number): TrainerAction | null {
+  const terms = state.job!.content;
+  const round = currentRound(state);
+  if (round === undefined || !round.assigned.some((seat) => seat.trainer === facts.me)) return null;
+  const name = `round ${round.round + 1} of ${terms.rounds}`;
+  if (state.phase === 'committing') {
+    const { until } = round.open.content;
+    if (round.commits.has(facts.me))
+      return lapse(now, until + 2 * terms.roundTimeoutSec + 600, `the list of commitments, ${name}`);
+    const owed = owedMsat(state, facts.me);
+    if (owed + mine.priceMsat > facts.maxExposureMsat)
+      return lapse(now, until, `payment of ${owed} msat before training for more`);
+    if (!facts.hasRoundGrant(round)) return lapse(now, until, `the key to ${name}`);
+    return { do: 'train', round, shard: mine.shard };
+  }
+  if (state.phase === 'revealing') {
+    const until = round.commitList!.content.until!;
+    if (!round.listedCommits.has(facts.me) || round.reveals.has(facts.me))
+      return lapse(now, until + 2 * terms.revealTimeoutSec + 600, `the list of reveals, ${name}`);
+    return facts.canReveal(round)
+      ? { do: 'reveal', round, shard: mine.shard }
+      : lapse(now, until, 'a reveal only the home that committed can make');
+  }
+  if (state.phase === 'scoring') return { do: 'wait', for: `the scores of ${name}`, until: terms.deadline };
+  return null;
+}
+
+/** Claims what settlements promise, countersigns what came, marks what did not. */
+function decideMoney(state: JobState, facts: TrainerFacts, now: number): TrainerAction | null {
+  const terms = state.job!.content;
+  let waiting: TrainerAction | null = null;
+  for (const round of state.rounds)
+    for (const payout of round.payouts) {
+      if (payout.payee !== facts.me || payout.received !== null || facts.held.has(payout.payout)) continue;
+      if (payout.receipt !== null) return { do: 'countersign', round, payout };
+      if (payout.claim === null) {
+        if (now < round.settlement!.createdAt + terms.claimWithinSec) return { do: 'claim', round, payout };
+        continue;
+      }
+      const due = payout.claim.createdAt + terms.payWithinSec;
+      if (now >= due && payout.unpaid === null) return { do: 'mark-unpaid', round, payout };
+      if (payout.unpaid === null) waiting = { do: 'wait', for: `payment for round ${round.round + 1}`, until: due };
+    }
+  return waiting;
+}

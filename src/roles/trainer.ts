@@ -1,0 +1,217 @@
+import { isNmktError, NmktError } from '../errors.js';
+import type { EventId, Pubkey, Sha256 } from '../hash.js';
+import { acceptedRounds, type Assignment, type JobState, type RoundState } from '../market/state.js';
+import { grantHash, type RoundGrant, type ShardGrant } from '../protocol/grant.js';
+import type { Snapshot } from '../protocol/dataset.js';
+import type { Clock, Engine, Progress, RandomBytes, Relays, Signer, Wallet } from '../ports.js';
+import type { Examples } from '../learning/types.js';
+import type { Bell } from './bell.js';
+import type { JobFiles } from './customer-env.js';
+import { clockTime } from './customer.js';
+import type { Inbox, Received } from './inbox.js';
+import type { JobBook } from './job-book.js';
+import { answerGrant, bid, claim, countersign, hasCommitted, markUnpaid, reveal, train } from './trainer-actions.js';
+import { decideTrainer, type TrainerAction } from './trainer-decide.js';
+
+export interface TrainerTerms {
+  /** Per accepted round and shard. */
+  readonly priceMsat: bigint;
+  readonly maxExposureMsat: bigint;
+  readonly maxBytes: number;
+}
+
+export interface TrainerEnv {
+  readonly book: JobBook;
+  readonly relays: Relays;
+  readonly signer: Signer;
+  readonly inbox: Inbox;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+  readonly bell: Bell;
+  readonly files: JobFiles;
+  readonly terms: TrainerTerms;
+  readonly snapshot: Snapshot;
+  /** Null: only jobs on rail `none`. */
+  readonly wallet: Wallet | null;
+  readonly network: string;
+  engine(): Promise<Engine>;
+  /** One at a time over all jobs of the process: the shard of this job, opened. */
+  readonly shard: { examples: Examples | null };
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+  /** A stream event of serve-trainer, without `job` and `at`. */
+  emit(event: string, fields: Record<string, unknown>, text: string): void;
+}
+
+const HOLD_SEC = 5;
+const REFRESH_SEC = 30;
+
+export type ServeEnd =
+  | { readonly end: 'done'; readonly rounds: number; readonly paidMsat: bigint }
+  | { readonly end: 'lost'; readonly why: string }
+  | { readonly end: 'stopped'; readonly why: string };
+
+/** The shard grant that the award's hash promises; another one, or another sender, is no grant. */
+export function shardGrantFor(
+  env: Pick<TrainerEnv, 'inbox'>,
+  state: JobState,
+  seat: Assignment,
+): Received<ShardGrant> | undefined {
+  return env.inbox
+    .shardGrants(state.jobId)
+    .find(
+      (received) =>
+        received.from === state.job!.author &&
+        received.grant.shard === seat.shard &&
+        grantHash(received.content) === seat.grant,
+    );
+}
+
+export function roundGrantFor(
+  env: Pick<TrainerEnv, 'inbox'>,
+  state: JobState,
+  round: RoundState,
+): Received<RoundGrant> | undefined {
+  return env.inbox
+    .roundGrants(state.jobId)
+    .find((received) => received.from === state.job!.author && received.grant.round === round.round);
+}
+
+/** Works on one job from bid to last payment. A crash anywhere and a new start give the same events and bytes. */
+export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
+  const held = new Map<Sha256, number>();
+  const told = new Set<string>();
+  const committed = new Set<EventId>();
+  const me = env.signer.pubkey;
+  let refreshedAt = env.clock.nowSec();
+  for (;;) {
+    if (env.signal.aborted)
+      throw new NmktError('interrupted', 'stopped; the job waits where it is', {
+        remedy: 'run the same command again to go on',
+      });
+    const now = env.clock.nowSec();
+    const state = env.book.state();
+    tell(env, state, told);
+    for (const round of state.rounds)
+      if (!committed.has(round.open.id) && (await hasCommitted(env, round))) committed.add(round.open.id);
+    for (const [payout, until] of held) if (now >= until) held.delete(payout);
+    const action = decideTrainer(
+      state,
+      {
+        me,
+        hasShardGrant: (seat) => shardGrantFor(env, state, seat) !== undefined,
+        hasRoundGrant: (round) => roundGrantFor(env, state, round) !== undefined,
+        canReveal: (round) => committed.has(round.open.id),
+        held: new Set(held.keys()),
+        maxExposureMsat: env.terms.maxExposureMsat,
+      },
+      now,
+    );
+    if (action.do === 'done')
+      return { end: 'done', rounds: acceptedRounds(state, me), paidMsat: countersigned(state, me) };
+    if (action.do === 'lost') return { end: 'lost', why: action.why };
+    if (action.do === 'stop') return { end: 'stopped', why: action.why };
+    if (action.do === 'wait') {
+      env.progress.update(
+        `job ${state.jobId.slice(0, 12)}…: waiting for ${action.for}, until ${clockTime(action.until)}`,
+      );
+      const next = Math.min(action.until, ...held.values(), now + REFRESH_SEC);
+      await env.bell.wait(Math.max(50, next * 1000 - env.clock.nowMs()), env.signal);
+      if (env.clock.nowSec() - refreshedAt >= REFRESH_SEC) {
+        refreshedAt = env.clock.nowSec();
+        await env.book.retryUnpublished();
+        await env.book.refresh();
+      }
+      continue;
+    }
+    const why = await carryOut(env, state, action);
+    if (why !== null && 'payout' in action) {
+      held.set(action.payout.payout, now + HOLD_SEC);
+      env.progress.warn(why);
+    }
+  }
+}
+
+function countersigned(state: JobState, me: Pubkey): bigint {
+  let sum = 0n;
+  for (const round of state.rounds)
+    for (const payout of round.payouts) if (payout.payee === me && payout.received !== null) sum += payout.amountMsat;
+  return sum;
+}
+
+/** @returns why it did not work and should be tried again later, or null */
+async function carryOut(
+  env: TrainerEnv,
+  state: JobState,
+  action: Exclude<TrainerAction, { do: 'wait' | 'done' | 'lost' | 'stop' }>,
+): Promise<string | null> {
+  switch (action.do) {
+    case 'bid':
+      await bid(env);
+      return null;
+    case 'answer-grant':
+      await answerGrant(env, state, action.assignment, shardGrantFor(env, state, action.assignment)!);
+      return null;
+    case 'train': {
+      const seat = action.round.assigned.find((candidate) => candidate.trainer === env.signer.pubkey)!;
+      await train(
+        env,
+        state,
+        action.round,
+        seat,
+        shardGrantFor(env, state, seat),
+        roundGrantFor(env, state, action.round)!,
+      );
+      return null;
+    }
+    case 'reveal':
+      await reveal(env, state, action.round, action.shard);
+      return null;
+    case 'claim':
+    case 'countersign':
+      try {
+        return await (action.do === 'claim' ? claim : countersign)(env, state, action.round, action.payout);
+      } catch (error) {
+        if (isNmktError(error, 'wallet-unreachable')) return error.message;
+        throw error;
+      }
+    case 'mark-unpaid':
+      await markUnpaid(env, action.round, action.payout);
+      return null;
+  }
+}
+
+/** Stream events about what others did, each once. */
+function tell(env: TrainerEnv, state: JobState, told: Set<string>): void {
+  const once = (key: string, say: () => void): void => {
+    if (told.has(key)) return;
+    told.add(key);
+    say();
+  };
+  const me = env.signer.pubkey;
+  for (const seat of state.assignments.values())
+    if (seat.trainer === me)
+      once(`awarded/${seat.award}`, () =>
+        env.emit(
+          'awarded',
+          { shard: seat.shard, priceMsat: seat.priceMsat, rounds: state.job!.content.rounds },
+          `awarded shard ${seat.shard}`,
+        ),
+      );
+  for (const round of state.rounds) {
+    const name = `round ${round.round + 1} of ${state.job!.content.rounds}`;
+    if (round.assigned.some((seat) => seat.trainer === me))
+      once(`round/${round.round}`, () => env.emit('round', { round: round.round }, `${name} opened`));
+    if (round.close?.content.accepted.some((entry) => entry.trainer === me))
+      once(`accepted/${round.round}`, () => env.emit('accepted', { round: round.round }, `${name}: accepted`));
+    const rejection = round.close?.content.rejected.find((entry) => entry.trainer === me);
+    if (rejection !== undefined)
+      once(`rejected/${round.round}`, () =>
+        env.emit(
+          'rejected',
+          { round: round.round, rule: rejection.rule, detail: rejection.detail },
+          `${name}: rejected (${rejection.rule}: ${rejection.detail})`,
+        ),
+      );
+  }
+}
