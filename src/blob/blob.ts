@@ -1,8 +1,8 @@
 import { NmktError } from '../errors.js';
-import { concatBytes, fromHex, hex, sha256Hex, type Bytes, type EventId, type Sha256 } from '../hash.js';
+import { concatBytes, fromHex, hex, sha256, sha256Hex, type Bytes, type EventId, type Sha256 } from '../hash.js';
 import type { NostrEvent } from '../ports.js';
 import { buildChunk } from '../protocol/chunk.js';
-import { eventHash, publicKey, signHash } from '../schnorr.js';
+import { publicKey, signHash } from '../schnorr.js';
 import {
   CHUNK_BYTES,
   SEAL_OVERHEAD,
@@ -96,14 +96,17 @@ function sealAll(bytes: Bytes, purpose: 'data' | 'index', keys: BlobKeys, { cont
   });
 }
 
-/** As `signEvent`, with the public key computed once: that is a third of the cost of an event. */
+/**
+ * As `signEvent`, but the public key is computed once, and the content goes into the hash as it is: base64 needs no
+ * escapes in JSON, and escaping 64 KB costs as much as the signature.
+ */
 function chunkSigner(options: SealOptions, times: readonly number[]): (sealed: Bytes, at: number) => NostrEvent {
   const { uploadSecret, expirationSec } = options;
   const pubkey = publicKey(uploadSecret);
   return (sealed, at) => {
-    const unsigned = { ...buildChunk(sealed, times[at]!, expirationSec), pubkey };
-    const hash = eventHash(unsigned);
-    return { ...unsigned, id: hex(hash) as EventId, sig: signHash(hash, uploadSecret) };
+    const { kind, created_at, tags, content } = buildChunk(sealed, times[at]!, expirationSec);
+    const hash = sha256(`[0,"${pubkey}",${created_at},${kind},${JSON.stringify(tags)},"`, content, '"]');
+    return { id: hex(hash) as EventId, pubkey, created_at, kind, tags, content, sig: signHash(hash, uploadSecret) };
   };
 }
 

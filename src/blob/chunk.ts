@@ -25,7 +25,10 @@ export interface ChunkPlace {
   readonly purpose: keyof typeof PURPOSES;
 }
 
-/** Additional authenticated data, 57 bytes: "nmkt/1/chunk" || context || u32 part || u32 index || u32 count || u8 purpose. */
+/**
+ * Additional authenticated data, 57 bytes, integers big-endian:
+ * "nmkt/1/chunk" || context (32) || u32 part || u32 index || u32 count || u8 purpose (0 data, 1 index, 2 inline).
+ */
 export function chunkAad(place: ChunkPlace): Bytes {
   const { context, part, index, count } = place;
   if (context.length !== 32) throw new RangeError(`a context has 32 bytes, not ${context.length}`);
@@ -49,7 +52,7 @@ export function sealChunk(plain: Bytes, keys: SealKeys, place: ChunkPlace): Byte
   cipher.setAAD(aad, { plaintextLength: plain.length });
   const body = cipher.update(plain);
   cipher.final();
-  return concatBytes(nonce, body, cipher.getAuthTag());
+  return Buffer.concat([nonce, body, cipher.getAuthTag()]); // not zeroed first, unlike concatBytes
 }
 
 /** @throws NmktError `bad-blob` when the key, the place or any byte differs from what was sealed */
@@ -78,14 +81,19 @@ function notOpened(place: ChunkPlace, got: string): NmktError {
   });
 }
 
-/** Zeros up to the next multiple of `block` (an exact multiple stays as it is). */
+/** Zeros up to the next multiple of `block`; an exact multiple is returned as it is. */
 export function padToMultiple(bytes: Bytes, block: number): Bytes {
+  if (bytes.length % block === 0) return bytes;
   const padded = new Uint8Array(Math.ceil(bytes.length / block) * block);
   padded.set(bytes);
   return padded;
 }
 
-/** The first `length` bytes. @throws NmktError `bad-blob` when what follows is not all zero: one content, one encoding */
+/**
+ * The first `length` bytes.
+ *
+ * @throws NmktError `bad-blob` when what follows is not all zero: one content has one encoding
+ */
 export function unpad(padded: Bytes, length: number): Bytes {
   const firstNonZero = padded.subarray(length).findIndex((byte) => byte !== 0);
   if (firstNonZero === -1) return padded.subarray(0, length);

@@ -173,8 +173,7 @@ describe('downloading', () => {
     await expect(downloadBlob(untouched, pointer, { ...READ, key })).rejects.toThrow(
       withCode('wrong-key', { expected: `key commitment ${pointer.commit}` }),
     );
-    const huge = { ...pointer, size: 10_000_000_000 };
-    const before = process.memoryUsage().rss;
+    const huge = { ...pointer, size: 10_000_000_000 }; // more than one buffer can hold: allocating would be a RangeError
     await expect(downloadBlob(untouched, huge, READ)).rejects.toThrow(withCode('too-large'));
     const packed = 10_000_000_000;
     const chunks = Math.ceil(packed / 48_000);
@@ -182,7 +181,6 @@ describe('downloading', () => {
     const wide = { ...pointer, packed, chunks, ids };
     await expect(downloadBlob(untouched, wide, READ)).rejects.toThrow(withCode('bad-blob'));
     await expect(downloadBlob(untouched, { ...wide, size: packed }, READ)).rejects.toThrow(withCode('too-large'));
-    expect(process.memoryUsage().rss - before).toBeLessThan(100_000_000);
   });
 
   test('stops a stream that grows past its declared size', async () => {
