@@ -1,0 +1,115 @@
+import { dirname, join, normalize, relative } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { importsOf, sourceFiles, type Import } from '../support/source-tree.js';
+
+/** What every folder may import. */
+const roots = ['errors', 'hash', 'schnorr', 'ports'];
+
+/** folder -> folders it may import from besides itself and the roots; values and types alike. */
+const arrows: Readonly<Record<string, readonly string[]>> = {
+  learning: [],
+  protocol: ['learning'],
+  market: ['protocol', 'learning'],
+  blob: ['protocol', 'learning'],
+  relay: ['protocol', 'learning', 'market'],
+  wallet: ['protocol', 'learning', 'market'],
+  training: ['protocol', 'learning', 'market'],
+  journal: ['protocol', 'learning', 'market'],
+  config: ['learning'],
+  terminal: [],
+  // blob is pure functions and transfers over the Relays port: a role names it, an adapter it does not.
+  roles: ['market', 'learning', 'protocol', 'blob'],
+  commands: ['roles', 'market', 'learning', 'protocol', 'blob'],
+};
+
+/** Pure functions inside adapter folders that commands call directly: docs/decisions has the reason. */
+const pureForCommands = [
+  'config/identifiers',
+  'terminal/table',
+  'terminal/plot',
+  'terminal/confirm',
+  'training/dataset',
+  'training/digits',
+  'training/split',
+];
+
+const folderOf = (file: string): string => (file.includes('/') ? file.slice(0, file.indexOf('/')) : '');
+
+function target(file: string, { from }: Import): string {
+  return normalize(join(dirname(file), from)).replace(/\.js$/, '');
+}
+
+describe('imports', () => {
+  const files = sourceFiles('src').map((path) => relative('src', path));
+  const edges = files.flatMap((file) =>
+    importsOf(join('src', file))
+      .filter(({ from }) => from.startsWith('.'))
+      .map((edge) => ({ file, to: target(file, edge), typeOnly: edge.typeOnly })),
+  );
+
+  it('point one way between folders', () => {
+    const wrong = edges.filter(({ file, to, typeOnly }) => {
+      const [here, there] = [folderOf(file), folderOf(to)];
+      if (here === '' || here === there || roots.includes(to)) return false;
+      if (arrows[here]?.includes(there)) return false;
+      if (here === 'terminal') return !(typeOnly && there === 'commands');
+      if (here === 'commands') return !(typeOnly || pureForCommands.includes(to));
+      return true;
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it('of the roots stay among the roots, but for types of learning', () => {
+    const wrong = edges.filter(
+      ({ file, to, typeOnly }) =>
+        roots.includes(file.replace(/\.ts$/, '')) && !roots.includes(to) && !(typeOnly && to === 'learning/types'),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it('of concrete adapters stand in deps.ts alone among the files at the top', () => {
+    const adapters = ['relay', 'wallet', 'training', 'journal'];
+    const wrong = edges.filter(
+      ({ file, to }) => folderOf(file) === '' && file !== 'deps.ts' && adapters.includes(folderOf(to)),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it('go no way back: nothing imports cli, and deps only who composes', () => {
+    expect(edges.filter(({ to }) => to === 'cli' || to === 'run-command').map(({ file }) => file)).toEqual(['cli.ts']);
+    const users = edges.filter(({ to, typeOnly }) => to === 'deps' && !typeOnly).map(({ file }) => file);
+    expect(users.sort()).toEqual(['index.ts', 'run-command.ts']);
+  });
+
+  it('make no circle of values', () => {
+    const next = new Map<string, string[]>();
+    for (const { file, to, typeOnly } of edges)
+      if (!typeOnly) next.set(file.replace(/\.ts$/, ''), [...(next.get(file.replace(/\.ts$/, '')) ?? []), to]);
+    const state = new Map<string, 'open' | 'done'>();
+    const circle = (file: string, path: readonly string[]): readonly string[] | undefined => {
+      if (state.get(file) === 'open') return [...path, file];
+      if (state.get(file) === 'done') return undefined;
+      state.set(file, 'open');
+      for (const to of next.get(file) ?? []) {
+        const found = circle(to, [...path, file]);
+        if (found) return found;
+      }
+      state.set(file, 'done');
+      return undefined;
+    };
+    expect([...next.keys()].map((file) => circle(file, [])).filter(Boolean)).toEqual([]);
+  });
+
+  it('of a command load nothing else than it needs for --help: no adapter is imported statically by the cli', () => {
+    const reached = new Set<string>();
+    const visit = (file: string): void => {
+      if (reached.has(file)) return;
+      reached.add(file);
+      for (const { from, typeOnly, dynamic } of importsOf(join('src', `${file}.ts`)))
+        if (from.startsWith('.') && !typeOnly && !dynamic) visit(target(`${file}.ts`, { from, typeOnly, dynamic }));
+    };
+    visit('cli');
+    const folders = new Set([...reached].map(folderOf));
+    expect([...folders].sort()).toEqual(['', 'commands', 'terminal']);
+  });
+});
