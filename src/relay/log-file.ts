@@ -2,8 +2,8 @@ import { constants } from 'node:fs';
 import { open, rename, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { NostrEvent } from '../ports.js';
-import { hasValidId } from '../schnorr.js';
 import { EventIndex } from './event-index.js';
+import { checkedHash, isUnescaped } from './event-json.js';
 import { parseSignedEvent } from './event-shape.js';
 import type { NowSec } from './store.js';
 
@@ -88,8 +88,9 @@ async function* lines(file: FileHandle): AsyncGenerator<{ readonly line: Buffer;
 
 function readEvent(line: Buffer): NostrEvent | undefined {
   try {
-    const event = parseSignedEvent(JSON.parse(line.toString()));
-    return hasValidId(event) ? event : undefined;
+    const text = line.toString();
+    const event = parseSignedEvent(JSON.parse(text));
+    return checkedHash(event, isUnescaped(text)) ? event : undefined;
   } catch {
     return undefined;
   }
