@@ -80,7 +80,8 @@ export function decodeInvoice(text: string): Invoice {
   if (text.length > MAX_LENGTH) throw bad('is too long', `at most ${MAX_LENGTH} characters`, `${text.length}`);
   const { prefix: humanPart, words } = decodeBech32(text);
   const [, prefix, amount] = /^ln(bcrt|bc|tbs|tb|sb)(\d.*)?$/.exec(humanPart) ?? [];
-  if (prefix === undefined) throw bad('has an unknown prefix', 'ln and bc, tb, tbs, bcrt or sb', humanPart.slice(0, 32));
+  if (prefix === undefined)
+    throw bad('has an unknown prefix', 'ln and bc, tb, tbs, bcrt or sb', humanPart.slice(0, 32));
   if (words.length < TIMESTAMP_WORDS + SIGNATURE_WORDS) throw bad('is too short', 'a time and a signature', 'less');
 
   const signedWords = words.slice(0, -SIGNATURE_WORDS);
@@ -116,7 +117,7 @@ function decodeBech32(text: string): { prefix: string; words: number[] } {
 function readFields(words: readonly number[]): ReadonlyMap<number, readonly number[]> {
   const fields = new Map<number, readonly number[]>();
   const known: ReadonlySet<number> = new Set(Object.values(TYPE));
-  for (let at = 0; at < words.length; ) {
+  for (let at = 0; at < words.length;) {
     const [type, high, low] = words.slice(at, at + 3);
     const start = at + 3;
     const end = start + (high ?? 0) * 32 + (low ?? 0);
@@ -186,7 +187,7 @@ function featureWords(bits: readonly number[]): number[] {
   return words.map((_, index) =>
     bits
       .filter((bit) => Math.floor(bit / 5) === words.length - 1 - index)
-      .reduce((word, bit) => word | (1 << bit % 5), 0),
+      .reduce((word, bit) => word | (1 << (bit % 5)), 0),
   );
 }
 

@@ -34,7 +34,12 @@ export function checkInvoice(text: string, terms: InvoiceTerms): Invoice {
     [msat !== null, 'names no amount', `${terms.msat} msat`, 'any amount'],
     [msat === terms.msat, 'is over another amount', `${terms.msat} msat`, `${msat} msat`],
     [secondsLeft >= MIN_SECONDS_LEFT, 'expires too soon', `at least ${MIN_SECONDS_LEFT} s left`, `${secondsLeft} s`],
-    [minFinalCltv <= MAX_FINAL_CLTV, 'could be held back', `final CLTV of at most ${MAX_FINAL_CLTV}`, `${minFinalCltv}`],
+    [
+      minFinalCltv <= MAX_FINAL_CLTV,
+      'could be held back',
+      `final CLTV of at most ${MAX_FINAL_CLTV}`,
+      `${minFinalCltv}`,
+    ],
     [
       descriptionHash === terms.descriptionHash,
       'is not for this claim',

@@ -1,0 +1,201 @@
+import { NmktError } from '../errors.js';
+import type { Pubkey, Sha256 } from '../hash.js';
+import type { Clock, Journal, LookupResult, Network, Wallet } from '../ports.js';
+import { checkInvoice } from './check-invoice.js';
+import { decide, foldPayouts, type Payout, type PayoutRecord, type Payouts } from './payout-records.js';
+import type { SpendGuard } from './spend-guard.js';
+
+export interface PayoutRequest {
+  readonly payoutId: Sha256;
+  /** Of the whole settlement: a second plan for the same (job, round) is refused. */
+  readonly planHash: Sha256;
+  readonly job: string;
+  readonly round: number;
+  readonly payee: Pubkey;
+  readonly amountMsat: bigint;
+  readonly jobBudgetMsat: bigint;
+  /** From the payee's claim. Ignored while an earlier invoice of this payout may still be paid. */
+  readonly invoice: string;
+  /** Of the claim. */
+  readonly descriptionHash: Sha256;
+  /** Node key the invoice must be signed with, if known. */
+  readonly invoiceSigner?: string;
+}
+
+export interface PayoutTools {
+  readonly wallet: Wallet;
+  readonly network: Network;
+  readonly journal: Journal<PayoutRecord>;
+  readonly guard: SpendGuard;
+  readonly clock: Clock;
+  /** Default 65,000: wallets answer within 60 s. */
+  readonly payTimeoutMs?: number;
+  /** Waits before the look-ups after an unknown outcome; default 1, 4 and 15 s. */
+  readonly lookupAfterMs?: readonly number[];
+}
+
+export type PayoutOutcome =
+  | { readonly kind: 'paid'; readonly paymentHash: string; readonly preimage: string; readonly feesMsat: bigint }
+  /** No money moved. */
+  | { readonly kind: 'rejected'; readonly code: string; readonly message: string; readonly next: string }
+  | { readonly kind: 'unknown'; readonly why: string; readonly next: string };
+
+const NEXT = 'run the same command again: it looks the payment up first and never sends another invoice';
+
+/**
+ * Pays one payout at most once, over crashes, lost replies and restarts. Payouts to one payee run one after the
+ * other; an open one blocks the next.
+ *
+ * @throws NmktError `bad-invoice`, `network-mismatch`, `over-budget`, `wallet-unreachable` (all before anything is
+ *         sent), `audit-failed` when the payout or its round was planned differently before
+ */
+export async function payOut(request: PayoutRequest, tools: PayoutTools): Promise<PayoutOutcome> {
+  return inTurn(tools.journal, request.payee, () => run(request, tools));
+}
+
+/**
+ * Frees a payout for a new invoice. The caller has checked the payee's signed `void` for this hash: look-ups can lie,
+ * so nothing less will do once the invoice was sent.
+ */
+export async function recordVoid(payoutId: Sha256, paymentHash: string, journal: Journal<PayoutRecord>): Promise<void> {
+  await journal.append({ type: 'void', payoutId, paymentHash });
+}
+
+async function run(request: PayoutRequest, tools: PayoutTools): Promise<PayoutOutcome> {
+  const { wallet, journal, clock, payTimeoutMs = 65_000, lookupAfterMs = [1_000, 4_000, 15_000] } = tools;
+  const { payoutId } = request;
+  let lookup: LookupResult | undefined;
+  let sends = 0;
+  let lookups = 0;
+  let why = 'the outcome of an earlier send is not known';
+  for (;;) {
+    const payouts = await readPayouts(journal);
+    const payout = payouts.get(payoutId);
+    if (payout) requireSamePlan(request, payout);
+    const step = payout ? decide(payout, lookup) : ({ do: 'bind' } as const);
+    if (step.do === 'done') return { kind: 'paid', paymentHash: payout!.bound!.paymentHash, ...paidFields(step) };
+    if (step.do === 'record-paid') {
+      await journal.append({ type: 'paid', payoutId, ...paidFields(step) });
+      return { kind: 'paid', paymentHash: payout!.bound!.paymentHash, ...paidFields(step) };
+    }
+    if (step.do === 'look-up' || step.do === 'wait') {
+      if (step.do === 'wait') why = `${why}; ${step.why}`;
+      const backoffMs = lookups === 0 && sends === 0 ? 0 : lookupAfterMs[lookups];
+      if (backoffMs === undefined) return { kind: 'unknown', why, next: NEXT };
+      await clock.wait(backoffMs);
+      lookups++;
+      lookup = await wallet.lookup(payout!.bound!.paymentHash);
+      continue;
+    }
+    // One send per run: a look-up may lie for a while, and the next run asks again.
+    if (sends > 0) return { kind: 'unknown', why: `${why}; the look-up says ${lookup?.state}`, next: NEXT };
+    const blocker = [...payouts.values()].find((other) => other.payee === request.payee && isOpen(other, payoutId));
+    if (blocker) return blocked(blocker);
+    const invoice = await prepareSend(request, tools);
+    sends++;
+    lookup = undefined;
+    const outcome = await wallet.pay(invoice, payTimeoutMs);
+    if (outcome.kind === 'paid') await journal.append({ type: 'paid', payoutId, ...paidFields(outcome) });
+    else if (outcome.kind === 'rejected') {
+      await journal.append({ type: 'rejected', payoutId, code: outcome.code });
+      const isStillOpen = (await readPayouts(journal)).get(payoutId)!.openSends > 0;
+      const { code, message } = outcome;
+      if (!isStillOpen)
+        return { kind: 'rejected', code, message, next: 'nothing was paid; run it again once that is put right' };
+      return { kind: 'unknown', why: `an earlier send is open, and the wallet refused now: ${code}`, next: NEXT };
+    } else why = outcome.why;
+  }
+}
+
+/** Checks and reserves under one lock, so that payouts side by side cannot pass a cap together. */
+async function prepareSend(request: PayoutRequest, tools: PayoutTools): Promise<string> {
+  const { journal, guard, clock, network } = tools;
+  const balanceMsat = await readBalance(tools.wallet);
+  return inTurn(journal, 'send', async () => {
+    const { payoutId, planHash, job, round, payee, amountMsat } = request;
+    const payouts = await readPayouts(journal);
+    const payout = payouts.get(payoutId);
+    const otherPlan = [...payouts.values()].find(
+      (other) => other.job === job && other.round === round && other.planHash !== planHash,
+    );
+    if (otherPlan) throw replanned('another plan for this job and round was begun', otherPlan.planHash, planHash);
+    const nowSec = clock.nowSec();
+    // An invoice that was never sent may be replaced: only the journal knows it.
+    const open = payout && payout.openSends > 0 ? payout.bound : undefined;
+    let bound = open;
+    if (!bound) {
+      const others = [...payouts.values()].filter((other) => other.payoutId !== payoutId);
+      const usedPaymentHashes = new Set(others.flatMap((other) => other.bound?.paymentHash ?? []));
+      const { descriptionHash, invoiceSigner, invoice } = request;
+      const terms = { network, msat: amountMsat, descriptionHash, nowSec, usedPaymentHashes };
+      const { paymentHash } = checkInvoice(invoice, { ...terms, ...(invoiceSigner && { payee: invoiceSigner }) });
+      bound = { invoice, paymentHash };
+    }
+    guard.allow({ payoutId, job, amountMsat, jobBudgetMsat: request.jobBudgetMsat, nowSec, balanceMsat }, payouts);
+    if (!payout) await journal.append({ type: 'planned', payoutId, planHash, job, round, payee, amountMsat });
+    if (payout?.bound?.invoice !== bound.invoice) await journal.append({ type: 'bound', payoutId, ...bound });
+    await journal.append({ type: 'sending', payoutId, atSec: nowSec });
+    return bound.invoice;
+  });
+}
+
+/** null when the connection may not see it. */
+async function readBalance(wallet: Wallet): Promise<bigint | null> {
+  try {
+    return await wallet.balanceMsat();
+  } catch (error) {
+    if (error instanceof NmktError && error.code === 'bad-settings') return null;
+    throw error;
+  }
+}
+
+async function readPayouts(journal: Journal<PayoutRecord>): Promise<Payouts> {
+  return foldPayouts(await journal.read());
+}
+
+function requireSamePlan(request: PayoutRequest, payout: Payout): void {
+  for (const field of ['planHash', 'job', 'round', 'payee', 'amountMsat'] as const) {
+    if (request[field] === payout[field]) continue;
+    throw replanned(`this payout was planned with another ${field}`, String(payout[field]), String(request[field]));
+  }
+}
+
+function isOpen(other: Payout, payoutId: Sha256): boolean {
+  return other.payoutId !== payoutId && other.openSends > 0;
+}
+
+function blocked({ payoutId }: Payout): PayoutOutcome {
+  return {
+    kind: 'rejected',
+    code: 'EARLIER_PAYOUT_OPEN',
+    message: `payout ${payoutId} to the same payee has no known outcome yet`,
+    next: NEXT,
+  };
+}
+
+function paidFields({ preimage, feesMsat }: { preimage: string; feesMsat: bigint }) {
+  return { preimage, feesMsat };
+}
+
+function replanned(message: string, expected: string, got: string): NmktError {
+  return new NmktError('audit-failed', message, {
+    remedy: 'nothing was sent; pay by the settlement that was published first',
+    expected,
+    got,
+  });
+}
+
+const turns = new WeakMap<object, Map<string, Promise<unknown>>>();
+
+/** One after the other per journal and name. */
+async function inTurn<T>(journal: object, name: string, job: () => Promise<T>): Promise<T> {
+  const queues = turns.get(journal) ?? new Map<string, Promise<unknown>>();
+  turns.set(journal, queues);
+  const result = (queues.get(name) ?? Promise.resolve()).then(job);
+  const settled = result.catch(() => undefined);
+  queues.set(name, settled);
+  void settled.then(() => {
+    if (queues.get(name) === settled) queues.delete(name);
+  });
+  return result;
+}

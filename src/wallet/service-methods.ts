@@ -1,0 +1,196 @@
+import { hex, sha256Hex, type Bytes, type Sha256 } from '../hash.js';
+import type { Clock, RandomBytes } from '../ports.js';
+import { decodeInvoice, encodeInvoice, type Invoice } from './bolt11.js';
+import type { Ledger, LedgerEntry } from './ledger.js';
+
+/** The NIP-47 methods of the sandbox wallet: https://github.com/nostr-protocol/nips/blob/master/47.md#commands */
+export const METHODS = [
+  'get_info',
+  'get_balance',
+  'make_invoice',
+  'pay_invoice',
+  'lookup_invoice',
+  'list_transactions',
+] as const;
+export type Method = (typeof METHODS)[number];
+
+export interface SandboxNode {
+  readonly ledger: Ledger;
+  /** Signs every invoice; kept over restarts. */
+  readonly nodeSecret: Bytes;
+  /** 33 bytes compressed, hex. */
+  readonly nodePubkey: string;
+  readonly clock: Clock;
+  readonly random: RandomBytes;
+}
+
+export type Params = Readonly<Record<string, unknown>>;
+
+/** What the wallet answers with an error code of NIP-47. */
+export class RequestRefused extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+const MAX_EXPIRY_SEC = 365 * 24 * 60 * 60;
+const MAX_DESCRIPTION = 639;
+const FINAL_CLTV = 18;
+
+/** @throws RequestRefused */
+export async function runMethod(method: Method, params: Params, account: string, node: SandboxNode): Promise<object> {
+  switch (method) {
+    case 'get_info':
+      return {
+        alias: `nmkt sandbox ${account}`,
+        color: '#f7931a',
+        pubkey: node.nodePubkey,
+        network: 'regtest',
+        block_height: 0,
+        block_hash: '00'.repeat(32),
+        methods: METHODS,
+        notifications: [],
+      };
+    case 'get_balance':
+      return { balance: Number(node.ledger.balanceMsat(account)) };
+    case 'make_invoice':
+      return makeInvoice(params, account, node);
+    case 'pay_invoice':
+      return payInvoice(params, account, node);
+    case 'lookup_invoice':
+      return lookupInvoice(params, account, node);
+    case 'list_transactions':
+      return listTransactions(params, account, node);
+  }
+}
+
+async function makeInvoice(params: Params, account: string, node: SandboxNode): Promise<object> {
+  const amount = integer(params, 'amount', { min: 1 });
+  const expirySec = integer(params, 'expiry', { min: 1, max: MAX_EXPIRY_SEC, absent: 3600 });
+  const description = text(params, 'description', /^[^]*$/u, MAX_DESCRIPTION);
+  const descriptionHash = text(params, 'description_hash', /^[0-9a-f]{64}$/, 64) as Sha256 | undefined;
+  const preimage = node.random(32);
+  const paymentHash = sha256Hex(preimage);
+  const createdSec = node.clock.nowSec();
+  const invoice = encodeInvoice(
+    {
+      prefix: 'bcrt',
+      msat: BigInt(amount),
+      timestampSec: createdSec,
+      expirySec,
+      paymentHash,
+      paymentSecret: hex(node.random(32)),
+      minFinalCltv: FINAL_CLTV,
+      // A writer gives one of the two; the hash says more.
+      ...(descriptionHash ? { descriptionHash } : { description: description ?? '' }),
+    },
+    node.nodeSecret,
+  );
+  await node.ledger.addInvoice({
+    paymentHash,
+    preimage: hex(preimage),
+    account,
+    msat: BigInt(amount),
+    invoice,
+    ...(description !== undefined && { description }),
+    ...(descriptionHash && { descriptionHash }),
+    createdSec,
+    expiresSec: createdSec + expirySec,
+  });
+  return transaction(node.ledger.find(paymentHash)!, 'incoming', createdSec);
+}
+
+async function payInvoice(params: Params, account: string, node: SandboxNode): Promise<object> {
+  const invoice = readInvoice(params['invoice']);
+  if (invoice.prefix !== 'bcrt')
+    throw new RequestRefused('OTHER', `this wallet pays lnbcrt only, not ln${invoice.prefix}`);
+  if (invoice.payee !== node.nodePubkey) {
+    throw new RequestRefused('OTHER', 'the invoice is signed by a node outside of this sandbox');
+  }
+  const amount = params['amount'];
+  if (amount !== undefined && (!Number.isSafeInteger(amount) || BigInt(amount as number) !== invoice.msat)) {
+    throw new RequestRefused('OTHER', 'the amount differs from the one of the invoice');
+  }
+  const outcome = await node.ledger.pay(account, invoice.paymentHash, node.clock.nowSec());
+  if (outcome.kind === 'refused') throw new RequestRefused(outcome.code, outcome.message);
+  return { preimage: outcome.entry.preimage, fees_paid: 0 };
+}
+
+function lookupInvoice(params: Params, account: string, node: SandboxNode): object {
+  const asked = text(params, 'payment_hash', /^[0-9a-f]{64}$/, 64);
+  if (asked === undefined && params['invoice'] === undefined) {
+    throw new RequestRefused('OTHER', 'payment_hash or invoice is needed');
+  }
+  const entry = node.ledger.find(asked ?? readInvoice(params['invoice']).paymentHash);
+  // The payer's side first: it is the one that moved money.
+  if (entry?.payment?.from === account) return transaction(entry, 'outgoing', node.clock.nowSec());
+  if (entry?.account === account) return transaction(entry, 'incoming', node.clock.nowSec());
+  throw new RequestRefused('NOT_FOUND', 'this wallet neither made nor paid such an invoice');
+}
+
+function listTransactions(params: Params, account: string, node: SandboxNode): object {
+  const from = integer(params, 'from', { min: 0, absent: 0 });
+  const until = integer(params, 'until', { min: 0, absent: Number.MAX_SAFE_INTEGER });
+  const limit = integer(params, 'limit', { min: 0, absent: 50, max: 500 });
+  const offset = integer(params, 'offset', { min: 0, absent: 0 });
+  const type = text(params, 'type', /^(incoming|outgoing)$/, 8);
+  const nowSec = node.clock.nowSec();
+  const transactions = node.ledger
+    .entriesOf(account)
+    .flatMap((entry) => [
+      ...(entry.payment?.from === account ? [transaction(entry, 'outgoing', nowSec)] : []),
+      ...(entry.account === account ? [transaction(entry, 'incoming', nowSec)] : []),
+    ])
+    .filter((row) => row.created_at >= from && row.created_at <= until)
+    .filter(
+      (row) => (type === undefined || row.type === type) && (params['unpaid'] === true || row.state === 'settled'),
+    )
+    .sort((a, b) => b.created_at - a.created_at)
+    .slice(offset, offset + limit);
+  return { transactions };
+}
+
+/** The preimage shows only once somebody has paid for it. */
+function transaction(entry: LedgerEntry, type: 'incoming' | 'outgoing', nowSec: number) {
+  const { payment } = entry;
+  return {
+    type,
+    state: payment ? 'settled' : entry.expiresSec <= nowSec ? 'expired' : 'pending',
+    invoice: entry.invoice,
+    ...(entry.description !== undefined && { description: entry.description }),
+    ...(entry.descriptionHash !== undefined && { description_hash: entry.descriptionHash }),
+    ...(payment && { preimage: entry.preimage, settled_at: payment.atSec }),
+    payment_hash: entry.paymentHash,
+    amount: Number(entry.msat),
+    fees_paid: 0,
+    created_at: entry.createdSec,
+    expires_at: entry.expiresSec,
+  };
+}
+
+function readInvoice(value: unknown): Invoice {
+  if (typeof value !== 'string') throw new RequestRefused('OTHER', 'invoice is not a string');
+  try {
+    return decodeInvoice(value);
+  } catch (error) {
+    throw new RequestRefused('OTHER', (error as Error).message);
+  }
+}
+
+function integer(params: Params, name: string, rule: { min: number; max?: number; absent?: number }): number {
+  const value = params[name] ?? rule.absent;
+  const max = rule.max ?? Number.MAX_SAFE_INTEGER;
+  if (Number.isSafeInteger(value) && (value as number) >= rule.min && (value as number) <= max) return value as number;
+  throw new RequestRefused('OTHER', `${name} is not an integer from ${rule.min} to ${max}`);
+}
+
+function text(params: Params, name: string, form: RegExp, maxLength: number): string | undefined {
+  const value = params[name];
+  // Clients send empty strings for what they leave out.
+  if (value === undefined || value === null || value === '') return undefined;
+  if (typeof value === 'string' && value.length <= maxLength && form.test(value)) return value;
+  throw new RequestRefused('OTHER', `${name} is malformed`);
+}
