@@ -31,6 +31,8 @@ const pureForCommands = [
   'training/dataset',
   'training/digits',
   'training/split',
+  'wallet/bolt11',
+  'wallet/wallet-uri',
 ];
 
 const folderOf = (file: string): string => (file.includes('/') ? file.slice(0, file.indexOf('/')) : '');
