@@ -2,7 +2,7 @@ import { NmktError } from '../errors.js';
 import { applyLabel, applySchema, widthOf } from '../learning/schema.js';
 import type { Column, DataSchema, Examples, Task } from '../learning/types.js';
 import { tableFormat, tableRows, type TableFormat } from './csv.js';
-import { addCell, columnFrom, columnStats, MAX_CATEGORIES } from './schema-column.js';
+import { addCell, columnFrom, columnStats, MAX_CATEGORIES, trimmed } from './schema-column.js';
 import { checkColumn, labelIndex, labelSchema, MAX_CLASSES } from './schema-label.js';
 
 export interface TableOptions {
@@ -51,7 +51,7 @@ async function inferSchema(
 ): Promise<{ schema: DataSchema; rows: number }> {
   const label = labelIndex(options.label, format.columns);
   const chosen = chosenColumns(format.columns, label, options);
-  const labelStats = columnStats(format.columns[label]!, MAX_CLASSES);
+  const labelStats = columnStats(format.columns[label]!, MAX_CLASSES, trimmed);
   const stats = chosen.map((i) => columnStats(format.columns[i]!, MAX_CATEGORIES));
   let rows = 0;
   for await (const { line, cells } of tableRows(path, format)) {

@@ -116,5 +116,5 @@ export async function readIdx(path: string, maxBytes: number): Promise<Idx> {
       `${declared} bytes for [${shape.join(', ')}]`,
       `${bytes.length}`,
     );
-  return { shape, data: bytes.slice(start) };
+  return { shape, data: new Uint8Array(bytes.subarray(start)) };
 }

@@ -13,8 +13,9 @@ export interface ColumnStats {
   mean: number;
   /** Sum of squared distances from the mean (Welford 1962). */
   m2: number;
-  /** Distinct trimmed values, missing as ''; no more than `maxDistinct` + 1 of them. */
+  /** Distinct values as `valueOf` gives them; no more than `maxDistinct` + 1 of them. */
   readonly distinct: Set<string>;
+  readonly valueOf: (cell: string) => string;
   readonly maxDistinct: number;
   /** First cell that is neither a number nor missing, for messages. */
   firstText?: { readonly line: number; readonly cell: string };
@@ -26,14 +27,20 @@ export interface ColumnStats {
 /** One-hot inputs for more values than this are rarely meant: names, ids, free text. */
 export const MAX_CATEGORIES = 64;
 
-export function columnStats(name: string, maxDistinct: number): ColumnStats {
-  return { name, count: 0, missing: 0, numbers: 0, integers: true, mean: 0, m2: 0, distinct: new Set(), maxDistinct };
+/** A label's text is its class, `None` too: it gives `trimmed` for `valueOf`. */
+export function columnStats(name: string, maxDistinct: number, valueOf = categoryOf): ColumnStats {
+  const counts = { count: 0, missing: 0, numbers: 0, integers: true, mean: 0, m2: 0 };
+  return { name, ...counts, distinct: new Set(), valueOf, maxDistinct };
+}
+
+export function trimmed(cell: string): string {
+  return cell.trim();
 }
 
 /** Adds one cell (changes `stats`: it is an accumulator). */
 export function addCell(stats: ColumnStats, cell: string, line: number): void {
   stats.count += 1;
-  if (stats.distinct.size <= stats.maxDistinct) stats.distinct.add(categoryOf(cell));
+  if (stats.distinct.size <= stats.maxDistinct) stats.distinct.add(stats.valueOf(cell));
   const value = parseNumber(cell);
   if (value !== undefined) {
     stats.numbers += 1;

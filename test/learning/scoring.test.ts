@@ -1,0 +1,86 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { fromHex } from '../../src/hash.js';
+import { dropPpm, fedstrTests, lossPpm, sampleIndices, workFloor, workScore } from '../../src/learning/scoring.js';
+import { vectors } from './vectors.js';
+
+describe('losses in ppm', () => {
+  it('rounds to an integer, and clamps what is no loss', () => {
+    expect(lossPpm(2.302585)).toBe(2_302_585);
+    expect(lossPpm(0.0000005)).toBe(1);
+    expect(lossPpm(-0.1)).toBe(0);
+    for (const loss of [NaN, Infinity, 1e300]) expect(lossPpm(loss)).toBe(Number.MAX_SAFE_INTEGER);
+  });
+
+  it('drops 25 % from 2 to 1.5, grows 50 % from 2 to 3, rounds down', () => {
+    expect(dropPpm(2_000_000, 1_500_000)).toBe(250_000);
+    expect(dropPpm(2_000_000, 3_000_000)).toBe(-500_000);
+    expect(dropPpm(3, 2)).toBe(333_333);
+    expect(dropPpm(3, 4)).toBe(-333_334);
+    expect(dropPpm(0, 0)).toBe(0);
+    expect(dropPpm(0, 1)).toBe(-1e12);
+    expect(dropPpm(1, Number.MAX_SAFE_INTEGER)).toBe(-1e12);
+  });
+
+  it('is a safe integer for any losses', () => {
+    const loss = fc.nat(Number.MAX_SAFE_INTEGER);
+    fc.assert(
+      fc.property(loss, loss, loss, loss, (a, b, c, d) => {
+        const { dPpm, ePpm } = workScore({ before: a, after: b }, { before: c, after: d });
+        expect(Number.isSafeInteger(dPpm) && Number.isSafeInteger(ePpm)).toBe(true);
+        expect(dPpm).toBeLessThanOrEqual(1_000_000);
+      }),
+    );
+  });
+});
+
+describe('work floor', () => {
+  const score = (before: number, after: number, otherBefore: number, otherAfter: number) =>
+    workFloor(workScore({ before, after }, { before: otherBefore, after: otherAfter }));
+
+  it('passes work that helps the assigned shard more than other data', () => {
+    expect(workScore({ before: 1000, after: 800 }, { before: 1000, after: 900 })).toEqual({
+      dPpm: 200_000,
+      ePpm: 100_000,
+    });
+    expect(score(1000, 800, 1000, 900)).toEqual({ pass: true });
+  });
+
+  it('rejects an idle update and work on other data by E, a worse model by D', () => {
+    expect(score(1000, 1000, 1000, 1000)).toEqual({ pass: false, rule: 'not-on-assigned-shard' });
+    expect(score(1000, 900, 1000, 800)).toEqual({ pass: false, rule: 'not-on-assigned-shard' });
+    expect(score(100_000, 100_501, 100_000, 150_000)).toEqual({ pass: false, rule: 'loss-grew' });
+    expect(score(100_000, 100_500, 100_000, 150_000)).toEqual({ pass: true });
+  });
+});
+
+describe('sampleIndices', () => {
+  it('gives the indices of the vector', () => {
+    const { seed, round, shard, n, max, indices } = vectors.sample;
+    expect([...sampleIndices(n, fromHex(seed), round, shard, max)]).toEqual(indices);
+  });
+
+  it('takes everything up to 2,000, then 2,000 distinct ones that differ by round and shard', () => {
+    const secret = new Uint8Array(32);
+    expect([...sampleIndices(5, secret, 0, 0)]).toEqual([0, 1, 2, 3, 4]);
+    const sample = sampleIndices(5000, secret, 0, 0);
+    expect(new Set(sample).size).toBe(2000);
+    expect(Math.max(...sample)).toBeLessThan(5000);
+    expect(sampleIndices(5000, secret, 1, 0)).not.toEqual(sample);
+    expect(sampleIndices(5000, secret, 0, 1)).not.toEqual(sample);
+    expect(sampleIndices(5000, secret, 0, 'other')).not.toEqual(sample);
+  });
+});
+
+describe('FEDSTR tests', () => {
+  it('allows 10 % above the previous loss and 20 % above the mean of the others, to the last ppm', () => {
+    // others of the third: (1,000,000 + 1,000,000) / 2 * 1.2 = 1,200,000
+    expect(fedstrTests([1_000_000, 1_000_000, 1_200_000], 1_000_000)).toEqual([
+      { improves: true, agrees: true },
+      { improves: true, agrees: true },
+      { improves: false, agrees: true },
+    ]);
+    expect(fedstrTests([1_000_000, 1_000_000, 1_200_001], 1_090_909)[2]).toEqual({ improves: false, agrees: false });
+    expect(fedstrTests([1_200_000], 1_090_910)).toEqual([{ improves: true, agrees: true }]);
+  });
+});
