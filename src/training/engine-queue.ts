@@ -40,7 +40,7 @@ export function queueOn(
   ): Promise<WorkerReply> {
     const stop = signal === undefined ? closing.signal : AbortSignal.any([closing.signal, signal]);
     if (stop.aborted) throw interrupted();
-    if (!thread.isAlive()) thread = await restart();
+    if (!thread.isAlive()) thread = await restart().catch(notRestarted);
     const running = thread;
     let reason: NmktError | undefined;
     const end = (why: NmktError): void => {
@@ -86,6 +86,15 @@ function failure(error: Extract<WorkerReply, { kind: 'failed' }>['error']): Nmkt
     ...detail
   } = error;
   return new NmktError(code, message, { remedy, ...detail });
+}
+
+function notRestarted(cause: unknown): never {
+  throw new NmktError('training-failed', 'the training thread was lost and does not start again', {
+    remedy: 'run the same command again; free some memory if it happens again',
+    expected: 'a new training thread',
+    got: cause instanceof Error ? cause.message : String(cause),
+    cause,
+  });
 }
 
 function interrupted(): NmktError {

@@ -2,6 +2,7 @@ import { NmktError, type ErrorCode } from '../errors.js';
 import { checkParams, parameterCount } from '../learning/params.js';
 import type { HyperParameters, ModelSpec, ParamSet } from '../learning/types.js';
 import type { TrainRequest } from '../ports.js';
+import { EVALUATION_ROWS } from './model-schedule.js';
 import { checkSpec, layerWidths } from './model-spec.js';
 
 /** What this machine is ready to spend on one call, whatever a job asks for. */
@@ -18,8 +19,6 @@ export const DEFAULT_LIMITS: EngineLimits = { maxParams: 25_000_000, maxBytes: 2
 
 /** Weights, gradients, two moments, the tensor on the heap, the packed copy of the kernel, and the copies in transit. */
 const COPIES_OF_WEIGHTS = 8;
-/** Rows of one forward pass in evaluate and predict. */
-const EVALUATION_ROWS = 256;
 
 type Data = Pick<TrainRequest['examples'], 'features' | 'rows'> & { readonly labels?: Int32Array | Float32Array };
 

@@ -63,7 +63,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Trainin
     }
   }
   throw new NmktError('engine-unavailable', 'no training engine loads here', {
-    remedy: 'nmkt doctor, or npm rebuild @tensorflow/tfjs-node when the job accepts node only',
+    remedy: 'choose a job that accepts wasm, or repair the engine: npm rebuild @tensorflow/tfjs-node',
     expected: `one of ${accepted.join(', ')}${want === 'auto' ? '' : `, and ${want} was asked for`}`,
     got: reasons.join('; '),
   });

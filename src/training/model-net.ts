@@ -78,5 +78,5 @@ function activations(layers: readonly Layer[], features: Float32Array, rows: num
 
 /** On `cpu` these are the tensor's own values: nobody writes to them, and the tensor ends with its tidy. */
 function read(tensor: tf.Tensor): Float32Array {
-  return tensor.dataSync();
+  return tensor.dataSync<'float32'>();
 }

@@ -1,11 +1,12 @@
 import { NmktError } from '../errors.js';
 import { parameterShapes } from '../learning/params.js';
-import type { HyperParameters, ModelSpec, ParamSet } from '../learning/types.js';
+import type { ModelSpec, ParamSet } from '../learning/types.js';
 import type { Evaluation, TrainRequest, TrainResult } from '../ports.js';
 import { batchesForever, rowsOf } from './model-batches.js';
 import { batchLoss, softmaxRows } from './model-loss.js';
 import { forward, gradients, layersOf, type Layer } from './model-net.js';
 import { makeOptimizer } from './model-optimizer.js';
+import { EVALUATION_ROWS, stepCount } from './model-schedule.js';
 import { layerWidths } from './model-spec.js';
 
 /**
@@ -14,15 +15,7 @@ import { layerWidths } from './model-spec.js';
  */
 export const TRAINING_REVISION = 1;
 
-/** Rows per forward pass of evaluate and predict: fixed, so that equal requests take equal passes. */
-const EVALUATION_ROWS = 256;
-
 export type OnStep = (done: number, total: number, loss: number) => void;
-
-/** Steps of a request: whole passes with a smaller last batch each, or exactly `localSteps`. */
-export function stepCount(hyper: HyperParameters, rows: number): number {
-  return hyper.localSteps ?? (hyper.epochs ?? 0) * Math.ceil(rows / hyper.batch);
-}
 
 /**
  * Mini-batch training on the current tfjs backend; the request was checked before. Runs to the end without yielding.

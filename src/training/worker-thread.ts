@@ -47,7 +47,7 @@ export function scrubbedEnvironment(): NodeJS.ProcessEnv {
   return { ...Object.fromEntries(entries), TF_CPP_MIN_LOG_LEVEL: '2' } as NodeJS.ProcessEnv;
 }
 
-/** @throws Error with the reason why the rung is unfit */
+/** Loads the rung and waits for its first tiny training. @throws Error with the reason why the rung is unfit */
 export async function startThread(rung: Rung): Promise<TrainingThread> {
   // With `stdout` and `stderr` set nothing the thread prints reaches ours. They stay unread: reading holds the process.
   const worker = new Worker(compiledFile('worker'), {
@@ -61,7 +61,10 @@ export async function startThread(rung: Rung): Promise<TrainingThread> {
   let alive = true;
   let waiting: ((reply: WorkerReply | Error) => void) | undefined;
   worker.on('message', (reply: WorkerReply) => waiting?.(reply));
-  worker.on('error', (error) => waiting?.(error));
+  worker.on('error', (error) => {
+    alive = false;
+    waiting?.(error);
+  });
   worker.on('exit', () => {
     alive = false;
     waiting?.(new Error('the training thread ended'));

@@ -1,0 +1,159 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { NmktError, type ErrorCode } from '../errors.js';
+import { sha256Hex, utf8, type Bytes, type Sha256 } from '../hash.js';
+import { checkParams, parameterCount, parameterShapes } from '../learning/params.js';
+import { decodeParams, encodeParams } from '../learning/safetensors.js';
+import type { ModelSpec, ParamSet } from '../learning/types.js';
+import { checkSpec } from './model-spec.js';
+import { layersModel, manifestBytes } from './model-topology.js';
+
+/** A model on disk: for stock TensorFlow.js (model.json, weights.bin) and for everything else (model.safetensors). */
+const MODEL_JSON = 'model.json';
+const WEIGHTS_BIN = 'weights.bin';
+const SAFETENSORS = 'model.safetensors';
+
+/** model.json holds no weights: a larger one is not ours. */
+const MAX_JSON_BYTES = 4 * 2 ** 20;
+/** Parameters of the largest model that is read back. */
+const MAX_PARAMS = 250_000_000;
+
+/** What belongs to the model and not to its layers: scale of the inputs, class names, job, round. JSON values only. */
+export type ModelMeta = Readonly<Record<string, unknown>>;
+export type ModelHashes = Readonly<Record<typeof MODEL_JSON | typeof WEIGHTS_BIN | typeof SAFETENSORS, Sha256>>;
+export interface StoredModel {
+  readonly spec: ModelSpec;
+  readonly weights: ParamSet;
+  readonly meta: ModelMeta;
+}
+
+/**
+ * Writes the three files, each whole or not at all; equal models give equal bytes. model.json comes last and names the
+ * hash of the weights, so a write that was cut short cannot be read as a mixture of two models.
+ *
+ * @param meta  kept in model.json as `userDefinedMetadata.nmkt.meta`, keys sorted
+ */
+export async function writeModelFiles(
+  dir: string,
+  spec: ModelSpec,
+  weights: ParamSet,
+  meta: ModelMeta,
+): Promise<ModelHashes> {
+  checkSpec(spec);
+  checkParams(weights, spec);
+  const safetensors = encodeParams(weights);
+  const binary = manifestBytes(weights);
+  const { model, task, inputs, outputs, hidden } = spec;
+  const nmkt = {
+    spec: { model, task, inputs, outputs, hidden },
+    safetensorsSha256: sha256Hex(safetensors),
+    meta: sortKeys(meta),
+  };
+  const file = { ...layersModel(spec, weights, WEIGHTS_BIN), userDefinedMetadata: { nmkt } };
+  const json = utf8(`${JSON.stringify(file, undefined, 2)}\n`);
+  await mkdir(dir, { recursive: true });
+  await replaceFile(join(dir, WEIGHTS_BIN), binary);
+  await replaceFile(join(dir, SAFETENSORS), safetensors);
+  await replaceFile(join(dir, MODEL_JSON), json);
+  return { [MODEL_JSON]: sha256Hex(json), [WEIGHTS_BIN]: sha256Hex(binary), [SAFETENSORS]: sha256Hex(safetensors) };
+}
+
+/**
+ * Reads what `writeModelFiles` wrote.
+ *
+ * @throws NmktError `bad-job` for a model.json of something else, `too-large`, `hash-mismatch` when the weights are not
+ *         those of model.json, `shape-mismatch` or `bad-blob` when they do not fit the model
+ */
+export async function readModelFiles(dir: string): Promise<StoredModel> {
+  const { spec, meta, safetensorsSha256 } = parseModelJson(await readAtMost(join(dir, MODEL_JSON), MAX_JSON_BYTES));
+  checkSpec(spec);
+  const params = parameterCount(spec);
+  if (params > MAX_PARAMS)
+    throw unreadable('too-large', 'the model is too large', `at most ${MAX_PARAMS} parameters`, `${params}`);
+  const bytes = await readAtMost(join(dir, SAFETENSORS), 4 * params + 2 ** 16);
+  const got = sha256Hex(bytes);
+  if (got !== safetensorsSha256)
+    throw unreadable(
+      'hash-mismatch',
+      `${SAFETENSORS} does not belong to ${MODEL_JSON}`,
+      `sha256 ${safetensorsSha256}`,
+      got,
+    );
+  const weights = decodeParams(bytes, parameterShapes(spec));
+  checkParams(weights, spec);
+  return { spec, weights, meta };
+}
+
+function parseModelJson(bytes: Bytes): { spec: ModelSpec; meta: ModelMeta; safetensorsSha256: string } {
+  let file: unknown;
+  try {
+    file = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    throw unreadable('bad-job', `${MODEL_JSON} is not usable`, 'JSON in UTF-8', 'something else');
+  }
+  const nmkt = field(field(file, 'userDefinedMetadata'), 'nmkt');
+  const [spec, meta, safetensorsSha256] = ['spec', 'meta', 'safetensorsSha256'].map((name) => field(nmkt, name));
+  if (!isObject(spec) || !isObject(meta) || typeof safetensorsSha256 !== 'string')
+    throw unreadable(
+      'bad-job',
+      `${MODEL_JSON} is not usable`,
+      'a model written by nmkt',
+      'no userDefinedMetadata.nmkt of that form',
+    );
+  return { spec: spec as unknown as ModelSpec, meta, safetensorsSha256 };
+}
+
+async function readAtMost(path: string, maxBytes: number): Promise<Bytes> {
+  let size: number;
+  try {
+    ({ size } = await stat(path));
+  } catch (cause) {
+    throw new NmktError('bad-usage', `there is no model at ${path}`, {
+      remedy: 'name a folder that nmkt wrote a model to',
+      cause,
+    });
+  }
+  if (size > maxBytes) throw unreadable('too-large', `${path} is too large`, `at most ${maxBytes} bytes`, `${size}`);
+  return new Uint8Array(await readFile(path));
+}
+
+/** Whole or not at all, also after a power cut. */
+async function replaceFile(path: string, bytes: Bytes): Promise<void> {
+  const temporary = `${path}.${randomUUID()}.tmp`;
+  try {
+    const handle = await open(temporary, 'wx');
+    try {
+      await handle.writeFile(bytes);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function field(value: unknown, name: string): unknown {
+  return isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+}
+
+function sortKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortKeys);
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, inner]) => [key, sortKeys(inner)]),
+  );
+}
+
+function unreadable(code: ErrorCode, message: string, expected: string, got: string): NmktError {
+  return new NmktError(code, message, { remedy: 'write the model again, e.g. nmkt collect-model', expected, got });
+}

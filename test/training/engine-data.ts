@@ -1,0 +1,30 @@
+import { initialParams } from '../../src/learning/params.js';
+import { prng } from '../../src/learning/prng.js';
+import type { Examples, ModelSpec, ParamSet } from '../../src/learning/types.js';
+
+/** Two clouds in the plane around (2, 2) and (-2, -2): any linear model separates them. */
+export function clouds(rows: number): Examples {
+  const random = prng(new Uint8Array(32), 'clouds');
+  const labels = Int32Array.from({ length: rows }, (_, row) => row % 2);
+  const features = new Float32Array(rows * 2);
+  for (let i = 0; i < features.length; i++) features[i] = random.float() - 0.5 + (labels[i >> 1] === 0 ? 2 : -2);
+  return { rows, inputs: 2, features, scale: 1, labels };
+}
+
+/** Byte images whose class is the tenth of the pixels that is bright. */
+export function brightTenths(rows: number, inputs: number): Examples {
+  const random = prng(new Uint8Array(32), 'tenths');
+  const labels = Int32Array.from({ length: rows }, (_, row) => row % 10);
+  const features = new Uint8Array(rows * inputs);
+  for (let i = 0; i < features.length; i++)
+    features[i] = random.below(128) + (i % 10 === labels[Math.floor(i / inputs)] ? 127 : 0);
+  return { rows, inputs, features, scale: 255, labels };
+}
+
+export const logreg: ModelSpec = { model: 'logreg', task: 'classification', inputs: 2, outputs: 2, hidden: [] };
+export const mlp: ModelSpec = { model: 'mlp', task: 'classification', inputs: 50, outputs: 10, hidden: [19, 12] };
+
+export const seed = (value: number): Uint8Array => new Uint8Array(32).fill(value);
+export const initial = (spec: ModelSpec): ParamSet => initialParams(spec, seed(1));
+export const zeros = (spec: ModelSpec): ParamSet =>
+  initial(spec).map((tensor) => ({ ...tensor, data: new Float32Array(tensor.data.length) }));

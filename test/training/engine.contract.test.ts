@@ -1,0 +1,158 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { paramsHash } from '../../src/learning/params.js';
+import type { HyperParameters, ModelSpec } from '../../src/learning/types.js';
+import type { Engine, TrainRequest } from '../../src/ports.js';
+import { createEngine } from '../../src/training/engine.js';
+import { probeNode } from '../../src/training/probe-node.js';
+import { stubEngine } from '../support/stub-engine.js';
+import { brightTenths, clouds, initial, logreg, mlp, seed, zeros } from './engine-data.js';
+
+const sgd: HyperParameters = { optimizer: 'sgd', learningRate: 0.1, batch: 8, epochs: 2 };
+const line: ModelSpec = { model: 'logreg', task: 'regression', inputs: 2, outputs: 1, hidden: [] };
+const onClouds: TrainRequest = {
+  model: logreg,
+  weights: initial(logreg),
+  examples: clouds(60),
+  hyper: sgd,
+  seed: seed(2),
+};
+
+const engines: { name: string; make: () => Promise<Engine>; deep: boolean; exact: boolean }[] = [
+  { name: 'stub', make: async () => stubEngine(), deep: false, exact: true },
+  { name: 'cpu', make: () => createEngine({ want: 'cpu' }), deep: true, exact: true },
+  { name: 'wasm', make: () => createEngine({ want: 'wasm' }), deep: true, exact: true },
+];
+const flaw = await probeNode();
+if (flaw === null) engines.push({ name: 'node', make: () => createEngine({ want: 'node' }), deep: true, exact: false });
+else console.log(`SKIP engine contract on node: ${flaw.split('\n')[0]}`);
+
+describe.each(engines)('the $name engine', ({ name, make, deep, exact }) => {
+  let engine: Engine;
+  beforeAll(async () => {
+    engine = await make();
+  });
+  afterAll(() => engine.close());
+
+  test('names its rung first in its id', () => {
+    expect(engine.id).toMatch(/^(cpu|wasm|node)\/[0-9a-f]{8}\/[\w.]+\/\w+$/);
+    if (deep) expect(engine.id.split('/')[0]).toBe(name);
+  });
+
+  test('learns two separable clouds', async () => {
+    const { weights, lossFirst, lossLast } = await engine.train(onClouds);
+    expect(lossLast).toBeLessThan(lossFirst);
+    const { accuracy, count } = await engine.evaluate(logreg, weights, onClouds.examples);
+    expect({ accuracy, count }).toEqual({ accuracy: 1, count: 60 });
+  });
+
+  test('takes one step of gradient descent as computed by hand', async () => {
+    // prediction 0, target 3: loss 9, slope 2 * (0 - 3) = -6, times the inputs (1, 2); rate 0.1
+    const { weights, lossFirst } = await engine.train({
+      model: line,
+      weights: zeros(line),
+      examples: { rows: 1, inputs: 2, features: Float32Array.of(1, 2), scale: 1, labels: Float32Array.of(3) },
+      hyper: { optimizer: 'sgd', learningRate: 0.1, batch: 1, localSteps: 1 },
+      seed: seed(0),
+    });
+    expect(lossFirst).toBe(9);
+    expect(weights.map(({ name, shape, data }) => [name, shape, Array.from(data, (x) => x.toFixed(6))])).toEqual([
+      ['dense_0/bias', [1], ['0.600000']],
+      ['dense_0/kernel', [2, 1], ['0.600000', '1.200000']],
+    ]);
+  });
+
+  test('evaluates a model without knowledge at ln(classes)', async () => {
+    const { loss } = await engine.evaluate(logreg, zeros(logreg), clouds(7));
+    expect(loss).toBeCloseTo(Math.LN2, 12);
+  });
+
+  test('predicts equal probabilities without knowledge, and values for regression', async () => {
+    expect(await engine.predict(logreg, zeros(logreg), Float32Array.of(1, 2, 3, 4), 2)).toEqual(
+      Float32Array.of(0.5, 0.5, 0.5, 0.5),
+    );
+    expect(await engine.predict(line, zeros(line), Float32Array.of(1, 2), 1)).toEqual(Float32Array.of(0));
+  });
+
+  test('gives equal bytes for equal requests, and others for another seed', async () => {
+    const hash = async (request: TrainRequest): Promise<string> => paramsHash((await engine.train(request)).weights);
+    const first = await hash(onClouds);
+    if (exact) expect(await hash(onClouds)).toBe(first);
+    expect(await hash({ ...onClouds, seed: seed(3) })).not.toBe(first);
+  });
+
+  test('leaves the request as it was', async () => {
+    const before = structuredClone(onClouds);
+    await engine.train(onClouds);
+    expect(onClouds).toEqual(before);
+  });
+
+  test('takes calls made together one after the other, with the same answers', async () => {
+    const [a, b, c] = await Promise.all([
+      engine.train(onClouds),
+      engine.evaluate(logreg, onClouds.weights, onClouds.examples),
+      engine.train(onClouds),
+    ]);
+    if (exact) expect(paramsHash(a.weights)).toBe(paramsHash(c.weights));
+    expect(b.count).toBe(60);
+  });
+
+  test('keeps the last, smaller batch of a pass, and stops after localSteps', async () => {
+    const five = { ...onClouds, examples: clouds(5) };
+    expect((await engine.train({ ...five, hyper: { ...sgd, batch: 2, epochs: 3 } })).steps).toBe(9);
+    const steps: HyperParameters = { optimizer: 'sgd', learningRate: 0.1, batch: 2, localSteps: 4 };
+    expect((await engine.train({ ...five, hyper: steps })).steps).toBe(4);
+  });
+
+  test('reports the last step', async () => {
+    const seen: number[][] = [];
+    const { lossLast } = await engine.train(onClouds, (...report) => seen.push(report));
+    expect(seen.at(-1)).toEqual([16, 16, lossLast]);
+  });
+
+  test('reads bytes divided by their scale', async () => {
+    const bytes = { ...brightTenths(20, 2), labels: clouds(20).labels };
+    const floats = { ...bytes, features: Float32Array.from(bytes.features, (x) => x / 255), scale: 1 };
+    const [a, b] = await Promise.all([bytes, floats].map((examples) => engine.train({ ...onClouds, examples })));
+    if (exact) expect(a!.weights).toEqual(b!.weights);
+    expect(a!.lossFirst).toBeCloseTo(b!.lossFirst, 6);
+  });
+
+  test.each([
+    ['shape-mismatch', { weights: initial({ ...logreg, inputs: 3 }) }],
+    ['shape-mismatch', { examples: { ...clouds(4), features: new Float32Array(7) } }],
+    ['bad-dataset', { examples: { ...clouds(4), labels: Int32Array.of(0, 1, 2, 0) } }],
+    ['bad-dataset', { examples: { ...clouds(4), labels: Int32Array.of(0, 1) } }],
+    ['bad-dataset', { examples: { ...clouds(4), labels: Float32Array.of(0, 1, 0, 1) } }],
+    ['bad-dataset', { examples: { ...clouds(0) } }],
+    ['bad-job', { hyper: { ...sgd, batch: 0 } }],
+    ['bad-job', { hyper: { ...sgd, localSteps: 3 } }],
+    ['bad-job', { hyper: { ...sgd, learningRate: NaN } }],
+    ['bad-job', { model: { ...logreg, hidden: [3] } }],
+    ['bad-job', { seed: new Uint8Array(31) }],
+    ['too-large', { model: { ...logreg, inputs: 1 << 24, outputs: 1 << 10 } }],
+  ] satisfies [string, Partial<TrainRequest>][])('refuses with %s a request that is wrong (%#)', async (code, part) => {
+    await expect(engine.train({ ...onClouds, ...part })).rejects.toMatchObject({ code });
+  });
+
+  test('does not start when the signal is aborted', async () => {
+    const train = engine.train(onClouds, undefined, AbortSignal.abort());
+    await expect(train).rejects.toMatchObject({ code: 'interrupted' });
+  });
+
+  if (deep)
+    test('learns with hidden layers and adam', async () => {
+      const examples = brightTenths(200, 50);
+      const hyper: HyperParameters = { optimizer: 'adam', learningRate: 0.01, batch: 16, epochs: 8 };
+      const request = { model: mlp, weights: initial(mlp), examples, hyper, seed: seed(4) };
+      const [a, b] = await Promise.all([engine.train(request), engine.train(request)]);
+      if (exact) expect(paramsHash(a.weights)).toBe(paramsHash(b.weights));
+      expect((await engine.evaluate(mlp, a.weights, examples)).accuracy).toBeGreaterThan(0.95);
+    });
+
+  test('answers nothing after close', async () => {
+    const other = await make();
+    await other.close();
+    await other.close();
+    await expect(other.train(onClouds)).rejects.toMatchObject({ code: 'interrupted' });
+  });
+});
