@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { NostrEvent, Relays } from '../../src/ports.js';
+import type { Filter, NostrEvent, Relays } from '../../src/ports.js';
 import { memoryNetwork } from '../support/memory-relays.js';
 import { connectRelays } from '../../src/relay/pool.js';
 import { fastClock, note, NOW, pubkeyOf, relayForTest, signerOf } from './samples.js';
@@ -91,7 +91,7 @@ describe.each(Object.entries(setups))('%s', (_name, setup) => {
       ],
     });
     for (const event of [a, b, c]) await relays.publish(event);
-    const found = async (filter: object) => (await relays.fetch([filter])).events;
+    const found = async (filter: Filter) => (await relays.fetch([filter])).events;
     expect(await found({})).toEqual([c, b, a]);
     expect(await found({ ids: [a.id, c.id] })).toEqual([c, a]);
     expect(await found({ authors: [b.pubkey] })).toEqual([c, b]);

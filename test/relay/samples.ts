@@ -1,5 +1,6 @@
+import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
-import { WebSocket } from 'ws';
+import { WebSocket, WebSocketServer } from 'ws';
 import { sha256 } from '../../src/hash.js';
 import { startRelay, type RelayOptions, type RunningRelay } from '../../src/relay/embedded.js';
 import { connectRelays, type PoolOptions } from '../../src/relay/pool.js';
@@ -124,14 +125,20 @@ export class RawClient {
     }
   }
 
-  async authenticate(name: string, url: string, challenge: string, createdAt = NOW): Promise<Message> {
+  async authenticate(
+    name: string,
+    url: string,
+    challenge: string,
+    createdAt = NOW,
+  ): Promise<readonly [boolean, string]> {
     const tags = [
       ['relay', url],
       ['challenge', challenge],
     ];
     const event = note(name, { kind: 22242, created_at: createdAt, tags });
     this.send('AUTH', event);
-    return this.next('OK', event.id);
+    const [, , isAccepted, message] = await this.next('OK', event.id);
+    return [isAccepted as boolean, message as string];
   }
 
   async challenge(): Promise<string> {
@@ -158,3 +165,49 @@ export class RawClient {
     this.#waiting.clear();
   }
 }
+
+/** A relay that does what a test tells it. */
+export class ScriptedRelay {
+  readonly received: Message[] = [];
+  connections = 0;
+  readonly #server: WebSocketServer;
+
+  private constructor(server: WebSocketServer, onMessage: ScriptedAnswer, onConnect: (reply: Reply) => void) {
+    this.#server = server;
+    server.on('connection', (socket) => {
+      this.connections++;
+      const reply: Reply = (...message) => socket.send(JSON.stringify(message));
+      onConnect(reply);
+      socket.on('message', (data: Buffer) => {
+        const message = JSON.parse(data.toString()) as Message;
+        this.received.push(message);
+        onMessage(message, reply, socket);
+      });
+    });
+  }
+
+  static async start(onMessage: ScriptedAnswer, onConnect: (reply: Reply) => void = () => {}): Promise<ScriptedRelay> {
+    const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+    await new Promise((resolve) => server.once('listening', resolve));
+    const relay = new ScriptedRelay(server, onMessage, onConnect);
+    onTestFinished(() => relay.stop());
+    return relay;
+  }
+
+  get url(): string {
+    return `ws://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** Ends every connection, keeps listening. */
+  drop(): void {
+    for (const socket of this.#server.clients) socket.terminate();
+  }
+
+  async stop(): Promise<void> {
+    this.drop();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+}
+
+export type Reply = (...message: Message) => void;
+type ScriptedAnswer = (message: Message, reply: Reply, socket: WebSocket) => void;
