@@ -21,7 +21,6 @@ export interface NwcClient {
   close(): Promise<void>;
 }
 
-type Pool = Sdk.NWCClient['pool'];
 const RESPONSE_KIND = 23195;
 
 export async function openNwcClient({ walletPubkey, relays, secret }: WalletUri): Promise<NwcClient> {
@@ -52,7 +51,8 @@ export async function openNwcClient({ walletPubkey, relays, secret }: WalletUri)
     const end = async (): Promise<void> => {
       if (!finish()) return;
       const lost = { error: { code: CONNECTION_LOST, message: 'the connection to the relay was lost' } };
-      await deliver({ content: await client.encrypt(walletPubkey, JSON.stringify(lost)) });
+      const content = (await client.encrypt(walletPubkey, JSON.stringify(lost))) as string;
+      await deliver({ content });
     };
     pending.add(end);
     const closer = subscribe(urls, filter, {

@@ -40,6 +40,8 @@ export type PayoutOutcome =
   | { readonly kind: 'rejected'; readonly code: string; readonly message: string; readonly next: string }
   | { readonly kind: 'unknown'; readonly why: string; readonly next: string };
 
+/** Per run. A repeated send is safe, but a wallet that keeps failing needs a person. */
+const MAX_SENDS = 2;
 const NEXT = 'run the same command again: it looks the payment up first and never sends another invoice';
 
 /**
@@ -68,6 +70,7 @@ async function run(request: PayoutRequest, tools: PayoutTools): Promise<PayoutOu
   let sends = 0;
   let lookups = 0;
   let why = 'the outcome of an earlier send is not known';
+  const open = (detail: string): PayoutOutcome => ({ kind: 'unknown', why: `${why}; ${detail}`, next: NEXT });
   for (;;) {
     const payouts = await readPayouts(journal);
     const payout = payouts.get(payoutId);
@@ -79,16 +82,14 @@ async function run(request: PayoutRequest, tools: PayoutTools): Promise<PayoutOu
       return { kind: 'paid', paymentHash: payout!.bound!.paymentHash, ...paidFields(step) };
     }
     if (step.do === 'look-up' || step.do === 'wait') {
-      if (step.do === 'wait') why = `${why}; ${step.why}`;
       const backoffMs = lookups === 0 && sends === 0 ? 0 : lookupAfterMs[lookups];
-      if (backoffMs === undefined) return { kind: 'unknown', why, next: NEXT };
+      if (backoffMs === undefined) return open(step.do === 'wait' ? step.why : 'no more look-ups');
       await clock.wait(backoffMs);
       lookups++;
       lookup = await wallet.lookup(payout!.bound!.paymentHash);
       continue;
     }
-    // One send per run: a look-up may lie for a while, and the next run asks again.
-    if (sends > 0) return { kind: 'unknown', why: `${why}; the look-up says ${lookup?.state}`, next: NEXT };
+    if (sends >= MAX_SENDS) return open(`the look-up says ${lookup?.state ?? 'nothing'}`);
     const blocker = [...payouts.values()].find((other) => other.payee === request.payee && isOpen(other, payoutId));
     if (blocker) return blocked(blocker);
     const invoice = await prepareSend(request, tools);
@@ -100,9 +101,8 @@ async function run(request: PayoutRequest, tools: PayoutTools): Promise<PayoutOu
       await journal.append({ type: 'rejected', payoutId, code: outcome.code });
       const isStillOpen = (await readPayouts(journal)).get(payoutId)!.openSends > 0;
       const { code, message } = outcome;
-      if (!isStillOpen)
-        return { kind: 'rejected', code, message, next: 'nothing was paid; run it again once that is put right' };
-      return { kind: 'unknown', why: `an earlier send is open, and the wallet refused now: ${code}`, next: NEXT };
+      if (isStillOpen) return open(`the wallet refuses now: ${code}`);
+      return { kind: 'rejected', code, message, next: 'nothing was paid; run it again once that is put right' };
     } else why = outcome.why;
   }
 }
@@ -110,7 +110,9 @@ async function run(request: PayoutRequest, tools: PayoutTools): Promise<PayoutOu
 /** Checks and reserves under one lock, so that payouts side by side cannot pass a cap together. */
 async function prepareSend(request: PayoutRequest, tools: PayoutTools): Promise<string> {
   const { journal, guard, clock, network } = tools;
-  const balanceMsat = await readBalance(tools.wallet);
+  const isOpenNow = ((await readPayouts(journal)).get(request.payoutId)?.openSends ?? 0) > 0;
+  // The money of an open send may be gone from the balance already.
+  const balanceMsat = isOpenNow ? null : await readBalance(tools.wallet);
   return inTurn(journal, 'send', async () => {
     const { payoutId, planHash, job, round, payee, amountMsat } = request;
     const payouts = await readPayouts(journal);

@@ -26,7 +26,13 @@ const valid: readonly (readonly [title: string, text: string, fields: object])[]
   [
     'a donation of any amount',
     `lnbc1pvjluez${hashField}dpl2pkx2ctnv5sxxmmwwd5kgetjypeh2ursdae8g6twvus8g6rfwvs8qun0dfjkxaq8rkx3yf5tcsyz3d73gafnh3cax9rn449d9p5uxz9ezhhypd0elx87sjle52x86fux2ypatgddc6k63n7erqz25le42c4u4ecky03ylcqca784w`,
-    { prefix: 'bc', msat: null, description: 'Please consider supporting this project', expirySec: 3600, minFinalCltv: 18 },
+    {
+      prefix: 'bc',
+      msat: null,
+      description: 'Please consider supporting this project',
+      expirySec: 3600,
+      minFinalCltv: 18,
+    },
   ],
   ['coffee within a minute', coffee, { msat: 250_000_000n, description: '1 cup coffee', expirySec: 60 }],
   ['a cup of nonsense', nonsense, { msat: 250_000_000n, description: 'ナンセンス 1杯' }],
@@ -126,7 +132,9 @@ describe('decodeInvoice', () => {
   });
 
   it.each(invalid)('refuses %s of the specification', (_title, text, why) => {
-    expect(() => decodeInvoice(text)).toThrowError(expect.objectContaining({ code: 'bad-invoice', message: expect.stringMatching(why) }));
+    expect(() => decodeInvoice(text)).toThrowError(
+      expect.objectContaining({ code: 'bad-invoice', message: expect.stringMatching(why) }),
+    );
   });
 
   it('refuses 7,090 characters before decoding them', () => {
@@ -150,8 +158,12 @@ describe('encodeInvoice', () => {
   const common = { prefix: 'bc', timestampSec: 1_496_314_658, paymentHash } as const;
 
   it('writes the examples of the specification to the byte', () => {
-    expect(encodeInvoice({ ...common, msat: 250_000_000n, description: '1 cup coffee', expirySec: 60 }, nodeSecret)).toBe(coffee);
-    expect(encodeInvoice({ ...common, msat: 250_000_000n, description: 'ナンセンス 1杯', expirySec: 60 }, nodeSecret)).toBe(nonsense);
+    expect(
+      encodeInvoice({ ...common, msat: 250_000_000n, description: '1 cup coffee', expirySec: 60 }, nodeSecret),
+    ).toBe(coffee);
+    expect(
+      encodeInvoice({ ...common, msat: 250_000_000n, description: 'ナンセンス 1杯', expirySec: 60 }, nodeSecret),
+    ).toBe(nonsense);
     expect(encodeInvoice({ ...common, msat: 2_000_000_000n, descriptionHash: listHash }, nodeSecret)).toBe(list);
   });
 

@@ -1,0 +1,299 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { fromHex, sha256Hex, type Pubkey } from '../../src/hash.js';
+import type { Clock, Journal, LookupResult, Wallet } from '../../src/ports.js';
+import { payOut, recordVoid, type PayoutRequest, type PayoutTools } from '../../src/wallet/payout-journal.js';
+import { decide, type Payout, type PayoutRecord } from '../../src/wallet/payout-records.js';
+import { createSpendGuard, type SpendLimits } from '../../src/wallet/spend-guard.js';
+import { FakeLightning, type FakeFaults } from '../support/fake-wallet.js';
+import { memoryJournal } from '../support/memory-journal.js';
+
+const nowSec = 1_800_000_000;
+const clock: Clock = { nowSec: () => nowSec, nowMs: () => nowSec * 1000, wait: async () => undefined };
+
+function setUp(faults: FakeFaults = {}, limits: SpendLimits = {}, msat = 10_000_000n) {
+  const node = new FakeLightning({ nowSec: () => nowSec });
+  const records: PayoutRecord[] = [];
+  const journal = memoryJournal(records);
+  const wallet = node.wallet('customer', msat, faults);
+  const tools: PayoutTools = { wallet, network: 'sandbox', journal, guard: createSpendGuard(limits), clock };
+  return { node, records, journal, wallet, tools };
+}
+
+async function requestFor(
+  node: FakeLightning,
+  name: string,
+  amountMsat: bigint,
+  changes: Partial<PayoutRequest> = {},
+): Promise<PayoutRequest> {
+  const descriptionHash = sha256Hex(`claim ${name}`);
+  const { invoice } = await node.wallet(name).makeInvoice({ msat: amountMsat, descriptionHash, expirySec: 86_400 });
+  return {
+    payoutId: sha256Hex(`payout ${name}`),
+    planHash: sha256Hex('plan'),
+    job: sha256Hex('job'),
+    round: 0,
+    payee: sha256Hex(name) as string as Pubkey,
+    amountMsat,
+    jobBudgetMsat: 1_000_000_000n,
+    invoice,
+    descriptionHash,
+    invoiceSigner: node.nodePubkey,
+    ...changes,
+  };
+}
+
+type HistoryOf<A> = A extends fc.Arbitrary<infer V> ? V : never;
+
+describe('decide', () => {
+  const preimage = '11'.repeat(32);
+  const bound = { invoice: 'lnbcrt1', paymentHash: sha256Hex(fromHex(preimage)) };
+  const planned: Payout = {
+    payoutId: sha256Hex('id'),
+    planHash: sha256Hex('plan'),
+    job: 'job',
+    round: 0,
+    payee: sha256Hex('payee') as string as Pubkey,
+    amountMsat: 1n,
+    openSends: 0,
+  };
+  const sent = { ...planned, bound, openSends: 1 };
+  const settled: LookupResult = { direction: 'out', state: 'settled', preimage, feesMsat: 3n };
+
+  it('binds an invoice, sends it, and asks before anything else once it was sent', () => {
+    expect(decide(planned)).toEqual({ do: 'bind' });
+    expect(decide({ ...planned, bound })).toEqual({ do: 'send' });
+    expect(decide(sent)).toEqual({ do: 'look-up' });
+    expect(decide({ ...sent, paid: { preimage, feesMsat: 3n } })).toEqual({ do: 'done', preimage, feesMsat: 3n });
+  });
+
+  it('takes settled as paid only with the preimage of the invoice, and as sent by us', () => {
+    expect(decide(sent, settled)).toEqual({ do: 'record-paid', preimage, feesMsat: 3n });
+    expect(decide(sent, { ...settled, preimage: '22'.repeat(32) }).do).toBe('wait');
+    expect(decide(sent, { direction: 'out', state: 'settled' }).do).toBe('wait');
+    expect(decide(sent, { ...settled, direction: 'in' }).do).toBe('wait');
+  });
+
+  it('sends the same invoice again after failed and not found, and waits on everything else', () => {
+    expect(decide(sent, { direction: 'out', state: 'failed' }).do).toBe('send');
+    expect(decide(sent, { direction: 'unknown', state: 'not-found' }).do).toBe('send');
+    expect(decide(sent, { direction: 'out', state: 'pending' }).do).toBe('wait');
+    expect(decide(sent, { direction: 'unknown', state: 'unknown' }).do).toBe('wait');
+  });
+});
+
+describe('payOut', () => {
+  it('pays once; the second run finds the first payment', async () => {
+    const { node, records, tools } = setUp();
+    const request = await requestFor(node, 'anna', 300_000n);
+    const first = await payOut(request, tools);
+    expect(first.kind).toBe('paid');
+    expect(await payOut(request, tools)).toEqual(first);
+    expect(node.balance('anna')).toBe(300_000n);
+    expect(records.map(({ type }) => type)).toEqual(['planned', 'bound', 'sending', 'paid']);
+  });
+
+  it('pays once when the same payout is asked for twice at the same time', async () => {
+    const { node, tools } = setUp();
+    const request = await requestFor(node, 'anna', 300_000n);
+    await Promise.all([payOut(request, tools), payOut(request, tools)]);
+    expect(node.payments).toHaveLength(1);
+  });
+
+  it('finds a payment whose answer was lost by looking it up', async () => {
+    const { node, tools } = setUp({ pay: ['lost-after'] });
+    expect((await payOut(await requestFor(node, 'anna', 300_000n), tools)).kind).toBe('paid');
+    expect(node.payments).toHaveLength(1);
+  });
+
+  it('sends the same invoice again when the first send never arrived', async () => {
+    const { node, tools, records } = setUp({ pay: ['lost-before'] });
+    expect((await payOut(await requestFor(node, 'anna', 300_000n), tools)).kind).toBe('paid');
+    expect(records.filter(({ type }) => type === 'bound')).toHaveLength(1);
+  });
+
+  it('stays unknown while the look-up does, blocks only that payee, and ends as paid later', async () => {
+    const faults: FakeFaults = { pay: ['lost-after'], lookup: ['unknown', 'pending', 'unknown'] };
+    const { node, tools } = setUp(faults);
+    const anna = await requestFor(node, 'anna', 300_000n);
+    expect((await payOut(anna, tools)).kind).toBe('unknown');
+    const more = await requestFor(node, 'anna', 100_000n, { payoutId: sha256Hex('anna again'), round: 1 });
+    expect(await payOut(more, tools)).toMatchObject({ kind: 'rejected', code: 'EARLIER_PAYOUT_OPEN' });
+    expect((await payOut(await requestFor(node, 'berta', 300_000n), tools)).kind).toBe('paid');
+    expect((await payOut(anna, tools)).kind).toBe('paid');
+    expect((await payOut(more, tools)).kind).toBe('paid');
+    expect(node.balance('anna')).toBe(400_000n);
+  });
+
+  it('keeps to the first invoice while it may be paid, and takes a new one after the payee voided it', async () => {
+    const { node, tools, records, journal } = setUp({ pay: ['lost-before', 'lost-before', 'lost-before'] });
+    const first = await requestFor(node, 'anna', 300_000n);
+    expect((await payOut(first, tools)).kind).toBe('unknown');
+    const second = await requestFor(node, 'anna', 300_000n);
+    expect(second.invoice).not.toBe(first.invoice);
+    expect((await payOut(second, tools)).kind).toBe('paid');
+    expect(records.filter(({ type }) => type === 'bound')).toHaveLength(1);
+
+    const other = await requestFor(node, 'berta', 300_000n);
+    const stuck = { ...tools, wallet: node.wallet('customer', 0n, { pay: ['lost-before', 'lost-before'] }) };
+    expect((await payOut(other, stuck)).kind).toBe('unknown');
+    const bound = records.find((record) => record.type === 'bound' && record.payoutId === other.payoutId);
+    await recordVoid(other.payoutId, (bound as { paymentHash: string }).paymentHash, journal);
+    const replacement = await requestFor(node, 'berta', 300_000n);
+    expect((await payOut(replacement, tools)).kind).toBe('paid');
+    expect(node.balance('berta')).toBe(300_000n);
+  });
+
+  it('reports a refusal as rejected, and pays on the next run', async () => {
+    const { node, tools } = setUp({ pay: ['rejected'] });
+    const request = await requestFor(node, 'anna', 300_000n);
+    expect(await payOut(request, tools)).toMatchObject({ kind: 'rejected', code: 'QUOTA_EXCEEDED' });
+    expect((await payOut(request, tools)).kind).toBe('paid');
+  });
+
+  it('refuses a second plan for the same payout, and for the same job and round', async () => {
+    const { node, tools } = setUp();
+    const request = await requestFor(node, 'anna', 300_000n);
+    await payOut(request, tools);
+    const planHash = sha256Hex('other plan');
+    await expect(payOut({ ...request, planHash }, tools)).rejects.toMatchObject({ code: 'audit-failed' });
+    const other = await requestFor(node, 'berta', 300_000n, { planHash });
+    await expect(payOut(other, tools)).rejects.toMatchObject({ code: 'audit-failed' });
+  });
+
+  it('refuses an invoice that another payout used', async () => {
+    const { node, tools } = setUp();
+    const request = await requestFor(node, 'anna', 300_000n);
+    await payOut(request, tools);
+    const copy = { ...request, payoutId: sha256Hex('copy') };
+    await expect(payOut(copy, tools)).rejects.toMatchObject({ code: 'bad-invoice' });
+  });
+
+  it('passes no cap with payouts side by side', async () => {
+    // Each counts 300 sat and a reserve of 10 while open, 300 once paid: three fit 930 sat, whatever the order.
+    const { node, tools } = setUp({}, { commandMsat: 930_000n });
+    const requests = await Promise.all(['a', 'b', 'c', 'd', 'e'].map((name) => requestFor(node, name, 300_000n)));
+    const results = await Promise.allSettled(requests.map((request) => payOut(request, tools)));
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(3);
+    expect(results.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'over-budget' } });
+  });
+
+  it('pays nobody twice and nobody less, over 2,000 histories of crashes, lost answers and lying look-ups', async () => {
+    class Crash extends Error {}
+    const crash = new Crash('killed');
+    const payFaults = fc.constantFrom(
+      'ok',
+      'ok',
+      'lost-before',
+      'lost-after',
+      'wrong-preimage',
+      'rejected',
+      'failed',
+      'crash-before',
+      'crash-after',
+    );
+    const lookupFaults = fc.constantFrom(
+      'ok',
+      'ok',
+      'not-found',
+      'failed',
+      'pending',
+      'unknown',
+      'wrong-preimage',
+      'crash',
+    );
+    const journalFaults = fc.constantFrom('ok', 'ok', 'ok', 'ok', 'lost', 'written');
+    const history = fc.record({
+      payees: fc.constantFrom(1, 1, 1, 2),
+      pay: fc.array(payFaults, { maxLength: 6 }),
+      lookup: fc.array(lookupFaults, { maxLength: 6 }),
+      append: fc.array(journalFaults, { maxLength: 10 }),
+    });
+    const node = new FakeLightning({ nowSec: () => nowSec });
+    const all = [await requestFor(node, 'trainer 0', 300_000n), await requestFor(node, 'trainer 1', 300_001n)];
+    const once = async ({ payees, pay, lookup, append }: HistoryOf<typeof history>): Promise<void> => {
+      node.reset();
+      const requests = all.slice(0, payees);
+      const amounts = requests.map(({ amountMsat }) => amountMsat);
+      const records: PayoutRecord[] = [];
+      const journal = memoryJournal(records);
+      const [pays, lookups, appends] = [[...pay], [...lookup], [...append]];
+      const faulty: FakeFaults = {};
+      const inner = node.wallet('customer', 10_000_000n, faulty);
+      const wallet: Wallet = {
+        ...inner,
+        pay: async (invoice, timeoutMs) => {
+          const fault = pays.shift() ?? 'ok';
+          if (fault === 'crash-before') throw crash;
+          if (fault !== 'ok' && fault !== 'crash-after') faulty.pay = [fault];
+          const outcome = await inner.pay(invoice, timeoutMs);
+          if (fault === 'crash-after') throw crash;
+          return outcome;
+        },
+        lookup: async (paymentHash) => {
+          const fault = lookups.shift() ?? 'ok';
+          if (fault === 'crash') throw crash;
+          if (fault !== 'ok') faulty.lookup = [fault];
+          return inner.lookup(paymentHash);
+        },
+      };
+      for (let restart = 0; restart < 30; restart++) {
+        // A restart finds the records, and nothing else of the earlier process.
+        const survivor: Journal<PayoutRecord> = {
+          ...journal,
+          append: async (record) => {
+            const fault = appends.shift() ?? 'ok';
+            if (fault !== 'lost') await journal.append(record);
+            if (fault !== 'ok') throw crash;
+          },
+        };
+        const guard = createSpendGuard({});
+        const again = { wallet, network: 'sandbox', journal: survivor, guard, clock, lookupAfterMs: [0, 0] } as const;
+        const outcomes = await Promise.all(
+          requests.map((request) =>
+            payOut(request, again).catch((error: unknown) => {
+              if (!(error instanceof Crash)) throw error;
+            }),
+          ),
+        );
+        if (outcomes.every((outcome) => outcome?.kind === 'paid')) break;
+      }
+      expect(amounts.map((_, index) => node.balance(`trainer ${index}`))).toEqual(amounts);
+      expect(node.payments).toHaveLength(amounts.length);
+      expect(records.filter(({ type }) => type === 'paid').length).toBeGreaterThanOrEqual(amounts.length);
+    };
+    await fc.assert(fc.asyncProperty(history, once), { numRuns: 2_000, seed: 20_261_120 });
+  }, 30_000);
+});
+
+describe('spend guard', () => {
+  it.each<[string, SpendLimits, Partial<PayoutRequest>, bigint]>([
+    ['--max-sats', { commandMsat: 309_999n }, {}, 1_000_000n],
+    ['the cap per day', { dayMsat: 309_999n }, {}, 1_000_000n],
+    ['the cap per payment', { paymentMsat: 309_999n }, {}, 1_000_000n],
+    ["the job's budget", {}, { jobBudgetMsat: 299_999n }, 1_000_000n],
+    ["the wallet's balance", {}, {}, 309_999n],
+  ])('refuses 300 sat and a reserve of 10 when %s is a millisatoshi short', async (cap, limits, changes, msat) => {
+    const { node, tools, records } = setUp({}, limits, msat);
+    const request = await requestFor(node, 'anna', 300_000n, changes);
+    await expect(payOut(request, tools)).rejects.toMatchObject({
+      code: 'over-budget',
+      message: expect.stringContaining(cap),
+    });
+    expect(records).toEqual([]);
+  });
+
+  it('counts yesterday no more, and an unknown payment in full', async () => {
+    const { node, tools } = setUp(
+      { pay: ['lost-after'], lookup: ['unknown', 'unknown', 'unknown'] },
+      { dayMsat: 400_000n },
+    );
+    expect((await payOut(await requestFor(node, 'anna', 300_000n), tools)).kind).toBe('unknown');
+    const berta = await requestFor(node, 'berta', 100_000n);
+    await expect(payOut(berta, tools)).rejects.toMatchObject({ code: 'over-budget' });
+    const tomorrow = { ...clock, nowSec: () => nowSec + 86_401 };
+    const later = await requestFor(node, 'berta', 100_000n);
+    const soon = { ...tools, clock: { ...tomorrow, nowSec: () => nowSec + 86_000 } };
+    await expect(payOut(later, soon)).rejects.toMatchObject({ code: 'over-budget' });
+  });
+});
