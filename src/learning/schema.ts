@@ -69,8 +69,24 @@ function badCell(column: string, expected: string, cell: string, line: number | 
   });
 }
 
-function standardise(value: number, mean: Decimal9, stdDev: Decimal9): number {
-  return Math.fround((value - parseDecimal9(mean)) / parseDecimal9(stdDev));
+interface Scale {
+  readonly mean: number;
+  readonly stdDev: number;
+}
+
+/** Parsed once per column: a table asks for every cell. */
+const scales = new WeakMap<object, Scale>();
+
+function scaleOf(column: { readonly mean: Decimal9; readonly stdDev: Decimal9 }): Scale {
+  const known = scales.get(column);
+  if (known !== undefined) return known;
+  const scale = { mean: parseDecimal9(column.mean), stdDev: parseDecimal9(column.stdDev) };
+  scales.set(column, scale);
+  return scale;
+}
+
+function standardise(value: number, { mean, stdDev }: Scale): number {
+  return Math.fround((value - mean) / stdDev);
 }
 
 function writeNumeric(
@@ -80,9 +96,9 @@ function writeNumeric(
   at: number,
   line: number | undefined,
 ): void {
-  const value = isMissing(cell) ? parseDecimal9(column.fill) : parseNumber(cell);
+  const value = parseNumber(cell) ?? (isMissing(cell) ? parseDecimal9(column.fill) : undefined);
   if (value === undefined) throw badCell(column.name, 'a number', cell, line);
-  const input = standardise(value, column.mean, column.stdDev);
+  const input = standardise(value, scaleOf(column));
   if (!Number.isFinite(input)) throw badCell(column.name, 'a number that fits float32 after scaling', cell, line);
   out[at] = input;
 }
@@ -148,11 +164,14 @@ export function applyLabel(schema: DataSchema, cell: string, line?: number): num
   }
   const value = parseNumber(cell);
   if (value === undefined || schema.target === undefined) throw badCell(name, 'a number', cell, line);
-  return standardise(value, schema.target.mean, schema.target.stdDev);
+  const input = standardise(value, scaleOf(schema.target));
+  if (!Number.isFinite(input)) throw badCell(name, 'a number that fits float32 after scaling', cell, line);
+  return input;
 }
 
 /** A prediction in the units of the target column. */
 export function targetValue(schema: DataSchema, standardised: number): number {
   if (schema.target === undefined) return standardised;
-  return standardised * parseDecimal9(schema.target.stdDev) + parseDecimal9(schema.target.mean);
+  const { mean, stdDev } = scaleOf(schema.target);
+  return standardised * stdDev + mean;
 }
