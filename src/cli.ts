@@ -17,7 +17,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   sendConsoleToStderr();
   process.noDeprecation = !process.env['NMKT_DEBUG'];
   const fail = (error: unknown): void => {
-    process.exitCode = report(error, output);
+    process.exitCode = failWith(error, output);
   };
   process.on('uncaughtException', (error) => {
     fail(error);
@@ -129,8 +129,8 @@ function globalOptions(): Option[] {
   ].map((option) => option.helpGroup('Options of every command:'));
 }
 
-/** @returns the exit status */
-function report(error: unknown, output: Output): number {
+/** Prints what went wrong. @returns the exit status */
+export function failWith(error: unknown, output: Output): number {
   const known = isNmktError(error) ? error : internalError(error);
   output.error(known, process.env['NMKT_DEBUG'] ? stackOf(error) : undefined);
   return known.exitStatus;

@@ -3,30 +3,19 @@ import { systemClock } from './config/clock.js';
 import { defaultHomeDir, openHome, type Home } from './config/home.js';
 import { loadSettings, type Settings, type SettingsFlags } from './config/settings.js';
 import { NmktError } from './errors.js';
-import { hex, type Bytes, type Sha256 } from './hash.js';
+import { hex, type Bytes } from './hash.js';
 import type { Rung } from './learning/types.js';
 import type { Clock, Journal, Network, Progress, RandomBytes, Relays, Signer, Wallet } from './ports.js';
 import type { RelayOptions, RunningRelay } from './relay/embedded.js';
 import { keepSecret } from './terminal/redact.js';
 import type { EngineLimits, TrainingEngine } from './training/engine.js';
 import type { Ledger, LedgerRecord } from './wallet/ledger.js';
-import type { PayoutOutcome, PayoutRequest } from './wallet/payout-journal.js';
-import type { PayoutRecord, Payouts } from './wallet/payout-records.js';
 import type { WalletService, WalletServiceOptions } from './wallet/service.js';
-import type { SpendLimits } from './wallet/spend-guard.js';
 
 export interface EngineRequest {
   /** Rungs the job accepts; absent: any. The participant's own `engine` setting narrows it further. */
   readonly accepted?: readonly Rung[];
   readonly limits?: Partial<EngineLimits>;
-}
-
-/** Payouts from the wallet of the settings, each at most once over crashes and restarts: see wallet/payout-journal. */
-export interface Payments {
-  payOut(request: PayoutRequest): Promise<PayoutOutcome>;
-  recordVoid(payoutId: Sha256, paymentHash: string): Promise<void>;
-  /** What the journal knows by now. */
-  payouts(): Promise<Payouts>;
 }
 
 /**
@@ -60,8 +49,6 @@ export interface Deps {
   wallet(): Promise<Wallet | null>;
   /** The wallet behind a NIP-47 URI (demo, sandbox). */
   connectWallet(uri: string): Promise<Wallet>;
-  /** Payouts from `wallet`, journalled in the file `path`. Hold the home's lock. */
-  payments(wallet: Wallet, path: string, limits: SpendLimits): Promise<Payments>;
   /** The sandbox's books, in the journal `path`. */
   openLedger(path: string): Promise<Ledger>;
   /** The wallet side of NIP-47 for the sandbox and the demo. */
@@ -87,6 +74,7 @@ export async function createDeps({ flags, env, cwd, progress }: DepsInput): Prom
   const home = openHome(flags.home ?? defaultHomeDir(env));
   const settings = await loadSettings(flags, env, { cwd, home: home.dir });
   if (settings.wallet) hideWallet(settings.wallet.value);
+  if (settings.key) keepSecret(settings.key.value);
   const random: RandomBytes = (length) => new Uint8Array(randomBytes(length));
   const network = settings.network.value;
   const opened: { close(): Promise<void> }[] = [];
@@ -173,20 +161,6 @@ export async function createDeps({ flags, env, cwd, progress }: DepsInput): Prom
       return (wallet ??= connectWallet(settings.wallet.value));
     },
     connectWallet,
-    async payments(from, path, limits) {
-      const [{ payOut, recordVoid }, { createSpendGuard }, { foldPayouts }] = await Promise.all([
-        import('./wallet/payout-journal.js'),
-        import('./wallet/spend-guard.js'),
-        import('./wallet/payout-records.js'),
-      ]);
-      const journal = await openJournal<PayoutRecord>(path);
-      const tools = { wallet: from, network, journal, guard: createSpendGuard(limits), clock: systemClock };
-      return {
-        payOut: (request) => payOut(request, tools),
-        recordVoid: (payoutId, paymentHash) => recordVoid(payoutId, paymentHash, journal),
-        payouts: async () => foldPayouts(await journal.read()),
-      };
-    },
     async openLedger(path) {
       const ledger = await import('./wallet/ledger.js');
       return ledger.openLedger(await openJournal<LedgerRecord>(path));

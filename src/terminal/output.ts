@@ -50,7 +50,9 @@ export function createOutput(options: OutputOptions): Output {
       if (next !== undefined && !options.quiet) stderr.line(`${style.dim('next:')} ${withoutControls(next)}`);
     },
     error(error, stack) {
+      const { text } = rescued(error);
       if (options.json) stdout.line(errorDocument(error));
+      else if (text !== undefined) stdout.line(withoutControls(text));
       stderr.line(errorText(error, style));
       if (stack !== undefined) stderr.line(stack);
     },
@@ -65,8 +67,15 @@ export function createOutput(options: OutputOptions): Output {
 /** A result that is still worth having (the model below the wanted accuracy) goes beside the error. */
 function errorDocument(error: NmktError): string {
   const { code, message, expected = null, got = null, remedy } = error;
-  const value = typeof error.value === 'object' && error.value !== null ? error.value : {};
-  return toJsonLine({ ...value, error: { code, message, expected, got, remedy } });
+  const { value } = rescued(error);
+  const fields = typeof value === 'object' && value !== null ? value : {};
+  return toJsonLine({ ...fields, error: { code, message, expected, got, remedy } });
+}
+
+/** An error's `value` is an outcome when it has a text for people, else it is the outcome's value. */
+function rescued({ value }: NmktError): Outcome {
+  const isOutcome = typeof value === 'object' && value !== null && 'text' in value && typeof value.text === 'string';
+  return isOutcome ? (value as Outcome) : { value };
 }
 
 function errorText(error: NmktError, style: Style): string {

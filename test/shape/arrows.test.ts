@@ -22,7 +22,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   commands: ['roles', 'market', 'learning', 'protocol', 'blob'],
 };
 
-/** Pure functions inside adapter folders that commands call directly: docs/decisions has the reason. */
+/** Functions inside adapter folders that are pure or work through ports only, so commands call them: see docs/decisions. */
 const pureForCommands = [
   'config/identifiers',
   'terminal/table',
@@ -31,7 +31,12 @@ const pureForCommands = [
   'training/dataset',
   'training/digits',
   'training/split',
+  'training/model-files',
+  'relay/gift-wrap',
   'wallet/bolt11',
+  'wallet/payout-journal',
+  'wallet/payout-records',
+  'wallet/spend-guard',
   'wallet/wallet-uri',
 ];
 

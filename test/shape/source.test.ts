@@ -51,7 +51,7 @@ describe('all of src', () => {
   it('names only commands that exist in its remedies', () => {
     const known = ['help', ...commands.map(({ name }) => name)];
     const unknown = all.flatMap(({ name, code }) =>
-      [...code.matchAll(/remedy:.*?(?<!this )\bnmkt ([a-z]+(?:-[a-z]+)*)\b/g)]
+      [...code.matchAll(/remedy:.*?(?:['`]|: |or |run |with )nmkt ([a-z]+(?:-[a-z]+)*)\b/g)]
         .filter(([, command]) => !known.includes(command!))
         .map(([, command]) => `${name}: nmkt ${command}`),
     );
