@@ -105,6 +105,12 @@ export class FakeLightning {
     return { kind: 'paid', preimage: entry.preimage, feesMsat: 0n };
   }
 
+  #decode(text: string): Invoice {
+    const invoice = this.#decoded.get(text) ?? decodeInvoice(text);
+    this.#decoded.set(text, invoice);
+    return invoice;
+  }
+
   #lookup(
     name: string,
     paymentHash: string,

@@ -1,0 +1,165 @@
+import { NmktError } from '../errors.js';
+import { fromHex, hex, type Bytes, type Pubkey } from '../hash.js';
+import type { Clock, Journal, RandomBytes, Relays } from '../ports.js';
+import { isValidSecret, publicKey } from '../schnorr.js';
+import { openLedger, type Ledger, type LedgerRecord } from './ledger.js';
+import { startWalletService, type WalletServiceOptions } from './service.js';
+import { formatWalletUri } from './wallet-uri.js';
+
+/** Where a sandbox lives: writes are atomic, durable and of mode 0600. `Home` of config is one. */
+export interface SandboxFolder {
+  path(...parts: readonly string[]): string;
+  writeFile(name: string, data: string): Promise<void>;
+  readJson(name: string): Promise<unknown>;
+}
+
+export interface SandboxOptions {
+  /** Absent: nothing outlives the process. */
+  readonly folder?: SandboxFolder;
+  /** Opened at `ledger.jsonl` of the folder; the caller closes it. In memory when absent. */
+  readonly ledger?: Journal<LedgerRecord>;
+  /** 1 or more. */
+  readonly trainers: number;
+  readonly validators: number;
+  /** What the customer starts with, once per folder; everybody else starts with nothing. */
+  readonly sats: number;
+  readonly relays: Relays;
+  /** Written into the settings files. */
+  readonly relayUrl: string;
+  readonly random: RandomBytes;
+  readonly clock: Clock;
+  readonly faultFor?: WalletServiceOptions['faultFor'];
+}
+
+/** The content of a participant's settings file. */
+export interface SandboxSettings {
+  readonly relays: readonly string[];
+  readonly wallet: string;
+  readonly network: 'sandbox';
+  readonly key: string;
+}
+export interface SandboxParticipant {
+  /** `customer`, `trainer-1`, `validator-1`, ... */
+  readonly name: string;
+  /** Absolute path of the settings file, when there is a folder. */
+  readonly file?: string;
+  readonly settings: SandboxSettings;
+}
+export interface SandboxWallets {
+  readonly participants: readonly SandboxParticipant[];
+  readonly ledger: Ledger;
+  /** 33 bytes compressed, hex: signs every invoice of this sandbox. */
+  readonly nodePubkey: string;
+  close(): void;
+}
+
+/** 64 hex each. */
+interface SandboxKeys {
+  readonly node: string;
+  readonly service: string;
+  readonly participants: Readonly<Record<string, { readonly key: string; readonly connection: string }>>;
+}
+
+const KEYS_FILE = 'sandbox-keys.json';
+const MAX_PARTICIPANTS = 1000;
+
+/**
+ * A wallet for each participant behind one wallet service, and their settings files. Keys and balances are kept over
+ * restarts; more participants may be asked for later.
+ */
+export async function startSandboxWallets(options: SandboxOptions): Promise<SandboxWallets> {
+  const { folder, relays, relayUrl, random, clock } = options;
+  const names = participantNames(options.trainers, options.validators);
+  const keys = completeKeys(parseKeys(await folder?.readJson(KEYS_FILE)), names, random);
+  // Before anything uses them: a key that is lost with money on it is money lost.
+  await folder?.writeFile(KEYS_FILE, `${JSON.stringify(keys, null, 2)}\n`);
+
+  const ledger = await openLedger(options.ledger ?? memoryLedger());
+  await ledger.fundOnce('customer', BigInt(options.sats) * 1000n);
+  const secret = fromHex(keys.service);
+  const service = await startWalletService({
+    relays,
+    secret,
+    connections: new Map(
+      Object.entries(keys.participants).map(([name, { connection }]) => [publicKey(fromHex(connection)), name]),
+    ),
+    ledger,
+    nodeSecret: fromHex(keys.node),
+    clock,
+    random,
+    ...(options.faultFor && { faultFor: options.faultFor }),
+  });
+  const participants = names.map((name) => participant(name, keys, service.pubkey, relayUrl, folder));
+  for (const { name, settings } of participants) {
+    await folder?.writeFile(`${name}.json`, `${JSON.stringify(settings, null, 2)}\n`);
+  }
+  return { participants, ledger, nodePubkey: service.nodePubkey, close: () => service.close() };
+}
+
+function participantNames(trainers: number, validators: number): readonly string[] {
+  const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0 && value <= MAX_PARTICIPANTS;
+  if (!isCount(trainers) || !isCount(validators)) {
+    throw new NmktError('bad-usage', 'the number of participants is not usable', {
+      remedy: 'give --trainers and --validators as whole numbers',
+      expected: `0 to ${MAX_PARTICIPANTS} each`,
+      got: `${trainers} trainers, ${validators} validators`,
+    });
+  }
+  const numbered = (role: string, count: number) => Array.from({ length: count }, (_, index) => `${role}-${index + 1}`);
+  return ['customer', ...numbered('trainer', trainers), ...numbered('validator', validators)];
+}
+
+function participant(
+  name: string,
+  keys: SandboxKeys,
+  walletPubkey: Pubkey,
+  relayUrl: string,
+  folder: SandboxFolder | undefined,
+): SandboxParticipant {
+  const { key, connection } = keys.participants[name]!;
+  const wallet = formatWalletUri({ walletPubkey, relays: [relayUrl], secret: connection });
+  const settings = { relays: [relayUrl], wallet, network: 'sandbox', key } as const;
+  return { name, settings, ...(folder && { file: folder.path(`${name}.json`) }) };
+}
+
+function completeKeys(known: SandboxKeys | undefined, names: readonly string[], random: RandomBytes): SandboxKeys {
+  const fresh = names
+    .filter((name) => known === undefined || !Object.hasOwn(known.participants, name))
+    .map((name) => [name, { key: newSecret(random), connection: newSecret(random) }]);
+  return {
+    node: known?.node ?? newSecret(random),
+    service: known?.service ?? newSecret(random),
+    participants: { ...known?.participants, ...Object.fromEntries(fresh) },
+  };
+}
+
+function newSecret(random: RandomBytes): string {
+  let secret: Bytes;
+  do secret = random(32);
+  while (!isValidSecret(secret));
+  return hex(secret);
+}
+
+/** @throws NmktError `bad-settings`: going on with new keys would strand the balances */
+function parseKeys(value: unknown): SandboxKeys | undefined {
+  if (value === undefined) return undefined;
+  const keys = value;
+  const pairs = Object.values(keys?.participants ?? {}).flatMap(({ key, connection }) => [key, connection]);
+  const isSecret = (text: unknown): boolean =>
+    typeof text === 'string' && /^[0-9a-f]{64}$/.test(text) && isValidSecret(fromHex(text));
+  if (pairs.length > 0 && [keys?.node, keys?.service, ...pairs].every(isSecret)) return keys as SandboxKeys;
+  throw new NmktError('bad-settings', `${KEYS_FILE} of the sandbox is damaged`, {
+    remedy: 'restore it from a backup, or start another sandbox in an empty folder',
+    expected: 'a node key, a service key and two keys per participant',
+    got: 'something else',
+  });
+}
+
+function memoryLedger(): Journal<LedgerRecord> {
+  const records: LedgerRecord[] = [];
+  return {
+    append: async (record) => void records.push(record),
+    read: async () => [...records],
+    close: async () => undefined,
+  };
+}
