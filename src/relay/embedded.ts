@@ -4,7 +4,8 @@ import { networkInterfaces } from 'node:os';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { NmktError } from '../errors.js';
 import { relayInformation } from './information.js';
-import { Session, type RelayCore, type RelayLimits, type Send } from './protocol.js';
+import type { RelayLimits } from './admission.js';
+import { Session, type RelayCore, type Send } from './protocol.js';
 import { openLogStore } from './store-log.js';
 import { memoryStore } from './store-memory.js';
 
@@ -50,6 +51,8 @@ const FRAME_OVERHEAD_BYTES = 4_096;
 /** Stored events wait while this much is unsent; live events end the connection of a client that stays behind. */
 const HIGH_WATER_BYTES = 4 << 20;
 const MAX_UNSENT_BYTES = 32 << 20;
+/** Messages of one connection that wait for disk or peer; TCP holds back the rest. */
+const MAX_IN_FLIGHT = 512;
 const PING_MS = 30_000;
 const GOODBYE_MS = 500;
 
@@ -95,7 +98,13 @@ function serve(core: RelayCore, socket: WebSocket): void {
   const session = new Session(core, sender(socket), randomBytes(16).toString('hex'));
   alive.add(socket);
   socket.on('pong', () => alive.add(socket));
-  socket.on('message', (data: Buffer) => void session.receive(data));
+  let inFlight = 0;
+  socket.on('message', (data: Buffer) => {
+    if (++inFlight >= MAX_IN_FLIGHT) socket.pause();
+    void session.receive(data).finally(() => {
+      if (--inFlight < MAX_IN_FLIGHT && socket.isPaused) socket.resume();
+    });
+  });
   socket.on('close', () => session.close());
   // A frame above maxPayload or broken UTF-8: ws closes the connection with the fitting code by itself.
   socket.on('error', () => {});

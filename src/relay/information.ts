@@ -1,4 +1,4 @@
-import type { RelayLimits } from './protocol.js';
+import type { RelayLimits } from './admission.js';
 
 /** The NIP-11 document: only what this relay does, and the limits it enforces. */
 export function relayInformation(limits: RelayLimits, maxFrameBytes: number): Record<string, unknown> {

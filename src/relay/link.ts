@@ -1,6 +1,8 @@
 import type { Clock, Filter, PublishOutcome, Signer } from '../ports.js';
 import { isUnescaped } from './event-json.js';
 import { CLIENT_AUTH } from './kinds.js';
+import { messageOf, parseMessage } from './message.js';
+import { watchSilence } from './silence.js';
 import { RelaySocket } from './socket.js';
 
 /** The client's side of one relay: publishing, requests and authentication (NIP-01, NIP-42) over one socket. */
@@ -254,27 +256,6 @@ export class RelayLink {
   }
 }
 
-/** Calls `onSilent` when the relay has said nothing for `timeoutMs`, or nothing about this for six times as long. */
-export function watchSilence(
-  link: { readonly heardAt: number },
-  timeoutMs: number,
-  onSilent: (ms: number) => void,
-): { touch(): void; stop(): void } {
-  let since = performance.now();
-  let timer = setTimeout(check, timeoutMs);
-  function check(): void {
-    const now = performance.now();
-    const quietMs = now - Math.max(since, link.heardAt);
-    // Timers may fire a fraction early.
-    if (quietMs + 1 >= timeoutMs || now - since >= 6 * timeoutMs) onSilent(Math.round(now - since));
-    else timer = setTimeout(check, Math.ceil(timeoutMs - quietMs));
-  }
-  return {
-    touch: () => void (since = performance.now()),
-    stop: () => clearTimeout(timer),
-  };
-}
-
 function unsent(frame: string): Sent {
   return { frame, postponed: 0, isPostponed: false, awaitsAuth: false, wasResentAfterAuth: false, drops: 0 };
 }
@@ -282,19 +263,4 @@ function unsent(frame: string): Sent {
 function longest(publishing: ReadonlyMap<string, Publishing>): Publishing | undefined {
   const all = [...publishing.values()];
   return all.reduce<Publishing | undefined>((a, b) => (a && a.frame.length >= b.frame.length ? a : b), undefined);
-}
-
-function parseMessage(text: string): readonly unknown[] | undefined {
-  try {
-    const message: unknown = JSON.parse(text);
-    return Array.isArray(message) ? message : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Relay text for people: bounded, and without control characters that could move a terminal's cursor. */
-function messageOf(value: unknown): string {
-  // eslint-disable-next-line no-control-regex
-  return typeof value === 'string' ? value.slice(0, 300).replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ') : '';
 }

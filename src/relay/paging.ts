@@ -1,7 +1,8 @@
 import type { Filter, NostrEvent } from '../ports.js';
 import { parseSignedEvent } from './event-shape.js';
 import { matcher } from './filter.js';
-import { watchSilence, type RelayLink } from './link.js';
+import type { RelayLink } from './link.js';
+import { watchSilence } from './silence.js';
 
 /** Everything one relay has for a filter, over as many requests as its limits ask for. */
 

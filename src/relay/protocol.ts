@@ -1,38 +1,20 @@
 import { isNmktError } from '../errors.js';
 import { hex, sha256, type Pubkey } from '../hash.js';
 import type { Filter, NostrEvent } from '../ports.js';
-import { hasValidSignature, verifyHash } from '../schnorr.js';
+import { verifyHash } from '../schnorr.js';
+import { checkLimits, checkLogin, checkPolicy, Refusal, type House } from './admission.js';
 import { eventTexts, isUnescaped } from './event-json.js';
 import { parseFilter, parseSignedEvent } from './event-shape.js';
-import { kindClass, matcher, newestFirst, tagValue, type EventHead } from './filter.js';
-import { CLIENT_AUTH, EPHEMERAL_GIFT_WRAP, GIFT_WRAP, VANISH } from './kinds.js';
-import type { EventStore, NowSec, StoredEvent } from './store.js';
+import { kindClass, matcher, newestFirst, type EventHead } from './filter.js';
+import { EPHEMERAL_GIFT_WRAP, GIFT_WRAP } from './kinds.js';
+import { parseMessage } from './message.js';
+import type { EventStore, StoredEvent } from './store.js';
 
 /** One client's conversation with the embedded relay: NIP-01, 09, 40, 42, 45, 59, 62, 70. Knows no sockets. */
 
-export interface RelayLimits {
-  /** UTF-8 bytes of an event's canonical JSON. */
-  readonly maxEventBytes: number;
-  readonly maxTags: number;
-  /** Characters of the value of a single-letter (indexed) tag, in events and filters. */
-  readonly maxTagValueChars: number;
-  readonly maxSubscriptions: number;
-  readonly maxSubscriptionIdChars: number;
-  readonly maxFilters: number;
-  readonly maxFilterValues: number;
-  /** Events per filter; also what a filter without a limit gets. */
-  readonly maxLimit: number;
-  /** Seconds that `created_at` may be ahead. */
-  readonly maxFutureSec: number;
-}
-
 /** What all sessions share. */
-export interface RelayCore {
+export interface RelayCore extends House {
   readonly store: EventStore;
-  readonly limits: RelayLimits;
-  readonly nowSec: NowSec;
-  /** Is this URL (in NIP-42 and NIP-62 events) one of ours? */
-  isOwnUrl(url: string): boolean;
   readonly sessions: Set<Session>;
 }
 
@@ -42,12 +24,6 @@ export type Send = (frame: Buffer | string) => Promise<void> | undefined;
 interface LiveSubscription {
   readonly matches: (event: EventHead) => boolean;
 }
-
-/** NIP-42: a signature is fresh within ten minutes. */
-const AUTH_WINDOW_SEC = 600;
-
-/** A request that is answered with a message for people and, by its prefix, for machines. */
-class Refusal extends Error {}
 
 export class Session {
   readonly #core: RelayCore;
@@ -73,7 +49,7 @@ export class Session {
   /** Never throws: whatever the frame holds, the answer is a message. */
   async receive(frame: Buffer): Promise<void> {
     const text = frame.toString();
-    const message = parseFrame(text);
+    const message = parseMessage(text);
     const [verb, first, ...rest] = message ?? [];
     if (verb === 'EVENT') return this.#onEvent(first, isUnescaped(text));
     if (verb === 'REQ') return this.#onQuery(first, rest, (id, filters) => this.#onReq(id, filters));
@@ -108,11 +84,11 @@ export class Session {
     // The id is all a duplicate needs: whoever resumes an upload is answered without a signature check.
     if (store.has(event.id)) return 'duplicate: already have this event';
     const { serialised, json } = eventTexts(event, isPlain);
-    this.#checkLimits(event, json);
+    checkLimits(event, Buffer.byteLength(json), this.#core.limits);
     const hash = sha256(serialised);
     if (hex(hash) !== event.id) throw new Refusal('invalid: the id is not the hash');
     if (!verifyHash(hash, event.sig, event.pubkey)) throw new Refusal('invalid: the signature does not verify');
-    this.#checkPolicy(event);
+    checkPolicy(event, this.#authed, this.#core);
 
     const broadcast = () => {
       for (const session of this.#core.sessions) session.offer(event, json);
@@ -132,30 +108,6 @@ export class Session {
         throw new Refusal('blocked: its author deleted this event');
       case 'expired':
         throw new Refusal('invalid: expired');
-    }
-  }
-
-  #checkLimits(event: NostrEvent, json: string): void {
-    const { maxEventBytes, maxTags, maxTagValueChars } = this.#core.limits;
-    const bytes = Buffer.byteLength(json);
-    if (bytes > maxEventBytes) throw new Refusal(`invalid: event of ${bytes} bytes, the limit is ${maxEventBytes}`);
-    if (event.tags.length > maxTags) throw new Refusal(`invalid: more than ${maxTags} tags`);
-    if (event.tags.some(([name, value]) => name?.length === 1 && (value?.length ?? 0) > maxTagValueChars)) {
-      throw new Refusal(`invalid: a tag value is longer than ${maxTagValueChars} characters`);
-    }
-  }
-
-  #checkPolicy(event: NostrEvent): void {
-    const aheadSec = event.created_at - this.#core.nowSec();
-    if (aheadSec > this.#core.limits.maxFutureSec) throw new Refusal(`invalid: created_at is ${aheadSec} s ahead`);
-    if (event.kind === CLIENT_AUTH) throw new Refusal('invalid: send kind 22242 with AUTH');
-    if (event.tags.some(([name]) => name === '-') && !this.#authed.has(event.pubkey)) {
-      throw new Refusal('auth-required: only its author may publish a protected event');
-    }
-    if (event.kind === VANISH) {
-      const relays = event.tags.filter(([name]) => name === 'relay').map(([, url]) => url ?? '');
-      const isForUs = relays.some((url) => url === 'ALL_RELAYS' || this.#core.isOwnUrl(url));
-      if (!isForUs) throw new Refusal('invalid: the request to vanish names another relay');
     }
   }
 
@@ -226,22 +178,13 @@ export class Session {
     const claimedId = idOf(value);
     try {
       const event = parseSignedEvent(value);
-      this.#checkAuth(event);
+      checkLogin(event, this.#challenge, this.#core);
+      if (this.#authed.size >= MAX_AUTHED_KEYS) throw new Refusal(`restricted: more than ${MAX_AUTHED_KEYS} keys`);
       this.#authed.add(event.pubkey);
       await this.#reply('OK', event.id, true, '');
     } catch (error) {
       await this.#reply('OK', claimedId, false, reasonOf(error));
     }
-  }
-
-  #checkAuth(event: NostrEvent): void {
-    if (event.kind !== CLIENT_AUTH) throw new Refusal(`invalid: AUTH wants kind ${CLIENT_AUTH}`);
-    if (tagValue(event, 'challenge') !== this.#challenge) throw new Refusal('invalid: another challenge');
-    // Otherwise a relay in the middle could pass our challenge on to its own visitors.
-    if (!this.#core.isOwnUrl(tagValue(event, 'relay') ?? '')) throw new Refusal('invalid: signed for another relay');
-    if (Math.abs(event.created_at - this.#core.nowSec()) > AUTH_WINDOW_SEC) throw new Refusal('invalid: not fresh');
-    if (!hasValidSignature(event)) throw new Refusal('invalid: id or signature');
-    if (this.#authed.size >= MAX_AUTHED_KEYS) throw new Refusal(`restricted: more than ${MAX_AUTHED_KEYS} keys`);
   }
 
   async #reply(...message: readonly unknown[]): Promise<void> {
@@ -251,15 +194,6 @@ export class Session {
 
 const MAX_AUTHED_KEYS = 64;
 const CLOSING_BRACKET = Buffer.from(']');
-
-function parseFrame(text: string): readonly unknown[] | undefined {
-  try {
-    const message: unknown = JSON.parse(text);
-    return Array.isArray(message) ? message : undefined;
-  } catch {
-    return undefined;
-  }
-}
 
 function asksForWraps({ kinds = [] }: Filter): boolean {
   return kinds.includes(GIFT_WRAP) || kinds.includes(EPHEMERAL_GIFT_WRAP);

@@ -91,9 +91,14 @@ function isSpecial(address: string): boolean {
 }
 
 function bad(url: string, why: string): NmktError {
-  return new NmktError('bad-settings', `the relay ${JSON.stringify(url.slice(0, 100))} cannot be used: ${why}`, {
+  const shown = withoutCredentials(url);
+  return new NmktError('bad-settings', `the relay ${JSON.stringify(shown)} cannot be used: ${why}`, {
     remedy: 'name a public relay, or start one here with: nmkt relay',
     expected: 'wss://host of a public relay; ws://127.0.0.1:PORT on the networks sandbox, regtest and simnet',
-    got: url.slice(0, 100),
+    got: shown,
   });
+}
+
+function withoutCredentials(url: string): string {
+  return url.slice(0, 100).replace(/^([^/]*\/\/)?[^/]*@/, '$1…@');
 }

@@ -12,7 +12,7 @@ export function memoryStore(nowSec: NowSec): EventStore {
       return verdict;
     },
     find: (filter, limit, isVisible) =>
-      index.find(filter, limit, nowSec(), isVisible).map((entry) => ({ head: entry, read: () => entry.slot })),
+      index.find(filter, limit, nowSec(), isVisible).map((entry) => ({ head: entry, read: async () => entry.slot })),
     close: async () => {},
   };
 }

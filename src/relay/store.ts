@@ -21,7 +21,7 @@ export interface EventStore {
 export interface StoredEvent {
   readonly head: EventHead;
   /** The event's JSON as UTF-8. */
-  read(): Buffer | Promise<Buffer>;
+  read(): Promise<Buffer>;
 }
 
 /** Unix seconds. */

@@ -5,7 +5,7 @@ import { connectRelays } from '../../src/relay/pool.js';
 import { fastClock, note, NOW, pubkeyOf, relayForTest, signerOf } from './samples.js';
 
 /** What every implementation of the Relays port does; `client()` makes one more client of the same relays. */
-type Setup = () => Promise<{ client(): Relays }>;
+type Setup = () => Promise<{ readonly client: () => Relays }>;
 
 const setups: Record<string, Setup> = {
   'memory relays': async () => {
