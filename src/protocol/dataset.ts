@@ -22,6 +22,7 @@ export const dataSchema: z.ZodType<DataSchema> = z.object({
   classes: z.array(text(200)).max(10_000).optional(),
   target: z.object({ name: text(200), mean: decimal, stdDev: decimal }).optional(),
   columns: z.array(column).max(5_000).optional(),
+  label: text(200).optional(),
 });
 
 /**

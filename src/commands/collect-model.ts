@@ -1,0 +1,193 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isNmktError, NmktError } from '../errors.js';
+import type { EventId } from '../hash.js';
+import type { ParamSet } from '../learning/types.js';
+import type { JobState } from '../market/state.js';
+import { parseSnapshot } from '../protocol/dataset.js';
+import { auditPublic, auditWithKeys, encodeAuditKeys } from '../roles/audit.js';
+import {
+  collectAuditKeys,
+  describeModel,
+  modelCard,
+  provenance,
+  requireArtifact,
+  type CollectedModel,
+} from '../roles/collect.js';
+import { unpaidPayouts } from '../roles/customer-decide.js';
+import type { JobSecrets } from '../roles/customer-env.js';
+import { loadModel } from '../roles/customer-models.js';
+import type { JobBook } from '../roles/job-book.js';
+import { parseDuration } from '../roles/job-file.js';
+import { secretsFile } from '../roles/post.js';
+import { artifactLabel, fetchParams } from '../roles/round-blobs.js';
+import { table } from '../terminal/table.js';
+import { writeModelFiles } from '../training/model-files.js';
+import type { CommandModule, Context, Outcome } from './command.js';
+import { customerPorts, optionalNumber } from './customer-ports.js';
+import { decodeReceiptInvoice, findJob, readBook } from './find-job.js';
+import { lead } from './lead.js';
+
+export const command: CommandModule = {
+  configure(program) {
+    program
+      .argument('<job>', 'id, note or nevent of the job')
+      .requiredOption('--out <dir>', 'where the model goes')
+      .option('--min-accuracy <share>', 'exit 4 below this accuracy on set B; the model is written all the same')
+      .option('--timeout <duration>', 'give up after this long (exit 3); run it again to go on')
+      .option('--max-sats <n>', 'pay at most this much, fees included')
+      .addHelpText('before', '$ nmkt collect-model JOB --out model --min-accuracy 0.93 --timeout 10m\n');
+  },
+
+  async run([reference], options, context) {
+    const minAccuracy = optionalNumber(options['minAccuracy'], '--min-accuracy', 0, 1);
+    const timeout =
+      typeof options['timeout'] === 'string'
+        ? AbortSignal.timeout(parseDuration(options['timeout'], '--timeout') * 1000)
+        : undefined;
+    const signal = timeout === undefined ? context.signal : AbortSignal.any([context.signal, timeout]);
+    const dir = options['out'] as string;
+    const jobId = findJob(reference!);
+    context.progress.start('collecting the model');
+    try {
+      return await collect(context, jobId, dir, minAccuracy, options, signal);
+    } catch (error) {
+      if (timeout?.aborted === true && !context.signal.aborted && isNmktError(error, 'interrupted'))
+        throw new NmktError('timeout', 'the model was not finished in time', {
+          expected: `a finished job within ${String(options['timeout'])}`,
+          got: 'a job still running',
+          remedy: 'run the same command again: it goes on where it stopped',
+          cause: error,
+        });
+      throw error;
+    }
+  },
+};
+
+interface Collected {
+  readonly state: JobState;
+  readonly book: JobBook;
+  readonly params: ParamSet;
+  readonly verified: boolean;
+  readonly auditKeys: string | null;
+}
+
+async function collect(
+  context: Context,
+  jobId: EventId,
+  dir: string,
+  minAccuracy: number | undefined,
+  options: Readonly<Record<string, unknown>>,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const ports = await customerPorts(context);
+  const secrets = await ports.files.readJson<JobSecrets>(secretsFile(jobId));
+  const collected =
+    secrets !== undefined && secrets.event.pubkey === ports.signer.pubkey
+      ? await leadToEnd(context, ports, secrets, options, signal)
+      : await fetchFinished(context, jobId, signal);
+  const model = describeModel(collected.state, dir, collected.verified);
+  await writeFolder(dir, collected, model);
+  const { accuracy } = model.metrics;
+  context.progress.done(
+    `${model.rounds} rounds, ${accuracy === null ? `loss ${model.metrics.loss}` : `accuracy ${accuracy}`}`,
+  );
+  if (minAccuracy !== undefined && (accuracy === null || accuracy < minAccuracy))
+    throw new NmktError('accuracy-too-low', 'the model is below --min-accuracy', {
+      expected: `accuracy >= ${minAccuracy}`,
+      got: accuracy === null ? 'no accuracy: the task is regression' : `${accuracy}`,
+      remedy: `the model is in ${dir}; post a job with more rounds or another model`,
+      value: model,
+    });
+  const unpaid = unpaidPayouts(collected.state).length;
+  if (unpaid > 0 && secrets !== undefined)
+    context.progress.warn(`${unpaid} payouts are not claimed or not paid yet: run this command again to pay them`);
+  return {
+    value: model,
+    text: describe(model),
+    next: `nmkt predict ${dir} FILE, or nmkt audit ${jobId}`,
+    ...(unpaid > 0 && secrets !== undefined ? { exit: 7 } : {}),
+  };
+}
+
+async function leadToEnd(
+  context: Context,
+  ports: Awaited<ReturnType<typeof customerPorts>>,
+  secrets: JobSecrets,
+  options: Readonly<Record<string, unknown>>,
+  signal: AbortSignal,
+): Promise<Collected> {
+  const { state, env, book } = await lead(context, ports, secrets, options, signal);
+  const keys = await collectAuditKeys(env, state);
+  const { manifest } = parseSnapshot(secrets.train.event);
+  const found =
+    auditPublic(state, decodeReceiptInvoice, ports.clock.nowSec()) ??
+    (await auditWithKeys(state, {
+      relays: ports.relays,
+      keys,
+      manifest,
+      signal,
+      onProgress: (text) => context.progress.update(text),
+    }));
+  if (found !== null)
+    context.progress.warn(`the audit fails at event ${found.event.slice(0, 12)}…: ${found.rule}: ${found.detail}`);
+  return {
+    state,
+    book,
+    params: await loadModel(env, state, state.modelHash!),
+    verified: found === null,
+    auditKeys: encodeAuditKeys(keys),
+  };
+}
+
+/** From another key: the finished model, if its key is published. */
+async function fetchFinished(context: Context, jobId: EventId, signal: AbortSignal): Promise<Collected> {
+  const { book, relays } = await readBook(context, jobId);
+  const state = book.state();
+  book.close();
+  const artifact = requireArtifact(state);
+  const { key, weights, inline, model } = artifact.content;
+  if (key === null)
+    throw new NmktError('not-your-job', 'this key may not open the model of that job', {
+      expected: `the key and home of its author ${state.job!.author}`,
+      got: 'another key, and a model that only its author may open',
+      remedy: 'run it with --home and --settings of the customer',
+    });
+  const params = await fetchParams(
+    relays,
+    { pointer: weights, inline, key, label: artifactLabel(jobId) },
+    model,
+    signal,
+  );
+  const found = auditPublic(state, decodeReceiptInvoice, context.deps.clock.nowSec());
+  return { state, book, params, verified: found === null, auditKeys: null };
+}
+
+async function writeFolder(
+  dir: string,
+  { state, book, params, auditKeys }: Collected,
+  model: CollectedModel,
+): Promise<void> {
+  await mkdir(dir, { recursive: true });
+  await writeModelFiles(dir, state.job!.content.model, params, {
+    job: state.jobId,
+    schema: state.artifact!.content.schema,
+  });
+  await writeFile(join(dir, 'provenance.json'), `${JSON.stringify(provenance(state, book), undefined, 2)}\n`);
+  await writeFile(join(dir, 'README.md'), modelCard(state, model));
+  if (auditKeys !== null) await writeFile(join(dir, 'audit-keys.json'), auditKeys, { mode: 0o600 });
+}
+
+function describe(model: CollectedModel): string {
+  return table([
+    ['model', model.dir],
+    [model.metrics.accuracy === null ? 'loss' : 'accuracy', model.metrics.accuracy ?? model.metrics.loss],
+    ['rounds', model.rounds],
+    ['paid', `${model.paidMsat / 1000n} sat`],
+    ...model.trainers.map((trainer) => [
+      'trainer',
+      `${trainer.pubkey.slice(0, 16)}…  ${trainer.rounds} rounds  ${trainer.paidMsat / 1000n} sat`,
+    ]),
+    ['verified', model.verified ? 'yes: every event, hash and aggregate recomputed' : 'NO'],
+  ]);
+}

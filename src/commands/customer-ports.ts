@@ -1,0 +1,68 @@
+import { readdir } from 'node:fs/promises';
+import type { Home } from '../config/home.js';
+import { NmktError } from '../errors.js';
+import type { HomeFiles } from '../roles/home-files.js';
+import type { PublishPorts } from '../roles/publish.js';
+import type { Context } from './command.js';
+
+export function homeFiles(home: Home): HomeFiles {
+  return {
+    write: (name, data) => home.writeFile(name, data),
+    read: (name) => home.readFile(name),
+    readJson: async <T>(name: string) => (await home.readJson(name)) as T | undefined,
+    async list(folder) {
+      try {
+        return (await readdir(home.path(folder))).sort();
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+        throw error;
+      }
+    },
+    describe: (name) => home.path(name),
+  };
+}
+
+/** Locks the home, makes a key where there is none, connects: what a customer's command needs before it writes. */
+export async function customerPorts({ deps, progress, signal }: Context): Promise<PublishPorts> {
+  const home = await deps.lockedHome();
+  const signer = await deps.signer({ create: true });
+  return {
+    relays: await deps.relays(),
+    signer,
+    clock: deps.clock,
+    random: deps.random,
+    files: homeFiles(home),
+    progress,
+    signal,
+  };
+}
+
+export function requireString(value: unknown, flag: string): string {
+  if (typeof value === 'string' && value !== '') return value;
+  throw new NmktError('bad-usage', `${flag} is missing`, {
+    expected: `${flag} VALUE`,
+    got: 'nothing',
+    remedy: `add ${flag}`,
+  });
+}
+
+export function optionalNumber(value: unknown, flag: string, min: number, max: number): number | undefined {
+  if (value === undefined) return undefined;
+  const number = Number(value);
+  if (Number.isFinite(number) && number >= min && number <= max) return number;
+  throw new NmktError('bad-usage', `${flag} is out of range`, {
+    expected: `a number from ${min} to ${max}`,
+    got: JSON.stringify(value),
+    remedy: `${flag} ${min}`,
+  });
+}
+
+export function optionalInteger(value: unknown, flag: string, min: number, max: number): number | undefined {
+  const number = optionalNumber(value, flag, min, max);
+  if (number === undefined || Number.isSafeInteger(number)) return number;
+  throw new NmktError('bad-usage', `${flag} is not a whole number`, {
+    expected: `a whole number from ${min} to ${max}`,
+    got: JSON.stringify(value),
+    remedy: `${flag} ${Math.round(number)}`,
+  });
+}

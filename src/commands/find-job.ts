@@ -1,0 +1,47 @@
+import { parseEventReference } from '../config/identifiers.js';
+import { NmktError } from '../errors.js';
+import type { EventId } from '../hash.js';
+import type { Relays } from '../ports.js';
+import type { DecodeInvoice } from '../roles/audit.js';
+import { createBell } from '../roles/bell.js';
+import { openBook, type JobBook } from '../roles/job-book.js';
+import { decodeInvoice } from '../wallet/bolt11.js';
+import type { Context } from './command.js';
+
+/** The job that a user names. @throws NmktError `bad-key` */
+export function findJob(reference: string): EventId {
+  const found = parseEventReference(reference);
+  if (found.type === 'id') return found.id;
+  throw new NmktError('bad-key', 'a job is an event, not an address', {
+    expected: 'an event id: 64 hex characters, note1… or nevent1…',
+    got: 'naddr1…',
+    remedy: 'use the id that post-job printed',
+  });
+}
+
+/** Reads a job without a home. @throws NmktError `job-unknown` when relays answered and none has it */
+export async function readBook(
+  { deps }: Context,
+  jobId: EventId,
+): Promise<{ readonly book: JobBook; readonly relays: Relays }> {
+  const relays = await deps.relays();
+  const book = await openBook(jobId, { relays, clock: deps.clock, bell: createBell(deps.clock) });
+  if (book.state().missing.length > 0) await book.refresh();
+  if (book.state().job !== null) return { book, relays };
+  book.close();
+  throw new NmktError('job-unknown', `no relay that answered has job ${jobId.slice(0, 12)}…`, {
+    expected: 'a job event',
+    got: `nothing from ${relays.urls.join(', ')}`,
+    remedy: 'check the id, or name the relay of the job with --relay URL',
+  });
+}
+
+/** For receipts: null when it does not decode or its signature does not verify. */
+export const decodeReceiptInvoice: DecodeInvoice = (text) => {
+  try {
+    const { msat, paymentHash, descriptionHash } = decodeInvoice(text);
+    return { msat, paymentHash, descriptionHash: descriptionHash ?? null };
+  } catch {
+    return null;
+  }
+};

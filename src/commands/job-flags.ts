@@ -1,0 +1,85 @@
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { NmktError } from '../errors.js';
+import { jobFields, parseJobFile, type JobFile } from '../roles/job-file.js';
+
+/** Every field of the job file is a flag of the same name in kebab case; a flag wins over the file. */
+
+const MAX_JOB_FILE = 65_536;
+const NUMBERS = new Set([
+  'rounds',
+  'trainers',
+  'epochs',
+  'localSteps',
+  'batch',
+  'learningRate',
+  'maxPriceSats',
+  'budgetSats',
+  'payoutFloorSats',
+  'quorum',
+  'maxReplacements',
+]);
+
+const kebab = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+export function addJobFlags(program: Command): void {
+  for (const { name, fallback, about } of jobFields()) {
+    const shown =
+      fallback === null || fallback === '' ? '' : ` (default ${JSON.stringify(fallback).replace(/[[\]"]/g, '')})`;
+    if (name === 'strictLoss') program.option('--strict-loss', about);
+    else program.option(`--${kebab(name)} <value>`, `${about}${shown}`);
+  }
+}
+
+/** @throws NmktError `bad-job` */
+export async function readJobFile(path: string): Promise<Record<string, unknown>> {
+  const fail = (got: string, cause?: unknown): never => {
+    throw new NmktError('bad-job', `the job file ${path} cannot be read`, {
+      expected: 'a JSON object',
+      got,
+      remedy: 'nmkt post-job --print-defaults',
+      cause,
+    });
+  };
+  let text = '';
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    fail((error as Error).message, error);
+  }
+  if (text.length > MAX_JOB_FILE) fail(`${text.length} characters`);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    fail((error as Error).message, error);
+  }
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : fail(JSON.stringify(value).slice(0, 40));
+}
+
+/** File and flags together, checked. */
+export function jobFromFlags(file: Record<string, unknown>, options: Readonly<Record<string, unknown>>): JobFile {
+  const merged: Record<string, unknown> = { ...file };
+  for (const { name } of jobFields()) {
+    const given = options[name];
+    if (given === undefined) continue;
+    merged[name] = fromText(name, given);
+    if (name === 'epochs') delete merged['localSteps'];
+    if (name === 'localSteps') delete merged['epochs'];
+  }
+  if (options['epochs'] !== undefined && options['localSteps'] !== undefined)
+    throw new NmktError('bad-usage', '--epochs and --local-steps exclude each other', {
+      expected: 'one of the two',
+      got: 'both',
+      remedy: 'leave one out',
+    });
+  return parseJobFile(merged, 'the job');
+}
+
+function fromText(name: string, given: unknown): unknown {
+  if (typeof given !== 'string') return given;
+  if (name === 'hidden') return given.split(',').map(Number);
+  return NUMBERS.has(name) ? Number(given) : given;
+}

@@ -1,0 +1,113 @@
+import { NmktError } from '../errors.js';
+import type { EventId } from '../hash.js';
+import type { JobState } from '../market/state.js';
+import { KINDS } from '../protocol/kinds.js';
+import type { NostrEvent, Wallet } from '../ports.js';
+import { JOB } from '../protocol/job.js';
+import { createBell } from '../roles/bell.js';
+import { leadJob } from '../roles/customer.js';
+import { customerData } from '../roles/customer-data.js';
+import type { CustomerEnv, JobSecrets } from '../roles/customer-env.js';
+import type { HomeFiles } from '../roles/home-files.js';
+import { openBook, type JobBook, type SignedRecord } from '../roles/job-book.js';
+import { eventsFile } from '../roles/post.js';
+import type { PublishPorts } from '../roles/publish.js';
+import { wrapRumor } from '../relay/gift-wrap.js';
+import type { PayoutRecord } from '../wallet/payout-records.js';
+import type { Context } from './command.js';
+import { optionalInteger } from './customer-ports.js';
+import { createPayer } from './payer.js';
+import { confirmMainnet } from './spending.js';
+
+export interface Led {
+  readonly state: JobState;
+  readonly env: CustomerEnv;
+  readonly book: JobBook;
+}
+
+export function jobFiles(files: HomeFiles, job: EventId): CustomerEnv['files'] {
+  return {
+    write: (name, bytes) => files.write(`jobs/${job}/${name}`, bytes),
+    read: (name) => files.read(`jobs/${job}/${name}`),
+  };
+}
+
+/** Everything the customer's loop needs for one job. @throws NmktError `no-wallet`, `network-mismatch`, `relay-unreachable` */
+export async function customerEnv(
+  context: Context,
+  ports: PublishPorts,
+  secrets: JobSecrets,
+  options: Readonly<Record<string, unknown>>,
+  signal: AbortSignal,
+): Promise<CustomerEnv> {
+  const { deps, progress } = context;
+  const { relays, signer, clock, random, files } = ports;
+  const id = secrets.event.id;
+  const job = JOB.parse(secrets.event);
+  const bell = createBell(clock);
+  const journal = await deps.openJournal<SignedRecord>(deps.home().path(eventsFile(id)));
+  const book = await openBook(id, { relays, clock, bell, signer, journal });
+  const isPaying = job.content.rail !== 'none';
+  const maxSats = optionalInteger(options['maxSats'], '--max-sats', 0, 21e14);
+  if (isPaying && book.state().phase !== 'finished')
+    await confirmMainnet(context, options, Number(job.content.budgetMsat / 1000n), maxSats);
+  const wallet = isPaying ? await payingWallet(context) : null;
+  let engine: ReturnType<CustomerEnv['engine']> | undefined;
+  return {
+    book,
+    relays,
+    signer,
+    clock,
+    random,
+    bell,
+    secrets,
+    data: customerData(relays, secrets, signal),
+    files: jobFiles(files, id),
+    engine: () => (engine ??= deps.engine({ accepted: job.content.acceptedEngines })),
+    payer:
+      wallet === null
+        ? null
+        : createPayer({
+            wallet,
+            journal: await deps.openJournal<PayoutRecord>(deps.home().path('payouts.jsonl')),
+            clock,
+            network: deps.network,
+            ...(maxSats === undefined ? {} : { maxMsat: BigInt(maxSats) * 1000n }),
+            jobBudgetMsat: job.content.budgetMsat,
+          }),
+    progress,
+    signal,
+  };
+}
+
+async function payingWallet({ deps }: Context): Promise<Wallet> {
+  const wallet = await deps.wallet();
+  if (wallet === null)
+    throw new NmktError('no-wallet', 'this job pays its trainers and no wallet is set', {
+      expected: 'a NIP-47 wallet',
+      got: 'none',
+      remedy: 'set NMKT_WALLET, --wallet-file or --settings',
+    });
+  return wallet;
+}
+
+/** Leads a job to its end. `signal` defaults to the command's. */
+export async function lead(
+  context: Context,
+  ports: PublishPorts,
+  secrets: JobSecrets,
+  options: Readonly<Record<string, unknown>>,
+  signal: AbortSignal = context.signal,
+  onStep?: CustomerEnv['onStep'],
+): Promise<Led> {
+  const base = await customerEnv(context, ports, secrets, options, signal);
+  const env: CustomerEnv = onStep === undefined ? base : { ...base, onStep };
+  const wrap = (content: string, to: string): Promise<NostrEvent> =>
+    wrapRumor({ kind: KINDS.grant, content, tags: [] }, ports.signer, to as never, ports.random, ports.clock.nowSec());
+  try {
+    const state = await leadJob(env, wrap);
+    return { state, env, book: env.book };
+  } finally {
+    env.book.close();
+  }
+}

@@ -1,0 +1,55 @@
+import { isNmktError } from '../errors.js';
+import type { Clock, Journal, Network, Wallet } from '../ports.js';
+import type { Payer } from '../roles/customer-env.js';
+import { payOut } from '../wallet/payout-journal.js';
+import { foldPayouts, type PayoutRecord } from '../wallet/payout-records.js';
+import { createSpendGuard } from '../wallet/spend-guard.js';
+
+/** Pays through the payout journal of the home; what is the payee's fault or not certain is held, never repeated blindly. */
+export function createPayer(tools: {
+  readonly wallet: Wallet;
+  readonly journal: Journal<PayoutRecord>;
+  readonly clock: Clock;
+  readonly network: Network;
+  readonly maxMsat?: bigint;
+  readonly jobBudgetMsat: bigint;
+}): Payer {
+  const { wallet, journal, clock, network, maxMsat, jobBudgetMsat } = tools;
+  const guard = createSpendGuard(maxMsat === undefined ? {} : { commandMsat: maxMsat });
+  return {
+    async pay({ job, round, payout, invoice, descriptionHash, planHash }) {
+      try {
+        const outcome = await payOut(
+          {
+            payoutId: payout.payout,
+            planHash,
+            job,
+            round: round.round,
+            payee: payout.payee,
+            amountMsat: payout.amountMsat,
+            jobBudgetMsat,
+            invoice,
+            descriptionHash,
+          },
+          { wallet, network, journal, guard, clock },
+        );
+        if (outcome.kind === 'unknown')
+          return { kind: 'held', why: `${outcome.why}; ${outcome.next}`, isUnknown: true };
+        if (outcome.kind === 'rejected')
+          return { kind: 'held', why: `${outcome.code}: ${outcome.message}`, isUnknown: false };
+        const bound = foldPayouts(await journal.read()).get(payout.payout)!.bound!;
+        return { ...outcome, invoice: bound.invoice };
+      } catch (error) {
+        // The payee sent something else than it should; it may send another claim.
+        if (isNmktError(error, 'bad-invoice') || isNmktError(error, 'network-mismatch'))
+          return {
+            kind: 'held',
+            why: `${error.message}: expected ${error.expected ?? ''}, got ${error.got ?? ''}`,
+            isUnknown: false,
+          };
+        if (isNmktError(error, 'wallet-unreachable')) return { kind: 'held', why: error.message, isUnknown: false };
+        throw error;
+      }
+    },
+  };
+}

@@ -1,0 +1,98 @@
+import { NmktError } from '../errors.js';
+import { parseEventReference } from '../config/identifiers.js';
+import { parseSnapshot } from '../protocol/dataset.js';
+import { jobFields } from '../roles/job-file.js';
+import { jobTerms, postJob } from '../roles/post.js';
+import type { DatasetRecord, PublishPorts } from '../roles/publish.js';
+import { table } from '../terminal/table.js';
+import type { CommandModule, Outcome } from './command.js';
+import { customerPorts } from './customer-ports.js';
+import { addJobFlags, jobFromFlags, readJobFile } from './job-flags.js';
+import { lead } from './lead.js';
+import { confirmJob } from './spending.js';
+
+export const command: CommandModule = {
+  configure(program) {
+    program.argument('[file]', 'job file (JSON); flags win over it');
+    addJobFlags(program);
+    program
+      .option('--again', 'post a second job even if an equal one exists')
+      .option('--serve', 'stay and lead the job until its model is published')
+      .option('--max-sats <n>', 'refuse a job that could cost more')
+      .option('--print-defaults', 'show every field with its default and a sentence')
+      .option('--dry-run', 'show the terms; sign and publish nothing')
+      .addHelpText(
+        'before',
+        '$ nmkt post-job --dataset SNAPSHOT --model mlp --rounds 5 --max-price-sats 300\n$ nmkt post-job job.json --serve\n',
+      );
+  },
+
+  async run([file], options, context) {
+    if (options['printDefaults'] === true) return printDefaults();
+    const job = jobFromFlags(file === undefined ? {} : await readJobFile(file), options);
+    if (job.dataset === undefined)
+      throw new NmktError('bad-job', 'the job names no dataset', {
+        expected: '--dataset ID',
+        got: 'none',
+        remedy: 'nmkt publish-dataset FILE, then --dataset SNAPSHOT',
+      });
+    const ports = await customerPorts(context);
+    const dataset = await ownDataset(ports, job.dataset);
+    const terms = jobTerms(job, dataset, context.deps.network, ports.relays.urls, ports.clock.nowSec());
+    if (options['dryRun'] === true)
+      return {
+        value: terms,
+        text: table(
+          Object.entries(terms).map(([name, value]) => [
+            name,
+            typeof value === 'bigint' ? `${value} msat` : JSON.stringify(value),
+          ]),
+        ),
+      };
+    await confirmJob(context, options, job, dataset.shards);
+    const { secrets, isNew } = await postJob(terms, dataset, ports, options['again'] === true);
+    const id = secrets.event.id;
+    context.progress.done(
+      isNew ? 'posted' : 'an equal job was posted before: this is that one (post another with --again)',
+    );
+    if (options['serve'] === true) {
+      const { state } = await lead(context, ports, secrets, options);
+      context.progress.done(`finished: ${state.rounds.length} rounds`);
+      return { value: { job: id }, text: id, next: `nmkt collect-model ${id} --out model` };
+    }
+    context.progress.note(`nobody serves this job yet: without collect-model or --serve it lapses in ${job.deadline}`);
+    return { value: { job: id }, text: id, next: `nmkt collect-model ${id} --out model` };
+  },
+};
+
+function printDefaults(): Outcome {
+  const fields = jobFields();
+  return {
+    value: Object.fromEntries(fields.map(({ name, fallback, about }) => [name, { default: fallback, about }])),
+    text: table([
+      ['field', 'default', ''],
+      ...fields.map(({ name, fallback, about }) => [name, fallback === null ? '-' : JSON.stringify(fallback), about]),
+    ]),
+  };
+}
+
+/** The dataset of this home that an id or address names. @throws NmktError `job-unknown` */
+export async function ownDataset({ files }: Pick<PublishPorts, 'files'>, reference: string): Promise<DatasetRecord> {
+  const wanted = parseEventReference(reference);
+  for (const name of await files.list('datasets')) {
+    if (!name.endsWith('.json')) continue;
+    const record = await files.readJson<DatasetRecord>(`datasets/${name}`);
+    if (record === undefined) continue;
+    if (
+      wanted.type === 'id'
+        ? [parseSnapshot(record.train.event).id, record.listing.id].includes(wanted.id)
+        : record.d === wanted.identifier
+    )
+      return record;
+  }
+  throw new NmktError('job-unknown', 'this home did not publish that dataset', {
+    expected: 'a dataset of this home',
+    got: reference.slice(0, 80),
+    remedy: 'run with the --home that published it, or publish it again',
+  });
+}

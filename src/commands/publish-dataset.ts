@@ -1,0 +1,202 @@
+import { basename } from 'node:path';
+import { naddrEncode } from 'nostr-tools/nip19';
+import { hmacSha256, fromHex, utf8, type Pubkey } from '../hash.js';
+import { maxShardBytes } from '../learning/examples.js';
+import type { DataSchema, Examples } from '../learning/types.js';
+import { KINDS } from '../protocol/kinds.js';
+import { parseJobFile } from '../roles/job-file.js';
+import { jobTerms, postJob } from '../roles/post.js';
+import { publishDataset, requestHash, type DatasetRecord } from '../roles/publish.js';
+import { table } from '../terminal/table.js';
+import { readDataset, readWithSchema } from '../training/dataset.js';
+import { splitDataset, type Split } from '../training/split.js';
+import type { CommandModule, Outcome } from './command.js';
+import { customerPorts, optionalInteger, optionalNumber } from './customer-ports.js';
+import { readJobFile } from './job-flags.js';
+import { confirmJob } from './spending.js';
+
+const DEFAULT_SHARDS = 3;
+const CHUNK_BYTES = 48_000;
+
+export const command: CommandModule = {
+  configure(program) {
+    program
+      .argument('<path>', 'CSV or TSV, IDX images (.gz too), or a folder with MNIST-like names')
+      .option('--label <column>', 'CSV: the column to predict, by name or 0-based number')
+      .option('--labels <file>', 'IDX: the label file (default: the sibling with labels-idx1 in its name)')
+      .option('--test <path>', 'evaluation set B, final and reported (default: split off)')
+      .option('--test-labels <file>', 'IDX: the labels of --test')
+      .option(
+        '--eval-fraction <share>',
+        'share of the rows for evaluation set A, and for B without --test (default 0.1)',
+      )
+      .option('--shards <n>', 'parts; each trainer gets one (default: trainers of --job, else 3)')
+      .option('--labels-per-shard <k>', 'give each shard examples of k labels only (non-IID)')
+      .option('--task <task>', 'classification or regression (default: inferred)')
+      .option('--features <columns>', 'CSV: use only these columns (commas)')
+      .option('--drop <columns>', 'CSV: leave these columns out (commas)')
+      .option('--categorical <columns>', 'CSV: treat as categories (commas)')
+      .option('--numeric <columns>', 'CSV: treat as numbers (commas)')
+      .option('--name <text>', 'title of the dataset; public (default: the file name)')
+      .option('--expires <days>', 'days until relays may forget the chunks (default 90)')
+      .option('--job <file>', 'post this job on the dataset as well')
+      .option('--again', 'post a second job even if an equal one exists')
+      .option('--max-sats <n>', 'refuse a job that could cost more')
+      .option('--dry-run', 'show schema, shards, who will see what and the number of events; publish nothing')
+      .addHelpText(
+        'before',
+        '$ nmkt publish-dataset wine.csv --label quality --shards 3 --job job.json\n$ nmkt publish-dataset train-images-idx3-ubyte.gz --test test-images-idx3-ubyte.gz\n',
+      );
+  },
+
+  async run([path], options, context) {
+    const columns = (name: string) => (typeof options[name] === 'string' ? { [name]: options[name].split(',') } : {});
+    const text = (name: string) => (typeof options[name] === 'string' ? { [name]: options[name] } : {});
+    const jobFile = typeof options['job'] === 'string' ? await readJobFile(options['job']) : undefined;
+    const job = jobFile && parseJobFile(jobFile, options['job'] as string);
+    const shards = optionalInteger(options['shards'], '--shards', 1, 1_024) ?? job?.trainers ?? DEFAULT_SHARDS;
+    const evalFraction = optionalNumber(options['evalFraction'], '--eval-fraction', 0.001, 0.499) ?? 0.1;
+    const labelsPerShard = optionalInteger(options['labelsPerShard'], '--labels-per-shard', 1, 10_000);
+    const days = optionalNumber(options['expires'], '--expires', 1, 3_650) ?? 90;
+
+    context.progress.start(`reading ${path!}`);
+    const dataset = await readDataset(path!, {
+      ...text('label'),
+      ...text('labels'),
+      ...(text('task') as { task?: 'classification' | 'regression' }),
+      ...columns('features'),
+      ...columns('drop'),
+      ...columns('categorical'),
+      ...columns('numeric'),
+    });
+    const testPath = options['test'];
+    const test =
+      typeof testPath === 'string'
+        ? (
+            await readWithSchema(
+              testPath,
+              dataset.schema,
+              typeof options['testLabels'] === 'string' ? { labels: options['testLabels'] } : {},
+            )
+          ).examples
+        : dataset.test;
+    const name = typeof options['name'] === 'string' ? options['name'] : basename(path!);
+    const request = requestHash(dataset.schema, dataset.examples, test, {
+      name,
+      shards,
+      evalFraction,
+      labelsPerShard: labelsPerShard ?? null,
+    });
+    // Its own seed, so that an equal request splits in the same way.
+    const seed = hmacSha256(utf8('nmkt/1/split'), fromHex(request));
+    const split = splitDataset(dataset.examples, {
+      shards,
+      seed,
+      evalFraction,
+      ...(test === undefined ? {} : { test }),
+      ...(labelsPerShard === undefined ? {} : { labelsPerShard }),
+    });
+    if (options['dryRun'] === true) {
+      context.progress.done('nothing is published: --dry-run');
+      return dryRun(name, dataset.schema, split);
+    }
+
+    const ports = await customerPorts(context);
+    if (job !== undefined) await confirmJob(context, options, job, shards);
+    const record = await publishDataset(
+      {
+        name,
+        schema: dataset.schema,
+        shards: split.shards,
+        a: split.a,
+        b: split.b,
+        request,
+        expirationSec: ports.clock.nowSec() + days * 86_400,
+      },
+      ports,
+    );
+    const posted =
+      job === undefined
+        ? undefined
+        : await postJob(
+            jobTerms(job, record, context.deps.network, ports.relays.urls, ports.clock.nowSec()),
+            record,
+            ports,
+            options['again'] === true,
+          );
+    context.progress.done(`published ${record.examples} examples in ${record.shards} shards`);
+    if (posted !== undefined && !posted.isNew)
+      context.progress.note('an equal job was posted before: this is that one (post another with --again)');
+    return report(record, ports.signer.pubkey, ports.relays.urls, posted?.secrets.event.id);
+  },
+};
+
+function report(record: DatasetRecord, author: Pubkey, relays: readonly string[], job: string | undefined): Outcome {
+  const dataset = naddrEncode({
+    kind: KINDS.listing,
+    pubkey: author,
+    identifier: record.d,
+    relays: relays.slice(0, 3),
+  });
+  const snapshot = record.train.event.id;
+  return {
+    value: {
+      dataset,
+      snapshot,
+      ...(job === undefined ? {} : { job }),
+      examples: record.examples,
+      shards: record.shards,
+      bytes: record.bytes,
+      chunks: record.chunks,
+      relays,
+    },
+    text: table([
+      ['dataset', dataset],
+      ['snapshot', snapshot],
+      ...(job === undefined ? [] : [['job', job]]),
+      ['examples', `${record.examples} in ${record.shards} shards, ${record.chunks} encrypted chunks`],
+    ]),
+    next: job === undefined ? `nmkt post-job --dataset ${snapshot}` : `nmkt collect-model ${job} --out model`,
+  };
+}
+
+/** What would be published and who could read what, as a value. */
+function dryRun(name: string, schema: DataSchema, split: Split): Outcome {
+  const histogram = (examples: Examples): number[] | null => {
+    if (!(examples.labels instanceof Int32Array)) return null;
+    const counts = new Array<number>(schema.outputs).fill(0);
+    for (const label of examples.labels) counts[label]!++;
+    return counts;
+  };
+  const parts = [
+    ...split.shards.map((examples, index) => ({ part: `shard ${index}`, examples })),
+    { part: 'A', examples: split.a },
+    { part: 'B', examples: split.b },
+  ];
+  const described = parts.map(({ part, examples }) => ({ part, examples: examples.rows, labels: histogram(examples) }));
+  // Before compression: an upper bound.
+  const maxChunks = parts.reduce(
+    (sum, { examples }) => sum + Math.ceil(maxShardBytes(schema, examples.rows) / CHUNK_BYTES) + 1,
+    0,
+  );
+  const visible = {
+    everybody: 'name, schema (columns, category values, means, classes), counts and sizes of shards',
+    trainers: 'its own shard, the global model of each round',
+    customer: 'everything',
+    nobodyElse: 'rows, labels, which chunks belong to this dataset',
+  };
+  return {
+    value: { name, schema, parts: described, maxEvents: maxChunks + 4, visible },
+    text: [
+      table([
+        ['part', 'examples', 'per label'],
+        ...described.map((row) => [row.part, row.examples, row.labels?.join(' ') ?? '']),
+      ]),
+      '',
+      `task ${schema.task}, ${schema.inputs} inputs, ${schema.outputs} outputs${schema.columns === undefined ? '' : `, ${schema.columns.length} columns`}`,
+      `at most ${maxChunks + 4} events`,
+      `everybody can see: ${visible.everybody}`,
+      `a trainer can see: ${visible.trainers}`,
+    ].join('\n'),
+  };
+}

@@ -1,0 +1,59 @@
+import { NmktError } from '../errors.js';
+import type { JobFile } from '../roles/job-file.js';
+import { confirm } from '../terminal/confirm.js';
+import type { Context } from './command.js';
+import { optionalInteger } from './customer-ports.js';
+
+/** Sats a job may cost at most. */
+export function jobCostSats(job: JobFile, shards: number): number {
+  return job.rail === 'none' ? 0 : (job.budgetSats ?? job.rounds * shards * job.maxPriceSats);
+}
+
+/**
+ * Before a job is posted: within --max-sats, a wallet where it pays, and on mainnet an explicit yes.
+ * @throws NmktError `over-budget`, `no-wallet`, `mainnet-not-confirmed`
+ */
+export async function confirmJob(
+  context: Context,
+  options: Readonly<Record<string, unknown>>,
+  job: JobFile,
+  shards: number,
+): Promise<void> {
+  const sats = jobCostSats(job, shards);
+  const maxSats = optionalInteger(options['maxSats'], '--max-sats', 0, 21e14);
+  if (sats === 0) return;
+  if (maxSats !== undefined && sats > maxSats)
+    throw new NmktError('over-budget', 'the job could cost more than --max-sats', {
+      expected: `at most ${maxSats} sat`,
+      got: `${sats} sat`,
+      remedy: `--max-sats ${sats}, or a smaller job`,
+    });
+  if (context.deps.settings().wallet === undefined)
+    throw new NmktError('no-wallet', 'this job pays its trainers and no wallet is set', {
+      expected: 'a NIP-47 wallet',
+      got: 'none',
+      remedy: 'set NMKT_WALLET, --wallet-file or --settings; or post a free job with "rail": "none"',
+    });
+  if (job.rail === 'instalments' && job.rounds < 3)
+    context.progress.note(
+      'fewer than 3 rounds: each side risks a large share of the deal; trainers see this job as promised, not as paid in instalments',
+    );
+  await confirmMainnet(context, options, sats, maxSats);
+}
+
+export async function confirmMainnet(
+  context: Context,
+  options: Readonly<Record<string, unknown>>,
+  sats: number,
+  maxSats: number | undefined,
+): Promise<void> {
+  if (context.deps.network !== 'bitcoin') return;
+  const isYes = options['yes'] === true;
+  if (isYes && maxSats !== undefined) return;
+  if (!isYes && process.stdin.isTTY && (await confirm(`spend up to ${sats} sat of real bitcoin?`, false))) return;
+  throw new NmktError('mainnet-not-confirmed', `up to ${sats} sat of real bitcoin would be spent`, {
+    expected: 'a yes at the terminal, or --yes together with --max-sats',
+    got: isYes ? '--yes without --max-sats' : 'no yes',
+    remedy: `--yes --max-sats ${sats}`,
+  });
+}

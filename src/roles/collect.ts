@@ -1,0 +1,156 @@
+import { NmktError } from '../errors.js';
+import { fromHex } from '../hash.js';
+import { acceptedRounds, paidMsat, type JobState } from '../market/state.js';
+import type { AuditKeys } from './audit.js';
+import type { CustomerEnv } from './customer-env.js';
+import type { JobBook } from './job-book.js';
+import { openSealedUpdate } from './measure.js';
+import { blobSecrets } from './round-blobs.js';
+
+/** What remains of a finished job: who did what, who was paid, and the keys an auditor needs. All of it deterministic. */
+
+export interface CollectedModel {
+  readonly job: string;
+  /** Id of the artifact event. */
+  readonly model: string;
+  readonly dir: string;
+  readonly metrics: { readonly loss: number; readonly accuracy: number | null };
+  readonly rounds: number;
+  readonly trainers: readonly { readonly pubkey: string; readonly rounds: number; readonly paidMsat: bigint }[];
+  readonly paidMsat: bigint;
+  readonly signedBy: string;
+  readonly verified: boolean;
+}
+
+export function describeModel(state: JobState, dir: string, verified: boolean): CollectedModel {
+  const artifact = state.artifact!;
+  const { lossPpm, accuracyPpm, trainers, rounds } = artifact.content;
+  return {
+    job: state.jobId,
+    model: artifact.id,
+    dir,
+    metrics: { loss: lossPpm / 1_000_000, accuracy: accuracyPpm === null ? null : accuracyPpm / 1_000_000 },
+    rounds,
+    trainers: trainers.map(({ trainer }) => ({
+      pubkey: trainer,
+      rounds: acceptedRounds(state, trainer),
+      paidMsat: paidMsat(state, trainer),
+    })),
+    paidMsat: paidMsat(state),
+    signedBy: artifact.author,
+    verified,
+  };
+}
+
+/** Job, snapshot, every contribution with hash and signature, every payment with its preimage. */
+export function provenance(state: JobState, book: JobBook): Record<string, unknown> {
+  const signature = (id: string) => book.raw(id as never)?.sig ?? null;
+  return {
+    job: { id: state.jobId, sig: signature(state.jobId), author: state.job!.author },
+    dataset: state.job!.content.dataset,
+    artifact: {
+      id: state.artifact!.id,
+      sig: signature(state.artifact!.id),
+      weightsSha256: state.artifact!.content.weights.sha256,
+    },
+    rounds: state.rounds.map((round) => ({
+      round: round.round,
+      base: round.open.content.base.sha256,
+      aggregate: round.close?.content.aggregate ?? null,
+      close: round.close === null ? null : { id: round.close.id, sig: signature(round.close.id) },
+      contributions: [...round.listedReveals.values()].map((reveal) => ({
+        trainer: reveal.author,
+        shard: reveal.content.shard,
+        submission: reveal.id,
+        sig: signature(reveal.id),
+        updateSha256: reveal.content.updateHash,
+        engine: reveal.content.engine,
+        accepted: round.close?.content.accepted.some((entry) => entry.submission === reveal.id) ?? false,
+        rule: round.close?.content.rejected.find((entry) => entry.submission === reveal.id)?.rule ?? null,
+      })),
+      payments: round.payouts.map((payout) => ({
+        payee: payout.payee,
+        amountMsat: payout.amountMsat.toString(),
+        receipt: payout.receipt?.id ?? null,
+        invoice: payout.receipt?.content.invoice ?? null,
+        paymentHash: payout.receipt?.content.paymentHash ?? null,
+        preimage: payout.receipt?.content.preimage ?? null,
+        countersigned: payout.received?.id ?? null,
+      })),
+    })),
+  };
+}
+
+/** The keys to rounds, updates and model; no shard key. */
+export async function collectAuditKeys(env: CustomerEnv, state: JobState): Promise<AuditKeys> {
+  const blobs = fromHex(env.secrets.blobs);
+  const updates: AuditKeys['updates'] = [];
+  for (const round of state.rounds)
+    for (const reveal of round.listedReveals.values()) {
+      try {
+        updates.push({ submission: reveal.id, ...(await openSealedUpdate(env.signer, reveal)) });
+      } catch {
+        // A cheater's reveal that does not open stays out; the close rejected it by name.
+      }
+    }
+  return {
+    job: state.jobId,
+    seed: fromHex(env.secrets.seed),
+    rounds: state.rounds.map(({ round }) => ({ round, key: blobSecrets(blobs, 'base', round).key })),
+    updates,
+    artifact: blobSecrets(blobs, 'artifact', 0).key,
+  };
+}
+
+/** A page for whoever finds the folder. */
+export function modelCard(state: JobState, model: CollectedModel): string {
+  const terms = state.job!.content;
+  const { model: spec, hyper, hidden } = { ...terms, hidden: terms.model.hidden };
+  const percent = (ppm: number | null) => (ppm === null ? '-' : `${(ppm / 10_000).toFixed(2)} %`);
+  const rows = state.rounds.map(
+    (round) =>
+      `| ${round.round + 1} | ${round.close === null ? 'void' : percent(round.close.content.accuracyPpm)} | ${round.close?.content.accepted.length ?? 0} | ${round.close?.content.rejected.length ?? 0} |`,
+  );
+  return `# ${terms.title === '' ? 'A model trained on a marketplace' : terms.title}
+
+Trained by ${model.trainers.length} independent trainers over Nostr with nmkt, paid over Lightning, averaged by the customer.
+
+| | |
+|---|---|
+| model | ${spec.model}, ${spec.inputs} inputs, ${hidden.length === 0 ? '' : `hidden ${hidden.join(', ')}, `}${spec.outputs} outputs |
+| ${spec.task === 'classification' ? 'accuracy' : 'loss'} on evaluation set B (${terms.evalB.rows} rows) | ${spec.task === 'classification' ? percent(state.artifact!.content.accuracyPpm) : model.metrics.loss} |
+| loss on set B | ${model.metrics.loss} |
+| rounds | ${model.rounds} of ${terms.rounds}, ${hyper.epochs === undefined ? `${hyper.localSteps} steps` : `${hyper.epochs} epochs`} each, ${hyper.optimizer} ${hyper.learningRate}, batch ${hyper.batch} |
+| paid | ${model.paidMsat / 1000n} sat (${terms.rail}) |
+| job | \`${model.job}\` |
+| dataset snapshot | \`${terms.dataset}\` |
+| signed by | \`${model.signedBy}\` |
+| weights | sha256 \`${state.artifact!.content.weights.sha256}\` |
+
+| round | accuracy on set A | accepted | rejected |
+|---|---|---|---|
+${rows.join('\n')}
+
+| trainer | accepted rounds | paid (sat) |
+|---|---|---|
+${model.trainers.map((trainer) => `| \`${trainer.pubkey}\` | ${trainer.rounds} | ${trainer.paidMsat / 1000n} |`).join('\n')}
+
+Files: \`model.json\` and \`weights.bin\` (TensorFlow.js LayersModel), \`model.safetensors\`, \`provenance.json\` (every contribution,
+signature and payment), \`audit-keys.json\` (secret: opens the rounds and updates for an auditor).
+
+\`\`\`
+nmkt predict ${'<this folder>'} new-rows.csv
+nmkt audit ${model.job} --keys audit-keys.json
+\`\`\`
+`;
+}
+
+/** A finished job has a model. @throws NmktError `not-ready` */
+export function requireArtifact(state: JobState): NonNullable<JobState['artifact']> {
+  if (state.artifact !== null) return state.artifact;
+  throw new NmktError('not-ready', 'the model of this job is not published yet', {
+    expected: 'a finished job',
+    got: `a job that is ${state.phase}`,
+    remedy: `nmkt status ${state.jobId}`,
+  });
+}

@@ -1,0 +1,10 @@
+/** Durable files of the home, 0600; names are relative paths. */
+export interface HomeFiles {
+  write(name: string, data: string | Uint8Array): Promise<void>;
+  read(name: string): Promise<Uint8Array | undefined>;
+  readJson<T>(name: string): Promise<T | undefined>;
+  /** Names in a folder, sorted; none when it is absent. */
+  list(folder: string): Promise<readonly string[]>;
+  /** The path for messages. */
+  describe(name: string): string;
+}

@@ -1,0 +1,124 @@
+import { z } from 'zod';
+import { NmktError } from '../errors.js';
+
+/** The job file and its flags: what a customer asks for, in its own units (sats, durations as text). */
+
+const DURATION = /^([0-9]{1,6})(s|m|h|d)?$/;
+const UNIT_SEC = { s: 1, m: 60, h: 3_600, d: 86_400 } as const;
+
+/** `90s`, `15m`, `2h`, `7d` or a number of seconds. @throws NmktError `bad-usage` naming the field */
+export function parseDuration(text: string | number, field: string): number {
+  const match = DURATION.exec(String(text));
+  const seconds = match === null ? 0 : Number(match[1]) * UNIT_SEC[(match[2] ?? 's') as keyof typeof UNIT_SEC];
+  if (seconds >= 1 && seconds <= 31_536_000) return seconds;
+  throw new NmktError('bad-usage', `${field} is not a duration`, {
+    expected: 'such as 90s, 15m, 2h or 7d, up to 365d',
+    got: String(text),
+    remedy: `${field} 15m`,
+  });
+}
+
+const duration = z.union([z.string().regex(DURATION, 'expected a duration such as 15m'), z.int().min(1)]);
+const count = (min: number, max: number) => z.int().min(min).max(max);
+const ENGINES = ['node', 'wasm', 'cpu'] as const;
+const engines = z.union([
+  z.array(z.enum(ENGINES)).min(1),
+  z.string().regex(/^(node|wasm|cpu)(,(node|wasm|cpu))*$/, 'expected node, wasm, cpu, or several with commas'),
+]);
+
+export const jobFileSchema = z.strictObject({
+  title: z.string().max(200).default('').describe('a line for humans; everybody can read it'),
+  dataset: z.string().max(2_000).optional().describe('the dataset: id or naddr; filled in by publish-dataset --job'),
+  model: z.enum(['mlp', 'logreg']).default('mlp').describe('mlp: dense layers with relu; logreg: one layer'),
+  hidden: z.array(count(1, 65_536)).max(16).default([128]).describe('widths of the hidden layers (mlp)'),
+  rounds: count(1, 10_000).default(5).describe('how often updates are collected, paid and averaged'),
+  trainers: count(1, 1_024).optional().describe('seats; each gets one shard; default: the shards of the dataset'),
+  epochs: count(1, 1_000).optional().describe('passes over the shard per round (default 2); excludes localSteps'),
+  localSteps: count(1, 1_000_000).optional().describe('batches per round instead of epochs'),
+  batch: count(1, 65_536).default(32).describe('examples per step'),
+  optimizer: z.enum(['adam', 'sgd']).default('adam').describe('of the trainers; its state starts fresh each round'),
+  learningRate: z.number().positive().max(100).default(0.001).describe('of the optimizer'),
+  maxPriceSats: count(0, 21e14).default(300).describe('ceiling: sats per accepted round and shard'),
+  budgetSats: count(0, 21e14)
+    .optional()
+    .describe('most the job may cost in sats; default rounds x trainers x maxPriceSats'),
+  rail: z
+    .enum(['instalments', 'none'])
+    .default('instalments')
+    .describe('instalments: pay each round after its acceptance; none: a free job'),
+  payoutFloorSats: count(0, 21e14)
+    .optional()
+    .describe('smallest payment worth its fees; default 0 on the sandbox, 200 elsewhere'),
+  award: z
+    .enum(['full', 'deadline'])
+    .default('full')
+    .describe('full: as soon as every seat has a bid; deadline: after the bid window'),
+  bidWindow: duration.default('60s').describe('how long bids are collected, from when the customer serves the job'),
+  readyTimeout: duration.default('2m').describe('how long a winner may take to open its shard'),
+  roundTimeout: duration.default('15m').describe('how long a round waits for updates'),
+  revealTimeout: duration.default('2m').describe('how long it then waits for the reveals'),
+  claimWithin: duration.default('7d').describe('how long a trainer may take to send an invoice'),
+  payWithin: duration.default('10m').describe('how soon after a valid invoice the customer pays'),
+  deadline: duration.default('2h').describe('from now: without an award by then the job lapses'),
+  quorum: count(1, 1_024)
+    .optional()
+    .describe('accepted updates that make a round count; default two thirds of the trainers'),
+  maxReplacements: count(0, 1_024).default(2).describe('how many spares may take over a shard'),
+  acceptedEngines: engines.default('wasm').describe('engines a trainer may use; wasm and cpu repeat bit by bit'),
+  strictLoss: z
+    .boolean()
+    .default(false)
+    .describe('also apply the loss tests of FEDSTR; they reject honest work on unequal shards'),
+  audit: z
+    .enum(['granted', 'open'])
+    .default('granted')
+    .describe('granted: audit keys go to whom you give them; open: published'),
+  access: z
+    .enum(['customer', 'open'])
+    .default('customer')
+    .describe('open: the key to the finished model is published with it'),
+});
+export type JobFile = z.output<typeof jobFileSchema>;
+export type JobFileInput = z.input<typeof jobFileSchema>;
+
+/** Field names with their sentence and default, in order: `post-job --print-defaults`. */
+export function jobFields(): { readonly name: string; readonly fallback: unknown; readonly about: string }[] {
+  const defaults: Record<string, unknown> = jobFileSchema.parse({});
+  return Object.entries(jobFileSchema.shape).map(([name, field]) => ({
+    name,
+    fallback: defaults[name] ?? null,
+    about: (field as z.ZodType).description ?? '',
+  }));
+}
+
+/** @throws NmktError `bad-job` naming the field, expected and got */
+export function parseJobFile(value: unknown, origin: string): JobFile {
+  const result = jobFileSchema.safeParse(value);
+  const fail = (expected: string, got: string): never => {
+    throw new NmktError('bad-job', `${origin} is not a usable job`, {
+      expected,
+      got,
+      remedy: 'nmkt post-job --print-defaults',
+    });
+  };
+  if (!result.success) {
+    const issue = result.error.issues[0]!;
+    const path = issue.path.join('.') || 'fields';
+    const found =
+      issue.code === 'unrecognized_keys'
+        ? issue.keys.join(', ')
+        : JSON.stringify((value as Record<string, unknown> | null)?.[String(issue.path[0])]);
+    return fail(
+      `${path}: ${issue.code === 'unrecognized_keys' ? 'known fields only' : issue.message}`,
+      (found ?? 'nothing').slice(0, 100),
+    );
+  }
+  const job = result.data;
+  if (job.epochs !== undefined && job.localSteps !== undefined) return fail('epochs or localSteps', 'both');
+  return job;
+}
+
+export function enginesOf(job: JobFile): ('node' | 'wasm' | 'cpu')[] {
+  const list = typeof job.acceptedEngines === 'string' ? job.acceptedEngines.split(',') : job.acceptedEngines;
+  return ENGINES.filter((engine) => list.includes(engine));
+}

@@ -1,0 +1,185 @@
+import { enginesOf, parseDuration, type JobFile } from './job-file.js';
+import { NmktError } from '../errors.js';
+import { fromHex, hex, sha256Hex, type EventId, type Sha256 } from '../hash.js';
+import { parameterCount } from '../learning/params.js';
+import { chainCommitment, seedCommitment } from '../learning/seeds.js';
+import type { HyperParameters, ModelSpec } from '../learning/types.js';
+import { parseSnapshot } from '../protocol/dataset.js';
+import { JOB, type JobTerms } from '../protocol/job.js';
+import type { Network } from '../ports.js';
+import type { JobSecrets } from './customer-env.js';
+import { dataCommitment, ownLocator } from './epoch.js';
+import type { DatasetRecord, PublishPorts } from './publish.js';
+import { requireStored } from './publish.js';
+
+const SAT = 1_000n;
+/** A payment below this costs more in routing than it is worth; play money has no fees. */
+const PAYOUT_FLOOR_SATS = { sandbox: 0, elsewhere: 200 } as const;
+
+/** The wire's terms from a job file and a dataset. @throws NmktError `bad-job`, `over-budget` */
+export function jobTerms(
+  job: JobFile,
+  dataset: DatasetRecord,
+  network: Network,
+  relays: readonly string[],
+  nowSec: number,
+): Omit<JobTerms, 'seedCommitment' | 'chainCommitment'> {
+  const { manifest, id } = parseSnapshot(dataset.train.event);
+  const trainers = job.trainers ?? manifest.shards.length;
+  if (trainers !== manifest.shards.length)
+    throw bad(
+      'as many trainers as shards',
+      `${trainers} trainers, ${manifest.shards.length} shards`,
+      `publish with --shards ${trainers}, or leave trainers out`,
+    );
+  const isFree = job.rail === 'none';
+  const maxPriceMsat = isFree ? 0n : BigInt(job.maxPriceSats) * SAT;
+  const most = BigInt(job.rounds) * BigInt(trainers) * maxPriceMsat;
+  const budgetMsat = isFree ? 0n : job.budgetSats === undefined ? most : BigInt(job.budgetSats) * SAT;
+  if (most > budgetMsat)
+    throw new NmktError('over-budget', 'the job could cost more than its budget', {
+      expected: `rounds x shards x maxPriceSats <= ${budgetMsat / SAT} sat`,
+      got: `${job.rounds} x ${trainers} x ${job.maxPriceSats} = ${most / SAT} sat`,
+      remedy: `--budget-sats ${most / SAT}, or fewer rounds, or a lower --max-price-sats`,
+    });
+  const payoutFloorMsat = isFree
+    ? 0n
+    : BigInt(job.payoutFloorSats ?? (network === 'sandbox' ? PAYOUT_FLOOR_SATS.sandbox : PAYOUT_FLOOR_SATS.elsewhere)) *
+      SAT;
+  if (!isFree && maxPriceMsat < payoutFloorMsat)
+    throw bad(
+      `a price of at least the payout floor, ${payoutFloorMsat / SAT} sat`,
+      `${job.maxPriceSats} sat`,
+      `--max-price-sats ${payoutFloorMsat / SAT}`,
+    );
+  const quorum = job.quorum ?? Math.ceil((2 * trainers) / 3);
+  if (quorum > trainers) throw bad(`a quorum of at most ${trainers} trainers`, `${quorum}`, `--quorum ${trainers}`);
+  const model = modelSpec(job, manifest.schema);
+  const set = (epoch: DatasetRecord['a']) => {
+    const { id: snapshot, manifest: about } = parseSnapshot(epoch.event);
+    const [pointer] = ownLocator(about, epoch.secrets).shards;
+    return {
+      snapshot,
+      rows: about.shards[0]!.examples,
+      commitment: dataCommitment(fromHex(epoch.secrets.salt), pointer!.sha256),
+    };
+  };
+  return {
+    title: job.title,
+    mode: 'federated',
+    dataset: id,
+    evalA: set(dataset.a),
+    evalB: set(dataset.b),
+    model,
+    hyper: hyperParameters(job),
+    rounds: job.rounds,
+    trainers,
+    quorum,
+    rail: job.rail,
+    maxPriceMsat,
+    budgetMsat,
+    payoutFloorMsat,
+    award: job.award,
+    payment: 'pay-as-bid',
+    bidWindowSec: parseDuration(job.bidWindow, '--bid-window'),
+    readyTimeoutSec: parseDuration(job.readyTimeout, '--ready-timeout'),
+    roundTimeoutSec: parseDuration(job.roundTimeout, '--round-timeout'),
+    revealTimeoutSec: parseDuration(job.revealTimeout, '--reveal-timeout'),
+    claimWithinSec: parseDuration(job.claimWithin, '--claim-within'),
+    payWithinSec: parseDuration(job.payWithin, '--pay-within'),
+    deadline: nowSec + parseDuration(job.deadline, '--deadline'),
+    maxReplacements: job.maxReplacements,
+    maxHolders: 2,
+    keyRelease: 'open',
+    verification: 'floor',
+    acceptedEngines: enginesOf(job),
+    aggregation: 'fedavg',
+    codec: 'f32',
+    strictLoss: job.strictLoss,
+    audit: job.audit,
+    access: job.access,
+    relays: [...relays],
+  };
+}
+
+function bad(expected: string, got: string, remedy: string): NmktError {
+  return new NmktError('bad-job', 'the job cannot be posted like this', { expected, got, remedy });
+}
+
+function modelSpec(
+  job: JobFile,
+  schema: { readonly task: ModelSpec['task']; readonly inputs: number; readonly outputs: number },
+): ModelSpec {
+  const { task, inputs, outputs } = schema;
+  const spec: ModelSpec = { model: job.model, task, inputs, outputs, hidden: job.model === 'logreg' ? [] : job.hidden };
+  if (spec.model === 'mlp' && spec.hidden.length === 0)
+    throw bad('at least one hidden layer', 'none', '--hidden 128, or --model logreg');
+  parameterCount(spec);
+  return spec;
+}
+
+function hyperParameters(job: JobFile): HyperParameters {
+  const steps = job.localSteps === undefined ? { epochs: job.epochs ?? 2 } : { localSteps: job.localSteps };
+  return { optimizer: job.optimizer, learningRate: job.learningRate, batch: job.batch, ...steps };
+}
+
+const jobFolder = (id: EventId) => `jobs/${id}`;
+export const secretsFile = (id: EventId) => `${jobFolder(id)}/job.json`;
+export const eventsFile = (id: EventId) => `${jobFolder(id)}/events.jsonl`;
+
+/**
+ * Signs and publishes a job; its secrets are durable first. An equal request finds the job that is already there.
+ * @param again  post a second, equal job
+ */
+export async function postJob(
+  terms: ReturnType<typeof jobTerms>,
+  dataset: DatasetRecord,
+  ports: PublishPorts,
+  again: boolean,
+): Promise<{ readonly secrets: JobSecrets; readonly isNew: boolean }> {
+  const { deadline: _deadline, relays: _relays, ...asked } = terms;
+  const request = sha256Hex(
+    JSON.stringify(asked, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value)),
+  );
+  const known = again ? undefined : await findJob(ports, request);
+  const secrets = known ?? (await signJob(terms, dataset, ports, request));
+  await requireStored(ports.relays, secrets.event);
+  return { secrets, isNew: known === undefined };
+}
+
+async function findJob({ files }: PublishPorts, request: Sha256): Promise<JobSecrets | undefined> {
+  for (const id of await files.list('jobs')) {
+    const secrets = await files.readJson<JobSecrets>(secretsFile(id as EventId));
+    if (secrets?.request === request) return secrets;
+  }
+  return undefined;
+}
+
+async function signJob(
+  terms: ReturnType<typeof jobTerms>,
+  dataset: DatasetRecord,
+  ports: PublishPorts,
+  request: Sha256,
+): Promise<JobSecrets> {
+  const { random, signer, clock, files } = ports;
+  const [seed, chain] = [random(32), random(32)];
+  const full: JobTerms = {
+    ...terms,
+    seedCommitment: seedCommitment(seed),
+    chainCommitment: chainCommitment(chain, terms.rounds),
+  };
+  const event = await signer.sign(JOB.build({ job: null, seq: 0, prev: null }, full, clock.nowSec()));
+  const secrets: JobSecrets = {
+    event,
+    request,
+    seed: hex(seed),
+    blobs: hex(random(32)),
+    scoring: hex(random(32)),
+    chain: hex(chain),
+    train: dataset.train,
+    a: dataset.a,
+    b: dataset.b,
+  };
+  await files.write(secretsFile(event.id), JSON.stringify(secrets));
+  return secrets;
+}
