@@ -1,8 +1,19 @@
-import type { Clock, Filter, PublishOutcome, Signer } from '../ports.js';
+import type { Clock, Filter, Signer } from '../ports.js';
 import { isUnescaped } from './event-json.js';
 import { CLIENT_AUTH } from './kinds.js';
 import { messageOf, parseMessage } from './message.js';
+import {
+  longest,
+  unsent,
+  type Outcome,
+  type Publishing,
+  type Request,
+  type Requested,
+  type RequestHandlers,
+  type Sent,
+} from './sent.js';
 import { watchSilence } from './silence.js';
+import { Slots } from './slots.js';
 import { RelaySocket } from './socket.js';
 
 /** The client's side of one relay: publishing, requests and authentication (NIP-01, NIP-42) over one socket. */
@@ -15,48 +26,19 @@ export interface LinkOptions {
   readonly timeoutMs: number;
 }
 
-export type Outcome = Omit<PublishOutcome, 'relay'>;
-
-export interface RequestHandlers {
-  /** @param isPlain  the message held no escaped character (event-json.ts) */
-  onEvent(event: unknown, isPlain: boolean): void;
-  /** Stored events are through. */
-  onEose(): void;
-  /** The relay ended the request for good, or (`isLive` false) could not be reached. */
-  onEnd(reason: string): void;
-  /** Live requests outlast every loss of the connection. */
-  readonly isLive: boolean;
-}
-
-export interface Request {
-  close(): void;
-}
-
-/** Something that was sent and may have to be sent again. */
-interface Sent {
-  readonly frame: string;
-  /** Times it was postponed by `rate-limited:` or `error:`. */
-  postponed: number;
-  isPostponed: boolean;
-  /** Waits for authentication; once sent again after it, a second `auth-required:` is final. */
-  awaitsAuth: boolean;
-  wasResentAfterAuth: boolean;
-  /** Connections lost while it waited. */
-  drops: number;
-}
-interface Publishing extends Sent {
-  readonly outcome: Promise<Outcome>;
-  readonly settle: (outcome: Outcome) => void;
-}
-interface Requested extends Sent {
-  readonly handlers: RequestHandlers;
-}
-
+const MAX_REQUESTS = 6;
 const MAX_POSTPONED = 4;
 const MAX_DROPS = 3;
 const FIRST_POSTPONE_MS = 1_000;
 const MAX_CHALLENGE_CHARS = 1_024;
 const MESSAGE_TOO_BIG = 1_009;
+/** Of the present connection. */
+interface Auth {
+  readonly state: 'none' | 'pending' | 'accepted' | 'failed';
+  eventId: string | undefined;
+}
+const NO_AUTH: Auth = { state: 'none', eventId: undefined };
+
 const CLOSED_HERE = 'the connection was closed on this side';
 
 export class RelayLink {
@@ -66,7 +48,9 @@ export class RelayLink {
   readonly #closing = new AbortController();
   readonly #publishing = new Map<string, Publishing>();
   readonly #requests = new Map<string, Requested>();
-  #auth: { state: 'none' | 'pending' | 'accepted' | 'failed'; eventId: string } = { state: 'none', eventId: '' };
+  #auth: Auth = NO_AUTH;
+  /** Of requests for stored events: relays allow 10 to 20 subscriptions, live ones included. */
+  readonly slots = new Slots(MAX_REQUESTS);
   #nextRequest = 0;
   #notice = '';
 
@@ -142,18 +126,18 @@ export class RelayLink {
   }
 
   #receive(text: string): void {
-    const message = parseMessage(text);
-    const [verb, first, second, third] = message ?? [];
-    if (verb === 'EVENT') this.#requests.get(String(first))?.handlers.onEvent(second, isUnescaped(text));
-    else if (verb === 'OK') this.#onOk(String(first), second === true, messageOf(third));
-    else if (verb === 'EOSE') this.#requests.get(String(first))?.handlers.onEose();
-    else if (verb === 'CLOSED') this.#onClosed(String(first), messageOf(second));
-    else if (verb === 'AUTH' && typeof first === 'string') void this.#authenticate(first);
+    const [verb, first, second, third] = parseMessage(text) ?? [];
+    if (typeof first !== 'string') return;
+    if (verb === 'EVENT') this.#requests.get(first)?.handlers.onEvent(second, isUnescaped(text));
+    else if (verb === 'OK') this.#onOk(first, second === true, messageOf(third));
+    else if (verb === 'EOSE') this.#requests.get(first)?.handlers.onEose();
+    else if (verb === 'CLOSED') this.#onClosed(first, messageOf(second));
+    else if (verb === 'AUTH') void this.#authenticate(first);
     else if (verb === 'NOTICE') this.#notice = `; it said: ${messageOf(first)}`;
   }
 
   #onOk(id: string, isAccepted: boolean, message: string): void {
-    if (id === this.#auth.eventId) return this.#onAuthAnswer(isAccepted);
+    if (this.#auth.state === 'pending' && id === this.#auth.eventId) return this.#onAuthAnswer(isAccepted);
     const publishing = this.#publishing.get(id);
     if (!publishing) return;
     if (isAccepted || message.startsWith('duplicate:')) publishing.settle({ state: 'stored', message });
@@ -201,7 +185,8 @@ export class RelayLink {
   async #authenticate(challenge: string): Promise<void> {
     const { signer, clock } = this.#options;
     if (!signer || challenge.length > MAX_CHALLENGE_CHARS) return;
-    const auth = (this.#auth = { state: 'pending', eventId: '' });
+    const auth: Auth = { state: 'pending', eventId: undefined };
+    this.#auth = auth;
     const tags = [
       ['relay', this.url],
       ['challenge', challenge],
@@ -213,7 +198,7 @@ export class RelayLink {
   }
 
   #onAuthAnswer(isAccepted: boolean): void {
-    this.#auth.state = isAccepted ? 'accepted' : 'failed';
+    this.#auth = { state: isAccepted ? 'accepted' : 'failed', eventId: undefined };
     if (isAccepted) return this.#resendAwaiting();
     for (const publishing of this.#publishing.values()) {
       if (publishing.awaitsAuth) publishing.settle({ state: 'refused', message: 'auth-required: login refused' });
@@ -226,7 +211,7 @@ export class RelayLink {
   }
 
   #onDown(wasOpen: boolean, reason: string, code: number): void {
-    this.#auth = { state: 'none', eventId: '' };
+    this.#auth = NO_AUTH;
     for (const sent of [...this.#publishing.values(), ...this.#requests.values()]) {
       sent.awaitsAuth = sent.wasResentAfterAuth = false;
       sent.drops++;
@@ -254,13 +239,4 @@ export class RelayLink {
   #isPending(sent: Sent): boolean {
     return [...this.#publishing.values(), ...this.#requests.values()].includes(sent as Publishing & Requested);
   }
-}
-
-function unsent(frame: string): Sent {
-  return { frame, postponed: 0, isPostponed: false, awaitsAuth: false, wasResentAfterAuth: false, drops: 0 };
-}
-
-function longest(publishing: ReadonlyMap<string, Publishing>): Publishing | undefined {
-  const all = [...publishing.values()];
-  return all.reduce<Publishing | undefined>((a, b) => (a && a.frame.length >= b.frame.length ? a : b), undefined);
 }

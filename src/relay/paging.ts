@@ -16,9 +16,11 @@ export interface PagingOptions {
 export const MAX_IDS = 256;
 /** No relay is known to cap answers below this; a shorter page is the last one. */
 const SMALLEST_CAP = 50;
-/** A relay can invent events without end; honest answers to one filter stay far below. */
+/** A relay can invent events without end; honest answers to one filter stay far below, and one page below that. */
 const MAX_EVENTS = 100_000;
 const MAX_CONTENT_CHARS = 1 << 30;
+const MAX_PAGE_EVENTS = 20_000;
+const MAX_PAGE_CHARS = 1 << 29;
 
 /** @returns true when the relay finished answering all filters */
 export async function fetchAll(link: RelayLink, filters: readonly Filter[], options: PagingOptions): Promise<boolean> {
@@ -86,9 +88,14 @@ interface Page {
   readonly isComplete: boolean;
 }
 
-function fetchPage(link: RelayLink, filter: Filter, { timeoutMs, accept }: PagingOptions): Promise<Page> {
+function fetchPage(link: RelayLink, filter: Filter, options: PagingOptions): Promise<Page> {
+  return link.slots.run(() => requestPage(link, filter, options));
+}
+
+function requestPage(link: RelayLink, filter: Filter, { timeoutMs, accept }: PagingOptions): Promise<Page> {
   const matches = matcher([filter]);
   const events = new Map<string, NostrEvent>();
+  let chars = 0;
   return new Promise((resolve) => {
     const finish = (isComplete: boolean) => {
       watch.stop();
@@ -103,6 +110,8 @@ function fetchPage(link: RelayLink, filter: Filter, { timeoutMs, accept }: Pagin
         if (!event || !matches(event) || !accept(event, isPlain)) return;
         watch.touch();
         events.set(event.id, event);
+        chars += event.content.length;
+        if (events.size > MAX_PAGE_EVENTS || chars > MAX_PAGE_CHARS) finish(false);
       },
       onEose: () => finish(true),
       onEnd: () => finish(false),

@@ -4,9 +4,10 @@ import type { Clock, FetchResult, Filter, Network, NostrEvent, PublishOutcome, R
 import type { Subscription } from '../ports.js';
 import { checkedHash, eventJson, isAuthentic } from './event-json.js';
 import { matcher, newestFirst } from './filter.js';
-import { RelayLink, type Outcome } from './link.js';
+import { RelayLink } from './link.js';
 import { fetchAll, readEvent, splitIds } from './paging.js';
 import { checkRelayUrl, normaliseRelayUrl } from './relay-url.js';
+import type { Outcome } from './sent.js';
 import { MAX_FRAME_BYTES } from './socket.js';
 
 export { checkRelayUrl } from './relay-url.js';

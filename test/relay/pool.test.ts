@@ -271,6 +271,40 @@ describe('fetching', () => {
   });
 });
 
+it('lives on after messages that are no messages', async () => {
+  const nonsense = [
+    'x',
+    '{}',
+    '[]',
+    '[[]]',
+    '["EVENT"]',
+    '["EOSE",{"toString":1}]',
+    '["OK","",false,""]',
+    '["OK",null]',
+  ];
+  const deep = `["CLOSED",${'['.repeat(50_000)}${']'.repeat(50_000)},5]`;
+  const relay = await ScriptedRelay.start((message, reply, socket) => {
+    for (const text of [...nonsense, deep]) socket.send(text);
+    if (message[0] === 'EVENT') reply('OK', eventOf(message).id, true, { not: 'text' });
+  });
+  const pool = poolForTest([relay.url], { signer: signerOf('alice') });
+  expect(await pool.publish(note('alice'))).toEqual([{ relay: relay.url, state: 'stored', message: '' }]);
+});
+
+it('keeps few requests open at once', async () => {
+  const open = new Set<unknown>();
+  let most = 0;
+  const relay = await ScriptedRelay.start(([verb, id], reply) => {
+    if (verb === 'CLOSE') open.delete(id);
+    if (verb !== 'REQ') return;
+    most = Math.max(most, open.add(id).size);
+    setImmediate(() => reply('EOSE', id));
+  });
+  const ids = Array.from({ length: 5_000 }, (_, i) => i.toString(16).padStart(64, '0'));
+  expect((await poolForTest([relay.url]).fetch([{ ids }])).answered).toEqual([relay.url]);
+  expect(most).toBe(6);
+});
+
 describe('subscribing', () => {
   it('subscribes again after a reconnect and delivers each event once', async () => {
     const [before, after] = [note('alice', { content: 'before' }), note('alice', { content: 'after' })];
