@@ -5,7 +5,7 @@ import { eventType } from './envelope.js';
 import { KINDS, PROTOCOL_TAG, PROTOCOL_VERSION } from './kinds.js';
 import { modelSpec } from './model.js';
 import { blobPointer, inlineBlob } from './pointer.js';
-import { bytes32, int, ppm, pubkey } from './scalars.js';
+import { bytes32, int, loss, ppm, pubkey } from './scalars.js';
 
 /** The finished model: its bytes by hash, what it scored on set B, who trained it. `key` only where everyone may open it. */
 export const ARTIFACT = eventType(
@@ -19,7 +19,7 @@ export const ARTIFACT = eventType(
     inline: inlineBlob.optional(),
     key: bytes32.nullable(),
     rounds: int(0, 100_000),
-    lossPpm: ppm,
+    lossPpm: loss,
     accuracyPpm: ppm.nullable(),
     trainers: z.array(z.object({ trainer: pubkey, rounds: int(0, 100_000) })).max(1_024),
   }),

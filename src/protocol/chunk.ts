@@ -24,5 +24,8 @@ export function parseChunk(event: NostrEvent): Uint8Array {
     throw badEvent(event, `${BASE64_CHARS} characters of base64`, `${event.content.length} characters`);
   const bytes = new Uint8Array(Buffer.from(event.content, 'base64'));
   if (bytes.length !== SEALED_CHUNK_BYTES) throw badEvent(event, `${SEALED_CHUNK_BYTES} bytes`, `${bytes.length}`);
+  // 48,028 bytes leave four unused bits in the last character: one content has one spelling.
+  if (Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64') !== event.content)
+    throw badEvent(event, 'canonical base64', 'stray low bits');
   return bytes;
 }

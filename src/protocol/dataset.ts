@@ -1,29 +1,47 @@
 import { z } from 'zod';
+import { widthOf } from '../learning/schema.js';
 import type { DataSchema } from '../learning/types.js';
 import type { EventId, Pubkey } from '../hash.js';
 import type { EventTemplate, NostrEvent } from '../ports.js';
 import { checkEnvelope, encodeContent, parseContent, tagValue, badEvent } from './envelope.js';
 import { KINDS, PROTOCOL_TAG, PROTOCOL_VERSION } from './kinds.js';
-import { bytes32, decimal, int, sha256Hex, text } from './scalars.js';
+import { bytes32, decimal9, int, sha256Hex, text } from './scalars.js';
+
+const stdDev = decimal9.refine((value) => !/^(-|0\.0+$)/.test(value), 'expected more than 0');
 
 const column = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('numeric'), name: text(200), mean: decimal, stdDev: decimal, fill: decimal }),
+  z.object({ kind: z.literal('numeric'), name: text(200), mean: decimal9, stdDev, fill: decimal9 }),
   z.object({ kind: z.literal('categorical'), name: text(200), values: z.array(text(200)).max(64) }),
 ]);
 
 /** How rows become numbers: public, so that anyone who holds the model can predict. */
-export const dataSchema: z.ZodType<DataSchema> = z.object({
-  task: z.enum(['classification', 'regression']),
-  shape: z.array(int(1, 1_000_000)).min(1).max(4),
-  inputs: int(1, 1_000_000),
-  dtype: z.enum(['U8', 'F32']),
-  scale: int(1, 65_535),
-  outputs: int(1, 100_000),
-  classes: z.array(text(200)).max(10_000).optional(),
-  target: z.object({ name: text(200), mean: decimal, stdDev: decimal }).optional(),
-  columns: z.array(column).max(5_000).optional(),
-  label: text(200).optional(),
-});
+export const dataSchema: z.ZodType<DataSchema> = z
+  .object({
+    task: z.enum(['classification', 'regression']),
+    shape: z.array(int(1, 1_000_000)).min(1).max(4),
+    inputs: int(1, 1_000_000),
+    dtype: z.enum(['U8', 'F32']),
+    scale: int(1, 65_535),
+    outputs: int(1, 100_000),
+    label: text(200).optional(),
+    classes: z.array(text(200)).max(10_000).optional(),
+    target: z.object({ name: text(200), mean: decimal9, stdDev }).optional(),
+    columns: z.array(column).max(5_000).optional(),
+  })
+  .refine((schema) => product(schema.shape) === schema.inputs, 'inputs are the product of the shape')
+  .refine(
+    (schema) => (schema.task === 'regression' ? schema.outputs === 1 : schema.outputs >= 2),
+    'outputs fit the task',
+  )
+  .refine((schema) => schema.dtype === 'U8' || schema.scale === 1, 'F32 has scale 1')
+  .refine(({ classes, outputs }) => classes === undefined || classes.length === outputs, 'one class name per output')
+  .refine(
+    ({ columns, inputs }) =>
+      columns === undefined || columns.reduce((sum, column) => sum + widthOf(column), 0) === inputs,
+    'columns are as wide as the inputs',
+  );
+
+const product = (shape: readonly number[]) => shape.reduce((volume, size) => volume * size, 1);
 
 /**
  * A dataset manifest. In a private listing it holds counts, sizes, key commitments and a blinded hash of the locator:
@@ -79,13 +97,7 @@ export function buildListing(snapshot: NostrEvent, d: string): EventTemplate {
 
 export function parseSnapshot(event: NostrEvent): Snapshot {
   checkEnvelope(event, KINDS.snapshot);
-  const manifest = parseContent(event, datasetManifest);
-  const { schema } = manifest;
-  const volume = schema.shape.reduce((product, size) => product * size, 1);
-  if (volume !== schema.inputs) throw badEvent(event, `inputs ${volume} as the shape says`, String(schema.inputs));
-  if (schema.task === 'regression' ? schema.outputs !== 1 : schema.outputs < 2)
-    throw badEvent(event, 'outputs that fit the task', String(schema.outputs));
-  return { id: event.id, author: event.pubkey, manifest };
+  return { id: event.id, author: event.pubkey, manifest: parseContent(event, datasetManifest) };
 }
 
 /** @returns the id of the snapshot that the listing equals */

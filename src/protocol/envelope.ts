@@ -3,6 +3,7 @@ import { NmktError } from '../errors.js';
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import { sha256Hex as hashHex } from '../hash.js';
 import type { EventTemplate, NostrEvent } from '../ports.js';
+import { parseJson } from './json.js';
 import { PROTOCOL_TAG, PROTOCOL_VERSION } from './kinds.js';
 
 /** An event's JSON may have this many UTF-16 units of content; strfry's default event limit is 65,536 bytes. */
@@ -80,13 +81,9 @@ export function checkEnvelope(event: NostrEvent, kind: number): void {
 
 /** Strict JSON object of a schema; unknown fields are ignored, everything else must fit. */
 export function parseContent<C>(event: NostrEvent, schema: z.ZodType<C>): C {
-  let json: unknown;
-  try {
-    json = JSON.parse(event.content);
-  } catch {
-    throw badEvent(event, 'JSON content', event.content.slice(0, 40));
-  }
-  const result = z.safeDecode(schema as z.ZodType<C, unknown>, json);
+  const json = parseJson(event.content);
+  if (json === undefined) throw badEvent(event, 'JSON content without __proto__', event.content.slice(0, 40));
+  const result = z.safeDecode(schema, json);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   throw badEvent(

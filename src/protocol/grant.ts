@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { NmktError } from '../errors.js';
 import { sha256Hex as hashHex, type Sha256 } from '../hash.js';
+import { parseJson } from './json.js';
 import { KINDS } from './kinds.js';
 import { bytes32, eventId, int, unixSec } from './scalars.js';
 
@@ -54,12 +55,6 @@ export function parseGrant(kind: number, content: string): Grant {
   };
   if (kind !== KINDS.grant) fail(`a rumor of kind ${KINDS.grant}`);
   if (content.length > MAX_GRANT_CHARS) fail(`at most ${MAX_GRANT_CHARS} characters`);
-  let json: unknown;
-  try {
-    json = JSON.parse(content);
-  } catch {
-    fail('JSON');
-  }
-  const result = z.safeDecode(grant, json as z.input<typeof grant>);
+  const result = z.safeDecode(grant, parseJson(content) as z.input<typeof grant>);
   return result.success ? result.data : fail(result.error.issues[0]?.message ?? 'a grant');
 }

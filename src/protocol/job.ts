@@ -8,7 +8,7 @@ import { eventId, int, msat, relayUrl, sha256Hex, text, unixSec } from './scalar
 const evaluationSet = z.object({ snapshot: eventId, rows: int(1, 2 ** 40), commitment: sha256Hex });
 
 /** Every promised term. Immutable: a trainer that cannot honour a field does not bid. */
-export const jobTerms = z.object({
+const terms = z.object({
   title: text(200),
   mode: z.literal('federated'),
   dataset: eventId,
@@ -53,6 +53,9 @@ export const jobTerms = z.object({
   access: z.enum(['customer', 'open']),
   relays: z.array(relayUrl).min(1).max(12),
 });
+export const jobTerms = terms
+  .refine((job) => job.quorum <= job.trainers, 'a quorum of at most as many as there are seats')
+  .refine((job) => job.rail !== 'none' || job.maxPriceMsat === 0n, 'rail none has no price');
 export type JobTerms = z.output<typeof jobTerms>;
 
 export const JOB = eventType('job', KINDS.job, null, jobTerms);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { sha256Hex as hashHex, type Bytes, type Sha256 } from '../hash.js';
 import { NmktError } from '../errors.js';
+import { parseJson } from './json.js';
 import { blobPointer } from './pointer.js';
 import { pubkey } from './scalars.js';
 
@@ -26,7 +27,7 @@ export function openLocator(encoded: string, blind: Bytes, promised: Sha256): Lo
       got,
       remedy: 'refuse the grant; the customer must send the right one',
     });
-  const parsed = z.safeDecode(locator, JSON.parse(encoded) as z.input<typeof locator>);
+  const parsed = z.safeDecode(locator, parseJson(encoded) as z.input<typeof locator>);
   if (parsed.success) return parsed.data;
   throw new NmktError('bad-event', 'the locator in the grant is malformed', {
     expected: parsed.error.issues[0]?.message ?? 'a locator',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { HyperParameters, ModelSpec } from '../learning/types.js';
-import { decimal, int } from './scalars.js';
+import { int, positiveDecimal } from './scalars.js';
 
 /** An architecture from the allow-list; nothing from the wire is ever executed. */
 export const modelSpec: z.ZodType<ModelSpec> = z
@@ -15,7 +15,7 @@ export const modelSpec: z.ZodType<ModelSpec> = z
   .refine((spec) => spec.model === 'logreg' || spec.hidden.length > 0, 'mlp has at least one hidden layer')
   .refine((spec) => (spec.task === 'regression' ? spec.outputs === 1 : spec.outputs >= 2), 'outputs fit the task');
 
-const number = z.codec(decimal, z.number(), { decode: Number, encode: (value) => decimalText(value) });
+const positive = z.codec(positiveDecimal, z.number(), { decode: Number, encode: (value) => decimalText(value) });
 
 /** Shortest plain decimal string of a number, at most 12 decimals. */
 export function decimalText(value: number): string {
@@ -26,7 +26,7 @@ export function decimalText(value: number): string {
 export const hyperParameters: z.ZodType<HyperParameters> = z
   .object({
     optimizer: z.enum(['adam', 'sgd']),
-    learningRate: number,
+    learningRate: positive,
     batch: int(1, 65_536),
     epochs: int(1, 1_000).optional(),
     localSteps: int(1, 1_000_000).optional(),

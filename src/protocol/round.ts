@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
 import { blobPointer, inlineBlob } from './pointer.js';
-import { bytes32, eventId, int, ppm, pubkey, sha256Hex, text, unixSec } from './scalars.js';
+import { bytes32, eventId, int, loss, ppm, pubkey, sha256Hex, text, unixSec } from './scalars.js';
 
 const round = int(0, 100_000);
 const shard = int(0, 65_535);
@@ -86,7 +86,7 @@ export const CLOSE = eventType(
       )
       .max(1_024),
     aggregate: sha256Hex,
-    lossPpm: ppm,
+    lossPpm: loss,
     accuracyPpm: ppm.nullable(),
   }),
   roundTag,

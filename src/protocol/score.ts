@@ -2,19 +2,19 @@ import { z } from 'zod';
 import { engineId } from './bid.js';
 import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
-import { eventId, int, ppm, pubkey, sha256Hex } from './scalars.js';
+import { eventId, int, loss, ppm, pubkey, sha256Hex } from './scalars.js';
 
 const row = z.object({
   submission: eventId,
   trainer: pubkey,
   shard: int(0, 65_535),
-  ownBeforePpm: ppm,
-  ownAfterPpm: ppm,
-  otherBeforePpm: ppm,
-  otherAfterPpm: ppm,
+  ownBeforePpm: loss,
+  ownAfterPpm: loss,
+  otherBeforePpm: loss,
+  otherAfterPpm: loss,
   dPpm: ppm,
   ePpm: ppm,
-  lossPpm: ppm,
+  lossPpm: loss,
 });
 export type ScoreRow = z.output<typeof row>;
 
