@@ -57,16 +57,16 @@ export function acceptRound(evidence: RoundEvidence): Acceptance {
 
 /** The first rule that fails before any blob is opened; null: worth opening. */
 export function publicFailure(
-  evidence: Omit<RoundEvidence, 'findings' | 'scores'>,
+  evidence: PublicEvidence,
   trainer: Pubkey,
 ): { rule: RejectionRule; detail: string } | null {
   const commit = evidence.commits.get(trainer);
   if (commit === undefined) return { rule: 'absent', detail: 'no commitment in the list' };
   const reveal = evidence.reveals.get(trainer);
   if (reveal === undefined) return { rule: 'no-reveal', detail: 'a commitment without a listed reveal' };
-  const { updateHash, baseHash, salt, shard } = reveal.content;
-  const opened = commitmentOf({ job: evidence.job, round: evidence.round, shard, trainer, baseHash, updateHash, salt });
-  if (opened !== commit.content.commitment || shard !== commit.content.shard)
+  const { updateHash, baseHash } = reveal.content;
+  const opened = openingOf(evidence, reveal);
+  if (!opens(evidence, trainer, reveal))
     return {
       rule: 'opening',
       detail: `the reveal gives ${opened.slice(0, 16)}, committed was ${commit.content.commitment.slice(0, 16)}`,
@@ -76,9 +76,22 @@ export function publicFailure(
   if (updateHash === evidence.baseHash)
     return { rule: 'unchanged', detail: 'the update equals the model it started from' };
   for (const [other, theirs] of evidence.reveals)
-    if (other !== trainer && theirs.content.updateHash === updateHash)
+    if (other !== trainer && theirs.content.updateHash === updateHash && opens(evidence, other, theirs))
       return { rule: 'copy', detail: `the same bytes as ${other.slice(0, 16)}: honest seeds differ` };
   return null;
+}
+
+type PublicEvidence = Omit<RoundEvidence, 'findings' | 'scores'>;
+
+function openingOf({ job, round }: PublicEvidence, { author, content }: EventOf<'reveal'>): Sha256 {
+  const { shard, baseHash, updateHash, salt } = content;
+  return commitmentOf({ job, round, shard, trainer: author, baseHash, updateHash, salt });
+}
+
+/** Only an opened hash makes a copy: else anyone could name another's revealed hash and take its author down. */
+function opens(evidence: PublicEvidence, trainer: Pubkey, reveal: EventOf<'reveal'>): boolean {
+  const commit = evidence.commits.get(trainer);
+  return commit?.content.commitment === openingOf(evidence, reveal) && commit.content.shard === reveal.content.shard;
 }
 
 function judge(evidence: RoundEvidence, trainer: Pubkey): { rule: RejectionRule; detail: string } | null {

@@ -21,6 +21,8 @@ export function applyAward(draft: Draft, event: EventOf<'award'>): Broken | null
   const known = bids.filter((bid) => bid?.type === 'bid');
   if (bids.some((bid) => bid !== undefined && bid.type !== 'bid'))
     return broken('award-bids', 'a considered id is not a bid');
+  if (new Set(considered.map((row) => row.trainer)).size !== considered.length)
+    return broken('award-bids', 'a trainer is considered twice');
   if (known.length === considered.length) {
     const expected = runAuction({
       terms: draft.job.content,
@@ -31,7 +33,9 @@ export function applyAward(draft: Draft, event: EventOf<'award'>): Broken | null
       atSec: event.createdAt,
     });
     const spell = (rows: readonly Considered[]) =>
-      rows.map((row) => `${row.bid}:${row.effectiveMsat}:${row.outcome}:${row.rule ?? ''}`).join(' ');
+      rows
+        .map((row) => [row.bid, row.trainer, row.priceMsat, row.effectiveMsat, row.outcome, row.rule ?? ''].join(':'))
+        .join(' ');
     if (spell(expected.considered) !== spell(considered))
       return broken('award-order', 'the order of bids does not follow from prices and standing');
     const seats = (rows: readonly { trainer: string; bid: string; shard: number; priceMsat: bigint }[]) =>
@@ -54,7 +58,6 @@ function assign(
   const answers = draft.sound.filter((other) => other.author === seat.trainer);
   const mine = (other: EventOf<'ready'> | EventOf<'grant-bad'>) =>
     other.content.award === event.id && other.content.shard === shard;
-  draft.usedTrainers.add(seat.trainer);
   draft.assignments.set(shard, {
     shard,
     trainer: seat.trainer,
@@ -77,8 +80,10 @@ export function applyReplace(draft: Draft, event: EventOf<'replace'>): Broken | 
     return broken('replace', `shard ${shard} is not held by ${out}`);
   const last = draft.rounds.at(-1);
   if (last !== undefined && last.close === null && last.voided === null) return broken('replace', 'a round is open');
-  draft.assignments.delete(shard);
-  if (next === null) return null;
+  if (next === null) {
+    draft.assignments.delete(shard);
+    return null;
+  }
   const spare = draft.spares[0];
   if (
     spare === undefined ||

@@ -22,6 +22,8 @@ export interface Chain {
 /**
  * Chains of all authors. The order of arrival, duplicates and `created_at` change nothing.
  * A chain ends before its first fork, gap or broken link: later events do not count.
+ *
+ * @returns  in order of the authors' keys
  */
 export function buildChains(events: Iterable<JobEvent>): ReadonlyMap<Pubkey, Chain> {
   const byAuthor = new Map<Pubkey, Map<number, Map<EventId, JobEvent>>>();
@@ -32,7 +34,8 @@ export function buildChains(events: Iterable<JobEvent>): ReadonlyMap<Pubkey, Cha
     slots.set(event.seq, slot);
     slot.set(event.id, event);
   }
-  return new Map([...byAuthor].map(([author, slots]) => [author, followChain(author, slots)]));
+  const sorted = [...byAuthor].sort(([a], [b]) => (a < b ? -1 : 1));
+  return new Map(sorted.map(([author, slots]) => [author, followChain(author, slots)]));
 }
 
 function followChain(author: Pubkey, slots: ReadonlyMap<number, ReadonlyMap<EventId, JobEvent>>): Chain {

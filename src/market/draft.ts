@@ -32,7 +32,6 @@ export interface Draft {
   readonly sound: readonly JobEvent[];
   award: EventOf<'award'> | null;
   readonly assignments: Map<number, Assignment>;
-  readonly usedTrainers: Set<Pubkey>;
   spares: Considered[];
   replacements: number;
   readonly rounds: DraftRound[];

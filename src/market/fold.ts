@@ -29,7 +29,6 @@ export function foldJob(jobId: EventId, events: Iterable<JobEvent>): JobState {
     sound,
     award: null,
     assignments: new Map(),
-    usedTrainers: new Set(),
     spares: [],
     replacements: 0,
     rounds: [],
@@ -78,8 +77,7 @@ function apply(draft: Draft, event: JobEvent): Broken | null {
     case 'replace':
       return applyReplace(draft, event);
     case 'cancel':
-      draft.cancelled = event;
-      return null;
+      return applyCancel(draft, event);
     case 'artifact':
       return applyArtifact(draft, event);
     case 'settlement':
@@ -89,6 +87,15 @@ function apply(draft: Draft, event: JobEvent): Broken | null {
     default:
       return roundRules(draft, event);
   }
+}
+
+/** Accepted work is settled first: after the end only receipts count. */
+function applyCancel(draft: Draft, event: EventOf<'cancel'>): Broken | null {
+  const last = draft.rounds.at(-1);
+  if (last !== undefined && last.settlement === null && owes(draft, last))
+    return broken('cancel', `round ${last.round} is not settled`);
+  draft.cancelled = event;
+  return null;
 }
 
 function applyArtifact(draft: Draft, event: EventOf<'artifact'>): Broken | null {

@@ -49,7 +49,8 @@ export function applyReceipt(draft: Draft, event: EventOf<'receipt'>): Broken | 
     claim.type !== 'claim' ||
     claim.author !== payee ||
     claim.content.payout !== payout ||
-    claim.content.settlement !== settlement
+    claim.content.settlement !== settlement ||
+    claim.content.amountMsat !== amountMsat
   )
     return broken('receipt', 'the claim it cites is not the payee’s claim of this payout');
   round.receipts.set(payout, event);

@@ -1,0 +1,138 @@
+import type { EventId, Pubkey } from '../hash.js';
+import type { EventOf, JobEvent } from '../protocol/events.js';
+import { broken, type Broken, type Draft, type DraftRound } from './draft.js';
+import type { Assignment } from './state.js';
+
+/** What counts in a phase of a round: `seen` names ids as they come, `list` ends the phase. */
+
+type Matches<E extends JobEvent> = (event: JobEvent) => event is E;
+
+function isCommitOf({ id, content }: EventOf<'open'>): Matches<EventOf<'commit'>> {
+  return (event): event is EventOf<'commit'> =>
+    event.type === 'commit' && event.content.open === id && event.content.round === content.round;
+}
+
+/** A reveal cites its author's listed commitment; while that is not at hand, one that the list names. */
+function isRevealOf(
+  draft: Draft,
+  { id, content }: EventOf<'list'>,
+  commits: ReadonlyMap<Pubkey, EventOf<'commit'>>,
+): Matches<EventOf<'reveal'>> {
+  return (event): event is EventOf<'reveal'> => {
+    if (event.type !== 'reveal' || event.content.list !== id || event.content.round !== content.round) return false;
+    const cited = event.content.commit;
+    return (commits.get(event.author)?.id ?? cited) === cited && content.ids.includes(cited) && !isOthers(draft, event);
+  };
+}
+
+function isOthers(draft: Draft, { author, content }: EventOf<'reveal'>): boolean {
+  const commit = draft.byId.get(content.commit);
+  return commit !== undefined && commit.author !== author;
+}
+
+export function commitsOf(draft: Draft, open: EventOf<'open'>, assigned: readonly Assignment[]): DraftRound['commits'] {
+  return firstPerTrainer(draft, assigned, isCommitOf(open));
+}
+
+/** A trainer's first event of that sort for the shard it was given: a second one never counts. */
+function firstPerTrainer<E extends EventOf<'commit'> | EventOf<'reveal'>>(
+  draft: Draft,
+  assigned: readonly Assignment[],
+  matches: Matches<E>,
+): Map<Pubkey, E> {
+  const found = new Map<Pubkey, E>();
+  for (const { trainer, shard } of assigned) {
+    const event = draft.sound.find(
+      (other): other is E => other.author === trainer && matches(other) && other.content.shard === shard,
+    );
+    if (event !== undefined) found.set(trainer, event);
+  }
+  return found;
+}
+
+export function applySeen(draft: Draft, round: DraftRound, event: EventOf<'seen'>): Broken | null {
+  if (event.content.round !== round.round) return broken('seen', `round ${round.round} is open`);
+  for (const id of event.content.ids) {
+    round.seen.add(id);
+    if (!draft.byId.has(id)) draft.missing.add(id);
+  }
+  return null;
+}
+
+/** Ids in an earlier `seen` that the list leaves out: an omission that the customer's own signatures prove. */
+function omission(
+  candidates: ReadonlyMap<Pubkey, { readonly id: EventId }>,
+  seen: ReadonlySet<EventId>,
+  ids: readonly EventId[],
+): Broken | null {
+  for (const { id } of candidates.values())
+    if (seen.has(id) && !ids.includes(id)) return broken('omission', `${id} was seen and is not in the list`);
+  return null;
+}
+
+/**
+ * The events a list names. They count because it names them, whatever their authors publish later: a trainer that forks its
+ * chain, or whose chain has a gap here, cannot undo what the customer signed.
+ *
+ * @param candidates  of each sound chain the first that counts: no other of that author may be listed
+ */
+function listed<E extends EventOf<'commit'> | EventOf<'reveal'>>(
+  draft: Draft,
+  round: DraftRound,
+  matches: Matches<E>,
+  candidates: ReadonlyMap<Pubkey, E>,
+  ids: readonly EventId[],
+): Map<Pubkey, E> | Broken {
+  const found = new Map<Pubkey, E>();
+  const hasSeat = ({ author, content }: E) =>
+    round.assigned.some((seat) => seat.trainer === author && seat.shard === content.shard);
+  if (new Set(ids).size !== ids.length) return broken('list', 'an id stands twice');
+  for (const id of ids) {
+    const event = draft.byId.get(id);
+    if (event === undefined) {
+      draft.missing.add(id);
+      continue;
+    }
+    if (!matches(event) || !hasSeat(event)) return broken('list', `${id} does not count in this phase`);
+    const first = candidates.get(event.author);
+    if (found.has(event.author) || (first !== undefined && first.id !== id))
+      return broken('list', `${id} is not the first of ${event.author}`);
+    found.set(event.author, event);
+  }
+  return found;
+}
+
+export function applyList(draft: Draft, round: DraftRound, event: EventOf<'list'>): Broken | null {
+  return event.content.of === 'commit' ? listCommits(draft, round, event) : listReveals(draft, round, event);
+}
+
+function listCommits(draft: Draft, round: DraftRound, event: EventOf<'list'>): Broken | null {
+  if (event.content.round !== round.round || round.commitList !== null)
+    return broken('list', 'the commitments of this round are listed already');
+  if (event.content.until === null) return broken('list', 'it must say until when reveals count');
+  const left = omission(round.commits, round.seen, event.content.ids);
+  if (left !== null) return left;
+  const found = listed(draft, round, isCommitOf(round.open), round.commits, event.content.ids);
+  if (!(found instanceof Map)) return found;
+  round.commitList = event;
+  round.listedCommits = found;
+  round.reveals = firstPerTrainer(
+    draft,
+    round.assigned.filter((seat) => found.has(seat.trainer)),
+    isRevealOf(draft, event, found),
+  );
+  return null;
+}
+
+function listReveals(draft: Draft, round: DraftRound, event: EventOf<'list'>): Broken | null {
+  const { commitList, listedCommits } = round;
+  if (event.content.round !== round.round || commitList === null || round.revealList !== null)
+    return broken('list', 'reveals are listed once, after the commitments');
+  const left = omission(round.reveals, round.seen, event.content.ids);
+  if (left !== null) return left;
+  const found = listed(draft, round, isRevealOf(draft, commitList, listedCommits), round.reveals, event.content.ids);
+  if (!(found instanceof Map)) return found;
+  round.revealList = event;
+  round.listedReveals = found;
+  return null;
+}
