@@ -1,24 +1,18 @@
+import { join } from 'node:path';
 import { NmktError } from '../errors.js';
 import { fromHex, hex, type Bytes, type Pubkey } from '../hash.js';
 import type { Clock, Journal, RandomBytes, Relays } from '../ports.js';
 import { isValidSecret, publicKey } from '../schnorr.js';
 import { openLedger, type Ledger, type LedgerRecord } from './ledger.js';
+import { openSandboxFolder } from './sandbox-folder.js';
 import { startWalletService, type WalletServiceOptions } from './service.js';
 import { formatWalletUri } from './wallet-uri.js';
 
-/** Where a sandbox lives: writes are atomic, durable and of mode 0600. `Home` of config is one. */
-export interface SandboxFolder {
-  path(...parts: readonly string[]): string;
-  writeFile(name: string, data: string): Promise<void>;
-  readJson(name: string): Promise<unknown>;
-}
-
 export interface SandboxOptions {
   /** Absent: nothing outlives the process. */
-  readonly folder?: SandboxFolder;
-  /** Opened at `ledger.jsonl` of the folder; the caller closes it. In memory when absent. */
-  readonly ledger?: Journal<LedgerRecord>;
-  /** 1 or more. */
+  readonly dir?: string;
+  /** Kept in `dir` too; absent: in memory. The caller closes its journal. */
+  readonly ledger?: Ledger;
   readonly trainers: number;
   readonly validators: number;
   /** What the customer starts with, once per folder; everybody else starts with nothing. */
@@ -61,6 +55,7 @@ interface SandboxKeys {
 }
 
 const KEYS_FILE = 'sandbox-keys.json';
+const PORT_FILE = 'relay-port.json';
 const MAX_PARTICIPANTS = 1000;
 
 /**
@@ -68,13 +63,14 @@ const MAX_PARTICIPANTS = 1000;
  * restarts; more participants may be asked for later.
  */
 export async function startSandboxWallets(options: SandboxOptions): Promise<SandboxWallets> {
-  const { folder, relays, relayUrl, random, clock } = options;
+  const { dir, relays, relayUrl, random, clock } = options;
+  const folder = dir === undefined ? undefined : openSandboxFolder(dir);
   const names = participantNames(options.trainers, options.validators);
-  const keys = completeKeys(parseKeys(await folder?.readJson(KEYS_FILE)), names, random);
+  const keys = completeKeys(parseKeys(await folder?.read(KEYS_FILE)), names, random);
   // Before anything uses them: a key that is lost with money on it is money lost.
-  await folder?.writeFile(KEYS_FILE, `${JSON.stringify(keys, null, 2)}\n`);
+  await folder?.write(KEYS_FILE, keys);
 
-  const ledger = await openLedger(options.ledger ?? memoryLedger());
+  const ledger = options.ledger ?? (await openLedger(memoryLedger()));
   await ledger.fundOnce('customer', BigInt(options.sats) * 1000n);
   const secret = fromHex(keys.service);
   const service = await startWalletService({
@@ -89,11 +85,22 @@ export async function startSandboxWallets(options: SandboxOptions): Promise<Sand
     random,
     ...(options.faultFor && { faultFor: options.faultFor }),
   });
-  const participants = names.map((name) => participant(name, keys, service.pubkey, relayUrl, folder));
+  const participants = names.map((name) => participant(name, keys, service.pubkey, relayUrl, folder?.dir));
   for (const { name, settings } of participants) {
-    await folder?.writeFile(`${name}.json`, `${JSON.stringify(settings, null, 2)}\n`);
+    await folder?.write(`${name}.json`, settings);
   }
   return { participants, ledger, nodePubkey: service.nodePubkey, close: () => service.close() };
+}
+
+/** The relay's last port in this folder, 0 when there was none: settings files handed out name it. */
+export async function rememberedPort(dir: string): Promise<number> {
+  const value = await openSandboxFolder(dir).read(PORT_FILE);
+  const port = (value as { port?: unknown } | null | undefined)?.port;
+  return Number.isSafeInteger(port) && (port as number) > 0 && (port as number) < 65_536 ? (port as number) : 0;
+}
+
+export async function rememberPort(dir: string, port: number): Promise<void> {
+  await openSandboxFolder(dir).write(PORT_FILE, { port });
 }
 
 function participantNames(trainers: number, validators: number): readonly string[] {
@@ -114,18 +121,18 @@ function participant(
   keys: SandboxKeys,
   walletPubkey: Pubkey,
   relayUrl: string,
-  folder: SandboxFolder | undefined,
+  dir: string | undefined,
 ): SandboxParticipant {
   const { key, connection } = keys.participants[name]!;
   const wallet = formatWalletUri({ walletPubkey, relays: [relayUrl], secret: connection });
   const settings = { relays: [relayUrl], wallet, network: 'sandbox', key } as const;
-  return { name, settings, ...(folder && { file: folder.path(`${name}.json`) }) };
+  return { name, settings, ...(dir !== undefined && { file: join(dir, `${name}.json`) }) };
 }
 
 function completeKeys(known: SandboxKeys | undefined, names: readonly string[], random: RandomBytes): SandboxKeys {
   const fresh = names
     .filter((name) => known === undefined || !Object.hasOwn(known.participants, name))
-    .map((name) => [name, { key: newSecret(random), connection: newSecret(random) }]);
+    .map((name) => [name, { key: newSecret(random), connection: newSecret(random) }] as const);
   return {
     node: known?.node ?? newSecret(random),
     service: known?.service ?? newSecret(random),
@@ -143,11 +150,12 @@ function newSecret(random: RandomBytes): string {
 /** @throws NmktError `bad-settings`: going on with new keys would strand the balances */
 function parseKeys(value: unknown): SandboxKeys | undefined {
   if (value === undefined) return undefined;
-  const keys = value;
-  const pairs = Object.values(keys?.participants ?? {}).flatMap(({ key, connection }) => [key, connection]);
+  const keys: Partial<Record<keyof SandboxKeys, unknown>> = Object(value) as object;
+  const participants = (keys.participants ?? {}) as Readonly<Record<string, { key?: unknown; connection?: unknown }>>;
+  const pairs = Object.values(participants).flatMap((pair) => [pair.key, pair.connection]);
   const isSecret = (text: unknown): boolean =>
     typeof text === 'string' && /^[0-9a-f]{64}$/.test(text) && isValidSecret(fromHex(text));
-  if (pairs.length > 0 && [keys?.node, keys?.service, ...pairs].every(isSecret)) return keys as SandboxKeys;
+  if (pairs.length > 0 && [keys.node, keys.service, ...pairs].every(isSecret)) return value as SandboxKeys;
   throw new NmktError('bad-settings', `${KEYS_FILE} of the sandbox is damaged`, {
     remedy: 'restore it from a backup, or start another sandbox in an empty folder',
     expected: 'a node key, a service key and two keys per participant',
