@@ -126,8 +126,11 @@ export interface Engine {
   readonly id: EngineId;
   train(request: TrainRequest, onProgress?: (done: number, total: number, loss: number) => void, signal?: AbortSignal): Promise<TrainResult>;
   evaluate(model: ModelSpec, weights: ParamSet, examples: Examples): Promise<Evaluation>;
-  /** [rows, classes] probabilities (classification) or [rows, 1] values (regression), row-major. */
-  predict(model: ModelSpec, weights: ParamSet, features: Examples['features'], rows: number): Promise<Float32Array>;
+  /**
+   * [rows, classes] probabilities (classification) or [rows, 1] values (regression), row-major. `scale` as in Examples;
+   * default 1: the features are the inputs.
+   */
+  predict(model: ModelSpec, weights: ParamSet, features: Examples['features'], rows: number, scale?: number): Promise<Float32Array>;
   close(): Promise<void>;
 }
 

@@ -33,10 +33,10 @@ export function stubEngine(id = 'cpu/00000000/stub/x64'): Engine {
       enter(model);
       return measure(model, weights, examples);
     },
-    async predict(model, weights, features, rows) {
+    async predict(model, weights, features, rows, scale = 1) {
       checkPredict(model, weights, features, rows, DEFAULT_LIMITS);
       enter(model);
-      const outputs = linear(weights, rowsOf(features, 1, model.inputs, 0, rows), rows, model);
+      const outputs = linear(weights, rowsOf(features, scale, model.inputs, 0, rows), rows, model);
       return model.task === 'classification' ? softmaxRows(outputs, model.outputs) : outputs;
     },
     async close() {

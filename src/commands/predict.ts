@@ -1,0 +1,155 @@
+import { NmktError } from '../errors.js';
+import { targetValue } from '../learning/schema.js';
+import type { DataSchema, Examples, ModelSpec } from '../learning/types.js';
+import { dataSchema } from '../protocol/dataset.js';
+import type { Engine } from '../ports.js';
+import { readWithSchema } from '../training/dataset.js';
+import { readModelFiles, type StoredModel } from '../training/model-files.js';
+import type { CommandModule, Context } from './command.js';
+import { optionalInteger } from './customer-ports.js';
+
+/** Rows per call of the engine: output begins early, and the weights travel to its thread seldom. */
+const BLOCK_ROWS = 8_192;
+/** The model is the user's own: what could be collected can be applied. */
+const LIMITS = { maxParams: 250_000_000, maxBytes: 2 ** 34 };
+
+export const command: CommandModule = {
+  configure(program) {
+    program
+      .argument('<dir>', 'folder that collect-model wrote')
+      .argument('<file>', 'CSV, TSV or IDX like the data of the job; the label may be missing')
+      .option('--labels <file>', 'IDX: the label file, if not the sibling of the usual name')
+      .option('--limit <n>', 'the first n rows only')
+      .addHelpText(
+        'before',
+        '$ nmkt predict model new-rows.csv\n$ nmkt predict model t10k-images-idx3-ubyte --limit 10 --json\n',
+      )
+      .addHelpText(
+        'after',
+        `
+With --json one object per row:
+  row            number of the row, from 0, without the header
+  prediction     name of the class (text), or the value in the units of the target column (number)
+  probabilities  {class: probability}; null for regression
+If the file has labels, accuracy and loss over these rows go to stderr.`,
+      );
+  },
+
+  async run([dir, file], options, context) {
+    const limit = optionalInteger(options['limit'], '--limit', 1, Number.MAX_SAFE_INTEGER);
+    const labels = options['labels'] as string | undefined;
+    const model = await readModelFiles(dir!);
+    const schema = schemaOf(model, dir!);
+    const read = await readWithSchema(file!, schema, { labelsOptional: true, ...(labels !== undefined && { labels }) });
+    const examples = firstRows(read.examples, limit);
+    const engine = await context.deps.engine({ limits: LIMITS });
+    await predictRows(engine, model, schema, examples, context);
+    if (read.isLabelled) context.progress.note(await measured(engine, model, schema, examples));
+    return {};
+  },
+};
+
+/** @throws NmktError `bad-job` when the model carries no schema that fits it */
+function schemaOf({ spec, meta }: StoredModel, dir: string): DataSchema {
+  const parsed = dataSchema.safeParse(meta['schema']);
+  if (parsed.success && fits(parsed.data, spec)) return parsed.data;
+  throw new NmktError('bad-job', `the model in ${dir} does not say how rows become its inputs`, {
+    expected: `a schema of ${spec.inputs} inputs and ${spec.outputs} outputs in model.json`,
+    got: parsed.success ? `one of ${parsed.data.inputs} inputs and ${parsed.data.outputs} outputs` : 'none',
+    remedy: 'write the model again with nmkt collect-model',
+  });
+}
+
+function fits({ task, inputs, outputs, shape, classes }: DataSchema, spec: ModelSpec): boolean {
+  return (
+    task === spec.task &&
+    inputs === spec.inputs &&
+    outputs === spec.outputs &&
+    shape.reduce((product, size) => product * size, 1) === inputs &&
+    (task === 'regression' || (classes?.length === outputs && new Set(classes).size === outputs))
+  );
+}
+
+function firstRows(examples: Examples, limit: number | undefined): Examples {
+  if (limit === undefined || limit >= examples.rows) return examples;
+  const { inputs, features, labels } = examples;
+  return { ...examples, rows: limit, features: features.slice(0, limit * inputs), labels: labels.slice(0, limit) };
+}
+
+async function predictRows(
+  engine: Engine,
+  { spec, weights }: StoredModel,
+  schema: DataSchema,
+  { rows, inputs, features, scale }: Examples,
+  context: Context,
+): Promise<void> {
+  const show = schema.task === 'classification' ? classRow(schema.classes!, rows) : valueRow(schema, rows);
+  for (let from = 0; from < rows && !context.signal.aborted; from += BLOCK_ROWS) {
+    const count = Math.min(BLOCK_ROWS, rows - from);
+    const block = features.subarray(from * inputs, (from + count) * inputs);
+    const outputs = await engine.predict(spec, weights, block, count, scale);
+    for (let i = 0; i < count; i++) {
+      const { event, text } = show(from + i, outputs.subarray(i * spec.outputs, (i + 1) * spec.outputs));
+      context.emit(event, text);
+    }
+    context.progress.update(`predicted ${from + count} of ${rows} rows`);
+  }
+  if (context.signal.aborted)
+    throw new NmktError('interrupted', 'stopped before the last row', {
+      expected: `${rows} rows`,
+      got: 'a signal',
+      remedy: 'run the same command again',
+    });
+}
+
+type ShowRow = (
+  row: number,
+  outputs: Float32Array,
+) => { readonly event: Record<string, unknown>; readonly text: string };
+
+function classRow(classes: readonly string[], rows: number): ShowRow {
+  const width = Math.max(...classes.map((name) => name.length));
+  return (row, outputs) => {
+    const best = indexOfLargest(outputs);
+    const prediction = classes[best]!;
+    const probabilities = Object.fromEntries(classes.map((name, index) => [name, digits(outputs[index]!, 6)]));
+    return {
+      event: { row, prediction, probabilities },
+      text: `${rowNumber(row, rows)}  ${prediction.padEnd(width)}  ${outputs[best]!.toFixed(4)}`,
+    };
+  };
+}
+
+function valueRow(schema: DataSchema, rows: number): ShowRow {
+  return (row, outputs) => {
+    const prediction = digits(targetValue(schema, outputs[0]!), 7);
+    return { event: { row, prediction, probabilities: null }, text: `${rowNumber(row, rows)}  ${prediction}` };
+  };
+}
+
+/** Ties go to the first class, as they do when accuracy is measured. */
+function indexOfLargest(values: Float32Array): number {
+  return values.reduce((best, value, index) => (value > values[best]! ? index : best), 0);
+}
+
+/** float32 holds some seven significant digits, the last of them noise. */
+function digits(value: number, significant: number): number {
+  return Number(value.toPrecision(significant));
+}
+
+function rowNumber(row: number, rows: number): string {
+  return String(row).padStart(String(rows - 1).length);
+}
+
+async function measured(
+  engine: Engine,
+  { spec, weights }: StoredModel,
+  schema: DataSchema,
+  examples: Examples,
+): Promise<string> {
+  const { accuracy, loss, count } = await engine.evaluate(spec, weights, examples);
+  if (accuracy !== undefined)
+    return `accuracy ${digits(accuracy, 6)}, loss ${digits(loss, 6)} on ${count} labelled rows`;
+  const name = schema.target?.name ?? 'the target';
+  return `loss ${digits(loss, 6)} on ${count} labelled rows: squared error of ${name} in units of its variance`;
+}
