@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { NmktError } from '../errors.js';
 
 /** @throws NmktError `interrupted` when `signal` has aborted */
@@ -11,6 +12,8 @@ export function orInterrupted<T>(work: Promise<T>, signal: AbortSignal | undefin
   return new Promise<T>((resolve, reject) => {
     const stop = () => reject(interrupted());
     if (signal.aborted) stop();
+    // A window of transfers waits on one signal: that is no leak.
+    setMaxListeners(0, signal);
     signal.addEventListener('abort', stop, { once: true });
     void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
   });

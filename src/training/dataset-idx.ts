@@ -65,9 +65,26 @@ function checkImages(path: string, { shape, data }: Idx): void {
     });
 }
 
-function toExamples(images: Idx, labels: Int32Array): Examples {
+function toExamples(images: Idx, labels: Int32Array, scale: number): Examples {
   const rows = images.shape[0]!;
-  return { rows, inputs: images.data.length / rows, features: images.data, scale: 255, labels };
+  return { rows, inputs: images.data.length / rows, features: images.data, scale, labels };
+}
+
+/**
+ * Standard deviation of all pixels, rounded, at least 1: divided by it, inputs have unit variance and black stays 0.
+ * On MNIST that is 79, and a federated MLP learns in four rounds what it learns in five at 255.
+ */
+function unitScale(pixels: Uint8Array): number {
+  const counts = new Float64Array(256);
+  for (const pixel of pixels) counts[pixel]!++;
+  let sum = 0;
+  let squares = 0;
+  counts.forEach((count, value) => {
+    sum += count * value;
+    squares += count * value * value;
+  });
+  const mean = sum / pixels.length;
+  return Math.max(1, Math.round(Math.sqrt(Math.max(0, squares / pixels.length - mean * mean))));
 }
 
 function inferSchema(images: Idx, labels: Idx): DataSchema {
@@ -80,7 +97,8 @@ function inferSchema(images: Idx, labels: Idx): DataSchema {
     });
   const shape = images.shape.slice(1);
   const inputs = images.data.length / images.shape[0]!;
-  return { task: 'classification', shape, inputs, dtype: 'U8', scale: 255, outputs: classes.length, classes };
+  const scale = unitScale(images.data);
+  return { task: 'classification', shape, inputs, dtype: 'U8', scale, outputs: classes.length, classes };
 }
 
 function classIndices(labels: Idx, schema: DataSchema): Int32Array {
@@ -104,7 +122,7 @@ export async function readIdxDataset(
 ): Promise<{ schema: DataSchema; examples: Examples }> {
   const pair = await readPair(images, labels, maxBytes);
   const schema = inferSchema(pair.images, pair.labels);
-  return { schema, examples: toExamples(pair.images, classIndices(pair.labels, schema)) };
+  return { schema, examples: toExamples(pair.images, classIndices(pair.labels, schema), schema.scale) };
 }
 
 /** `isLabelled` is false when there is no label file and `labelsOptional`; the labels are 0 then. */
@@ -129,9 +147,9 @@ export async function readIdxWithSchema(
       throw error;
     }));
   if (labelFile === undefined)
-    return { examples: toExamples(images, new Int32Array(images.shape[0]!)), isLabelled: false };
+    return { examples: toExamples(images, new Int32Array(images.shape[0]!), schema.scale), isLabelled: false };
   const pair = await readPair(path, labelFile, options.maxBytes);
-  return { examples: toExamples(images, classIndices(pair.labels, schema)), isLabelled: true };
+  return { examples: toExamples(images, classIndices(pair.labels, schema), schema.scale), isLabelled: true };
 }
 
 /**

@@ -80,7 +80,7 @@ describe('an IDX dataset', () => {
       await put(labels!, idx([2], [7, 3]));
       const { schema, examples } = await readDataset(await put(images!, two));
       expect(schema).toEqual({
-        ...{ task: 'classification', shape: [2, 2], inputs: 4, dtype: 'U8', scale: 255 },
+        ...{ task: 'classification', shape: [2, 2], inputs: 4, dtype: 'U8', scale: 83 },
         ...{ outputs: 2, classes: ['3', '7'] },
       });
       expect([...examples.labels]).toEqual([1, 0]);
