@@ -113,8 +113,25 @@ function applyArtifact(draft: Draft, event: EventOf<'artifact'>): Broken | null 
       'artifact',
       `the model must hash to ${draft.modelHash ?? 'none'}, got ${event.content.weights.sha256}`,
     );
+  const credited = credits(draft)
+    .map(([trainer, rounds]) => `${trainer}:${rounds}`)
+    .join(' ');
+  if (event.content.trainers.map(({ trainer, rounds }) => `${trainer}:${rounds}`).join(' ') !== credited)
+    return broken('artifact', 'its trainers and their accepted rounds are not those of the job');
+  if (event.content.rounds !== draft.rounds.filter((round) => round.close !== null).length)
+    return broken('artifact', `${event.content.rounds} is not the number of closed rounds`);
   draft.artifact = event;
   return null;
+}
+
+/** Everyone who held a seat in a round, by key, with the rounds in which its update was accepted. */
+function credits(draft: Draft): [Pubkey, number][] {
+  const rounds = new Map<Pubkey, number>();
+  for (const { assigned, close } of draft.rounds) {
+    for (const { trainer } of assigned) rounds.set(trainer, rounds.get(trainer) ?? 0);
+    for (const { trainer } of close?.content.accepted ?? []) rounds.set(trainer, (rounds.get(trainer) ?? 0) + 1);
+  }
+  return [...rounds].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 function phaseOf(draft: Draft): JobPhase {
