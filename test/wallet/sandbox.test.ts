@@ -86,7 +86,7 @@ describe('startSandboxWallets', () => {
     onTestFinished(() => relay.close());
     const relays = connectRelays([relay.url], { network: 'sandbox' });
     onTestFinished(() => relays.close());
-    const { participants, close } = await startSandboxWallets({
+    const wallets = await startSandboxWallets({
       trainers: 1,
       validators: 0,
       sats: 1_000,
@@ -95,9 +95,9 @@ describe('startSandboxWallets', () => {
       random,
       clock: systemClock,
     });
-    onTestFinished(close);
+    onTestFinished(() => wallets.close());
     const [customer, trainer] = await Promise.all(
-      participants.map(({ settings }) => connectWallet(settings.wallet, { network: 'sandbox' })),
+      wallets.participants.map(({ settings }) => connectWallet(settings.wallet, { network: 'sandbox' })),
     );
     onTestFinished(() => customer!.close());
     onTestFinished(() => trainer!.close());
