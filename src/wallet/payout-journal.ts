@@ -1,8 +1,16 @@
 import { NmktError } from '../errors.js';
 import type { Pubkey, Sha256 } from '../hash.js';
-import type { Clock, Journal, LookupResult, Network, Wallet } from '../ports.js';
+import type { Clock, Journal, LookupResult, Network, PayOutcome, Wallet } from '../ports.js';
 import { checkInvoice } from './check-invoice.js';
-import { decide, foldPayouts, type Payout, type PayoutRecord, type Payouts } from './payout-records.js';
+import {
+  decide,
+  foldPayouts,
+  isPreimage,
+  type Bound,
+  type Payout,
+  type PayoutRecord,
+  type Payouts,
+} from './payout-records.js';
 import type { SpendGuard } from './spend-guard.js';
 
 export interface PayoutRequest {
@@ -92,10 +100,10 @@ async function run(request: PayoutRequest, tools: PayoutTools): Promise<PayoutOu
     if (sends >= MAX_SENDS) return open(`the look-up says ${lookup?.state ?? 'nothing'}`);
     const blocker = [...payouts.values()].find((other) => other.payee === request.payee && isOpen(other, payoutId));
     if (blocker) return blocked(blocker);
-    const invoice = await prepareSend(request, tools);
+    const { invoice, paymentHash } = await prepareSend(request, tools);
     sends++;
     lookup = undefined;
-    const outcome = await wallet.pay(invoice, payTimeoutMs);
+    const outcome = proven(await wallet.pay(invoice, payTimeoutMs), paymentHash);
     if (outcome.kind === 'paid') await journal.append({ type: 'paid', payoutId, ...paidFields(outcome) });
     else if (outcome.kind === 'rejected') {
       await journal.append({ type: 'rejected', payoutId, code: outcome.code });
@@ -108,7 +116,7 @@ async function run(request: PayoutRequest, tools: PayoutTools): Promise<PayoutOu
 }
 
 /** Checks and reserves under one lock, so that payouts side by side cannot pass a cap together. */
-async function prepareSend(request: PayoutRequest, tools: PayoutTools): Promise<string> {
+async function prepareSend(request: PayoutRequest, tools: PayoutTools): Promise<Bound> {
   const { journal, guard, clock, network } = tools;
   const isOpenNow = ((await readPayouts(journal)).get(request.payoutId)?.openSends ?? 0) > 0;
   // The money of an open send may be gone from the balance already.
@@ -137,8 +145,14 @@ async function prepareSend(request: PayoutRequest, tools: PayoutTools): Promise<
     if (!payout) await journal.append({ type: 'planned', payoutId, planHash, job, round, payee, amountMsat });
     if (payout?.bound?.invoice !== bound.invoice) await journal.append({ type: 'bound', payoutId, ...bound });
     await journal.append({ type: 'sending', payoutId, atSec: nowSec });
-    return bound.invoice;
+    return bound;
   });
+}
+
+/** Whatever the wallet says, a receipt needs the preimage of this invoice. */
+function proven(outcome: PayOutcome, paymentHash: string): PayOutcome {
+  if (outcome.kind !== 'paid' || isPreimage(outcome.preimage, paymentHash)) return outcome;
+  return { kind: 'unknown', why: 'the wallet says paid, but its preimage is not the one of the invoice' };
 }
 
 /** null when the connection may not see it. */

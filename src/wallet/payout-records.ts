@@ -20,6 +20,11 @@ export type PayoutRecord =
   /** The payee signed that this hash is unpaid, cancelled and will not be claimed. */
   | { readonly type: 'void'; readonly payoutId: Sha256; readonly paymentHash: string };
 
+export interface Bound {
+  readonly invoice: string;
+  readonly paymentHash: string;
+}
+
 export interface Payout {
   readonly payoutId: Sha256;
   readonly planHash: Sha256;
@@ -27,7 +32,7 @@ export interface Payout {
   readonly round: number;
   readonly payee: Pubkey;
   readonly amountMsat: bigint;
-  readonly bound?: { readonly invoice: string; readonly paymentHash: string };
+  readonly bound?: Bound;
   /** Sends whose outcome is not known. Above 0 money may have moved. */
   readonly openSends: number;
   /** Of the last send; undefined before the first. */
@@ -95,8 +100,12 @@ export function decide(payout: Payout, lookup?: LookupResult): Step {
   if (lookup.state === 'settled' && lookup.direction !== 'in') {
     const { preimage, feesMsat = 0n } = lookup;
     if (preimage === undefined) return { do: 'wait', why: 'settled by the look-up, but without a preimage' };
-    if (sha256Hex(fromHex(preimage)) === bound.paymentHash) return { do: 'record-paid', preimage, feesMsat };
+    if (isPreimage(preimage, bound.paymentHash)) return { do: 'record-paid', preimage, feesMsat };
     return { do: 'wait', why: 'the preimage of the look-up is not the one of the invoice' };
   }
   return { do: 'wait', why: `the look-up says ${lookup.state}` };
+}
+
+export function isPreimage(preimage: string, paymentHash: string): boolean {
+  return /^[0-9a-f]{64}$/.test(preimage) && sha256Hex(fromHex(preimage)) === paymentHash;
 }
