@@ -14,12 +14,14 @@ import {
   requireArtifact,
   type CollectedModel,
 } from '../roles/collect.js';
+import { restoreJob } from '../roles/backup.js';
 import { unpaidPayouts } from '../roles/customer-decide.js';
 import type { JobSecrets } from '../roles/customer-env.js';
 import { loadModel } from '../roles/customer-models.js';
 import type { JobBook } from '../roles/job-book.js';
 import { parseDuration } from '../roles/job-file.js';
 import { secretsFile } from '../roles/post.js';
+import type { PublishPorts } from '../roles/publish.js';
 import { artifactLabel, fetchParams } from '../roles/round-blobs.js';
 import { table } from '../terminal/table.js';
 import { writeModelFiles } from '../training/model-files.js';
@@ -81,7 +83,7 @@ async function collect(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const ports = await customerPorts(context);
-  const secrets = await ports.files.readJson<JobSecrets>(secretsFile(jobId));
+  const secrets = await ownSecrets(ports, jobId);
   const collected =
     secrets !== undefined && secrets.event.pubkey === ports.signer.pubkey
       ? await leadToEnd(context, ports, secrets, options, signal)
@@ -108,6 +110,17 @@ async function collect(
     next: `nmkt predict ${dir} FILE, or nmkt audit ${jobId}`,
     ...(unpaid > 0 && secrets !== undefined ? { exit: 7 } : {}),
   };
+}
+
+/** From this home, else from a backup that another machine of the same key made. */
+async function ownSecrets(ports: PublishPorts, jobId: EventId): Promise<JobSecrets | undefined> {
+  const kept = await ports.files.readJson<JobSecrets>(secretsFile(jobId));
+  if (kept !== undefined) return kept;
+  const restored = await restoreJob(ports, jobId);
+  if (restored === undefined) return undefined;
+  ports.progress.note('restored the secrets of this job from their backup; lead it from one machine at a time');
+  await ports.files.write(secretsFile(jobId), JSON.stringify(restored));
+  return restored;
 }
 
 async function leadToEnd(

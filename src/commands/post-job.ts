@@ -1,6 +1,7 @@
 import { NmktError } from '../errors.js';
 import { parseEventReference } from '../config/identifiers.js';
 import { parseSnapshot } from '../protocol/dataset.js';
+import { backUpJob, restoreDataset } from '../roles/backup.js';
 import { jobFields } from '../roles/job-file.js';
 import { jobTerms, postJob } from '../roles/post.js';
 import type { DatasetRecord, PublishPorts } from '../roles/publish.js';
@@ -20,6 +21,7 @@ export const command: CommandModule = {
       .option('--serve', 'stay and lead the job until its model is published')
       .option('--max-sats <n>', 'refuse a job that could cost more')
       .option('--print-defaults', 'show every field with its default and a sentence')
+      .option('--no-backup', 'keep no copy of the secrets, sealed to yourself, on the relays')
       .option('--dry-run', 'show the terms; sign and publish nothing')
       .addHelpText(
         'before',
@@ -51,6 +53,7 @@ export const command: CommandModule = {
       };
     await confirmJob(context, options, job, dataset.shards);
     const { secrets, isNew } = await postJob(terms, dataset, ports, options['again'] === true);
+    if (options['backup'] !== false) await backUpJob(ports, secrets);
     const id = secrets.event.id;
     context.progress.done(
       isNew ? 'posted' : 'an equal job was posted before: this is that one (post another with --again)',
@@ -77,8 +80,9 @@ function printDefaults(): Outcome {
 }
 
 /** The dataset of this home that an id or address names. @throws NmktError `job-unknown` */
-export async function ownDataset({ files }: Pick<PublishPorts, 'files'>, reference: string): Promise<DatasetRecord> {
+export async function ownDataset(ports: PublishPorts, reference: string): Promise<DatasetRecord> {
   const wanted = parseEventReference(reference);
+  const { files } = ports;
   for (const name of await files.list('datasets')) {
     if (!name.endsWith('.json')) continue;
     const record = await files.readJson<DatasetRecord>(`datasets/${name}`);
@@ -90,9 +94,11 @@ export async function ownDataset({ files }: Pick<PublishPorts, 'files'>, referen
     )
       return record;
   }
+  const restored = wanted.type === 'id' ? await restoreDataset(ports, wanted.id) : undefined;
+  if (restored !== undefined) return restored;
   throw new NmktError('job-unknown', 'this home did not publish that dataset', {
     expected: 'a dataset of this home',
     got: reference.slice(0, 80),
-    remedy: 'run with the --home that published it, or publish it again',
+    remedy: 'run with the --home or the key that published it, or publish it again',
   });
 }

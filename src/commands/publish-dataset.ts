@@ -4,6 +4,7 @@ import { hmacSha256, fromHex, utf8, type Pubkey } from '../hash.js';
 import { maxShardBytes } from '../learning/examples.js';
 import type { DataSchema, Examples } from '../learning/types.js';
 import { KINDS } from '../protocol/kinds.js';
+import { backUpDataset, backUpJob } from '../roles/backup.js';
 import { parseJobFile } from '../roles/job-file.js';
 import { jobTerms, postJob } from '../roles/post.js';
 import { publishDataset, requestHash, type DatasetRecord } from '../roles/publish.js';
@@ -42,6 +43,7 @@ export const command: CommandModule = {
       .option('--job <file>', 'post this job on the dataset as well')
       .option('--again', 'post a second job even if an equal one exists')
       .option('--max-sats <n>', 'refuse a job that could cost more')
+      .option('--no-backup', 'keep no copy of the secrets, sealed to yourself, on the relays')
       .option('--dry-run', 'show schema, shards, who will see what and the number of events; publish nothing')
       .addHelpText(
         'before',
@@ -124,6 +126,10 @@ export const command: CommandModule = {
             ports,
             options['again'] === true,
           );
+    if (options['backup'] !== false) {
+      await backUpDataset(ports, record);
+      if (posted !== undefined) await backUpJob(ports, posted.secrets);
+    }
     context.progress.done(`published ${record.examples} examples in ${record.shards} shards`);
     if (posted !== undefined && !posted.isNew)
       context.progress.note('an equal job was posted before: this is that one (post another with --again)');
