@@ -1,0 +1,460 @@
+import { sha256, sha256Hex, type EventId, type Pubkey, type Sha256 } from '../../src/hash.js';
+import type { EngineId } from '../../src/learning/types.js';
+import { foldJob } from '../../src/market/fold.js';
+import type { JobState } from '../../src/market/state.js';
+import type { NostrEvent } from '../../src/ports.js';
+import type { EventType } from '../../src/protocol/envelope.js';
+import {
+  EVENT_TYPES,
+  parseJobEvent,
+  type ContentOf,
+  type EventName,
+  type EventOf,
+  type JobEvent,
+} from '../../src/protocol/events.js';
+import type { Pointer } from '../../src/protocol/pointer.js';
+import { payoutId } from '../../src/protocol/settlement.js';
+import { commitmentOf } from '../../src/protocol/submission.js';
+import { publicKey, signEvent } from '../../src/schnorr.js';
+
+/** A federated job from its first event to its last, without a network: fixed keys, fixed times, real signatures. */
+
+export const START_SEC = 1_760_000_000;
+export const PRICE_MSAT = 21_000n;
+export const ENGINE = 'wasm/3f2a9c10/4.22.0/x64' as EngineId;
+
+export interface Person {
+  readonly secret: Uint8Array;
+  readonly pubkey: Pubkey;
+}
+
+export function person(name: string): Person {
+  const secret = sha256('job-script', name);
+  return { secret, pubkey: publicKey(secret) };
+}
+
+export const customer = person('customer');
+/** In order of their keys: with equal prices trainer i wins shard i, and those without a seat are spares in this order. */
+export const people: readonly Person[] = Array.from({ length: 8 }, (_, i) => person(`trainer ${i}`)).sort((a, b) =>
+  a.pubkey < b.pubkey ? -1 : 1,
+);
+
+export interface Seat {
+  readonly shard: number;
+  readonly who: Person;
+  readonly priceMsat: bigint;
+}
+
+/** Steps are named `job`, `bid/1`, `award`, `ready/1`, `artifact`; in round 0 `open/0`, `commit/0/1`, `seen/0`, ... */
+export interface ScriptOptions {
+  /** Seats; everyone bids `priceMsat`. */
+  readonly trainers?: number;
+  /** Bidders beyond the seats. */
+  readonly spares?: number;
+  readonly rounds?: number;
+  readonly priceMsat?: bigint;
+  readonly rail?: 'instalments' | 'none';
+  readonly terms?: Partial<ContentOf<'job'>>;
+  /** By step: another content before it is signed, or null to leave the step out. Later events follow from what was signed. */
+  readonly alter?: Readonly<Record<string, (content: never, script: JobScript) => unknown>>;
+  /** By step: what happens after it. */
+  readonly after?: Readonly<Record<string, (script: JobScript) => void>>;
+  /** The last step. */
+  readonly until?: string;
+}
+
+export const hashOf = (text: string): Sha256 => sha256Hex('job-script', text);
+
+/** Consistent fields of an inline blob whose content has this hash. */
+export function pointerTo(content: Sha256): Pointer {
+  const [root, commit] = [sha256Hex('root', content), sha256Hex('commit', content)];
+  return { sha256: content, size: 400, packed: 300, chunks: 0, root, commit, ids: [] };
+}
+
+export const TERMS: ContentOf<'job'> = {
+  title: 'digits',
+  mode: 'federated',
+  dataset: hashOf('dataset') as string as EventId,
+  evalA: { snapshot: hashOf('snapshot a') as string as EventId, rows: 100, commitment: hashOf('a') },
+  evalB: { snapshot: hashOf('snapshot b') as string as EventId, rows: 100, commitment: hashOf('b') },
+  model: { model: 'logreg', task: 'classification', inputs: 4, outputs: 3, hidden: [] },
+  hyper: { optimizer: 'adam', learningRate: 0.01, batch: 32, epochs: 2 },
+  rounds: 2,
+  trainers: 3,
+  quorum: 2,
+  rail: 'instalments',
+  maxPriceMsat: 50_000n,
+  budgetMsat: 1_000_000n,
+  payoutFloorMsat: 1_000n,
+  award: 'full',
+  payment: 'pay-as-bid',
+  bidWindowSec: 60,
+  readyTimeoutSec: 120,
+  roundTimeoutSec: 900,
+  revealTimeoutSec: 120,
+  claimWithinSec: 604_800,
+  payWithinSec: 600,
+  deadline: START_SEC + 86_400,
+  maxReplacements: 2,
+  maxHolders: 2,
+  keyRelease: 'open',
+  verification: 'floor',
+  acceptedEngines: ['wasm'],
+  aggregation: 'fedavg',
+  codec: 'f32',
+  strictLoss: false,
+  seedCommitment: hashOf('seed'),
+  chainCommitment: hashOf('chain'),
+  audit: 'granted',
+  access: 'customer',
+  relays: ['wss://relay.example'],
+};
+
+class LastStep extends Error {}
+
+export class JobScript {
+  readonly events: NostrEvent[] = [];
+  readonly parsed: JobEvent[] = [];
+  /** Who trains what from now on. */
+  seats: Seat[] = [];
+  modelHash = hashOf('model 0');
+  readonly #steps = new Map<string, JobEvent>();
+  readonly #tips = new Map<Pubkey, NostrEvent[]>();
+
+  constructor(readonly options: ScriptOptions = {}) {}
+
+  get jobId(): EventId {
+    return this.parsed[0]!.id;
+  }
+
+  get state(): JobState {
+    return foldJob(this.jobId, this.parsed);
+  }
+
+  /** @throws Error when the step was left out or has not come yet */
+  at<K extends EventName>(step: string, _type: K): EventOf<K> {
+    const event = this.#steps.get(step);
+    if (event === undefined) throw new Error(`no step ${step}`);
+    return event as EventOf<K>;
+  }
+
+  has(step: string): boolean {
+    return this.#steps.has(step);
+  }
+
+  raw(step: string): NostrEvent {
+    const { id } = this.#steps.get(step)!;
+    return this.events.find((event) => event.id === id)!;
+  }
+
+  /** Links, signs, parses and keeps the author's next event; undefined when the step is left out. */
+  say<K extends EventName>(who: Person, type: K, step: string, content: ContentOf<K>): EventOf<K> | undefined {
+    const change = this.options.alter?.[step];
+    const changed = change === undefined ? content : (change(content as never, this) as ContentOf<K> | null);
+    if (changed === null) return undefined;
+    const chain = this.#tips.get(who.pubkey) ?? [];
+    const event = this.write(who, type, changed, { seq: chain.length, prev: chain.at(-1)?.id ?? null });
+    this.#tips.set(who.pubkey, [...chain, event]);
+    const one = this.add(event);
+    this.#steps.set(step, one);
+    this.options.after?.[step]?.(this);
+    if (this.options.until === step) throw new LastStep();
+    return one as EventOf<K>;
+  }
+
+  /** A signed event anywhere in a chain; `add` lets it count. */
+  write<K extends EventName>(
+    who: Person,
+    type: K,
+    content: ContentOf<K>,
+    link: { readonly seq: number; readonly prev: EventId | null },
+  ): NostrEvent {
+    const wire = EVENT_TYPES[type] as unknown as EventType<K, ContentOf<K>>;
+    const job = this.parsed.length === 0 ? null : this.jobId;
+    return signEvent(wire.build({ job, ...link }, content, START_SEC + this.events.length), who.secret);
+  }
+
+  /** A second event with the seq of that step: a fork of its author. */
+  fork<K extends EventName>(who: Person, step: string, type: K, content: ContentOf<K>): JobEvent {
+    const { seq, prev } = this.#steps.get(step)!;
+    return this.add(this.write(who, type, content, { seq, prev }));
+  }
+
+  add(event: NostrEvent): JobEvent {
+    const one = parseJobEvent(event);
+    this.events.push(event);
+    this.parsed.push(one);
+    return one;
+  }
+}
+
+export function scriptJob(options: ScriptOptions = {}): JobScript {
+  const script = new JobScript(options);
+  try {
+    play(script);
+  } catch (error) {
+    if (!(error instanceof LastStep)) throw error;
+  }
+  return script;
+}
+
+function play(script: JobScript): void {
+  const { trainers = 3, spares = 0, rounds = 2, rail = 'instalments', terms = {} } = script.options;
+  const priceMsat = script.options.priceMsat ?? (rail === 'none' ? 0n : PRICE_MSAT);
+  const maxPriceMsat = rail === 'none' ? 0n : TERMS.maxPriceMsat;
+  const quorum = Math.ceil((2 * trainers) / 3);
+  script.say(customer, 'job', 'job', { ...TERMS, trainers, quorum, rounds, rail, maxPriceMsat, ...terms });
+
+  const bidders = people.slice(0, trainers + spares);
+  bidders.forEach((who, i) =>
+    script.say(who, 'bid', `bid/${i}`, {
+      priceMsat,
+      capacity: 1,
+      engine: ENGINE,
+      throughput: 5_000,
+      expires: TERMS.deadline,
+    }),
+  );
+  script.say(
+    customer,
+    'award',
+    'award',
+    awardOf(script, bidders.slice(0, trainers), bidders.slice(trainers), priceMsat),
+  );
+  script.seats = bidders.slice(0, trainers).map((who, shard) => ({ shard, who, priceMsat }));
+  script.seats.forEach(({ who, shard }) =>
+    script.say(who, 'ready', `ready/${shard}`, {
+      award: script.at('award', 'award').id,
+      shard,
+      grant: grantOf(who, shard),
+    }),
+  );
+  for (let round = 0; round < rounds; round++) playRound(script, round);
+  script.say(customer, 'artifact', 'artifact', {
+    model: TERMS.model,
+    schema: {
+      task: 'classification',
+      shape: [4],
+      inputs: 4,
+      dtype: 'F32',
+      scale: 1,
+      outputs: 3,
+      classes: ['a', 'b', 'c'],
+    },
+    weights: pointerTo(script.modelHash),
+    key: null,
+    rounds: Array.from({ length: rounds }, (_, round) => round).filter((round) => script.has(`close/${round}`)).length,
+    lossPpm: 300_000,
+    accuracyPpm: 950_000,
+    trainers: credits(script, rounds),
+  });
+}
+
+export const grantOf = (who: Person, shard: number): Sha256 => hashOf(`grant ${shard} ${who.pubkey}`);
+
+/** An unknown key counts at twice its price; equal prices go by key, which is the order of `people`. */
+export function awardOf(
+  script: JobScript,
+  winners: readonly Person[],
+  spares: readonly Person[],
+  priceMsat: bigint,
+): ContentOf<'award'> {
+  const all = [...winners, ...spares];
+  const bidOf = (who: Person) => script.at(`bid/${all.indexOf(who)}`, 'bid').id;
+  return {
+    bids: all.map((who) => ({
+      bid: bidOf(who),
+      trainer: who.pubkey,
+      priceMsat,
+      effectiveMsat: 2n * priceMsat,
+      attempts: 0,
+      successes: 0,
+      outcome: winners.includes(who) ? 'won' : 'spare',
+    })),
+    winners: winners.map((who, shard) => ({
+      trainer: who.pubkey,
+      bid: bidOf(who),
+      shard,
+      priceMsat,
+      grant: grantOf(who, shard),
+    })),
+    rule: { name: 'fedavg', f: 0, m: 0 },
+  };
+}
+
+function credits(script: JobScript, rounds: number): ContentOf<'artifact'>['trainers'] {
+  const counts = new Map<Pubkey, number>();
+  for (let round = 0; round < rounds; round++) {
+    for (const { trainer } of script.at(`open/${round}`, 'open').content.trainers)
+      counts.set(trainer, counts.get(trainer) ?? 0);
+    const accepted = script.has(`close/${round}`) ? script.at(`close/${round}`, 'close').content.accepted : [];
+    for (const { trainer } of accepted) counts.set(trainer, counts.get(trainer)! + 1);
+  }
+  return [...counts]
+    .map(([trainer, count]) => ({ trainer, rounds: count }))
+    .sort((a, b) => (a.trainer < b.trainer ? -1 : 1));
+}
+
+/** An honest round: who did not commit or reveal is rejected, below the quorum it is void, else it is settled and paid. */
+function playRound(script: JobScript, round: number): void {
+  const { seats } = script;
+  const base = pointerTo(script.modelHash);
+  const trainers = seats.map(({ who, shard }) => ({ trainer: who.pubkey, shard }));
+  script.say(customer, 'open', `open/${round}`, { round, base, trainers, until: START_SEC + 900 });
+  for (const { who, shard } of seats)
+    script.say(who, 'commit', `commit/${round}/${shard}`, commitOf(script, round, who, shard));
+
+  const committed = seats.filter(({ shard }) => script.has(`commit/${round}/${shard}`));
+  const ids = committed.map(({ shard }) => script.at(`commit/${round}/${shard}`, 'commit').id).sort();
+  script.say(customer, 'seen', `seen/${round}`, { round, of: 'commit', ids });
+  script.say(customer, 'list', `commits/${round}`, { round, of: 'commit', ids, until: START_SEC + 1_020 });
+  for (const { who, shard } of committed)
+    script.say(who, 'reveal', `reveal/${round}/${shard}`, revealOf(script, round, who, shard));
+
+  const revealed = committed.filter(({ shard }) => script.has(`reveal/${round}/${shard}`));
+  const revealIds = revealed.map(({ shard }) => script.at(`reveal/${round}/${shard}`, 'reveal').id).sort();
+  script.say(customer, 'list', `reveals/${round}`, { round, of: 'reveal', ids: revealIds, until: null });
+  if (revealed.length < Math.min(script.at('job', 'job').content.quorum, seats.length)) {
+    script.say(customer, 'void', `void/${round}`, { round, reason: 'no-quorum' });
+    return;
+  }
+  script.say(customer, 'scores', `scores/${round}`, scoresOf(script, round, revealed));
+  script.say(customer, 'close', `close/${round}`, closeOf(script, round, seats, revealed));
+  script.modelHash = script.at(`close/${round}`, 'close').content.aggregate;
+  pay(script, round, seats);
+}
+
+export function commitOf(script: JobScript, round: number, who: Person, shard: number): ContentOf<'commit'> {
+  const { baseHash, updateHash, salt } = updateOf(script, round, shard);
+  const job = script.jobId;
+  const commitment = commitmentOf({ job, round, shard, trainer: who.pubkey, baseHash, updateHash, salt });
+  return { round, shard, open: script.at(`open/${round}`, 'open').id, commitment };
+}
+
+function updateOf(script: JobScript, round: number, shard: number) {
+  return {
+    baseHash: script.at(`open/${round}`, 'open').content.base.sha256,
+    updateHash: hashOf(`update ${round} ${shard}`),
+    salt: sha256(`salt ${round} ${shard}`),
+  };
+}
+
+export function revealOf(script: JobScript, round: number, _who: Person, shard: number): ContentOf<'reveal'> {
+  return {
+    round,
+    shard,
+    list: script.at(`commits/${round}`, 'list').id,
+    commit: script.at(`commit/${round}/${shard}`, 'commit').id,
+    ...updateOf(script, round, shard),
+    engine: ENGINE,
+    sealed: Buffer.alloc(99, 2).toString('base64'),
+  };
+}
+
+/** Loss halves on the own shard and falls by a fifth on other data: D 500,000 ppm, E 300,000 ppm. */
+export function scoreOf(submission: EventId, trainer: Pubkey, shard: number): ContentOf<'scores'>['scores'][number] {
+  return {
+    submission,
+    trainer,
+    shard,
+    ownBeforePpm: 1_000_000,
+    ownAfterPpm: 500_000,
+    otherBeforePpm: 1_000_000,
+    otherAfterPpm: 800_000,
+    dPpm: 500_000,
+    ePpm: 300_000,
+    lossPpm: 600_000,
+  };
+}
+
+function scoresOf(script: JobScript, round: number, revealed: readonly Seat[]): ContentOf<'scores'> {
+  return {
+    round,
+    list: script.at(`reveals/${round}`, 'list').id,
+    engine: ENGINE,
+    data: TERMS.evalA.commitment,
+    scores: revealed.map(({ who, shard }) =>
+      scoreOf(script.at(`reveal/${round}/${shard}`, 'reveal').id, who.pubkey, shard),
+    ),
+  };
+}
+
+function closeOf(
+  script: JobScript,
+  round: number,
+  seats: readonly Seat[],
+  revealed: readonly Seat[],
+): ContentOf<'close'> {
+  const rest = seats.filter((seat) => !revealed.includes(seat));
+  return {
+    round,
+    list: script.at(`reveals/${round}`, 'list').id,
+    scores: script.at(`scores/${round}`, 'scores').id,
+    accepted: revealed.map(({ who, shard }) => ({
+      submission: script.at(`reveal/${round}/${shard}`, 'reveal').id,
+      trainer: who.pubkey,
+      shard,
+    })),
+    rejected: rest.map(({ who, shard }) => ({
+      submission: null,
+      trainer: who.pubkey,
+      shard,
+      rule: script.has(`commit/${round}/${shard}`) ? 'no-reveal' : 'absent',
+      detail: '',
+    })),
+    aggregate: hashOf(`model ${round + 1}`),
+    lossPpm: 500_000,
+    accuracyPpm: 900_000,
+  };
+}
+
+function pay(script: JobScript, round: number, seats: readonly Seat[]): void {
+  const close = script.at(`close/${round}`, 'close');
+  const plan = seats
+    .filter(({ who, priceMsat }) => priceMsat > 0n && close.content.accepted.some((row) => row.trainer === who.pubkey))
+    .map(({ who, priceMsat }) => ({
+      payout: payoutId(script.jobId, round, who.pubkey, 'trainer'),
+      payee: who.pubkey,
+      purpose: 'trainer' as const,
+      amountMsat: priceMsat,
+    }))
+    .sort((a, b) => (a.payee < b.payee ? -1 : 1));
+  if (plan.length === 0) return;
+  const totalMsat = plan.reduce((sum, line) => sum + line.amountMsat, 0n);
+  const settlement = script.say(customer, 'settlement', `settlement/${round}`, {
+    round,
+    close: close.id,
+    plan,
+    totalMsat,
+  });
+  if (settlement === undefined) return;
+  for (const { who, shard } of seats) {
+    const line = plan.find(({ payee }) => payee === who.pubkey);
+    if (line !== undefined) payLine(script, settlement.id, `${round}/${shard}`, who, line);
+  }
+}
+
+function payLine(
+  script: JobScript,
+  settlement: EventId,
+  step: string,
+  who: Person,
+  { payout, payee, amountMsat }: ContentOf<'settlement'>['plan'][number],
+): void {
+  const sealed = Buffer.alloc(99, 2).toString('base64');
+  const claim = script.say(who, 'claim', `claim/${step}`, { settlement, payout, amountMsat, sealed });
+  if (claim === undefined) return;
+  const preimage = sha256(`preimage ${step}`);
+  const receipt = script.say(customer, 'receipt', `receipt/${step}`, {
+    settlement,
+    payout,
+    claim: claim.id,
+    payee,
+    amountMsat,
+    invoice: `lnbcrt210n1${hashOf(step)}`,
+    paymentHash: sha256Hex(preimage),
+    preimage: Buffer.from(preimage).toString('hex') as Sha256,
+  });
+  if (receipt !== undefined)
+    script.say(who, 'received', `received/${step}`, { receipt: receipt.id, payout, amountMsat });
+}
