@@ -1,0 +1,439 @@
+import { createPayer } from '../../src/commands/payer.js';
+import { decodeReceiptInvoice } from '../../src/commands/find-job.js';
+import { sha256, sha256Hex, u32be, type EventId } from '../../src/hash.js';
+import { prng } from '../../src/learning/prng.js';
+import type { DataSchema, Examples } from '../../src/learning/types.js';
+import type { JobState } from '../../src/market/state.js';
+import type { Engine, Journal, NostrEvent, Progress, RandomBytes, Relays, Signer, Wallet } from '../../src/ports.js';
+import { parseSnapshot, type Snapshot } from '../../src/protocol/dataset.js';
+import { JOB, type JobTerms } from '../../src/protocol/job.js';
+import { KINDS } from '../../src/protocol/kinds.js';
+import { unwrapRumor, wrapRumor } from '../../src/relay/gift-wrap.js';
+import { localSigner } from '../../src/relay/signer.js';
+import { auditPublic, auditWithKeys, type AuditKeys, type Finding } from '../../src/roles/audit.js';
+import { createBell } from '../../src/roles/bell.js';
+import { collectAuditKeys } from '../../src/roles/collect.js';
+import { leadJob } from '../../src/roles/customer.js';
+import { customerData } from '../../src/roles/customer-data.js';
+import type { CustomerEnv, JobSecrets } from '../../src/roles/customer-env.js';
+import type { HomeFiles } from '../../src/roles/home-files.js';
+import { openInbox } from '../../src/roles/inbox.js';
+import { parseJobFile, type JobFileInput } from '../../src/roles/job-file.js';
+import { openBook, type JobBook, type SignedRecord } from '../../src/roles/job-book.js';
+import { jobTerms, postJob } from '../../src/roles/post.js';
+import { publishDataset } from '../../src/roles/publish.js';
+import { serveJob, type ServeEnd, type TrainerEnv } from '../../src/roles/trainer.js';
+import { splitDataset, type Split } from '../../src/training/split.js';
+import type { PayoutRecord } from '../../src/wallet/payout-records.js';
+import { FakeLightning, type FakeFaults } from './fake-wallet.js';
+import { memoryNetwork, type MemoryNetwork } from './memory-relays.js';
+import { stubEngine } from './stub-engine.js';
+import { virtualClock, type VirtualClock } from './virtual-clock.js';
+
+/** A whole market in one process: real events, signatures, encryption, invoices and training; no sockets, disk or time. */
+
+export const ENGINE_ID = 'cpu/00000000/stub/x64';
+const START_MSAT = 1_000_000_000n;
+
+/** Noisy classes with more inputs than a shard has rows: training fits its own shard better than others, as real data do. */
+export const TINY_SCHEMA: DataSchema = {
+  ...{ task: 'classification', shape: [24], inputs: 24, dtype: 'F32', scale: 1, outputs: 3 },
+  classes: ['a', 'b', 'c'],
+};
+export function tinyExamples(rows: number, name = 'tiny'): Examples {
+  const random = prng(sha256(name), 'rows');
+  const labels = Int32Array.from({ length: rows }, (_, row) => row % 3);
+  const features = new Float32Array(rows * 24);
+  for (let i = 0; i < features.length; i++)
+    features[i] = 2 * random.float() - 1 + (i % 3 === labels[Math.floor(i / 24)]! ? 0.4 : 0);
+  return { rows, inputs: 24, features, scale: 1, labels };
+}
+
+/** Thrown by a home at its n-th durable write: the process ends there, what it had in memory is lost. */
+export class Killed extends Error {}
+
+export interface Kill {
+  /** Durable writes (journal records, files) that succeed before it. */
+  readonly after: number;
+  /** Was the fatal record written, and only the acknowledgement lost? */
+  readonly isKept: boolean;
+}
+
+/** One participant: its key, its home (what survives a kill), its wallet. */
+export interface Participant {
+  readonly name: string;
+  readonly secret: Uint8Array;
+  readonly signer: Signer;
+  readonly files: Map<string, Uint8Array>;
+  readonly events: SignedRecord[];
+  readonly payouts: PayoutRecord[];
+  readonly wallet: Wallet;
+  /** Faults of its wallet, taken one by one. */
+  readonly faults: FakeFaults;
+  readonly random: RandomBytes;
+  /** What it told its user. */
+  readonly said: string[];
+}
+
+/** One run of a participant. */
+export class Process {
+  writes = 0;
+  isDead = false;
+  constructor(
+    readonly who: Participant,
+    readonly kill: Kill | undefined,
+  ) {}
+
+  async write(change: () => void): Promise<void> {
+    this.check();
+    const isFatal = this.writes++ === this.kill?.after;
+    if (!isFatal || this.kill.isKept) change();
+    if (isFatal) {
+      this.isDead = true;
+      throw new Killed(`${this.who.name} was killed at write ${this.kill.after}`);
+    }
+  }
+
+  check(): void {
+    if (this.isDead) throw new Killed(`${this.who.name} is dead`);
+  }
+
+  journal<R>(records: R[]): Journal<R> {
+    return {
+      append: (record) => this.write(() => void records.push(structuredClone(record))),
+      read: async () => structuredClone(records),
+      close: async () => undefined,
+    };
+  }
+
+  files(): HomeFiles {
+    const { files } = this.who;
+    const bytesOf = (data: string | Uint8Array) =>
+      typeof data === 'string' ? Buffer.from(data) : Uint8Array.from(data);
+    return {
+      write: (name, data) => this.write(() => void files.set(name, bytesOf(data))),
+      read: async (name) => files.get(name),
+      readJson: async <T>(name: string) => {
+        const bytes = files.get(name);
+        return bytes === undefined ? undefined : (JSON.parse(Buffer.from(bytes).toString('utf8')) as T);
+      },
+      list: async (folder) => {
+        const names = [...files.keys()].filter((name) => name.startsWith(`${folder}/`));
+        return [...new Set(names.map((name) => name.slice(folder.length + 1).split('/')[0]!))].sort();
+      },
+      describe: (name) => `/homes/${this.who.name}/${name}`,
+    };
+  }
+
+  relays(client: Relays): Relays {
+    return {
+      urls: client.urls,
+      publish: (event, urls) => (this.check(), client.publish(event, urls)),
+      fetch: (filters, options) => (this.check(), client.fetch(filters, options)),
+      subscribe: (filters, onEvent) => client.subscribe(filters, (event) => this.isDead || onEvent(event)),
+      close: () => client.close(),
+    };
+  }
+}
+
+export interface WorldOptions {
+  /** Names all keys, data and random bytes: equal names, equal worlds but for the times and the nonces of NIP-44. */
+  readonly name?: string;
+  /** Seats, one shard each. */
+  readonly trainers?: number;
+  /** Bidders beyond the seats. */
+  readonly spares?: number;
+  readonly rounds?: number;
+  readonly rail?: 'instalments' | 'none';
+  readonly priceSats?: number;
+  /** Further fields of the job file. */
+  readonly job?: JobFileInput;
+  readonly relays?: readonly string[];
+  readonly startSec?: number;
+  /** Per shard. */
+  readonly rows?: number;
+}
+
+export interface RoleOptions<Env, End> {
+  /** Another environment than an honest one has. */
+  readonly adapt?: (env: Env) => Env;
+  /** Instead of the honest loop. */
+  readonly act?: (env: Env) => Promise<End>;
+  readonly kill?: Kill;
+  /** After a kill start again with the same home; default true. */
+  readonly restart?: boolean;
+  readonly startAfterSec?: number;
+}
+export type TrainerOptions = RoleOptions<TrainerEnv, ServeEnd>;
+export type CustomerOptions = RoleOptions<CustomerEnv, JobState>;
+
+export interface RunOptions {
+  readonly customer?: CustomerOptions | 'absent';
+  /** By index; a missing one is honest. */
+  readonly trainers?: Readonly<Record<number, TrainerOptions | 'absent'>>;
+}
+
+export interface RunResult {
+  /** As the customer's process ended, or what it threw. */
+  readonly customer: JobState | Error;
+  readonly ends: readonly (ServeEnd | Error | null)[];
+  /** As any stranger reads it afterwards from the relays. */
+  readonly state: JobState;
+}
+
+export interface World {
+  readonly clock: VirtualClock;
+  readonly network: MemoryNetwork;
+  readonly lightning: FakeLightning;
+  readonly customer: Participant;
+  /** In order of their keys: with equal prices trainer i wins shard i, the rest are spares in this order. */
+  readonly trainers: readonly Participant[];
+  readonly split: Split;
+  readonly secrets: JobSecrets;
+  readonly terms: JobTerms;
+  readonly jobId: EventId;
+  readonly snapshot: Snapshot;
+  readonly engine: Engine;
+  lead(options?: CustomerOptions): Promise<JobState>;
+  serve(trainer: Participant, options?: TrainerOptions): Promise<ServeEnd>;
+  /** Everybody at once, until all have ended. */
+  run(options?: RunOptions): Promise<RunResult>;
+  read(): Promise<JobBook>;
+  /** Null: both levels pass. */
+  audit(): Promise<{ readonly open: Finding | null; readonly keyed: Finding | null; readonly keys: AuditKeys }>;
+  /** Money of everyone. */
+  totalMsat(): bigint;
+}
+
+export function quietProgress(said: string[]): Progress {
+  const say = (text = '') => void said.push(text);
+  return { start: say, update: say, done: say, note: say, warn: (text) => say(`warning: ${text}`) };
+}
+
+/** SHA-256 in counter mode: the same bytes for the same name. */
+export function namedRandom(name: string): RandomBytes {
+  let counter = 0;
+  return (length) => {
+    const out = new Uint8Array(length);
+    for (let at = 0; at < length; at += 32) out.set(sha256(name, u32be(counter++)).subarray(0, length - at), at);
+    return out;
+  };
+}
+
+/** Publishes a small dataset and posts a job on it; nobody works yet. */
+export async function createWorld(options: WorldOptions = {}): Promise<World> {
+  const {
+    name = 'world',
+    trainers = 2,
+    spares = 0,
+    rounds = 2,
+    rail = 'instalments',
+    priceSats = 21,
+    rows = 12,
+  } = options;
+  const clock = virtualClock(options.startSec);
+  const network = memoryNetwork(options.relays);
+  const lightning = new FakeLightning({ nowSec: () => clock.nowSec() });
+  const engine = stubEngine(ENGINE_ID);
+
+  const participant = (label: string): Participant => {
+    const secret = sha256('market-world', name, label);
+    const faults: FakeFaults = {};
+    return {
+      name: label,
+      secret,
+      signer: localSigner(secret),
+      ...{ files: new Map(), events: [], payouts: [], said: [] },
+      wallet: lightning.wallet(label, START_MSAT, faults),
+      faults,
+      random: namedRandom(`${name}/${label}`),
+    };
+  };
+  const customer = participant('customer');
+  const bidders = Array.from({ length: trainers + spares }, (_, i) => participant(`trainer ${i}`)).sort((a, b) =>
+    a.signer.pubkey < b.signer.pubkey ? -1 : 1,
+  );
+
+  const split = splitDataset(tinyExamples(rows * trainers + 60, name), {
+    shards: trainers,
+    seed: sha256('split'),
+    evalFraction: 30 / (rows * trainers + 60),
+  });
+  const never = new AbortController().signal;
+  const ports = (who: Participant, process = new Process(who, undefined)) => ({
+    relays: process.relays(network.relays()),
+    signer: who.signer,
+    clock,
+    random: who.random,
+    files: process.files(),
+    progress: quietProgress(who.said),
+    signal: never,
+  });
+  const dataset = await publishDataset(
+    {
+      name: 'tiny',
+      schema: TINY_SCHEMA,
+      ...split,
+      request: sha256Hex(name),
+      expirationSec: clock.nowSec() + 90 * 86_400,
+    },
+    ports(customer),
+  );
+  const file = parseJobFile(
+    {
+      ...{ model: 'logreg', rounds, rail, maxPriceSats: priceSats, acceptedEngines: 'cpu' },
+      ...{ epochs: 8, batch: 4, learningRate: 0.2, optimizer: 'sgd' },
+      ...options.job,
+    },
+    'the test',
+  );
+  const wanted = jobTerms(file, dataset, 'sandbox', network.relays().urls, clock.nowSec());
+  const { secrets } = await postJob(wanted, dataset, ports(customer), false);
+  const job = JOB.parse(secrets.event);
+  const terms = job.content;
+  const snapshot = parseSnapshot(secrets.train.event);
+
+  async function leadOnce(kill: Kill | undefined, { adapt = (env) => env, act }: CustomerOptions): Promise<JobState> {
+    const process = new Process(customer, kill);
+    const { files, ...base } = ports(customer, process);
+    const bell = createBell(clock);
+    const journal = process.journal(customer.events);
+    const book = await openBook(job.id, { ...base, bell, journal });
+    const env = adapt({
+      ...base,
+      book,
+      bell,
+      secrets,
+      data: customerData(base.relays, secrets, never),
+      files: {
+        write: (file, bytes) => files.write(`jobs/${job.id}/${file}`, bytes),
+        read: (file) => files.read(`jobs/${job.id}/${file}`),
+      },
+      engine: async () => engine,
+      payer:
+        terms.rail === 'none'
+          ? null
+          : createPayer({
+              wallet: guarded(customer.wallet, process),
+              journal: process.journal(customer.payouts),
+              clock,
+              network: 'sandbox',
+              jobBudgetMsat: terms.budgetMsat,
+            }),
+    });
+    const wrap = (content: string, to: string): Promise<NostrEvent> =>
+      wrapRumor({ kind: KINDS.grant, content, tags: [] }, env.signer, to as never, base.random, clock.nowSec());
+    try {
+      return await (act === undefined ? leadJob(env, wrap) : act(env));
+    } finally {
+      book.close();
+      await base.relays.close();
+    }
+  }
+
+  async function serveOnce(who: Participant, kill: Kill | undefined, options: TrainerOptions): Promise<ServeEnd> {
+    const { adapt = (env) => env, act = serveJob } = options;
+    const process = new Process(who, kill);
+    const { files, ...base } = ports(who, process);
+    const bell = createBell(clock);
+    const inbox = openInbox(base.relays, who.signer.pubkey, clock, (wrap) => unwrapRumor(wrap, who.signer));
+    inbox.watch(bell);
+    const book = await openBook(job.id, { ...base, bell, journal: process.journal(who.events) });
+    const priceMsat = terms.rail === 'none' ? 0n : BigInt(priceSats) * 1000n;
+    const env = adapt({
+      ...base,
+      book,
+      bell,
+      inbox,
+      files: {
+        write: (file, bytes) => files.write(`jobs/${job.id}/${file}`, bytes),
+        read: (file) => files.read(`jobs/${job.id}/${file}`),
+      },
+      terms: { priceMsat, maxExposureMsat: priceMsat, maxBytes: 1 << 24 },
+      snapshot,
+      wallet: terms.rail === 'none' ? null : guarded(who.wallet, process),
+      network: 'sandbox',
+      engine: async () => engine,
+      shard: { examples: null },
+      emit: (event, fields) =>
+        void who.said.push(
+          `${event} ${JSON.stringify(fields, (_, value: unknown) => (typeof value === 'bigint' ? `${value}` : value))}`,
+        ),
+    });
+    try {
+      return await act(env);
+    } finally {
+      inbox.close();
+      book.close();
+      await base.relays.close();
+    }
+  }
+
+  async function withRestart<Env, End>(
+    options: RoleOptions<Env, End>,
+    once: (kill: Kill | undefined) => Promise<End>,
+  ): Promise<End> {
+    if (options.startAfterSec !== undefined) await clock.wait(options.startAfterSec * 1000);
+    try {
+      return await once(options.kill);
+    } catch (error) {
+      if (!(error instanceof Killed) || options.restart === false) throw error;
+      return once(undefined);
+    }
+  }
+
+  const world: World = {
+    ...{ clock, network, lightning, customer, split, secrets, terms, snapshot, engine },
+    trainers: bidders,
+    jobId: job.id,
+    lead: (role = {}) => withRestart(role, (kill) => leadOnce(kill, role)),
+    serve: (who, role = {}) => withRestart(role, (kill) => serveOnce(who, kill, role)),
+    async run({ customer: leader = {}, trainers: acting = {} } = {}) {
+      const caught = <T>(promise: Promise<T>): Promise<T | Error> => promise.catch((error: unknown) => error as Error);
+      const [led, ...ends] = await Promise.all([
+        leader === 'absent' ? new Error('absent') : caught(world.lead(leader)),
+        ...bidders.map((who, index) => {
+          const role = acting[index] ?? {};
+          return role === 'absent' ? null : caught(world.serve(who, role));
+        }),
+      ]);
+      const book = await world.read();
+      return { customer: led, ends, state: book.state() };
+    },
+    async read() {
+      const book = await openBook(job.id, { relays: network.relays(), clock, bell: createBell(clock) });
+      book.close();
+      return book;
+    },
+    async audit() {
+      const state = (await world.read()).state();
+      const base = ports(customer);
+      const keys = await collectAuditKeys({ signer: customer.signer, secrets } as CustomerEnv, state);
+      const open = auditPublic(state, decodeReceiptInvoice, clock.nowSec());
+      const keyed = await auditWithKeys(state, { relays: base.relays, keys, manifest: snapshot.manifest });
+      return { open, keyed, keys };
+    },
+    totalMsat: () => [customer, ...bidders].reduce((sum, who) => sum + lightning.balance(who.name), 0n),
+  };
+  return world;
+}
+
+/** A dead process moves no money. */
+function guarded(wallet: Wallet, process: Process): Wallet {
+  return {
+    info: () => wallet.info(),
+    balanceMsat: () => (process.check(), wallet.balanceMsat()),
+    makeInvoice: (request) => (process.check(), wallet.makeInvoice(request)),
+    pay: (invoice, timeoutMs) => (process.check(), wallet.pay(invoice, timeoutMs)),
+    lookup: (paymentHash) => (process.check(), wallet.lookup(paymentHash)),
+    close: () => wallet.close(),
+  };
+}
+
+/** The error a role ended with. @throws Error when it ended well */
+export function failure(end: unknown): Error & { readonly code?: string } {
+  if (end instanceof Error) return end;
+  throw new Error(
+    `it ended with ${JSON.stringify(end, (_, value: unknown) => (typeof value === 'bigint' ? `${value}` : value))}`,
+  );
+}
