@@ -1,0 +1,217 @@
+import { describe, expect, it } from 'vitest';
+import type { ContentOf } from '../../src/protocol/events.js';
+import {
+  PRICE_MSAT,
+  awardOf,
+  customer,
+  grantOf,
+  hashOf,
+  people,
+  scriptJob,
+  type JobScript,
+} from '../support/job-script.js';
+
+type Award = ContentOf<'award'>;
+type Replace = ContentOf<'replace'>;
+
+const [first, second, third, spare] = people as [
+  (typeof people)[0],
+  (typeof people)[0],
+  (typeof people)[0],
+  (typeof people)[0],
+];
+
+/** The job as far as the award, which is changed. */
+function awarded(change: (award: Award, script: JobScript) => Award) {
+  return scriptJob({ trainers: 2, spares: 2, alter: { award: change }, until: 'award' }).state;
+}
+
+const firstRow = (award: Award, change: Partial<Award['bids'][number]>): Award => ({
+  ...award,
+  bids: award.bids.map((row, i) => (i === 0 ? { ...row, ...change } : row)),
+});
+
+describe('an award', () => {
+  it('gives seats to the cheapest and keeps the rest as spares', () => {
+    const state = awarded((award) => award);
+    expect(state).toMatchObject({ phase: 'awarded', firstBad: null });
+    expect([...state.assignments.values()].map(({ shard, trainer, priceMsat }) => [shard, trainer, priceMsat])).toEqual(
+      [
+        [0, first.pubkey, PRICE_MSAT],
+        [1, second.pubkey, PRICE_MSAT],
+      ],
+    );
+    expect(state.spares.map((row) => row.trainer)).toEqual([third.pubkey, spare.pubkey]);
+  });
+
+  it('takes the standing it names into the order', () => {
+    const state = awarded((award, script) => {
+      const rows = award.bids.map((row) =>
+        row.trainer === spare.pubkey
+          ? { ...row, attempts: 9, successes: 10, effectiveMsat: PRICE_MSAT, outcome: 'won' as const }
+          : { ...row, outcome: row.trainer === first.pubkey ? ('won' as const) : ('spare' as const) },
+      );
+      const seats = [spare, first].map((who, shard) => ({
+        trainer: who.pubkey,
+        bid: award.bids.find((row) => row.trainer === who.pubkey)!.bid,
+        shard,
+        priceMsat: PRICE_MSAT,
+        grant: grantOf(who, shard),
+      }));
+      expect(script.state.bids).toHaveLength(4);
+      return { ...award, bids: [rows[3]!, ...rows.slice(0, 3)], winners: seats };
+    });
+    expect(state.firstBad).toBeNull();
+    expect(state.assignments.get(0)!.trainer).toBe(spare.pubkey);
+  });
+
+  it.each<[string, string, (award: Award) => Award]>([
+    ['another order of bids', 'award-order', (award) => ({ ...award, bids: [...award.bids].reverse() })],
+    ['an effective price that does not follow', 'award-order', (award) => firstRow(award, { effectiveMsat: 1n })],
+    ['another price of a bid', 'award-order', (award) => firstRow(award, { priceMsat: 1n })],
+    ['another trainer of a bid', 'award-order', (award) => firstRow(award, { trainer: people[7]!.pubkey })],
+    ['a standing its effective price denies', 'award-order', (award) => firstRow(award, { attempts: 5, successes: 9 })],
+    [
+      'a refusal without its reason',
+      'award-order',
+      (award) => firstRow(award, { outcome: 'refused', rule: 'expired' }),
+    ],
+    ['a loser as winner', 'award-winners', (award) => withWinner(award, 0, award.bids[3]!)],
+    ['winners in other seats', 'award-winners', (award) => ({ ...award, winners: [...award.winners].reverse() })],
+    ['a winner short', 'award-winners', (award) => ({ ...award, winners: award.winners.slice(1) })],
+    [
+      'another price than the bid’s',
+      'award-winners',
+      (award) => ({ ...award, winners: award.winners.map((row) => ({ ...row, priceMsat: row.priceMsat - 1n })) }),
+    ],
+    ['a bid considered twice', 'award-bids', (award) => ({ ...award, bids: [award.bids[0]!, ...award.bids] })],
+  ])('with %s breaks %s', (_what, rule, change) => {
+    const state = awarded(change);
+    expect(state).toMatchObject({ phase: 'frozen', firstBad: { author: customer.pubkey, rule } });
+    expect(state.award).toBeNull();
+    expect(state.assignments.size).toBe(0);
+  });
+
+  it('that considers something else than a bid breaks award-bids', () => {
+    const state = awarded((award, script) => firstRow(award, { bid: script.jobId }));
+    expect(state.firstBad).toMatchObject({ rule: 'award-bids' });
+  });
+
+  it('that blocks a bidder says so and passes it over', () => {
+    const state = awarded((award, script) => {
+      const blocked = { ...award.bids[0]!, outcome: 'refused' as const, rule: 'blocked' as const };
+      const rest = awardOf(script, [first, second], [third, spare], PRICE_MSAT).bids.slice(1);
+      return {
+        ...award,
+        bids: [...rest.map((row, i) => ({ ...row, outcome: i < 2 ? ('won' as const) : ('spare' as const) })), blocked],
+        winners: [second, third].map((who, shard) => ({
+          ...award.winners[0]!,
+          trainer: who.pubkey,
+          bid: rest[shard]!.bid,
+          shard,
+        })),
+      };
+    });
+    expect(state.firstBad).toBeNull();
+    expect(state.assignments.get(1)!.trainer).toBe(third.pubkey);
+  });
+
+  it('comes once', () => {
+    const script = scriptJob({ trainers: 2, spares: 2, until: 'ready/1' });
+    const again = script.say(customer, 'award', 'again', script.at('award', 'award').content)!;
+    expect(script.state.firstBad).toMatchObject({ event: again.id, rule: 'second-award' });
+  });
+});
+
+function withWinner(award: Award, seat: number, row: Award['bids'][number]): Award {
+  return {
+    ...award,
+    winners: award.winners.map((winner, i) =>
+      i === seat ? { ...winner, trainer: row.trainer, bid: row.bid } : winner,
+    ),
+  };
+}
+
+describe('a replacement', () => {
+  /** Trainer 1 loses shard 1 to the first spare, after `step`. */
+  function replaced(change: Partial<Replace> | ((replace: Replace) => Replace), until = 'award', maxReplacements = 2) {
+    const script = scriptJob({ trainers: 2, spares: 2, terms: { maxReplacements }, until });
+    const honest: Replace = {
+      shard: 1,
+      out: second.pubkey,
+      reason: 'not-started',
+      in: {
+        trainer: third.pubkey,
+        bid: script.raw('bid/2').id,
+        priceMsat: PRICE_MSAT,
+        grant: grantOf(third, 1),
+      },
+    };
+    script.say(
+      customer,
+      'replace',
+      'replace',
+      typeof change === 'function' ? change(honest) : { ...honest, ...change },
+    );
+    return script;
+  }
+
+  it('gives the shard to the best spare, which then answers its own grant', () => {
+    const script = replaced({});
+    const { id } = script.raw('replace');
+    script.say(third, 'ready', 'ready', { award: id, shard: 1, grant: grantOf(third, 1) });
+    const { state } = script;
+    expect(state.firstBad).toBeNull();
+    expect(state.assignments.get(1)).toMatchObject({ trainer: third.pubkey, award: id });
+    expect(state.assignments.get(1)!.ready).not.toBeNull();
+    expect(state.replacements).toBe(1);
+    expect(state.spares.map((row) => row.trainer)).toEqual([spare.pubkey]);
+  });
+
+  it('may leave the shard to nobody', () => {
+    const { state } = replaced({ in: null });
+    expect(state.firstBad).toBeNull();
+    expect([...state.assignments.keys()]).toEqual([0]);
+    expect(state.replacements).toBe(0);
+  });
+
+  it.each<[string, (replace: Replace) => Replace]>([
+    ['of a shard somebody else holds', (replace) => ({ ...replace, shard: 0 })],
+    ['of a shard that does not exist', (replace) => ({ ...replace, shard: 7 })],
+    ['by another spare than the best', (replace) => ({ ...replace, in: { ...replace.in!, trainer: spare.pubkey } })],
+    ['at another price than the bid', (replace) => ({ ...replace, in: { ...replace.in!, priceMsat: 1n } })],
+    ['on another bid', (replace) => ({ ...replace, in: { ...replace.in!, bid: hashOf('bid') as never } })],
+  ])('%s breaks replace and leaves the seats as they were', (_what, change) => {
+    const { state } = replaced(change);
+    expect(state.firstBad).toMatchObject({ rule: 'replace' });
+    expect([...state.assignments.values()].map((seat) => seat.trainer)).toEqual([first.pubkey, second.pubkey]);
+  });
+
+  it('beyond the promised number breaks replace', () => {
+    expect(replaced({}, 'award', 0).state.firstBad).toMatchObject({ rule: 'replace' });
+  });
+
+  it('while a round is open breaks replace', () => {
+    expect(replaced({}, 'commit/0/0').state.firstBad).toMatchObject({ rule: 'replace' });
+  });
+});
+
+describe('the answer to a grant', () => {
+  it('is ready only for the promised grant, the shard and the award', () => {
+    for (const change of [{ grant: hashOf('x') }, { shard: 1 }, { award: hashOf('x') as never }]) {
+      const script = scriptJob({
+        alter: { 'ready/0': (ready: ContentOf<'ready'>) => ({ ...ready, ...change }) },
+        until: 'ready/2',
+      });
+      expect(script.state.assignments.get(0)!.ready).toBeNull();
+      expect(script.state.assignments.get(1)!.ready).not.toBeNull();
+    }
+  });
+
+  it('may name the rule that the grant breaks', () => {
+    const script = scriptJob({ until: 'award' });
+    const award = script.raw('award').id;
+    script.say(first, 'grant-bad', 'bad', { award, shard: 0, rule: 'key', detail: '' });
+    expect(script.state.assignments.get(0)).toMatchObject({ ready: null, grantBad: { content: { rule: 'key' } } });
+  });
+});
