@@ -16,7 +16,7 @@ const MAX_CACHED_PEERS = 1024;
 export function localSigner(secret: Bytes): Signer {
   if (!isValidSecret(secret)) {
     throw new NmktError('bad-key', 'the private key is not a valid secp256k1 scalar', {
-      remedy: 'create one with: nmkt keys new',
+      remedy: 'give another key; without one nmkt makes its own',
       expected: '32 bytes in [1, n)',
       got: `${secret.length} bytes`,
     });

@@ -2,6 +2,7 @@ import { fromHex, type EventId, type Pubkey, type Sha256 } from '../hash.js';
 import { runAuction } from '../market/auction.js';
 import { planOf } from '../market/money-rules.js';
 import { acceptedRounds, type Assignment, type JobState, type RoundState } from '../market/state.js';
+import { buildArtifactListing } from '../protocol/artifact.js';
 import { encodeGrant, grantHash, type Grant } from '../protocol/grant.js';
 import type { EventOf } from '../protocol/events.js';
 import { claimHash } from '../protocol/settlement.js';
@@ -308,4 +309,10 @@ export async function publishModel(env: CustomerEnv, state: JobState): Promise<v
     },
     trainers,
   );
+}
+
+/** The finished model under the address of its job; the same bytes each time, so a repetition is a duplicate. */
+export async function publishModelListing(env: CustomerEnv, state: JobState): Promise<void> {
+  const artifact = env.book.raw(state.artifact!.id)!;
+  await env.relays.publish(await env.signer.sign(buildArtifactListing(artifact, state.jobId)));
 }

@@ -10,6 +10,7 @@ import {
   openRound,
   payOne,
   publishModel,
+  publishModelListing,
   replace,
   settle,
   voidRound,
@@ -55,7 +56,10 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
       lastSeenAt = now;
     }
     const action = decideCustomer(state, { servingSince, lastSeenAt, heldPayouts: new Set(held.keys()) }, now);
-    if (action.do === 'done') return state;
+    if (action.do === 'done') {
+      await publishModelListing(env, state);
+      return state;
+    }
     if (action.do === 'stop') throw stopped(state, action.why);
     if (action.do === 'wait') {
       await wait(env, action, held, now);

@@ -19,7 +19,9 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   terminal: [],
   // blob is pure functions and transfers over the Relays port: a role names it, an adapter it does not.
   roles: ['market', 'learning', 'protocol', 'blob'],
-  commands: ['roles', 'market', 'learning', 'protocol', 'blob'],
+  // Parts of one command: its processes, its view, its words.
+  demo: ['learning', 'terminal', 'training'],
+  commands: ['demo', 'roles', 'market', 'learning', 'protocol', 'blob'],
 };
 
 /** Functions inside adapter folders that are pure or work through ports only, so commands call them: see docs/decisions. */
@@ -37,6 +39,7 @@ const pureForCommands = [
   'wallet/payout-journal',
   'wallet/payout-records',
   'wallet/spend-guard',
+  'wallet/sandbox',
   'wallet/wallet-uri',
 ];
 
