@@ -1,0 +1,186 @@
+import { isNmktError } from '../errors.js';
+import type { EventId } from '../hash.js';
+import { foldJob } from '../market/fold.js';
+import { paidMsat, type JobState } from '../market/state.js';
+import { describeJob } from '../roles/describe-job.js';
+import { describeRounds, describeTrainers } from '../roles/describe-work.js';
+import { secretsFile } from '../roles/post.js';
+import { table } from '../terminal/table.js';
+import type { CommandModule, Context, Outcome } from './command.js';
+import { homeFiles } from './customer-ports.js';
+import { findJob, readBook } from './find-job.js';
+
+/** Reads only: makes no key, takes no lock, signs nothing. */
+export const command: CommandModule = {
+  configure(program) {
+    program
+      .argument('[job]', 'id, note or nevent of the job; without it, the jobs of this home')
+      .addHelpText('before', '$ nmkt status JOB\n$ nmkt status --home c --json\n')
+      .addHelpText('after', HELP);
+  },
+
+  async run([reference], _options, context) {
+    return reference === undefined ? listJobs(context) : showJob(context, findJob(reference));
+  },
+};
+
+const HELP = `
+With --json one document (without JOB one per job, and its role, customer or trainer):
+  job, customer, title, dataset  ids and title; null for a job that no relay has
+  phase       unknown, awarding, awarded, committing, revealing, scoring, closed, between, trained,
+              finished, cancelled or frozen (an event does not follow); phaseText says it in words
+  waitsFor    what comes next, or null; until is the Unix second until which that is in order
+  isLapsed    that time is over; lapse is {state, since, meaning}, state being lapsed (no award), not-started
+              (a seat without an answer), overdue, unsettled or unpaid; else null
+  rail        instalments, promised (instalments of fewer than 3 rounds) or none
+  seats, quorum, bids, plannedRounds, maxPriceMsat, budgetMsat, deadline
+  rounds      [{round, state, accepted, rejected: [{trainer, shard, rule}], loss, accuracy, paidMsat, owedMsat}],
+              round from 0, loss and accuracy on evaluation set A
+  trainers    [{pubkey, shard, priceMsat, seat, rounds, paidMsat, owedMsat}], seat ready, waiting, grant-bad or replaced
+  paidMsat, owedMsat, model (id of the artifact event or null), loss, accuracy (of the model on set B, or null)
+  violation   {event, author, rule, detail} of the first event that does not follow, or null
+  forks       [{author, seq, events}]; missing: ids that others cite and no relay has; events: how many were read`;
+
+async function showJob(context: Context, job: EventId): Promise<Outcome> {
+  const { book } = await readBook(context, job);
+  book.close();
+  const state = book.state();
+  const status = statusOf(state, context.deps.clock.nowSec(), book.all().length);
+  const secrets = await context.deps.home().readFile(secretsFile(job));
+  return { value: status, text: describe(status), next: nextCommand(status, secrets !== undefined) };
+}
+
+type Status = ReturnType<typeof statusOf>;
+
+function statusOf(state: JobState, nowSec: number, events: number) {
+  const terms = state.job?.content;
+  const artifact = state.artifact?.content;
+  const rounds = describeRounds(state);
+  return {
+    job: state.jobId,
+    customer: state.job?.author ?? null,
+    title: terms?.title ?? null,
+    dataset: terms?.dataset ?? null,
+    ...describeJob(state, nowSec),
+    rail: terms === undefined ? null : terms.rail === 'instalments' && terms.rounds < 3 ? 'promised' : terms.rail,
+    seats: terms?.trainers ?? null,
+    quorum: terms?.quorum ?? null,
+    bids: state.bids.length,
+    plannedRounds: terms?.rounds ?? null,
+    maxPriceMsat: terms?.maxPriceMsat ?? null,
+    budgetMsat: terms?.budgetMsat ?? null,
+    deadline: terms?.deadline ?? null,
+    rounds,
+    trainers: describeTrainers(state),
+    paidMsat: paidMsat(state),
+    owedMsat: rounds.reduce((sum, round) => sum + round.owedMsat, 0n),
+    model: state.artifact?.id ?? null,
+    loss: artifact === undefined ? null : artifact.lossPpm / 1_000_000,
+    accuracy: artifact?.accuracyPpm == null ? null : artifact.accuracyPpm / 1_000_000,
+    violation: state.firstBad,
+    forks: state.forks.map(({ author, seq, ids }) => ({ author, seq, events: ids })),
+    missing: state.missing,
+    events,
+  };
+}
+
+/** The jobs this home posted or bid on, in order of their ids. */
+async function listJobs(context: Context): Promise<Outcome> {
+  const home = context.deps.home();
+  const jobs = (await homeFiles(home).list('jobs')).filter((name) => /^[0-9a-f]{64}$/.test(name)) as EventId[];
+  if (jobs.length === 0) {
+    context.progress.note(`no jobs in ${home.dir}`);
+    return { next: 'nmkt post-job --help, or nmkt serve-trainer --help' };
+  }
+  for (const job of jobs) {
+    const role = (await home.readFile(secretsFile(job))) === undefined ? 'trainer' : 'customer';
+    const status = await statusAnyway(context, job);
+    context.emit({ role, ...status }, `${job}  ${role.padEnd(8)}  ${oneLine(status)}`);
+  }
+  return { next: 'nmkt status JOB' };
+}
+
+/** A job that no relay has any more is a line of its own, not the end of the list. */
+async function statusAnyway(context: Context, job: EventId): Promise<Status> {
+  try {
+    const { book } = await readBook(context, job);
+    book.close();
+    return statusOf(book.state(), context.deps.clock.nowSec(), book.all().length);
+  } catch (error) {
+    if (!isNmktError(error, 'job-unknown')) throw error;
+    return statusOf(foldJob(job, []), context.deps.clock.nowSec(), 0);
+  }
+}
+
+function oneLine({ phaseText, lapse }: Status): string {
+  return lapse === null ? phaseText : `${phaseText} (${lapse.state} since ${timeOf(lapse.since)})`;
+}
+
+/** ISO 8601 in UTC, to the second. */
+function timeOf(sec: number): string {
+  return `${new Date(sec * 1000).toISOString().slice(0, 19)}Z`;
+}
+
+function sats(msat: bigint): string {
+  return `${Number(msat) / 1000} sat`;
+}
+
+function describe(status: Status): string {
+  const { waitsFor, until, lapse, violation } = status;
+  const facts: (readonly string[])[] = [
+    ['job', status.job],
+    ...(status.title ? [['title', status.title]] : []),
+    ['customer', status.customer ?? '-'],
+    ['phase', status.phaseText],
+    ...(waitsFor === null ? [] : [['waits for', `${waitsFor}, until ${timeOf(until!)}`]]),
+    ...(lapse === null ? [] : [['late', `${lapse.state} since ${timeOf(lapse.since)}: ${lapse.meaning}`]]),
+    ['money', `${status.rail ?? '-'}, ${sats(status.paidMsat)} paid, ${sats(status.owedMsat)} owed`],
+    ...(status.model === null ? [] : [['model', `${status.model}  ${score(status)} on set B`]]),
+    ...(violation === null
+      ? []
+      : [['violation', `${violation.rule}: ${violation.detail} (event ${violation.event} of ${violation.author})`]]),
+    ...status.forks.map((fork) => ['fork', `${fork.author} signed two events with seq ${fork.seq}`]),
+    ...status.missing.map((id) => ['missing', id]),
+  ];
+  return [table(facts), roundTable(status), trainerTable(status)].filter((part) => part !== '').join('\n\n');
+}
+
+function score({ loss, accuracy }: { readonly loss: number | null; readonly accuracy: number | null }): string {
+  if (accuracy !== null) return `accuracy ${accuracy}`;
+  return loss === null ? '-' : `loss ${loss}`;
+}
+
+function roundTable({ rounds, plannedRounds }: Status): string {
+  if (rounds.length === 0) return '';
+  return table([
+    [`round of ${plannedRounds}`, 'state', 'accepted', 'on set A', 'paid', 'rejected'],
+    ...rounds.map((round) => [
+      round.round + 1,
+      round.state,
+      round.accepted,
+      score(round),
+      sats(round.paidMsat),
+      round.rejected.map(({ shard, rule }) => `shard ${shard}: ${rule}`).join(', '),
+    ]),
+  ]);
+}
+
+function trainerTable({ trainers }: Status): string {
+  if (trainers.length === 0) return '';
+  return table([
+    ['trainer', 'shard', 'seat', 'accepted', 'paid', 'owed'],
+    ...trainers.map((trainer) => [
+      trainer.pubkey,
+      trainer.shard,
+      trainer.seat,
+      trainer.rounds,
+      sats(trainer.paidMsat),
+      sats(trainer.owedMsat),
+    ]),
+  ]);
+}
+
+function nextCommand({ job, phase }: Status, isOurs: boolean): string {
+  if (isOurs && phase !== 'frozen') return `nmkt collect-model ${job} --out model`;
+  return phase === 'awarding' ? `nmkt serve-trainer --job ${job} --price SATS` : `nmkt audit ${job}`;
+}

@@ -1,0 +1,72 @@
+import type { Pubkey } from '../hash.js';
+import { acceptedRounds, owedMsat, paidMsat, type Assignment, type JobState } from '../market/state.js';
+import type { RejectionRule } from '../protocol/round.js';
+
+/** What was done in a job, by whom, and what it earned. */
+
+export interface RoundDescription {
+  /** From 0, as on the wire. */
+  readonly round: number;
+  readonly state: 'open' | 'closed' | 'settled' | 'void';
+  readonly accepted: number;
+  readonly rejected: readonly { readonly trainer: Pubkey; readonly shard: number; readonly rule: RejectionRule }[];
+  /** Of the aggregate on evaluation set A; null before the close. */
+  readonly loss: number | null;
+  readonly accuracy: number | null;
+  readonly paidMsat: bigint;
+  readonly owedMsat: bigint;
+}
+
+export function describeRounds(state: JobState): RoundDescription[] {
+  return state.rounds.map((round) => {
+    const close = round.close?.content;
+    const sum = (isPaid: boolean) =>
+      round.payouts.reduce((msat, one) => ((one.receipt !== null) === isPaid ? msat + one.amountMsat : msat), 0n);
+    return {
+      round: round.round,
+      state: round.voided ? 'void' : round.settlement ? 'settled' : close ? 'closed' : 'open',
+      accepted: close?.accepted.length ?? 0,
+      rejected: (close?.rejected ?? []).map(({ trainer, shard, rule }) => ({ trainer, shard, rule })),
+      loss: close === undefined ? null : close.lossPpm / 1_000_000,
+      accuracy: close?.accuracyPpm == null ? null : close.accuracyPpm / 1_000_000,
+      paidMsat: sum(true),
+      owedMsat: sum(false),
+    };
+  });
+}
+
+export interface TrainerDescription {
+  readonly pubkey: Pubkey;
+  readonly shard: number;
+  readonly priceMsat: bigint;
+  readonly seat: 'ready' | 'waiting' | 'grant-bad' | 'replaced';
+  /** Accepted ones. */
+  readonly rounds: number;
+  readonly paidMsat: bigint;
+  readonly owedMsat: bigint;
+}
+
+/** Everyone who ever held a seat and was in a round, and who holds one now; by shard, the present holder last. */
+export function describeTrainers(state: JobState): TrainerDescription[] {
+  const held = new Map<string, Assignment>();
+  const key = (seat: Assignment) => `${seat.shard}/${seat.trainer}`;
+  for (const seat of [...state.rounds.flatMap((round) => round.assigned), ...state.assignments.values()]) {
+    held.delete(key(seat));
+    held.set(key(seat), seat);
+  }
+  return [...held.values()]
+    .sort((a, b) => a.shard - b.shard)
+    .map((seat) => {
+      const isHeld = state.assignments.get(seat.shard)?.trainer === seat.trainer;
+      const answer = seat.grantBad !== null ? 'grant-bad' : seat.ready === null ? 'waiting' : 'ready';
+      return {
+        pubkey: seat.trainer,
+        shard: seat.shard,
+        priceMsat: seat.priceMsat,
+        seat: isHeld ? answer : 'replaced',
+        rounds: acceptedRounds(state, seat.trainer),
+        paidMsat: paidMsat(state, seat.trainer),
+        owedMsat: owedMsat(state, seat.trainer),
+      };
+    });
+}
