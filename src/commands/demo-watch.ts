@@ -1,0 +1,74 @@
+import type { EventId } from '../hash.js';
+import type { JobState, RoundState } from '../market/state.js';
+import { createBell } from '../roles/bell.js';
+import { openBook } from '../roles/job-book.js';
+import type { Relays } from '../ports.js';
+import type { RoundRow } from '../demo/board.js';
+import type { Context } from './command.js';
+
+/** Folds a job like any bystander, from its public events, and shows every new state until the signal aborts. */
+export async function watchJob(
+  { deps }: Context,
+  jobId: EventId,
+  relays: Relays,
+  signal: AbortSignal,
+  show: (state: JobState) => void,
+): Promise<void> {
+  const bell = createBell(deps.clock);
+  const book = await openBook(jobId, { relays, clock: deps.clock, bell });
+  try {
+    while (!signal.aborted) {
+      show(book.state());
+      await bell.wait(60_000, signal);
+    }
+  } finally {
+    book.close();
+  }
+}
+
+export function roundRows(state: JobState): RoundRow[] {
+  return state.rounds.map(({ round, close, voided }) => {
+    const ppm = close?.content.accuracyPpm ?? null;
+    return {
+      round,
+      isVoid: voided !== null,
+      accuracy: ppm === null ? null : ppm / 1_000_000,
+      accepted: close?.content.accepted.length ?? 0,
+      rejected: close?.content.rejected.length ?? 0,
+    };
+  });
+}
+
+/** What the customer does in this state, in a few words. */
+export function customerText(state: JobState): string {
+  const terms = state.job?.content;
+  const round = state.rounds.at(-1);
+  if (terms === undefined) return 'posting the job';
+  const name = round === undefined ? '' : `round ${round.round + 1} of ${terms.rounds}: `;
+  switch (state.phase) {
+    case 'awarding':
+      return `waiting for bids: ${state.bids.length} of ${terms.trainers}`;
+    case 'awarded':
+      return `awarded ${state.assignments.size} shards, opens round 1`;
+    case 'committing':
+      return `${name}${round!.commits.size} of ${round!.assigned.length} trainers committed`;
+    case 'revealing':
+      return `${name}${round!.reveals.size} of ${round!.assigned.length} updates revealed`;
+    case 'scoring':
+      return `${name}scoring ${round!.listedReveals.size} updates`;
+    case 'closed':
+    case 'between':
+      return `${name}${paymentText(round)}`;
+    case 'trained':
+      return `${paymentText(round)}, measures the model`;
+    case 'finished':
+      return 'writes the model and checks every step';
+    default:
+      return state.phase;
+  }
+}
+
+function paymentText(round: RoundState | undefined): string {
+  const payouts = round?.payouts ?? [];
+  return `paid ${payouts.filter(({ receipt }) => receipt !== null).length} of ${payouts.length} trainers`;
+}

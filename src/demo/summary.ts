@@ -1,0 +1,109 @@
+import { sparkPlot } from '../terminal/plot.js';
+import { table } from '../terminal/table.js';
+import { percentText, satText, type Rejection } from './board.js';
+
+/** Everything the demo found out; accuracies in [0, 1]. */
+export interface DemoResult {
+  readonly model: string;
+  /** Of the final model on set B. */
+  readonly accuracy: number;
+  /** On set A after each round that was not void, in order. */
+  readonly accuracyByRound: readonly number[];
+  readonly chance: number;
+  readonly initialAccuracy: number;
+  readonly soloAccuracy: number;
+  readonly totalRounds: number;
+  readonly rounds: number;
+  readonly trainers: readonly TrainerResult[];
+  readonly paidMsat: bigint;
+  /** What the trainers' own wallets confirmed. */
+  readonly receivedMsat: bigint;
+  /** Paid invoices whose preimage hashes to the invoice's payment hash. */
+  readonly invoices: number;
+  /** Paid invoices whose preimage does not. */
+  readonly falseReceipts: number;
+  readonly audit: 'PASS' | 'FAIL';
+  /** The first event that does not follow, when the audit fails. */
+  readonly finding: string | null;
+  /** As the user would type it. */
+  readonly modelDir: string;
+  readonly wallSeconds: number;
+}
+
+export interface TrainerResult {
+  readonly name: string;
+  readonly pubkey: string;
+  /** Accepted rounds. */
+  readonly rounds: number;
+  readonly paidMsat: bigint;
+  readonly rejections: readonly Rejection[];
+}
+
+/** For somebody who meets all of this for the first time; fits in 60 columns but for long paths. */
+export function summaryText(result: DemoResult): string {
+  const { trainers, paidMsat, rounds, wallSeconds } = result;
+  const parts = [
+    [
+      `${trainers.length} trainers sold ${rounds} ${rounds === 1 ? 'round' : 'rounds'} of training to one customer,`,
+      `for ${satText(paidMsat)} of play money, in ${wallSeconds.toFixed(0)} seconds.`,
+    ].join('\n'),
+    `Accuracy after each round:\n${sparkPlot(
+      result.accuracyByRound.map((share) => share * 100),
+      {
+        width: 50,
+        height: 6,
+        format: (value) => `${value.toFixed(1)} %`,
+        axis: 'round',
+      },
+    )}`,
+    accuracies(result),
+    payments(result),
+    rejections(result),
+    audit(result),
+    `The model is in ${result.modelDir}`,
+  ];
+  return parts.filter((part) => part !== '').join('\n\n');
+}
+
+function accuracies({ trainers, ...result }: DemoResult): string {
+  return table([
+    ['On examples that nobody trained on', 'accuracy'],
+    ['guessing', percentText(result.chance)],
+    ['the model before training', percentText(result.initialAccuracy)],
+    ['one trainer alone, same effort', percentText(result.soloAccuracy)],
+    [`all ${trainers.length} trainers, ${result.rounds} rounds`, percentText(result.accuracy)],
+  ]);
+}
+
+function payments({ trainers, paidMsat, receivedMsat, invoices, falseReceipts, totalRounds }: DemoResult): string {
+  if (paidMsat === 0n && invoices === 0) return 'Nobody was paid: the job was free.';
+  const rows = trainers.map(({ name, pubkey, rounds, paidMsat: own }) => [
+    `${name} (${pubkey.slice(0, 8)})`,
+    `${rounds} of ${totalRounds}`,
+    own / 1000n,
+  ]);
+  const proof =
+    falseReceipts === 0
+      ? `${invoices} Lightning invoices; each preimage matches its payment hash.`
+      : `${invoices} Lightning invoices; ${falseReceipts} receipts show a WRONG preimage.`;
+  const confirmed =
+    receivedMsat === paidMsat
+      ? "The trainers' own wallets confirm the same sum."
+      : `The trainers' own wallets confirm ${satText(receivedMsat)} only.`;
+  return [table([['', 'rounds accepted', 'sat'], ...rows, ['together', '', paidMsat / 1000n]]), proof, confirmed].join(
+    '\n',
+  );
+}
+
+function rejections({ trainers }: DemoResult): string {
+  const lines = trainers.flatMap(({ name, rejections: own }) =>
+    own.map(({ round, rule, detail }) => `${name}, round ${round + 1}: ${rule} (${detail})`),
+  );
+  return lines.length === 0 ? '' : ['Rejected, and so not paid:', ...lines].join('\n');
+}
+
+function audit({ audit: verdict, finding }: DemoResult): string {
+  return verdict === 'PASS'
+    ? 'Audit: PASS. Award, updates, averages and payments follow\nfrom the signed events, recomputed from the first one.'
+    : `Audit: FAIL. ${finding ?? 'An event does not follow from the others.'}`;
+}
