@@ -1,0 +1,166 @@
+import { describe, expect, it } from 'vitest';
+import { sha256, type Pubkey, type Sha256 } from '../../src/hash.js';
+import { acceptRound, publicFailure, type RoundEvidence } from '../../src/market/acceptance.js';
+import type { ContentOf, EventOf } from '../../src/protocol/events.js';
+import type { ScoreRow } from '../../src/protocol/score.js';
+import { commitmentOf } from '../../src/protocol/submission.js';
+import { hashOf, people, scoreOf, scriptJob } from '../support/job-script.js';
+
+const script = scriptJob({ until: 'scores/0' });
+const round = script.state.rounds[0]!;
+const [a, b, c] = people.map(({ pubkey }) => pubkey) as [Pubkey, Pubkey, Pubkey];
+
+const honest: RoundEvidence = {
+  job: script.jobId,
+  round: 0,
+  baseHash: round.open.content.base.sha256,
+  assigned: round.assigned,
+  commits: round.listedCommits,
+  reveals: round.listedReveals,
+  findings: new Map(),
+  scores: new Map(round.scores!.content.scores.map((row) => [row.trainer, row])),
+  lossBeforePpm: null,
+  strictLoss: false,
+};
+
+const without = <K, V>(map: ReadonlyMap<K, V>, key: K) => new Map([...map].filter(([other]) => other !== key));
+
+/** A reveal of `trainer` with other fields; with `committed` also the commitment that opens to it. */
+function revealing(
+  evidence: RoundEvidence,
+  trainer: Pubkey,
+  change: Partial<ContentOf<'reveal'>>,
+  committed = false,
+): RoundEvidence {
+  const reveal = evidence.reveals.get(trainer)!;
+  const content = { ...reveal.content, ...change };
+  const reveals = new Map(evidence.reveals).set(trainer, { ...reveal, content });
+  if (!committed) return { ...evidence, reveals };
+  const { job } = evidence;
+  const commit = evidence.commits.get(trainer)!;
+  const commitment = commitmentOf({ job, trainer, ...content });
+  const commits = new Map(evidence.commits).set(trainer, {
+    ...commit,
+    content: { ...commit.content, commitment, shard: content.shard },
+  });
+  return { ...evidence, reveals, commits };
+}
+
+function scoring(evidence: RoundEvidence, trainer: Pubkey, change: Partial<ScoreRow>): RoundEvidence {
+  const row = { ...scoreOf(evidence.reveals.get(trainer)!.id, trainer, 0), ...change };
+  return { ...evidence, scores: new Map(evidence.scores).set(trainer, row) };
+}
+
+/** By trainer: null for accepted, else the rule. */
+function verdicts(evidence: RoundEvidence): Record<string, string | null> {
+  const { accepted, rejected } = acceptRound(evidence);
+  return Object.fromEntries([
+    ...accepted.map(({ trainer }) => [trainer, null]),
+    ...rejected.map(({ trainer, rule }) => [trainer, rule]),
+  ]);
+}
+const onlyA = (rule: string | null) => ({ [a]: rule, [b]: null, [c]: null });
+
+describe('acceptance', () => {
+  it('accepts honest work in order of shard, whatever the order of seats', () => {
+    const { accepted, rejected } = acceptRound({ ...honest, assigned: [...honest.assigned].reverse() });
+    expect(accepted.map(({ trainer, shard }) => [shard, trainer])).toEqual([
+      [0, a],
+      [1, b],
+      [2, c],
+    ]);
+    expect(accepted.map(({ submission }) => submission)).toEqual([a, b, c].map((key) => honest.reveals.get(key)!.id));
+    expect(rejected).toEqual([]);
+  });
+
+  it('rejects the absent and the silent', () => {
+    expect(verdicts({ ...honest, commits: without(honest.commits, a) })).toEqual(onlyA('absent'));
+    expect(verdicts({ ...honest, reveals: without(honest.reveals, a) })).toEqual(onlyA('no-reveal'));
+    expect(acceptRound({ ...honest, reveals: without(honest.reveals, a) }).rejected[0]).toMatchObject({
+      submission: null,
+    });
+  });
+
+  it.each<[string, Partial<ContentOf<'reveal'>>]>([
+    ['salt', { salt: sha256('another') }],
+    ['update', { updateHash: hashOf('another') }],
+    ['base', { baseHash: hashOf('another') }],
+    ['shard', { shard: 1 }],
+  ])('rejects a reveal whose %s is not the committed one', (_what, change) => {
+    expect(verdicts(revealing(honest, a, change))).toEqual(onlyA('opening'));
+  });
+
+  it('rejects work on another base than the round’s', () => {
+    expect(verdicts(revealing(honest, a, { baseHash: hashOf('old') }, true))).toEqual(onlyA('base'));
+  });
+
+  it('rejects the base itself as an update', () => {
+    expect(verdicts(revealing(honest, a, { updateHash: honest.baseHash }, true))).toEqual(onlyA('unchanged'));
+  });
+
+  it('rejects both of two equal updates', () => {
+    const { updateHash } = honest.reveals.get(b)!.content;
+    expect(verdicts(revealing(honest, a, { updateHash }, true))).toEqual({ [a]: 'copy', [b]: 'copy', [c]: null });
+  });
+
+  it('lets nobody take an honest trainer down by naming its hash without having committed to it', () => {
+    const { updateHash } = honest.reveals.get(b)!.content;
+    expect(verdicts(revealing(honest, a, { updateHash }))).toEqual(onlyA('opening'));
+  });
+
+  it.each(['blob', 'shape'] as const)('rejects an update with the finding %s', (rule) => {
+    expect(verdicts({ ...honest, findings: new Map([[a, { rule, detail: 'why' }]]) })).toEqual(onlyA(rule));
+  });
+
+  it('rejects what was not measured', () => {
+    expect(verdicts({ ...honest, scores: without(honest.scores, a) })).toEqual(onlyA('work-floor'));
+  });
+
+  it.each([
+    [{ ePpm: 0 }, 'work-floor'],
+    [{ ePpm: -1 }, 'work-floor'],
+    [{ ePpm: 1 }, null],
+    [{ ePpm: 1, dPpm: -5_000 }, null],
+    [{ ePpm: 1, dPpm: -5_001 }, 'work-floor'],
+  ] as const)('holds D and E against the work floor: %o gives %s', (change, rule) => {
+    expect(verdicts(scoring(honest, a, change))).toEqual(onlyA(rule));
+  });
+
+  it('counts the loss tests only where the job says so', () => {
+    // 0.6 each: 1.1 times the loss before is 0.66, 1.2 times the mean of the others 0.72.
+    const worse = scoring({ ...honest, lossBeforePpm: 600_000 }, a, { lossPpm: 700_000 });
+    expect(verdicts(worse)).toEqual(onlyA(null));
+    expect(verdicts({ ...worse, strictLoss: true })).toEqual(onlyA('loss'));
+    const within = scoring({ ...honest, lossBeforePpm: 600_000, strictLoss: true }, a, { lossPpm: 660_000 });
+    expect(verdicts(within)).toEqual(onlyA(null));
+    // Without a loss before, only the comparison with the others is left.
+    const first = scoring({ ...honest, strictLoss: true }, a, { lossPpm: 720_000 });
+    expect(verdicts(first)).toEqual(onlyA(null));
+    expect(verdicts(scoring({ ...honest, strictLoss: true }, a, { lossPpm: 720_001 }))).toEqual(onlyA('loss'));
+  });
+
+  it('names the first rule that fails, in the fixed order', () => {
+    const finding = { findings: new Map([[a, { rule: 'shape' as const, detail: '' }]]) };
+    let evidence: RoundEvidence = { ...honest, ...finding, strictLoss: true, lossBeforePpm: 1 };
+    evidence = scoring(evidence, a, { ePpm: -1, lossPpm: 9_000_000 });
+    const base = hashOf('old');
+    const opened = revealing(evidence, a, { baseHash: base, updateHash: honest.baseHash }, true);
+    const order: [RoundEvidence, string][] = [
+      [{ ...opened, commits: without(opened.commits, a), reveals: without(opened.reveals, a) }, 'absent'],
+      [{ ...opened, reveals: without(opened.reveals, a) }, 'no-reveal'],
+      [revealing(opened, a, { salt: sha256('x') }), 'opening'],
+      [opened, 'base'],
+      [revealing(evidence, a, { updateHash: honest.baseHash }, true), 'unchanged'],
+      [revealing(evidence, a, { updateHash: honest.reveals.get(b)!.content.updateHash }, true), 'copy'],
+      [evidence, 'shape'],
+      [{ ...evidence, findings: new Map() }, 'loss'],
+      [{ ...evidence, findings: new Map(), strictLoss: false }, 'work-floor'],
+    ];
+    for (const [one, rule] of order) expect(verdicts(one)[a]).toBe(rule);
+  });
+
+  it('says before any blob is opened whether it is worth opening', () => {
+    expect(publicFailure(honest, a)).toBeNull();
+    expect(publicFailure(revealing(honest, a, { salt: sha256('x') }), a)).toMatchObject({ rule: 'opening' });
+  });
+});
