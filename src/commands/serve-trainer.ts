@@ -1,15 +1,13 @@
 import { isNmktError, NmktError } from '../errors.js';
-import type { EventId, Pubkey } from '../hash.js';
-import { parseEventReference, parsePubkey } from '../config/identifiers.js';
-import { maxShardBytes } from '../learning/examples.js';
-import { parameterCount } from '../learning/params.js';
+import type { EventId } from '../hash.js';
+import { parseEventReference } from '../config/identifiers.js';
 import type { Rung } from '../learning/types.js';
 import { rungOf } from '../market/auction.js';
-import { JOB, type JobTerms } from '../protocol/job.js';
+import { JOB } from '../protocol/job.js';
 import { KINDS, PROTOCOL_TAG } from '../protocol/kinds.js';
 import { parseSnapshot, type Snapshot } from '../protocol/dataset.js';
 import type { EventOf } from '../protocol/events.js';
-import type { Engine, NostrEvent, Relays, Wallet } from '../ports.js';
+import type { Engine, Filter, NostrEvent, Relays, Wallet } from '../ports.js';
 import { unwrapRumor } from '../relay/gift-wrap.js';
 import { createBell } from '../roles/bell.js';
 import { openInbox, type Inbox } from '../roles/inbox.js';
@@ -18,20 +16,9 @@ import { openBook, type SignedRecord } from '../roles/job-book.js';
 import { eventsFile } from '../roles/post.js';
 import { serveJob, type ServeEnd, type TrainerEnv } from '../roles/trainer.js';
 import type { CommandModule, Context } from './command.js';
-import { customerPorts, optionalInteger } from './customer-ports.js';
+import { customerPorts } from './customer-ports.js';
 import { jobFiles } from './lead.js';
-
-const SAT = 1_000n;
-
-interface Bounds {
-  readonly priceMsat: bigint;
-  readonly maxParams: number;
-  readonly maxBytes: number;
-  readonly maxMinutes: number;
-  readonly maxExposureMsat: bigint | null;
-  readonly allow: ReadonlySet<Pubkey>;
-  readonly deny: ReadonlySet<Pubkey>;
-}
+import { readBounds, SAT, skipReason, type Bounds } from './trainer-bounds.js';
 
 export const command: CommandModule = {
   configure(program) {
@@ -141,80 +128,97 @@ function enginesOf({ deps }: Context, bounds: Bounds): Server['engine'] {
   };
 }
 
-function readBounds(options: Readonly<Record<string, unknown>>): Bounds {
-  const price = optionalInteger(options['price'], '--price', 0, 21e14)!;
-  const people = (name: string) => new Set(((options[name] as string[] | undefined) ?? []).map(parsePubkey));
-  const exposure = optionalInteger(options['maxExposure'], '--max-exposure', 0, 21e14);
-  return {
-    priceMsat: BigInt(price) * SAT,
-    maxParams: optionalInteger(options['maxParams'], '--max-params', 1, 1e12) ?? 20_000_000,
-    maxBytes: optionalInteger(options['maxBytes'], '--max-bytes', 1, 2 ** 40) ?? 1_073_741_824,
-    maxMinutes: optionalInteger(options['maxMinutes'], '--max-minutes', 1, 525_600) ?? 60,
-    maxExposureMsat: exposure === undefined ? null : BigInt(exposure) * SAT,
-    allow: people('allow'),
-    deny: people('deny'),
-  };
-}
+/** Old jobs end by their deadlines; what this home began is found in its own folder. */
+const LOOK_BACK_SEC = 7 * 86_400;
 
-/** Every job that appears, several at a time; @returns the end that satisfied --once, or null when stopped. */
+/**
+ * Every job that appears, several at a time. With `once` the first job done ends it; one that was over before this run began only
+ * when nothing else is open, so that a second run gives the same result and a new job is not missed.
+ * @returns the end that satisfied `once`, or null when stopped
+ */
 async function serveAll(server: Server, only: EventId | undefined, once: boolean): Promise<ServeEnd | null> {
-  const { relays } = server.ports;
+  const { relays, clock } = server.ports;
+  const recent = { kinds: [KINDS.job], '#t': [PROTOCOL_TAG], since: clock.nowSec() - LOOK_BACK_SEC };
+  const filters: Filter[] = only === undefined ? [recent, ...(await begunJobs(server))] : [{ ids: [only] }];
   const begun = new Set<string>();
+  let working = 0;
+  let finishedBefore: ServeEnd | null = null;
   return new Promise((resolve, reject) => {
-    const filter = only === undefined ? { kinds: [KINDS.job], '#t': [PROTOCOL_TAG] } : { ids: [only] };
+    const stop = new AbortController();
     const finish = (end: ServeEnd | null): void => {
-      subscription.close();
+      stop.abort();
       resolve(end);
     };
+    const fail = (error: unknown): void => {
+      stop.abort();
+      reject(error instanceof Error ? error : new Error(String(error)));
+    };
     const begin = (event: NostrEvent): void => {
-      if (begun.has(event.id) || server.stop.aborted) return;
+      if (begun.has(event.id) || server.stop.aborted || stop.signal.aborted) return;
       begun.add(event.id);
+      working++;
       serveOne(server, event, only !== undefined)
         .then((end) => {
-          if (end === null) return;
-          if (once && end.end === 'done') finish(end);
-          else if (once && only !== undefined && end.end !== 'done')
-            throw new NmktError('not-awarded', `job ${event.id.slice(0, 12)}… is over for this trainer: ${end.why}`, {
-              expected: 'a seat',
-              got: end.why,
-              remedy: 'serve other jobs: leave out --job',
-            });
+          working--;
+          if (!once) return;
+          if (end?.end === 'done' && !end.wasOver) finish(end);
+          else if (end?.end === 'done') finishedBefore = end;
+          else if (end !== null && only !== undefined) fail(notAwarded(event.id, end.why));
+          settleOnce();
         })
         .catch((error: unknown) => {
+          working--;
           if (server.stop.aborted) return;
-          if (once || only !== undefined) {
-            subscription.close();
-            reject(error instanceof Error ? error : new Error(String(error)));
-          } else {
-            const message = error instanceof Error ? error.message : String(error);
-            server.emit(
-              event.id,
-              'error',
-              { message, ...(error instanceof NmktError ? { code: error.code } : {}) },
-              `error: ${message}`,
-            );
-          }
+          if (once || only !== undefined) return fail(error);
+          const message = error instanceof Error ? error.message : String(error);
+          server.emit(
+            event.id,
+            'error',
+            { message, ...(isNmktError(error) ? { code: error.code } : {}) },
+            `error: ${message}`,
+          );
         });
     };
-    const subscription = relays.subscribe([filter], begin);
-    if (server.stop.aborted) finish(null);
+    const settleOnce = (): void => {
+      if (isStocked && working === 0 && finishedBefore !== null) finish(finishedBefore);
+    };
+    let isStocked = false;
+    const stock = async (): Promise<void> => {
+      const { events, answered } = await relays.fetch(filters);
+      if (only !== undefined && events.length === 0 && answered.length > 0) return fail(unknownJob(only, answered));
+      events.forEach(begin);
+      isStocked = true;
+      settleOnce();
+      if (stop.signal.aborted) return;
+      const subscription = relays.subscribe(filters, begin);
+      stop.signal.addEventListener('abort', () => subscription.close(), { once: true });
+    };
+    if (server.stop.aborted) return finish(null);
     server.stop.addEventListener('abort', () => finish(null), { once: true });
-    void expectJob(relays, only, reject);
+    stock().catch(fail);
   });
 }
 
-/** A job that was named must exist. */
-async function expectJob(relays: Relays, only: EventId | undefined, reject: (error: Error) => void): Promise<void> {
-  if (only === undefined) return;
-  const { events, answered } = await relays.fetch([{ ids: [only] }]);
-  if (events.length === 0 && answered.length > 0)
-    reject(
-      new NmktError('job-unknown', `no relay has job ${only.slice(0, 12)}…`, {
-        expected: 'a job',
-        got: `nothing from ${answered.join(', ')}`,
-        remedy: 'check the id, or name its relay with --relay',
-      }),
-    );
+/** Jobs that this home signed something for. */
+async function begunJobs({ ports }: Server): Promise<Filter[]> {
+  const ids = (await ports.files.list('jobs')).filter((name) => /^[0-9a-f]{64}$/.test(name));
+  return ids.length === 0 ? [] : [{ ids }];
+}
+
+function notAwarded(job: string, why: string): NmktError {
+  return new NmktError('not-awarded', `job ${job.slice(0, 12)}… is over for this trainer: ${why}`, {
+    expected: 'a seat',
+    got: why,
+    remedy: 'serve other jobs: leave out --job',
+  });
+}
+
+function unknownJob(job: string, answered: readonly string[]): NmktError {
+  return new NmktError('job-unknown', `no relay has job ${job.slice(0, 12)}…`, {
+    expected: 'a job',
+    got: `nothing from ${answered.join(', ')}`,
+    remedy: 'check the id, or name its relay with --relay',
+  });
 }
 
 async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Promise<ServeEnd | null> {
@@ -246,6 +250,8 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
       );
     return null;
   }
+  // Its story was told when it happened; only what is still to come is told.
+  const isPast = job.content.deadline <= clock.nowSec();
   const book = await openBook(job.id, { relays, clock, bell, signer, journal });
   const unwatch = server.inbox.watch(bell);
   const priceMsat = job.content.rail === 'none' ? 0n : bounds.priceMsat;
@@ -266,10 +272,11 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
     shard: { examples: null },
     progress: context.progress,
     signal: server.stop,
-    emit: (name, fields, text) => server.emit(job.id, name, fields, text),
+    emit: (name, fields, text) => (isPast && !isNamed ? undefined : server.emit(job.id, name, fields, text)),
   };
   try {
     const end = await serveJob(env);
+    if (end.wasOver && isPast && !isNamed) return null;
     if (end.end === 'done')
       server.emit(
         job.id,
@@ -294,39 +301,4 @@ async function fetchSnapshot(relays: Relays, job: EventOf<'job'>): Promise<Snaps
   } catch {
     return null;
   }
-}
-
-/** Why a job is not for this trainer; a job that was begun goes on whatever the bounds say now. */
-async function skipReason(
-  server: Server,
-  job: EventOf<'job'>,
-  snapshot: Snapshot,
-  isBegun: boolean,
-): Promise<string | null> {
-  const { bounds, ports } = server;
-  const terms: JobTerms = job.content;
-  if (isBegun) return null;
-  if (job.author === ports.signer.pubkey) return 'own-job';
-  if (terms.deadline <= ports.clock.nowSec()) return 'closed';
-  if (bounds.deny.has(job.author) || (bounds.allow.size > 0 && !bounds.allow.has(job.author))) return 'customer';
-  if (terms.rail !== 'none' && server.wallet === null) return 'no-wallet';
-  if (terms.rail !== 'none' && bounds.priceMsat > terms.maxPriceMsat) return 'price';
-  if (terms.rail !== 'none' && bounds.priceMsat < terms.payoutFloorMsat) return 'payout-floor';
-  if (parameterCount(terms.model) > bounds.maxParams) return 'max-params';
-  if (
-    snapshot.manifest.shards.some((shard) => maxShardBytes(snapshot.manifest.schema, shard.examples) > bounds.maxBytes)
-  )
-    return 'max-bytes';
-  if (
-    snapshot.manifest.schema.inputs !== terms.model.inputs ||
-    snapshot.manifest.schema.outputs !== terms.model.outputs
-  )
-    return 'model';
-  try {
-    await server.engine(terms.acceptedEngines);
-  } catch (error) {
-    if (isNmktError(error, 'engine-unavailable')) return 'engine';
-    throw error;
-  }
-  return null;
 }

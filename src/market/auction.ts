@@ -52,6 +52,12 @@ function refusal(
   return null;
 }
 
+/**
+ * How many bids an award names. More do not fit into one event, and a flood of bids must not stop a job: the best ones by
+ * effective price count, admissible ones first.
+ */
+export const MAX_CONSIDERED = 100;
+
 /** The first part of an engine id. */
 export function rungOf(engine: string): Rung {
   return engine.split('/', 1)[0] as Rung;

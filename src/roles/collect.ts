@@ -82,7 +82,10 @@ export function provenance(state: JobState, book: JobBook): Record<string, unkno
 }
 
 /** The keys to rounds, updates and model; no shard key. */
-export async function collectAuditKeys(env: CustomerEnv, state: JobState): Promise<AuditKeys> {
+export async function collectAuditKeys(
+  env: Pick<CustomerEnv, 'secrets' | 'signer'>,
+  state: JobState,
+): Promise<AuditKeys> {
   const blobs = fromHex(env.secrets.blobs);
   const updates: AuditKeys['updates'] = [];
   for (const round of state.rounds)

@@ -1,5 +1,5 @@
 import { fromHex, type EventId, type Pubkey, type Sha256 } from '../hash.js';
-import { runAuction } from '../market/auction.js';
+import { MAX_CONSIDERED, runAuction } from '../market/auction.js';
 import { planOf } from '../market/money-rules.js';
 import { acceptedRounds, type Assignment, type JobState, type RoundState } from '../market/state.js';
 import { buildArtifactListing } from '../protocol/artifact.js';
@@ -42,14 +42,19 @@ function shardGrant(env: CustomerEnv, state: JobState, shard: number): string {
 }
 
 export async function award(env: CustomerEnv, state: JobState, bids: readonly EventOf<'bid'>[]): Promise<void> {
-  const result = runAuction({
+  const auction = {
     terms: state.job!.content,
     customer: state.job!.author,
-    bids,
     standing: new Map(),
-    blocked: new Set(),
+    blocked: new Set<Pubkey>(),
     atSec: env.clock.nowSec(),
-  });
+  };
+  const best = new Set(
+    runAuction({ ...auction, bids })
+      .considered.slice(0, MAX_CONSIDERED)
+      .map((row) => row.bid),
+  );
+  const result = runAuction({ ...auction, bids: bids.filter((bid) => best.has(bid.id)) });
   const winners = result.seats.map((seat) => ({ ...seat, grant: grantHash(shardGrant(env, state, seat.shard)) }));
   await env.book.sign(
     'award',

@@ -13,6 +13,8 @@ import type { DatasetRecord, PublishPorts } from './publish.js';
 import { requireStored } from './publish.js';
 
 const SAT = 1_000n;
+/** Award, scores and close of a round name every seat in one event of 64 kB. */
+const MAX_SEATS = 64;
 /** A payment below this costs more in routing than it is worth; play money has no fees. */
 const PAYOUT_FLOOR_SATS = { sandbox: 0, elsewhere: 200 } as const;
 
@@ -32,6 +34,7 @@ export function jobTerms(
       `${trainers} trainers, ${manifest.shards.length} shards`,
       `publish with --shards ${trainers}, or leave trainers out`,
     );
+  if (trainers > MAX_SEATS) throw bad(`at most ${MAX_SEATS} trainers`, `${trainers}`, `--shards ${MAX_SEATS}`);
   const isFree = job.rail === 'none';
   const maxPriceMsat = isFree ? 0n : BigInt(job.maxPriceSats) * SAT;
   const most = BigInt(job.rounds) * BigInt(trainers) * maxPriceMsat;

@@ -26,15 +26,10 @@ const TRAINING_SECRET_BYTES = 64;
 export async function bid(env: TrainerEnv): Promise<void> {
   const engine = await env.engine();
   const job = env.book.state().job!;
-  const event = await env.book.sign(
+  await env.book.sign(
     'bid',
     { priceMsat: env.terms.priceMsat, capacity: 1, engine: engine.id, throughput: 0, expires: job.content.deadline },
     [job.author],
-  );
-  env.emit(
-    'bid',
-    { bid: event.id, priceMsat: env.terms.priceMsat },
-    `bid ${env.terms.priceMsat / 1000n} sat per round`,
   );
 }
 
@@ -159,7 +154,6 @@ export async function train(
   await env.book.sign('commit', { round: round.round, shard: seat.shard, open: round.open.id, commitment }, [
     job.author,
   ]);
-  env.emit('committed', { round: round.round, commitment }, `round ${round.round + 1}: committed`);
 }
 
 /** salt 32, content secret 32, canonical bytes of the update. */
@@ -243,7 +237,6 @@ export async function reveal(env: TrainerEnv, state: JobState, round: RoundState
     },
     [job.author],
   );
-  env.emit('revealed', { round: round.round }, `round ${round.round + 1}: revealed`);
 }
 
 function hashOfClaim(state: JobState, round: RoundState, payout: PayoutState, payee: Pubkey) {
@@ -290,11 +283,6 @@ export async function countersign(
   await env.book.sign('received', { receipt: receipt.id, payout: payout.payout, amountMsat: payout.amountMsat }, [
     state.job!.author,
   ]);
-  env.emit(
-    'paid',
-    { round: round.round, amountMsat: payout.amountMsat },
-    `round ${round.round + 1}: paid ${payout.amountMsat / 1000n} sat`,
-  );
   return null;
 }
 
@@ -318,9 +306,4 @@ export async function markUnpaid(env: TrainerEnv, round: RoundState, payout: Pay
     claim: payout.claim!.id,
     amountMsat: payout.amountMsat,
   });
-  env.emit(
-    'unpaid',
-    { round: round.round, amountMsat: payout.amountMsat },
-    `round ${round.round + 1}: ${payout.amountMsat / 1000n} sat are not paid`,
-  );
 }

@@ -11,6 +11,7 @@ import { clockTime } from './customer.js';
 import type { Inbox, Received } from './inbox.js';
 import type { JobBook } from './job-book.js';
 import { answerGrant, bid, claim, countersign, hasCommitted, markUnpaid, reveal, train } from './trainer-actions.js';
+import { trainerStory } from './trainer-story.js';
 import { decideTrainer, type TrainerAction } from './trainer-decide.js';
 
 export interface TrainerTerms {
@@ -46,10 +47,12 @@ export interface TrainerEnv {
 const HOLD_SEC = 5;
 const REFRESH_SEC = 30;
 
-export type ServeEnd =
+/** `wasOver`: the job was over before this run did anything. */
+export type ServeEnd = { readonly wasOver: boolean } & (
   | { readonly end: 'done'; readonly rounds: number; readonly paidMsat: bigint }
   | { readonly end: 'lost'; readonly why: string }
-  | { readonly end: 'stopped'; readonly why: string };
+  | { readonly end: 'stopped'; readonly why: string }
+);
 
 /** The shard grant that the award's hash promises; another one, or another sender, is no grant. */
 export function shardGrantFor(
@@ -84,6 +87,7 @@ export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
   const committed = new Set<EventId>();
   const me = env.signer.pubkey;
   let refreshedAt = env.clock.nowSec();
+  let wasOver = true;
   for (;;) {
     if (env.signal.aborted)
       throw new NmktError('interrupted', 'stopped; the job waits where it is', {
@@ -108,9 +112,10 @@ export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
       now,
     );
     if (action.do === 'done')
-      return { end: 'done', rounds: acceptedRounds(state, me), paidMsat: countersigned(state, me) };
-    if (action.do === 'lost') return { end: 'lost', why: action.why };
-    if (action.do === 'stop') return { end: 'stopped', why: action.why };
+      return { wasOver, end: 'done', rounds: acceptedRounds(state, me), paidMsat: countersigned(state, me) };
+    if (action.do === 'lost') return { wasOver, end: 'lost', why: action.why };
+    if (action.do === 'stop') return { wasOver, end: 'stopped', why: action.why };
+    wasOver = false;
     if (action.do === 'wait') {
       env.progress.update(
         `job ${state.jobId.slice(0, 12)}…: waiting for ${action.for}, until ${clockTime(action.until)}`,
@@ -181,37 +186,11 @@ async function carryOut(
   }
 }
 
-/** Stream events about what others did, each once. */
+/** Each line of the story once. */
 function tell(env: TrainerEnv, state: JobState, told: Set<string>): void {
-  const once = (key: string, say: () => void): void => {
-    if (told.has(key)) return;
+  for (const { key, event, fields, text } of trainerStory(state, env.signer.pubkey)) {
+    if (told.has(key)) continue;
     told.add(key);
-    say();
-  };
-  const me = env.signer.pubkey;
-  for (const seat of state.assignments.values())
-    if (seat.trainer === me)
-      once(`awarded/${seat.award}`, () =>
-        env.emit(
-          'awarded',
-          { shard: seat.shard, priceMsat: seat.priceMsat, rounds: state.job!.content.rounds },
-          `awarded shard ${seat.shard}`,
-        ),
-      );
-  for (const round of state.rounds) {
-    const name = `round ${round.round + 1} of ${state.job!.content.rounds}`;
-    if (round.assigned.some((seat) => seat.trainer === me))
-      once(`round/${round.round}`, () => env.emit('round', { round: round.round }, `${name} opened`));
-    if (round.close?.content.accepted.some((entry) => entry.trainer === me))
-      once(`accepted/${round.round}`, () => env.emit('accepted', { round: round.round }, `${name}: accepted`));
-    const rejection = round.close?.content.rejected.find((entry) => entry.trainer === me);
-    if (rejection !== undefined)
-      once(`rejected/${round.round}`, () =>
-        env.emit(
-          'rejected',
-          { round: round.round, rule: rejection.rule, detail: rejection.detail },
-          `${name}: rejected (${rejection.rule}: ${rejection.detail})`,
-        ),
-      );
+    env.emit(event, fields, text);
   }
 }

@@ -1,0 +1,82 @@
+import { isNmktError } from '../errors.js';
+import type { Pubkey } from '../hash.js';
+import { parsePubkey } from '../config/identifiers.js';
+import { maxShardBytes } from '../learning/examples.js';
+import { parameterCount } from '../learning/params.js';
+import type { Rung } from '../learning/types.js';
+import type { Snapshot } from '../protocol/dataset.js';
+import type { EventOf } from '../protocol/events.js';
+import type { JobTerms } from '../protocol/job.js';
+import type { Clock, Engine, Signer, Wallet } from '../ports.js';
+import { optionalInteger } from './customer-ports.js';
+
+export const SAT = 1_000n;
+
+/** What a trainer lets strangers ask of it. */
+export interface Bounds {
+  readonly priceMsat: bigint;
+  readonly maxParams: number;
+  readonly maxBytes: number;
+  readonly maxMinutes: number;
+  readonly maxExposureMsat: bigint | null;
+  readonly allow: ReadonlySet<Pubkey>;
+  readonly deny: ReadonlySet<Pubkey>;
+}
+
+export interface Bidder {
+  readonly bounds: Bounds;
+  readonly ports: { readonly signer: Signer; readonly clock: Clock };
+  readonly wallet: Wallet | null;
+  /** The best engine that loads, or the best among those a job accepts. */
+  engine(accepted?: readonly Rung[]): Promise<Engine>;
+}
+
+export function readBounds(options: Readonly<Record<string, unknown>>): Bounds {
+  const price = optionalInteger(options['price'], '--price', 0, 21e14)!;
+  const people = (name: string) => new Set(((options[name] as string[] | undefined) ?? []).map(parsePubkey));
+  const exposure = optionalInteger(options['maxExposure'], '--max-exposure', 0, 21e14);
+  return {
+    priceMsat: BigInt(price) * SAT,
+    maxParams: optionalInteger(options['maxParams'], '--max-params', 1, 1e12) ?? 20_000_000,
+    maxBytes: optionalInteger(options['maxBytes'], '--max-bytes', 1, 2 ** 40) ?? 1_073_741_824,
+    maxMinutes: optionalInteger(options['maxMinutes'], '--max-minutes', 1, 525_600) ?? 60,
+    maxExposureMsat: exposure === undefined ? null : BigInt(exposure) * SAT,
+    allow: people('allow'),
+    deny: people('deny'),
+  };
+}
+
+/** Why a job is not for this trainer; a job that was begun goes on whatever the bounds say now. */
+export async function skipReason(
+  trainer: Bidder,
+  job: EventOf<'job'>,
+  snapshot: Snapshot,
+  isBegun: boolean,
+): Promise<string | null> {
+  const { bounds, ports } = trainer;
+  const terms: JobTerms = job.content;
+  if (isBegun) return null;
+  if (job.author === ports.signer.pubkey) return 'own-job';
+  if (terms.deadline <= ports.clock.nowSec()) return 'closed';
+  if (bounds.deny.has(job.author) || (bounds.allow.size > 0 && !bounds.allow.has(job.author))) return 'customer';
+  if (terms.rail !== 'none' && trainer.wallet === null) return 'no-wallet';
+  if (terms.rail !== 'none' && bounds.priceMsat > terms.maxPriceMsat) return 'price';
+  if (terms.rail !== 'none' && bounds.priceMsat < terms.payoutFloorMsat) return 'payout-floor';
+  if (parameterCount(terms.model) > bounds.maxParams) return 'max-params';
+  if (
+    snapshot.manifest.shards.some((shard) => maxShardBytes(snapshot.manifest.schema, shard.examples) > bounds.maxBytes)
+  )
+    return 'max-bytes';
+  if (
+    snapshot.manifest.schema.inputs !== terms.model.inputs ||
+    snapshot.manifest.schema.outputs !== terms.model.outputs
+  )
+    return 'model';
+  try {
+    await trainer.engine(terms.acceptedEngines);
+  } catch (error) {
+    if (isNmktError(error, 'engine-unavailable')) return 'engine';
+    throw error;
+  }
+  return null;
+}

@@ -1,0 +1,68 @@
+import type { Pubkey } from '../hash.js';
+import type { JobState, RoundState } from '../market/state.js';
+
+/** One line of what happened to a trainer in a job; `key` tells it from all others. */
+export interface StoryLine {
+  readonly key: string;
+  readonly event: 'bid' | 'awarded' | 'round' | 'committed' | 'revealed' | 'accepted' | 'rejected' | 'paid' | 'unpaid';
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly text: string;
+}
+
+const sats = (msat: bigint) => `${msat / 1000n} sat`;
+
+/** From the fold alone, so that a restarted trainer tells the same story. In the order things happen within a round. */
+export function trainerStory(state: JobState, me: Pubkey): readonly StoryLine[] {
+  const story: StoryLine[] = [];
+  const rounds = state.job?.content.rounds ?? 0;
+  const bid = state.chains.get(me)?.events.find((event) => event.type === 'bid');
+  if (bid?.type === 'bid') {
+    const { priceMsat } = bid.content;
+    story.push({
+      key: 'bid',
+      event: 'bid',
+      fields: { bid: bid.id, priceMsat },
+      text: `bid ${sats(priceMsat)} per round`,
+    });
+  }
+  const seats = [...state.rounds.flatMap((round) => round.assigned), ...state.assignments.values()].filter(
+    (seat) => seat.trainer === me,
+  );
+  for (const { award, shard, priceMsat } of new Map(seats.map((seat) => [seat.award, seat])).values())
+    story.push({
+      key: `awarded/${award}`,
+      event: 'awarded',
+      fields: { shard, priceMsat, rounds },
+      text: `awarded shard ${shard}`,
+    });
+  for (const round of state.rounds)
+    if (round.assigned.some((seat) => seat.trainer === me)) story.push(...roundStory(round, rounds, me));
+  return story;
+}
+
+function roundStory(state: RoundState, rounds: number, me: Pubkey): StoryLine[] {
+  const { round } = state;
+  const name = `round ${round + 1} of ${rounds}`;
+  const story: StoryLine[] = [];
+  const tell = (event: StoryLine['event'], fields: Readonly<Record<string, unknown>>, text: string): void => {
+    story.push({ key: `${event}/${round}`, event, fields: { round, ...fields }, text: `${name}: ${text}` });
+  };
+  tell('round', {}, 'opened');
+  const commit = state.commits.get(me);
+  if (commit !== undefined) tell('committed', { commitment: commit.content.commitment }, 'committed');
+  if (state.reveals.has(me)) tell('revealed', {}, 'revealed');
+  if (state.close?.content.accepted.some((entry) => entry.trainer === me)) tell('accepted', {}, 'accepted');
+  const rejection = state.close?.content.rejected.find((entry) => entry.trainer === me);
+  if (rejection !== undefined)
+    tell(
+      'rejected',
+      { rule: rejection.rule, detail: rejection.detail },
+      `rejected (${rejection.rule}: ${rejection.detail})`,
+    );
+  for (const { payee, amountMsat, received, unpaid } of state.payouts) {
+    if (payee !== me) continue;
+    if (received !== null) tell('paid', { amountMsat }, `paid ${sats(amountMsat)}`);
+    else if (unpaid !== null) tell('unpaid', { amountMsat }, `${sats(amountMsat)} are not paid`);
+  }
+  return story;
+}
