@@ -1,4 +1,4 @@
-import { isNmktError, NmktError } from '../errors.js';
+import { ERRORS, isNmktError, NmktError } from '../errors.js';
 import type { EventId } from '../hash.js';
 import { parseEventReference } from '../config/identifiers.js';
 import type { Rung } from '../learning/types.js';
@@ -130,6 +130,7 @@ function enginesOf({ deps }: Context, bounds: Bounds): Server['engine'] {
 
 /** Old jobs end by their deadlines; what this home began is found in its own folder. */
 const LOOK_BACK_SEC = 7 * 86_400;
+const RETRY_MS = 30_000;
 
 /**
  * Every job that appears, several at a time. With `once` the first job done ends it; one that was over before this run began only
@@ -170,6 +171,8 @@ async function serveAll(server: Server, only: EventId | undefined, once: boolean
           working--;
           if (server.stop.aborted) return;
           if (once || only !== undefined) return fail(error);
+          // Months of service outlast a relay's restart: what may be tried again is.
+          if (isNmktError(error) && ERRORS[error.code].retry) void again(event);
           const message = error instanceof Error ? error.message : String(error);
           server.emit(
             event.id,
@@ -178,6 +181,11 @@ async function serveAll(server: Server, only: EventId | undefined, once: boolean
             `error: ${message}`,
           );
         });
+    };
+    const again = async (event: NostrEvent): Promise<void> => {
+      await clock.wait(RETRY_MS, AbortSignal.any([server.stop, stop.signal]));
+      begun.delete(event.id);
+      begin(event);
     };
     const settleOnce = (): void => {
       if (isStocked && working === 0 && finishedBefore !== null) finish(finishedBefore);

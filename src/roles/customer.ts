@@ -17,6 +17,7 @@ import {
 } from './customer-actions.js';
 import { decideCustomer, type CustomerAction } from './customer-decide.js';
 import type { CustomerEnv } from './customer-env.js';
+import { patiently } from './patience.js';
 
 /** How long a payout whose payment failed, or whose claim is not payable, is left alone. */
 const HOLD_SEC = 5;
@@ -39,6 +40,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
   const sent = new Set<string>();
   let lastSeenAt = servingSince;
   let phaseKey = '';
+  let lastComplaint = '';
   let refreshedAt = servingSince;
 
   for (;;) {
@@ -71,11 +73,14 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
       continue;
     }
     if (action.do === 'seen') lastSeenAt = now;
-    const why = await carryOut(env, state, action);
-    if (action.do === 'pay' && why !== null) {
+    await patiently(env, async () => {
+      const why = await carryOut(env, state, action);
+      if (action.do !== 'pay' || why === null) return;
       held.set(action.payout.payout, now + HOLD_SEC);
-      env.progress.warn(`${action.payout.payee.slice(0, 12)}… is not paid yet: ${why}`);
-    }
+      const line = `${action.payout.payee.slice(0, 12)}… is not paid yet: ${why}`;
+      if (line !== lastComplaint) env.progress.warn(line);
+      lastComplaint = line;
+    });
     env.onStep?.(action.do, env.book.state());
   }
 }

@@ -10,6 +10,7 @@ import type { JobFiles } from './customer-env.js';
 import { clockTime } from './customer.js';
 import type { Inbox, Received } from './inbox.js';
 import type { JobBook } from './job-book.js';
+import { patiently } from './patience.js';
 import { answerGrant, bid, claim, countersign, hasCommitted, markUnpaid, reveal, train } from './trainer-actions.js';
 import { trainerStory } from './trainer-story.js';
 import { decideTrainer, type TrainerAction } from './trainer-decide.js';
@@ -88,6 +89,7 @@ export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
   const me = env.signer.pubkey;
   let refreshedAt = env.clock.nowSec();
   let wasOver = true;
+  let lastComplaint = '';
   for (;;) {
     if (env.signal.aborted)
       throw new NmktError('interrupted', 'stopped; the job waits where it is', {
@@ -129,11 +131,13 @@ export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
       }
       continue;
     }
-    const why = await carryOut(env, state, action);
-    if (why !== null && 'payout' in action) {
+    await patiently(env, async () => {
+      const why = await carryOut(env, state, action);
+      if (why === null || !('payout' in action)) return;
       held.set(action.payout.payout, now + HOLD_SEC);
-      env.progress.warn(why);
-    }
+      if (why !== lastComplaint) env.progress.warn(why);
+      lastComplaint = why;
+    });
   }
 }
 

@@ -1,0 +1,25 @@
+import { isNmktError } from '../errors.js';
+import type { Clock, Progress } from '../ports.js';
+import type { Bell } from './bell.js';
+
+/** How long a loop leaves relays alone that did not answer; they may be restarting. */
+const RETRY_SEC = 5;
+
+/**
+ * Does a step of a loop; when no relay answers it says so and waits a little instead of giving up, since every step can be repeated.
+ * @returns whether the step was done
+ */
+export async function patiently(
+  env: { readonly clock: Clock; readonly bell: Bell; readonly progress: Progress; readonly signal: AbortSignal },
+  step: () => Promise<void>,
+): Promise<boolean> {
+  try {
+    await step();
+    return true;
+  } catch (error) {
+    if (!isNmktError(error, 'relay-unreachable')) throw error;
+    env.progress.update(`waiting for relays, again in ${RETRY_SEC} s: ${error.message}`);
+    await env.clock.wait(RETRY_SEC * 1000, env.signal);
+    return false;
+  }
+}
