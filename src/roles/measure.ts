@@ -64,6 +64,9 @@ export async function openUpdates(
       params.set(trainer, await openUpdate(relays, opened, job, reveal, signal));
     } catch (error) {
       if (isNmktError(error, 'interrupted')) throw error;
+      // Only relays that answer can prove that chunks are missing.
+      if (isNmktError(error, 'relay-unreachable') && (await relays.fetch([{ ids: [reveal.id] }])).answered.length === 0)
+        throw error;
       const rule = isNmktError(error, 'shape-mismatch') ? 'shape' : 'blob';
       findings.set(trainer, { rule, detail: (error as Error).message.replace(/[^\x20-\x7e]/g, ' ').slice(0, 300) });
     }
