@@ -6,24 +6,43 @@ import type { Relays } from '../ports.js';
 import type { RoundRow } from '../demo/board.js';
 import type { Context } from './command.js';
 
-/** Folds a job like any bystander, from its public events, and shows every new state until the signal aborts. */
+export interface Watch {
+  /** Asks the relays once more. */
+  latest(): Promise<JobState>;
+  close(): void;
+}
+
+/** Longest time between two looks when nothing happens. */
+const LOOK_MS = 60_000;
+
+/** Folds a job like any bystander, from its public events; `show` gets every new state. */
 export async function watchJob(
-  { deps }: Context,
+  { deps, signal }: Context,
   jobId: EventId,
   relays: Relays,
-  signal: AbortSignal,
   show: (state: JobState) => void,
-): Promise<void> {
+): Promise<Watch> {
   const bell = createBell(deps.clock);
   const book = await openBook(jobId, { relays, clock: deps.clock, bell });
-  try {
-    while (!signal.aborted) {
+  const over = new AbortController();
+  const until = AbortSignal.any([over.signal, signal]);
+  const look = async (): Promise<void> => {
+    while (!until.aborted) {
       show(book.state());
-      await bell.wait(60_000, signal);
+      await bell.wait(LOOK_MS, until);
     }
-  } finally {
-    book.close();
-  }
+  };
+  void look();
+  return {
+    async latest() {
+      await book.refresh();
+      return book.state();
+    },
+    close() {
+      over.abort();
+      book.close();
+    },
+  };
 }
 
 export function roundRows(state: JobState): RoundRow[] {

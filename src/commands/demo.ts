@@ -1,14 +1,15 @@
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
-import { openLiveView, type LiveView } from '../demo/live-view.js';
-import { createProcesses, type Processes } from '../demo/processes.js';
+import { openLiveView } from '../demo/live-view.js';
+import type { DemoPlan } from '../demo/plan.js';
+import { createProcesses } from '../demo/processes.js';
 import { summaryText, type DemoResult } from '../demo/summary.js';
 import { writeNewDigits } from '../demo/digits-files.js';
 import { NmktError } from '../errors.js';
 import type { CommandModule, Context, Outcome } from './command.js';
 import { optionalInteger } from './customer-ports.js';
-import { runMarket, type DemoPlan } from './demo-market.js';
+import { runMarket, type DemoTools } from './demo-market.js';
 
 const DEFAULT_MODEL_DIR = 'nmkt-demo-model';
 
@@ -79,10 +80,7 @@ async function discard(dir: string, isKept: boolean, { progress }: Context): Pro
   else await rm(dir, { recursive: true, force: true });
 }
 
-async function demonstrate(
-  plan: DemoPlan,
-  tools: { readonly context: Context; readonly processes: Processes; readonly view: LiveView },
-): Promise<Outcome> {
+async function demonstrate(plan: DemoPlan, tools: DemoTools): Promise<Outcome> {
   const { deps } = tools.context;
   const startedMs = deps.clock.nowMs();
   const found = await runMarket(plan, tools);

@@ -126,6 +126,11 @@ export function satText(msat: bigint): string {
   return `${msat / 1000n} sat`;
 }
 
+/** `1 round`, `2 rounds` */
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 /** `97.5 %` */
 export function percentText(share: number): string {
   return `${(share * 100).toFixed(1)} %`;

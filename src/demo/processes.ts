@@ -14,7 +14,7 @@ export type Line = Readonly<Record<string, unknown>>;
 export interface Ended {
   /** Null when a signal ended it. */
   readonly status: number | null;
-  /** The last line that was no event of an error. */
+  /** The last line on stdout. */
   readonly document: Line | undefined;
   /** Why it failed; absent for status 0 and 7. */
   readonly error: NmktError | undefined;
@@ -87,10 +87,8 @@ function follow(
     const line = parseLine(text);
     if (line === undefined) return;
     if (typeof line['error'] === 'object' && line['error'] !== null) failure = line['error'] as Line;
-    else {
-      document = line;
-      onLine?.(line);
-    }
+    document = line;
+    onLine?.(line);
   });
   const ended = new Promise<Ended>((resolve) => {
     const finish = async (status: number | null, cause?: unknown): Promise<void> => {

@@ -1,6 +1,6 @@
 import { sparkPlot } from '../terminal/plot.js';
 import { table } from '../terminal/table.js';
-import { percentText, satText, type Rejection } from './board.js';
+import { percentText, plural, satText, type Rejection } from './board.js';
 
 /** Everything the demo found out; accuracies in [0, 1]. */
 export interface DemoResult {
@@ -44,18 +44,10 @@ export function summaryText(result: DemoResult): string {
   const { trainers, paidMsat, rounds, wallSeconds } = result;
   const parts = [
     [
-      `${trainers.length} trainers sold ${rounds} ${rounds === 1 ? 'round' : 'rounds'} of training to one customer,`,
+      `${plural(trainers.length, 'trainer')} sold ${plural(rounds, 'round')} of training to one customer,`,
       `for ${satText(paidMsat)} of play money, in ${wallSeconds.toFixed(0)} seconds.`,
     ].join('\n'),
-    `Accuracy after each round:\n${sparkPlot(
-      result.accuracyByRound.map((share) => share * 100),
-      {
-        width: 50,
-        height: 6,
-        format: (value) => `${value.toFixed(1)} %`,
-        axis: 'round',
-      },
-    )}`,
+    progress(result),
     accuracies(result),
     payments(result),
     rejections(result),
@@ -65,13 +57,21 @@ export function summaryText(result: DemoResult): string {
   return parts.filter((part) => part !== '').join('\n\n');
 }
 
+/** One point is no curve. */
+function progress({ accuracyByRound }: DemoResult): string {
+  if (accuracyByRound.length < 2) return '';
+  const percents = accuracyByRound.map((share) => share * 100);
+  const format = (value: number): string => `${value.toFixed(1)} %`;
+  return `Accuracy after each round:\n${sparkPlot(percents, { width: 50, height: 6, format, axis: 'round' })}`;
+}
+
 function accuracies({ trainers, ...result }: DemoResult): string {
   return table([
     ['On examples that nobody trained on', 'accuracy'],
     ['guessing', percentText(result.chance)],
     ['the model before training', percentText(result.initialAccuracy)],
-    ['one trainer alone, same effort', percentText(result.soloAccuracy)],
-    [`all ${trainers.length} trainers, ${result.rounds} rounds`, percentText(result.accuracy)],
+    ['one trainer alone, as many epochs', percentText(result.soloAccuracy)],
+    [`${plural(trainers.length, 'trainer')}, ${plural(result.rounds, 'round')}`, percentText(result.accuracy)],
   ]);
 }
 
@@ -84,8 +84,8 @@ function payments({ trainers, paidMsat, receivedMsat, invoices, falseReceipts, t
   ]);
   const proof =
     falseReceipts === 0
-      ? `${invoices} Lightning invoices; each preimage matches its payment hash.`
-      : `${invoices} Lightning invoices; ${falseReceipts} receipts show a WRONG preimage.`;
+      ? `${invoices} Lightning invoices; every preimage matches its hash.`
+      : `${invoices} Lightning invoices; ${falseReceipts} more with a WRONG preimage.`;
   const confirmed =
     receivedMsat === paidMsat
       ? "The trainers' own wallets confirm the same sum."

@@ -1,0 +1,39 @@
+/** What the user asked the demo for. */
+export interface DemoPlan {
+  readonly trainers: number;
+  readonly rounds: number;
+  readonly model: 'mlp' | 'logreg';
+  /** Per accepted round and shard; 0 is a free job. */
+  readonly priceSats: number;
+  /** Null: procedural digits. */
+  readonly data: { readonly path: string; readonly label?: string; readonly test?: string } | null;
+  /** Absolute, as all paths here. */
+  readonly dir: string;
+  readonly isTemporary: boolean;
+  readonly modelDir: string;
+  /** auto, node, wasm or cpu */
+  readonly engine: string;
+}
+
+/** The customer's purse at least, in sats; a folder that is used again keeps what is left. */
+const PURSE_SATS = 1_000_000;
+
+export function purseSats({ trainers, rounds, priceSats }: DemoPlan): number {
+  return Math.max(PURSE_SATS, 2 * trainers * rounds * priceSats);
+}
+
+/** The job file for publish-dataset. Short waits: everybody is on this machine. */
+export function jobFile({ model, rounds, trainers, priceSats, engine }: DemoPlan): string {
+  const job = {
+    ...{ title: 'nmkt demo', model, rounds, trainers, quorum: quorumOf(trainers) },
+    ...{ rail: priceSats === 0 ? 'none' : 'instalments', maxPriceSats: priceSats },
+    ...{ bidWindow: '30s', readyTimeout: '1m', roundTimeout: '10m', revealTimeout: '1m' },
+    acceptedEngines: engine === 'auto' ? 'wasm' : engine,
+  };
+  return `${JSON.stringify(job, undefined, 2)}\n`;
+}
+
+/** Accepted updates that make a round count. */
+export function quorumOf(trainers: number): number {
+  return Math.ceil((2 * trainers) / 3);
+}
