@@ -1,29 +1,30 @@
 import { z } from 'zod';
+import type { EventId } from '../hash.js';
 import type { NostrEvent, EventTemplate } from '../ports.js';
 import { dataSchema } from './dataset.js';
-import { eventType } from './envelope.js';
+import { badEvent, checkEnvelope, eventType, parseContent, tagValue } from './envelope.js';
 import { KINDS, PROTOCOL_TAG, PROTOCOL_VERSION } from './kinds.js';
 import { modelSpec } from './model.js';
 import { blobPointer, inlineBlob } from './pointer.js';
 import { bytes32, int, loss, ppm, pubkey } from './scalars.js';
 
+const ID = /^[0-9a-f]{64}$/;
+
+const artifactContent = z.object({
+  model: modelSpec,
+  schema: dataSchema,
+  weights: blobPointer,
+  inline: inlineBlob.optional(),
+  key: bytes32.nullable(),
+  rounds: int(0, 100_000),
+  lossPpm: loss,
+  accuracyPpm: ppm.nullable(),
+  trainers: z.array(z.object({ trainer: pubkey, rounds: int(0, 100_000) })).max(1_024),
+});
+export type ArtifactContent = z.output<typeof artifactContent>;
+
 /** The finished model: its bytes by hash, what it scored on set B, who trained it. `key` only where everyone may open it. */
-export const ARTIFACT = eventType(
-  'artifact',
-  KINDS.artifact,
-  null,
-  z.object({
-    model: modelSpec,
-    schema: dataSchema,
-    weights: blobPointer,
-    inline: inlineBlob.optional(),
-    key: bytes32.nullable(),
-    rounds: int(0, 100_000),
-    lossPpm: loss,
-    accuracyPpm: ppm.nullable(),
-    trainers: z.array(z.object({ trainer: pubkey, rounds: int(0, 100_000) })).max(1_024),
-  }),
-);
+export const ARTIFACT = eventType('artifact', KINDS.artifact, null, artifactContent);
 
 /** Kind 34621: the same content under the address of the job, for browsing. */
 export function buildArtifactListing(artifact: NostrEvent, job: string): EventTemplate {
@@ -38,4 +39,16 @@ export function buildArtifactListing(artifact: NostrEvent, job: string): EventTe
     ],
     content: artifact.content,
   };
+}
+
+/** What a listing says about the artifact it equals; the artifact event itself is the proof. */
+export function parseArtifactListing(event: NostrEvent): {
+  readonly job: EventId;
+  readonly artifact: EventId;
+  readonly content: ArtifactContent;
+} {
+  checkEnvelope(event, KINDS.artifactListing);
+  const [job, artifact] = [tagValue(event, 'd') ?? '', tagValue(event, 'e') ?? ''];
+  if (!ID.test(job) || !ID.test(artifact)) throw badEvent(event, 'tags d and e with event ids', `${job}, ${artifact}`);
+  return { job: job as EventId, artifact: artifact as EventId, content: parseContent(event, artifactContent) };
 }

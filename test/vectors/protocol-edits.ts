@@ -1,0 +1,188 @@
+import type { EventName } from '../../src/protocol/events.js';
+
+/** A change of a content's JSON that makes it invalid. */
+export type Edit = readonly [name: string, edit: (content: Json) => unknown];
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- a hostile author writes any JSON
+type Json = any;
+
+export const hugeText = (chars: number) => 'x'.repeat(chars);
+const HEX = 'AB'.repeat(32);
+const UNSAFE = 2 ** 53;
+
+const set = (field: string, value: unknown, name = `${field}: ${JSON.stringify(value).slice(0, 40)}`): Edit => [
+  name,
+  (content) => ({ ...content, [field]: value }),
+];
+const drop = (field: string): Edit => [
+  `no ${field}`,
+  (content) => Object.fromEntries(Object.entries(content as object).filter(([key]) => key !== field)),
+];
+const inside = (field: string, key: string, value: unknown): Edit => [
+  `${field}.${key}: ${JSON.stringify(value).slice(0, 40)}`,
+  (content) => ({ ...content, [field]: { ...content[field], [key]: value } }),
+];
+/** In the first of a list of objects. */
+const first = (list: string, key: string, value: unknown): Edit => [
+  `${list}.0.${key}: ${JSON.stringify(value).slice(0, 40)}`,
+  (content) => ({
+    ...content,
+    [list]: content[list].map((row: object, i: number) => (i === 0 ? { ...row, [key]: value } : row)),
+  }),
+];
+const amount = (field: string): Edit[] => [
+  set(field, 21_000, `${field} as a number`),
+  set(field, '021000', `${field} with a leading zero`),
+  set(field, '-1', `${field} below zero`),
+  set(field, '2100000000000000001', `${field} above all bitcoin`),
+];
+const integer = (field: string): Edit[] => [
+  set(field, -1),
+  set(field, 1.5),
+  set(field, UNSAFE, `${field}: 2^53`),
+  set(field, '1', `${field} as a string`),
+];
+const upper = (field: string): Edit => set(field, HEX, `${field} in upper case`);
+const tooMany = (field: string, value: unknown, count = 1_025): Edit => [
+  `${count} ${field}`,
+  (content) => ({ ...content, [field]: Array.from({ length: count }, () => value) }),
+];
+const id = 'ab'.repeat(32);
+
+const schemaEdits: Edit[] = [
+  inside('schema', 'inputs', 5),
+  inside('schema', 'outputs', 1),
+  inside('schema', 'shape', []),
+  inside('schema', 'dtype', 'F64'),
+  inside('schema', 'scale', 255),
+  inside('schema', 'classes', ['a']),
+  inside('schema', 'columns', [{ kind: 'text', name: 'a' }]),
+  inside('schema', 'columns', [{ kind: 'categorical', name: 'a', values: ['one'] }]),
+  inside('schema', 'target', { name: 'a', mean: '1.0', stdDev: '1.000000000' }),
+  inside('schema', 'target', { name: 'a', mean: '-0.000000000', stdDev: '1.000000000' }),
+  inside('schema', 'target', { name: 'a', mean: '0.000000000', stdDev: '0.000000000' }),
+];
+const manifestEdits: Edit[] = [
+  upper('salt'),
+  set('part', 'c'),
+  set('listing', 'open'),
+  set('name', hugeText(201), 'a name of 201 characters'),
+  set('name', 'two\nlines'),
+  set('shards', []),
+  first('shards', 'size', UNSAFE),
+  first('shards', 'examples', 0),
+  ...schemaEdits,
+];
+const artifactEdits: Edit[] = [
+  set('key', 'ab', 'a short key'),
+  drop('key'),
+  inside('model', 'hidden', [4]),
+  inside('weights', 'sha256', HEX),
+  set('lossPpm', -1),
+  first('trainers', 'rounds', -1),
+  ...schemaEdits.slice(0, 4),
+];
+
+export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-listing', readonly Edit[]> = {
+  snapshot: manifestEdits,
+  listing: manifestEdits.slice(0, 4),
+  'artifact-listing': artifactEdits.slice(0, 4),
+  job: [
+    ...amount('maxPriceMsat'),
+    set('mode', 'arena'),
+    upper('dataset'),
+    ['epochs and localSteps', (job) => ({ ...job, hyper: { ...job.hyper, localSteps: 10 } })],
+    ['neither epochs nor localSteps', (job) => ({ ...job, hyper: { ...job.hyper, epochs: undefined } })],
+    ...['0', '-0.1', '0.10', '1e-3', '.5', 'NaN'].map((rate) => inside('hyper', 'learningRate', rate)),
+    inside('hyper', 'learningRate', 0.1),
+    inside('model', 'hidden', [16]),
+    ['mlp without hidden layers', (job) => ({ ...job, model: { ...job.model, model: 'mlp' } })],
+    inside('model', 'outputs', 1),
+    set('rounds', 0),
+    set('quorum', 3),
+    set('relays', []),
+    set('relays', ['https://relay.example']),
+    set('relays', Array.from({ length: 13 }, () => 'wss://relay.example'), '13 relays'),
+    set('acceptedEngines', ['gpu']),
+    set('deadline', UNSAFE, 'a deadline of 2^53'),
+    set('rail', 'none', 'a price on rail none'),
+    set('title', 'a\u0000b', 'a control character'),
+  ],
+  bid: [...amount('priceMsat'), set('capacity', 0), set('engine', ''), set('engine', hugeText(121), 'a long engine id'), ...integer('expires')],
+  withdrawn: [set('reason', hugeText(501), 'a reason of 501 characters'), set('reason', null), set('reason', 'a\u007fb')],
+  award: [
+    set('winners', []),
+    first('winners', 'shard', 65_536),
+    first('winners', 'grant', HEX),
+    first('winners', 'priceMsat', 21_000),
+    first('bids', 'outcome', 'lost'),
+    first('bids', 'rule', 'ugly'),
+    first('bids', 'attempts', -1),
+    inside('rule', 'name', 'median'),
+    drop('rule'),
+  ],
+  replace: [set('reason', 'dislike'), upper('out'), inside('in', 'priceMsat', '01'), drop('in'), ...integer('shard')],
+  cancel: [set('reason', 7), drop('reason')],
+  ready: [upper('award'), upper('grant'), ...integer('shard')],
+  'grant-bad': [set('rule', 'mood'), set('detail', hugeText(501), 'a detail of 501 characters'), drop('award')],
+  resign: [set('reason', ['x']), drop('reason')],
+  open: [
+    set('trainers', []),
+    first('trainers', 'trainer', HEX),
+    inside('base', 'chunks', -1),
+    inside('base', 'size', UNSAFE),
+    inside('base', 'ids', [id.slice(1)]),
+    set('inline', 'AB==', 'base64 with stray low bits'),
+    set('inline', 'A A=', 'base64 with white space'),
+    set('inline', hugeText(34_004), 'too much inline'),
+    ...integer('until'),
+  ],
+  seen: [set('of', 'bids'), set('ids', [HEX]), tooMany('ids', id), ...integer('round')],
+  list: [set('until', 'soon'), drop('until'), set('ids', 'all'), tooMany('ids', id), set('round', 100_001)],
+  draw: [set('s', 'ab', 'a short s'), upper('s'), upper('list')],
+  close: [
+    upper('aggregate'),
+    first('accepted', 'submission', null),
+    set('rejected', [{ submission: null, trainer: id, shard: 0, rule: 'lazy', detail: '' }], 'an unknown rule'),
+    set('lossPpm', -1),
+    set('lossPpm', 0.5),
+    set('accuracyPpm', UNSAFE),
+    drop('accuracyPpm'),
+  ],
+  void: [set('reason', 'rain'), ...integer('round')],
+  commit: [upper('commitment'), set('commitment', id.slice(2), 'a short commitment'), drop('open'), ...integer('shard')],
+  reveal: [
+    upper('salt'),
+    set('salt', id.slice(2), 'a short salt'),
+    upper('updateHash'),
+    set('sealed', 'AAAA', 'a sealed text too short for NIP-44'),
+    set('sealed', hugeText(64_001), 'content above 64,000 characters'),
+    set('inline', null),
+  ],
+  scores: [
+    first('scores', 'dPpm', 0.1),
+    first('scores', 'ePpm', UNSAFE),
+    first('scores', 'ownBeforePpm', -1),
+    first('scores', 'lossPpm', '600000'),
+    first('scores', 'trainer', HEX),
+    set('engine', hugeText(121), 'a long engine id'),
+  ],
+  settlement: [
+    ...amount('totalMsat'),
+    first('plan', 'amountMsat', '00'),
+    first('plan', 'purpose', 'gift'),
+    first('plan', 'payout', HEX),
+  ],
+  claim: [...amount('amountMsat'), upper('payout'), set('sealed', '', 'no sealed text'), drop('settlement')],
+  'claim-void': [upper('paymentHash'), drop('paymentHash'), set('reason', hugeText(501), 'a reason of 501 characters')],
+  receipt: [
+    ...amount('amountMsat'),
+    upper('preimage'),
+    set('invoice', 'LNBCRT210N1XXXXXXXXXXXXX'),
+    set('invoice', 'lnbc1'),
+    set('invoice', `ln${hugeText(7_088)}`, 'an invoice of 7,090 characters'),
+  ],
+  received: [...amount('amountMsat'), upper('receipt')],
+  unpaid: [...amount('amountMsat'), drop('claim')],
+  artifact: artifactEdits,
+};

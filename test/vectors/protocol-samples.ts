@@ -1,0 +1,275 @@
+import { nip44 } from 'nostr-tools';
+import { sealBlob, type SealedBlob } from '../../src/blob/blob.js';
+import { contentKey, datasetContext, epochPrk, labelContext, shardKey, uploadSecret } from '../../src/blob/keys.js';
+import { sha256, utf8, type EventId, type Sha256 } from '../../src/hash.js';
+import { chainCommitment, seedCommitment } from '../../src/learning/seeds.js';
+import type { DataSchema } from '../../src/learning/types.js';
+import type { NostrEvent } from '../../src/ports.js';
+import { buildArtifactListing } from '../../src/protocol/artifact.js';
+import { buildListing, buildSnapshot, type DatasetManifest } from '../../src/protocol/dataset.js';
+import type { ContentOf, EventName } from '../../src/protocol/events.js';
+import { encodeGrant, grantHash, type Grant } from '../../src/protocol/grant.js';
+import { encodeLocator, locatorHash } from '../../src/protocol/locator.js';
+import type { Pointer } from '../../src/protocol/pointer.js';
+import { publicKey, signEvent } from '../../src/schnorr.js';
+import {
+  ENGINE,
+  PRICE_MSAT,
+  START_SEC,
+  customer,
+  grantOf,
+  hashOf,
+  people,
+  scriptJob,
+  type JobScript,
+  type Person,
+} from '../support/job-script.js';
+
+/** Valid events and messages of every kind, with fixed keys and times and blobs that really open. */
+
+const pointerOf = ({ pointer }: SealedBlob): Pointer => ({ ...pointer, ids: [...pointer.ids] });
+
+const times = { baseTimeSec: START_SEC - 86_400, expirationSec: START_SEC + 30 * 86_400 };
+
+/** NIP-44 v2 with a fixed nonce. */
+function seal(from: Person, to: Person, text: string): string {
+  const key = nip44.v2.utils.getConversationKey(from.secret, to.pubkey);
+  return nip44.v2.encrypt(text, key, sha256('nonce', text));
+}
+
+// A dataset epoch of two shards: one chunk each.
+const salt = sha256('salt');
+const prk = epochPrk(salt, sha256('dataset key'));
+const shards = [0, 1].map((part) =>
+  sealBlob(utf8(`shard ${part}`), {
+    key: shardKey(prk, part),
+    uploadSecret: uploadSecret(prk),
+    context: datasetContext(salt),
+    part,
+    ...times,
+    baseTimeSec: times.baseTimeSec - part * 3_600,
+    inline: 'never',
+  }),
+);
+const blind = sha256('blind');
+const locator = encodeLocator({ upload: publicKey(uploadSecret(prk)), shards: shards.map(pointerOf) });
+
+const iris: DataSchema = {
+  task: 'classification',
+  shape: [4],
+  inputs: 4,
+  dtype: 'F32',
+  scale: 1,
+  outputs: 3,
+  classes: ['setosa', 'versicolor', 'virginica'],
+  columns: [
+    { kind: 'numeric', name: 'petal length', mean: '3.758000000', stdDev: '1.759404000', fill: '4.350000000' },
+    { kind: 'categorical', name: 'garden', values: ['', 'north', 'south'] },
+  ],
+  label: 'species',
+};
+const houses: DataSchema = {
+  task: 'regression',
+  shape: [2],
+  inputs: 2,
+  dtype: 'F32',
+  scale: 1,
+  outputs: 1,
+  target: { name: 'price', mean: '250000.000000000', stdDev: '90000.500000000' },
+};
+const manifest: DatasetManifest = {
+  name: 'iris',
+  part: 'train',
+  schema: iris,
+  salt,
+  listing: 'private',
+  shards: shards.map(({ pointer: { size, chunks, commit } }) => ({ examples: 60, size, chunks, commit })),
+  locator: locatorHash(locator, blind),
+};
+const images: DatasetManifest = {
+  ...manifest,
+  name: 'digits',
+  part: 'a',
+  schema: { task: 'classification', shape: [8, 8], inputs: 64, dtype: 'U8', scale: 255, outputs: 10 },
+};
+
+export const snapshot = signEvent(buildSnapshot(manifest, START_SEC - 600), customer.secret);
+const snapshots: Samples['snapshot'] = [
+  ['a table in two shards', snapshot],
+  ['images of bytes for evaluation', signEvent(buildSnapshot(images, START_SEC - 599), customer.secret)],
+  [
+    'a table for regression',
+    signEvent(buildSnapshot({ ...manifest, name: 'houses', part: 'b', schema: houses }, START_SEC - 598), customer.secret),
+  ],
+];
+
+// A job: its models and updates.
+const secret = (name: string) => sha256('blob secret', name);
+function blobOf(name: string, label: string): SealedBlob {
+  const context = labelContext(label);
+  const key = contentKey(secret(name));
+  return sealBlob(utf8(name), { key, uploadSecret: uploadSecret(secret(name)), context, part: 0, ...times, inline: 'allow' });
+}
+const seed = sha256('seed');
+const update = (round: number, shard: number, script: JobScript) =>
+  blobOf(`update ${round} ${shard}`, `update/${script.jobId}/${round}/${shard}/${people[shard]!.pubkey}`);
+
+const script = scriptJob({
+  trainers: 2,
+  spares: 1,
+  rounds: 1,
+  terms: {
+    title: 'iris, two seats',
+    dataset: snapshot.id,
+    seedCommitment: seedCommitment(seed),
+    chainCommitment: chainCommitment(sha256('chain secret'), 1),
+  },
+  alter: {
+    'open/0': (content: ContentOf<'open'>, so) => {
+      const blob = blobOf('model 0', `base/${so.jobId}/0`);
+      return { ...content, base: pointerOf(blob), inline: blob.inline };
+    },
+    'reveal/0/0': (content: ContentOf<'reveal'>, so) => {
+      const blob = update(0, 0, so);
+      const key = Buffer.from(contentKey(secret('update 0 0'))).toString('hex');
+      const sealed = seal(people[0]!, customer, JSON.stringify({ key, pointer: pointerOf(blob) }));
+      return { ...content, sealed, inline: blob.inline };
+    },
+    'claim/0/0': (content: ContentOf<'claim'>) => ({
+      ...content,
+      sealed: seal(people[0]!, customer, JSON.stringify({ invoice: `lnbcrt210n1${hashOf('invoice')}` })),
+    }),
+  },
+  after: {
+    'claim/0/1': (so) => {
+      const { payout, settlement, amountMsat } = so.at('claim/0/1', 'claim').content;
+      const claim = so.raw('claim/0/1').id;
+      so.say(people[1]!, 'unpaid', 'unpaid', { settlement, payout, claim, amountMsat });
+      const reason = 'the invoice expired';
+      so.say(people[1]!, 'claim-void', 'claim-void', { claim, payout, paymentHash: hashOf('hash'), reason });
+    },
+    'commits/0': (so) =>
+      so.say(customer, 'draw', 'draw', { round: 0, list: so.raw('commits/0').id, s: sha256('chain secret') }),
+  },
+});
+
+/** The other ends of a job. */
+const late = scriptJob({ trainers: 2, spares: 1, rounds: 2, alter: { 'commit/0/0': () => null, 'commit/0/1': () => null } });
+const early = scriptJob({ trainers: 2, spares: 1, until: 'award' });
+early.say(people[2]!, 'withdrawn', 'withdrawn', { reason: 'out of time' });
+const award = early.raw('award').id;
+early.say(people[0]!, 'grant-bad', 'grant-bad', { award, shard: 0, rule: 'key', detail: 'another key commitment' });
+early.say(people[1]!, 'resign', 'resign', { reason: 'maintenance' });
+early.say(customer, 'replace', 'replace', {
+  shard: 0,
+  out: people[0]!.pubkey,
+  reason: 'grant-bad',
+  in: { trainer: people[2]!.pubkey, bid: early.raw('bid/2').id, priceMsat: PRICE_MSAT, grant: grantOf(people[2]!, 0) },
+});
+early.say(customer, 'replace', 'replace-none', { shard: 1, out: people[1]!.pubkey, reason: 'resigned', in: null });
+early.say(customer, 'cancel', 'cancel', { reason: 'no trainer left' });
+const open = scriptJob({
+  rounds: 1,
+  terms: {
+    title: 'mlp, open model',
+    model: { model: 'mlp', task: 'regression', inputs: 2, outputs: 1, hidden: [16, 8] },
+    hyper: { optimizer: 'sgd', learningRate: 0.05, batch: 16, localSteps: 100 },
+    access: 'open',
+    audit: 'open',
+    award: 'deadline',
+    strictLoss: true,
+    acceptedEngines: ['wasm', 'cpu'],
+    relays: ['wss://relay.example', 'ws://127.0.0.1:7777'],
+  },
+  alter: {
+    artifact: (content: ContentOf<'artifact'>, so) => {
+      const blob = blobOf('artifact', `artifact/${so.jobId}`);
+      const model = { model: 'mlp', task: 'regression', inputs: 2, outputs: 1, hidden: [16, 8] };
+      const key = contentKey(secret('artifact'));
+      return { ...content, model, schema: houses, weights: pointerOf(blob), inline: blob.inline, key, accuracyPpm: null };
+    },
+  },
+});
+const free = scriptJob({ rail: 'none', trainers: 1, rounds: 1 });
+const partial = scriptJob({
+  rounds: 1,
+  terms: { quorum: 1 },
+  alter: { 'commit/0/0': () => null, 'reveal/0/1': () => null },
+});
+
+type Sample = readonly [name: string, event: NostrEvent];
+export type Samples = Record<EventName | 'snapshot' | 'listing' | 'artifact-listing' | 'chunk', readonly Sample[]>;
+
+const artifact = script.raw('artifact');
+
+export const samples: Samples = {
+  snapshot: snapshots,
+  listing: [['the snapshot under an address', signEvent(buildListing(snapshot, 'iris'), customer.secret)]],
+  chunk: [['a shard that fits one chunk', shards[0]!.events[0]!]],
+  job: [
+    ['paid by instalments', script.raw('job')],
+    ['a regression with local steps, open to all', open.raw('job')],
+    ['without payment', free.raw('job')],
+  ],
+  bid: [['at a price', script.raw('bid/0')], ['for nothing', free.raw('bid/0')]],
+  withdrawn: [['after the bid', early.raw('withdrawn')]],
+  award: [['two winners and a spare', script.raw('award')]],
+  replace: [['by the best spare', early.raw('replace')], ['by nobody', early.raw('replace-none')]],
+  cancel: [['with a reason', early.raw('cancel')]],
+  ready: [['the shard opened', script.raw('ready/0')]],
+  'grant-bad': [['another key', early.raw('grant-bad')]],
+  resign: [['with a reason', early.raw('resign')]],
+  open: [['with the base inside', script.raw('open/0')], ['with a pointer only', late.raw('open/0')]],
+  seen: [['two commitments', script.raw('seen/0')], ['nothing new', late.raw('seen/0')]],
+  list: [['of commitments', script.raw('commits/0')], ['of reveals', script.raw('reveals/0')]],
+  draw: [['the next of the chain', script.raw('draw')]],
+  close: [['all accepted', script.raw('close/0')], ['one accepted, two rejected', partial.raw('close/0')]],
+  void: [['no quorum', late.raw('void/0')]],
+  commit: [['of round 0', script.raw('commit/0/0')]],
+  reveal: [['with the update inside', script.raw('reveal/0/0')], ['with chunks elsewhere', script.raw('reveal/0/1')]],
+  scores: [['of two updates', script.raw('scores/0')]],
+  settlement: [['of two payees', script.raw('settlement/0')]],
+  claim: [['with a sealed invoice', script.raw('claim/0/0')]],
+  'claim-void': [['of an expired invoice', script.raw('claim-void')]],
+  receipt: [['paid', script.raw('receipt/0/0')]],
+  received: [['countersigned', script.raw('received/0/0')]],
+  unpaid: [['a valid claim not paid in time', script.raw('unpaid')]],
+  artifact: [['sealed for the customer', artifact], ['open to all', open.raw('artifact')]],
+  'artifact-listing': [
+    ['the artifact under the address of its job', signEvent(buildArtifactListing(artifact, script.jobId), customer.secret)],
+  ],
+};
+
+const grantTime = { notAfter: START_SEC + 86_400 };
+export const grants: Record<'shard-grant' | 'round-grant', Grant> = {
+  'shard-grant': {
+    purpose: 'shard',
+    job: script.jobId,
+    snapshot: snapshot.id,
+    shard: 0,
+    key: shardKey(prk, 0),
+    seed,
+    locator,
+    blind,
+    ...grantTime,
+  },
+  'round-grant': {
+    purpose: 'round',
+    job: script.jobId,
+    round: 0,
+    key: contentKey(secret('model 0')),
+    ...grantTime,
+  },
+};
+export const encodedGrants = Object.entries(grants).map(([name, grant]) => {
+  const content = encodeGrant(grant);
+  return { name, content, hash: grantHash(content) };
+});
+export const sampleLocator = { encoded: locator, blind, promised: manifest.locator };
+export const derivedFrom: { job: EventId; settlement: EventId; trainer: string; engine: string; base: Sha256 } = {
+  job: script.jobId,
+  settlement: script.raw('settlement/0').id,
+  trainer: people[0]!.pubkey,
+  engine: ENGINE,
+  base: script.at('open/0', 'open').content.base.sha256,
+};

@@ -1,0 +1,222 @@
+import { hex, sha256, type Pubkey } from '../../src/hash.js';
+import { trainingSeed } from '../../src/learning/seeds.js';
+import type { NostrEvent } from '../../src/ports.js';
+import { parseArtifactListing } from '../../src/protocol/artifact.js';
+import { buildChunk, parseChunk } from '../../src/protocol/chunk.js';
+import { parseListing, parseSnapshot } from '../../src/protocol/dataset.js';
+import { EVENT_TYPES, type EventName } from '../../src/protocol/events.js';
+import { parseGrant } from '../../src/protocol/grant.js';
+import { KINDS } from '../../src/protocol/kinds.js';
+import { locatorHash, openLocator } from '../../src/protocol/locator.js';
+import { claimHash, payoutId } from '../../src/protocol/settlement.js';
+import { commitmentOf } from '../../src/protocol/submission.js';
+import { signEvent } from '../../src/schnorr.js';
+import { PRICE_MSAT, START_SEC, customer, hashOf, people, type Person } from '../support/job-script.js';
+import { badContents, hugeText, type Edit } from './protocol-edits.js';
+import { derivedFrom, encodedGrants, sampleLocator, samples, type Samples } from './protocol-samples.js';
+
+export type EventFile = keyof Samples;
+
+/** msat as decimal strings, bytes as hex: what JSON can hold of a parsed value. */
+export function plain(value: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(value, (_, part: unknown) =>
+      typeof part === 'bigint' ? part.toString() : part instanceof Uint8Array ? hex(part) : part,
+    ),
+  );
+}
+
+export function parseAs(name: EventFile, event: NostrEvent): unknown {
+  switch (name) {
+    case 'snapshot':
+      return parseSnapshot(event);
+    case 'listing':
+      return parseListing(event);
+    case 'artifact-listing':
+      return parseArtifactListing(event);
+    case 'chunk':
+      return { sealed: sha256(parseChunk(event)) };
+    default:
+      return EVENT_TYPES[name].parse(event);
+  }
+}
+
+const everyone: readonly Person[] = [customer, ...people];
+
+/** Signed again by its author, so that nothing but the change is wrong with it. */
+function resign(event: NostrEvent, change: Partial<Pick<NostrEvent, 'kind' | 'tags' | 'content'>>): NostrEvent {
+  const author = everyone.find(({ pubkey }) => pubkey === event.pubkey) ?? customer;
+  return signEvent({ ...event, ...change }, author.secret);
+}
+
+const retag = (event: NostrEvent, name: string, value: string | null): NostrEvent => {
+  const has = event.tags.some((tag) => tag[0] === name);
+  const tags = event.tags.flatMap((tag) => (tag[0] !== name ? [tag] : value === null ? [] : [[name, value]]));
+  return resign(event, { tags: has || value === null ? tags : [...tags, [name, value]] });
+};
+
+interface Invalid {
+  readonly name: string;
+  readonly event: NostrEvent;
+  readonly code: 'bad-event' | 'unsupported-version';
+}
+
+/** What is wrong with any kind that has an envelope. */
+function badEnvelopes(event: NostrEvent): Invalid[] {
+  const bad = (name: string, changed: NostrEvent): Invalid => ({ name, event: changed, code: 'bad-event' });
+  const cases: Invalid[] = [
+    { name: 'another version', event: retag(event, 'v', '2'), code: 'unsupported-version' },
+    bad('no version', retag(event, 'v', null)),
+    bad('another topic', retag(event, 't', 'nmkt2')),
+    bad('another kind', resign(event, { kind: 1 })),
+    bad('content that is no JSON', resign(event, { content: event.content.slice(0, -1) })),
+    bad('content that is a list', resign(event, { content: `[${event.content}]` })),
+    bad('a key __proto__', resign(event, { content: event.content.replace(/^\{/, '{"__proto__":{},') })),
+    bad('a first field missing', resign(event, { content: event.content.replace(/^\{"[^"]+":/, '{"x":') })),
+    bad('a tag longer than 1,024 characters', retag(event, 'alt', hugeText(1_025))),
+  ];
+  return cases;
+}
+
+function badChains(name: EventName, event: NostrEvent): Invalid[] {
+  const bad = (what: string, changed: NostrEvent): Invalid => ({ name: what, event: changed, code: 'bad-event' });
+  const cases = [
+    bad('no seq', retag(event, 'seq', null)),
+    bad('a seq with a leading zero', retag(event, 'seq', '01')),
+    bad('another phase', retag(event, 'phase', 'other')),
+  ];
+  if (name === 'job') return [...cases, bad('a job that is not the first', chainedAt(event, '1'))];
+  const isFirst = event.tags.some(([tag, value]) => tag === 'seq' && value === '0');
+  return [
+    ...cases,
+    bad('no job', retag(event, 'e', null)),
+    bad('a job in upper case', retag(event, 'e', event.tags.find(([tag]) => tag === 'e')![1]!.toUpperCase())),
+    isFirst ? bad('prev at seq 0', retag(event, 'prev', hashOf('prev'))) : bad('no prev', retag(event, 'prev', null)),
+  ];
+}
+
+const chainedAt = (event: NostrEvent, seq: string) => retag(retag(event, 'seq', seq), 'prev', hashOf('prev'));
+
+function edited(event: NostrEvent, [name, edit]: Edit): Invalid {
+  const content = JSON.stringify(edit(JSON.parse(event.content) as never));
+  return { name, event: resign(event, { content }), code: 'bad-event' };
+}
+
+function badChunks(event: NostrEvent): Invalid[] {
+  const short = signEvent(buildChunk(new Uint8Array(100), START_SEC, START_SEC + 1), customer.secret);
+  // 48,028 bytes end in "x=": the last character before the padding carries four unused bits.
+  const stray = event.content.replace(/(.)==$/, (_, last: string) => `${last === 'w' ? 'x' : 'B'}==`);
+  const bad = (name: string, changed: NostrEvent): Invalid => ({ name, event: changed, code: 'bad-event' });
+  return [
+    bad('too short', short),
+    bad('no content', resign(short, { content: '' })),
+    bad('another kind', resign(short, { kind: KINDS.round })),
+    bad('stray low bits', resign(event, { content: stray })),
+    bad('the alphabet of URLs', resign(event, { content: `-_${event.content.slice(2)}` })),
+  ];
+}
+
+function eventVectors(name: EventFile) {
+  const list = samples[name];
+  const event = list[0]![1];
+  const invalid =
+    name === 'chunk'
+      ? badChunks(event)
+      : [
+          ...badEnvelopes(event),
+          ...(name === 'snapshot'
+            ? []
+            : name === 'listing' || name === 'artifact-listing'
+              ? [
+                  { name: 'no address', event: retag(event, 'd', null), code: 'bad-event' as const },
+                  { name: 'no event', event: retag(event, 'e', null), code: 'bad-event' as const },
+                ]
+              : badChains(name, event)),
+          ...badContents[name].map((edit) => edited(event, edit)),
+        ];
+  return {
+    kind: event.kind,
+    valid: list.map(([what, one]) => ({ name: what, event: one, parsed: plain(parseAs(name, one)) })),
+    invalid,
+  };
+}
+
+function grantVectors(at: 0 | 1) {
+  const { content, hash, name } = encodedGrants[at]!;
+  const json = JSON.parse(content) as Record<string, unknown>;
+  const bad = (what: string, changed: unknown) => ({
+    name: what,
+    kind: KINDS.grant,
+    content: typeof changed === 'string' ? changed : JSON.stringify(changed),
+    code: 'bad-event',
+  });
+  const { key: _key, ...keyless } = json;
+  const invalid = [
+    { ...bad('another kind', json), kind: KINDS.award },
+    bad('no JSON', content.slice(1)),
+    bad('a list', [json]),
+    bad('no key', keyless),
+    bad('a key in upper case', { ...json, key: String(json['key']).toUpperCase() }),
+    bad('a short key', { ...json, key: '00' }),
+    bad('another purpose', { ...json, purpose: 'eval' }),
+    bad('a time that is no integer', { ...json, notAfter: 1.5 }),
+    bad('a key __proto__', content.replace(/^\{/, '{"__proto__":{},')),
+    ...(name === 'shard-grant' ? [bad('a locator of 26,001 characters', { ...json, locator: hugeText(26_001) })] : []),
+  ];
+  const valid = [{ name, kind: KINDS.grant, content, hash, parsed: plain(parseGrant(KINDS.grant, content)) }];
+  return { kind: KINDS.grant, valid, invalid };
+}
+
+function locatorVectors() {
+  const { encoded, blind, promised } = sampleLocator;
+  const one = { blind: hex(blind), promised };
+  const bad = (name: string, content: string) => ({
+    name,
+    content,
+    blind: hex(blind),
+    promised: locatorHash(content, blind),
+    code: 'bad-event',
+  });
+  return {
+    valid: [{ name: 'two shards', content: encoded, ...one, parsed: openLocator(encoded, blind, promised) }],
+    invalid: [
+      { name: 'another blind', content: encoded, blind: hex(sha256('x')), promised, code: 'hash-mismatch' },
+      { name: 'another hash', content: `${encoded} `, ...one, code: 'hash-mismatch' },
+      bad('no JSON', encoded.slice(1)),
+      bad('no shards', encoded.replace(/"shards":.*/, '"shards":[]}')),
+      bad('an upload key in upper case', encoded.replace(/"upload":"\w+"/, (text) => text.toUpperCase())),
+      bad('a size beyond 2^40', encoded.replace(/"size":\d+/, '"size":1099511627777')),
+      bad('a key __proto__', encoded.replace(/^\{/, '{"__proto__":{},')),
+    ],
+  };
+}
+
+/** Hashes that two parties must agree on; all binary values hex. */
+function derivedVectors() {
+  const { job, settlement, base } = derivedFrom;
+  const trainer = derivedFrom.trainer as Pubkey;
+  const commitment = { job, round: 3, shard: 7, trainer, baseHash: base, updateHash: hashOf('update'), salt: sha256('salt') };
+  const payout = payoutId(job, 3, trainer, 'trainer');
+  const claim = { job, settlement, payout, payee: trainer, amountMsat: PRICE_MSAT };
+  const seed = sha256('seed');
+  return {
+    about: 'see the sections on commitments, payouts and seeds; all values hex',
+    commitment: plain({ ...commitment, commitment: commitmentOf(commitment) }),
+    payout: { job, round: 3, payee: trainer, purpose: 'trainer', payout },
+    claim: plain({ ...claim, claimHash: claimHash(claim) }),
+    trainingSeed: plain({ seed, round: 3, shard: 7, trainer, trainingSeed: trainingSeed(seed, 3, 7, trainer) }),
+  };
+}
+
+/** Contents of test/vectors/protocol, by file name without `.json`. */
+export function makeVectors(): Record<string, object> {
+  const events = (Object.keys(samples) as EventFile[]).map((name) => [name, eventVectors(name)] as const);
+  return {
+    ...Object.fromEntries(events),
+    'shard-grant': grantVectors(0),
+    'round-grant': grantVectors(1),
+    locator: locatorVectors(),
+    derived: derivedVectors(),
+  };
+}
+
