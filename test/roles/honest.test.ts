@@ -48,7 +48,7 @@ describe('an honest job', () => {
     const { world, result } = await finished({ trainers: 3, rounds: 3, priceSats: 21 });
     const { state } = result;
     expect(state.phase).toBe('finished');
-    expect(result.ends).toEqual(world.trainers.map(() => ({ end: 'done', rounds: 3, paidMsat: 63_000n })));
+    expect(result.ends).toMatchObject(world.trainers.map(() => ({ end: 'done', rounds: 3, paidMsat: 63_000n })));
     expect(state.rounds.map((round) => round.close?.content.accepted.length)).toEqual([3, 3, 3]);
     expect(paidMsat(state)).toBe(9n * 21_000n);
     for (const payout of state.rounds.flatMap((round) => round.payouts)) {
@@ -130,7 +130,7 @@ describe('small and free jobs', () => {
     expect(result.state.phase).toBe('finished');
     expect(result.state.rounds.every((round) => round.settlement === null && round.payouts.length === 0)).toBe(true);
     expect(world.lightning.payments).toEqual([]);
-    expect(result.ends).toEqual(world.trainers.map(() => ({ end: 'done', rounds: 2, paidMsat: 0n })));
+    expect(result.ends).toMatchObject(world.trainers.map(() => ({ end: 'done', rounds: 2, paidMsat: 0n })));
     const { open, keyed } = await world.audit();
     expect([open, keyed]).toEqual([null, null]);
   });

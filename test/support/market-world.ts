@@ -159,7 +159,9 @@ export interface RoleOptions<Env, End> {
   readonly adapt?: (env: Env) => Env;
   /** Instead of the honest loop. */
   readonly act?: (env: Env) => Promise<End>;
-  readonly kill?: Kill;
+  /** Of the first start, or by start: 0 is the first. */
+  readonly kill?: Kill | ((start: number) => Kill | undefined);
+  readonly onKilled?: () => void;
   /** After a kill start again with the same home; default true. */
   readonly restart?: boolean;
   readonly startAfterSec?: number;
@@ -374,11 +376,16 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     once: (kill: Kill | undefined) => Promise<End>,
   ): Promise<End> {
     if (options.startAfterSec !== undefined) await clock.wait(options.startAfterSec * 1000);
-    try {
-      return await once(options.kill);
-    } catch (error) {
-      if (!(error instanceof Killed) || options.restart === false) throw error;
-      return once(undefined);
+    const { kill } = options;
+    const killOf = typeof kill === 'function' ? kill : (start: number) => (start === 0 ? kill : undefined);
+    for (let start = 0; ; start++) {
+      try {
+        return await once(killOf(start));
+      } catch (error) {
+        if (!(error instanceof Killed)) throw error;
+        options.onKilled?.();
+        if (options.restart === false) throw error;
+      }
     }
   }
 
@@ -408,7 +415,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     async audit() {
       const state = (await world.read()).state();
       const base = ports(customer);
-      const keys = await collectAuditKeys({ signer: customer.signer, secrets } as CustomerEnv, state);
+      const keys = await collectAuditKeys({ signer: customer.signer, secrets }, state);
       const open = auditPublic(state, decodeReceiptInvoice, clock.nowSec());
       const keyed = await auditWithKeys(state, { relays: base.relays, keys, manifest: snapshot.manifest });
       return { open, keyed, keys };
