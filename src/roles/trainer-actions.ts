@@ -23,7 +23,12 @@ import type { TrainerEnv } from './trainer.js';
 const INVOICE_EXPIRY_SEC = 86_400;
 const TRAINING_SECRET_BYTES = 64;
 
-export async function bid(env: TrainerEnv): Promise<void> {
+/** What a bid needs: the `bid` command makes one without serving the job. */
+export interface BidEnv extends Pick<TrainerEnv, 'book' | 'engine' | 'emit'> {
+  readonly terms: Pick<TrainerEnv['terms'], 'priceMsat'>;
+}
+
+export async function bid(env: BidEnv): Promise<void> {
   const engine = await env.engine();
   const job = env.book.state().job!;
   await env.book.sign(

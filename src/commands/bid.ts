@@ -1,0 +1,136 @@
+import { NmktError } from '../errors.js';
+import type { EventId, Pubkey } from '../hash.js';
+import type { JobState } from '../market/state.js';
+import type { EventOf } from '../protocol/events.js';
+import type { JobTerms } from '../protocol/job.js';
+import { createBell } from '../roles/bell.js';
+import { openBook, type JobBook, type SignedRecord } from '../roles/job-book.js';
+import { eventsFile } from '../roles/post.js';
+import { requireStored, type PublishPorts } from '../roles/publish.js';
+import { bid } from '../roles/trainer-actions.js';
+import { table } from '../terminal/table.js';
+import type { CommandModule, Context, Outcome } from './command.js';
+import { customerPorts, optionalInteger } from './customer-ports.js';
+import { findJob, readBook } from './find-job.js';
+
+const SAT = 1_000n;
+
+export const command: CommandModule = {
+  configure(program) {
+    program
+      .argument('<job>', 'id, note or nevent of the job')
+      .requiredOption('--price <sats>', 'what to ask per accepted round and shard; 0 is for free jobs')
+      .addHelpText('before', '$ nmkt bid JOB --price 300\n$ nmkt serve-trainer --job JOB --price 300 --once\n')
+      .addHelpText(
+        'after',
+        `
+A bid is a promise: run serve-trainer with the same --home afterwards, it keeps this bid and does the work.
+A second run finds the bid and prints it; another price replaces it until the job is awarded.
+With --json one document: {job, bid, priceMsat, engine}.`,
+      );
+  },
+
+  async run([reference], options, context) {
+    const priceMsat = BigInt(optionalInteger(options['price'], '--price', 0, 21e14)!) * SAT;
+    const id = findJob(reference!);
+    const ports = await customerPorts(context);
+    const { book } = await readBook(context, id);
+    book.close();
+    const known = bidOf(book, ports.signer.pubkey);
+    if (known?.content.priceMsat === priceMsat) {
+      ports.progress.done('this bid was made before');
+      return describe(id, known);
+    }
+    requireOpen(book.state(), ports.signer.pubkey, ports.clock.nowSec());
+    checkPrice(book.state().job!.content, priceMsat);
+    requireWallet(context, book.state().job!.content);
+    return describe(id, await publishBid(context, ports, id, priceMsat));
+  },
+};
+
+function bidOf(book: JobBook, me: Pubkey): EventOf<'bid'> | undefined {
+  return book.state().bids.find(({ author }) => author === me);
+}
+
+/** Durable in the journal of this home before it is published; one that no relay took yet is published again. */
+async function publishBid(
+  context: Context,
+  ports: PublishPorts,
+  id: EventId,
+  priceMsat: bigint,
+): Promise<EventOf<'bid'>> {
+  const { signer, relays, clock, progress } = ports;
+  const journal = await context.deps.openJournal<SignedRecord>(context.deps.home().path(eventsFile(id)));
+  const book = await openBook(id, { relays, clock, signer, journal, bell: createBell(clock) });
+  try {
+    const earlier = bidOf(book, signer.pubkey);
+    if (earlier?.content.priceMsat !== priceMsat) {
+      if (earlier !== undefined) progress.note(`this replaces the bid of ${earlier.content.priceMsat / SAT} sat`);
+      progress.start('trying the engine');
+      const accepted = book.state().job!.content.acceptedEngines;
+      await bid({ book, terms: { priceMsat }, engine: () => context.deps.engine({ accepted }), emit: () => undefined });
+    }
+    const made = bidOf(book, signer.pubkey)!;
+    await requireStored(relays, book.raw(made.id)!);
+    progress.done(`bid ${priceMsat / SAT} sat per accepted round`);
+    return made;
+  } finally {
+    book.close();
+  }
+}
+
+/** @throws NmktError `job-closed`, or `bad-usage` for the own job */
+function requireOpen({ job, phase }: JobState, me: Pubkey, nowSec: number): void {
+  if (job?.author === me)
+    throw new NmktError('bad-usage', 'this is your own job', {
+      expected: 'a job of another key',
+      got: 'the key of its customer',
+      remedy: 'bid with another --home',
+    });
+  const isLate = phase === 'awarding' && job !== null && nowSec >= job.content.deadline;
+  if (phase === 'awarding' && !isLate) return;
+  throw new NmktError('job-closed', 'the job takes no bids any more', {
+    expected: 'a job before its award',
+    got: isLate ? 'a job that lapsed at its deadline' : `a job that is ${phase}`,
+    remedy: 'serve other jobs: nmkt serve-trainer --price SATS',
+  });
+}
+
+function checkPrice({ rail, maxPriceMsat, payoutFloorMsat }: JobTerms, priceMsat: bigint): void {
+  const floorMsat = rail === 'none' ? 0n : payoutFloorMsat;
+  if (priceMsat >= floorMsat && priceMsat <= maxPriceMsat) return;
+  const isAbove = priceMsat > maxPriceMsat;
+  const limit = (isAbove ? maxPriceMsat / SAT : (floorMsat + SAT - 1n) / SAT).toString();
+  throw new NmktError(
+    'bad-usage',
+    `the price is ${isAbove ? 'above the ceiling' : 'below the payout floor'} of the job`,
+    {
+      expected: `${isAbove ? 'at most' : 'at least'} ${limit} sat per accepted round`,
+      got: `${priceMsat / SAT} sat`,
+      remedy: `--price ${limit}`,
+    },
+  );
+}
+
+function requireWallet({ deps }: Context, { rail }: JobTerms): void {
+  if (rail === 'none' || deps.settings().wallet !== undefined) return;
+  throw new NmktError('no-wallet', 'this job pays its trainers and no wallet is set', {
+    expected: 'a NIP-47 wallet that makes invoices',
+    got: 'none',
+    remedy: 'set NMKT_WALLET, --wallet-file or --settings',
+  });
+}
+
+function describe(job: EventId, { id, content }: EventOf<'bid'>): Outcome {
+  const { priceMsat, engine } = content;
+  return {
+    value: { job, bid: id, priceMsat, engine },
+    text: table([
+      ['job', job],
+      ['bid', id],
+      ['price', `${priceMsat / SAT} sat per accepted round and shard`],
+      ['engine', engine],
+    ]),
+    next: `nmkt serve-trainer --job ${job} --price ${priceMsat / SAT} --once`,
+  };
+}
