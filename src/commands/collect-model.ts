@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNmktError, NmktError } from '../errors.js';
-import type { EventId } from '../hash.js';
+import type { EventId, Pubkey } from '../hash.js';
 import type { ParamSet } from '../learning/types.js';
 import type { JobState } from '../market/state.js';
 import { parseSnapshot } from '../protocol/dataset.js';
@@ -158,14 +158,11 @@ async function fetchFinished(context: Context, jobId: EventId, signal: AbortSign
   const { book, relays } = await readBook(context, jobId);
   const state = book.state();
   book.close();
+  // Said at once: waiting for the end of a job whose model stays closed would be for nothing.
+  if (state.job!.content.access !== 'open') throw notYours(state.job!.author);
   const artifact = requireArtifact(state);
   const { key, weights, inline, model } = artifact.content;
-  if (key === null)
-    throw new NmktError('not-your-job', 'this key may not open the model of that job', {
-      expected: `the key and home of its author ${state.job!.author}`,
-      got: 'another key, and a model that only its author may open',
-      remedy: 'run it with --home and --settings of the customer',
-    });
+  if (key === null) throw notYours(state.job!.author);
   const params = await fetchParams(
     relays,
     { pointer: weights, inline, key, label: artifactLabel(jobId) },
@@ -174,6 +171,14 @@ async function fetchFinished(context: Context, jobId: EventId, signal: AbortSign
   );
   const found = auditPublic(state, decodeReceiptInvoice, context.deps.clock.nowSec());
   return { state, book, params, verified: found === null, auditKeys: null };
+}
+
+function notYours(author: Pubkey): NmktError {
+  return new NmktError('not-your-job', 'only the author of that job may open its model, with the home that posted it', {
+    expected: `the key and home of ${author}`,
+    got: 'a home without the secrets of this job',
+    remedy: 'run it with --home and --settings of the customer',
+  });
 }
 
 async function writeFolder(

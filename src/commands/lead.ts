@@ -32,7 +32,7 @@ export function jobFiles(files: HomeFiles, job: EventId): CustomerEnv['files'] {
   };
 }
 
-/** Everything the customer's loop needs for one job. @throws NmktError `no-wallet`, `network-mismatch`, `relay-unreachable` */
+/** Everything the customer's loop needs for one job. @throws NmktError `no-wallet`, `wallet-unreachable`, `network-mismatch`, `relay-unreachable` */
 export async function customerEnv(
   context: Context,
   ports: PublishPorts,
@@ -49,9 +49,11 @@ export async function customerEnv(
   const book = await openBook(id, { relays, clock, bell, signer, journal });
   const isPaying = job.content.rail !== 'none';
   const maxSats = optionalInteger(options['maxSats'], '--max-sats', 0, 21e14);
-  if (isPaying && book.state().phase !== 'finished')
-    await confirmMainnet(context, options, Number(job.content.budgetMsat / 1000n), maxSats);
+  const isOver = book.state().phase === 'finished';
+  if (isPaying && !isOver) await confirmMainnet(context, options, Number(job.content.budgetMsat / 1000n), maxSats);
   const wallet = isPaying ? await payingWallet(context) : null;
+  // Work that cannot be paid for is not awarded.
+  if (!isOver) await wallet?.info();
   let engine: ReturnType<CustomerEnv['engine']> | undefined;
   return {
     book,

@@ -19,6 +19,7 @@ export const command: CommandModule = {
       .argument('<dir>', 'folder that collect-model wrote')
       .argument('<file>', 'CSV, TSV or IDX like the data of the job; the label may be missing')
       .option('--labels <file>', 'IDX: the label file, if not the sibling of the usual name')
+      .option('--max-bytes <n>', 'largest file, and largest size a file declares (default 1073741824)')
       .option('--limit <n>', 'the first n rows only')
       .addHelpText(
         'before',
@@ -38,9 +39,14 @@ If the file has labels, accuracy and loss over these rows go to stderr.`,
   async run([dir, file], options, context) {
     const limit = optionalInteger(options['limit'], '--limit', 1, Number.MAX_SAFE_INTEGER);
     const labels = options['labels'] as string | undefined;
+    const maxBytes = optionalInteger(options['maxBytes'], '--max-bytes', 1, 2 ** 40);
     const model = await readModelFiles(dir!);
     const schema = schemaOf(model, dir!);
-    const read = await readWithSchema(file!, schema, { labelsOptional: true, ...(labels !== undefined && { labels }) });
+    const read = await readWithSchema(file!, schema, {
+      labelsOptional: true,
+      ...(labels !== undefined && { labels }),
+      ...(maxBytes !== undefined && { maxBytes }),
+    });
     const examples = firstRows(read.examples, limit);
     const engine = await context.deps.engine({ limits: LIMITS });
     await predictRows(engine, model, schema, examples, context);

@@ -38,6 +38,7 @@ export const command: CommandModule = {
       .option('--drop <columns>', 'CSV: leave these columns out (commas)')
       .option('--categorical <columns>', 'CSV: treat as categories (commas)')
       .option('--numeric <columns>', 'CSV: treat as numbers (commas)')
+      .option('--max-bytes <n>', 'largest file, and largest size a file declares (default 1073741824)')
       .option('--name <text>', 'title of the dataset; public (default: the file name)')
       .option('--expires <days>', 'days until relays may forget the chunks (default 90)')
       .option('--job <file>', 'post this job on the dataset as well')
@@ -59,6 +60,8 @@ export const command: CommandModule = {
     const shards = optionalInteger(options['shards'], '--shards', 1, 1_024) ?? job?.trainers ?? DEFAULT_SHARDS;
     const evalFraction = optionalNumber(options['evalFraction'], '--eval-fraction', 0.001, 0.499) ?? 0.1;
     const labelsPerShard = optionalInteger(options['labelsPerShard'], '--labels-per-shard', 1, 10_000);
+    const maxBytes = optionalInteger(options['maxBytes'], '--max-bytes', 1, 2 ** 40);
+    const limit = maxBytes === undefined ? {} : { maxBytes };
     const days = optionalNumber(options['expires'], '--expires', 1, 3_650) ?? 90;
 
     context.progress.start(`reading ${path!}`);
@@ -70,16 +73,16 @@ export const command: CommandModule = {
       ...columns('drop'),
       ...columns('categorical'),
       ...columns('numeric'),
+      ...limit,
     });
     const testPath = options['test'];
     const test =
       typeof testPath === 'string'
         ? (
-            await readWithSchema(
-              testPath,
-              dataset.schema,
-              typeof options['testLabels'] === 'string' ? { labels: options['testLabels'] } : {},
-            )
+            await readWithSchema(testPath, dataset.schema, {
+              ...(typeof options['testLabels'] === 'string' && { labels: options['testLabels'] }),
+              ...limit,
+            })
           ).examples
         : dataset.test;
     const name = typeof options['name'] === 'string' ? options['name'] : basename(path!);

@@ -111,6 +111,8 @@ async function readAtMost(path: string, maxBytes: number): Promise<Bytes> {
   } catch (cause) {
     throw new NmktError('bad-usage', `there is no model at ${path}`, {
       remedy: 'name a folder that nmkt wrote a model to',
+      expected: 'a readable file',
+      got: (cause as NodeJS.ErrnoException).code ?? 'an unreadable one',
       cause,
     });
   }
