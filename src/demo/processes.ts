@@ -29,11 +29,11 @@ export interface Participant {
 }
 
 export interface Processes {
-  /** `nmkt ...args --json`, its stderr in FOLDER/NAME.log. */
+  /** `nmkt ...args --json`, its stderr in FOLDER/NAME.log. @throws NmktError `interrupted` after `stopAll` */
   start(name: string, args: readonly string[], onLine?: (line: Line) => void): Participant;
   /** Runs it to its end. @throws NmktError the child's own error, with its code and remedy */
   run(name: string, args: readonly string[]): Promise<Ended>;
-  /** Ends whatever still runs; resolves when nothing does. */
+  /** Ends whatever still runs, and lets nothing start any more; resolves when all have ended. */
   stopAll(): Promise<void>;
 }
 
@@ -44,8 +44,13 @@ const GRACE_MS = 3_000;
 /** @param folder  becomes the children's working directory, so that no ./nmkt.json of the user reaches them */
 export function createProcesses(folder: string, env: NodeJS.ProcessEnv): Processes {
   const running = new Set<Participant>();
+  let isStopped = false;
 
   const start: Processes['start'] = (name, args, onLine) => {
+    if (isStopped)
+      throw new NmktError('interrupted', `${name} is not started: the demo was stopped`, {
+        remedy: 'run the same command again',
+      });
     const log = join(folder, `${name.replaceAll(' ', '-')}.log`);
     const fd = openSync(log, 'a', 0o600);
     const child = spawn(process.execPath, ['--import', LEASH, BINARY, ...args, '--json'], {
@@ -68,6 +73,7 @@ export function createProcesses(folder: string, env: NodeJS.ProcessEnv): Process
       return end;
     },
     async stopAll() {
+      isStopped = true;
       await Promise.all([...running].map((participant) => participant.stop()));
     },
   };
