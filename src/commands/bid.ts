@@ -68,7 +68,7 @@ async function publishBid(
       if (earlier !== undefined) progress.note(`this replaces the bid of ${earlier.content.priceMsat / SAT} sat`);
       progress.start('trying the engine');
       const accepted = book.state().job!.content.acceptedEngines;
-      await bid({ book, terms: { priceMsat }, engine: () => context.deps.engine({ accepted }), emit: () => undefined });
+      await bid({ book, terms: { priceMsat }, engine: () => context.deps.engine({ accepted }) });
     }
     const made = bidOf(book, signer.pubkey)!;
     await requireStored(relays, book.raw(made.id)!);

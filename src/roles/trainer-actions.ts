@@ -24,7 +24,7 @@ const INVOICE_EXPIRY_SEC = 86_400;
 const TRAINING_SECRET_BYTES = 64;
 
 /** What a bid needs: the `bid` command makes one without serving the job. */
-export interface BidEnv extends Pick<TrainerEnv, 'book' | 'engine' | 'emit'> {
+export interface BidEnv extends Pick<TrainerEnv, 'book' | 'engine'> {
   readonly terms: Pick<TrainerEnv['terms'], 'priceMsat'>;
 }
 
