@@ -45,7 +45,7 @@ export function summaryText(result: DemoResult): string {
   const parts = [
     [
       `${plural(trainers.length, 'trainer')} sold ${plural(rounds, 'round')} of training to one customer,`,
-      `for ${satText(paidMsat)} of play money, in ${wallSeconds.toFixed(0)} seconds.`,
+      `for ${paidMsat === 0n ? 'nothing' : `${satText(paidMsat)} of play money`}, in ${wallSeconds.toFixed(0)} seconds.`,
     ].join('\n'),
     progress(result),
     accuracies(result),
