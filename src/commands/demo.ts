@@ -16,7 +16,7 @@ const DEFAULT_MODEL_DIR = 'nmkt-demo-model';
 export const command: CommandModule = {
   configure(program) {
     program
-      .option('--trainers <n>', 'how many trainers compete for one shard each', '3')
+      .option('--trainers <n>', 'how many trainers take part, with a shard each', '3')
       .option('--rounds <n>', 'how often they train and are paid', '3')
       .option('--model <name>', 'mlp or logreg', 'mlp')
       .option('--data <path>', 'your own data instead of drawn digits: CSV, TSV, IDX images, or a folder of these')
