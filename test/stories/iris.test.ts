@@ -21,6 +21,8 @@ const hex64 = expect.stringMatching(/^[0-9a-f]{64}$/) as string;
 const anyNumber = expect.any(Number) as number;
 const anyString = expect.any(String) as string;
 
+const isBid = ({ event }: Json): boolean => event === 'bid';
+
 /** What a repetition must leave alone: the relay's log, the wallets' books. */
 function footprint(sandbox: Sandbox): { readonly events: readonly string[]; readonly books: number } {
   return { events: sandbox.relayEvents().map(({ id }) => id), books: sandbox.books().records };
@@ -81,16 +83,20 @@ it('a small market works command by command, and every command twice changes not
   await inWords(publish, /dataset +naddr1/, '150 in 3 shards');
 
   const post = ['post-job', irisJob, '--dataset', dataset['dataset'] as string, ...customer];
-  const { job, ...nothingElse } = await twice(sandbox, post, () => early.event(({ event }) => event === 'bid'));
+  const { job, ...nothingElse } = await twice(sandbox, post, () => early.event(isBid));
   expect({ job, nothingElse }).toEqual({ job: hex64, nothingElse: {} });
   await inWords(post, new RegExp(`^${String(job)}\n$`));
   const id = job as string;
-  expect(await early.event(({ event }) => event === 'bid')).toMatchObject({ job: id, priceMsat: 100_000 });
+  expect(await early.event(isBid)).toMatchObject({ job: id, priceMsat: 100_000 });
   const { document: asked } = await runJson(['status', id, ...customer]);
   expect(asked).toMatchObject({ job: id, phase: 'awarding', seats: 3, model: null, paidMsat: 0, isLapsed: false });
 
   const late = startStream(['serve-trainer', ...sandbox.as('trainer-2'), '--price', '90', '--job', id, '--once']);
-  const later = startStream(['serve-trainer', ...sandbox.as('trainer-3'), '--price', '80', '--once']);
+  const bidder = sandbox.as('trainer-3');
+  const bid = await twice(sandbox, ['bid', id, '--price', '80', ...bidder], () => late.event(isBid));
+  expect(bid).toEqual({ job: id, bid: hex64, priceMsat: 80_000, engine: expect.stringMatching(/^wasm\//) as string });
+  await inWords(['bid', id, '--price', '80', ...bidder], /80 sat/);
+  const later = startStream(['serve-trainer', ...bidder, '--price', '80', '--once']);
   const modelDir = join(sandbox.folder, 'model');
   const collect = ['collect-model', id, '--out', modelDir, '--timeout', '2m', ...customer];
   const firstCollected = await runJson(collect);
@@ -155,6 +161,8 @@ it('a small market works command by command, and every command twice changes not
   );
   await inWords(['status', id, ...customer], /finished/, /810 sat paid/);
 
+  await auditsTheJob(sandbox, id, modelDir);
+
   const me = await twice(sandbox, ['whoami', ...customer]);
   expect(Object.keys(me)).toEqual(['key', 'relays', 'wallet', 'network', 'engine', 'home']);
   expect((me['wallet'] as Json)['balanceMsat']).toBe(1_000_000_000 - 810_000);
@@ -162,6 +170,31 @@ it('a small market works command by command, and every command twice changes not
 
   await predictsTheFlowers(sandbox, modelDir);
 }, 240_000);
+
+/** Anyone on the public events, the customer and whoever has its keys to the last byte. */
+async function auditsTheJob(sandbox: Sandbox, job: string, modelDir: string): Promise<void> {
+  const checks = ['signatures', 'chains', 'award', 'lists', 'omissions', 'acceptance', 'settlements', 'receipts'];
+  const report = {
+    job,
+    phase: 'finished',
+    level: 'public',
+    verdict: 'PASS',
+    firstBad: null,
+    reached: checks,
+    ...{ events: anyNumber, rounds: 3, paidMsat: 810_000, forks: [], unreadable: 0 },
+  };
+  const stranger = ['--relay', sandbox.relay, '--home', join(sandbox.folder, 'nobody')];
+  expect(await twice(sandbox, ['audit', job, ...stranger])).toEqual(report);
+  const toTheByte = {
+    ...report,
+    level: 'keys',
+    reached: [...checks, 'seed', 'bases', 'updates', 'aggregates', 'model'],
+  };
+  expect(await twice(sandbox, ['audit', job, ...sandbox.as('customer')])).toEqual(toTheByte);
+  const keys = ['--keys', join(modelDir, 'audit-keys.json')];
+  expect(await twice(sandbox, ['audit', job, ...keys, ...stranger])).toEqual(toTheByte);
+  await inWords(['audit', job, ...stranger], /PASS/);
+}
 
 /** In the order of the work, each with the job and a time, no field too many. */
 function streamsTell(events: readonly Json[], job: string, priceMsat: number): void {
