@@ -1,4 +1,5 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
+import { runAuction } from '../market/auction.js';
 import { currentRound, type Assignment, type JobState, type RoundState } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import type { RejectionRule } from '../protocol/round.js';
@@ -26,6 +27,8 @@ export type CustomerAction =
 export interface CustomerFacts {
   /** When this process began to serve the job: the bid window counts from here. */
   readonly servingSince: number;
+  /** When relays were last found silent by this process; 0: never. */
+  readonly reachableSince: number;
   /** When the last `seen` or the phase's opening event was published. */
   readonly lastSeenAt: number;
   /** Payouts whose outcome is unknown or whose claim is not payable: looked at again later. */
@@ -34,6 +37,18 @@ export interface CustomerFacts {
 
 /** A payee that does not claim holds up the next round for this long only; it can claim for `claimWithin` all the same. */
 const CLAIM_GRACE_SEC = 30;
+
+/** After an outage everyone gets this long to say again what was lost in it. */
+const OUTAGE_GRACE_SEC = 60;
+
+/** Does this rest on something that is not there? Then relays must have said so, or it is only silence. */
+export function restsOnAbsence(action: CustomerAction, state: JobState): boolean {
+  if (action.do === 'void') return true;
+  if (action.do === 'replace') return action.reason === 'not-started';
+  const round = currentRound(state);
+  if (action.do !== 'list' || round === undefined) return false;
+  return action.ids.length < (action.of === 'commit' ? round.assigned.length : round.listedCommits.size);
+}
 
 /** The next thing the customer does; a pure function, so that a restart decides the same. */
 export function decideCustomer(state: JobState, facts: CustomerFacts, now: number): CustomerAction {
@@ -45,8 +60,12 @@ export function decideCustomer(state: JobState, facts: CustomerFacts, now: numbe
     case 'awarding':
       return decideAward(state, facts, now);
     case 'committing':
-    case 'revealing':
       return decideListing(state, round!, facts, now);
+    case 'revealing':
+      // Before anyone reveals an update that nobody will pay.
+      return enough(terms.quorum, round!, round!.listedCommits.size)
+        ? decideListing(state, round!, facts, now)
+        : { do: 'void', round: round!.round };
     case 'scoring':
       return enough(terms.quorum, round!, round!.listedReveals.size)
         ? { do: 'measure', round: round! }
@@ -55,7 +74,9 @@ export function decideCustomer(state: JobState, facts: CustomerFacts, now: numbe
       return { do: 'settle', round: round! };
     case 'awarded':
     case 'between':
-      return decidePayment(state, facts, now) ?? decideSeats(state, now) ?? { do: 'open', round: state.rounds.length };
+      return (
+        decidePayment(state, facts, now) ?? decideSeats(state, facts, now) ?? { do: 'open', round: state.rounds.length }
+      );
     case 'trained':
       return decidePayment(state, facts, now) ?? { do: 'publish-model' };
     case 'finished':
@@ -70,9 +91,14 @@ export function decideCustomer(state: JobState, facts: CustomerFacts, now: numbe
 function decideAward(state: JobState, facts: CustomerFacts, now: number): CustomerAction {
   const terms = state.job!.content;
   if (now >= terms.deadline) return { do: 'stop', why: 'lapsed' };
-  const admissible = state.bids.filter(
-    (bid) => bid.content.priceMsat <= terms.maxPriceMsat && bid.author !== state.job!.author,
-  );
+  const auction = {
+    terms,
+    customer: state.job!.author,
+    bids: state.bids,
+    standing: new Map(),
+    blocked: new Set<Pubkey>(),
+  };
+  const admissible = runAuction({ ...auction, atSec: now }).considered.filter((row) => row.outcome !== 'refused');
   const windowEnd = facts.servingSince + terms.bidWindowSec;
   const isFull = terms.award === 'full' && admissible.length >= terms.trainers;
   if (isFull || (now >= windowEnd && admissible.length >= Math.min(terms.quorum, terms.trainers)))
@@ -84,19 +110,34 @@ function decideAward(state: JobState, facts: CustomerFacts, now: number): Custom
   };
 }
 
+/** The grant may have waited for this process or for relays. */
+function readyUntil(
+  state: JobState,
+  { awardedAt }: Assignment,
+  { servingSince, reachableSince }: CustomerFacts,
+): number {
+  return Math.max(awardedAt, servingSince, reachableSince) + state.job!.content.readyTimeoutSec;
+}
+
 /** Why an assignment should go to a spare, if it should. */
-function replaceReason(state: JobState, seat: Assignment, now: number): ReplaceReason | null {
+function replaceReason(state: JobState, seat: Assignment, facts: CustomerFacts, now: number): ReplaceReason | null {
   const resigned = state.chains.get(seat.trainer)?.events.some((event) => event.type === 'resign') ?? false;
   if (resigned) return 'resigned';
   if (seat.grantBad !== null) return 'grant-bad';
-  if (seat.ready === null) return now >= seat.awardedAt + state.job!.content.readyTimeoutSec ? 'not-started' : null;
+  if (seat.ready === null) return now >= readyUntil(state, seat, facts) ? 'not-started' : null;
+  // A seat without a spare is better kept: the trainer may do better in the next round.
+  if (!canReplace(state)) return null;
   const last = currentRound(state);
+  if (last?.voided != null && hadSeat(last, seat) && !last.listedCommits.has(seat.trainer)) return 'absent';
   const rejection = last?.close?.content.rejected.find(
     (row) => row.trainer === seat.trainer && row.shard === seat.shard,
   );
-  // A seat without a spare is better kept: the trainer may do better in the next round.
-  if (rejection === undefined || !canReplace(state)) return null;
+  if (rejection === undefined) return null;
   return (['absent', 'no-reveal'] as RejectionRule[]).includes(rejection.rule) ? 'absent' : 'rejected';
+}
+
+function hadSeat(round: RoundState, { trainer, shard }: Assignment): boolean {
+  return round.assigned.some((seat) => seat.trainer === trainer && seat.shard === shard);
 }
 
 function canReplace(state: JobState): boolean {
@@ -104,11 +145,10 @@ function canReplace(state: JobState): boolean {
 }
 
 /** Before a round opens every seat has its `ready`, a spare, or nobody. */
-function decideSeats(state: JobState, now: number): CustomerAction | null {
-  const terms = state.job!.content;
+function decideSeats(state: JobState, facts: CustomerFacts, now: number): CustomerAction | null {
   const seats = [...state.assignments.values()].sort((a, b) => a.shard - b.shard);
   for (const assignment of seats) {
-    const reason = replaceReason(state, assignment, now);
+    const reason = replaceReason(state, assignment, facts, now);
     if (reason !== null) return { do: 'replace', assignment, reason };
   }
   const waiting = seats.filter((seat) => seat.ready === null);
@@ -116,7 +156,7 @@ function decideSeats(state: JobState, now: number): CustomerAction | null {
     return {
       do: 'wait',
       for: `${waiting.length} of ${seats.length} trainers to open their grants`,
-      until: Math.min(...waiting.map((seat) => seat.awardedAt + terms.readyTimeoutSec)),
+      until: Math.min(...waiting.map((seat) => readyUntil(state, seat, facts))),
     };
   if (seats.length === 0) return { do: 'stop', why: 'lapsed' };
   return null;
@@ -132,7 +172,9 @@ function decideListing(state: JobState, round: RoundState, facts: CustomerFacts,
   const until = isCommit ? round.open.content.until : round.commitList.content.until!;
   const extended = until + (isCommit ? terms.roundTimeoutSec : terms.revealTimeoutSec);
   const ids = [...answers.values()].map((event) => event.id).sort();
-  const isOver = now >= (enough(terms.quorum, round, answers.size) ? until : extended);
+  const graceUntil = Math.max(facts.servingSince, facts.reachableSince) + OUTAGE_GRACE_SEC;
+  const due = Math.max(enough(terms.quorum, round, answers.size) ? until : extended, graceUntil);
+  const isOver = now >= due;
   if (answers.size >= expected || isOver) return { do: 'list', of, ids };
   const unseen = ids.filter((id) => !round.seen.has(id));
   const seenAt = facts.lastSeenAt + seenIntervalSec(isCommit ? terms.roundTimeoutSec : terms.revealTimeoutSec);
@@ -140,7 +182,7 @@ function decideListing(state: JobState, round: RoundState, facts: CustomerFacts,
   return {
     do: 'wait',
     for: `round ${round.round + 1} of ${terms.rounds}: ${answers.size} of ${expected} ${isCommit ? 'updates committed' : 'updates revealed'}`,
-    until: Math.min(seenAt, now < until ? until : extended),
+    until: Math.min(seenAt, due),
   };
 }
 
@@ -166,7 +208,11 @@ function decidePayment(state: JobState, facts: CustomerFacts, now: number): Cust
       if (payout.receipt !== null) continue;
       if (payout.claim !== null && !facts.heldPayouts.has(payout.payout)) return { do: 'pay', round, payout };
       open++;
-      graceUntil = Math.max(graceUntil, round.settlement!.createdAt + CLAIM_GRACE_SEC);
+      graceUntil = Math.max(
+        graceUntil,
+        round.settlement!.createdAt + CLAIM_GRACE_SEC,
+        facts.reachableSince + CLAIM_GRACE_SEC,
+      );
     }
   if (open === 0 || now >= graceUntil) return null;
   return { do: 'wait', for: `${open} ${open === 1 ? 'trainer' : 'trainers'} to send an invoice`, until: graceUntil };

@@ -15,7 +15,7 @@ import {
   settle,
   voidRound,
 } from './customer-actions.js';
-import { decideCustomer, type CustomerAction } from './customer-decide.js';
+import { decideCustomer, restsOnAbsence, type CustomerAction } from './customer-decide.js';
 import type { CustomerEnv } from './customer-env.js';
 import { patiently } from './patience.js';
 
@@ -23,6 +23,8 @@ import { patiently } from './patience.js';
 const HOLD_SEC = 5;
 /** While nothing happens the book asks its relays again: a subscription can die silently. */
 const REFRESH_SEC = 30;
+/** So long every relay must say that something is absent; then half of them are enough. */
+const ABSENCE_GRACE_SEC = 600;
 
 /** Wraps a grant to its recipient; given by the composition root, so that roles know no adapter. */
 export type Wrap = (content: string, to: string) => Promise<NostrEvent>;
@@ -42,6 +44,17 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
   let phaseKey = '';
   let lastComplaint = '';
   let refreshedAt = servingSince;
+  let reachableSince = 0;
+  let absentSince: number | null = null;
+  /** @returns whether enough relays answered to call something absent */
+  const refresh = async (): Promise<boolean> => {
+    await env.book.retryUnpublished();
+    const answered = (await env.book.refresh()).length;
+    refreshedAt = env.clock.nowSec();
+    if (answered === 0) reachableSince = refreshedAt;
+    const isGraceOver = absentSince !== null && refreshedAt - absentSince >= ABSENCE_GRACE_SEC;
+    return answered === env.relays.urls.length || (isGraceOver && 2 * answered >= env.relays.urls.length);
+  };
 
   for (;;) {
     if (env.signal.aborted)
@@ -57,21 +70,34 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
       phaseKey = key;
       lastSeenAt = now;
     }
-    const action = decideCustomer(state, { servingSince, lastSeenAt, heldPayouts: new Set(held.keys()) }, now);
+    const facts = { servingSince, reachableSince, lastSeenAt, heldPayouts: new Set(held.keys()) };
+    const action = decideCustomer(state, facts, now);
     if (action.do === 'done') {
+      if ((await env.book.retryUnpublished()) > 0) {
+        env.progress.update('waiting for a relay that takes the last events');
+        await env.bell.wait(HOLD_SEC * 1000, env.signal);
+        continue;
+      }
       await publishModelListing(env, state);
       return state;
     }
     if (action.do === 'stop') throw stopped(state, action.why);
     if (action.do === 'wait') {
       await wait(env, action, held, now);
-      if (env.clock.nowSec() - refreshedAt >= REFRESH_SEC) {
-        refreshedAt = env.clock.nowSec();
-        await env.book.retryUnpublished();
-        await env.book.refresh();
-      }
+      if (env.clock.nowSec() - refreshedAt >= REFRESH_SEC) await refresh();
       continue;
     }
+    if (restsOnAbsence(action, state)) {
+      absentSince ??= now;
+      const isKnown = await refresh();
+      if (env.book.state() !== state) continue;
+      if (!isKnown) {
+        env.progress.update('waiting for relays: too few answered to tell who is absent');
+        await env.bell.wait(HOLD_SEC * 1000, env.signal);
+        continue;
+      }
+    }
+    absentSince = null;
     if (action.do === 'seen') lastSeenAt = now;
     await patiently(env, async () => {
       const why = await carryOut(env, state, action);

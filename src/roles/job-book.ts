@@ -33,8 +33,8 @@ export interface JobBook {
   refresh(): Promise<readonly string[]>;
   /** Links to the own chain, signs, makes durable, publishes. Needs a signer. */
   sign<K extends EventName>(type: K, content: ContentOf<K>, people?: readonly Pubkey[]): Promise<EventOf<K>>;
-  /** Publishes again what no relay has taken yet. */
-  retryUnpublished(): Promise<void>;
+  /** Publishes again what no relay has taken yet. @returns events that still none has */
+  retryUnpublished(): Promise<number>;
   close(): void;
 }
 
@@ -156,6 +156,7 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
     },
     async retryUnpublished() {
       for (const event of [...unpublished.values()]) await publish(event);
+      return unpublished.size;
     },
     close: () => subscription.close(),
   };

@@ -30,6 +30,8 @@ export interface TrainerFacts {
   readonly canReveal: (round: RoundState) => boolean;
   /** Payouts whose receipt was checked and found wanting, or whose invoice could not be made: looked at again later. */
   readonly held: ReadonlySet<Sha256>;
+  /** When this process last learned something new from the customer, by its own clock. */
+  readonly heardAt: number;
   readonly maxExposureMsat: bigint;
 }
 
@@ -55,13 +57,22 @@ export function decideTrainer(state: JobState, facts: TrainerFacts, now: number)
     return { do: 'lost', why: refusal(state, me) };
   }
   if (mine.grantBad !== null) return { do: 'stop', why: `the grant breaks a rule: ${mine.grantBad.content.rule}` };
-  if (mine.ready === null)
-    return facts.hasShardGrant(mine)
+  if (mine.ready === null) {
+    const until = mine.awardedAt + job.content.readyTimeoutSec + PATIENCE_SEC;
+    return facts.hasShardGrant(mine) && now < until
       ? { do: 'answer-grant', assignment: mine }
-      : lapse(now, mine.awardedAt + job.content.readyTimeoutSec + 600, 'the key to the shard');
-  return (
-    decideRound(state, facts, mine, now) ?? money ?? { do: 'wait', for: 'the next round', until: job.content.deadline }
-  );
+      : lapse(now, until, 'the key to the shard');
+  }
+  return decideRound(state, facts, mine, now) ?? money ?? lapse(now, silentAt(state, facts), 'the next round');
+}
+
+/** A customer that computes, waits for others or is started again is not gone yet. */
+const PATIENCE_SEC = 600;
+
+/** When a customer that should be busy counts as gone. A round's time bounds what it may compute, too. */
+function silentAt(state: JobState, { heardAt }: TrainerFacts): number {
+  const { roundTimeoutSec, readyTimeoutSec } = state.job!.content;
+  return heardAt + 2 * Math.max(roundTimeoutSec, readyTimeoutSec) + PATIENCE_SEC;
 }
 
 function took(state: JobState, me: Pubkey): boolean {
@@ -76,7 +87,7 @@ function refusal(state: JobState, me: Pubkey): string {
 
 /** A silent customer strands nobody: after `until` the trainer stops. */
 function lapse(now: number, until: number, what: string): TrainerAction {
-  return now >= until ? { do: 'stop', why: `no ${what} until its time` } : { do: 'wait', for: what, until };
+  return now >= until ? { do: 'stop', why: `${what} did not come in time` } : { do: 'wait', for: what, until };
 }
 
 function decideBid(state: JobState, me: Pubkey, now: number): TrainerAction {
@@ -95,7 +106,7 @@ function decideRound(state: JobState, facts: TrainerFacts, mine: Assignment, now
   if (state.phase === 'committing') {
     const { until } = round.open.content;
     if (round.commits.has(facts.me))
-      return lapse(now, until + 2 * terms.roundTimeoutSec + 600, `the list of commitments, ${name}`);
+      return lapse(now, until + 2 * terms.roundTimeoutSec + PATIENCE_SEC, `the list of commitments, ${name}`);
     const owed = owedMsat(state, facts.me);
     if (owed + mine.priceMsat > facts.maxExposureMsat)
       return lapse(now, until, `payment of ${owed} msat before training for more`);
@@ -104,13 +115,15 @@ function decideRound(state: JobState, facts: TrainerFacts, mine: Assignment, now
   }
   if (state.phase === 'revealing') {
     const until = round.commitList!.content.until!;
-    if (!round.listedCommits.has(facts.me) || round.reveals.has(facts.me))
-      return lapse(now, until + 2 * terms.revealTimeoutSec + 600, `the list of reveals, ${name}`);
+    // Below the quorum the round is void: nobody shows an update that will not be paid.
+    const isHopeless = round.listedCommits.size < Math.min(terms.quorum, round.assigned.length);
+    if (isHopeless || !round.listedCommits.has(facts.me) || round.reveals.has(facts.me))
+      return lapse(now, until + 2 * terms.revealTimeoutSec + PATIENCE_SEC, `the list of reveals, ${name}`);
     return facts.canReveal(round)
       ? { do: 'reveal', round, shard: mine.shard }
       : lapse(now, until, 'a reveal only the home that committed can make');
   }
-  if (state.phase === 'scoring') return { do: 'wait', for: `the scores of ${name}`, until: terms.deadline };
+  if (state.phase === 'scoring') return lapse(now, silentAt(state, facts), `the scores of ${name}`);
   return null;
 }
 
@@ -120,7 +133,13 @@ function decideMoney(state: JobState, facts: TrainerFacts, now: number): Trainer
   let waiting: TrainerAction | null = null;
   for (const round of state.rounds)
     for (const payout of round.payouts) {
-      if (payout.payee !== facts.me || payout.received !== null || facts.held.has(payout.payout)) continue;
+      if (payout.payee !== facts.me || payout.received !== null) continue;
+      if (facts.held.has(payout.payout)) {
+        const { createdAt } = payout.receipt ?? payout.claim ?? round.settlement!;
+        const until = createdAt + terms.payWithinSec;
+        if (now < until) waiting = { do: 'wait', for: `the wallet, for round ${round.round + 1}`, until };
+        continue;
+      }
       if (payout.receipt !== null) return { do: 'countersign', round, payout };
       if (payout.claim === null) {
         if (now < round.settlement!.createdAt + terms.claimWithinSec) return { do: 'claim', round, payout };

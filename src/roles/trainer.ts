@@ -81,6 +81,12 @@ export function roundGrantFor(
     .find((received) => received.from === state.job!.author && received.grant.round === round.round);
 }
 
+/** After a restart the shard's grant may arrive after the round's. */
+function holdsShard(env: TrainerEnv, state: JobState, round: RoundState): boolean {
+  const seat = round.assigned.find((candidate) => candidate.trainer === env.signer.pubkey);
+  return seat !== undefined && shardGrantFor(env, state, seat) !== undefined;
+}
+
 /** Works on one job from bid to last payment. A crash anywhere and a new start give the same events and bytes. */
 export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
   const held = new Map<Sha256, number>();
@@ -88,6 +94,16 @@ export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
   const committed = new Set<EventId>();
   const me = env.signer.pubkey;
   let refreshedAt = env.clock.nowSec();
+  let heard = -1;
+  let heardAt = refreshedAt;
+  const refresh = async (): Promise<boolean> => {
+    refreshedAt = env.clock.nowSec();
+    await env.book.retryUnpublished();
+    const isReachable = (await env.book.refresh()).length > 0;
+    // Who hears no relay cannot say that the customer is silent.
+    if (!isReachable) heardAt = refreshedAt;
+    return isReachable;
+  };
   let wasOver = true;
   let lastComplaint = '';
   for (;;) {
@@ -98,6 +114,8 @@ export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
     const now = env.clock.nowSec();
     const state = env.book.state();
     tell(env, state, told);
+    const events = state.job === null ? 0 : (state.chains.get(state.job.author)?.events.length ?? 0);
+    if (events !== heard) [heard, heardAt] = [events, now];
     for (const round of state.rounds)
       if (!committed.has(round.open.id) && (await hasCommitted(env, round))) committed.add(round.open.id);
     for (const [payout, until] of held) if (now >= until) held.delete(payout);
@@ -106,15 +124,24 @@ export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
       {
         me,
         hasShardGrant: (seat) => shardGrantFor(env, state, seat) !== undefined,
-        hasRoundGrant: (round) => roundGrantFor(env, state, round) !== undefined,
+        hasRoundGrant: (round) =>
+          roundGrantFor(env, state, round) !== undefined &&
+          (env.shard.examples !== null || committed.has(round.open.id) || holdsShard(env, state, round)),
         canReveal: (round) => committed.has(round.open.id),
         held: new Set(held.keys()),
+        heardAt,
         maxExposureMsat: env.terms.maxExposureMsat,
       },
       now,
     );
-    if (action.do === 'done')
+    if (action.do === 'done') {
+      if ((await env.book.retryUnpublished()) > 0) {
+        env.progress.update('waiting for a relay that takes the last events');
+        await env.bell.wait(HOLD_SEC * 1000, env.signal);
+        continue;
+      }
       return { wasOver, end: 'done', rounds: acceptedRounds(state, me), paidMsat: countersigned(state, me) };
+    }
     if (action.do === 'lost') return { wasOver, end: 'lost', why: action.why };
     if (action.do === 'stop') return { wasOver, end: 'stopped', why: action.why };
     wasOver = false;
@@ -124,12 +151,16 @@ export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
       );
       const next = Math.min(action.until, ...held.values(), now + REFRESH_SEC);
       await env.bell.wait(Math.max(50, next * 1000 - env.clock.nowMs()), env.signal);
-      if (env.clock.nowSec() - refreshedAt >= REFRESH_SEC) {
-        refreshedAt = env.clock.nowSec();
-        await env.book.retryUnpublished();
-        await env.book.refresh();
-      }
+      if (env.clock.nowSec() - refreshedAt >= REFRESH_SEC) await refresh();
       continue;
+    }
+    if (action.do === 'mark-unpaid') {
+      const isReachable = await refresh();
+      if (env.book.state() !== state) continue;
+      if (!isReachable) {
+        await env.bell.wait(HOLD_SEC * 1000, env.signal);
+        continue;
+      }
     }
     await patiently(env, async () => {
       const why = await carryOut(env, state, action);

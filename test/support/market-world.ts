@@ -164,6 +164,7 @@ export interface RoleOptions<Env, End> {
   readonly onKilled?: () => void;
   /** After a kill start again with the same home; default true. */
   readonly restart?: boolean;
+  readonly restartAfterSec?: number;
   readonly startAfterSec?: number;
 }
 export type TrainerOptions = RoleOptions<TrainerEnv, ServeEnd>;
@@ -385,6 +386,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
         if (!(error instanceof Killed)) throw error;
         options.onKilled?.();
         if (options.restart === false) throw error;
+        await clock.wait((options.restartAfterSec ?? 0) * 1000);
       }
     }
   }
