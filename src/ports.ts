@@ -120,6 +120,8 @@ export interface Evaluation {
   readonly loss: number;
   readonly accuracy?: number;
   readonly count: number;
+  /** One per example, in their order; `loss` is their mean. */
+  readonly losses: Float64Array;
 }
 /** One training worker (its own thread); calls are queued, one at a time. */
 export interface Engine {

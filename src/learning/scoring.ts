@@ -55,15 +55,53 @@ export function workScore(assigned: Losses, other: Losses): WorkScore {
   return { dPpm, ePpm: clamp(BigInt(dPpm) - BigInt(dropPpm(other.before, other.after))) };
 }
 
+/** A score with the standard errors of the two drops it comes from, ppm of the loss before. */
+export interface WorkEvidence extends WorkScore {
+  readonly ownSePpm: number;
+  readonly otherSePpm: number;
+}
+
+/**
+ * Standard error of a relative loss drop, paired by example: sqrt(var(before_i - after_i) / n) / mean(before), in ppm, rounded up.
+ * One example tells nothing: the highest value.
+ *
+ * @param before, after  losses of the same n >= 1 examples, finite
+ */
+export function dropErrorPpm(before: Float64Array, after: Float64Array): number {
+  const n = before.length;
+  let sumBefore = 0;
+  let sum = 0;
+  for (let i = 0; i < n; i++) {
+    sumBefore += before[i]!;
+    sum += before[i]! - after[i]!;
+  }
+  if (n < 2 || !(sumBefore > 0)) return CLAMP_PPM;
+  const mean = sum / n;
+  let squares = 0;
+  for (let i = 0; i < n; i++) {
+    const distance = before[i]! - after[i]! - mean;
+    squares += distance * distance;
+  }
+  const error = (Math.sqrt(squares / (n - 1) / n) / (sumBefore / n)) * MILLION;
+  return error < CLAMP_PPM ? Math.ceil(error) : CLAMP_PPM;
+}
+
 export type WorkFloorRule = 'not-on-assigned-shard' | 'loss-grew';
 export type WorkFloor = { readonly pass: true } | { readonly pass: false; readonly rule: WorkFloorRule };
 
 /** D may fall this far: an honest update can raise the loss of a converged model a little. */
 const LOWEST_D_PPM = -5_000;
 
-/** E decides, D only rejects what made the assigned shard worse. */
-export function workFloor({ dPpm, ePpm }: WorkScore): WorkFloor {
-  if (ePpm <= 0) return { pass: false, rule: 'not-on-assigned-shard' };
+/**
+ * E decides, D only rejects what made the assigned shard worse. Where E is not positive, but within two standard errors of 0, the samples
+ * cannot tell the assigned shard from other data (a simple model on similar shards); then a drop D of more than two standard
+ * errors shows work. Idle updates have neither.
+ */
+export function workFloor({ dPpm, ePpm, ownSePpm, otherSePpm }: WorkEvidence): WorkFloor {
+  const own = BigInt(ownSePpm);
+  const other = BigInt(otherSePpm);
+  const isUncertain = BigInt(ePpm) * BigInt(ePpm) < 4n * (own * own + other * other);
+  if (ePpm <= 0 && !(isUncertain && dPpm > 2 * ownSePpm)) return { pass: false, rule: 'not-on-assigned-shard' };
   if (dPpm < LOWEST_D_PPM) return { pass: false, rule: 'loss-grew' };
   return { pass: true };
 }

@@ -103,7 +103,7 @@ function judge(evidence: RoundEvidence, trainer: Pubkey): { rule: RejectionRule;
   if (score === undefined) return { rule: 'work-floor', detail: 'no measurement' };
   if (evidence.strictLoss && !passesLossTests(evidence, trainer))
     return { rule: 'loss', detail: `loss ${score.lossPpm} ppm on set A` };
-  const floor = workFloor({ dPpm: score.dPpm, ePpm: score.ePpm });
+  const floor = workFloor(score);
   if (!floor.pass) return { rule: 'work-floor', detail: `D ${score.dPpm} ppm, E ${score.ePpm} ppm` };
   return null;
 }

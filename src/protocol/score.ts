@@ -12,6 +12,8 @@ const row = z.object({
   ownAfterPpm: loss,
   otherBeforePpm: loss,
   otherAfterPpm: loss,
+  ownSePpm: int(0, 1_000_000_000_000),
+  otherSePpm: int(0, 1_000_000_000_000),
   dPpm: ppm,
   ePpm: ppm,
   lossPpm: loss,
@@ -20,7 +22,8 @@ export type ScoreRow = z.output<typeof row>;
 
 /**
  * Measurements are signed inputs: losses in parts per million of a nat (or of squared error) before and after each update, on a
- * sample of the assigned shard and of other data; D and E follow from them. `lossPpm` is the update's loss on evaluation set A,
+ * sample of the assigned shard and of other data; D and E follow from them. `ownSePpm` and `otherSePpm` are standard errors of the two relative
+ * drops, paired by example. `lossPpm` is the update's loss on evaluation set A,
  * `data` the set's commitment.
  */
 export const SCORES = eventType(

@@ -4,7 +4,7 @@ import { acceptRound, publicFailure, type Acceptance, type Finding } from '../ma
 import type { RoundState } from '../market/state.js';
 import { parameterShapes } from '../learning/params.js';
 import { decodeParams, encodeParams } from '../learning/safetensors.js';
-import { lossPpm, workScore } from '../learning/scoring.js';
+import { dropErrorPpm, lossPpm, workScore } from '../learning/scoring.js';
 import { fedAvg } from '../learning/fedavg.js';
 import type { Examples, ModelSpec, ParamSet } from '../learning/types.js';
 import type { EventOf } from '../protocol/events.js';
@@ -103,7 +103,7 @@ export function publicEvidence(job: EventOf<'job'>, round: RoundState) {
   };
 }
 
-/** Four losses per update, D and E from them, and its loss on set A. */
+/** Four losses per update, D and E with their errors from them, and its loss on set A. */
 export async function scoreUpdates(
   engine: Engine,
   data: CustomerData,
@@ -121,12 +121,11 @@ export async function scoreUpdates(
     const reveal = round.listedReveals.get(trainer);
     if (params === undefined || reveal === undefined) continue;
     const { own, other } = await scoringSamples(data, scoring, round.round, shard);
-    const loss = async (weights: ParamSet, examples: Examples) =>
-      measuredPpm(await engine.evaluate(spec, weights, examples));
-    const ownBeforePpm = await loss(base, own);
-    const ownAfterPpm = await loss(params, own);
-    const otherBeforePpm = await loss(base, other);
-    const otherAfterPpm = await loss(params, other);
+    const measure = (weights: ParamSet, examples: Examples) => engine.evaluate(spec, weights, examples);
+    const [ownBefore, ownAfter] = [await measure(base, own), await measure(params, own)];
+    const [otherBefore, otherAfter] = [await measure(base, other), await measure(params, other)];
+    const [ownBeforePpm, ownAfterPpm] = [measuredPpm(ownBefore), measuredPpm(ownAfter)];
+    const [otherBeforePpm, otherAfterPpm] = [measuredPpm(otherBefore), measuredPpm(otherAfter)];
     const { dPpm, ePpm } = workScore(
       { before: ownBeforePpm, after: ownAfterPpm },
       { before: otherBeforePpm, after: otherAfterPpm },
@@ -139,9 +138,11 @@ export async function scoreUpdates(
       ownAfterPpm,
       otherBeforePpm,
       otherAfterPpm,
+      ownSePpm: dropErrorPpm(ownBefore.losses, ownAfter.losses),
+      otherSePpm: dropErrorPpm(otherBefore.losses, otherAfter.losses),
       dPpm,
       ePpm,
-      lossPpm: await loss(params, a),
+      lossPpm: measuredPpm(await measure(params, a)),
     });
   }
   return rows;

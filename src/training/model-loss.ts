@@ -16,8 +16,15 @@ export interface BatchLoss {
  *
  * @param outputs  [rows, width] logits or values, row-major
  * @param labels   one per row: class in [0, width), or the wanted value
+ * @param each     takes the loss of each row
  */
-export function batchLoss(task: Task, outputs: Float32Array, labels: Examples['labels'], width: number): BatchLoss {
+export function batchLoss(
+  task: Task,
+  outputs: Float32Array,
+  labels: Examples['labels'],
+  width: number,
+  each?: Float64Array,
+): BatchLoss {
   const rows = labels.length;
   const delta = new Float32Array(outputs.length);
   let sum = 0;
@@ -27,13 +34,17 @@ export function batchLoss(task: Task, outputs: Float32Array, labels: Examples['l
     const label = labels[row]!;
     if (task === 'regression') {
       const error = outputs[at]! - label;
-      sum += error * error;
+      const loss = error * error;
+      sum += loss;
+      if (each !== undefined) each[row] = loss;
       delta[at] = (2 * error) / rows;
       continue;
     }
     const best = largest(outputs, at, width);
     const total = exponentials(outputs, at, width, outputs[at + best]!);
-    sum += log(total) - (outputs[at + label]! - outputs[at + best]!);
+    const loss = log(total) - (outputs[at + label]! - outputs[at + best]!);
+    sum += loss;
+    if (each !== undefined) each[row] = loss;
     if (best === label) hits += 1;
     for (let i = 0; i < width; i++) delta[at + i] = (powers[i]! / total - (i === label ? 1 : 0)) / rows;
   }

@@ -52,17 +52,19 @@ export function train(request: TrainRequest, onStep: OnStep): TrainResult {
 export function evaluate(model: ModelSpec, weights: ParamSet, examples: TrainRequest['examples']): Evaluation {
   const { rows, inputs, features, scale, labels } = examples;
   const layers = layersOf(layerWidths(model), weights);
+  const losses = new Float64Array(rows);
   let sum = 0;
   let hits = 0;
   for (let from = 0; from < rows; from += EVALUATION_ROWS) {
     const to = Math.min(from + EVALUATION_ROWS, rows);
     const outputs = forward(layers, rowsOf(features, scale, inputs, from, to), to - from);
-    const loss = batchLoss(model.task, outputs, labels.subarray(from, to), model.outputs);
+    const loss = batchLoss(model.task, outputs, labels.subarray(from, to), model.outputs, losses.subarray(from, to));
     sum += loss.sum;
     hits += loss.hits;
   }
   const loss = sum / rows;
-  return model.task === 'classification' ? { loss, accuracy: hits / rows, count: rows } : { loss, count: rows };
+  const measured = { loss, count: rows, losses };
+  return model.task === 'classification' ? { ...measured, accuracy: hits / rows } : measured;
 }
 
 /** Probabilities [rows, classes] or values [rows, 1]; features are inputs already (scale 1) unless `scale` says otherwise. */

@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fromHex } from '../../src/hash.js';
-import { dropPpm, fedstrTests, lossPpm, sampleIndices, workFloor, workScore } from '../../src/learning/scoring.js';
+import {
+  dropErrorPpm,
+  dropPpm,
+  fedstrTests,
+  lossPpm,
+  sampleIndices,
+  workFloor,
+  workScore,
+} from '../../src/learning/scoring.js';
 import { vectors } from './vectors.js';
 
 describe('losses in ppm', () => {
@@ -36,7 +44,11 @@ describe('losses in ppm', () => {
 
 describe('work floor', () => {
   const score = (before: number, after: number, otherBefore: number, otherAfter: number) =>
-    workFloor(workScore({ before, after }, { before: otherBefore, after: otherAfter }));
+    workFloor({
+      ...workScore({ before, after }, { before: otherBefore, after: otherAfter }),
+      ownSePpm: 0,
+      otherSePpm: 0,
+    });
 
   it('passes work that helps the assigned shard more than other data', () => {
     expect(workScore({ before: 1000, after: 800 }, { before: 1000, after: 900 })).toEqual({
@@ -51,6 +63,30 @@ describe('work floor', () => {
     expect(score(1000, 900, 1000, 800)).toEqual({ pass: false, rule: 'not-on-assigned-shard' });
     expect(score(100_000, 100_501, 100_000, 150_000)).toEqual({ pass: false, rule: 'loss-grew' });
     expect(score(100_000, 100_500, 100_000, 150_000)).toEqual({ pass: true });
+  });
+});
+
+describe('work floor near zero', () => {
+  // 2 standard errors of E: 2 * sqrt(30,000^2 + 40,000^2) = 100,000 ppm.
+  const floor = (ePpm: number, dPpm: number) => workFloor({ dPpm, ePpm, ownSePpm: 30_000, otherSePpm: 40_000 }).pass;
+
+  it('gives honest work the benefit of the doubt where samples cannot tell shards apart', () => {
+    expect(floor(-99_999, 60_001)).toBe(true);
+    expect(floor(0, 600_000)).toBe(true);
+  });
+
+  it('but not without a drop of more than two standard errors, nor where E is clearly negative', () => {
+    expect(floor(-99_999, 60_000)).toBe(false);
+    expect(floor(-100_000, 600_000)).toBe(false);
+    expect(floor(-1, 0)).toBe(false);
+  });
+
+  it('measures the error of a drop, paired by example', () => {
+    // differences 0.1, 0.3: mean 0.2, variance 0.02, error sqrt(0.02 / 2) = 0.1, of a mean loss of 1: 100,000 ppm.
+    expect(dropErrorPpm(Float64Array.of(1, 1), Float64Array.of(0.9, 0.7))).toBeCloseTo(100_000, -1);
+    expect(dropErrorPpm(Float64Array.of(1, 3), Float64Array.of(0.5, 2.5))).toBe(0);
+    for (const hopeless of [[1], [0, 0], [NaN, 1], [Infinity, 1]])
+      expect(dropErrorPpm(Float64Array.from(hopeless), new Float64Array(hopeless.length))).toBe(1e12);
   });
 });
 

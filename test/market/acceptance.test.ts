@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { sha256, type Pubkey, type Sha256 } from '../../src/hash.js';
+import { sha256, type Pubkey } from '../../src/hash.js';
 import { acceptRound, publicFailure, type RoundEvidence } from '../../src/market/acceptance.js';
-import type { ContentOf, EventOf } from '../../src/protocol/events.js';
+import type { ContentOf } from '../../src/protocol/events.js';
 import type { ScoreRow } from '../../src/protocol/score.js';
 import { commitmentOf } from '../../src/protocol/submission.js';
 import { hashOf, people, scoreOf, scriptJob } from '../support/job-script.js';
@@ -117,8 +117,12 @@ describe('acceptance', () => {
   });
 
   it.each([
-    [{ ePpm: 0 }, 'work-floor'],
-    [{ ePpm: -1 }, 'work-floor'],
+    [{ ePpm: 0, ownSePpm: 0, otherSePpm: 0 }, 'work-floor'],
+    [{ ePpm: 0, dPpm: 20_001 }, null],
+    [{ ePpm: 0, dPpm: 20_000 }, 'work-floor'],
+    [{ ePpm: -28_284 }, null],
+    [{ ePpm: -28_285 }, 'work-floor'],
+    [{ ePpm: -1, ownSePpm: 0, otherSePpm: 0 }, 'work-floor'],
     [{ ePpm: 1 }, null],
     [{ ePpm: 1, dPpm: -5_000 }, null],
     [{ ePpm: 1, dPpm: -5_001 }, 'work-floor'],
@@ -142,7 +146,7 @@ describe('acceptance', () => {
   it('names the first rule that fails, in the fixed order', () => {
     const finding = { findings: new Map([[a, { rule: 'shape' as const, detail: '' }]]) };
     let evidence: RoundEvidence = { ...honest, ...finding, strictLoss: true, lossBeforePpm: 1 };
-    evidence = scoring(evidence, a, { ePpm: -1, lossPpm: 9_000_000 });
+    evidence = scoring(evidence, a, { ePpm: -50_000, lossPpm: 9_000_000 });
     const base = hashOf('old');
     const opened = revealing(evidence, a, { baseHash: base, updateHash: honest.baseHash }, true);
     const order: [RoundEvidence, string][] = [

@@ -73,9 +73,11 @@ function descend({ model, weights: given, examples, hyper, seed }: TrainRequest)
 function measure(model: ModelSpec, weights: ParamSet, examples: TrainRequest['examples']): Evaluation {
   const { rows, features, scale, labels } = examples;
   const outputs = linear(weights, rowsOf(features, scale, model.inputs, 0, rows), rows, model);
-  const { sum, hits } = batchLoss(model.task, outputs, labels, model.outputs);
+  const losses = new Float64Array(rows);
+  const { sum, hits } = batchLoss(model.task, outputs, labels, model.outputs, losses);
   const loss = sum / rows;
-  return model.task === 'classification' ? { loss, accuracy: hits / rows, count: rows } : { loss, count: rows };
+  const measured = { loss, count: rows, losses };
+  return model.task === 'classification' ? { ...measured, accuracy: hits / rows } : measured;
 }
 
 /** [rows, inputs] x [inputs, outputs] + [outputs], summed in float64. */
