@@ -67,7 +67,7 @@ interface Audited {
 
 async function audit(context: Context, book: JobBook, relays: Relays, given: AuditKeys | undefined): Promise<Audited> {
   const { deps, progress, signal } = context;
-  const publicly = (): Finding | null => auditPublic(ownForks(book.state()), decodeReceiptInvoice, deps.clock.nowSec());
+  const publicly = (): Finding | null => auditPublic(book.state(), decodeReceiptInvoice, deps.clock.nowSec());
   let found = publicly();
   if (found?.rule === 'missing') {
     await requireAllAnswers(book, relays, found);
@@ -94,11 +94,6 @@ async function audit(context: Context, book: JobBook, relays: Relays, given: Aud
     });
   if (found?.rule === 'blob') await requireAllAnswers(book, relays, found);
   return { state, level: 'keys', found };
-}
-
-/** Anyone can sign two events with one seq; only the customer's fork breaks the job, others count as absent from there on. */
-function ownForks(state: JobState): JobState {
-  return { ...state, forks: state.forks.filter(({ author }) => author === state.job?.author) };
 }
 
 /** What is missing while a relay is silent may lie there: no verdict. @throws NmktError `relay-unreachable` */

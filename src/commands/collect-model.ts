@@ -101,6 +101,7 @@ async function collect(
       remedy: `the model is in ${dir}; post a job with more rounds or another model`,
       value: model,
     });
+  if (model.rounds === 0) context.progress.warn('no round was accepted: this is the model before training');
   const unpaid = unpaidPayouts(collected.state).length;
   if (unpaid > 0 && secrets !== undefined)
     context.progress.warn(`${unpaid} payouts are not claimed or not paid yet: run this command again to pay them`);
@@ -108,7 +109,7 @@ async function collect(
     value: model,
     text: describe(model),
     next: `nmkt predict ${dir} FILE, or nmkt audit ${jobId}`,
-    ...(unpaid > 0 && secrets !== undefined ? { exit: 7 } : {}),
+    ...((unpaid > 0 && secrets !== undefined) || model.rounds === 0 ? { exit: 7 } : {}),
   };
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isNmktError } from '../errors.js';
 import type { EventId, Sha256 } from '../hash.js';
 import { initialParams, paramsHash } from '../learning/params.js';
 import { initialisationSeed, seedCommitment } from '../learning/seeds.js';
@@ -38,7 +39,8 @@ export type DecodeInvoice = (
 export function auditPublic(state: JobState, decode: DecodeInvoice, nowSec: number): Finding | null {
   if (state.job === null) return { event: state.jobId, rule: 'missing', detail: 'the job event is not at hand' };
   if (state.firstBad !== null) return state.firstBad;
-  const fork = state.forks[0];
+  // A participant that forks counts as absent from there on; only the customer's fork breaks the job.
+  const fork = state.forks.find(({ author }) => author === state.job!.author);
   if (fork !== undefined)
     return {
       event: fork.ids[0]!,
@@ -158,6 +160,7 @@ async function opens(event: EventId, open: () => Promise<unknown>): Promise<Find
     await open();
     return null;
   } catch (error) {
+    if (isNmktError(error, 'interrupted')) throw error;
     return { event, rule: 'blob', detail: (error as Error).message };
   }
 }
