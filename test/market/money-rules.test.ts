@@ -133,6 +133,12 @@ describe('a receipt', () => {
     expect(theirs.state.firstBad).toMatchObject({ rule: 'receipt' });
   });
 
+  it('over another amount than the settlement’s breaks receipt although payee and customer agree on it', () => {
+    const less = <C extends object>(content: C) => ({ ...content, amountMsat: 1n });
+    const { state } = scriptJob({ alter: { 'claim/0/0': less, 'receipt/0/0': less }, until: 'receipt/0/0' });
+    expect(state.firstBad).toMatchObject({ rule: 'receipt' });
+  });
+
   it('counts once per payout', () => {
     const script = scriptJob({ until: 'receipt/0/0' });
     script.say(customer, 'receipt', 'again', script.at('receipt/0/0', 'receipt').content);
@@ -211,7 +217,8 @@ describe('the end of a job', () => {
     const { content } = scriptJob().at('artifact', 'artifact');
     for (const until of ['award', 'settlement/0', 'open/1', 'close/1']) {
       const script = scriptJob({ until });
-      script.say(customer, 'artifact', 'early', { ...content, weights: pointerTo(script.modelHash) });
+      const weights = pointerTo(script.state.modelHash ?? script.modelHash);
+      script.say(customer, 'artifact', 'early', { ...content, weights });
       expect(script.state.firstBad).toMatchObject({ rule: 'artifact' });
     }
   });

@@ -26,6 +26,7 @@ function changed<K extends EventName>(
   return { state, rule: state.firstBad?.rule ?? null };
 }
 
+const UNKNOWN = hashOf('unknown') as string as EventId;
 const swap = <T>(rows: readonly T[]): T[] => [rows[1]!, rows[0]!, ...rows.slice(2)];
 
 describe('opening a round', () => {
@@ -102,6 +103,7 @@ describe('seen and list', () => {
 
   it.each<[string, (list: List, script: JobScript) => List]>([
     ['an id twice', (list) => ({ ...list, ids: [...list.ids, list.ids[0]!] })],
+    ['an unknown id twice', (list) => ({ ...list, ids: [...list.ids, UNKNOWN, UNKNOWN] })],
     ['no time for reveals', (list) => ({ ...list, until: null })],
     ['an event of another sort', (list, script) => ({ ...list, ids: [...list.ids, script.raw('bid/0').id] })],
     ['reveals before commitments', (list) => ({ ...list, of: 'reveal' })],

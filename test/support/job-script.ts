@@ -1,5 +1,4 @@
 import { sha256, sha256Hex, type EventId, type Pubkey, type Sha256 } from '../../src/hash.js';
-import type { EngineId } from '../../src/learning/types.js';
 import { foldJob } from '../../src/market/fold.js';
 import type { JobState } from '../../src/market/state.js';
 import type { NostrEvent } from '../../src/ports.js';
@@ -12,32 +11,29 @@ import {
   type EventOf,
   type JobEvent,
 } from '../../src/protocol/events.js';
-import type { Pointer } from '../../src/protocol/pointer.js';
 import { payoutId } from '../../src/protocol/settlement.js';
-import { commitmentOf } from '../../src/protocol/submission.js';
-import { publicKey, signEvent } from '../../src/schnorr.js';
+import { signEvent } from '../../src/schnorr.js';
+import {
+  ENGINE,
+  PRICE_MSAT,
+  START_SEC,
+  TERMS,
+  awardOf,
+  closeOf,
+  commitOf,
+  customer,
+  grantOf,
+  hashOf,
+  people,
+  pointerTo,
+  revealOf,
+  scoresOf,
+  type Person,
+} from './job-contents.js';
 
 /** A federated job from its first event to its last, without a network: fixed keys, fixed times, real signatures. */
 
-export const START_SEC = 1_760_000_000;
-export const PRICE_MSAT = 21_000n;
-export const ENGINE = 'wasm/3f2a9c10/4.22.0/x64' as EngineId;
-
-export interface Person {
-  readonly secret: Uint8Array;
-  readonly pubkey: Pubkey;
-}
-
-export function person(name: string): Person {
-  const secret = sha256('job-script', name);
-  return { secret, pubkey: publicKey(secret) };
-}
-
-export const customer = person('customer');
-/** In order of their keys: with equal prices trainer i wins shard i, and those without a seat are spares in this order. */
-export const people: readonly Person[] = Array.from({ length: 8 }, (_, i) => person(`trainer ${i}`)).sort((a, b) =>
-  a.pubkey < b.pubkey ? -1 : 1,
-);
+export * from './job-contents.js';
 
 export interface Seat {
   readonly shard: number;
@@ -62,53 +58,6 @@ export interface ScriptOptions {
   /** The last step. */
   readonly until?: string;
 }
-
-export const hashOf = (text: string): Sha256 => sha256Hex('job-script', text);
-
-/** Consistent fields of an inline blob whose content has this hash. */
-export function pointerTo(content: Sha256): Pointer {
-  const [root, commit] = [sha256Hex('root', content), sha256Hex('commit', content)];
-  return { sha256: content, size: 400, packed: 300, chunks: 0, root, commit, ids: [] };
-}
-
-export const TERMS: ContentOf<'job'> = {
-  title: 'digits',
-  mode: 'federated',
-  dataset: hashOf('dataset') as string as EventId,
-  evalA: { snapshot: hashOf('snapshot a') as string as EventId, rows: 100, commitment: hashOf('a') },
-  evalB: { snapshot: hashOf('snapshot b') as string as EventId, rows: 100, commitment: hashOf('b') },
-  model: { model: 'logreg', task: 'classification', inputs: 4, outputs: 3, hidden: [] },
-  hyper: { optimizer: 'adam', learningRate: 0.01, batch: 32, epochs: 2 },
-  rounds: 2,
-  trainers: 3,
-  quorum: 2,
-  rail: 'instalments',
-  maxPriceMsat: 50_000n,
-  budgetMsat: 1_000_000n,
-  payoutFloorMsat: 1_000n,
-  award: 'full',
-  payment: 'pay-as-bid',
-  bidWindowSec: 60,
-  readyTimeoutSec: 120,
-  roundTimeoutSec: 900,
-  revealTimeoutSec: 120,
-  claimWithinSec: 604_800,
-  payWithinSec: 600,
-  deadline: START_SEC + 86_400,
-  maxReplacements: 2,
-  maxHolders: 2,
-  keyRelease: 'open',
-  verification: 'floor',
-  acceptedEngines: ['wasm'],
-  aggregation: 'fedavg',
-  codec: 'f32',
-  strictLoss: false,
-  seedCommitment: hashOf('seed'),
-  chainCommitment: hashOf('chain'),
-  audit: 'granted',
-  access: 'customer',
-  relays: ['wss://relay.example'],
-};
 
 class LastStep extends Error {}
 
@@ -250,38 +199,6 @@ function play(script: JobScript): void {
   });
 }
 
-export const grantOf = (who: Person, shard: number): Sha256 => hashOf(`grant ${shard} ${who.pubkey}`);
-
-/** An unknown key counts at twice its price; equal prices go by key, which is the order of `people`. */
-export function awardOf(
-  script: JobScript,
-  winners: readonly Person[],
-  spares: readonly Person[],
-  priceMsat: bigint,
-): ContentOf<'award'> {
-  const all = [...winners, ...spares];
-  const bidOf = (who: Person) => script.at(`bid/${all.indexOf(who)}`, 'bid').id;
-  return {
-    bids: all.map((who) => ({
-      bid: bidOf(who),
-      trainer: who.pubkey,
-      priceMsat,
-      effectiveMsat: 2n * priceMsat,
-      attempts: 0,
-      successes: 0,
-      outcome: winners.includes(who) ? 'won' : 'spare',
-    })),
-    winners: winners.map((who, shard) => ({
-      trainer: who.pubkey,
-      bid: bidOf(who),
-      shard,
-      priceMsat,
-      grant: grantOf(who, shard),
-    })),
-    rule: { name: 'fedavg', f: 0, m: 0 },
-  };
-}
-
 function credits(script: JobScript, rounds: number): ContentOf<'artifact'>['trainers'] {
   const counts = new Map<Pubkey, number>();
   for (let round = 0; round < rounds; round++) {
@@ -322,90 +239,6 @@ function playRound(script: JobScript, round: number): void {
   script.say(customer, 'close', `close/${round}`, closeOf(script, round, seats, revealed));
   script.modelHash = script.at(`close/${round}`, 'close').content.aggregate;
   pay(script, round, seats);
-}
-
-export function commitOf(script: JobScript, round: number, who: Person, shard: number): ContentOf<'commit'> {
-  const { baseHash, updateHash, salt } = updateOf(script, round, shard);
-  const job = script.jobId;
-  const commitment = commitmentOf({ job, round, shard, trainer: who.pubkey, baseHash, updateHash, salt });
-  return { round, shard, open: script.at(`open/${round}`, 'open').id, commitment };
-}
-
-function updateOf(script: JobScript, round: number, shard: number) {
-  return {
-    baseHash: script.at(`open/${round}`, 'open').content.base.sha256,
-    updateHash: hashOf(`update ${round} ${shard}`),
-    salt: sha256(`salt ${round} ${shard}`),
-  };
-}
-
-export function revealOf(script: JobScript, round: number, _who: Person, shard: number): ContentOf<'reveal'> {
-  return {
-    round,
-    shard,
-    list: script.at(`commits/${round}`, 'list').id,
-    commit: script.at(`commit/${round}/${shard}`, 'commit').id,
-    ...updateOf(script, round, shard),
-    engine: ENGINE,
-    sealed: Buffer.alloc(99, 2).toString('base64'),
-  };
-}
-
-/** Loss halves on the own shard and falls by a fifth on other data: D 500,000 ppm, E 300,000 ppm. */
-export function scoreOf(submission: EventId, trainer: Pubkey, shard: number): ContentOf<'scores'>['scores'][number] {
-  return {
-    submission,
-    trainer,
-    shard,
-    ownBeforePpm: 1_000_000,
-    ownAfterPpm: 500_000,
-    otherBeforePpm: 1_000_000,
-    otherAfterPpm: 800_000,
-    dPpm: 500_000,
-    ePpm: 300_000,
-    lossPpm: 600_000,
-  };
-}
-
-function scoresOf(script: JobScript, round: number, revealed: readonly Seat[]): ContentOf<'scores'> {
-  return {
-    round,
-    list: script.at(`reveals/${round}`, 'list').id,
-    engine: ENGINE,
-    data: TERMS.evalA.commitment,
-    scores: revealed.map(({ who, shard }) =>
-      scoreOf(script.at(`reveal/${round}/${shard}`, 'reveal').id, who.pubkey, shard),
-    ),
-  };
-}
-
-function closeOf(
-  script: JobScript,
-  round: number,
-  seats: readonly Seat[],
-  revealed: readonly Seat[],
-): ContentOf<'close'> {
-  const rest = seats.filter((seat) => !revealed.includes(seat));
-  return {
-    round,
-    list: script.at(`reveals/${round}`, 'list').id,
-    scores: script.at(`scores/${round}`, 'scores').id,
-    accepted: revealed.map(({ who, shard }) => ({
-      submission: script.at(`reveal/${round}/${shard}`, 'reveal').id,
-      trainer: who.pubkey,
-      shard,
-    })),
-    rejected: rest.map(({ who, shard }) => ({
-      submission: null,
-      trainer: who.pubkey,
-      shard,
-      rule: script.has(`commit/${round}/${shard}`) ? 'no-reveal' : 'absent',
-      detail: '',
-    })),
-    aggregate: hashOf(`model ${round + 1}`),
-    lossPpm: 500_000,
-    accuracyPpm: 900_000,
-  };
 }
 
 function pay(script: JobScript, round: number, seats: readonly Seat[]): void {

@@ -163,6 +163,7 @@ export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-
     first('scores', 'dPpm', 0.1),
     first('scores', 'ePpm', UNSAFE),
     first('scores', 'ownBeforePpm', -1),
+    first('scores', 'ownSePpm', -1),
     first('scores', 'lossPpm', '600000'),
     first('scores', 'trainer', HEX),
     set('engine', hugeText(121), 'a long engine id'),
