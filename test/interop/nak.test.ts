@@ -24,7 +24,7 @@ beforeAll(() => {
     timeout: 540_000,
   });
   if (status === 0) nak = join(folder, 'nak');
-  else if ((error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') whyNot = 'go is not installed';
+  else if (error?.message.includes('ENOENT')) whyNot = 'go is not installed';
   else whyNot = `go install of nak ${version} failed: ${stderr.trim().split('\n').at(-1) ?? error?.message ?? ''}`;
   return () => rmSync(folder, { recursive: true, force: true });
 });
