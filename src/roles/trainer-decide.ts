@@ -51,7 +51,11 @@ export function decideTrainer(state: JobState, facts: TrainerFacts, now: number)
     return money ?? (took(state, me) ? { do: 'done' } : { do: 'lost', why: 'the job went to others' });
   if (mine === undefined) {
     if (money !== null) return money;
+    const refused = state.chains.get(me)?.events.findLast((event) => event.type === 'grant-bad');
+    if (refused?.type === 'grant-bad') return { do: 'stop', why: `the grant breaks a rule: ${refused.content.rule}` };
     if (took(state, me)) return { do: 'lost', why: 'the shard went to a spare' };
+    if (state.award?.content.winners.some((winner) => winner.trainer === me) === true)
+      return { do: 'lost', why: 'the seat was taken back before the first round' };
     if (state.spares.some((spare) => spare.trainer === me) && now < job.content.deadline)
       return { do: 'wait', for: 'a seat: this bid is a spare', until: job.content.deadline };
     return { do: 'lost', why: refusal(state, me) };

@@ -155,6 +155,8 @@ export interface WorldOptions {
 }
 
 export interface RoleOptions<Env, End> {
+  /** Signs with its key what an honest one would not. */
+  readonly signer?: (own: Signer) => Signer;
   /** Another environment than an honest one has. */
   readonly adapt?: (env: Env) => Env;
   /** Instead of the honest loop. */
@@ -263,9 +265,9 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     evalFraction: 30 / (rows * trainers + 60),
   });
   const never = new AbortController().signal;
-  const ports = (who: Participant, process = new Process(who, undefined)) => ({
+  const ports = (who: Participant, process = new Process(who, undefined), signer = who.signer) => ({
     relays: process.relays(network.relays()),
-    signer: who.signer,
+    signer,
     clock,
     random: who.random,
     files: process.files(),
@@ -296,9 +298,10 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const terms = job.content;
   const snapshot = parseSnapshot(secrets.train.event);
 
-  async function leadOnce(kill: Kill | undefined, { adapt = (env) => env, act }: CustomerOptions): Promise<JobState> {
+  async function leadOnce(kill: Kill | undefined, options: CustomerOptions): Promise<JobState> {
+    const { adapt = (env) => env, act, signer } = options;
     const process = new Process(customer, kill);
-    const { files, ...base } = ports(customer, process);
+    const { files, ...base } = ports(customer, process, signer?.(customer.signer));
     const bell = createBell(clock);
     const journal = process.journal(customer.events);
     const book = await openBook(job.id, { ...base, bell, journal });
@@ -335,9 +338,9 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   }
 
   async function serveOnce(who: Participant, kill: Kill | undefined, options: TrainerOptions): Promise<ServeEnd> {
-    const { adapt = (env) => env, act = serveJob } = options;
+    const { adapt = (env) => env, act = serveJob, signer } = options;
     const process = new Process(who, kill);
-    const { files, ...base } = ports(who, process);
+    const { files, ...base } = ports(who, process, signer?.(who.signer));
     const bell = createBell(clock);
     const inbox = openInbox(base.relays, who.signer.pubkey, clock, (wrap) => unwrapRumor(wrap, who.signer));
     inbox.watch(bell);

@@ -1,0 +1,133 @@
+import { describe, expect, test } from 'vitest';
+import { sha256Hex, type Sha256 } from '../../src/hash.js';
+import { initialParams } from '../../src/learning/params.js';
+import { encodeParams } from '../../src/learning/safetensors.js';
+import type { ParamSet } from '../../src/learning/types.js';
+import { paidMsat } from '../../src/market/state.js';
+import { prng } from '../../src/learning/prng.js';
+import type { EventOf } from '../../src/protocol/events.js';
+import { createWorld, type World } from '../support/market-world.js';
+import { rogueTrainer, type Forge } from './rogue.js';
+
+const GARBAGE = Uint8Array.from({ length: 500 }, (_, i) => (i * 37) & 255);
+
+/** One float of the data set to NaN, the rest canonical. */
+function withNaN(bytes: Uint8Array): Uint8Array {
+  const out = Uint8Array.from(bytes);
+  out.set([0, 0, 0xc0, 0x7f], out.length - 4);
+  return out;
+}
+
+const mapped = (params: ParamSet, change: (value: number, index: number) => number): Uint8Array =>
+  encodeParams(params.map((tensor) => ({ ...tensor, data: tensor.data.map(change) })));
+
+function noise(params: ParamSet, reach: number): Uint8Array {
+  const random = prng(new Uint8Array(32), 'noise');
+  return mapped(params, (value) => value + reach * (2 * random.float() - 1));
+}
+
+const CHEATS: Record<string, readonly [rule: string, forge: Forge]> = {
+  'garbage bytes': ['blob', () => ({ bytes: GARBAGE })],
+  'bytes of another hash than it committed to': ['blob', () => ({ updateHash: sha256Hex('something better') })],
+  'tensors of other shapes': [
+    'shape',
+    ({ state }) => ({
+      bytes: encodeParams(initialParams({ ...state.job!.content.model, inputs: 23 }, new Uint8Array(32))),
+    }),
+  ],
+  'a NaN': ['blob', ({ honest }) => ({ bytes: withNaN(honest) })],
+  'bytes that are not canonical': ['blob', ({ honest }) => ({ bytes: Uint8Array.from([...honest, 0]) })],
+  'a seal that holds no key': ['blob', () => ({ sealedText: '{"key":"'.padEnd(200, 'a') })],
+  'chunks that it never published': ['blob', () => ({ publishesChunks: false })],
+  'the model it was given, unchanged': ['unchanged', ({ base }) => ({ bytes: encodeParams(base) })],
+  'a commitment without a reveal': ['no-reveal', () => ({ reveals: false })],
+  'a reveal with another salt': ['opening', () => ({ revealed: () => ({ salt: new Uint8Array(32) }) })],
+  'a better hash at the reveal than it committed to': [
+    'opening',
+    () => ({ revealed: () => ({ updateHash: sha256Hex('found later') }) }),
+  ],
+  'work from another model than the round’s': ['base', () => ({ baseHash: sha256Hex('an old model') })],
+  'nothing at all': ['absent', () => null],
+  'noise instead of work': ['work-floor', ({ base }) => ({ bytes: noise(base, 3) })],
+  'weights that diverged': ['work-floor', ({ base }) => ({ bytes: mapped(base, (value) => value * 1e30 + 1e30) })],
+};
+
+async function expectOthersFinished(world: World, cheats: readonly number[]): Promise<void> {
+  const state = (await world.read()).state();
+  const isCheat = (pubkey: string) => cheats.some((index) => world.trainers[index]!.signer.pubkey === pubkey);
+  expect(state.phase).toBe('finished');
+  for (const round of state.rounds)
+    expect(round.close!.content.accepted.map(({ trainer }) => isCheat(trainer))).toEqual(
+      Array(world.terms.trainers - cheats.length).fill(false),
+    );
+  for (const [index, trainer] of world.trainers.entries()) {
+    const wanted = cheats.includes(index) ? 0n : 21_000n * BigInt(world.terms.rounds);
+    expect(paidMsat(state, trainer.signer.pubkey)).toBe(wanted);
+    expect(world.lightning.balance(trainer.name)).toBe(1_000_000_000n + wanted);
+  }
+  const { open, keyed } = await world.audit();
+  expect([open, keyed]).toEqual([null, null]);
+}
+
+const rulesOf = (closes: readonly (EventOf<'close'> | null)[]): string[][] =>
+  closes.map((close) => close!.content.rejected.map(({ rule }) => rule));
+
+describe('a trainer that submits', () => {
+  for (const [what, [rule, forge]] of Object.entries(CHEATS))
+    test(`${what}: rejected by rule ${rule}, unpaid, and the others finish the job`, async () => {
+      const world = await createWorld({ trainers: 3, rounds: 2, job: { quorum: 2 } });
+      const { state, ends, customer } = await world.run({ trainers: { 1: { act: rogueTrainer(forge) } } });
+      if (customer instanceof Error) throw customer;
+      expect(rulesOf(state.rounds.map((round) => round.close))).toEqual([[rule], [rule]]);
+      for (const round of state.rounds)
+        expect(round.close!.content.rejected[0]!.trainer).toBe(world.trainers[1]!.signer.pubkey);
+      expect(ends[0]).toMatchObject({ end: 'done', rounds: 2, paidMsat: 42_000n });
+      await expectOthersFinished(world, [1]);
+    });
+
+  test('the same bytes as its accomplice: both are copies, nobody else is', async () => {
+    const world = await createWorld({ trainers: 4, rounds: 1, job: { quorum: 2 } });
+    const shared = rogueTrainer(({ base }) => ({ bytes: noise(base, 0.01) }));
+    const { state } = await world.run({ trainers: { 0: { act: shared }, 3: { act: shared } } });
+    expect(rulesOf(state.rounds.map((round) => round.close))).toEqual([['copy', 'copy']]);
+    await expectOthersFinished(world, [0, 3]);
+  });
+
+  test('a hash that an honest trainer revealed before: it does not open, and the honest one is no copy', async () => {
+    const world = await createWorld({ trainers: 3, rounds: 1, job: { quorum: 2 } });
+    const victim = world.trainers[0]!.signer.pubkey;
+    const thief = rogueTrainer(() => ({
+      revealed: (round) => {
+        const seen: Sha256 | undefined = round.reveals.get(victim)?.content.updateHash;
+        return { updateHash: seen ?? sha256Hex('too early') };
+      },
+    }));
+    const { state } = await world.run({ trainers: { 2: { act: thief } } });
+    expect(rulesOf(state.rounds.map((round) => round.close))).toEqual([['opening']]);
+    await expectOthersFinished(world, [2]);
+  });
+
+  test('rejected work loses its shard to a spare, who is paid from then on', async () => {
+    const world = await createWorld({ trainers: 2, spares: 1, rounds: 3, job: { quorum: 1, award: 'deadline' } });
+    const { state, ends } = await world.run({ trainers: { 0: { act: rogueTrainer(() => ({ bytes: GARBAGE })) } } });
+    expect(rulesOf(state.rounds.map((round) => round.close))).toEqual([['blob'], [], []]);
+    expect(ends[0]).toMatchObject({ end: 'lost', why: 'the shard went to a spare' });
+    expect(ends[2]).toMatchObject({ end: 'done', rounds: 2, paidMsat: 42_000n });
+  });
+
+  test('cheats only: every round is void, nobody is paid, the customer still ends', async () => {
+    const world = await createWorld({ trainers: 2, rounds: 2, job: { quorum: 1 } });
+    const act = rogueTrainer(() => ({ bytes: GARBAGE }));
+    const { customer, state } = await world.run({ trainers: { 0: { act }, 1: { act } } });
+    if (customer instanceof Error) throw customer;
+    expect(state.rounds.map((round) => round.voided !== null)).toEqual([true, true]);
+    expect(world.lightning.payments).toEqual([]);
+    expect((await world.audit()).keyed).toBeNull();
+  });
+});
+
+test('honest work of every shard passes the work floor, round after round', async () => {
+  const world = await createWorld({ name: 'long', trainers: 3, rounds: 5, rail: 'none' });
+  const { state } = await world.run();
+  expect(rulesOf(state.rounds.map((round) => round.close))).toEqual([[], [], [], [], []]);
+});

@@ -1,0 +1,168 @@
+import { z } from 'zod';
+import { labelContext } from '../../src/blob/keys.js';
+import { sealBlob } from '../../src/blob/blob.js';
+import { uploadBlob } from '../../src/blob/transfer.js';
+import { sha256Hex, type Sha256 } from '../../src/hash.js';
+import { encodeParams } from '../../src/learning/safetensors.js';
+import { trainingSeed } from '../../src/learning/seeds.js';
+import type { ParamSet } from '../../src/learning/types.js';
+import { acceptedRounds, type JobState, type RoundState } from '../../src/market/state.js';
+import type { EventTemplate, Signer } from '../../src/ports.js';
+import { tagValue } from '../../src/protocol/envelope.js';
+import { commitmentOf, sealedUpdate } from '../../src/protocol/submission.js';
+import { baseLabel, blobSecrets, fetchParams, updateLabel } from '../../src/roles/round-blobs.js';
+import { roundGrantFor, shardGrantFor, type ServeEnd, type TrainerEnv } from '../../src/roles/trainer.js';
+import { answerGrant, bid, claim, countersign, markUnpaid } from '../../src/roles/trainer-actions.js';
+import { decideTrainer } from '../../src/roles/trainer-decide.js';
+
+/** What a cheat has in a round before it commits. */
+export interface Loot {
+  readonly env: TrainerEnv;
+  readonly state: JobState;
+  readonly round: RoundState;
+  readonly base: ParamSet;
+  /** Canonical bytes of honest work. */
+  readonly honest: Uint8Array;
+}
+
+export interface Forgery {
+  /** Sealed and published; default: honest work. */
+  readonly bytes?: Uint8Array;
+  /** Committed to and revealed; default: of `bytes`. */
+  readonly updateHash?: Sha256;
+  readonly baseHash?: Sha256;
+  /** False: commits and then says no more. */
+  readonly reveals?: boolean;
+  /** Another content than the commitment's; sees what others revealed before. */
+  readonly revealed?: (round: RoundState) => { readonly updateHash?: Sha256; readonly salt?: Uint8Array };
+  readonly publishesChunks?: boolean;
+  readonly sealedText?: string;
+}
+/** Null: nothing at all. */
+export type Forge = (loot: Loot) => Forgery | null;
+
+/** A trainer that bids, claims and countersigns like others, and forges its updates. */
+export function rogueTrainer(forge: Forge): (env: TrainerEnv) => Promise<ServeEnd> {
+  return async (env) => {
+    const me = env.signer.pubkey;
+    const forged = new Map<number, { forgery: Forgery; bytes: Uint8Array; salt: Uint8Array } | null>();
+    for (;;) {
+      const now = env.clock.nowSec();
+      const state = env.book.state();
+      const action = decideTrainer(
+        state,
+        {
+          me,
+          hasShardGrant: (seat) => shardGrantFor(env, state, seat) !== undefined,
+          hasRoundGrant: (round) => roundGrantFor(env, state, round) !== undefined && forged.get(round.round) !== null,
+          canReveal: () => true,
+          held: new Set(),
+          heardAt: now,
+          maxExposureMsat: 10n ** 12n,
+        },
+        now,
+      );
+      if (action.do === 'done') return { wasOver: false, end: 'done', rounds: acceptedRounds(state, me), paidMsat: 0n };
+      if (action.do === 'lost') return { wasOver: false, end: 'lost', why: action.why };
+      if (action.do === 'stop') return { wasOver: false, end: 'stopped', why: action.why };
+      if (action.do === 'bid') await bid(env);
+      else if (action.do === 'answer-grant')
+        await answerGrant(env, state, action.assignment, shardGrantFor(env, state, action.assignment)!);
+      else if (action.do === 'claim') await claim(env, state, action.round, action.payout);
+      else if (action.do === 'countersign') await countersign(env, state, action.round, action.payout);
+      else if (action.do === 'mark-unpaid') await markUnpaid(env, action.round, action.payout);
+      else if (action.do === 'train') {
+        const loot = await train(env, state, action.round, action.shard);
+        const forgery = forge(loot);
+        const made = forgery && { forgery, bytes: forgery.bytes ?? loot.honest, salt: env.random(32) };
+        forged.set(action.round.round, made);
+        if (made !== null) await commit(env, action.round, action.shard, made);
+      } else if (action.do === 'reveal' && forged.get(action.round.round)!.forgery.reveals !== false)
+        await reveal(env, action.round, action.shard, forged.get(action.round.round)!);
+      else await env.bell.wait(10_000, env.signal);
+    }
+  };
+}
+
+async function train(env: TrainerEnv, state: JobState, round: RoundState, shard: number): Promise<Loot> {
+  const { model, hyper } = state.job!.content;
+  const { base: pointer, inline } = round.open.content;
+  const { key } = roundGrantFor(env, state, round)!.grant;
+  const base = await fetchParams(
+    env.relays,
+    { pointer, inline, key, label: baseLabel(state.jobId, round.round) },
+    model,
+  );
+  const seat = round.assigned.find((candidate) => candidate.shard === shard)!;
+  const { seed } = shardGrantFor(env, state, seat)!.grant;
+  const engine = await env.engine();
+  const { weights } = await engine.train({
+    ...{ model, hyper, weights: base, examples: env.shard.examples! },
+    seed: trainingSeed(seed, round.round, shard, env.signer.pubkey),
+  });
+  return { env, state, round, base, honest: encodeParams(weights) };
+}
+
+interface Made {
+  readonly forgery: Forgery;
+  readonly bytes: Uint8Array;
+  readonly salt: Uint8Array;
+}
+
+function claimed({ book }: TrainerEnv, round: RoundState, shard: number, { forgery, bytes, salt }: Made, me: Signer) {
+  const baseHash = forgery.baseHash ?? round.open.content.base.sha256;
+  const updateHash = forgery.updateHash ?? sha256Hex(bytes);
+  return { job: book.jobId, round: round.round, shard, trainer: me.pubkey, baseHash, updateHash, salt };
+}
+
+async function commit(env: TrainerEnv, round: RoundState, shard: number, made: Made): Promise<void> {
+  const commitment = commitmentOf(claimed(env, round, shard, made, env.signer));
+  await env.book.sign('commit', { round: round.round, shard, open: round.open.id, commitment });
+}
+
+async function reveal(env: TrainerEnv, round: RoundState, shard: number, made: Made): Promise<void> {
+  const { forgery, bytes } = made;
+  const job = env.book.state().job!;
+  const { key, upload } = blobSecrets(made.salt, 'update', round.round);
+  const sealed = sealBlob(bytes, {
+    key,
+    uploadSecret: upload,
+    context: labelContext(updateLabel(job.id, round.round, shard, env.signer.pubkey)),
+    part: 0,
+    baseTimeSec: job.createdAt,
+    expirationSec: job.content.deadline,
+    inline: forgery.publishesChunks === false ? 'never' : 'allow',
+  });
+  if (forgery.publishesChunks !== false) await uploadBlob(env.relays, sealed.events);
+  const pointer = { ...sealed.pointer, ids: [...sealed.pointer.ids] };
+  const text = forgery.sealedText ?? JSON.stringify(z.encode(sealedUpdate, { key, pointer }));
+  const { salt, baseHash, updateHash } = claimed(env, round, shard, made, env.signer);
+  await env.book.sign('reveal', {
+    ...{
+      round: round.round,
+      shard,
+      list: round.commitList!.id,
+      commit: round.listedCommits.get(env.signer.pubkey)!.id,
+    },
+    ...{ salt, baseHash, updateHash, engine: (await env.engine()).id },
+    sealed: await env.signer.encrypt(job.author, text),
+    ...(sealed.inline === undefined ? {} : { inline: sealed.inline }),
+    ...forgery.revealed?.(round),
+  });
+}
+
+/** Signs something else than it was asked to; `change` sees the content by `phase` (or kind) and returns another, or undefined. */
+export function tampering(
+  signer: Signer,
+  change: (phase: string, content: Record<string, unknown>) => Record<string, unknown> | undefined,
+): Signer {
+  return {
+    ...signer,
+    async sign(template: EventTemplate) {
+      const phase = tagValue(template, 'phase') ?? String(template.kind);
+      const isJson = template.content.startsWith('{');
+      const other = isJson ? change(phase, JSON.parse(template.content) as Record<string, unknown>) : undefined;
+      return signer.sign(other === undefined ? template : { ...template, content: JSON.stringify(other) });
+    },
+  };
+}
