@@ -54,9 +54,23 @@ export function applySeen(draft: Draft, round: DraftRound, event: EventOf<'seen'
   if (event.content.round !== round.round) return broken('seen', `round ${round.round} is open`);
   for (const id of event.content.ids) {
     round.seen.add(id);
-    if (!draft.byId.has(id)) draft.missing.add(id);
+    const other = draft.byId.get(id);
+    if (other === undefined) draft.missing.add(id);
+    else keepSeen(draft, round, event.content.of, other);
   }
   return null;
+}
+
+/** What was seen counts on, also if its author forks its chain later: the customer must list it. */
+function keepSeen(draft: Draft, round: DraftRound, of: 'commit' | 'reveal', event: JobEvent): void {
+  const hasSeat = (shard: number) =>
+    round.assigned.some((seat) => seat.trainer === event.author && seat.shard === shard);
+  if (of === 'commit') {
+    if (isCommitOf(round.open)(event) && hasSeat(event.content.shard) && !round.commits.has(event.author))
+      round.commits.set(event.author, event);
+  } else if (round.commitList !== null && isRevealOf(draft, round.commitList, round.listedCommits)(event)) {
+    if (hasSeat(event.content.shard) && !round.reveals.has(event.author)) round.reveals.set(event.author, event);
+  }
 }
 
 /** Ids in an earlier `seen` that the list leaves out: an omission that the customer's own signatures prove. */

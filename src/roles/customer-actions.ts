@@ -176,6 +176,7 @@ export async function measureAndClose(env: CustomerEnv, state: JobState, round: 
     job,
     round,
     env.signal,
+    env.files,
   );
   const engine = await env.engine();
   const scores =

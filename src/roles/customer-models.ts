@@ -64,6 +64,7 @@ async function aggregateAgain(env: CustomerEnv, state: JobState, hash: Sha256): 
     state.job!,
     round,
     env.signal,
+    env.files,
   );
   const { shards } = env.data.train.manifest;
   return aggregate(round.close!.content.accepted, params, (shard) => shards[shard]!.examples).params;

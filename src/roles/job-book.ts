@@ -32,7 +32,12 @@ export interface JobBook {
   /** Asks the relays again. @returns relays that answered */
   refresh(): Promise<readonly string[]>;
   /** Links to the own chain, signs, makes durable, publishes. Needs a signer. */
-  sign<K extends EventName>(type: K, content: ContentOf<K>, people?: readonly Pubkey[]): Promise<EventOf<K>>;
+  sign<K extends EventName>(
+    type: K,
+    content: ContentOf<K>,
+    people?: readonly Pubkey[],
+    createdAt?: number,
+  ): Promise<EventOf<K>>;
   /** Publishes again what no relay has taken yet. @returns events that still none has */
   retryUnpublished(): Promise<number>;
   close(): void;
@@ -125,13 +130,12 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
     type: K,
     content: ContentOf<K>,
     people: readonly Pubkey[],
+    createdAt = clock.nowSec(),
   ): Promise<EventOf<K>> {
     const me = signer!.pubkey;
     requireSoundChain(state(), me);
     const wire = EVENT_TYPES[type] as unknown as EventType<K, ContentOf<K>>;
-    const event = await signer!.sign(
-      wire.build({ job: jobId, ...chainTip(state(), me) }, content, clock.nowSec(), people),
-    );
+    const event = await signer!.sign(wire.build({ job: jobId, ...chainTip(state(), me) }, content, createdAt, people));
     const one = wire.parse(event) as unknown as EventOf<K>;
     await journal!.append({ event });
     add(event);
@@ -146,12 +150,12 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
     all: () => [...raw.values()],
     unreadable: () => [...bad].map(([id, reason]) => ({ id, reason })),
     refresh,
-    async sign(type, content, people = []) {
+    async sign(type, content, people = [], createdAt) {
       if (signer === undefined || journal === undefined) throw new TypeError('this book only reads');
       // One at a time: two events signed on the same tip would be a fork.
       return (signing = signing.then(
-        () => signNext(type, content, people),
-        () => signNext(type, content, people),
+        () => signNext(type, content, people, createdAt),
+        () => signNext(type, content, people, createdAt),
       ) as Promise<never>);
     },
     async retryUnpublished() {

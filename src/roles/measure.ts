@@ -11,6 +11,7 @@ import type { EventOf } from '../protocol/events.js';
 import type { ScoreRow } from '../protocol/score.js';
 import { sealedUpdate, type SealedUpdate } from '../protocol/submission.js';
 import type { Engine, Evaluation, Relays, Signer } from '../ports.js';
+import type { JobFiles } from './customer-env.js';
 import { scoringSamples, type CustomerData } from './customer-data.js';
 import { fetchParamBytes, updateLabel } from './round-blobs.js';
 import { z } from 'zod';
@@ -44,13 +45,18 @@ export interface OpenedUpdates {
 
 export type UpdateKeys = (reveal: EventOf<'reveal'>) => Promise<SealedUpdate>;
 
-/** Opens every update that passed the public rules; what does not open is a finding about its trainer, never an exception. */
+/**
+ * Opens every update that passed the public rules; what does not open is a finding about its trainer, never an exception.
+ *
+ * @param files  keeps what was opened: a trainer that deletes its chunks after the scores cannot stop the round from closing
+ */
 export async function openUpdates(
   relays: Relays,
   keys: UpdateKeys,
   job: EventOf<'job'>,
   round: RoundState,
   signal?: AbortSignal,
+  files?: JobFiles,
 ): Promise<OpenedUpdates> {
   const params = new Map<Pubkey, ParamSet>();
   const findings = new Map<Pubkey, Finding>();
@@ -61,7 +67,7 @@ export async function openUpdates(
     try {
       const opened = await keys(reveal);
       sealed.set(trainer, opened);
-      params.set(trainer, await openUpdate(relays, opened, job, reveal, signal));
+      params.set(trainer, await openUpdate(relays, opened, job, reveal, signal, files));
     } catch (error) {
       if (isNmktError(error, 'interrupted')) throw error;
       // Only relays that answer can prove that chunks are missing.
@@ -80,14 +86,19 @@ async function openUpdate(
   job: EventOf<'job'>,
   reveal: EventOf<'reveal'>,
   signal?: AbortSignal,
+  files?: JobFiles,
 ): Promise<ParamSet> {
   const { round, shard, inline, updateHash } = reveal.content;
+  const name = `opened-${updateHash}.safetensors`;
   const label = updateLabel(job.id, round, shard, reveal.author);
-  const bytes = await fetchParamBytes(relays, { pointer, inline, key, label }, job.content.model, signal);
+  const kept = await files?.read(name);
+  const bytes = kept ?? (await fetchParamBytes(relays, { pointer, inline, key, label }, job.content.model, signal));
   const got = sha256Hex(bytes);
   if (got !== updateHash)
     throw new RangeError(`the update hashes to ${got.slice(0, 16)}, committed was ${updateHash.slice(0, 16)}`);
-  return decodeParams(bytes, parameterShapes(job.content.model));
+  const params = decodeParams(bytes, parameterShapes(job.content.model));
+  if (kept === undefined) await files?.write(name, bytes);
+  return params;
 }
 
 export function publicEvidence(job: EventOf<'job'>, round: RoundState) {
