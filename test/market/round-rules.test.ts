@@ -96,6 +96,22 @@ describe('seen and list', () => {
     expect(seenReveals.state.firstBad).toMatchObject({ rule: 'omission' });
   });
 
+  it('must keep what was seen, also when its author forks its chain afterwards', () => {
+    const forked = {
+      after: {
+        'seen/0': (script: JobScript) => script.fork(people[1]!, 'commit/0/1', 'resign', { reason: 'second thoughts' }),
+      },
+    };
+    const kept = scriptJob({ ...forked, until: 'commits/0' });
+    expect(kept.state.firstBad).toBeNull();
+    expect(kept.state.rounds[0]!.listedCommits.has(people[1]!.pubkey)).toBe(true);
+    expect(kept.state.rounds[0]!.commits.has(people[1]!.pubkey)).toBe(true);
+    const gone = kept.raw('commit/0/1').id;
+    expect(
+      changed('commits/0', 'list', (list) => ({ ...list, ids: list.ids.filter((id) => id !== gone) }), forked).rule,
+    ).toBe('omission');
+  });
+
   it('may leave out what was never seen', () => {
     const options = { alter: { 'seen/0': (seen: ContentOf<'seen'>) => ({ ...seen, ids: [] }) } };
     expect(changed('commits/0', 'list', (list) => ({ ...list, ids: list.ids.slice(1) }), options).rule).toBeNull();
