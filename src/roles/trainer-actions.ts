@@ -15,6 +15,7 @@ import { openShard } from './epoch.js';
 import type { Received } from './inbox.js';
 import { modelOf } from './measure.js';
 import { baseLabel, blobSecrets, fetchParams, publishParams, updateLabel } from './round-blobs.js';
+import { measureThroughput } from './throughput.js';
 import type { TrainerEnv } from './trainer.js';
 
 /** What a trainer carries out: each signs at most one event, after everything it needs is durable. */
@@ -33,7 +34,13 @@ export async function bid(env: BidEnv): Promise<void> {
   const job = env.book.state().job!;
   await env.book.sign(
     'bid',
-    { priceMsat: env.terms.priceMsat, capacity: 1, engine: engine.id, throughput: 0, expires: job.content.deadline },
+    {
+      priceMsat: env.terms.priceMsat,
+      capacity: 1,
+      engine: engine.id,
+      throughput: await measureThroughput(engine, job.content),
+      expires: job.content.deadline,
+    },
     [job.author],
   );
 }

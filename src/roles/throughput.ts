@@ -1,0 +1,39 @@
+import { initialParams, parameterCount } from '../learning/params.js';
+import { prng } from '../learning/prng.js';
+import type { Examples } from '../learning/types.js';
+import type { JobTerms } from '../protocol/job.js';
+import type { Engine } from '../ports.js';
+
+/** Multiply-adds a trial may take: well below a second on one core with WebAssembly. */
+const TRIAL_BUDGET = 600_000_000;
+
+/**
+ * Examples per second that this engine trains of a job's model, measured on made-up bytes: what a bid tells the customer.
+ * @returns an integer >= 0; 0 when the clock of the engine shows no time
+ */
+export async function measureThroughput(
+  engine: Engine,
+  { model, hyper }: Pick<JobTerms, 'model' | 'hyper'>,
+): Promise<number> {
+  const rows = Math.max(hyper.batch, Math.min(2_048, Math.floor(TRIAL_BUDGET / (3 * parameterCount(model)))));
+  const seed = new Uint8Array(32);
+  const draw = prng(seed, 'trial');
+  const features = Uint8Array.from({ length: rows * model.inputs }, () => draw.below(256));
+  const labels =
+    model.task === 'classification'
+      ? Int32Array.from({ length: rows }, () => draw.below(model.outputs))
+      : Float32Array.from({ length: rows }, () => draw.float());
+  const examples: Examples = { rows, inputs: model.inputs, features, scale: 255, labels };
+  const { optimizer, learningRate, batch } = hyper;
+  const request = {
+    model,
+    weights: initialParams(model, seed),
+    examples,
+    hyper: { optimizer, learningRate, batch, epochs: 1 },
+    seed,
+  };
+  // Once to warm up: compilers optimise what they have seen.
+  await engine.train(request);
+  const { wallMs } = await engine.train(request);
+  return wallMs > 0 ? Math.min(1_000_000_000, Math.round((rows * 1000) / wallMs)) : 0;
+}
