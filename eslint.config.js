@@ -15,7 +15,10 @@ export default tseslint.config(
     rules: {
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/require-await': 'off',
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true, allow: ['bigint'] }],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true, allow: ['bigint'] },
+      ],
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       'no-console': 'error',
     },
@@ -23,14 +26,50 @@ export default tseslint.config(
   {
     files: core,
     rules: {
-      'no-restricted-globals': ['error', 'Date', 'fetch', 'setTimeout', 'setInterval', 'process', 'performance', 'crypto'],
+      'no-restricted-globals': [
+        'error',
+        'Date',
+        'fetch',
+        'setTimeout',
+        'setInterval',
+        'process',
+        'performance',
+        'crypto',
+      ],
       'no-restricted-properties': [
         'error',
-        ...['random', 'exp', 'log', 'log2', 'log10', 'log1p', 'expm1', 'pow', 'sin', 'cos', 'tan', 'tanh', 'sinh', 'cosh', 'atan', 'atan2', 'cbrt', 'hypot'].map(
-          (property) => ({ object: 'Math', property, message: 'Its bits differ between engines: two parties would disagree.' }),
-        ),
+        ...[
+          'random',
+          'exp',
+          'log',
+          'log2',
+          'log10',
+          'log1p',
+          'expm1',
+          'pow',
+          'sin',
+          'cos',
+          'tan',
+          'tanh',
+          'sinh',
+          'cosh',
+          'atan',
+          'atan2',
+          'cbrt',
+          'hypot',
+        ].map((property) => ({
+          object: 'Math',
+          property,
+          message: 'Its bits differ between engines: two parties would disagree.',
+        })),
       ],
-      'no-restricted-syntax': ['error', { selector: "BinaryExpression[operator='**'][left.type!='Literal']", message: 'Math.pow differs between V8 versions.' }],
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: "BinaryExpression[operator='**'][left.type!='Literal']",
+          message: 'Math.pow differs between V8 versions.',
+        },
+      ],
     },
   },
   {

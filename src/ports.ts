@@ -57,7 +57,10 @@ export interface Relays {
   /** To every relay (or to `relays`); never throws: the outcome per relay is the answer. */
   publish(event: NostrEvent, relays?: readonly string[]): Promise<readonly PublishOutcome[]>;
   /** De-duplicated by id, id and signature checked (unless `trustIds`: then the id only). Pages until complete. */
-  fetch(filters: readonly Filter[], options?: { readonly timeoutMs?: number; readonly trustIds?: boolean; readonly relays?: readonly string[] }): Promise<FetchResult>;
+  fetch(
+    filters: readonly Filter[],
+    options?: { readonly timeoutMs?: number; readonly trustIds?: boolean; readonly relays?: readonly string[] },
+  ): Promise<FetchResult>;
   /** Stored and new events, each once; re-subscribes after a reconnect. */
   subscribe(filters: readonly Filter[], onEvent: (event: NostrEvent) => void): Subscription;
   close(): Promise<void>;
@@ -126,13 +129,23 @@ export interface Evaluation {
 /** One training worker (its own thread); calls are queued, one at a time. */
 export interface Engine {
   readonly id: EngineId;
-  train(request: TrainRequest, onProgress?: (done: number, total: number, loss: number) => void, signal?: AbortSignal): Promise<TrainResult>;
+  train(
+    request: TrainRequest,
+    onProgress?: (done: number, total: number, loss: number) => void,
+    signal?: AbortSignal,
+  ): Promise<TrainResult>;
   evaluate(model: ModelSpec, weights: ParamSet, examples: Examples): Promise<Evaluation>;
   /**
    * [rows, classes] probabilities (classification) or [rows, 1] values (regression), row-major. `scale` as in Examples;
    * default 1: the features are the inputs.
    */
-  predict(model: ModelSpec, weights: ParamSet, features: Examples['features'], rows: number, scale?: number): Promise<Float32Array>;
+  predict(
+    model: ModelSpec,
+    weights: ParamSet,
+    features: Examples['features'],
+    rows: number,
+    scale?: number,
+  ): Promise<Float32Array>;
   close(): Promise<void>;
 }
 
