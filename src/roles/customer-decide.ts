@@ -28,7 +28,7 @@ export interface CustomerFacts {
   /** When this process began to serve the job: the bid window counts from here. */
   readonly servingSince: number;
   /** When relays were last found silent by this process; 0: never. */
-  readonly reachableSince: number;
+  readonly relaysSilentAt: number;
   /** When the last `seen` or the phase's opening event was published. */
   readonly lastSeenAt: number;
   /** Payouts whose outcome is unknown or whose claim is not payable: looked at again later. */
@@ -114,9 +114,9 @@ function decideAward(state: JobState, facts: CustomerFacts, now: number): Custom
 function readyUntil(
   state: JobState,
   { awardedAt }: Assignment,
-  { servingSince, reachableSince }: CustomerFacts,
+  { servingSince, relaysSilentAt }: CustomerFacts,
 ): number {
-  return Math.max(awardedAt, servingSince, reachableSince) + state.job!.content.readyTimeoutSec;
+  return Math.max(awardedAt, servingSince, relaysSilentAt) + state.job!.content.readyTimeoutSec;
 }
 
 /** Why an assignment should go to a spare, if it should. */
@@ -172,7 +172,7 @@ function decideListing(state: JobState, round: RoundState, facts: CustomerFacts,
   const until = isCommit ? round.open.content.until : round.commitList.content.until!;
   const extended = until + (isCommit ? terms.roundTimeoutSec : terms.revealTimeoutSec);
   const ids = [...answers.values()].map((event) => event.id).sort();
-  const graceUntil = Math.max(facts.servingSince, facts.reachableSince) + OUTAGE_GRACE_SEC;
+  const graceUntil = Math.max(facts.servingSince, facts.relaysSilentAt) + OUTAGE_GRACE_SEC;
   const due = Math.max(enough(terms.quorum, round, answers.size) ? until : extended, graceUntil);
   const isOver = now >= due;
   if (answers.size >= expected || isOver) return { do: 'list', of, ids };
@@ -211,7 +211,7 @@ function decidePayment(state: JobState, facts: CustomerFacts, now: number): Cust
       graceUntil = Math.max(
         graceUntil,
         round.settlement!.createdAt + CLAIM_GRACE_SEC,
-        facts.reachableSince + CLAIM_GRACE_SEC,
+        facts.relaysSilentAt + CLAIM_GRACE_SEC,
       );
     }
   if (open === 0 || now >= graceUntil) return null;

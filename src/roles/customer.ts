@@ -44,14 +44,14 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
   let phaseKey = '';
   let lastComplaint = '';
   let refreshedAt = servingSince;
-  let reachableSince = 0;
+  let relaysSilentAt = 0;
   let absentSince: number | null = null;
   /** @returns whether enough relays answered to call something absent */
   const refresh = async (): Promise<boolean> => {
     await env.book.retryUnpublished();
     const answered = (await env.book.refresh()).length;
     refreshedAt = env.clock.nowSec();
-    if (answered === 0) reachableSince = refreshedAt;
+    if (answered === 0) relaysSilentAt = refreshedAt;
     const isGraceOver = absentSince !== null && refreshedAt - absentSince >= ABSENCE_GRACE_SEC;
     return answered === env.relays.urls.length || (isGraceOver && 2 * answered >= env.relays.urls.length);
   };
@@ -70,7 +70,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
       phaseKey = key;
       lastSeenAt = now;
     }
-    const facts = { servingSince, reachableSince, lastSeenAt, heldPayouts: new Set(held.keys()) };
+    const facts = { servingSince, relaysSilentAt, lastSeenAt, heldPayouts: new Set(held.keys()) };
     const action = decideCustomer(state, facts, now);
     if (action.do === 'done') {
       if ((await env.book.retryUnpublished()) > 0) {
