@@ -1,5 +1,5 @@
 import { NmktError } from '../errors.js';
-import { parseEventReference } from '../config/identifiers.js';
+import { formatEventId, parseEventReference } from '../config/identifiers.js';
 import { parseSnapshot } from '../protocol/dataset.js';
 import { backUpJob, restoreDataset } from '../roles/backup.js';
 import { jobFields } from '../roles/job-file.js';
@@ -55,6 +55,9 @@ export const command: CommandModule = {
     const { secrets, isNew } = await postJob(terms, dataset, ports, options['again'] === true);
     if (options['backup'] !== false) await backUpJob(ports, secrets);
     const id = secrets.event.id;
+    context.progress.note(
+      `trainers find it as ${formatEventId(id, ports.relays.urls.slice(0, 3), ports.signer.pubkey)}`,
+    );
     context.progress.done(
       isNew ? 'posted' : 'an equal job was posted before: this is that one (post another with --again)',
     );

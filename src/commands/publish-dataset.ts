@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { naddrEncode } from 'nostr-tools/nip19';
+import { formatEventId } from '../config/identifiers.js';
 import { hmacSha256, fromHex, utf8, type Pubkey } from '../hash.js';
 import { maxShardBytes } from '../learning/examples.js';
 import type { DataSchema, Examples } from '../learning/types.js';
@@ -136,6 +137,10 @@ export const command: CommandModule = {
     context.progress.done(`published ${record.examples} examples in ${record.shards} shards`);
     if (posted !== undefined && !posted.isNew)
       context.progress.note('an equal job was posted before: this is that one (post another with --again)');
+    if (posted !== undefined)
+      context.progress.note(
+        `trainers find the job as ${formatEventId(posted.secrets.event.id, ports.relays.urls.slice(0, 3), ports.signer.pubkey)}`,
+      );
     return report(record, ports.signer.pubkey, ports.relays.urls, posted?.secrets.event.id);
   },
 };
