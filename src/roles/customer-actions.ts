@@ -1,17 +1,13 @@
-import { fromHex, type EventId, type Pubkey, type Sha256 } from '../hash.js';
+import { fromHex, type EventId, type Pubkey } from '../hash.js';
 import { MAX_CONSIDERED, runAuction } from '../market/auction.js';
-import { planOf } from '../market/money-rules.js';
 import { acceptedRounds, type Assignment, type JobState, type RoundState } from '../market/state.js';
 import { buildArtifactListing } from '../protocol/artifact.js';
-import { encodeGrant, grantHash, type Grant } from '../protocol/grant.js';
+import { grantHash } from '../protocol/grant.js';
 import type { EventOf } from '../protocol/events.js';
-import { claimHash } from '../protocol/settlement.js';
-import { sealedClaim } from '../protocol/claim.js';
-import { NmktError } from '../errors.js';
 import type { ReplaceReason } from './customer-decide.js';
 import type { CustomerEnv } from './customer-env.js';
+import { shardGrant } from './customer-grants.js';
 import { initialModel, keepModel, loadModel } from './customer-models.js';
-import { ownShardKey } from './epoch.js';
 import {
   accuracyPpm,
   aggregate,
@@ -24,22 +20,6 @@ import {
 import { artifactLabel, baseLabel, blobSecrets, publishParams } from './round-blobs.js';
 
 /** What the customer carries out: each publishes at most one event of its chain, so a repetition goes on where it stopped. */
-
-function shardGrant(env: CustomerEnv, state: JobState, shard: number): string {
-  const { manifest, id } = env.data.train;
-  const { secrets } = env.secrets.train;
-  return encodeGrant({
-    purpose: 'shard',
-    job: state.jobId,
-    snapshot: id,
-    shard,
-    key: ownShardKey(manifest, secrets, shard),
-    seed: fromHex(env.secrets.seed),
-    locator: secrets.locator,
-    blind: fromHex(secrets.blind),
-    notAfter: state.job!.content.deadline,
-  });
-}
 
 export async function award(env: CustomerEnv, state: JobState, bids: readonly EventOf<'bid'>[]): Promise<void> {
   const auction = {
@@ -87,35 +67,6 @@ export async function replace(
     { shard, out: trainer, reason, in: next },
     next === null ? [trainer] : [trainer, next.trainer],
   );
-}
-
-export interface GrantToSend {
-  /** One wrap per process and id. */
-  readonly id: string;
-  readonly to: Pubkey;
-  readonly content: string;
-}
-
-/** Grants that somebody may still wait for: shards without an answer, the round key of trainers that have not committed. */
-export function dueGrants(env: CustomerEnv, state: JobState): readonly GrantToSend[] {
-  const due: GrantToSend[] = [];
-  for (const seat of state.assignments.values())
-    if (seat.ready === null && seat.grantBad === null)
-      due.push({ id: `${seat.award}/${seat.shard}`, to: seat.trainer, content: shardGrant(env, state, seat.shard) });
-  const round = state.phase === 'committing' ? state.rounds.at(-1) : undefined;
-  for (const seat of round?.assigned ?? [])
-    if (!round!.commits.has(seat.trainer))
-      due.push({
-        id: `${round!.open.id}/${seat.trainer}`,
-        to: seat.trainer,
-        content: encodeGrant(roundGrant(env, state, round!.round)),
-      });
-  return due;
-}
-
-function roundGrant(env: CustomerEnv, state: JobState, round: number): Grant {
-  const { key } = blobSecrets(fromHex(env.secrets.blobs), 'base', round);
-  return { purpose: 'round', job: state.jobId, round, key, notAfter: state.job!.content.deadline };
 }
 
 export async function openRound(env: CustomerEnv, state: JobState, round: number): Promise<void> {
@@ -224,61 +175,6 @@ export async function measureAndClose(env: CustomerEnv, state: JobState, round: 
 export async function voidRound(env: CustomerEnv, round: number): Promise<void> {
   env.progress.warn(`round ${round + 1} is void: fewer accepted updates than the quorum`);
   await env.book.sign('void', { round, reason: 'no-quorum' });
-}
-
-export async function settle(env: CustomerEnv, state: JobState, round: RoundState): Promise<void> {
-  const { plan, totalMsat } = planOf(state.jobId, round.round, round.close!, round.assigned);
-  await env.book.sign(
-    'settlement',
-    { round: round.round, close: round.close!.id, plan: [...plan], totalMsat },
-    plan.map((line) => line.payee),
-  );
-}
-
-/** @returns why the payout is held, or null when it is paid and receipted */
-export async function payOne(
-  env: CustomerEnv,
-  state: JobState,
-  round: RoundState,
-  payout: RoundState['payouts'][number],
-): Promise<string | null> {
-  if (env.payer === null)
-    throw new NmktError('no-wallet', 'this job pays and no wallet is set', {
-      remedy: 'set NMKT_WALLET or --wallet-file',
-    });
-  const claim = payout.claim!;
-  let invoice: string;
-  try {
-    invoice = sealedClaim.parse(JSON.parse(await env.signer.decrypt(claim.author, claim.content.sealed))).invoice;
-  } catch {
-    return 'its claim holds no readable invoice';
-  }
-  const settlement = round.settlement!;
-  const { payout: payoutId, payee, amountMsat } = payout;
-  const result = await env.payer.pay({
-    job: state.jobId,
-    round,
-    payout,
-    invoice,
-    descriptionHash: claimHash({ job: state.jobId, settlement: settlement.id, payout: payoutId, payee, amountMsat }),
-    planHash: settlement.contentHash,
-  });
-  if (result.kind === 'held') return result.why;
-  await env.book.sign(
-    'receipt',
-    {
-      settlement: settlement.id,
-      payout: payoutId,
-      claim: claim.id,
-      payee,
-      amountMsat,
-      invoice: result.invoice,
-      paymentHash: result.paymentHash as Sha256,
-      preimage: result.preimage as Sha256,
-    },
-    [payee],
-  );
-  return null;
 }
 
 export async function publishModel(env: CustomerEnv, state: JobState): Promise<void> {

@@ -4,17 +4,16 @@ import { currentRound, type JobState } from '../market/state.js';
 import type { NostrEvent } from '../ports.js';
 import {
   award,
-  dueGrants,
   list,
   measureAndClose,
   openRound,
-  payOne,
   publishModel,
   publishModelListing,
   replace,
-  settle,
   voidRound,
 } from './customer-actions.js';
+import { dueGrants } from './customer-grants.js';
+import { payOne, settle } from './customer-money.js';
 import { decideCustomer, restsOnAbsence, type CustomerAction } from './customer-decide.js';
 import type { CustomerEnv } from './customer-env.js';
 import { patiently } from './patience.js';

@@ -1,0 +1,62 @@
+import { NmktError } from '../errors.js';
+import type { Sha256 } from '../hash.js';
+import { planOf } from '../market/money-rules.js';
+import type { JobState, RoundState } from '../market/state.js';
+import { sealedClaim } from '../protocol/claim.js';
+import { claimHash } from '../protocol/settlement.js';
+import type { CustomerEnv } from './customer-env.js';
+
+export async function settle(env: CustomerEnv, state: JobState, round: RoundState): Promise<void> {
+  const { plan, totalMsat } = planOf(state.jobId, round.round, round.close!, round.assigned);
+  await env.book.sign(
+    'settlement',
+    { round: round.round, close: round.close!.id, plan: [...plan], totalMsat },
+    plan.map((line) => line.payee),
+  );
+}
+
+/** @returns why the payout is held, or null when it is paid and receipted */
+export async function payOne(
+  env: CustomerEnv,
+  state: JobState,
+  round: RoundState,
+  payout: RoundState['payouts'][number],
+): Promise<string | null> {
+  if (env.payer === null)
+    throw new NmktError('no-wallet', 'this job pays and no wallet is set', {
+      remedy: 'set NMKT_WALLET or --wallet-file',
+    });
+  const claim = payout.claim!;
+  let invoice: string;
+  try {
+    invoice = sealedClaim.parse(JSON.parse(await env.signer.decrypt(claim.author, claim.content.sealed))).invoice;
+  } catch {
+    return 'its claim holds no readable invoice';
+  }
+  const settlement = round.settlement!;
+  const { payout: payoutId, payee, amountMsat } = payout;
+  const result = await env.payer.pay({
+    job: state.jobId,
+    round,
+    payout,
+    invoice,
+    descriptionHash: claimHash({ job: state.jobId, settlement: settlement.id, payout: payoutId, payee, amountMsat }),
+    planHash: settlement.contentHash,
+  });
+  if (result.kind === 'held') return result.why;
+  await env.book.sign(
+    'receipt',
+    {
+      settlement: settlement.id,
+      payout: payoutId,
+      claim: claim.id,
+      payee,
+      amountMsat,
+      invoice: result.invoice,
+      paymentHash: result.paymentHash as Sha256,
+      preimage: result.preimage as Sha256,
+    },
+    [payee],
+  );
+  return null;
+}
