@@ -96,7 +96,6 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
           remedy: 'use another relay with --relay, or ask its operator',
         },
       );
-    else unpublished.set(event.id, event);
   };
 
   const refresh = async (): Promise<readonly string[]> => {
@@ -120,7 +119,14 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
     add(event);
     unpublished.delete(event.id);
   }
-  for (const event of [...unpublished.values()]) await publish(event);
+  /** In the order of the chain: nobody counts an event whose predecessor is missing. */
+  const publishInOrder = async (): Promise<void> => {
+    for (const event of [...unpublished.values()]) {
+      await publish(event);
+      if (unpublished.has(event.id)) return;
+    }
+  };
+  await publishInOrder();
   const subscription = relays.subscribe(jobFilters(jobId), add);
 
   const state = (): JobState => (cached ??= foldJob(jobId, parsed.values()));
@@ -139,7 +145,8 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
     const one = wire.parse(event) as unknown as EventOf<K>;
     await journal!.append({ event });
     add(event);
-    await publish(event);
+    unpublished.set(event.id, event);
+    await publishInOrder();
     return one;
   }
 
@@ -159,7 +166,7 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
       ) as Promise<never>);
     },
     async retryUnpublished() {
-      for (const event of [...unpublished.values()]) await publish(event);
+      await publishInOrder();
       return unpublished.size;
     },
     close: () => subscription.close(),
