@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNmktError, NmktError } from '../errors.js';
-import type { EventId, Pubkey } from '../hash.js';
+import type { EventId } from '../hash.js';
 import type { ParamSet } from '../learning/types.js';
 import type { JobState } from '../market/state.js';
 import { parseSnapshot } from '../protocol/dataset.js';
@@ -14,14 +14,11 @@ import {
   requireArtifact,
   type CollectedModel,
 } from '../roles/collect.js';
-import { restoreJob } from '../roles/backup.js';
 import { unpaidPayouts } from '../roles/customer-decide.js';
 import type { JobSecrets } from '../roles/customer-env.js';
 import { loadModel } from '../roles/customer-models.js';
 import type { JobBook } from '../roles/job-book.js';
 import { parseDuration } from '../roles/job-file.js';
-import { secretsFile } from '../roles/post.js';
-import type { PublishPorts } from '../roles/publish.js';
 import { artifactLabel, fetchParams } from '../roles/round-blobs.js';
 import { table } from '../terminal/table.js';
 import { writeModelFiles } from '../training/model-files.js';
@@ -29,6 +26,7 @@ import type { CommandModule, Context, Outcome } from './command.js';
 import { customerPorts, optionalNumber } from './customer-ports.js';
 import { decodeReceiptInvoice, findJob, readBook } from './find-job.js';
 import { lead } from './lead.js';
+import { notYours, ownSecrets } from './own-job.js';
 
 export const command: CommandModule = {
   configure(program) {
@@ -85,7 +83,7 @@ async function collect(
   const ports = await customerPorts(context);
   const secrets = await ownSecrets(ports, jobId);
   const collected =
-    secrets !== undefined && secrets.event.pubkey === ports.signer.pubkey
+    secrets !== undefined
       ? await leadToEnd(context, ports, secrets, options, signal)
       : await fetchFinished(context, jobId, signal);
   const model = describeModel(collected.state, dir, collected.verified);
@@ -113,17 +111,6 @@ async function collect(
   };
 }
 
-/** From this home, else from a backup that another machine of the same key made. */
-async function ownSecrets(ports: PublishPorts, jobId: EventId): Promise<JobSecrets | undefined> {
-  const kept = await ports.files.readJson<JobSecrets>(secretsFile(jobId));
-  if (kept !== undefined) return kept;
-  const restored = await restoreJob(ports, jobId);
-  if (restored === undefined) return undefined;
-  ports.progress.note('restored the secrets of this job from their backup; lead it from one machine at a time');
-  await ports.files.write(secretsFile(jobId), JSON.stringify(restored));
-  return restored;
-}
-
 async function leadToEnd(
   context: Context,
   ports: Awaited<ReturnType<typeof customerPorts>>,
@@ -131,7 +118,7 @@ async function leadToEnd(
   options: Readonly<Record<string, unknown>>,
   signal: AbortSignal,
 ): Promise<Collected> {
-  const { state, env, book } = await lead(context, ports, secrets, options, signal);
+  const { state, env, book } = await lead(context, ports, secrets, options, { signal });
   const keys = await collectAuditKeys(env, state);
   const { manifest } = parseSnapshot(secrets.train.event);
   const found =
@@ -160,10 +147,10 @@ async function fetchFinished(context: Context, jobId: EventId, signal: AbortSign
   const state = book.state();
   book.close();
   // Said at once: waiting for the end of a job whose model stays closed would be for nothing.
-  if (state.job!.content.access !== 'open') throw notYours(state.job!.author);
+  if (state.job!.content.access !== 'open') throw notYours(state.job!.author, 'open its model');
   const artifact = requireArtifact(state);
   const { key, weights, inline, model } = artifact.content;
-  if (key === null) throw notYours(state.job!.author);
+  if (key === null) throw notYours(state.job!.author, 'open its model');
   const params = await fetchParams(
     relays,
     { pointer: weights, inline, key, label: artifactLabel(jobId) },
@@ -172,14 +159,6 @@ async function fetchFinished(context: Context, jobId: EventId, signal: AbortSign
   );
   const found = auditPublic(state, decodeReceiptInvoice, context.deps.clock.nowSec());
   return { state, book, params, verified: found === null, auditKeys: null };
-}
-
-function notYours(author: Pubkey): NmktError {
-  return new NmktError('not-your-job', 'only the author of that job may open its model, with the home that posted it', {
-    expected: `the key and home of ${author}`,
-    got: 'a home without the secrets of this job',
-    remedy: 'run it with --home and --settings of the customer',
-  });
 }
 
 async function writeFolder(

@@ -7,6 +7,7 @@ import { JOB } from '../protocol/job.js';
 import { createBell } from '../roles/bell.js';
 import { leadJob } from '../roles/customer.js';
 import { customerData } from '../roles/customer-data.js';
+import { leftToPayMsat } from '../roles/customer-decide.js';
 import type { CustomerEnv, JobSecrets } from '../roles/customer-env.js';
 import type { HomeFiles } from '../roles/home-files.js';
 import { openBook, type JobBook, type SignedRecord } from '../roles/job-book.js';
@@ -32,13 +33,18 @@ export function jobFiles(files: HomeFiles, job: EventId): CustomerEnv['files'] {
   };
 }
 
+/** What else a caller wants of the loop; `signal` defaults to the command's. */
+export interface Leading extends Pick<CustomerEnv, 'onStep' | 'cancel'> {
+  readonly signal?: AbortSignal;
+}
+
 /** Everything the customer's loop needs for one job. @throws NmktError `no-wallet`, `wallet-unreachable`, `network-mismatch`, `relay-unreachable` */
-export async function customerEnv(
+async function customerEnv(
   context: Context,
   ports: PublishPorts,
   secrets: JobSecrets,
   options: Readonly<Record<string, unknown>>,
-  signal: AbortSignal,
+  { signal = context.signal, onStep, cancel }: Leading,
 ): Promise<CustomerEnv> {
   const { deps, progress } = context;
   const { relays, signer, clock, random, files } = ports;
@@ -47,13 +53,14 @@ export async function customerEnv(
   const bell = createBell(clock);
   const journal = await deps.openJournal<SignedRecord>(deps.home().path(eventsFile(id)));
   const book = await openBook(id, { relays, clock, bell, signer, journal });
-  const isPaying = job.content.rail !== 'none';
   const maxSats = optionalInteger(options['maxSats'], '--max-sats', 0, 21e14);
   const isOver = book.state().phase === 'finished';
-  if (isPaying && !isOver) await confirmMainnet(context, options, Number(job.content.budgetMsat / 1000n), maxSats);
+  const mayCostMsat = cancel === undefined ? job.content.budgetMsat : isOver ? 0n : leftToPayMsat(book.state());
+  const isPaying = job.content.rail !== 'none' && mayCostMsat > 0n;
+  if (isPaying && !isOver) await confirmMainnet(context, options, Number(mayCostMsat / 1000n), maxSats);
   const wallet = isPaying ? await payingWallet(context) : null;
-  // Work that cannot be paid for is not awarded.
-  if (!isOver) await wallet?.info();
+  // Work that cannot be paid for is not awarded; but a job ends also while the wallet is away.
+  if (!isOver && cancel === undefined) await wallet?.info();
   let engine: ReturnType<CustomerEnv['engine']> | undefined;
   return {
     book,
@@ -79,6 +86,8 @@ export async function customerEnv(
           }),
     progress,
     signal,
+    ...(onStep && { onStep }),
+    ...(cancel && { cancel }),
   };
 }
 
@@ -93,17 +102,15 @@ async function payingWallet({ deps }: Context): Promise<Wallet> {
   return wallet;
 }
 
-/** Leads a job to its end. `signal` defaults to the command's. */
+/** Leads a job to its end, or to its cancellation. */
 export async function lead(
   context: Context,
   ports: PublishPorts,
   secrets: JobSecrets,
   options: Readonly<Record<string, unknown>>,
-  signal: AbortSignal = context.signal,
-  onStep?: CustomerEnv['onStep'],
+  how: Leading = {},
 ): Promise<Led> {
-  const base = await customerEnv(context, ports, secrets, options, signal);
-  const env: CustomerEnv = onStep === undefined ? base : { ...base, onStep };
+  const env = await customerEnv(context, ports, secrets, options, how);
   const wrap = (content: string, to: string): Promise<NostrEvent> =>
     wrapRumor({ kind: KINDS.grant, content, tags: [] }, ports.signer, to as never, ports.random, ports.clock.nowSec());
   try {

@@ -164,7 +164,7 @@ async function serveAll(server: Server, only: EventId | undefined, once: boolean
           if (!once) return;
           if (end?.end === 'done' && !end.wasOver) finish(end);
           else if (end?.end === 'done') finishedBefore = end;
-          else if (end !== null && only !== undefined) fail(notAwarded(event.id, end.why));
+          else if (end !== null && only !== undefined) fail(notDone(event.id, end));
           settleOnce();
         })
         .catch((error: unknown) => {
@@ -213,9 +213,10 @@ async function begunJobs({ ports }: Server): Promise<Filter[]> {
   return ids.length === 0 ? [] : [{ ids }];
 }
 
-function notAwarded(job: string, why: string): NmktError {
-  return new NmktError('not-awarded', `job ${job.slice(0, 12)}… is over for this trainer: ${why}`, {
-    expected: 'a seat',
+function notDone(job: string, { end, why }: Exclude<ServeEnd, { end: 'done' }>): NmktError {
+  const code = end === 'cancelled' ? 'job-closed' : 'not-awarded';
+  return new NmktError(code, `job ${job.slice(0, 12)}… is over for this trainer: ${why}`, {
+    expected: end === 'cancelled' ? 'a job that goes on' : 'a seat',
     got: why,
     remedy: 'serve other jobs: leave out --job',
   });
@@ -292,7 +293,7 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
         { rounds: end.rounds, paidMsat: end.paidMsat },
         `done: ${end.rounds} rounds, ${end.paidMsat / SAT} sat`,
       );
-    else server.emit(job.id, end.end === 'lost' ? 'lost' : 'error', { reason: end.why }, `${end.end}: ${end.why}`);
+    else server.emit(job.id, end.end === 'stopped' ? 'error' : 'lost', { reason: end.why }, `${end.end}: ${end.why}`);
     return end;
   } finally {
     unwatch();

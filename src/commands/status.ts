@@ -180,7 +180,8 @@ function trainerTable({ trainers }: Status): string {
   ]);
 }
 
-function nextCommand({ job, phase }: Status, isOurs: boolean): string {
+function nextCommand({ job, phase, owedMsat }: Status, isOurs: boolean): string {
+  if (phase === 'cancelled') return isOurs && owedMsat > 0n ? `nmkt cancel ${job}` : `nmkt audit ${job}`;
   if (isOurs && phase !== 'frozen') return `nmkt collect-model ${job} --out model`;
   return phase === 'awarding' ? `nmkt serve-trainer --job ${job} --price SATS` : `nmkt audit ${job}`;
 }

@@ -4,7 +4,7 @@ import { applyAward, applyReplace, openBids } from './award-rules.js';
 import { buildChains, type Chain } from './chain.js';
 import { broken, type Broken, type Draft } from './draft.js';
 import { applyReceipt, applySettlement, owes, payoutsOf } from './money-rules.js';
-import { roundRules } from './round-rules.js';
+import { mustClose, roundRules } from './round-rules.js';
 import type { JobPhase, JobState, RoundState, Violation } from './state.js';
 
 /**
@@ -89,11 +89,13 @@ function apply(draft: Draft, event: JobEvent): Broken | null {
   }
 }
 
-/** Accepted work is settled first: after the end only receipts count. */
+/** Work that was shown is accepted or rejected, and settled, first: after the end only receipts count. */
 function applyCancel(draft: Draft, event: EventOf<'cancel'>): Broken | null {
   const last = draft.rounds.at(-1);
   if (last !== undefined && last.settlement === null && owes(draft, last))
     return broken('cancel', `round ${last.round} is not settled`);
+  if (last !== undefined && mustClose(draft, last))
+    return broken('cancel', `the updates of round ${last.round} are being revealed: it closes first`);
   draft.cancelled = event;
   return null;
 }

@@ -122,15 +122,22 @@ function applyClose(draft: Draft, round: DraftRound, event: EventOf<'close'>): B
   return null;
 }
 
-/** Only below the quorum: else a customer could read the updates and pay for none. */
 function applyVoid(draft: Draft, round: DraftRound, event: EventOf<'void'>): Broken | null {
   if (event.content.round !== round.round) return broken('void', `round ${round.round} is open`);
   if (round.commitList === null) return broken('void', 'a round is void only after its list of commitments');
-  const count = countable(draft, round);
-  if (isComplete(draft, round) && count >= quorumOf(draft, round))
-    return broken('void', `${count} updates count, the quorum is ${quorumOf(draft, round)}`);
+  if (mustClose(draft, round))
+    return broken('void', `${countable(draft, round)} updates count, the quorum is ${quorumOf(draft, round)}`);
   round.voided = event;
   return null;
+}
+
+/**
+ * Who is listed reveals: from the quorum on the round can only end with its close. Else a customer could read the updates
+ * and pay for none.
+ */
+export function mustClose(draft: Draft, round: DraftRound): boolean {
+  if (round.close !== null || round.voided !== null || round.commitList === null) return false;
+  return isComplete(draft, round) && countable(draft, round) >= quorumOf(draft, round);
 }
 
 /** Updates that may still be, or are, accepted: an update that did not open has no score. */

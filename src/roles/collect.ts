@@ -148,9 +148,15 @@ nmkt audit ${model.job} --keys audit-keys.json
 `;
 }
 
-/** A finished job has a model. @throws NmktError `not-ready` */
+/** A finished job has a model. @throws NmktError `not-ready`, or `job-closed` when it was cancelled */
 export function requireArtifact(state: JobState): NonNullable<JobState['artifact']> {
   if (state.artifact !== null) return state.artifact;
+  if (state.cancelled !== null)
+    throw new NmktError('job-closed', 'the job was cancelled: it has no model', {
+      expected: 'a finished job',
+      got: 'a cancelled one',
+      remedy: `nmkt status ${state.jobId}`,
+    });
   throw new NmktError('not-ready', 'the model of this job is not published yet', {
     expected: 'a finished job',
     got: `a job that is ${state.phase}`,

@@ -17,11 +17,14 @@ export type CustomerAction =
   | { readonly do: 'settle'; readonly round: RoundState }
   | { readonly do: 'pay'; readonly round: RoundState; readonly payout: RoundState['payouts'][number] }
   | { readonly do: 'publish-model' }
+  | { readonly do: 'cancel' }
   /** `for` completes the sentence "waiting for ..."; `until` in Unix seconds. */
   | { readonly do: 'wait'; readonly for: string; readonly until: number }
   /** `unpaid`: payouts that nobody claimed in time. */
   | { readonly do: 'done'; readonly unpaid: number }
-  | { readonly do: 'stop'; readonly why: 'lapsed' | 'frozen' | 'cancelled' };
+  | { readonly do: 'stop'; readonly why: StopReason };
+
+export type StopReason = 'lapsed' | 'frozen' | 'cancelled' | 'finished';
 
 /** What only this process knows. Times in Unix seconds. */
 export interface CustomerFacts {
@@ -33,6 +36,8 @@ export interface CustomerFacts {
   readonly lastSeenAt: number;
   /** Payouts whose outcome is unknown or whose claim is not payable: looked at again later. */
   readonly heldPayouts: ReadonlySet<Sha256>;
+  /** The user wants the job to end: accepted work is paid, the rest freed. */
+  readonly isCancelling?: boolean;
 }
 
 /** A payee that does not claim holds up the next round for this long only; it can claim for `claimWithin` all the same. */
@@ -56,6 +61,7 @@ export function decideCustomer(state: JobState, facts: CustomerFacts, now: numbe
   if (state.firstBad !== null || job === null) return { do: 'stop', why: 'frozen' };
   const terms = job.content;
   const round = currentRound(state);
+  if (facts.isCancelling === true && mayCancel(state)) return { do: 'cancel' };
   switch (state.phase) {
     case 'awarding':
       return decideAward(state, facts, now);
@@ -80,12 +86,33 @@ export function decideCustomer(state: JobState, facts: CustomerFacts, now: numbe
     case 'trained':
       return decidePayment(state, facts, now) ?? { do: 'publish-model' };
     case 'finished':
+      if (facts.isCancelling === true) return { do: 'stop', why: 'finished' };
       return decidePayment(state, facts, now) ?? { do: 'done', unpaid: unpaidPayouts(state).length };
     case 'cancelled':
-      return { do: 'stop', why: 'cancelled' };
+      return (
+        decidePayment(state, facts, now) ??
+        (facts.isCancelling === true
+          ? { do: 'done', unpaid: unpaidPayouts(state).length }
+          : { do: 'stop', why: 'cancelled' })
+      );
     default:
       return { do: 'stop', why: 'frozen' };
   }
+}
+
+/** Not while updates are out that may be accepted, and not before accepted ones are settled: the fold refuses both. */
+function mayCancel(state: JobState): boolean {
+  if (state.phase === 'finished' || state.phase === 'cancelled') return false;
+  return !mayBeAccepted(state);
+}
+
+/** Is the last round one whose updates are, or still may be, accepted without being settled? */
+function mayBeAccepted(state: JobState): boolean {
+  const { phase } = state;
+  if (phase !== 'revealing' && phase !== 'scoring') return phase === 'closed';
+  const round = currentRound(state)!;
+  const { size } = phase === 'revealing' ? round.listedCommits : round.listedReveals;
+  return enough(state.job!.content.quorum, round, size);
 }
 
 function decideAward(state: JobState, facts: CustomerFacts, now: number): CustomerAction {
@@ -197,6 +224,12 @@ function enough(quorum: number, round: RoundState, count: number): boolean {
 
 export function unpaidPayouts(state: JobState): RoundState['payouts'] {
   return state.rounds.flatMap((round) => round.payouts.filter((payout) => payout.receipt === null));
+}
+
+/** What ending the job now may still cost: accepted work without a receipt, and updates that may yet be accepted. */
+export function leftToPayMsat(state: JobState): bigint {
+  const owed = unpaidPayouts(state).reduce((sum, payout) => sum + payout.amountMsat, 0n);
+  return mayBeAccepted(state) ? currentRound(state)!.assigned.reduce((sum, seat) => sum + seat.priceMsat, owed) : owed;
 }
 
 /** Pays what is claimed; waits a little for what is not. */

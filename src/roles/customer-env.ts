@@ -68,8 +68,10 @@ export interface CustomerEnv {
   readonly data: CustomerData;
   readonly files: JobFiles;
   engine(): Promise<Engine>;
-  /** Null on rail `none`. */
+  /** Null on rail `none`, and where nothing can be owed any more. */
   readonly payer: Payer | null;
+  /** Lead the job to its early end instead of its model. */
+  readonly cancel?: { readonly reason: string };
   readonly progress: Progress;
   readonly signal: AbortSignal;
   /** Told after each step: for live views and stream output. */

@@ -14,7 +14,7 @@ import {
 } from './customer-actions.js';
 import { dueGrants } from './customer-grants.js';
 import { payOne, settle } from './customer-money.js';
-import { decideCustomer, restsOnAbsence, type CustomerAction } from './customer-decide.js';
+import { decideCustomer, restsOnAbsence, type CustomerAction, type StopReason } from './customer-decide.js';
 import type { CustomerEnv } from './customer-env.js';
 import { patiently } from './patience.js';
 
@@ -29,11 +29,11 @@ const ABSENCE_GRACE_SEC = 600;
 export type Wrap = (content: string, to: string) => Promise<NostrEvent>;
 
 /**
- * Leads a job from its bids to its signed model: reads events, folds, decides, carries out, remembers. A crash anywhere and a
- * new start give the same result.
+ * Leads a job from its bids to its signed model, or with `env.cancel` to its cancellation: reads events, folds, decides, carries
+ * out, remembers. A crash anywhere and a new start give the same result.
  *
  * @returns the last state; payouts may be left that nobody claimed
- * @throws NmktError `job-closed` (lapsed, cancelled), `audit-failed` or `forked` (own events do not follow), `interrupted`
+ * @throws NmktError `job-closed` (lapsed, cancelled; finished when it should be cancelled), `audit-failed` or `forked` (own events do not follow), `interrupted`
  */
 export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
   const servingSince = env.clock.nowSec();
@@ -69,7 +69,13 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
       phaseKey = key;
       lastSeenAt = now;
     }
-    const facts = { servingSince, relaysSilentAt, lastSeenAt, heldPayouts: new Set(held.keys()) };
+    const facts = {
+      servingSince,
+      relaysSilentAt,
+      lastSeenAt,
+      heldPayouts: new Set(held.keys()),
+      isCancelling: env.cancel !== undefined,
+    };
     const action = decideCustomer(state, facts, now);
     if (action.do === 'done') {
       if ((await env.book.retryUnpublished()) > 0) {
@@ -77,7 +83,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
         await env.bell.wait(HOLD_SEC * 1000, env.signal);
         continue;
       }
-      await publishModelListing(env, state);
+      if (state.artifact !== null) await publishModelListing(env, state);
       return state;
     }
     if (action.do === 'stop') throw stopped(state, action.why);
@@ -179,20 +185,33 @@ async function carryOut(
       progress.update('publishing the model');
       await publishModel(env, state);
       return null;
+    case 'cancel':
+      await env.book.sign('cancel', env.cancel!, [
+        ...new Set([...state.assignments.values()].map(({ trainer }) => trainer)),
+      ]);
+      return null;
   }
 }
 
-function stopped(state: JobState, why: 'lapsed' | 'frozen' | 'cancelled'): NmktError {
-  if (why !== 'frozen')
-    return new NmktError(
-      'job-closed',
-      why === 'lapsed' ? 'the job lapsed: too few trainers until its deadline' : 'the job was cancelled',
-      {
-        expected: `an open job with ${state.job?.content.quorum ?? 1} trainers or more`,
-        got: `${state.bids.length} bids, ${state.assignments.size} seats taken`,
-        remedy: 'post it again with --again, with a higher --max-price-sats or a later --deadline',
-      },
-    );
+function stopped(state: JobState, why: StopReason): NmktError {
+  if (why === 'finished')
+    return new NmktError('job-closed', 'the job is finished: there is nothing to cancel', {
+      expected: 'a job whose model is not published',
+      got: `model ${state.artifact!.id}`,
+      remedy: `nmkt collect-model ${state.jobId} --out model`,
+    });
+  if (why === 'cancelled')
+    return new NmktError('job-closed', 'the job was cancelled', {
+      expected: 'a job that goes on',
+      got: `a cancellation${state.cancelled!.content.reason === '' ? '' : `: ${state.cancelled!.content.reason}`}`,
+      remedy: 'post it again: nmkt post-job --again',
+    });
+  if (why === 'lapsed')
+    return new NmktError('job-closed', 'the job lapsed: too few trainers until its deadline', {
+      expected: `an open job with ${state.job?.content.quorum ?? 1} trainers or more`,
+      got: `${state.bids.length} bids, ${state.assignments.size} seats taken`,
+      remedy: 'post it again with --again, with a higher --max-price-sats or a later --deadline',
+    });
   return new NmktError('audit-failed', 'an event of this job does not follow from the others', {
     expected: 'a chain of events that follows the rules',
     got: state.firstBad === null ? 'no job event' : `${state.firstBad.rule}: ${state.firstBad.detail}`,

@@ -152,6 +152,8 @@ export async function train(
     file = concatBytes(env.random(TRAINING_SECRET_BYTES), bytes);
     await env.files.write(updateFile(round), file);
   }
+  // The job may have ended while it trained.
+  if (env.book.state().cancelled !== null) return;
   const { salt, bytes } = splitFile(file);
   const baseHash = round.open.content.base.sha256;
   const commitment = commitmentOf({

@@ -1,5 +1,6 @@
 import type { Pubkey, Sha256 } from '../hash.js';
 import {
+  acceptedRounds,
   currentRound,
   owedMsat,
   type Assignment,
@@ -20,6 +21,8 @@ export type TrainerAction =
   | { readonly do: 'wait'; readonly for: string; readonly until: number }
   | { readonly do: 'done' }
   | { readonly do: 'lost'; readonly why: string }
+  /** The customer ended the job before any work of this trainer was accepted. */
+  | { readonly do: 'cancelled'; readonly why: string }
   | { readonly do: 'stop'; readonly why: string };
 
 export interface TrainerFacts {
@@ -47,7 +50,8 @@ export function decideTrainer(state: JobState, facts: TrainerFacts, now: number)
 
   if (state.phase === 'awarding') return decideBid(state, me, now);
   const mine = [...state.assignments.values()].find((seat) => seat.trainer === me);
-  if (state.phase === 'finished' || state.phase === 'cancelled')
+  if (state.phase === 'cancelled') return money ?? decideCancelled(state, me);
+  if (state.phase === 'finished')
     return money ?? (took(state, me) ? { do: 'done' } : { do: 'lost', why: 'the job went to others' });
   if (mine === undefined) {
     if (money !== null) return money;
@@ -77,6 +81,12 @@ const PATIENCE_SEC = 600;
 function silentAt(state: JobState, { heardAt }: TrainerFacts): number {
   const { roundTimeoutSec, readyTimeoutSec } = state.job!.content;
   return heardAt + 2 * Math.max(roundTimeoutSec, readyTimeoutSec) + PATIENCE_SEC;
+}
+
+function decideCancelled(state: JobState, me: Pubkey): TrainerAction {
+  if (acceptedRounds(state, me) > 0) return { do: 'done' };
+  const { reason } = state.cancelled!.content;
+  return { do: 'cancelled', why: `the customer cancelled the job${reason === '' ? '' : `: ${reason}`}` };
 }
 
 function took(state: JobState, me: Pubkey): boolean {

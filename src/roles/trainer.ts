@@ -52,6 +52,7 @@ const REFRESH_SEC = 30;
 export type ServeEnd = { readonly wasOver: boolean } & (
   | { readonly end: 'done'; readonly rounds: number; readonly paidMsat: bigint }
   | { readonly end: 'lost'; readonly why: string }
+  | { readonly end: 'cancelled'; readonly why: string }
   | { readonly end: 'stopped'; readonly why: string }
 );
 
@@ -142,7 +143,7 @@ export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
       }
       return { wasOver, end: 'done', rounds: acceptedRounds(state, me), paidMsat: countersigned(state, me) };
     }
-    if (action.do === 'lost') return { wasOver, end: 'lost', why: action.why };
+    if (action.do === 'lost' || action.do === 'cancelled') return { wasOver, end: action.do, why: action.why };
     if (action.do === 'stop') return { wasOver, end: 'stopped', why: action.why };
     wasOver = false;
     if (action.do === 'wait') {
@@ -183,7 +184,7 @@ function countersigned(state: JobState, me: Pubkey): bigint {
 async function carryOut(
   env: TrainerEnv,
   state: JobState,
-  action: Exclude<TrainerAction, { do: 'wait' | 'done' | 'lost' | 'stop' }>,
+  action: Exclude<TrainerAction, { do: 'wait' | 'done' | 'lost' | 'cancelled' | 'stop' }>,
 ): Promise<string | null> {
   switch (action.do) {
     case 'bid':

@@ -237,16 +237,49 @@ describe('the end of a job', () => {
     expect(cancelled.state.firstBad).toMatchObject({ rule: 'after-end' });
   });
 
-  it('cannot be a cancellation before accepted work is settled', () => {
-    for (const [until, rule] of [
-      ['award', undefined],
-      ['commits/0', undefined],
-      ['close/0', 'cancel'],
-      ['settlement/0', undefined],
-    ] as const) {
+  it.each([
+    ['award', undefined],
+    ['open/0', undefined],
+    ['commit/0/2', undefined],
+    ['close/0', 'cancel'],
+    ['settlement/0', undefined],
+    ['open/1', undefined],
+    ['close/1', 'cancel'],
+    ['settlement/1', undefined],
+  ])('cannot be a cancellation before accepted work is settled: after %s it breaks %s', (until, rule) => {
+    const script = scriptJob({ until });
+    script.say(customer, 'cancel', 'cancel', { reason: '' });
+    expect(script.state.firstBad?.rule).toBe(rule);
+    expect(script.state.phase).toBe(rule === undefined ? 'cancelled' : 'frozen');
+  });
+
+  it('keeps a closed round owed when the customer cancels instead of settling it, and settles nothing after a cancellation', () => {
+    const settlement = scriptJob({ until: 'settlement/0' }).at('settlement/0', 'settlement').content;
+    const early = scriptJob({ until: 'close/0' });
+    early.say(customer, 'cancel', 'cancel', { reason: 'too early' });
+    expect(early.state.firstBad).toMatchObject({ rule: 'cancel', detail: 'round 0 is not settled' });
+    expect(early.state.cancelled).toBeNull();
+    const late = scriptJob({ until: 'open/0' });
+    late.say(customer, 'cancel', 'cancel', { reason: '' });
+    late.say(customer, 'settlement', 'settlement', settlement);
+    expect(late.state.firstBad).toMatchObject({ rule: 'after-end' });
+  });
+
+  it('cannot be a cancellation while updates are shown that may be accepted: a customer could read them for nothing', () => {
+    for (const until of ['commits/0', 'reveal/0/2', 'reveals/0', 'scores/0']) {
       const script = scriptJob({ until });
       script.say(customer, 'cancel', 'cancel', { reason: '' });
-      expect(script.state.firstBad?.rule).toBe(rule);
+      expect(script.state.firstBad, until).toMatchObject({ rule: 'cancel' });
+    }
+    const tooFew = { 'commit/0/1': () => null, 'commit/0/2': () => null };
+    const hidden = { 'reveal/0/1': () => null, 'reveal/0/2': () => null };
+    for (const [alter, until] of [
+      [tooFew, 'commits/0'],
+      [hidden, 'reveals/0'],
+    ] as const) {
+      const script = scriptJob({ alter, until });
+      script.say(customer, 'cancel', 'cancel', { reason: '' });
+      expect(script.state, until).toMatchObject({ phase: 'cancelled', firstBad: null });
     }
   });
 });
