@@ -6,6 +6,8 @@ import { NmktError } from './errors.js';
 import { hex, type Bytes } from './hash.js';
 import type { Rung } from './learning/types.js';
 import type { Clock, Journal, Network, Progress, RandomBytes, Relays, Signer, Wallet } from './ports.js';
+import type { DumpRelays } from './relay/dump-reader.js';
+import type { DumpRecorder } from './relay/dump-writer.js';
 import type { RelayOptions, RunningRelay } from './relay/embedded.js';
 import { keepSecret } from './terminal/redact.js';
 import type { EngineLimits, TrainingEngine } from './training/engine.js';
@@ -45,6 +47,10 @@ export interface Deps {
   relays(urls?: readonly string[]): Promise<Relays>;
   /** A pool of its own for another identity (demo, sandbox, tests); closed with the rest. */
   connectRelays(urls: readonly string[], signer?: Signer): Promise<Relays>;
+  /** A file of signed events as relays that only read. @throws `bad-usage`, `bad-event`, `too-large` */
+  openDump(path: string): Promise<DumpRelays>;
+  /** Keeps what is read from `relays` for such a file. @throws `bad-usage` */
+  recordDump(path: string, relays: Relays): Promise<DumpRecorder>;
   /** The wallet of the settings, or null when none is set. */
   wallet(): Promise<Wallet | null>;
   /** The wallet behind a NIP-47 URI (demo, sandbox). */
@@ -156,6 +162,16 @@ export async function createDeps({ flags, env, cwd, progress }: DepsInput): Prom
       return pool;
     },
     connectRelays,
+    async openDump(path) {
+      const { openDump } = await import('./relay/dump-reader.js');
+      return closing(await openDump(path));
+    },
+    async recordDump(path, relays) {
+      const { recordDump } = await import('./relay/dump-writer.js');
+      const recorder = await recordDump(path, relays);
+      opened.push({ close: () => recorder.discard() });
+      return recorder;
+    },
     async wallet() {
       if (settings.wallet === undefined) return null;
       return (wallet ??= connectWallet(settings.wallet.value));

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { NmktError } from '../errors.js';
-import type { EventId, Pubkey } from '../hash.js';
-import { paidMsat, type JobState } from '../market/state.js';
+import type { EventId } from '../hash.js';
+import type { JobState } from '../market/state.js';
 import { parseSnapshot, type DatasetManifest } from '../protocol/dataset.js';
 import type { Relays } from '../ports.js';
 import { auditPublic, auditWithKeys, parseAuditKeys, type AuditKeys, type Finding } from '../roles/audit.js';
@@ -9,17 +9,13 @@ import { collectAuditKeys } from '../roles/collect.js';
 import type { JobSecrets } from '../roles/customer-env.js';
 import type { JobBook } from '../roles/job-book.js';
 import { secretsFile } from '../roles/post.js';
-import { table } from '../terminal/table.js';
-import type { CommandModule, Context, Outcome } from './command.js';
+import { report, type Audited } from './audit-report.js';
+import { auditSource, type AuditSource } from './audit-source.js';
+import type { CommandModule, Context } from './command.js';
 import { decodeReceiptInvoice, findJob, readBook } from './find-job.js';
 
 /** A job of 1,024 trainers and 1,000 rounds stays below. */
 const MAX_KEYS_BYTES = 2 ** 29;
-
-const CHECKS = {
-  public: ['signatures', 'chains', 'award', 'lists', 'omissions', 'acceptance', 'settlements', 'receipts'],
-  keys: ['seed', 'bases', 'updates', 'aggregates', 'model'],
-} as const;
 
 /** Reads only; the verdict depends on events and audit keys, never on whose key asks. */
 export const command: CommandModule = {
@@ -27,7 +23,9 @@ export const command: CommandModule = {
     program
       .argument('<job>', 'id, note or nevent of the job')
       .option('--keys <file>', 'audit-keys.json of the customer: also open models and updates')
-      .addHelpText('before', '$ nmkt audit JOB\n$ nmkt audit JOB --keys model/audit-keys.json --json\n')
+      .option('--dump <file>', 'also write every event the audit used to a file: signed events, one per line, no keys')
+      .option('--from-dump <file>', 'audit that file alone: no relay is asked')
+      .addHelpText('before', EXAMPLES)
       .addHelpText('after', HELP);
   },
 
@@ -36,9 +34,11 @@ export const command: CommandModule = {
     const file = options['keys'] as string | undefined;
     const given = file === undefined ? undefined : await readKeys(file, job);
     context.progress.start('reading the events of the job');
-    const { book, relays } = await readBook(context, job);
+    const source = await auditSource(context, options);
+    const { book } = await readBook(context, job, source.relays);
     try {
-      const audited = await audit(context, book, relays, given);
+      const audited = await audit(context, book, source, given);
+      await source.keep(audited.state);
       context.progress.done();
       return report(audited, book);
     } finally {
@@ -46,6 +46,12 @@ export const command: CommandModule = {
     }
   },
 };
+
+const EXAMPLES = `$ nmkt audit JOB
+$ nmkt audit JOB --keys model/audit-keys.json --json
+$ nmkt audit JOB --keys model/audit-keys.json --dump job.ndjson
+$ nmkt audit JOB --keys model/audit-keys.json --from-dump job.ndjson
+`;
 
 const HELP = `
 Exit status 0 is PASS, 4 is FAIL; with --json one document either way:
@@ -57,16 +63,20 @@ Exit status 0 is PASS, 4 is FAIL; with --json one document either way:
   reached   the checks that ran; events, rounds, paidMsat: what they ran over
   forks     [{author, seq, events}] of bidders and trainers: they count as absent from there on, the job holds
   unreadable  events that break the protocol and count for nothing
-The key level needs --keys, or the home that posted the job.`;
+The key level needs --keys, or the home that posted the job.
 
-interface Audited {
-  readonly state: JobState;
-  readonly level: keyof typeof CHECKS;
-  readonly found: Finding | null;
-}
+A dump holds the events of the job, the snapshot of its dataset and, at the key level, the chunks of all models and updates.
+--from-dump checks id and signature of every line and gives the same document; its key level needs --keys. A dump may end
+earlier than the job did, but what it holds cannot be forged.`;
 
-async function audit(context: Context, book: JobBook, relays: Relays, given: AuditKeys | undefined): Promise<Audited> {
+async function audit(
+  context: Context,
+  book: JobBook,
+  source: AuditSource,
+  given: AuditKeys | undefined,
+): Promise<Audited> {
   const { deps, progress, signal } = context;
+  const { relays } = source;
   const publicly = (): Finding | null => auditPublic(book.state(), decodeReceiptInvoice, deps.clock.nowSec());
   let found = publicly();
   if (found?.rule === 'missing') {
@@ -74,11 +84,13 @@ async function audit(context: Context, book: JobBook, relays: Relays, given: Aud
     found = publicly();
   }
   const state = book.state();
-  if (found !== null) return { state, level: 'public', found };
-  const keys = given ?? (await keysOfHome(context, state));
-  if (keys === undefined) return { state, level: 'public', found };
+  const seen = { state, events: book.all().length, unreadable: book.unreadable().length };
+  if (found !== null) return { ...seen, level: 'public', found };
+  const keys = given ?? (source.isOffline ? undefined : await keysOfHome(context, state));
+  if (keys === undefined) return { ...seen, level: 'public', found };
+  source.requireChunks(state);
   const manifest = await fetchManifest(relays, state);
-  if ('rule' in manifest) return { state, level: 'keys', found: manifest };
+  if ('rule' in manifest) return { ...seen, level: 'keys', found: manifest };
   found = await auditWithKeys(state, {
     relays,
     keys,
@@ -93,7 +105,7 @@ async function audit(context: Context, book: JobBook, relays: Relays, given: Aud
       remedy: 'run the same command again',
     });
   if (found?.rule === 'blob') await requireAllAnswers(book, relays, found);
-  return { state, level: 'keys', found };
+  return { ...seen, level: 'keys', found };
 }
 
 /** What is missing while a relay is silent may lie there: no verdict. @throws NmktError `relay-unreachable` */
@@ -157,59 +169,4 @@ async function fetchManifest(relays: Relays, state: JobState): Promise<DatasetMa
   } catch (error) {
     return bad((error as Error).message);
   }
-}
-
-function report(audited: Audited, book: JobBook): Outcome {
-  const value = documentOf(audited, book);
-  const text = describe(value);
-  const { job, firstBad } = value;
-  if (firstBad === null) return { value, text, next: `nmkt status ${job}` };
-  throw new NmktError('audit-failed', `event ${firstBad.event} does not follow: ${firstBad.rule}`, {
-    expected: 'every event to follow from the others',
-    got: firstBad.detail,
-    remedy: `nmkt status ${job}`,
-    value: { value, text },
-  });
-}
-
-function documentOf({ state, level, found }: Audited, book: JobBook) {
-  const author: Pubkey | undefined = found === null ? undefined : book.raw(found.event)?.pubkey;
-  return {
-    job: state.jobId,
-    level,
-    verdict: found === null ? 'PASS' : 'FAIL',
-    firstBad: found && { event: found.event, ...(author && { author }), rule: found.rule, detail: found.detail },
-    phase: state.phase,
-    reached: level === 'keys' ? [...CHECKS.public, ...CHECKS.keys] : CHECKS.public,
-    events: book.all().length,
-    rounds: state.rounds.length,
-    paidMsat: paidMsat(state),
-    forks: state.forks.map(({ author: who, seq, ids }) => ({ author: who, seq, events: ids })),
-    unreadable: book.unreadable().length,
-  };
-}
-
-function describe(value: ReturnType<typeof documentOf>): string {
-  const { level, phase, firstBad } = value;
-  const isWhole = phase === 'finished' || phase === 'cancelled' || firstBad !== null;
-  const why =
-    level === 'keys'
-      ? 'models and updates opened; no shard key, so training itself is not repeated'
-      : firstBad === null
-        ? 'signed events alone; no audit keys, so models and updates stay closed (--keys FILE)'
-        : 'signed events alone are enough to see it';
-  return table([
-    ['job', value.job],
-    ['level', `${level}: ${why}`],
-    ['checked', value.reached.join(', ')],
-    ['over', `${value.events} events, ${value.rounds} rounds, ${Number(value.paidMsat) / 1000} sat paid`],
-    ...value.forks.map(({ author, seq }) => ['fork', `${author} signed two events with seq ${seq}`]),
-    ['verdict', `${value.verdict}${isWhole ? '' : ` so far: the job is ${phase}`}`],
-    ...(firstBad === null
-      ? []
-      : [
-          ['first bad', `${firstBad.event}${firstBad.author ? ` of ${firstBad.author}` : ''}`],
-          ['', `${firstBad.rule}: ${firstBad.detail}`],
-        ]),
-  ]);
 }

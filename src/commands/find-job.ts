@@ -19,12 +19,18 @@ export function findJob(reference: string): EventId {
   });
 }
 
-/** Reads a job without a home. @throws NmktError `job-unknown` when relays answered and none has it */
+/**
+ * Reads a job without a home.
+ *
+ * @param source  instead of the relays of the settings
+ * @throws NmktError `job-unknown` when relays answered and none has it
+ */
 export async function readBook(
   { deps }: Context,
   jobId: EventId,
+  source?: Relays,
 ): Promise<{ readonly book: JobBook; readonly relays: Relays }> {
-  const relays = await deps.relays();
+  const relays = source ?? (await deps.relays());
   const book = await openBook(jobId, { relays, clock: deps.clock, bell: createBell(deps.clock) });
   if (book.state().missing.length > 0) await book.refresh();
   if (book.state().job !== null) return { book, relays };
@@ -32,7 +38,10 @@ export async function readBook(
   throw new NmktError('job-unknown', `no relay that answered has job ${jobId.slice(0, 12)}…`, {
     expected: 'a job event',
     got: `nothing from ${relays.urls.join(', ')}`,
-    remedy: 'check the id, or name the relay of the job with --relay URL',
+    remedy:
+      source === undefined
+        ? 'check the id, or name the relay of the job with --relay URL'
+        : 'check the id: the dump is of another job',
   });
 }
 
