@@ -1,6 +1,6 @@
 import { NmktError } from '../errors.js';
 import type { EventId, Pubkey } from '../hash.js';
-import type { JobState } from '../market/state.js';
+import { hasResigned, type JobState } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
 import { createBell } from '../roles/bell.js';
@@ -42,6 +42,7 @@ With --json one document: {job, bid, priceMsat, engine}.`,
       return describe(id, known);
     }
     requireOpen(book.state(), ports.signer.pubkey, ports.clock.nowSec());
+    requireNotResigned(book.state(), ports.signer.pubkey);
     checkPrice(book.state().job!.content, priceMsat);
     requireWallet(context, book.state().job!.content);
     return describe(id, await publishBid(context, ports, id, priceMsat));
@@ -92,6 +93,16 @@ function requireOpen({ job, phase }: JobState, me: Pubkey, nowSec: number): void
   throw new NmktError('job-closed', 'the job takes no bids any more', {
     expected: 'a job before its award',
     got: isLate ? 'a job that lapsed at its deadline' : `a job that is ${phase}`,
+    remedy: 'serve other jobs: nmkt serve-trainer --price SATS',
+  });
+}
+
+/** @throws NmktError `job-closed` */
+function requireNotResigned(state: JobState, me: Pubkey): void {
+  if (!hasResigned(state, me)) return;
+  throw new NmktError('job-closed', 'this key resigned from the job', {
+    expected: 'a job that this key has not left',
+    got: 'its resignation, which is for good',
     remedy: 'serve other jobs: nmkt serve-trainer --price SATS',
   });
 }

@@ -26,6 +26,7 @@ export const commandGroups: readonly CommandGroup[] = [
     commands: [
       { name: 'serve-trainer', summary: 'wait for jobs, bid, train and get paid' },
       { name: 'bid', summary: 'bid on one job' },
+      { name: 'resign', summary: 'leave a job between rounds; a spare takes the seat' },
     ],
   },
   {

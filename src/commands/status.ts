@@ -36,7 +36,8 @@ With --json one document (without JOB one per job, and its role, customer or tra
   seats, quorum, bids, plannedRounds, maxPriceMsat, budgetMsat, deadline
   rounds      [{round, state, accepted, rejected: [{trainer, shard, rule}], loss, accuracy, paidMsat, owedMsat}],
               round from 0, loss and accuracy on evaluation set A
-  trainers    [{pubkey, shard, priceMsat, seat, rounds, paidMsat, owedMsat}], seat ready, waiting, grant-bad or replaced
+  trainers    [{pubkey, shard, priceMsat, seat, rounds, paidMsat, owedMsat}], seat ready, waiting, grant-bad,
+              resigned or replaced
   paidMsat, owedMsat, model (id of the artifact event or null), loss, accuracy (of the model on set B, or null)
   violation   {event, author, rule, detail} of the first event that does not follow, or null
   forks       [{author, seq, events}]; missing: ids that others cite and no relay has; events: how many were read`;

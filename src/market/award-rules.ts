@@ -3,14 +3,16 @@ import type { EventOf, JobEvent } from '../protocol/events.js';
 import { runAuction, type Considered } from './auction.js';
 import { broken, type Broken, type Draft } from './draft.js';
 
-/** Newest bid per trainer that was not withdrawn after it. */
+/** Newest bid per trainer that was not withdrawn after it; who resigned is out of the job for good. */
 export function openBids(sound: readonly JobEvent[]): EventOf<'bid'>[] {
   const newest = new Map<Pubkey, EventOf<'bid'> | null>();
+  const gone = new Set<Pubkey>();
   for (const event of sound) {
     if (event.type === 'bid') newest.set(event.author, event);
     if (event.type === 'withdrawn') newest.set(event.author, null);
+    if (event.type === 'resign') gone.add(event.author);
   }
-  return [...newest.values()].filter((bid) => bid !== null);
+  return [...newest.values()].filter((bid) => bid !== null && !gone.has(bid.author)) as EventOf<'bid'>[];
 }
 
 export function applyAward(draft: Draft, event: EventOf<'award'>): Broken | null {

@@ -76,7 +76,7 @@ export interface JobState {
   readonly job: EventOf<'job'> | null;
   readonly phase: JobPhase;
   readonly chains: ReadonlyMap<Pubkey, Chain>;
-  /** Newest bid per trainer, not withdrawn. */
+  /** Newest bid per trainer that did not withdraw it or resign. */
   readonly bids: readonly EventOf<'bid'>[];
   readonly award: EventOf<'award'> | null;
   readonly assignments: ReadonlyMap<number, Assignment>;
@@ -97,6 +97,16 @@ export interface JobState {
 /** The last round, if any. */
 export function currentRound(state: JobState): RoundState | undefined {
   return state.rounds.at(-1);
+}
+
+/** Did this trainer leave the job? Its bid counts no more, and its seat goes to a spare before the next round. */
+export function hasResigned(state: Pick<JobState, 'chains'>, trainer: Pubkey): boolean {
+  return state.chains.get(trainer)?.events.some((event) => event.type === 'resign') ?? false;
+}
+
+/** Seats of a round that committed or still may: nobody waits for who resigned without a commitment. */
+export function awaitedSeats(state: JobState, round: RoundState): readonly Assignment[] {
+  return round.assigned.filter(({ trainer }) => round.commits.has(trainer) || !hasResigned(state, trainer));
 }
 
 /** Next seq and prev for an author. */

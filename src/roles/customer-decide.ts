@@ -1,6 +1,13 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import { runAuction } from '../market/auction.js';
-import { currentRound, type Assignment, type JobState, type RoundState } from '../market/state.js';
+import {
+  awaitedSeats,
+  currentRound,
+  hasResigned,
+  type Assignment,
+  type JobState,
+  type RoundState,
+} from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import type { RejectionRule } from '../protocol/round.js';
 
@@ -52,7 +59,7 @@ export function restsOnAbsence(action: CustomerAction, state: JobState): boolean
   if (action.do === 'replace') return action.reason === 'not-started';
   const round = currentRound(state);
   if (action.do !== 'list' || round === undefined) return false;
-  return action.ids.length < (action.of === 'commit' ? round.assigned.length : round.listedCommits.size);
+  return action.ids.length < (action.of === 'commit' ? awaitedSeats(state, round).length : round.listedCommits.size);
 }
 
 /** The next thing the customer does; a pure function, so that a restart decides the same. */
@@ -148,8 +155,7 @@ function readyUntil(
 
 /** Why an assignment should go to a spare, if it should. */
 function replaceReason(state: JobState, seat: Assignment, facts: CustomerFacts, now: number): ReplaceReason | null {
-  const resigned = state.chains.get(seat.trainer)?.events.some((event) => event.type === 'resign') ?? false;
-  if (resigned) return 'resigned';
+  if (hasResigned(state, seat.trainer)) return 'resigned';
   if (seat.grantBad !== null) return 'grant-bad';
   if (seat.ready === null) return now >= readyUntil(state, seat, facts) ? 'not-started' : null;
   // A seat without a spare is better kept: the trainer may do better in the next round.
@@ -189,12 +195,12 @@ function decideSeats(state: JobState, facts: CustomerFacts, now: number): Custom
   return null;
 }
 
-/** Early when everyone answered, at the deadline with a quorum, else one extension. */
+/** Early when everyone answered who did not resign, at the deadline with a quorum, else one extension. */
 function decideListing(state: JobState, round: RoundState, facts: CustomerFacts, now: number): CustomerAction {
   const terms = state.job!.content;
   const isCommit = round.commitList === null;
   const of = isCommit ? 'commit' : 'reveal';
-  const expected = isCommit ? round.assigned.length : round.listedCommits.size;
+  const expected = isCommit ? awaitedSeats(state, round).length : round.listedCommits.size;
   const answers: ReadonlyMap<Pubkey, { readonly id: EventId }> = isCommit ? round.commits : round.reveals;
   const until = isCommit ? round.open.content.until : round.commitList.content.until!;
   const extended = until + (isCommit ? terms.roundTimeoutSec : terms.revealTimeoutSec);

@@ -1,5 +1,5 @@
 import { fromHex, type Pubkey } from '../hash.js';
-import type { JobState } from '../market/state.js';
+import { awaitedSeats, hasResigned, type JobState } from '../market/state.js';
 import { encodeGrant, type Grant } from '../protocol/grant.js';
 import type { CustomerEnv } from './customer-env.js';
 import { ownShardKey } from './epoch.js';
@@ -33,10 +33,10 @@ export interface GrantToSend {
 export function dueGrants(env: CustomerEnv, state: JobState): readonly GrantToSend[] {
   const due: GrantToSend[] = [];
   for (const seat of state.assignments.values())
-    if (seat.ready === null && seat.grantBad === null)
+    if (seat.ready === null && seat.grantBad === null && !hasResigned(state, seat.trainer))
       due.push({ id: `${seat.award}/${seat.shard}`, to: seat.trainer, content: shardGrant(env, state, seat.shard) });
   const round = state.phase === 'committing' ? state.rounds.at(-1) : undefined;
-  for (const seat of round?.assigned ?? [])
+  for (const seat of round === undefined ? [] : awaitedSeats(state, round))
     if (!round!.commits.has(seat.trainer))
       due.push({
         id: `${round!.open.id}/${seat.trainer}`,

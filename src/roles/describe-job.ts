@@ -1,4 +1,11 @@
-import { currentRound, type JobPhase, type JobState, type PayoutState, type RoundState } from '../market/state.js';
+import {
+  awaitedSeats,
+  currentRound,
+  type JobPhase,
+  type JobState,
+  type PayoutState,
+  type RoundState,
+} from '../market/state.js';
 
 /** Where a job stands, for people: a silent customer strands nobody, because everyone can see what is late since when. */
 
@@ -154,7 +161,7 @@ function seats(state: JobState): Wait | null {
 function answers(state: JobState, round: RoundState, now: number): Wait {
   const { quorum, roundTimeoutSec, revealTimeoutSec } = state.job!.content;
   const isCommit = round.commitList === null;
-  const expected = isCommit ? round.assigned.length : round.listedCommits.size;
+  const expected = isCommit ? awaitedSeats(state, round).length : round.listedCommits.size;
   const here = isCommit ? round.commits.size : round.reveals.size;
   const until = isCommit ? round.open.content.until : round.commitList.content.until!;
   const hasQuorum = here >= Math.min(quorum, round.assigned.length);

@@ -1,5 +1,5 @@
 import type { Pubkey } from '../hash.js';
-import { acceptedRounds, owedMsat, paidMsat, type Assignment, type JobState } from '../market/state.js';
+import { acceptedRounds, hasResigned, owedMsat, paidMsat, type Assignment, type JobState } from '../market/state.js';
 import type { RejectionRule } from '../protocol/round.js';
 
 /** What was done in a job, by whom, and what it earned. */
@@ -39,7 +39,7 @@ export interface TrainerDescription {
   readonly pubkey: Pubkey;
   readonly shard: number;
   readonly priceMsat: bigint;
-  readonly seat: 'ready' | 'waiting' | 'grant-bad' | 'replaced';
+  readonly seat: 'ready' | 'waiting' | 'grant-bad' | 'resigned' | 'replaced';
   /** Accepted ones. */
   readonly rounds: number;
   readonly paidMsat: bigint;
@@ -63,7 +63,7 @@ export function describeTrainers(state: JobState): TrainerDescription[] {
         pubkey: seat.trainer,
         shard: seat.shard,
         priceMsat: seat.priceMsat,
-        seat: isHeld ? answer : 'replaced',
+        seat: !isHeld ? 'replaced' : hasResigned(state, seat.trainer) ? 'resigned' : answer,
         rounds: acceptedRounds(state, seat.trainer),
         paidMsat: paidMsat(state, seat.trainer),
         owedMsat: owedMsat(state, seat.trainer),

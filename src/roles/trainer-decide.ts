@@ -2,6 +2,7 @@ import type { Pubkey, Sha256 } from '../hash.js';
 import {
   acceptedRounds,
   currentRound,
+  hasResigned,
   owedMsat,
   type Assignment,
   type JobState,
@@ -48,6 +49,7 @@ export function decideTrainer(state: JobState, facts: TrainerFacts, now: number)
   const money = decideMoney(state, facts, now);
   if (money !== null && money.do !== 'wait') return money;
 
+  if (hasResigned(state, me) && !isCommitted(state, me)) return money ?? decideResigned(state, facts, now);
   if (state.phase === 'awarding') return decideBid(state, me, now);
   const mine = [...state.assignments.values()].find((seat) => seat.trainer === me);
   if (state.phase === 'cancelled') return money ?? decideCancelled(state, me);
@@ -81,6 +83,21 @@ const PATIENCE_SEC = 600;
 function silentAt(state: JobState, { heardAt }: TrainerFacts): number {
   const { roundTimeoutSec, readyTimeoutSec } = state.job!.content;
   return heardAt + 2 * Math.max(roundTimeoutSec, readyTimeoutSec) + PATIENCE_SEC;
+}
+
+/** A round that it committed to before is brought to its end all the same. */
+function isCommitted(state: JobState, me: Pubkey): boolean {
+  const round = currentRound(state);
+  return round !== undefined && round.close === null && round.voided === null && round.commits.has(me);
+}
+
+function decideResigned(state: JobState, facts: TrainerFacts, now: number): TrainerAction {
+  if (state.phase === 'cancelled') return decideCancelled(state, facts.me);
+  const last = currentRound(state);
+  const isOwed = last?.close?.content.accepted.some((entry) => entry.trainer === facts.me) ?? false;
+  if (state.phase === 'closed' && isOwed)
+    return lapse(now, silentAt(state, facts), `the settlement of round ${last!.round + 1}`);
+  return acceptedRounds(state, facts.me) > 0 ? { do: 'done' } : { do: 'lost', why: 'this trainer resigned' };
 }
 
 function decideCancelled(state: JobState, me: Pubkey): TrainerAction {
