@@ -73,7 +73,8 @@ export function decideCustomer(state: JobState, facts: CustomerFacts, now: numbe
     case 'awarding':
       return decideAward(state, facts, now);
     case 'committing':
-      return decideListing(state, round!, facts, now);
+      // A claim that came late: its trainer may train for no more before it is paid.
+      return payable(state, facts) ?? decideListing(state, round!, facts, now);
     case 'revealing':
       // Before anyone reveals an update that nobody will pay.
       return enough(terms.quorum, round!, round!.listedCommits.size)
@@ -238,14 +239,24 @@ export function leftToPayMsat(state: JobState): bigint {
   return mayBeAccepted(state) ? currentRound(state)!.assigned.reduce((sum, seat) => sum + seat.priceMsat, owed) : owed;
 }
 
+/** The first claim that can be paid now. */
+function payable(state: JobState, { heldPayouts }: CustomerFacts): CustomerAction | null {
+  for (const round of state.rounds)
+    for (const payout of round.payouts)
+      if (payout.receipt === null && payout.claim !== null && !heldPayouts.has(payout.payout))
+        return { do: 'pay', round, payout };
+  return null;
+}
+
 /** Pays what is claimed; waits a little for what is not. */
 function decidePayment(state: JobState, facts: CustomerFacts, now: number): CustomerAction | null {
+  const payment = payable(state, facts);
+  if (payment !== null) return payment;
   let graceUntil = 0;
   let open = 0;
   for (const round of state.rounds)
     for (const payout of round.payouts) {
       if (payout.receipt !== null) continue;
-      if (payout.claim !== null && !facts.heldPayouts.has(payout.payout)) return { do: 'pay', round, payout };
       open++;
       graceUntil = Math.max(
         graceUntil,
