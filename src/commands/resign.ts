@@ -118,6 +118,6 @@ function describe(state: JobState, me: Pubkey, event: EventOf<'resign'>): Outcom
     next:
       rounds > 0
         ? `nmkt serve-trainer --job ${state.jobId} --price 0 --once, which claims what is owed`
-        : `nmkt status ${state.jobId}`,
+        : 'nmkt earnings',
   };
 }
