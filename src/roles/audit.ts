@@ -3,6 +3,7 @@ import { isNmktError } from '../errors.js';
 import type { EventId, Sha256 } from '../hash.js';
 import { initialParams, paramsHash } from '../learning/params.js';
 import { initialisationSeed, seedCommitment } from '../learning/seeds.js';
+import type { DataSchema } from '../learning/types.js';
 import type { JobState, RoundState } from '../market/state.js';
 import type { DatasetManifest } from '../protocol/dataset.js';
 import type { EventOf } from '../protocol/events.js';
@@ -120,6 +121,9 @@ export async function auditWithKeys(state: JobState, ports: KeyAuditPorts): Prom
     model = round.close.content.aggregate;
   }
   const { artifact } = state;
+  // Whoever predicts with the model fills and scales columns by this.
+  if (artifact !== null && spellSchema(artifact.content.schema) !== spellSchema(ports.manifest.schema))
+    return { event: artifact.id, rule: 'schema', detail: 'its schema is not that of the dataset the job pins' };
   if (artifact === null || keys.artifact === null) return null;
   return opens(artifact.id, () =>
     fetchParams(
@@ -135,6 +139,9 @@ export async function auditWithKeys(state: JobState, ports: KeyAuditPorts): Prom
     ),
   );
 }
+
+/** Both were parsed by one schema, which puts fields in one order. */
+const spellSchema = (schema: DataSchema): string => JSON.stringify(schema);
 
 async function openBase(
   state: JobState,
