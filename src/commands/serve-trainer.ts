@@ -57,6 +57,8 @@ export const command: CommandModule = {
     const stop = timeout === undefined ? signal : AbortSignal.any([signal, timeout]);
     const { relays, signer, clock } = ports;
     const wallet = await deps.wallet();
+    // Work that cannot be paid for is not bid for.
+    await wallet?.info();
     const engines = enginesOf(context, bounds);
     const server: Server = {
       context,

@@ -70,7 +70,8 @@ export function provenance(state: JobState, book: JobBook): Record<string, unkno
       })),
       payments: round.payouts.map((payout) => ({
         payee: payout.payee,
-        amountMsat: payout.amountMsat.toString(),
+        // A JSON integer: no amount that can be paid reaches 2^53.
+        amountMsat: Number(payout.amountMsat),
         receipt: payout.receipt?.id ?? null,
         invoice: payout.receipt?.content.invoice ?? null,
         paymentHash: payout.receipt?.content.paymentHash ?? null,

@@ -50,6 +50,9 @@ export interface CustomerFacts {
 /** A payee that does not claim holds up the next round for this long only; it can claim for `claimWithin` all the same. */
 const CLAIM_GRACE_SEC = 30;
 
+/** So long the end of a job waits for the countersignature of a receipt; a trainer that is gone costs no more. */
+const COUNTERSIGN_SEC = 5;
+
 /** After an outage everyone gets this long to say again what was lost in it. */
 const OUTAGE_GRACE_SEC = 60;
 
@@ -95,7 +98,10 @@ export function decideCustomer(state: JobState, facts: CustomerFacts, now: numbe
       return decidePayment(state, facts, now) ?? { do: 'publish-model' };
     case 'finished':
       if (facts.isCancelling === true) return { do: 'stop', why: 'finished' };
-      return decidePayment(state, facts, now) ?? { do: 'done', unpaid: unpaidPayouts(state).length };
+      return (
+        decidePayment(state, facts, now) ??
+        decideCountersignatures(state, now) ?? { do: 'done', unpaid: unpaidPayouts(state).length }
+      );
     case 'cancelled':
       return (
         decidePayment(state, facts, now) ??
@@ -246,6 +252,15 @@ function payable(state: JobState, { heldPayouts }: CustomerFacts): CustomerActio
       if (payout.receipt === null && payout.claim !== null && !heldPayouts.has(payout.payout))
         return { do: 'pay', round, payout };
   return null;
+}
+
+/** The last payees get a moment to countersign, so that what is collected holds their word too. */
+function decideCountersignatures(state: JobState, now: number): CustomerAction | null {
+  const open = state.rounds
+    .flatMap((round) => round.payouts)
+    .filter((payout) => payout.receipt !== null && !payout.received);
+  const until = Math.max(0, ...open.map((payout) => payout.receipt!.createdAt + COUNTERSIGN_SEC));
+  return now < until ? { do: 'wait', for: `${open.length} countersignatures`, until } : null;
 }
 
 /** Pays what is claimed; waits a little for what is not. */

@@ -151,7 +151,7 @@ function readBooks(path: string): Books {
 
 export interface Payment {
   readonly payee: string;
-  readonly amountMsat: string;
+  readonly amountMsat: number;
   readonly invoice: string | null;
   readonly paymentHash: string | null;
   readonly preimage: string | null;
