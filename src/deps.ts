@@ -10,7 +10,8 @@ import type { DumpRelays } from './relay/dump-reader.js';
 import type { DumpRecorder } from './relay/dump-writer.js';
 import type { RelayOptions, RunningRelay } from './relay/embedded.js';
 import { keepSecret } from './terminal/redact.js';
-import type { EngineLimits, TrainingEngine } from './training/engine.js';
+import type { InformationAnswer } from './relay/fetch-information.js';
+import type { EngineLimits, RungReport, TrainingEngine } from './training/engine.js';
 import type { Ledger, LedgerRecord } from './wallet/ledger.js';
 import type { WalletService, WalletServiceOptions } from './wallet/service.js';
 
@@ -61,6 +62,10 @@ export interface Deps {
   startWalletService(options: Omit<WalletServiceOptions, 'clock' | 'random'>): Promise<WalletService>;
   /** A new training worker. @throws `engine-unavailable` */
   engine(request?: EngineRequest): Promise<TrainingEngine>;
+  /** Tries every engine, whatever the settings want. */
+  describeEngines(): Promise<readonly RungReport[]>;
+  /** What a relay says of itself, and its clock. @throws NmktError `bad-settings` for a URL that may not be connected to */
+  relayInformation(url: string): Promise<InformationAnswer>;
   openJournal<R>(path: string): Promise<Journal<R>>;
   /** A signer for a 32-byte secret (demo, sandbox). */
   signerFor(secret: Bytes): Promise<Signer>;
@@ -190,6 +195,17 @@ export async function createDeps({ flags, env, cwd, progress }: DepsInput): Prom
     async engine({ accepted, limits } = {}) {
       const { createEngine } = await import('./training/engine.js');
       return closing(await createEngine({ want: settings.engine.value, accepted, limits }));
+    },
+    async describeEngines() {
+      const { describeEngines } = await import('./training/engine.js');
+      return describeEngines();
+    },
+    async relayInformation(url) {
+      const [{ fetchInformation }, { checkRelayUrl }] = await Promise.all([
+        import('./relay/fetch-information.js'),
+        import('./relay/relay-url.js'),
+      ]);
+      return fetchInformation(checkRelayUrl(url, network), systemClock);
     },
     openJournal,
     signerFor,

@@ -35,6 +35,7 @@ export const commandGroups: readonly CommandGroup[] = [
     commands: [
       { name: 'status', summary: 'show where a job stands, from its signed events' },
       { name: 'audit', summary: 'recompute a job from its events and say whether it holds' },
+      { name: 'doctor', summary: 'check clock, relays, wallet, engines and home; say what to do' },
       { name: 'whoami', summary: 'show the key, relays, wallet and settings in use, each with its origin' },
     ],
   },
