@@ -73,7 +73,7 @@ describe('nmkt resign', () => {
   });
 
   it('lets a spare leave', async () => {
-    const { resign, resignations } = await market({ spares: 1, until: 'open/0' }, people[3]!);
+    const { resign, resignations } = await market({ spares: 1, until: 'open/0' }, people[3]);
     expect((await resign()).status).toBe(0);
     expect(await resignations()).toHaveLength(1);
   });
