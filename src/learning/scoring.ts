@@ -91,17 +91,20 @@ export type WorkFloor = { readonly pass: true } | { readonly pass: false; readon
 
 /** D may fall this far: an honest update can raise the loss of a converged model a little. */
 const LOWEST_D_PPM = -5_000;
+/** Noise of a ten-thousandth moves the loss of every example the same way: significant, but next to nothing. */
+const LEAST_CLEAR_D_PPM = 5_000;
 
 /**
  * E decides, D only rejects what made the assigned shard worse. Where E is not positive, but within two standard errors of 0, the samples
  * cannot tell the assigned shard from other data (a simple model on similar shards); then a drop D of more than two standard
- * errors shows work. Idle updates have neither.
+ * errors and 0.5 % shows work. Idle updates have neither.
  */
 export function workFloor({ dPpm, ePpm, ownSePpm, otherSePpm }: WorkEvidence): WorkFloor {
   const own = BigInt(ownSePpm);
   const other = BigInt(otherSePpm);
   const isUncertain = BigInt(ePpm) * BigInt(ePpm) < 4n * (own * own + other * other);
-  if (ePpm <= 0 && !(isUncertain && dPpm > 2 * ownSePpm)) return { pass: false, rule: 'not-on-assigned-shard' };
+  const showsWork = dPpm > 2 * ownSePpm && dPpm > LEAST_CLEAR_D_PPM;
+  if (ePpm <= 0 && !(isUncertain && showsWork)) return { pass: false, rule: 'not-on-assigned-shard' };
   if (dPpm < LOWEST_D_PPM) return { pass: false, rule: 'loss-grew' };
   return { pass: true };
 }

@@ -79,6 +79,8 @@ describe('work floor near zero', () => {
     expect(floor(-99_999, 60_000)).toBe(false);
     expect(floor(-100_000, 600_000)).toBe(false);
     expect(floor(-1, 0)).toBe(false);
+    const still = (dPpm: number) => workFloor({ dPpm, ePpm: 0, ownSePpm: 10, otherSePpm: 10 }).pass;
+    expect([still(5_000), still(5_001)]).toEqual([false, true]);
   });
 
   it('measures the error of a drop, paired by example', () => {
