@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { NmktError } from '../errors.js';
+import { isNmktError, NmktError } from '../errors.js';
 import { jobFields, parseJobFile, type JobFile } from '../roles/job-file.js';
 
 /** Every field of the job file is a flag of the same name in kebab case; a flag wins over the file. */
@@ -43,11 +43,13 @@ export async function readJobFile(path: string): Promise<Record<string, unknown>
   };
   let text = '';
   try {
+    const { size } = await stat(path);
+    if (size > MAX_JOB_FILE) return fail(`${size} bytes`);
     text = await readFile(path, 'utf8');
   } catch (error) {
+    if (isNmktError(error)) throw error;
     fail((error as Error).message, error);
   }
-  if (text.length > MAX_JOB_FILE) fail(`${text.length} characters`);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -56,7 +58,7 @@ export async function readJobFile(path: string): Promise<Record<string, unknown>
   }
   return typeof value === 'object' && value !== null && !Array.isArray(value)
     ? (value as Record<string, unknown>)
-    : fail(JSON.stringify(value).slice(0, 40));
+    : fail(Array.isArray(value) ? 'a list' : String(value).slice(0, 40));
 }
 
 /** File and flags together, checked. */

@@ -53,8 +53,12 @@ function oneOf<T extends string>(allowed: readonly T[], value: unknown, name: st
 
 /** Short, and without credentials that a mistyped URL may carry. */
 function shown(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? typeof value);
+  const text = typeof value === 'object' && value !== null ? kindOf(value) : String(value);
   return text.slice(0, 80).replace(/\/\/[^/@]*@/, '//…@') || 'nothing';
+}
+
+function kindOf(value: object): string {
+  return Array.isArray(value) ? 'a list' : 'an object';
 }
 
 function unusable(name: string, where: string, expected: string, got: string): NmktError {

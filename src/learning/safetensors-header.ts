@@ -75,7 +75,8 @@ function readEntry(name: string, value: unknown): Entry {
   if (typeof dtype !== 'string' || unit === undefined)
     throw badFile(`tensor ${shown} has an unknown dtype`, {
       expected: Object.keys(DTYPE_BYTES).join(', '),
-      got: JSON.stringify(dtype)?.slice(0, 80) ?? 'none',
+      // Never the JSON of what is nested: deep enough, it ends the stack.
+      got: typeof dtype === 'string' ? JSON.stringify(dtype.slice(0, 80)) : typeof dtype,
     });
   if (!isSizes(shape) || shape.length > MAX_RANK)
     throw badFile(`tensor ${shown} has no usable shape`, { expected: `at most ${MAX_RANK} integers >= 0` });

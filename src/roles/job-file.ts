@@ -107,15 +107,23 @@ export function parseJobFile(value: unknown, origin: string): JobFile {
     const found =
       issue.code === 'unrecognized_keys'
         ? issue.keys.join(', ')
-        : JSON.stringify((value as Record<string, unknown> | null)?.[String(issue.path[0])]);
+        : describe((value as Record<string, unknown> | null)?.[String(issue.path[0])]);
     return fail(
       `${path}: ${issue.code === 'unrecognized_keys' ? 'known fields only' : issue.message}`,
-      (found ?? 'nothing').slice(0, 100),
+      found.slice(0, 100),
     );
   }
   const job = result.data;
   if (job.epochs !== undefined && job.localSteps !== undefined) return fail('epochs or localSteps', 'both');
   return job;
+}
+
+/** Lists of lists by their kind only: the JSON of deep ones ends the stack. */
+function describe(value: unknown): string {
+  if (Array.isArray(value) && value.some((item) => typeof item === 'object')) return `a list of ${value.length}`;
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? 'an object'
+    : (JSON.stringify(value) ?? 'nothing');
 }
 
 export function enginesOf(job: JobFile): ('node' | 'wasm' | 'cpu')[] {

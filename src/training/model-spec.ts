@@ -11,7 +11,7 @@ export function checkSpec(spec: ModelSpec): void {
     throw new NmktError('bad-job', 'the model is not usable', {
       remedy: 'correct the model in the job',
       expected,
-      got: JSON.stringify(got) ?? 'nothing',
+      got: Array.isArray(got) ? `a list of ${got.length}` : typeof got === 'object' ? 'an object' : `${got as string}`,
     });
   };
   if (spec.model !== 'logreg' && spec.model !== 'mlp') bad('model logreg or mlp', spec.model);
