@@ -1,5 +1,4 @@
 import { initialParams, parameterCount } from '../learning/params.js';
-import { prng } from '../learning/prng.js';
 import type { Examples } from '../learning/types.js';
 import type { JobTerms } from '../protocol/job.js';
 import type { Engine } from '../ports.js';
@@ -17,12 +16,11 @@ export async function measureThroughput(
 ): Promise<number> {
   const rows = Math.max(hyper.batch, Math.min(2_048, Math.floor(TRIAL_BUDGET / (3 * parameterCount(model)))));
   const seed = new Uint8Array(32);
-  const draw = prng(seed, 'trial');
-  const features = Uint8Array.from({ length: rows * model.inputs }, () => draw.below(256));
+  const features = Uint8Array.from({ length: rows * model.inputs }, (_, index) => (index * 97) & 255);
   const labels =
     model.task === 'classification'
-      ? Int32Array.from({ length: rows }, () => draw.below(model.outputs))
-      : Float32Array.from({ length: rows }, () => draw.float());
+      ? Int32Array.from({ length: rows }, (_, row) => row % model.outputs)
+      : Float32Array.from({ length: rows }, (_, row) => (row % 7) / 7);
   const examples: Examples = { rows, inputs: model.inputs, features, scale: 255, labels };
   const { optimizer, learningRate, batch } = hyper;
   const request = {
