@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { commandGroups, commands, loadCommand, type CommandEntry } from './commands/index.js';
 import { isNmktError, NmktError } from './errors.js';
 import { createOutput, sendConsoleToStderr, stackOf, type Output } from './terminal/output.js';
+import { carriedFlags } from './terminal/call.js';
 import { usageError } from './terminal/usage.js';
 
 /** Runs one command line, without `node` and `nmkt`, and leaves its status in `process.exitCode`. */
@@ -13,6 +14,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     quiet: flags.includes('--quiet'),
     color: !flags.includes('--no-color'),
     env: process.env,
+    carried: carriedFlags(flags),
   });
   sendConsoleToStderr();
   process.noDeprecation = !process.env['NMKT_DEBUG'];
@@ -43,8 +45,10 @@ async function dispatch(argv: readonly string[], output: Output): Promise<number
     return 0;
   }
   const program = rootProgram(output);
-  if (argv.length > 0) return parse(program, [...(name === undefined ? [] : [name]), ...rest], 'nmkt') ?? 0;
-  output.say(program.helpInformation());
+  // Alone, so that `nmkt nosuch --help` is a wrong name and not the help of the program.
+  if (name !== undefined) return parse(program, [name], 'nmkt', [name, ...rest]) ?? 0;
+  if (argv.length > 0) return parse(program, rest, 'nmkt') ?? 0;
+  program.outputHelp({ error: true });
   return 2;
 }
 
@@ -70,29 +74,45 @@ async function runEntry(entry: CommandEntry, words: readonly string[], output: O
   for (const option of globalOptions()) {
     if (!command.options.some(({ long }) => long === option.long)) command.addOption(option);
   }
-  command.helpOption('--help', 'print this').action(() => undefined);
+  command.configureHelp({ optionDescription: describeOption }).action(() => undefined);
+  command.addHelpOption(new Option('-h, --help', 'print this').helpGroup(SHARED));
   const shown = parse(program, [entry.name, ...words], `nmkt ${entry.name}`);
   if (shown !== undefined) return shown;
   const { runCommand } = await import('./run-command.js');
   return runCommand(module, command.args, command.opts(), output);
 }
 
-/** @returns a status when parsing already answered (help), undefined when the command may run */
-function parse(program: Command, words: readonly string[], command: string): number | undefined {
+/**
+ * @param typed  all that was typed, for the corrected call
+ * @returns a status when parsing already answered (help), undefined when the command may run
+ */
+function parse(
+  program: Command,
+  words: readonly string[],
+  command: string,
+  typed: readonly string[] = words,
+): number | undefined {
   try {
     program.parse(words, { from: 'user' });
     return undefined;
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return 0;
-    throw usageError(error, command);
+    throw usageError(error, { command, words: typed, names: commands.map(({ name }) => name) });
   }
 }
 
 function bareProgram(output: Output): Command {
-  return new Command('nmkt')
-    .exitOverride()
-    .configureOutput({ writeOut: (text) => output.data(text), outputError: () => undefined });
+  return new Command('nmkt').exitOverride().configureOutput({
+    writeOut: (text) => output.data(text),
+    writeErr: (text) => output.say(text),
+    outputError: () => undefined,
+  });
+}
+
+/** Commander would quote a default that is text. */
+function describeOption({ description, defaultValue }: Option): string {
+  return typeof defaultValue === 'string' ? `${description} (default ${defaultValue})` : description;
 }
 
 /** Knows every command's name and summary and nothing else of them. */
@@ -101,7 +121,7 @@ function rootProgram(output: Output): Command {
     .description('A marketplace on Nostr: datasets trained by bidders, paid over Lightning.')
     .usage('<command> [options]')
     .option('--version', 'print the version')
-    .helpOption('--help', 'print this, or the help of a command')
+    .helpOption('-h, --help', 'print this, or the help of a command')
     .helpCommand(false)
     .addHelpText('before', '$ nmkt demo        a whole market on this machine, nothing to set up\n')
     .addHelpText('after', '\nnmkt <command> --help has its examples and options.');
@@ -111,6 +131,8 @@ function rootProgram(output: Output): Command {
   }
   return program;
 }
+
+const SHARED = 'Options of every command:';
 
 function globalOptions(): Option[] {
   const collect = (value: string, before: readonly string[] | undefined): string[] => [...(before ?? []), value];
@@ -126,7 +148,7 @@ function globalOptions(): Option[] {
     new Option('--quiet', 'no conversation on stderr'),
     new Option('--no-color', 'no colours or spinners'),
     new Option('--yes', 'answer yes to every question'),
-  ].map((option) => option.helpGroup('Options of every command:'));
+  ].map((option) => option.helpGroup(SHARED));
 }
 
 /** Prints what went wrong. @returns the exit status */

@@ -35,7 +35,7 @@ export const command: CommandModule = {
     const given = file === undefined ? undefined : await readKeys(file, job);
     context.progress.start('reading the events of the job');
     const source = await auditSource(context, options);
-    const { book } = await readBook(context, job, source.relays);
+    const { book } = await readBook(context, job, source);
     try {
       const audited = await audit(context, book, source, given);
       await source.keep(audited.state);

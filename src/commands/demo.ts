@@ -7,6 +7,7 @@ import { createProcesses } from '../demo/processes.js';
 import { summaryText, type DemoResult } from '../demo/summary.js';
 import { writeNewDigits } from '../demo/digits-files.js';
 import { NmktError } from '../errors.js';
+import { quoted } from '../terminal/call.js';
 import type { CommandModule, Context, Outcome } from './command.js';
 import { optionalInteger } from './customer-ports.js';
 import { runMarket, type DemoTools } from './demo-market.js';
@@ -117,7 +118,7 @@ async function demonstrate(plan: DemoPlan, tools: DemoTools): Promise<Outcome> {
   return {
     value,
     text,
-    next: `npx nmkt predict ${quoted(shownPath(plan.modelDir))} ${quoted(shownPath(file))}`,
+    next: `nmkt predict ${quoted(shownPath(plan.modelDir))} ${quoted(shownPath(file))}`,
     ...(found.isPartlyPaid ? { exit: 7 } : {}),
   };
 }
@@ -186,9 +187,4 @@ async function refuseForeignFolder(folder: string): Promise<void> {
 function shownPath(path: string): string {
   const short = relative(process.cwd(), path);
   return short !== '' && short.length < path.length && !short.startsWith('..') ? short : path;
-}
-
-/** For a POSIX shell. */
-function quoted(path: string): string {
-  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

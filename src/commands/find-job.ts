@@ -28,9 +28,9 @@ export function findJob(reference: string): EventId {
 export async function readBook(
   { deps }: Context,
   jobId: EventId,
-  source?: Relays,
+  source?: { readonly relays: Relays; readonly isOffline: boolean },
 ): Promise<{ readonly book: JobBook; readonly relays: Relays }> {
-  const relays = source ?? (await deps.relays());
+  const relays = source?.relays ?? (await deps.relays());
   const book = await openBook(jobId, { relays, clock: deps.clock, bell: createBell(deps.clock) });
   if (book.state().missing.length > 0) await book.refresh();
   if (book.state().job !== null) return { book, relays };
@@ -39,9 +39,9 @@ export async function readBook(
     expected: 'a job event',
     got: `nothing from ${relays.urls.join(', ')}`,
     remedy:
-      source === undefined
-        ? 'check the id, or name the relay of the job with --relay URL'
-        : 'check the id: the dump is of another job',
+      source?.isOffline === true
+        ? 'check the id: the dump is of another job'
+        : 'check the id, or name the relay of the job with --relay URL',
   });
 }
 

@@ -2,6 +2,7 @@ import { Console } from 'node:console';
 import { Writable } from 'node:stream';
 import type { Outcome } from '../commands/command.js';
 import type { NmktError } from '../errors.js';
+import { typable } from './call.js';
 import { createStyle, wantsColor, withoutControls, type Style } from './color.js';
 import { toJsonLine } from './json.js';
 import { redact } from './redact.js';
@@ -30,6 +31,8 @@ export interface OutputOptions {
   readonly quiet: boolean;
   readonly color: boolean;
   readonly env: NodeJS.ProcessEnv;
+  /** Flags that a suggested call needs again. */
+  readonly carried?: readonly (readonly [flag: string, value: string])[];
 }
 
 export function createOutput(options: OutputOptions): Output {
@@ -38,6 +41,7 @@ export function createOutput(options: OutputOptions): Output {
   const off = !options.color || options.quiet;
   const onTerminal = (isTerminal: boolean): boolean => wantsColor({ isTerminal, off, env: options.env });
   const style = createStyle(onTerminal(process.stderr.isTTY));
+  const asTyped = (text: string): string => typable(text, options.carried ?? [], options.env);
   return {
     style,
     isInteractive: onTerminal(process.stderr.isTTY),
@@ -47,13 +51,13 @@ export function createOutput(options: OutputOptions): Output {
       if (options.json) {
         if (value !== undefined) stdout.line(toJsonLine(value));
       } else if (text !== undefined && text !== '') stdout.line(withoutControls(text));
-      if (next !== undefined && !options.quiet) stderr.line(`${style.dim('next:')} ${withoutControls(next)}`);
+      if (next !== undefined && !options.quiet) stderr.line(`${style.dim('next:')} ${withoutControls(asTyped(next))}`);
     },
     error(error, stack) {
       const { text } = rescued(error);
       if (options.json) stdout.line(errorDocument(error));
       else if (text !== undefined) stdout.line(withoutControls(text));
-      stderr.line(errorText(error, style));
+      stderr.line(errorText(error, style, asTyped(error.remedy)));
       if (stack !== undefined) stderr.line(stack);
     },
     say: (line) => (options.quiet ? undefined : stderr.line(line)),
@@ -78,8 +82,8 @@ function rescued({ value }: NmktError): Outcome {
   return isOutcome ? (value as Outcome) : { value };
 }
 
-function errorText(error: NmktError, style: Style): string {
-  const { message, expected, got, remedy, code } = error;
+function errorText(error: NmktError, style: Style, remedy: string): string {
+  const { message, expected, got, code } = error;
   const facts = [expected && `expected ${expected}`, got && `got ${got}`].filter(Boolean).join(', ');
   const lines = [message, facts, `try:  ${remedy}`, `code: ${code}`].filter((line) => line !== '');
   return `${style.red('error:')} ${withoutControls(lines.join('\n  '))}`;

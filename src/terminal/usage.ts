@@ -1,23 +1,50 @@
 import type { CommanderError } from 'commander';
 import { NmktError } from '../errors.js';
+import { callOf } from './call.js';
 
-/** What commander found wrong, as `bad-usage` with the corrected call where commander knows one. */
-export function usageError({ code, message }: CommanderError, command: string): NmktError {
+/**
+ * What commander found wrong, as `bad-usage` with the corrected call where a nearby name is known.
+ *
+ * @param command  `nmkt`, or `nmkt NAME`
+ * @param words    all that was typed after `nmkt`
+ * @param names    of the commands: part of a name is as good as a typo
+ */
+export function usageError(
+  { code, message }: CommanderError,
+  {
+    command,
+    words,
+    names,
+  }: { readonly command: string; readonly words: readonly string[]; readonly names: readonly string[] },
+): NmktError {
   const [first = '', second = ''] = message.split('\n');
-  const suggestion = /Did you mean (?:one of )?([^,?]+)/.exec(second)?.[1];
-  const got = /'([^']*)'/.exec(first)?.[1];
+  const got = /'([^']*)'/.exec(first)?.[1] ?? 'something else';
+  const near = /Did you mean (?:one of )?([^,?]+)/.exec(second)?.[1];
+  const suggestion = near ?? (code === 'commander.unknownCommand' ? partOf(names, got) : undefined);
   return new NmktError('bad-usage', first.replace(/^error: /, ''), {
-    remedy: suggestion === undefined ? `${command} --help` : corrected(command, code, suggestion),
-    expected: expectedBy(code, command),
-    got: code.startsWith('commander.missing') ? 'nothing' : (got ?? 'something else'),
+    remedy: suggestion === undefined ? `${command} --help` : corrected(words, got, suggestion),
+    expected: expectedBy(code, command, first),
+    got: gotBy(code, first) ?? got,
   });
 }
 
-function corrected(command: string, code: string, suggestion: string): string {
-  return code === 'commander.unknownCommand' ? `nmkt ${suggestion}` : `${command} ${suggestion}`;
+function partOf(names: readonly string[], word: string): string | undefined {
+  if (word.length < 3) return undefined;
+  return names.find((name) => name.includes(word)) ?? names.find((name) => name.startsWith(word.slice(0, 3)));
 }
 
-function expectedBy(code: string, command: string): string {
+/** Only the wrong word changes; the rest of the call is as it was. */
+function corrected(words: readonly string[], got: string, suggestion: string): string {
+  const value = got.includes('=') ? got.slice(got.indexOf('=')) : '';
+  return callOf(words.map((word) => (word === got ? `${suggestion}${value}` : word)));
+}
+
+function gotBy(code: string, message: string): string | undefined {
+  if (code.startsWith('commander.missing')) return 'nothing';
+  return code === 'commander.excessArguments' ? /got (\d+)/.exec(message)?.[1] : undefined;
+}
+
+function expectedBy(code: string, command: string, message: string): string {
   switch (code) {
     case 'commander.unknownCommand':
       return 'one of the commands in nmkt --help';
@@ -26,7 +53,7 @@ function expectedBy(code: string, command: string): string {
     case 'commander.optionMissingArgument':
       return 'a value after the option';
     case 'commander.excessArguments':
-      return 'fewer arguments';
+      return /Expected (\d+ arguments?)/.exec(message)?.[1] ?? 'fewer arguments';
     case 'commander.missingArgument':
     case 'commander.missingMandatoryOptionValue':
       return 'a value';

@@ -29,7 +29,7 @@ describe('nmkt --help', () => {
     const { status, stdout, stderr } = await runNmkt([]);
     expect(status).toBe(2);
     expect(stdout).toBe('');
-    expect(stderr).toContain('Usage: nmkt <command> [options]');
+    expect(stderr).toBe((await runNmkt(['-h'])).stdout);
   });
 
   it('of a command opens with an example and lists the options of every command', async () => {
@@ -43,6 +43,13 @@ describe('nmkt --help', () => {
       for (const flag of ['--home', '--relay', '--settings', '--key-file', '--wallet-file', '--engine', '--network'])
         expect(stdout).toContain(`${flag} <`);
     }
+  });
+
+  it('of a command shows its own options first and text defaults without quotes', async () => {
+    const { stdout } = await runNmkt(['sandbox', '--help']);
+    expect(stdout).toContain('(default 4)');
+    expect(stdout.indexOf('--trainers <')).toBeLessThan(stdout.indexOf('--home <'));
+    expect((await runNmkt(['status', '--help'])).stdout).toMatch(/-h, --help +print this\n/);
   });
 
   it('--version prints the version of the package', async () => {

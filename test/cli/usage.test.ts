@@ -10,7 +10,7 @@ describe('a wrong command line', () => {
       [
         "error: unknown command 'satus'",
         '  expected one of the commands in nmkt --help, got satus',
-        '  try:  nmkt status',
+        '  try:  nmkt status abc',
         '  code: bad-usage',
         '',
       ].join('\n'),
@@ -21,7 +21,29 @@ describe('a wrong command line', () => {
     const { status, stderr } = await runNmkt(['whoami', '--setings', 'x']);
     expect(status).toBe(2);
     expect(stderr).toContain("error: unknown option '--setings'");
-    expect(stderr).toContain('try:  nmkt whoami --settings');
+    expect(stderr).toContain('try:  nmkt whoami --settings x\n');
+    const withValue = await runNmkt(['predict', 'my model', '--limt=3']);
+    expect(withValue.stderr).toContain("try:  nmkt predict 'my model' --limit=3\n");
+  });
+
+  it('names the command that begins like a word or contains it', async () => {
+    for (const [word, name] of [
+      ['publish', 'publish-dataset'],
+      ['trainer', 'serve-trainer'],
+      ['colect', 'collect-model'],
+    ] as const)
+      expect((await runNmkt([word])).stderr).toContain(`try:  nmkt ${name}\n`);
+  });
+
+  it('is wrong with --help and after help too', async () => {
+    for (const words of [
+      ['help', 'nosuch'],
+      ['nosuch', '--help'],
+    ]) {
+      const { status, stdout, stderr } = await runNmkt(words);
+      expect([status, stdout]).toEqual([2, '']);
+      expect(stderr).toContain("error: unknown command 'nosuch'");
+    }
   });
 
   it('with --json is one document on stdout with every field of the error', async () => {
@@ -30,7 +52,7 @@ describe('a wrong command line', () => {
     expect(stdout.trimEnd().split('\n')).toHaveLength(1);
     const { error } = JSON.parse(stdout) as { error: Record<string, string> };
     expect(Object.keys(error)).toEqual(['code', 'message', 'expected', 'got', 'remedy']);
-    expect(error['code']).toBe('bad-usage');
+    expect(error).toMatchObject({ code: 'bad-usage', expected: '0 arguments', got: '1' });
   });
 
   it('says that an option lacks its value', async () => {

@@ -15,7 +15,7 @@ describe('nmkt status JOB', () => {
     const url = await relayWith(script.events);
     const { status: code, stdout, stderr } = await status(url, script.jobId, '--json');
     expect(code).toBe(0);
-    expect(stderr).toBe(`next: nmkt audit ${script.jobId}\n`);
+    expect(stderr).toBe(`next: nmkt audit ${script.jobId} --relay ${url}\n`);
     const claimed = script.raw('claim/1/0').created_at;
     expect(JSON.parse(stdout)).toMatchObject({
       ...{ job: script.jobId, customer: customer.pubkey, title: 'digits', dataset: TERMS.dataset },

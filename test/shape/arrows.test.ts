@@ -27,6 +27,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
 /** Functions inside adapter folders that are pure or work through ports only, so commands call them: see docs/decisions. */
 const pureForCommands = [
   'config/identifiers',
+  'terminal/call',
   'terminal/table',
   'terminal/plot',
   'terminal/confirm',

@@ -76,7 +76,7 @@ describe('nmkt demo', () => {
     expect(processesOf(folder)).toEqual([]);
 
     // The next command that stderr named.
-    const next = /^next: npx nmkt (.+)$/m.exec(stderr)![1]!.split(' ');
+    const next = /^next: nmkt (.+)$/m.exec(stderr)![1]!.split(' ');
     expect(next.slice(0, 2)).toEqual(['predict', 'nmkt-demo-model']);
     const predicted = await runNmkt([...next, '--json'], { cwd: here, env });
     expect(predicted.status).toBe(0);
