@@ -1,8 +1,9 @@
 import { ERRORS, isNmktError, NmktError } from '../errors.js';
-import type { EventId } from '../hash.js';
+import type { EventId, Pubkey } from '../hash.js';
 import { parseEventReference } from '../config/identifiers.js';
 import type { Rung } from '../learning/types.js';
 import { rungOf } from '../market/auction.js';
+import type { JobState } from '../market/state.js';
 import { JOB } from '../protocol/job.js';
 import { KINDS, PROTOCOL_TAG } from '../protocol/kinds.js';
 import { parseSnapshot, type Snapshot } from '../protocol/dataset.js';
@@ -19,6 +20,7 @@ import type { CommandModule, Context } from './command.js';
 import { customerPorts } from './customer-ports.js';
 import { jobFiles } from './lead.js';
 import { readBounds, SAT, skipReason, type Bounds } from './trainer-bounds.js';
+import { describeSkip, skippedJob, type SkipReason } from './trainer-skips.js';
 
 export const command: CommandModule = {
   configure(program) {
@@ -195,6 +197,8 @@ async function serveAll(server: Server, only: EventId | undefined, once: boolean
     let isStocked = false;
     const stock = async (): Promise<void> => {
       const { events, answered } = await relays.fetch(filters);
+      if (answered.length === 0)
+        server.context.progress.warn(`no relay answers: ${relays.urls.join(', ')}; jobs are served once one does`);
       if (only !== undefined && events.length === 0 && answered.length > 0) return fail(unknownJob(only, answered));
       events.forEach(begin);
       isStocked = true;
@@ -248,22 +252,19 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
   const reason = snapshot === null ? 'dataset-missing' : await skipReason(server, job, snapshot, isBegun);
   if (reason !== null) {
     await journal.close();
-    server.emit(job.id, 'skipped', { reason }, `skipped: ${reason}`);
-    if (isNamed)
-      throw new NmktError(
-        reason === 'no-wallet' ? 'no-wallet' : 'job-closed',
-        `job ${job.id.slice(0, 12)}… is not for this trainer: ${reason}`,
-        {
-          expected: 'a job within the bounds of this trainer',
-          got: reason,
-          remedy: 'nmkt serve-trainer --help shows the bounds',
-        },
-      );
+    skip(server, job, reason);
+    if (isNamed) throw skippedJob(job, reason, bounds);
     return null;
   }
   // Its story was told when it happened; only what is still to come is told.
   const isPast = job.content.deadline <= clock.nowSec();
   const book = await openBook(job.id, { relays, clock, bell, signer, journal });
+  if (!isNamed && !isPast && isOthers(book.state(), signer.pubkey)) {
+    book.close();
+    await journal.close();
+    skip(server, job, 'awarded');
+    return null;
+  }
   const unwatch = server.inbox.watch(bell);
   const priceMsat = job.content.rail === 'none' ? 0n : bounds.priceMsat;
   const env: TrainerEnv = {
@@ -302,6 +303,16 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
     book.close();
     await journal.close();
   }
+}
+
+function skip(server: Server, job: EventOf<'job'>, reason: SkipReason): void {
+  const { expected, got } = describeSkip(reason, job, server.bounds);
+  server.emit(job.id, 'skipped', { reason, expected, got }, `skipped: expected ${expected}, got ${got}`);
+}
+
+/** Awarded before this trainer had a part in it. */
+function isOthers({ phase, chains }: JobState, me: Pubkey): boolean {
+  return phase !== 'awarding' && (chains.get(me)?.events.length ?? 0) === 0;
 }
 
 async function fetchSnapshot(relays: Relays, job: EventOf<'job'>): Promise<Snapshot | null> {

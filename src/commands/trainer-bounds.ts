@@ -9,6 +9,7 @@ import type { EventOf } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
 import type { Clock, Engine, Signer, Wallet } from '../ports.js';
 import { optionalInteger } from './customer-ports.js';
+import type { SkipReason } from './trainer-skips.js';
 
 export const SAT = 1_000n;
 
@@ -52,7 +53,7 @@ export async function skipReason(
   job: EventOf<'job'>,
   snapshot: Snapshot,
   isBegun: boolean,
-): Promise<string | null> {
+): Promise<SkipReason | null> {
   const { bounds, ports } = trainer;
   const terms: JobTerms = job.content;
   if (isBegun) return null;

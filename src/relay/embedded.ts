@@ -168,7 +168,7 @@ function listen(server: Server, port: number, host: string): Promise<number> {
 function listenError(cause: NodeJS.ErrnoException, port: number, host: string): NmktError {
   if (cause.code === 'EADDRINUSE') {
     return new NmktError('port-in-use', `another process listens on port ${port}`, {
-      remedy: `use that one if it is a relay, or: nmkt relay --port ${port + 1}`,
+      remedy: 'name another with --port, or 0 for a free one',
       expected: `a free port on ${host}`,
       got: `${host}:${port} in use`,
       cause,

@@ -1,0 +1,106 @@
+import { formatPubkey } from '../config/identifiers.js';
+import { NmktError, type ErrorCode } from '../errors.js';
+import { parameterCount } from '../learning/params.js';
+import type { EventOf } from '../protocol/events.js';
+import type { Bounds } from './trainer-bounds.js';
+
+/** Why a trainer leaves a job alone, as `skipped` events name it. */
+export type SkipReason =
+  | 'own-job'
+  | 'closed'
+  | 'awarded'
+  | 'customer'
+  | 'no-wallet'
+  | 'price'
+  | 'payout-floor'
+  | 'max-params'
+  | 'max-bytes'
+  | 'model'
+  | 'engine'
+  | 'dataset-missing';
+
+interface SkipFacts {
+  readonly expected: string;
+  readonly got: string;
+  readonly remedy: string;
+}
+
+const SAT = 1_000n;
+
+/** The bound and what met it, in the words of the flags. */
+export function describeSkip(reason: SkipReason, { author, content }: EventOf<'job'>, bounds: Bounds): SkipFacts {
+  const price = `--price ${bounds.priceMsat / SAT}`;
+  const customer = formatPubkey(author);
+  switch (reason) {
+    case 'price': {
+      const most = content.maxPriceMsat / SAT;
+      return { expected: `at most ${most} sat per round`, got: price, remedy: `--price ${most}` };
+    }
+    case 'payout-floor': {
+      const least = (content.payoutFloorMsat + SAT - 1n) / SAT;
+      return { expected: `at least ${least} sat per round`, got: price, remedy: `--price ${least}` };
+    }
+    case 'no-wallet':
+      return {
+        expected: 'a wallet: this job pays',
+        got: 'none',
+        remedy: 'set NMKT_WALLET, --wallet-file or --settings',
+      };
+    case 'max-params': {
+      const size = parameterCount(content.model);
+      return { expected: `at most ${bounds.maxParams} parameters`, got: `${size}`, remedy: `--max-params ${size}` };
+    }
+    case 'max-bytes':
+      return {
+        expected: `shards of at most ${bounds.maxBytes} bytes`,
+        got: 'a larger one',
+        remedy: 'raise --max-bytes if this machine can bear it',
+      };
+    case 'customer':
+      return { expected: 'a customer that --allow and --deny let in', got: customer, remedy: `--allow ${customer}` };
+    case 'own-job':
+      return { expected: 'a job of another key', got: 'the key of its customer', remedy: 'serve with another --home' };
+    case 'closed':
+      return { expected: 'a job before its deadline', got: 'one whose deadline is over', remedy: OTHER_JOBS };
+    case 'awarded':
+      return { expected: 'a job before its award', got: 'one that went to others', remedy: OTHER_JOBS };
+    case 'model':
+      return { expected: 'a model that fits the dataset', got: 'other inputs or outputs', remedy: OTHER_JOBS };
+    case 'engine':
+      return {
+        expected: `one of the engines ${content.acceptedEngines.join(', ')}`,
+        got: 'none of them here',
+        remedy: 'nmkt doctor',
+      };
+    case 'dataset-missing':
+      return {
+        expected: 'the dataset of the job',
+        got: 'nothing from the relays',
+        remedy: 'name its relay with --relay',
+      };
+  }
+}
+
+const OTHER_JOBS = 'serve other jobs: leave out --job';
+
+/** The job that `--job` names is skipped. */
+export function skippedJob(job: EventOf<'job'>, reason: SkipReason, bounds: Bounds): NmktError {
+  return new NmktError(
+    CODES[reason] ?? 'job-closed',
+    `job ${job.id.slice(0, 12)}… is not for this trainer: ${reason}`,
+    {
+      ...describeSkip(reason, job, bounds),
+    },
+  );
+}
+
+const CODES: Partial<Record<SkipReason, ErrorCode>> = {
+  'no-wallet': 'no-wallet',
+  price: 'bad-usage',
+  'payout-floor': 'bad-usage',
+  'own-job': 'bad-usage',
+  'max-params': 'too-large',
+  'max-bytes': 'too-large',
+  engine: 'engine-unavailable',
+  'dataset-missing': 'job-unknown',
+};

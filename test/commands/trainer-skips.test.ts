@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+import { readBounds, skipReason, type Bidder } from '../../src/commands/trainer-bounds.js';
+import { describeSkip, skippedJob, type SkipReason } from '../../src/commands/trainer-skips.js';
+import type { EventOf } from '../../src/protocol/events.js';
+import { customer, people, scriptJob } from '../support/job-script.js';
+import { runNmkt } from '../support/run-nmkt.js';
+
+const terms = { deadline: 4_000_000_000, payoutFloorMsat: 10_000n };
+const job = scriptJob({ until: 'job', terms }).parsed[0] as EventOf<'job'>;
+
+function trainer(flags: Record<string, unknown>, { wallet = true, secret = people[7]! } = {}): Bidder {
+  return {
+    bounds: readBounds({ price: '20', ...flags }),
+    ports: { signer: { pubkey: secret.pubkey } as never, clock: { nowSec: () => 1_800_000_000 } as never },
+    wallet: wallet ? ({} as never) : null,
+    engine: () => Promise.reject(new Error('not asked')),
+  };
+}
+
+describe('a job that is skipped', () => {
+  it.each<[Record<string, unknown>, SkipReason, ...(string | RegExp)[]]>([
+    [{ price: '51' }, 'price', 'at most 50 sat per round', '--price 51', '--price 50', 'bad-usage'],
+    [{ price: '9' }, 'payout-floor', 'at least 10 sat per round', '--price 9', '--price 10', 'bad-usage'],
+    [{ maxParams: '3' }, 'max-params', 'at most 3 parameters', /^\d+$/, /^--max-params \d+$/, 'too-large'],
+    [{ deny: [customer.pubkey] }, 'customer', /--deny/, /^npub1/, /^--allow npub1/, 'job-closed'],
+  ])('says for %o what was expected and got, and what to type', async (flags, reason, ...facts) => {
+    const bidder = trainer(flags);
+    expect(await skipReason(bidder, job, {} as never, false)).toBe(reason);
+    const error = skippedJob(job, reason, bidder.bounds);
+    const found = [error.expected, error.got, error.remedy, error.code];
+    for (const [index, fact] of facts.entries())
+      expect(found[index]).toEqual(typeof fact === 'string' ? fact : expect.stringMatching(fact));
+    expect(describeSkip(reason, job, bidder.bounds)).toEqual({
+      expected: error.expected,
+      got: error.got,
+      remedy: error.remedy,
+    });
+  });
+
+  it('is the own one, or one that pays while there is no wallet', async () => {
+    expect(await skipReason(trainer({}, { secret: customer }), job, {} as never, false)).toBe('own-job');
+    expect(await skipReason(trainer({}, { wallet: false }), job, {} as never, false)).toBe('no-wallet');
+    expect(skippedJob(job, 'no-wallet', trainer({}).bounds).code).toBe('no-wallet');
+  });
+
+  it('goes on whatever the bounds say when it was begun', async () => {
+    expect(await skipReason(trainer({ price: '51' }), job, {} as never, true)).toBeNull();
+  });
+});
+
+it('a trainer says that no relay answers, and waits', async () => {
+  const words = 'serve-trainer --price 0 --once --timeout 1s --relay ws://127.0.0.1:9 --engine cpu'.split(' ');
+  const { status, stderr } = await runNmkt(words);
+  expect(status).toBe(3);
+  expect(stderr).toContain('warning: no relay answers: ws://127.0.0.1:9');
+});
