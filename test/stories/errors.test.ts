@@ -105,7 +105,7 @@ const mistakes: readonly (readonly [title: string, args: readonly string[], fail
   [
     'a job file that is a list',
     ['post-job', 'list.json', '--dataset', 'f'.repeat(64)],
-    { code: 'bad-job', expected: 'a JSON object', got: /\[\]/, remedy: '--print-defaults' },
+    { code: 'bad-job', expected: 'a JSON object', got: /a list/, remedy: '--print-defaults' },
   ],
   [
     'a bad duration in a flag',
