@@ -90,7 +90,7 @@ const mistakes: readonly (readonly [title: string, args: readonly string[], fail
   [
     'an unknown flag',
     ['publish-dataset', iris, '--lable', 'species'],
-    { code: 'bad-usage', expected: 'options', got: '--lable', remedy: 'nmkt publish-dataset --label' },
+    { code: 'bad-usage', expected: 'options', got: '--lable', remedy: '--label species' },
   ],
   [
     'an unknown field in the job file',
@@ -226,7 +226,7 @@ it('a market that cannot go on says who is missing, who is in the way and what i
     code: 'port-in-use',
     expected: 'free port',
     got: `127.0.0.1:${port}`,
-    remedy: 'nmkt relay --port',
+    remedy: 'another with --port',
   });
 
   const first = startStream([
