@@ -140,7 +140,7 @@ function globalOptions(): Option[] {
     new Option('--home <dir>', 'folder of this participant: key, wallet, journals'),
     new Option('--settings <file>', 'JSON file with relays, wallet, network, key, engine'),
     new Option('--relay <url>', 'a relay; may be repeated').argParser(collect),
-    new Option('--network <name>', 'sandbox, regtest, signet, testnet or bitcoin'),
+    new Option('--network <name>', 'sandbox, regtest, simnet, signet, testnet or bitcoin'),
     new Option('--key-file <file>', 'file of mode 0600 with the private key'),
     new Option('--wallet-file <file>', 'file of mode 0600 with a NIP-47 connection'),
     new Option('--engine <name>', 'auto, node, wasm or cpu'),

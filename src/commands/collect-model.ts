@@ -36,7 +36,8 @@ export const command: CommandModule = {
       .option('--min-accuracy <share>', 'exit 4 below this accuracy on set B; the model is written all the same')
       .option('--timeout <duration>', 'give up after this long (exit 3); run it again to go on')
       .option('--max-sats <n>', 'pay at most this much, fees included')
-      .addHelpText('before', '$ nmkt collect-model JOB --out model --min-accuracy 0.93 --timeout 10m\n');
+      .addHelpText('before', '$ nmkt collect-model JOB --out model --min-accuracy 0.93 --timeout 10m\n')
+      .addHelpText('after', HELP);
   },
 
   async run([reference], options, context) {
@@ -63,6 +64,17 @@ export const command: CommandModule = {
     }
   },
 };
+
+const HELP = `
+Writes model.json and weights.bin (TensorFlow.js), model.safetensors, provenance.json, README.md and the secret audit-keys.json. Stopped at any
+moment, the same command goes on. From another key it fetches a finished model whose customer opened it (access: open).
+Exit status 7: payouts are left, or no round was accepted; 4: the model is below --min-accuracy. The model is there in both cases.
+With --json one document:
+  job, model   ids of the job and of its artifact event; dir: where the model is
+  metrics      {loss, accuracy} on evaluation set B, accuracy null for regression
+  rounds       accepted ones; paidMsat: over the whole job
+  trainers     [{pubkey, rounds, paidMsat}]
+  signedBy     the customer; verified: every event, hash and aggregate was recomputed`;
 
 interface Collected {
   readonly state: JobState;

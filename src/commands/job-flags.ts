@@ -26,9 +26,16 @@ export function addJobFlags(program: Command): void {
   for (const { name, fallback, about } of jobFields()) {
     const shown =
       fallback === null || fallback === '' ? '' : ` (default ${JSON.stringify(fallback).replace(/[[\]"]/g, '')})`;
-    if (name === 'strictLoss') program.option('--strict-loss', about);
-    else program.option(`--${kebab(name)} <value>`, `${about}${shown}`);
+    const sentence = about.replace(/\b[a-z]+(?:[A-Z][a-z]+)+\b/g, (field) => `--${kebab(field)}`);
+    if (name === 'strictLoss') program.option('--strict-loss', sentence);
+    else program.option(`--${kebab(name)} <${valueName(name, fallback)}>`, `${sentence}${shown}`);
   }
+}
+
+function valueName(name: string, fallback: unknown): string {
+  if (NUMBERS.has(name)) return 'n';
+  if (typeof fallback === 'string' && /^\d+[smhd]$/.test(fallback)) return 'duration';
+  return name === 'hidden' ? 'widths' : 'value';
 }
 
 /** @throws NmktError `bad-job` */
@@ -82,6 +89,12 @@ export function jobFromFlags(file: Record<string, unknown>, options: Readonly<Re
 
 function fromText(name: string, given: unknown): unknown {
   if (typeof given !== 'string') return given;
-  if (name === 'hidden') return given.split(',').map(Number);
-  return NUMBERS.has(name) ? Number(given) : given;
+  if (name === 'hidden') return given.split(',').map(numberOrText);
+  return NUMBERS.has(name) ? numberOrText(given) : given;
+}
+
+/** What is no number stays as it was typed, so that the error can show it. */
+function numberOrText(text: string): number | string {
+  const number = Number(text);
+  return text.trim() === '' || Number.isNaN(number) ? text : number;
 }

@@ -26,7 +26,8 @@ export const command: CommandModule = {
       .addHelpText(
         'before',
         '$ nmkt post-job --dataset SNAPSHOT --model mlp --rounds 5 --max-price-sats 300\n$ nmkt post-job job.json --serve\n',
-      );
+      )
+      .addHelpText('after', HELP);
   },
 
   async run([file], options, context) {
@@ -70,6 +71,11 @@ export const command: CommandModule = {
     return { value: { job: id }, text: id, next: `nmkt collect-model ${id} --out model` };
   },
 };
+
+const HELP = `
+Prices are sats per accepted round and shard; a job is refused when rounds x shards x max-price-sats passes its budget.
+With --json one document: {job}, its id. With --dry-run the terms as they would be signed, amounts in msat, times in Unix seconds; with
+--print-defaults {field: {default, about}}.`;
 
 function printDefaults(): Outcome {
   const fields = jobFields();

@@ -1,9 +1,9 @@
 import { basename } from 'node:path';
 import { naddrEncode } from 'nostr-tools/nip19';
 import { formatEventId } from '../config/identifiers.js';
+import { NmktError } from '../errors.js';
 import { hmacSha256, fromHex, utf8, type Pubkey } from '../hash.js';
-import { maxShardBytes } from '../learning/examples.js';
-import type { DataSchema, Examples } from '../learning/types.js';
+import type { Task } from '../learning/types.js';
 import { KINDS } from '../protocol/kinds.js';
 import { backUpDataset, backUpJob } from '../roles/backup.js';
 import { parseJobFile } from '../roles/job-file.js';
@@ -11,14 +11,14 @@ import { jobTerms, postJob } from '../roles/post.js';
 import { publishDataset, requestHash, type DatasetRecord } from '../roles/publish.js';
 import { table } from '../terminal/table.js';
 import { readDataset, readWithSchema } from '../training/dataset.js';
-import { splitDataset, type Split } from '../training/split.js';
+import { splitDataset } from '../training/split.js';
 import type { CommandModule, Outcome } from './command.js';
 import { customerPorts, optionalInteger, optionalNumber } from './customer-ports.js';
 import { readJobFile } from './job-flags.js';
+import { describeTask, publishPlan } from './publish-plan.js';
 import { confirmJob } from './spending.js';
 
 const DEFAULT_SHARDS = 3;
-const CHUNK_BYTES = 48_000;
 
 export const command: CommandModule = {
   configure(program) {
@@ -50,26 +50,28 @@ export const command: CommandModule = {
       .addHelpText(
         'before',
         '$ nmkt publish-dataset wine.csv --label quality --shards 3 --job job.json\n$ nmkt publish-dataset train-images-idx3-ubyte.gz --test test-images-idx3-ubyte.gz\n',
-      );
+      )
+      .addHelpText('after', HELP);
   },
 
   async run([path], options, context) {
     const columns = (name: string) => (typeof options[name] === 'string' ? { [name]: options[name].split(',') } : {});
     const text = (name: string) => (typeof options[name] === 'string' ? { [name]: options[name] } : {});
     const jobFile = typeof options['job'] === 'string' ? await readJobFile(options['job']) : undefined;
-    const job = jobFile && parseJobFile(jobFile, options['job'] as string);
+    const job = jobFile && parseJobFile(jobFile, `the job file ${options['job'] as string}`);
     const shards = optionalInteger(options['shards'], '--shards', 1, 1_024) ?? job?.trainers ?? DEFAULT_SHARDS;
     const evalFraction = optionalNumber(options['evalFraction'], '--eval-fraction', 0.001, 0.499) ?? 0.1;
     const labelsPerShard = optionalInteger(options['labelsPerShard'], '--labels-per-shard', 1, 10_000);
     const maxBytes = optionalInteger(options['maxBytes'], '--max-bytes', 1, 2 ** 40);
     const limit = maxBytes === undefined ? {} : { maxBytes };
+    const task = taskOf(options['task']);
     const days = optionalNumber(options['expires'], '--expires', 1, 3_650) ?? 90;
 
     context.progress.start(`reading ${path!}`);
     const dataset = await readDataset(path!, {
       ...text('label'),
       ...text('labels'),
-      ...(text('task') as { task?: 'classification' | 'regression' }),
+      ...(task && { task }),
       ...columns('features'),
       ...columns('drop'),
       ...columns('categorical'),
@@ -104,9 +106,10 @@ export const command: CommandModule = {
     });
     if (options['dryRun'] === true) {
       context.progress.done('nothing is published: --dry-run');
-      return dryRun(name, dataset.schema, split);
+      return publishPlan(name, dataset.schema, split);
     }
 
+    context.progress.note(describeTask(dataset.schema));
     const ports = await customerPorts(context);
     if (job !== undefined) await confirmJob(context, options, job, shards);
     const record = await publishDataset(
@@ -145,6 +148,25 @@ export const command: CommandModule = {
   },
 };
 
+const HELP = `
+A second run with the same data and choices finds the first one's dataset and publishes the same events.
+With --json one document:
+  dataset, snapshot  naddr of the listing, id of the snapshot that post-job takes
+  job                id of the posted job; with --job only
+  examples, shards   of all rows, evaluation sets included; bytes, chunks: encrypted
+  relays             where they went
+With --dry-run instead {name, schema, parts: [{part, examples, labels}], maxEvents, visible}.`;
+
+function taskOf(value: unknown): Task | undefined {
+  if (value === undefined || value === 'classification' || value === 'regression') return value;
+  const got = (value as string).slice(0, 32);
+  throw new NmktError('bad-usage', `--task ${got} is unknown`, {
+    expected: 'classification or regression',
+    got,
+    remedy: 'leave out --task: the label decides',
+  });
+}
+
 function report(record: DatasetRecord, author: Pubkey, relays: readonly string[], job: string | undefined): Outcome {
   const dataset = naddrEncode({
     kind: KINDS.listing,
@@ -171,46 +193,5 @@ function report(record: DatasetRecord, author: Pubkey, relays: readonly string[]
       ['examples', `${record.examples} in ${record.shards} shards, ${record.chunks} encrypted chunks`],
     ]),
     next: job === undefined ? `nmkt post-job --dataset ${snapshot}` : `nmkt collect-model ${job} --out model`,
-  };
-}
-
-/** What would be published and who could read what, as a value. */
-function dryRun(name: string, schema: DataSchema, split: Split): Outcome {
-  const histogram = (examples: Examples): number[] | null => {
-    if (!(examples.labels instanceof Int32Array)) return null;
-    const counts = new Array<number>(schema.outputs).fill(0);
-    for (const label of examples.labels) counts[label]!++;
-    return counts;
-  };
-  const parts = [
-    ...split.shards.map((examples, index) => ({ part: `shard ${index}`, examples })),
-    { part: 'A', examples: split.a },
-    { part: 'B', examples: split.b },
-  ];
-  const described = parts.map(({ part, examples }) => ({ part, examples: examples.rows, labels: histogram(examples) }));
-  // Before compression: an upper bound.
-  const maxChunks = parts.reduce(
-    (sum, { examples }) => sum + Math.ceil(maxShardBytes(schema, examples.rows) / CHUNK_BYTES) + 1,
-    0,
-  );
-  const visible = {
-    everybody: 'name, schema (columns, category values, means, classes), counts and sizes of shards',
-    trainers: 'its own shard, the global model of each round',
-    customer: 'everything',
-    nobodyElse: 'rows, labels, which chunks belong to this dataset',
-  };
-  return {
-    value: { name, schema, parts: described, maxEvents: maxChunks + 4, visible },
-    text: [
-      table([
-        ['part', 'examples', 'per label'],
-        ...described.map((row) => [row.part, row.examples, row.labels?.join(' ') ?? '']),
-      ]),
-      '',
-      `task ${schema.task}, ${schema.inputs} inputs, ${schema.outputs} outputs${schema.columns === undefined ? '' : `, ${schema.columns.length} columns`}`,
-      `at most ${maxChunks + 4} events`,
-      `everybody can see: ${visible.everybody}`,
-      `a trainer can see: ${visible.trainers}`,
-    ].join('\n'),
   };
 }

@@ -9,7 +9,8 @@ export const command: CommandModule = {
       .option('--port <port>', 'port to listen on, 0 picks a free one', '7447')
       .option('--host <address>', 'address to listen on; others than loopback let other machines in', '127.0.0.1')
       .option('--dir <dir>', 'folder of the event log (default: relay in home)')
-      .option('--memory', 'keep events in memory only: they are gone when the relay stops');
+      .option('--memory', 'keep events in memory only: they are gone when the relay stops')
+      .addHelpText('after', HELP);
   },
 
   async run(_args, options, context) {
@@ -33,6 +34,9 @@ export const command: CommandModule = {
     return {};
   },
 };
+
+const HELP = `
+Serves until SIGINT or SIGTERM, status 0. With --json one line when it listens: {event: "ready", relay, dir, pid}, dir null in memory.`;
 
 interface RelayFlags {
   readonly port: string;

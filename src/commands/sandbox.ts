@@ -15,7 +15,8 @@ export const command: CommandModule = {
       .option('--trainers <n>', 'trainers to make settings for', '4')
       .option('--validators <n>', 'validators to make settings for', '0')
       .option('--sats <n>', 'what the customer starts with, once per folder', '1000000')
-      .option('--port <port>', "the relay's port on 127.0.0.1; 0 takes this folder's last one, else a free one", '0');
+      .option('--port <port>', "the relay's port on 127.0.0.1; 0 takes this folder's last one, else a free one", '0')
+      .addHelpText('after', HELP);
   },
 
   async run(_args, options, context) {
@@ -32,6 +33,10 @@ export const command: CommandModule = {
     return {};
   },
 };
+
+const HELP = `
+Relay, balances and keys stay in the folder; started again, it goes on with them. SIGINT and SIGTERM stop it, status 0.
+With --json one line when everything listens: {event: "ready", relay, dir, settings: [file], pid}.`;
 
 interface Plan {
   readonly dir: string;

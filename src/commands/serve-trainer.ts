@@ -38,7 +38,8 @@ export const command: CommandModule = {
       .addHelpText(
         'before',
         '$ nmkt serve-trainer --price 300\n$ nmkt serve-trainer --settings sb/trainer-1.json --home t1 --price 300 --once --json\n',
-      );
+      )
+      .addHelpText('after', HELP);
   },
 
   async run(_args, options, context) {
@@ -103,6 +104,18 @@ export const command: CommandModule = {
     return {};
   },
 };
+
+const HELP = `
+Goes on with what this home began, whatever the bounds say now. A job that is not for it gives a skipped event with the reason.
+Exit status with --once: 0 after a job's last payment, 3 after --timeout; 5 when the job of --job went to others or is over.
+With --json one object per line, each with event, at (Unix seconds) and, where there is one, job:
+  ready      {pubkey, engine, relays}
+  skipped    {reason, expected, got}, reason being own-job, closed, awarded, customer, no-wallet, price, payout-floor,
+             max-params, max-bytes, model, engine or dataset-missing
+  bid        {bid, priceMsat}; awarded: {shard, priceMsat, rounds}; lost: {reason}
+  round, committed, revealed, accepted, rejected, paid, unpaid  {round}, from 0; rejected also {rule, detail}, paid and
+             unpaid {amountMsat}
+  done       {rounds, paidMsat}; error: {message, code} or {reason}`;
 
 interface Server {
   readonly context: Context;

@@ -16,7 +16,7 @@ interface WalletReport {
 /** Reads only: makes no key, takes no lock, and answers without relays or a wallet. */
 export const command: CommandModule = {
   configure(program) {
-    program.addHelpText('before', '$ nmkt whoami --settings sb/customer.json\n');
+    program.addHelpText('before', '$ nmkt whoami --settings sb/customer.json\n').addHelpText('after', HELP);
   },
 
   async run(_args, _options, { deps, signal }) {
@@ -55,6 +55,14 @@ export const command: CommandModule = {
     };
   },
 };
+
+const HELP = `
+Reads only: makes no key, and answers without relays or a wallet. Settings come from a flag, else the --settings file, the environment
+(NMKT_HOME, NMKT_RELAYS, NMKT_WALLET, NMKT_NETWORK, NMKT_ENGINE, NMKT_KEY, NMKT_KEY_FILE, NMKT_SETTINGS), ./nmkt.json, the home, the default.
+With --json one document:
+  key      {npub, pubkey, origin} or null; relays: {urls, origin}; network: {name, origin}; engine: {rung, origin}
+  wallet   {origin, network, alias, balanceMsat, problem} or null; problem: the error code that kept the rest null
+  home     the folder of this participant`;
 
 async function reportWallet(deps: Context['deps'], signal: AbortSignal): Promise<WalletReport | null> {
   const origin = deps.settings().wallet?.origin;

@@ -95,7 +95,7 @@ export function jobFields(): { readonly name: string; readonly fallback: unknown
 export function parseJobFile(value: unknown, origin: string): JobFile {
   const result = jobFileSchema.safeParse(value);
   const fail = (expected: string, got: string): never => {
-    throw new NmktError('bad-job', `${origin} is not a usable job`, {
+    throw new NmktError('bad-job', `${origin} is not usable`, {
       expected,
       got,
       remedy: 'nmkt post-job --print-defaults',
@@ -109,13 +109,18 @@ export function parseJobFile(value: unknown, origin: string): JobFile {
         ? issue.keys.join(', ')
         : describe((value as Record<string, unknown> | null)?.[String(issue.path[0])]);
     return fail(
-      `${path}: ${issue.code === 'unrecognized_keys' ? 'known fields only' : issue.message}`,
+      `${path}: ${issue.code === 'unrecognized_keys' ? 'known fields only' : wanted(issue.message)}`,
       found.slice(0, 100),
     );
   }
   const job = result.data;
   if (job.epochs !== undefined && job.localSteps !== undefined) return fail('epochs or localSteps', 'both');
   return job;
+}
+
+/** The schema library opens with what went wrong and ends with a type; here value and remedy stand beside it. */
+function wanted(message: string): string {
+  return message.replace(/^(Invalid \w+|Too \w+): expected /, '').replace(/, received .*$/, '');
 }
 
 /** Lists of lists by their kind only: the JSON of deep ones ends the stack. */

@@ -64,6 +64,7 @@ export function requestHash(
  */
 export async function publishDataset(input: PublishInput, ports: PublishPorts): Promise<DatasetRecord> {
   const known = await ports.files.readJson<DatasetRecord>(recordFile(input.request));
+  if (known !== undefined) ports.progress.note('this dataset was sealed before: the same events are published');
   const record = known ?? (await sealAndKeep(input, ports));
   const chunks = await readChunks(ports.files, input.request);
   const { relays, progress, signal } = ports;

@@ -45,6 +45,14 @@ describe('nmkt --help', () => {
     }
   });
 
+  it.each(commands)('of $name opens with an example and says what --json prints', async ({ name }) => {
+    const { status, stdout } = await runNmkt([name, '--help']);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^\\$ nmkt ${name}\\b`));
+    expect(stdout).toMatch(/with --json/i);
+    expect(stdout).not.toMatch(/undefined|\[object/);
+  });
+
   it('of a command shows its own options first and text defaults without quotes', async () => {
     const { stdout } = await runNmkt(['sandbox', '--help']);
     expect(stdout).toContain('(default 4)');

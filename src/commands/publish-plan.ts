@@ -1,0 +1,100 @@
+import { maxShardBytes } from '../learning/examples.js';
+import { parseDecimal9 } from '../learning/schema.js';
+import type { Column, DataSchema, Examples } from '../learning/types.js';
+import { table } from '../terminal/table.js';
+import type { Split } from '../training/split.js';
+import type { Outcome } from './command.js';
+
+const CHUNK_BYTES = 48_000;
+/** More columns and classes than these are in the JSON only. */
+const MAX_SHOWN = 40;
+const MAX_HISTOGRAM = 12;
+
+/** What would be published and who could read what. */
+export function publishPlan(name: string, schema: DataSchema, split: Split): Outcome {
+  const parts = [
+    ...split.shards.map((examples, index) => ({ part: `shard ${index}`, examples })),
+    { part: 'A', examples: split.a },
+    { part: 'B', examples: split.b },
+  ];
+  const described = parts.map(({ part, examples }) => ({
+    part,
+    examples: examples.rows,
+    labels: histogram(schema, examples),
+  }));
+  // Before compression: an upper bound.
+  const maxChunks = parts.reduce(
+    (sum, { examples }) => sum + Math.ceil(maxShardBytes(schema, examples.rows) / CHUNK_BYTES) + 1,
+    0,
+  );
+  const visible = {
+    everybody: 'name, schema (columns, category values, means, classes), counts and sizes of shards',
+    trainers: 'its own shard, the global model of each round',
+    customer: 'everything',
+    nobodyElse: 'rows, labels, which chunks belong to this dataset',
+  };
+  const isNarrow = schema.outputs <= MAX_HISTOGRAM;
+  return {
+    value: { name, schema, parts: described, maxEvents: maxChunks + 4, visible },
+    text: [
+      table([
+        ['part', 'examples', ...(isNarrow ? (schema.classes ?? []) : ['per class'])],
+        ...described.map(({ part, examples, labels }) => [
+          part,
+          examples,
+          ...(isNarrow ? (labels ?? []) : [labels?.join(' ') ?? '']),
+        ]),
+      ]),
+      '',
+      describeTask(schema),
+      ...columnLines(schema.columns ?? []),
+      '',
+      `at most ${maxChunks + 4} events`,
+      `everybody can see: name (${name}), ${visible.everybody.replace('name, ', '')}`,
+      `a trainer can see: ${visible.trainers}`,
+    ].join('\n'),
+  };
+}
+
+/** The task, which the label decides unless `--task` does, with what it predicts. */
+export function describeTask({ task, label, classes, target, inputs }: DataSchema): string {
+  const from = `from ${inputs} ${inputs === 1 ? 'input' : 'inputs'}`;
+  if (task === 'regression') {
+    const spread =
+      target === undefined ? '' : `, mean ${short(target.mean)}, standard deviation ${short(target.stdDev)}`;
+    return `regression of ${target?.name ?? 'the target'} ${from}${spread}`;
+  }
+  const names = classes ?? [];
+  const shown = names.slice(0, MAX_HISTOGRAM).join(', ');
+  return `classification of ${label ?? 'the labels'} ${from} into ${names.length} classes: ${shown}${names.length > MAX_HISTOGRAM ? ', ...' : ''}`;
+}
+
+function columnLines(columns: readonly Column[]): string[] {
+  if (columns.length === 0) return [];
+  const lines = table([
+    ['column', 'read as', 'public'],
+    ...columns
+      .slice(0, MAX_SHOWN)
+      .map((column) => [
+        column.name,
+        column.kind,
+        column.kind === 'numeric'
+          ? `mean ${short(column.mean)}, standard deviation ${short(column.stdDev)}`
+          : column.values.map((value) => (value === '' ? '(missing)' : value.replace(/\s/g, ' '))).join(', '),
+      ]),
+  ]);
+  const more = columns.length - MAX_SHOWN;
+  return ['', lines, ...(more > 0 ? [`and ${more} more columns: --json shows all`] : [])];
+}
+
+/** Examples per class; null for regression. */
+function histogram(schema: DataSchema, { labels }: Examples): number[] | null {
+  if (!(labels instanceof Int32Array)) return null;
+  const counts = new Array<number>(schema.outputs).fill(0);
+  for (const label of labels) counts[label]!++;
+  return counts;
+}
+
+function short(decimal: string): string {
+  return String(Number(parseDecimal9(decimal).toPrecision(5)));
+}
