@@ -1,5 +1,5 @@
 import type { EventId, Pubkey, Sha256, Bytes } from './hash.js';
-import type { EngineId, HyperParameters, ModelSpec, ParamSet, Examples } from './learning/types.js';
+import type { EngineId, HyperParameters, ModelSpec, ParamSet, Examples, TrainState } from './learning/types.js';
 
 /** What the core cannot do itself. Adapters implement these; only deps.ts names the adapters. */
 
@@ -110,9 +110,16 @@ export interface TrainRequest {
   readonly hyper: HyperParameters;
   /** 32 bytes; shuffles and dropout derive from it. */
   readonly seed: Bytes;
+  /** Go on from here instead of from `weights`, bit by bit as the whole training would. */
+  readonly from?: TrainState;
+  /** Stop after this step of the whole training. */
+  readonly toStep?: number;
+  /** Hand out the state after every so many steps of the whole training. */
+  readonly stateEvery?: number;
 }
 export interface TrainResult {
   readonly weights: ParamSet;
+  /** Of the whole training, also when this call made a part of it. */
   readonly steps: number;
   readonly lossFirst: number;
   readonly lossLast: number;
@@ -129,10 +136,12 @@ export interface Evaluation {
 /** One training worker (its own thread); calls are queued, one at a time. */
 export interface Engine {
   readonly id: EngineId;
+  /** @param onState  told the states that `stateEvery` asks for, and the one after `toStep`, in order; never the end of the whole training */
   train(
     request: TrainRequest,
     onProgress?: (done: number, total: number, loss: number) => void,
     signal?: AbortSignal,
+    onState?: (state: TrainState) => void,
   ): Promise<TrainResult>;
   evaluate(model: ModelSpec, weights: ParamSet, examples: Examples): Promise<Evaluation>;
   /**

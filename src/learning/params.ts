@@ -29,6 +29,11 @@ export function parameterCount(spec: ModelSpec): number {
  */
 export function checkParams(params: ParamSet, spec: ModelSpec): void {
   checkShapes(params, parameterShapes(spec));
+  checkFinite(params);
+}
+
+/** Sizes and finiteness. @throws NmktError `bad-blob` */
+export function checkFinite(params: ParamSet): void {
   for (const { name, shape, data } of params) {
     if (data.length !== elements(shape))
       throw badFile(`tensor ${name} does not have the size of its shape`, {

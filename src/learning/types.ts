@@ -36,6 +36,12 @@ export interface HyperParameters {
   readonly localSteps?: number;
 }
 
+/** A training after `step` steps: weights and, with Adam, its moments; sorted by name (see train-state). */
+export interface TrainState {
+  readonly step: number;
+  readonly tensors: ParamSet;
+}
+
 /**
  * Examples in memory. Features row-major [rows, inputs]: Uint8Array (value / `scale` is the input) or Float32Array (scale 1).
  * Labels: Int32Array of class indices (classification) or Float32Array (regression).

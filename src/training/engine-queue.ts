@@ -1,6 +1,6 @@
 import { NmktError } from '../errors.js';
 import type { WorkerReply, WorkerRequest } from './worker-messages.js';
-import type { OnProgress, TrainingThread } from './worker-thread.js';
+import type { Hear, TrainingThread } from './worker-thread.js';
 import { parcel } from './worker-transfer.js';
 
 /** Requests to one training thread, one at a time in the order they came; a lost thread is replaced by the next request. */
@@ -12,8 +12,7 @@ export interface ThreadQueue {
   /** What runs or waits is rejected with `interrupted`. */
   close(): Promise<void>;
 }
-export interface AskOptions {
-  readonly onProgress?: OnProgress | undefined;
+export interface AskOptions extends Hear {
   /** Ends the thread, and with it the memory it holds. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -34,10 +33,7 @@ export function queueOn(
   let thread = first;
   let last: Promise<unknown> = Promise.resolve();
 
-  async function run(
-    request: WorkerRequest,
-    { onProgress = () => undefined, signal }: AskOptions,
-  ): Promise<WorkerReply> {
+  async function run(request: WorkerRequest, { signal, ...hear }: AskOptions): Promise<WorkerReply> {
     const stop = signal === undefined ? closing.signal : AbortSignal.any([closing.signal, signal]);
     if (stop.aborted) throw interrupted();
     if (!thread.isAlive()) thread = await restart().catch(notRestarted);
@@ -53,7 +49,7 @@ export function queueOn(
     try {
       if (stop.aborted) throw interrupted();
       const { message, transfer } = parcel(request);
-      return await running.ask(message, transfer, onProgress);
+      return await running.ask(message, transfer, hear);
     } catch (error) {
       throw reason ?? error;
     } finally {

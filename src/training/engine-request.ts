@@ -1,5 +1,7 @@
 import { NmktError, type ErrorCode } from '../errors.js';
-import { checkParams, parameterCount } from '../learning/params.js';
+import { checkFinite, checkParams, parameterCount } from '../learning/params.js';
+import { checkShapes } from '../learning/safetensors.js';
+import { stateShapes, stepCount } from '../learning/train-state.js';
 import type { HyperParameters, ModelSpec, ParamSet } from '../learning/types.js';
 import type { TrainRequest } from '../ports.js';
 import { EVALUATION_ROWS } from './model-schedule.js';
@@ -30,6 +32,24 @@ export function checkTrain(request: TrainRequest, limits: EngineLimits): void {
   checkSizes(request.model, request.examples, Math.min(request.hyper.batch, request.examples.rows), limits);
   checkExamples(request.model, request.examples);
   checkParams(request.weights, request.model);
+  checkPart(request);
+}
+
+/** A part of a training: where it begins and ends. */
+function checkPart({ model, hyper, examples, from, toStep, stateEvery }: TrainRequest): void {
+  const steps = stepCount(hyper, examples.rows);
+  const first = from?.step ?? 0;
+  const within = (value: number, least: number) => Number.isSafeInteger(value) && value >= least && value <= steps;
+  if (from !== undefined) {
+    if (!within(first, 1) || first === steps)
+      throw unusable('bad-job', 'the training cannot go on there', `a step from 1 to ${steps - 1}`, String(first));
+    checkShapes(from.tensors, stateShapes(model, hyper));
+    checkFinite(from.tensors);
+  }
+  if (toStep !== undefined && !within(toStep, first + 1))
+    throw unusable('bad-job', 'the training cannot stop there', `a step from ${first + 1} to ${steps}`, String(toStep));
+  if (stateEvery !== undefined && !(Number.isSafeInteger(stateEvery) && stateEvery >= 1))
+    throw unusable('bad-job', 'states cannot be kept that often', 'a whole number of steps', String(stateEvery));
 }
 
 export function checkEvaluate(

@@ -94,9 +94,9 @@ function engineOn(rung: Rung, thread: TrainingThread, limits: EngineLimits): Tra
   const queue = queueOn(thread, () => startThread(rung), limits.maxMinutes);
   return {
     id: thread.id,
-    async train(request, onProgress, signal) {
+    async train(request, onProgress, signal, onState) {
       checkTrain(request, limits);
-      return queue.ask({ kind: 'train', request }, { onProgress, signal });
+      return queue.ask({ kind: 'train', request }, { onProgress, signal, onState });
     },
     async evaluate(model, weights, examples) {
       checkEvaluate(model, weights, examples, limits);

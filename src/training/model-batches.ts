@@ -36,13 +36,16 @@ export function rowsOf(
 /**
  * Batches for ever: each pass visits every example once, in an order drawn from (seed, pass); the last batch of a pass
  * holds what is left. The order is Fisher-Yates on prng(seed, "shuffle/<pass>"), passes counted from 0.
+ *
+ * @param step  batches to leave out at the beginning
  */
-export function* batchesForever(examples: Examples, batchSize: number, seed: Bytes): Generator<Batch, never> {
+export function* batchesForever(examples: Examples, batchSize: number, seed: Bytes, step = 0): Generator<Batch, never> {
   const { rows, inputs, features, labels } = examples;
   const read = makeReader(features, examples.scale);
-  for (let pass = 0; ; pass++) {
+  const perPass = Math.ceil(rows / batchSize);
+  for (let pass = Math.floor(step / perPass), skip = step % perPass; ; pass++, skip = 0) {
     const order = prng(seed, `shuffle/${pass}`).shuffle(rows);
-    for (let from = 0; from < rows; from += batchSize) {
+    for (let from = skip * batchSize; from < rows; from += batchSize) {
       const picked = order.subarray(from, Math.min(from + batchSize, rows));
       yield gather(picked, inputs, labels, read);
     }

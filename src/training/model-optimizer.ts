@@ -7,12 +7,25 @@ const BETA_1 = 0.9;
 const BETA_2 = 0.999;
 const EPSILON = 1e-7;
 
+/** What an optimizer remembers between steps; arrays in the order of the tensors, empty for sgd. */
+export interface Moments {
+  /** Steps made so far. */
+  readonly step: number;
+  readonly mean: readonly Float32Array[];
+  readonly square: readonly Float32Array[];
+}
+
+export function freshMoments({ optimizer }: Pick<HyperParameters, 'optimizer'>, sizes: readonly number[]): Moments {
+  const zeros = () => (optimizer === 'adam' ? sizes.map((size) => new Float32Array(size)) : []);
+  return { step: 0, mean: zeros(), square: zeros() };
+}
+
 /**
- * Fresh state on every call. Written on typed arrays because + - * / and sqrt round alike everywhere (IEEE 754), so the
- * update has the same bits on each rung. Arithmetic in float64, one rounding to float32 per stored value.
+ * Goes on from `moments` and changes their arrays. Written on typed arrays because + - * / and sqrt round alike everywhere
+ * (IEEE 754), so the update has the same bits on each rung. Arithmetic in float64, one rounding to float32 per stored value.
  */
-export function makeOptimizer(hyper: HyperParameters, sizes: readonly number[]): Optimizer {
-  return hyper.optimizer === 'adam' ? adam(hyper.learningRate, sizes) : sgd(hyper.learningRate);
+export function makeOptimizer(hyper: HyperParameters, moments: Moments): Optimizer {
+  return hyper.optimizer === 'adam' ? adam(hyper.learningRate, moments) : sgd(hyper.learningRate);
 }
 
 /** Plain stochastic gradient descent: w -= rate * g. */
@@ -26,11 +39,13 @@ function sgd(rate: number): Optimizer {
 }
 
 /** Adam with bias correction (Kingma and Ba 2015, Algorithm 1, arXiv:1412.6980); epsilon outside the root, 1e-7. */
-function adam(rate: number, sizes: readonly number[]): Optimizer {
-  const means = sizes.map((size) => new Float32Array(size));
-  const squares = sizes.map((size) => new Float32Array(size));
+function adam(rate: number, { step, mean: means, square: squares }: Moments): Optimizer {
   let decay1 = 1; // beta1^t by repeated multiplication: Math.pow differs between V8 versions
   let decay2 = 1;
+  for (let done = 0; done < step; done++) {
+    decay1 *= BETA_1;
+    decay2 *= BETA_2;
+  }
   return (weights, gradients) => {
     decay1 *= BETA_1;
     decay2 *= BETA_2;

@@ -1,12 +1,13 @@
 import { NmktError } from '../errors.js';
 import { parameterShapes } from '../learning/params.js';
-import type { ModelSpec, ParamSet } from '../learning/types.js';
+import { stepCount, weightsOf } from '../learning/train-state.js';
+import type { HyperParameters, ModelSpec, ParamSet, TrainState } from '../learning/types.js';
 import type { Evaluation, TrainRequest, TrainResult } from '../ports.js';
 import { batchesForever, rowsOf } from './model-batches.js';
 import { batchLoss, softmaxRows } from './model-loss.js';
 import { forward, gradients, layersOf, type Layer } from './model-net.js';
-import { makeOptimizer } from './model-optimizer.js';
-import { EVALUATION_ROWS, stepCount } from './model-schedule.js';
+import { freshMoments, makeOptimizer, type Moments } from './model-optimizer.js';
+import { EVALUATION_ROWS } from './model-schedule.js';
 import { layerWidths } from './model-spec.js';
 
 /**
@@ -23,26 +24,30 @@ export type OnStep = (done: number, total: number, loss: number) => void;
  * @returns    losses are means over the first and the last batch, before their updates; `wallMs` is 0, the caller measures
  * @throws     NmktError `training-failed` at the first loss or weight that is not finite
  */
-export function train(request: TrainRequest, onStep: OnStep): TrainResult {
-  const { model, examples, hyper } = request;
-  const layers = layersOf(layerWidths(model), request.weights);
+export function train(request: TrainRequest, onStep: OnStep, onState: (state: TrainState) => void): TrainResult {
+  const { model, examples, hyper, from, stateEvery = Infinity } = request;
+  const widths = layerWidths(model);
+  const layers = layersOf(widths, from === undefined ? request.weights : weightsOf(from, model));
   const flat = layers.flatMap((layer) => [layer.kernel, layer.bias]);
-  const optimize = makeOptimizer(
-    hyper,
-    flat.map((data) => data.length),
-  );
+  const sizes = flat.map((data) => data.length);
+  const moments = from === undefined ? freshMoments(hyper, sizes) : momentsOf(from, widths, hyper);
+  const optimize = makeOptimizer(hyper, moments);
   const steps = stepCount(hyper, examples.rows);
-  const batches = batchesForever(examples, hyper.batch, request.seed);
+  const end = Math.min(steps, request.toStep ?? steps);
+  const batches = batchesForever(examples, hyper.batch, request.seed, moments.step);
   let lossFirst = 0;
   let lossLast = 0;
-  for (let step = 0; step < steps; step++) {
+  for (let step = moments.step; step < end; step++) {
     const batch = batches.next().value;
     const found = gradients(layers, batch, (outputs) => batchLoss(model.task, outputs, batch.labels, model.outputs));
     lossLast = found.loss.sum / batch.rows;
-    if (step === 0) lossFirst = lossLast;
+    if (step === moments.step) lossFirst = lossLast;
     if (!Number.isFinite(lossLast)) throw diverged(`the loss is ${lossLast} at step ${step + 1} of ${steps}`);
     optimize(flat, found.gradients);
     onStep(step + 1, steps, lossLast);
+    const done = step + 1;
+    if (done < steps && (done === end || done % stateEvery === 0))
+      onState({ step: done, tensors: stateTensors(model, layers, moments) });
   }
   if (!flat.every(isFinite)) throw diverged('a weight is not finite after the last step');
   return { weights: paramsOf(model, layers), steps, lossFirst, lossLast, wallMs: 0 };
@@ -90,6 +95,27 @@ function paramsOf(model: ModelSpec, layers: readonly Layer[]): ParamSet {
     const layer = layers[Number(/^dense_(\d+)/.exec(name)![1])]!;
     return { name, shape, data: name.endsWith('/kernel') ? layer.kernel : layer.bias };
   });
+}
+
+/** Copies, sorted by name: training goes on in the arrays themselves. */
+function stateTensors(model: ModelSpec, layers: readonly Layer[], { mean, square }: Moments): ParamSet {
+  const weights = paramsOf(model, layers);
+  const moment = (prefix: string, arrays: readonly Float32Array[]): ParamSet => {
+    const like = layers.map((layer, i) => ({ ...layer, kernel: arrays[2 * i]!, bias: arrays[2 * i + 1]! }));
+    return paramsOf(model, like).map((tensor) => ({ ...tensor, name: `${prefix}/${tensor.name}` }));
+  };
+  const all = mean.length === 0 ? weights : [...weights, ...moment('mean', mean), ...moment('square', square)];
+  return all.map((tensor) => ({ ...tensor, data: new Float32Array(tensor.data) }));
+}
+
+function momentsOf({ step, tensors }: TrainState, widths: readonly number[], { optimizer }: HyperParameters): Moments {
+  const moment = (prefix: string): Float32Array[] => {
+    if (optimizer === 'sgd') return [];
+    const own = tensors.filter(({ name }) => name.startsWith(`${prefix}/`));
+    const bare = own.map((tensor) => ({ ...tensor, name: tensor.name.slice(prefix.length + 1) }));
+    return layersOf(widths, bare).flatMap((layer) => [layer.kernel, layer.bias]);
+  };
+  return { step, mean: moment('mean'), square: moment('square') };
 }
 
 function isFinite(data: Float32Array): boolean {

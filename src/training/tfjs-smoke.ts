@@ -30,6 +30,7 @@ export function smoke(): void {
       seed: new Uint8Array(32),
     },
     () => undefined,
+    () => undefined,
   );
   if (!(Math.abs(lossLast - EXPECTED_LOSS) <= TOLERANCE))
     throw new Error(`the first training step gave loss ${lossLast}, not ${EXPECTED_LOSS}`);

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../errors.js';
-import type { EngineId, ModelSpec, ParamSet, Rung } from '../learning/types.js';
+import type { EngineId, ModelSpec, ParamSet, Rung, TrainState } from '../learning/types.js';
 import type { Evaluation, TrainRequest, TrainResult } from '../ports.js';
 
 /** What the two sides of the training thread say to each other. Typed arrays travel by transfer. */
@@ -39,6 +39,7 @@ export type WorkerReply =
   | { readonly kind: 'ready'; readonly id: EngineId; readonly coldMs: number }
   | { readonly kind: 'unfit'; readonly reason: string }
   | { readonly kind: 'progress'; readonly done: number; readonly total: number; readonly loss: number }
+  | { readonly kind: 'state'; readonly state: TrainState }
   | { readonly kind: 'trained'; readonly result: TrainResult }
   | { readonly kind: 'evaluated'; readonly result: Evaluation }
   | { readonly kind: 'predicted'; readonly result: Float32Array }

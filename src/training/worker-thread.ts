@@ -2,14 +2,14 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { NmktError } from '../errors.js';
-import type { EngineId, Rung } from '../learning/types.js';
+import type { EngineId, Rung, TrainState } from '../learning/types.js';
 import type { WorkerReply, WorkerRequest } from './worker-messages.js';
 
 /** JavaScript heap of the thread; tensors and datasets lie outside of it. */
 const MAX_HEAP_MB = 1024;
 const START_TIMEOUT_MS = 60_000;
 
-type Answer = Exclude<WorkerReply, { kind: 'ready' | 'unfit' | 'progress' }>;
+type Answer = Exclude<WorkerReply, { kind: 'ready' | 'unfit' | 'progress' | 'state' }>;
 
 /** A running training thread. One request at a time; it does not keep the process alive between requests. */
 export interface TrainingThread {
@@ -18,10 +18,14 @@ export interface TrainingThread {
   /** False after a crash, an abort or `stop`. */
   isAlive(): boolean;
   /** @throws NmktError `training-failed` when the thread dies, or as the training itself threw */
-  ask(request: WorkerRequest, transfer: readonly ArrayBuffer[], onProgress: OnProgress): Promise<Answer>;
+  ask(request: WorkerRequest, transfer: readonly ArrayBuffer[], hear: Hear): Promise<Answer>;
   stop(): Promise<void>;
 }
-export type OnProgress = (done: number, total: number, loss: number) => void;
+/** What a training says before its answer. */
+export interface Hear {
+  readonly onProgress?: ((done: number, total: number, loss: number) => void) | undefined;
+  readonly onState?: ((state: TrainState) => void) | undefined;
+}
 
 /**
  * The compiled file: beside this one, or in dist when this one runs from TypeScript.
@@ -98,15 +102,12 @@ export async function startThread(rung: Rung): Promise<TrainingThread> {
     throw new Error(first.kind === 'unfit' ? first.reason : `the training thread said ${first.kind} first`);
   }
 
-  async function ask(
-    request: WorkerRequest,
-    transfer: readonly ArrayBuffer[],
-    onProgress: OnProgress,
-  ): Promise<Answer> {
+  async function ask(request: WorkerRequest, transfer: readonly ArrayBuffer[], hear: Hear): Promise<Answer> {
     worker.postMessage(request, transfer);
     const reply = await receive((message) => {
-      if (message.kind !== 'progress') return true;
-      onProgress(message.done, message.total, message.loss);
+      if (message.kind === 'progress') hear.onProgress?.(message.done, message.total, message.loss);
+      else if (message.kind === 'state') hear.onState?.(message.state);
+      else return true;
       return false;
     }).catch((cause: unknown) => {
       throw crashed(cause);

@@ -27,7 +27,13 @@ export function parcel(message: WorkerRequest): Parcel {
   switch (message.kind) {
     case 'train': {
       const { request } = message;
-      const sent = { weights: weights(request.weights), examples: examples(request.examples), seed: own(request.seed) };
+      const { from } = request;
+      const sent = {
+        weights: weights(request.weights),
+        examples: examples(request.examples),
+        seed: own(request.seed),
+        ...(from && { from: { ...from, tensors: weights(from.tensors) } }),
+      };
       return { message: { kind: 'train', request: { ...request, ...sent } }, transfer };
     }
     case 'evaluate':

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { NmktError } from '../errors.js';
+import type { ParamSet } from '../learning/types.js';
 import { evaluate, predict, train, type OnStep } from './model-train.js';
 import { loadRung } from './tfjs-rungs.js';
 import { smoke } from './tfjs-smoke.js';
@@ -18,10 +19,11 @@ function answer(request: WorkerRequest): void {
   switch (request.kind) {
     case 'train': {
       const start = performance.now();
-      const result = train(request.request, throttled());
+      const result = train(request.request, throttled(), (state) =>
+        say({ kind: 'state', state }, buffersOf(state.tensors)),
+      );
       const wallMs = Math.round(performance.now() - start);
-      const buffers = result.weights.map((tensor) => tensor.data.buffer as ArrayBuffer);
-      return say({ kind: 'trained', result: { ...result, wallMs } }, buffers);
+      return say({ kind: 'trained', result: { ...result, wallMs } }, buffersOf(result.weights));
     }
     case 'evaluate':
       return say({ kind: 'evaluated', result: evaluate(request.model, request.weights, request.examples) });
@@ -30,6 +32,10 @@ function answer(request: WorkerRequest): void {
       return say({ kind: 'predicted', result }, [result.buffer as ArrayBuffer]);
     }
   }
+}
+
+function buffersOf(params: ParamSet): ArrayBuffer[] {
+  return params.map((tensor) => tensor.data.buffer as ArrayBuffer);
 }
 
 /** About five reports a second, and always the last. */

@@ -1,9 +1,9 @@
-import type { EngineId, ModelSpec, ParamSet } from '../../src/learning/types.js';
+import { MOMENTS, stepCount, weightsOf } from '../../src/learning/train-state.js';
+import type { EngineId, ModelSpec, ParamSet, TrainState } from '../../src/learning/types.js';
 import type { Engine, Evaluation, TrainRequest, TrainResult } from '../../src/ports.js';
 import { checkEvaluate, checkPredict, checkTrain, DEFAULT_LIMITS } from '../../src/training/engine-request.js';
 import { batchesForever, rowsOf } from '../../src/training/model-batches.js';
 import { batchLoss, softmaxRows } from '../../src/training/model-loss.js';
-import { stepCount } from '../../src/training/model-schedule.js';
 import { NmktError } from '../../src/errors.js';
 
 /**
@@ -19,12 +19,12 @@ export function stubEngine(id = 'cpu/00000000/stub/x64'): Engine {
   };
   return {
     id: id as EngineId,
-    async train(request, onProgress, signal) {
+    async train(request, onProgress, signal, onState) {
       checkTrain(request, DEFAULT_LIMITS);
       enter(request.model);
       if (signal?.aborted === true)
         throw new NmktError('interrupted', 'training was stopped', { remedy: 'run it again' });
-      const result = descend(request);
+      const result = descend(request, onState);
       onProgress?.(result.steps, result.steps, result.lossLast);
       return result;
     },
@@ -45,13 +45,19 @@ export function stubEngine(id = 'cpu/00000000/stub/x64'): Engine {
   };
 }
 
-function descend({ model, weights: given, examples, hyper, seed }: TrainRequest): TrainResult {
-  const weights = given.map((tensor) => ({ ...tensor, data: new Float32Array(tensor.data) }));
+const copied = (params: ParamSet) => params.map((tensor) => ({ ...tensor, data: new Float32Array(tensor.data) }));
+
+/** Its states hold the weights only, as those of sgd do: where the request says adam, moments of zeros stand beside them. */
+function descend(request: TrainRequest, onState: (state: TrainState) => void = () => undefined): TrainResult {
+  const { model, examples, hyper, seed, from, stateEvery = Infinity } = request;
+  const weights = copied(from === undefined ? request.weights : weightsOf(from, model));
   const [bias, kernel] = weights.map(({ data }) => data) as [Float32Array, Float32Array];
   const steps = stepCount(hyper, examples.rows);
-  const batches = batchesForever(examples, hyper.batch, seed);
+  const first = from?.step ?? 0;
+  const end = Math.min(steps, request.toStep ?? steps);
+  const batches = batchesForever(examples, hyper.batch, seed, first);
   const losses: number[] = [];
-  for (let step = 0; step < steps; step++) {
+  for (let step = first; step < end; step++) {
     const { rows, features, labels } = batches.next().value;
     const { sum, delta } = batchLoss(model.task, linear(weights, features, rows, model), labels, model.outputs);
     losses.push(sum / rows);
@@ -66,8 +72,17 @@ function descend({ model, weights: given, examples, hyper, seed }: TrainRequest)
         kernel[i * model.outputs + out] = kernel[i * model.outputs + out]! - hyper.learningRate * pull;
       }
     }
+    const done = step + 1;
+    if (done < steps && (done === end || done % stateEvery === 0))
+      onState({ step: done, tensors: stateOf(weights, hyper) });
   }
   return { weights, steps, lossFirst: losses[0]!, lossLast: losses.at(-1)!, wallMs: 0 };
+}
+
+function stateOf(weights: ParamSet, { optimizer }: TrainRequest['hyper']): ParamSet {
+  const zeros = (moment: string) =>
+    weights.map(({ name, shape, data }) => ({ name: `${moment}/${name}`, shape, data: new Float32Array(data.length) }));
+  return [...copied(weights), ...(optimizer === 'adam' ? MOMENTS.flatMap(zeros) : [])];
 }
 
 function measure(model: ModelSpec, weights: ParamSet, examples: TrainRequest['examples']): Evaluation {

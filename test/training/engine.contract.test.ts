@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { paramsHash } from '../../src/learning/params.js';
-import type { HyperParameters, ModelSpec } from '../../src/learning/types.js';
+import { checkShapes } from '../../src/learning/safetensors.js';
+import { stateHash, stateShapes } from '../../src/learning/train-state.js';
+import type { HyperParameters, ModelSpec, TrainState } from '../../src/learning/types.js';
 import type { Engine, TrainRequest } from '../../src/ports.js';
 import { createEngine } from '../../src/training/engine.js';
 import { probeNode } from '../../src/training/probe-node.js';
@@ -137,6 +139,51 @@ describe.each(engines)('the $name engine', ({ name, make, deep, exact }) => {
   test('does not start when the signal is aborted', async () => {
     const train = engine.train(onClouds, undefined, AbortSignal.abort());
     await expect(train).rejects.toMatchObject({ code: 'interrupted' });
+  });
+
+  test.each(['sgd', 'adam'] as const)(
+    'goes on from any state of a training with %s as if it had not stopped',
+    async (optimizer) => {
+      const model = deep ? mlp : logreg;
+      const examples = deep ? brightTenths(40, 50) : clouds(40);
+      // 5 batches per pass, 15 steps: states after 4, 8 and 12 stand within passes.
+      const hyper: HyperParameters = { optimizer, learningRate: 0.01, batch: 8, epochs: 3 };
+      const whole = { model, weights: initial(model), examples, hyper, seed: seed(5) };
+      const states: TrainState[] = [];
+      const plain = await engine.train(whole);
+      const { weights, steps } = await engine.train({ ...whole, stateEvery: 4 }, undefined, undefined, (state) => {
+        checkShapes(state.tensors, stateShapes(model, hyper));
+        states.push(state);
+      });
+      if (exact) expect(paramsHash(weights)).toBe(paramsHash(plain.weights));
+      expect([steps, ...states.map(({ step }) => step)]).toEqual([15, 4, 8, 12]);
+      for (const [index, from] of states.entries()) {
+        const part = { ...whole, from, toStep: Math.min(15, from.step + 4) };
+        const end: TrainState[] = [];
+        const result = await engine.train(part, undefined, undefined, (state) => end.push(state));
+        const next = states[index + 1];
+        expect(end.map(({ step }) => step)).toEqual(next === undefined ? [] : [next.step]);
+        if (!exact) continue;
+        if (next === undefined) expect(paramsHash(result.weights)).toBe(paramsHash(weights));
+        else expect(stateHash(end[0]!)).toBe(stateHash(next));
+      }
+    },
+  );
+
+  test.each([
+    ['bad-job', { toStep: 0 }],
+    ['bad-job', { toStep: 17 }],
+    ['bad-job', { stateEvery: 0 }],
+    ['bad-job', { from: { step: 0, tensors: initial(logreg) } }],
+    ['bad-job', { from: { step: 16, tensors: initial(logreg) } }],
+    ['bad-job', { from: { step: 3, tensors: initial(logreg) }, toStep: 3 }],
+    ['shape-mismatch', { from: { step: 3, tensors: initial(mlp) } }],
+    [
+      'bad-blob',
+      { from: { step: 3, tensors: initial(logreg).map((one) => ({ ...one, data: one.data.map(() => NaN) })) } },
+    ],
+  ] satisfies [string, Partial<TrainRequest>][])('refuses with %s a part that is none (%#)', async (code, part) => {
+    await expect(engine.train({ ...onClouds, ...part })).rejects.toMatchObject({ code });
   });
 
   if (deep)

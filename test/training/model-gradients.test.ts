@@ -10,7 +10,7 @@ import type { ModelSpec } from '../../src/learning/types.js';
 import type { Batch } from '../../src/training/model-batches.js';
 import { batchLoss } from '../../src/training/model-loss.js';
 import { gradients, layersOf, type Layer } from '../../src/training/model-net.js';
-import { makeOptimizer } from '../../src/training/model-optimizer.js';
+import { freshMoments, makeOptimizer } from '../../src/training/model-optimizer.js';
 import { layerWidths } from '../../src/training/model-spec.js';
 import { seed } from './engine-data.js';
 
@@ -96,7 +96,10 @@ test.each(['adam', 'sgd'] as const)('%s moves weights like the optimizer of tfjs
   await tf.setBackend('cpu');
   const start = Float32Array.of(1, -2, 0.5, 3);
   const mine = new Float32Array(start);
-  const optimize = makeOptimizer({ optimizer: name, learningRate: 0.05, batch: 1, epochs: 1 }, [4]);
+  const optimize = makeOptimizer(
+    { optimizer: name, learningRate: 0.05, batch: 1, epochs: 1 },
+    freshMoments({ optimizer: name }, [4]),
+  );
   const theirs = tf.variable(tf.tensor1d(start));
   const optimizer = name === 'adam' ? tf.train.adam(0.05, 0.9, 0.999, 1e-7) : tf.train.sgd(0.05);
   for (let step = 0; step < 20; step++) {

@@ -1,0 +1,43 @@
+import { fromHex, sha256Hex, u32be, type Sha256 } from '../hash.js';
+import { parameterShapes } from './params.js';
+import { encodeParams, type NamedShape } from './safetensors.js';
+import type { HyperParameters, ModelSpec, ParamSet, TrainState } from './types.js';
+
+/** What a training is between two steps: everything that the next step depends on besides data, seed and hyper-parameters. */
+
+/** Adam's two moments, in front of the name of the tensor they belong to. */
+export const MOMENTS = ['mean', 'square'] as const;
+
+/** Tensors of a state in order of names: the weights, and with Adam `mean/NAME` and `square/NAME` of each. */
+export function stateShapes(spec: ModelSpec, { optimizer }: Pick<HyperParameters, 'optimizer'>): NamedShape[] {
+  const weights = parameterShapes(spec);
+  if (optimizer === 'sgd') return weights;
+  return [
+    ...weights,
+    ...MOMENTS.flatMap((moment) => weights.map(({ name, shape }) => ({ name: `${moment}/${name}`, shape }))),
+  ];
+}
+
+/** SHA-256("nmkt/1/state" || u32 step || SHA-256 of the canonical bytes): what a trainer commits to. */
+export function stateHash({ step, tensors }: TrainState): Sha256 {
+  return sha256Hex('nmkt/1/state', u32be(step), fromHex(sha256Hex(encodeParams(tensors))));
+}
+
+/** The weights alone. */
+export function weightsOf({ tensors }: TrainState, spec: ModelSpec): ParamSet {
+  const names = new Set(parameterShapes(spec).map(({ name }) => name));
+  return tensors.filter(({ name }) => names.has(name));
+}
+
+/** Whole passes with a smaller last batch each, or exactly `localSteps`. */
+export function stepCount(hyper: HyperParameters, rows: number): number {
+  return hyper.localSteps ?? (hyper.epochs ?? 0) * Math.ceil(rows / hyper.batch);
+}
+
+/**
+ * A training cut into segments of `everySteps` steps, the last one shorter. State i stands before segment i: state 0 is the
+ * base with fresh moments, and after the last segment comes the update itself.
+ */
+export function segmentCount(steps: number, everySteps: number): number {
+  return Math.ceil(steps / everySteps);
+}
