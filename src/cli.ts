@@ -17,7 +17,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     carried: carriedFlags(flags),
   });
   sendConsoleToStderr();
-  process.noDeprecation = !process.env['NMKT_DEBUG'];
+  if (!process.env['NMKT_DEBUG']) silenceWarnings();
   const fail = (error: unknown): void => {
     process.exitCode = failWith(error, output);
   };
@@ -33,6 +33,12 @@ export async function main(argv: readonly string[]): Promise<void> {
   await output.drained();
   // A library that forgot a timer or a socket must not keep a finished command alive.
   setTimeout(() => process.exit(), 1000).unref();
+}
+
+/** What Node.js thinks of the libraries (deprecated, experimental, many listeners) is no news for who runs a command. */
+function silenceWarnings(): void {
+  process.noDeprecation = true;
+  process.removeAllListeners('warning');
 }
 
 /** @returns the exit status */

@@ -1,7 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { binary, finished, isolatedEnv, startNmkt, temporaryFolder, waitForEvent } from '../support/run-nmkt.js';
+import {
+  binary,
+  finished,
+  isolatedEnv,
+  runNmkt,
+  startNmkt,
+  temporaryFolder,
+  waitForEvent,
+} from '../support/run-nmkt.js';
 
 describe('a command that serves', () => {
   it('prints one JSON object per line and nothing else on stdout', async () => {
@@ -50,5 +58,27 @@ describe('a command that serves', () => {
     await gone;
     const third = startNmkt(args, { cwd: folder });
     await waitForEvent(third, ({ event }) => event === 'ready');
+  });
+});
+
+describe('warnings of Node.js', () => {
+  const script = `process.once('beforeExit', () => {
+    process.emitWarning('new here', 'ExperimentalWarning');
+    process.emitWarning('old here', 'DeprecationWarning');
+    process.emitWarning('odd here');
+  });`;
+  const options = (env: Record<string, string>) => ({
+    env: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(script)}`, ...env },
+  });
+
+  it('do not reach who runs a command', async () => {
+    const { status, stderr } = await runNmkt(['whoami', '--json'], options({}));
+    expect([status, stderr]).toEqual([0, expect.not.stringContaining(' here')]);
+  });
+
+  it('reach who looks for a bug', async () => {
+    const { status, stderr } = await runNmkt(['whoami', '--json'], options({ NMKT_DEBUG: '1' }));
+    expect(status).toBe(0);
+    for (const text of ['new here', 'old here', 'odd here']) expect(stderr).toContain(text);
   });
 });
