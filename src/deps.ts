@@ -1,4 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import type { BackedUp, Restored } from './backup/home-backup.js';
+import type { Backup } from './backup/read.js';
+import { resolve } from 'node:path';
 import { systemClock } from './config/clock.js';
 import { defaultHomeDir, openHome, type Home } from './config/home.js';
 import { loadSettings, type Settings, type SettingsFlags } from './config/settings.js';
@@ -67,10 +70,35 @@ export interface Deps {
   /** What a relay says of itself, and its clock. @throws NmktError `bad-settings` for a URL that may not be connected to */
   relayInformation(url: string): Promise<InformationAnswer>;
   openJournal<R>(path: string): Promise<Journal<R>>;
+  /** Seals the home into one file. Lock the home first. @throws what backUpHome throws */
+  writeBackup(path: string, options: BackupOptions): Promise<BackedUp>;
+  /** @throws NmktError `bad-usage` when it cannot be read, `bad-backup` */
+  openBackup(path: string): Promise<Backup>;
+  /** Unpacks a backup into the home. Lock the home first. @throws what restoreHome throws */
+  restoreBackup(backup: Backup, contentKey: Bytes, options: RestoreOptions): Promise<Restored>;
+  /** The one value of a file of mode 0600; it is kept out of every output. @throws `unsafe-secret-file`, `bad-settings` */
+  readSecret(path: string, namedBy: string): Promise<string>;
   /** A signer for a 32-byte secret (demo, sandbox). */
   signerFor(secret: Bytes): Promise<Signer>;
   startRelay(options: RelayOptions): Promise<RunningRelay>;
   close(): Promise<void>;
+}
+
+export interface BackupOptions {
+  readonly signer: Signer;
+  readonly password: string | undefined;
+  /** Is the key in the file? */
+  readonly hasKey: boolean;
+  /** Overwrites a file that is there. */
+  readonly isForced: boolean;
+  readonly signal: AbortSignal;
+  onProgress?(doneBytes: number): void;
+}
+
+export interface RestoreOptions {
+  /** Replaces what differs, and keeps it aside. */
+  readonly isForced: boolean;
+  readonly signal: AbortSignal;
 }
 
 export interface DepsInput {
@@ -208,6 +236,25 @@ export async function createDeps({ flags, env, cwd, progress }: DepsInput): Prom
       return fetchInformation(checkRelayUrl(url, network), systemClock);
     },
     openJournal,
+    async writeBackup(path, options) {
+      if (options.password !== undefined) keepSecret(options.password);
+      const { backUpHome } = await import('./backup/home-backup.js');
+      return backUpHome(path, { ...options, home, settings, random, createdAt: systemClock.nowSec() });
+    },
+    async openBackup(path) {
+      const { openBackup } = await import('./backup/read.js');
+      return closing(await openBackup(path));
+    },
+    async restoreBackup(backup, contentKey, options) {
+      const { restoreHome } = await import('./backup/home-backup.js');
+      return restoreHome(backup, contentKey, { ...options, home, nowSec: systemClock.nowSec() });
+    },
+    async readSecret(path, namedBy) {
+      const { readSecretFile } = await import('./config/secret-file.js');
+      const secret = await readSecretFile(resolve(cwd, path), namedBy);
+      keepSecret(secret);
+      return secret;
+    },
     signerFor,
     async startRelay(options) {
       await useWs();

@@ -43,6 +43,8 @@ export const ERRORS = {
   'shape-mismatch': { exit: 4, retry: false, meaning: 'tensor names, shapes or types differ from the model' },
   'too-large': { exit: 4, retry: false, meaning: 'something declares or has a size above a limit' },
   'bad-journal': { exit: 4, retry: false, meaning: 'a line of a local journal is damaged' },
+  'bad-backup': { exit: 4, retry: false, meaning: 'a backup file is damaged, cut short or none at all' },
+  'home-not-empty': { exit: 4, retry: false, meaning: 'a restore would replace other state of this home' },
   'wrong-key': { exit: 4, retry: false, meaning: 'the key does not open this content' },
   'not-your-job': {
     exit: 4,

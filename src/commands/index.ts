@@ -40,6 +40,13 @@ export const commandGroups: readonly CommandGroup[] = [
     ],
   },
   {
+    heading: 'Keep and move:',
+    commands: [
+      { name: 'backup', summary: 'write the home into one sealed file: key, settings, secrets, journals' },
+      { name: 'restore', summary: 'make a home from such a file, to go on on another machine' },
+    ],
+  },
+  {
     heading: 'Try it here:',
     commands: [
       { name: 'demo', summary: 'a whole market on this machine: a customer, trainers, one model' },

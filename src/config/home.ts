@@ -118,7 +118,7 @@ export async function writeDurably(file: string, data: string | Uint8Array): Pro
 }
 
 /** Makes a rename or a new name durable; Windows cannot open folders, and needs no such step. */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return;
   const handle = await open(folder, 'r');
   try {
@@ -128,7 +128,7 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-function diskFull(file: string, cause: unknown): NmktError {
+export function diskFull(file: string, cause: unknown): NmktError {
   return new NmktError('disk-full', `no space left to write ${file}`, {
     remedy: 'free some space, then run the same command again',
     expected: 'room for the file',

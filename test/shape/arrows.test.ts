@@ -16,6 +16,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   training: ['protocol', 'learning', 'market'],
   journal: ['protocol', 'learning', 'market'],
   config: ['learning'],
+  // A file made of a home: it knows what a home is.
+  backup: ['config'],
   terminal: [],
   // blob is pure functions and transfers over the Relays port: a role names it, an adapter it does not.
   roles: ['market', 'learning', 'protocol', 'blob'],
@@ -31,6 +33,7 @@ const pureForCommands = [
   'terminal/table',
   'terminal/plot',
   'terminal/confirm',
+  'terminal/ask-password',
   'training/dataset',
   'training/digits',
   'training/split',
