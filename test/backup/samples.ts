@@ -16,7 +16,7 @@ import { temporaryFolder } from '../support/run-nmkt.js';
 export const SECRET = sha256('backup owner');
 export const owner: Signer = localSigner(SECRET);
 export const JOB = 'ab'.repeat(32);
-export const never = new AbortController().signal;
+export const never: AbortSignal = new AbortController().signal;
 
 /** What a home may hold, by name. */
 export const contents = (): Record<string, string | Uint8Array> => ({
