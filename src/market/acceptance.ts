@@ -22,12 +22,17 @@ export interface RoundEvidence {
   /** Listed ones only, by trainer. */
   readonly commits: ReadonlyMap<Pubkey, EventOf<'commit'>>;
   readonly reveals: ReadonlyMap<Pubkey, EventOf<'reveal'>>;
+  /** Updates opened in earlier rounds, by hash. */
+  readonly shownBefore: ShownUpdates;
   readonly findings: ReadonlyMap<Pubkey, Finding>;
   readonly scores: ReadonlyMap<Pubkey, ScoreRow>;
   /** Loss of the global model on set A before this round; null in round 0. */
   readonly lossBeforePpm: number | null;
   readonly strictLoss: boolean;
 }
+/** Who opened an update first, and in which round. */
+export type ShownUpdates = ReadonlyMap<Sha256, { readonly round: number; readonly trainer: Pubkey }>;
+
 export interface Rejection extends Assigned {
   readonly submission: EventId | null;
   readonly rule: RejectionRule;
@@ -78,18 +83,33 @@ export function publicFailure(
   for (const [other, theirs] of evidence.reveals)
     if (other !== trainer && theirs.content.updateHash === updateHash && opens(evidence, other, theirs))
       return { rule: 'copy', detail: `the same bytes as ${other.slice(0, 16)}: honest seeds differ` };
+  // A replay, of its own or of others: whatever a statistic says of it, it is no work of this round.
+  const first = evidence.shownBefore.get(updateHash);
+  if (first !== undefined)
+    return { rule: 'copy', detail: `the bytes that ${first.trainer.slice(0, 16)} showed in round ${first.round + 1}` };
   return null;
 }
 
 type PublicEvidence = Omit<RoundEvidence, 'findings' | 'scores'>;
+type Opening = Pick<RoundEvidence, 'job' | 'round' | 'commits'>;
 
-function openingOf({ job, round }: PublicEvidence, { author, content }: EventOf<'reveal'>): Sha256 {
+/** All updates opened up to this round, for the rounds after it. */
+export function shownUpdates(evidence: Opening & Pick<RoundEvidence, 'reveals' | 'shownBefore'>): ShownUpdates {
+  const shown = new Map(evidence.shownBefore);
+  for (const [trainer, reveal] of evidence.reveals) {
+    const hash = reveal.content.updateHash;
+    if (!shown.has(hash) && opens(evidence, trainer, reveal)) shown.set(hash, { round: evidence.round, trainer });
+  }
+  return shown;
+}
+
+function openingOf({ job, round }: Opening, { author, content }: EventOf<'reveal'>): Sha256 {
   const { shard, baseHash, updateHash, salt } = content;
   return commitmentOf({ job, round, shard, trainer: author, baseHash, updateHash, salt });
 }
 
 /** Only an opened hash makes a copy: else anyone could name another's revealed hash and take its author down. */
-function opens(evidence: PublicEvidence, trainer: Pubkey, reveal: EventOf<'reveal'>): boolean {
+function opens(evidence: Opening, trainer: Pubkey, reveal: EventOf<'reveal'>): boolean {
   const commit = evidence.commits.get(trainer);
   return commit?.content.commitment === openingOf(evidence, reveal) && commit.content.shard === reveal.content.shard;
 }

@@ -1,5 +1,6 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
+import type { ShownUpdates } from './acceptance.js';
 import type { Considered } from './auction.js';
 import type { Assignment } from './state.js';
 
@@ -15,6 +16,8 @@ export interface DraftRound {
   reveals: Map<Pubkey, EventOf<'reveal'>>;
   revealList: EventOf<'list'> | null;
   listedReveals: Map<Pubkey, EventOf<'reveal'>>;
+  /** Updates that earlier rounds showed: nobody is paid for them again. */
+  shownBefore: ShownUpdates;
   seen: Set<EventId>;
   scores: EventOf<'scores'> | null;
   close: EventOf<'close'> | null;

@@ -1,7 +1,7 @@
 import type { Pubkey } from '../hash.js';
 import { workScore } from '../learning/scoring.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
-import { acceptRound, type Acceptance, type Finding } from './acceptance.js';
+import { acceptRound, shownUpdates, type Acceptance, type Finding, type ShownUpdates } from './acceptance.js';
 import { broken, type Broken, type Draft, type DraftRound } from './draft.js';
 import { applyList, applySeen, commitsOf } from './list-rules.js';
 import { owes } from './money-rules.js';
@@ -59,6 +59,7 @@ function applyOpen(draft: Draft, event: EventOf<'open'>): Broken | null {
     reveals: new Map(),
     revealList: null,
     listedReveals: new Map(),
+    shownBefore: last === undefined ? new Map() : shownAfter(draft, last),
     seen: new Set(),
     scores: null,
     close: null,
@@ -67,6 +68,10 @@ function applyOpen(draft: Draft, event: EventOf<'open'>): Broken | null {
     receipts: new Map(),
   });
   return null;
+}
+
+function shownAfter({ jobId }: Draft, { round, listedCommits, listedReveals, shownBefore }: DraftRound): ShownUpdates {
+  return shownUpdates({ job: jobId, round, commits: listedCommits, reveals: listedReveals, shownBefore });
 }
 
 function applyScores(draft: Draft, round: DraftRound, event: EventOf<'scores'>): Broken | null {
@@ -150,10 +155,12 @@ function quorumOf(draft: Draft, round: DraftRound): number {
   return Math.min(draft.job.content.quorum, round.assigned.length);
 }
 
-/** Is every event that the lists name at hand? */
-function isComplete(draft: Draft, { commitList, revealList }: DraftRound): boolean {
-  const ids = [...(commitList?.content.ids ?? []), ...(revealList?.content.ids ?? [])];
-  return ids.every((id) => !draft.missing.has(id));
+/** Is every event at hand that the lists of this round and of those before name? An update of any of them may be a copy. */
+function isComplete(draft: Draft, { round: last }: DraftRound): boolean {
+  return draft.rounds
+    .slice(0, last + 1)
+    .flatMap(({ commitList, revealList }) => [...(commitList?.content.ids ?? []), ...(revealList?.content.ids ?? [])])
+    .every((id) => !draft.missing.has(id));
 }
 
 function acceptance(
@@ -169,6 +176,7 @@ function acceptance(
     assigned: round.assigned,
     commits: round.listedCommits,
     reveals: round.listedReveals,
+    shownBefore: round.shownBefore,
     findings,
     scores: new Map(scores.content.scores.map((row) => [row.trainer, row])),
     lossBeforePpm: round.lossBeforePpm,

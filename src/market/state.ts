@@ -1,6 +1,7 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import type { EventOf } from '../protocol/events.js';
 import type { Chain, Fork } from './chain.js';
+import type { ShownUpdates } from './acceptance.js';
 import type { Considered } from './auction.js';
 
 /** Who trains a shard now, since which award or replacement, and how it answered its grant. */
@@ -41,6 +42,8 @@ export interface RoundState {
   readonly reveals: ReadonlyMap<Pubkey, EventOf<'reveal'>>;
   readonly revealList: EventOf<'list'> | null;
   readonly listedReveals: ReadonlyMap<Pubkey, EventOf<'reveal'>>;
+  /** Updates that earlier rounds showed: nobody is paid for them again. */
+  readonly shownBefore: ShownUpdates;
   readonly seen: ReadonlySet<EventId>;
   readonly scores: EventOf<'scores'> | null;
   readonly close: EventOf<'close'> | null;

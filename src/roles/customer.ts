@@ -1,5 +1,5 @@
 import { NmktError } from '../errors.js';
-import type { Sha256 } from '../hash.js';
+import type { Pubkey, Sha256 } from '../hash.js';
 import { currentRound, type JobState } from '../market/state.js';
 import type { NostrEvent } from '../ports.js';
 import {
@@ -39,6 +39,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
   const servingSince = env.clock.nowSec();
   const held = new Map<Sha256, number>();
   const sent = new Set<string>();
+  const named = new Set<Pubkey>();
   let lastSeenAt = servingSince;
   let phaseKey = '';
   let lastComplaint = '';
@@ -63,6 +64,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
     const now = env.clock.nowSec();
     const state = env.book.state();
     await sendGrants(env, state, wrap, sent);
+    nameForks(env, state, named);
     for (const [payout, until] of held) if (now >= until) held.delete(payout);
     const key = `${state.rounds.length}/${state.phase}`;
     if (key !== phaseKey) {
@@ -138,6 +140,16 @@ async function sendGrants(env: CustomerEnv, state: JobState, wrap: Wrap, sent: S
     const outcomes = await env.relays.publish(await wrap(grant.content, grant.to));
     if (outcomes.some((outcome) => outcome.state === 'stored')) sent.add(grant.id);
     else env.progress.warn(`a grant for ${grant.to.slice(0, 12)}… reached no relay; it is sent again`);
+  }
+}
+
+/** Once each; strangers may fork as they like. */
+function nameForks(env: CustomerEnv, state: JobState, named: Set<Pubkey>): void {
+  const bidders = new Set(state.award?.content.bids.map(({ trainer }) => trainer));
+  for (const { author, seq } of state.forks) {
+    if (named.has(author) || !bidders.has(author)) continue;
+    named.add(author);
+    env.progress.warn(`${author.slice(0, 12)}… signed two events with seq ${seq}: it counts as absent from there on`);
   }
 }
 

@@ -109,6 +109,7 @@ export function publicEvidence(job: EventOf<'job'>, round: RoundState) {
     assigned: round.assigned,
     commits: round.listedCommits,
     reveals: round.listedReveals,
+    shownBefore: round.shownBefore,
     lossBeforePpm: round.lossBeforePpm,
     strictLoss: job.content.strictLoss,
   };

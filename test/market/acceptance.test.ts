@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { sha256, type Pubkey } from '../../src/hash.js';
-import { acceptRound, publicFailure, type RoundEvidence } from '../../src/market/acceptance.js';
+import { acceptRound, publicFailure, shownUpdates, type RoundEvidence } from '../../src/market/acceptance.js';
 import type { ContentOf } from '../../src/protocol/events.js';
 import type { ScoreRow } from '../../src/protocol/score.js';
 import { commitmentOf } from '../../src/protocol/submission.js';
@@ -17,6 +17,7 @@ const honest: RoundEvidence = {
   assigned: round.assigned,
   commits: round.listedCommits,
   reveals: round.listedReveals,
+  shownBefore: new Map(),
   findings: new Map(),
   scores: new Map(round.scores!.content.scores.map((row) => [row.trainer, row])),
   lossBeforePpm: null,
@@ -101,6 +102,26 @@ describe('acceptance', () => {
   it('rejects both of two equal updates', () => {
     const { updateHash } = honest.reveals.get(b)!.content;
     expect(verdicts(revealing(honest, a, { updateHash }, true))).toEqual({ [a]: 'copy', [b]: 'copy', [c]: null });
+  });
+
+  it('rejects bytes that any earlier round showed, whoever showed them, and names that round', () => {
+    const { updateHash } = honest.reveals.get(a)!.content;
+    for (const trainer of [a, b]) {
+      const again = { ...honest, round: 7, shownBefore: new Map([[updateHash, { round: 2, trainer }]]) };
+      expect(publicFailure({ ...again, round: honest.round }, a)).toEqual({
+        rule: 'copy',
+        detail: `the bytes that ${trainer.slice(0, 16)} showed in round 3`,
+      });
+    }
+  });
+
+  it('remembers what a round showed only where it opens: a hash that was merely named takes nobody down later', () => {
+    const hash = (trainer: Pubkey) => honest.reveals.get(trainer)!.content.updateHash;
+    expect([...shownUpdates(honest).keys()].sort()).toEqual([a, b, c].map(hash).sort());
+    const later = hashOf('the work of a later round');
+    expect(shownUpdates(revealing(honest, a, { updateHash: later })).has(later)).toBe(false);
+    const earlier = new Map([[hash(b), { round: 0, trainer: c }]]);
+    expect(shownUpdates({ ...honest, round: 0, shownBefore: earlier }).get(hash(b))).toEqual({ round: 0, trainer: c });
   });
 
   it('lets nobody take an honest trainer down by naming its hash without having committed to it', () => {

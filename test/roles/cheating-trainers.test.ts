@@ -3,10 +3,10 @@ import { sha256Hex, type Sha256 } from '../../src/hash.js';
 import { initialParams } from '../../src/learning/params.js';
 import { encodeParams } from '../../src/learning/safetensors.js';
 import type { ParamSet } from '../../src/learning/types.js';
-import { paidMsat } from '../../src/market/state.js';
+import { paidMsat, type JobState } from '../../src/market/state.js';
 import { prng } from '../../src/learning/prng.js';
 import type { EventOf } from '../../src/protocol/events.js';
-import { createWorld, type World } from '../support/market-world.js';
+import { createWorld, tinyExamples, type World } from '../support/market-world.js';
 import { rogueTrainer, type Forge } from './rogue.js';
 
 const GARBAGE = Uint8Array.from({ length: 500 }, (_, i) => (i * 37) & 255);
@@ -47,6 +47,20 @@ const CHEATS: Record<string, readonly [rule: string, forge: Forge]> = {
     () => ({ revealed: () => ({ updateHash: sha256Hex('found later') }) }),
   ],
   'work from another model than the round’s': ['base', () => ({ baseHash: sha256Hex('an old model') })],
+  'work from another model, which it admits': [
+    'base',
+    async ({ base, trainFrom }) => ({
+      bytes: await trainFrom(base.map((tensor) => ({ ...tensor, data: tensor.data.map(() => 0.5) }))),
+      baseHash: sha256Hex('an old model'),
+    }),
+  ],
+  'work on other data than its shard': [
+    'work-floor',
+    async ({ base, trainFrom }) => ({ bytes: await trainFrom(base, tinyExamples(12, 'of another market')) }),
+  ],
+  'a commitment for a shard that is not its own': ['absent', () => ({ shard: 2 })],
+  'a commitment after the list of commitments': ['absent', () => ({ commits: 'late' })],
+  'two commitments at one place of its chain': ['absent', () => ({ commits: 'twice' })],
   'nothing at all': ['absent', () => null],
   'noise instead of work': ['work-floor', ({ base }) => ({ bytes: noise(base, 3) })],
   'weights that diverged': ['work-floor', ({ base }) => ({ bytes: mapped(base, (value) => value * 1e30 + 1e30) })],
@@ -69,21 +83,93 @@ async function expectOthersFinished(world: World, cheats: readonly number[]): Pr
   expect([open, keyed]).toEqual([null, null]);
 }
 
+const isAbsence = (rule: string): boolean => rule === 'absent' || rule === 'no-reveal';
+
+/** `shard: reason, spare or nobody` of each replacement. */
+function replacements({ chains, job }: JobState): string[] {
+  return chains
+    .get(job!.author)!
+    .events.filter((event): event is EventOf<'replace'> => event.type === 'replace')
+    .map(({ content }) => `${content.shard}: ${content.reason}, ${content.in === null ? 'nobody' : 'spare'}`);
+}
+
 const rulesOf = (closes: readonly (EventOf<'close'> | null)[]): string[][] =>
   closes.map((close) => close!.content.rejected.map(({ rule }) => rule));
 
 describe('a trainer that submits', () => {
-  for (const [what, [rule, forge]] of Object.entries(CHEATS))
-    test(`${what}: rejected by rule ${rule}, unpaid, and the others finish the job`, async () => {
-      const world = await createWorld({ trainers: 3, rounds: 2, job: { quorum: 2 } });
+  for (const [what, [rule, forge]] of Object.entries(CHEATS)) {
+    test(`${what}: named by rule ${rule}, unpaid, replaced by a spare who is paid, and the job finishes`, async () => {
+      const world = await createWorld({ trainers: 3, spares: 1, rounds: 2, job: { quorum: 2, award: 'deadline' } });
       const { state, ends, customer } = await world.run({ trainers: { 1: { act: rogueTrainer(forge) } } });
       if (customer instanceof Error) throw customer;
-      expect(rulesOf(state.rounds.map((round) => round.close))).toEqual([[rule], [rule]]);
-      for (const round of state.rounds)
-        expect(round.close!.content.rejected[0]!.trainer).toBe(world.trainers[1]!.signer.pubkey);
+      const cheat = world.trainers[1]!.signer.pubkey;
+      expect(rulesOf(state.rounds.map((round) => round.close))).toEqual([[rule], []]);
+      expect(state.rounds[0]!.close!.content.rejected[0]!.trainer).toBe(cheat);
+      const line = new RegExp(`^warning: round 1: ${cheat.slice(0, 12)}… is not paid: ${rule} \\(.+\\)$`);
+      expect(world.customer.said).toEqual(expect.arrayContaining([expect.stringMatching(line)]));
+      expect(paidMsat(state, cheat)).toBe(0n);
+      expect(world.lightning.balance(world.trainers[1]!.name)).toBe(1_000_000_000n);
+      expect(replacements(state)).toEqual([`1: ${isAbsence(rule) ? 'absent' : 'rejected'}, spare`]);
       expect(ends[0]).toMatchObject({ end: 'done', rounds: 2, paidMsat: 42_000n });
-      await expectOthersFinished(world, [1]);
+      expect(ends[3]).toMatchObject({ end: 'done', rounds: 1, paidMsat: 21_000n });
+      expect(state.phase).toBe('finished');
+      const { open, keyed } = await world.audit();
+      expect([open, keyed]).toEqual([null, null]);
     });
+  }
+
+  test('the same forgery round after round, without a spare: named each time, and the others finish the job', async () => {
+    const world = await createWorld({ trainers: 3, rounds: 2, job: { quorum: 2 } });
+    const { state } = await world.run({ trainers: { 1: { act: rogueTrainer(() => ({ bytes: GARBAGE })) } } });
+    expect(rulesOf(state.rounds.map((round) => round.close))).toEqual([['blob'], ['copy']]);
+    await expectOthersFinished(world, [1]);
+  });
+
+  test('its own update of an earlier round, byte by byte: a copy, seen from the signed events alone', async () => {
+    const kept: Uint8Array[] = [];
+    const replay = rogueTrainer(({ round, honest }) => {
+      kept.push(honest);
+      return round.round < 2 ? {} : { bytes: kept[0]! };
+    });
+    const world = await createWorld({ trainers: 3, spares: 1, rounds: 4, job: { quorum: 2, award: 'deadline' } });
+    const { state, ends } = await world.run({ trainers: { 1: { act: replay } } });
+    const cheat = world.trainers[1]!.signer.pubkey;
+    expect(rulesOf(state.rounds.map((round) => round.close))).toEqual([[], [], ['copy'], []]);
+    expect(state.rounds[2]!.close!.content.rejected).toMatchObject([
+      { trainer: cheat, detail: `the bytes that ${cheat.slice(0, 16)} showed in round 1` },
+    ]);
+    expect(paidMsat(state, cheat)).toBe(42_000n);
+    expect(replacements(state)).toEqual(['1: rejected, spare']);
+    expect(ends[3]).toMatchObject({ end: 'done', rounds: 1, paidMsat: 21_000n });
+    const { open, keyed } = await world.audit();
+    expect([state.phase, open, keyed]).toEqual(['finished', null, null]);
+  });
+
+  test('the update that an accomplice showed in an earlier round: a copy, though it has never sent these bytes', async () => {
+    let shared: Uint8Array | undefined;
+    const first = rogueTrainer(({ round, honest }) => {
+      if (round.round === 0) shared = honest;
+      return {};
+    });
+    const second = rogueTrainer(({ round }) => (round.round === 0 ? {} : { bytes: shared! }));
+    const world = await createWorld({ trainers: 3, rounds: 2, job: { quorum: 2 } });
+    const { state } = await world.run({ trainers: { 0: { act: first }, 2: { act: second } } });
+    expect(rulesOf(state.rounds.map((round) => round.close))).toEqual([[], ['copy']]);
+    const { trainer, detail } = state.rounds[1]!.close!.content.rejected[0]!;
+    expect(trainer).toBe(world.trainers[2]!.signer.pubkey);
+    expect(detail).toBe(`the bytes that ${world.trainers[0]!.signer.pubkey.slice(0, 16)} showed in round 1`);
+    expect((await world.audit()).open).toBeNull();
+  });
+
+  test('two commitments at one place: the audit shows both as a fork, and the customer says so at once', async () => {
+    const world = await createWorld({ trainers: 3, rounds: 1, job: { quorum: 2 } });
+    const { state } = await world.run({ trainers: { 1: { act: rogueTrainer(() => ({ commits: 'twice' })) } } });
+    const cheat = world.trainers[1]!.signer.pubkey;
+    expect(state.forks).toMatchObject([{ author: cheat, seq: 2 }]);
+    expect(state.forks[0]!.ids).toHaveLength(2);
+    const fork = `warning: ${cheat.slice(0, 12)}… signed two events with seq 2: it counts as absent from there on`;
+    expect(world.customer.said).toContain(fork);
+  });
 
   test('the same bytes as its accomplice: both are copies, nobody else is', async () => {
     const world = await createWorld({ trainers: 4, rounds: 1, job: { quorum: 2 } });

@@ -5,11 +5,11 @@ import { uploadBlob } from '../../src/blob/transfer.js';
 import { sha256Hex, type Sha256 } from '../../src/hash.js';
 import { encodeParams } from '../../src/learning/safetensors.js';
 import { trainingSeed } from '../../src/learning/seeds.js';
-import type { ParamSet } from '../../src/learning/types.js';
-import { acceptedRounds, type JobState, type RoundState } from '../../src/market/state.js';
+import type { Examples, ParamSet } from '../../src/learning/types.js';
+import { acceptedRounds, chainTip, type JobState, type RoundState } from '../../src/market/state.js';
 import type { EventTemplate, Signer } from '../../src/ports.js';
 import { tagValue } from '../../src/protocol/envelope.js';
-import { commitmentOf, sealedUpdate } from '../../src/protocol/submission.js';
+import { COMMIT, commitmentOf, sealedUpdate } from '../../src/protocol/submission.js';
 import { baseLabel, blobSecrets, fetchParams, updateLabel } from '../../src/roles/round-blobs.js';
 import { roundGrantFor, shardGrantFor, type ServeEnd, type TrainerEnv } from '../../src/roles/trainer.js';
 import { answerGrant, bid, claim, countersign, markUnpaid } from '../../src/roles/trainer-actions.js';
@@ -23,6 +23,8 @@ export interface Loot {
   readonly base: ParamSet;
   /** Canonical bytes of honest work. */
   readonly honest: Uint8Array;
+  /** Canonical bytes of the same training from another model, or on other data. */
+  readonly trainFrom: (base: ParamSet, examples?: Examples) => Promise<Uint8Array>;
 }
 
 export interface Forgery {
@@ -31,6 +33,10 @@ export interface Forgery {
   /** Committed to and revealed; default: of `bytes`. */
   readonly updateHash?: Sha256;
   readonly baseHash?: Sha256;
+  /** Default: the one it was given. */
+  readonly shard?: number;
+  /** `late`: only once the list of commitments is out. `twice`: two of them at one place of its chain. */
+  readonly commits?: 'late' | 'twice';
   /** False: commits and then says no more. */
   readonly reveals?: boolean;
   /** Another content than the commitment's; sees what others revealed before. */
@@ -39,7 +45,7 @@ export interface Forgery {
   readonly sealedText?: string;
 }
 /** Null: nothing at all. */
-export type Forge = (loot: Loot) => Forgery | null;
+export type Forge = (loot: Loot) => Forgery | null | Promise<Forgery | null>;
 
 /** A trainer that bids, claims and countersigns like others, and forges its updates. */
 export function rogueTrainer(forge: Forge): (env: TrainerEnv) => Promise<ServeEnd> {
@@ -54,7 +60,7 @@ export function rogueTrainer(forge: Forge): (env: TrainerEnv) => Promise<ServeEn
         {
           me,
           hasShardGrant: (seat) => shardGrantFor(env, state, seat) !== undefined,
-          hasRoundGrant: (round) => roundGrantFor(env, state, round) !== undefined && forged.get(round.round) !== null,
+          hasRoundGrant: (round) => roundGrantFor(env, state, round) !== undefined && !forged.has(round.round),
           canReveal: () => true,
           held: new Set(),
           heardAt: now,
@@ -73,9 +79,14 @@ export function rogueTrainer(forge: Forge): (env: TrainerEnv) => Promise<ServeEn
       else if (action.do === 'mark-unpaid') await markUnpaid(env, action.round, action.payout);
       else if (action.do === 'train') {
         const loot = await train(env, state, action.round, action.shard);
-        const forgery = forge(loot);
+        const forgery = await forge(loot);
         const made = forgery && { forgery, bytes: forgery.bytes ?? loot.honest, salt: env.random(32) };
         forged.set(action.round.round, made);
+        if (forgery?.commits === 'twice') {
+          await commitTwice(env, action.round, action.shard, made!);
+          return { wasOver: false, end: 'lost', why: 'its own chain is forked' };
+        }
+        if (forgery?.commits === 'late') await untilListed(env, action.round);
         if (made !== null) await commit(env, action.round, action.shard, made);
       } else if (action.do === 'reveal' && forged.get(action.round.round)!.forgery.reveals !== false)
         await reveal(env, action.round, action.shard, forged.get(action.round.round)!);
@@ -96,11 +107,15 @@ async function train(env: TrainerEnv, state: JobState, round: RoundState, shard:
   const seat = round.assigned.find((candidate) => candidate.shard === shard)!;
   const { seed } = shardGrantFor(env, state, seat)!.grant;
   const engine = await env.engine();
-  const { weights } = await engine.train({
-    ...{ model, hyper, weights: base, examples: env.shard.examples! },
-    seed: trainingSeed(seed, round.round, shard, env.signer.pubkey),
-  });
-  return { env, state, round, base, honest: encodeParams(weights) };
+  const trainFrom = async (from: ParamSet, examples = env.shard.examples!): Promise<Uint8Array> => {
+    const seeds = { seed: trainingSeed(seed, round.round, shard, env.signer.pubkey) };
+    return encodeParams((await engine.train({ ...{ model, hyper, weights: from, examples }, ...seeds })).weights);
+  };
+  return { env, state, round, base, honest: await trainFrom(base), trainFrom };
+}
+
+async function untilListed(env: TrainerEnv, { round }: RoundState): Promise<void> {
+  while (env.book.state().rounds[round]!.commitList === null) await env.bell.wait(10_000, env.signal);
 }
 
 interface Made {
@@ -116,8 +131,22 @@ function claimed({ book }: TrainerEnv, round: RoundState, shard: number, { forge
 }
 
 async function commit(env: TrainerEnv, round: RoundState, shard: number, made: Made): Promise<void> {
+  await env.book.sign('commit', commitContent(env, round, shard, made));
+}
+
+function commitContent(env: TrainerEnv, round: RoundState, given: number, made: Made) {
+  const shard = made.forgery.shard ?? given;
   const commitment = commitmentOf(claimed(env, round, shard, made, env.signer));
-  await env.book.sign('commit', { round: round.round, shard, open: round.open.id, commitment });
+  return { round: round.round, shard, open: round.open.id, commitment };
+}
+
+/** Two commitments with one seq: whatever the others find later, it could reveal the better one. */
+async function commitTwice(env: TrainerEnv, round: RoundState, shard: number, made: Made): Promise<void> {
+  const link = { job: env.book.jobId, ...chainTip(env.book.state(), env.signer.pubkey) };
+  const twins = [made, { ...made, salt: new Uint8Array(32) }].map((one) =>
+    env.signer.sign(COMMIT.build(link, commitContent(env, round, shard, one), env.clock.nowSec())),
+  );
+  await Promise.all((await Promise.all(twins)).map((twin) => env.relays.publish(twin)));
 }
 
 async function reveal(env: TrainerEnv, round: RoundState, shard: number, made: Made): Promise<void> {
