@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import { systemClock } from './config/clock.js';
 import { defaultHomeDir, openHome, type Home } from './config/home.js';
 import { loadSettings, type Settings, type SettingsFlags } from './config/settings.js';
+import { lockFolder, type LockOptions } from './disk/lock.js';
 import { NmktError } from './errors.js';
 import { hex, type Bytes } from './hash.js';
 import type { Rung } from './learning/types.js';
@@ -59,6 +60,8 @@ export interface Deps {
   wallet(): Promise<Wallet | null>;
   /** The wallet behind a NIP-47 URI (demo, sandbox). */
   connectWallet(uri: string): Promise<Wallet>;
+  /** Keeps other processes out of a folder that is no home, until `close`. @throws `home-locked` */
+  lockFolder(folder: string, words: NonNullable<LockOptions['words']>): Promise<void>;
   /** The sandbox's books, in the journal `path`. */
   openLedger(path: string): Promise<Ledger>;
   /** The wallet side of NIP-47 for the sandbox and the demo. */
@@ -210,6 +213,10 @@ export async function createDeps({ flags, env, cwd, progress }: DepsInput): Prom
       return (wallet ??= connectWallet(settings.wallet.value));
     },
     connectWallet,
+    async lockFolder(folder, words) {
+      const release = await lockFolder(folder, { words });
+      opened.push({ close: release });
+    },
     async openLedger(path) {
       const ledger = await import('./wallet/ledger.js');
       return ledger.openLedger(await openJournal<LedgerRecord>(path));

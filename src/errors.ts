@@ -36,6 +36,7 @@ export const ERRORS = {
   timeout: { exit: 3, retry: true, meaning: 'the thing waited for did not happen in time' },
   'port-in-use': { exit: 2, retry: true, meaning: 'another process listens on that port' },
   'disk-full': { exit: 3, retry: true, meaning: 'there is not enough free disk space' },
+  'disk-failed': { exit: 3, retry: true, meaning: 'the disk did not take what has to be kept' },
   'bad-event': { exit: 4, retry: false, meaning: 'an event breaks its schema, its signature or its id' },
   'unsupported-version': { exit: 4, retry: false, meaning: 'an event of a protocol version this nmkt does not know' },
   'bad-blob': { exit: 4, retry: false, meaning: 'a blob does not open, or its bytes are not canonical' },

@@ -1,6 +1,7 @@
 import { lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { syncFolder, writeDurably } from '../config/home.js';
+import { makeFolder, replaceFile } from '../disk/durable.js';
+import { nodeDisk } from '../disk/node-disk.js';
 import { NmktError } from '../errors.js';
 import { listHome } from './names.js';
 
@@ -60,16 +61,16 @@ export async function placeFiles(
   for (const { name, standing } of [...due].sort((a, b) => Number(a.name === 'key') - Number(b.name === 'key'))) {
     await requireRealFolders(home, name);
     const target = join(home, name);
-    await mkdir(dirname(target), { recursive: true, mode: 0o700 });
+    await makeFolder(nodeDisk, dirname(target));
     if (standing === 'different') {
       const kept = join(home, aside, name);
-      await mkdir(dirname(kept), { recursive: true, mode: 0o700 });
+      await makeFolder(nodeDisk, dirname(kept));
       await rename(target, kept);
-      await syncFolder(dirname(kept));
+      await nodeDisk.syncFolder(dirname(kept));
       replaced.push(name);
     }
     await rename(join(staged, name), target);
-    await syncFolder(dirname(target));
+    await nodeDisk.syncFolder(dirname(target));
   }
   return replaced;
 }
@@ -137,5 +138,9 @@ export async function stagingFolder(home: string): Promise<string> {
 
 /** Says to every later process of this home that another one may have gone on after the backup was made. */
 export async function markRestored(home: string, restoredAt: number, backupCreatedAt: number): Promise<void> {
-  await writeDurably(join(home, 'restored.json'), `${JSON.stringify({ v: 1, restoredAt, backupCreatedAt })}\n`);
+  await replaceFile(
+    nodeDisk,
+    join(home, 'restored.json'),
+    `${JSON.stringify({ v: 1, restoredAt, backupCreatedAt })}\n`,
+  );
 }

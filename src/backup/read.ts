@@ -1,7 +1,7 @@
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { diskFull } from '../config/home.js';
+import { explainDisk } from '../disk/durable.js';
 import { NmktError } from '../errors.js';
 import { sha256, type Bytes } from '../hash.js';
 import type { Signer } from '../ports.js';
@@ -189,10 +189,9 @@ async function writePart(plain: Plain, path: string, size: number, signal: Abort
     }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOSPC') throw diskFull(path, error);
     // A name that is a folder of another one.
     if (code === 'ENOTDIR' || code === 'EEXIST' || code === 'EISDIR')
       throw badBackup('two of its names exclude each other', 'files', path, error);
-    throw error;
+    throw explainDisk(error, path);
   }
 }

@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { link, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { diskFull, syncFolder } from '../config/home.js';
+import { explainDisk } from '../disk/durable.js';
+import { nodeDisk } from '../disk/node-disk.js';
 import { NmktError } from '../errors.js';
 import { hex, sha256, u32be, utf8, type Bytes } from '../hash.js';
 import type { RandomBytes } from '../ports.js';
@@ -87,13 +88,11 @@ export async function writeBackup(path: string, options: WriteBackup): Promise<n
     }
     if (options.isForced) await rename(temporary, path);
     else await link(temporary, path);
-    await syncFolder(dirname(path));
+    await nodeDisk.syncFolder(dirname(path));
     return bytes;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOSPC') throw diskFull(path, error);
-    if (code === 'EEXIST') throw alreadyThere(path, error);
-    throw error;
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw alreadyThere(path, error);
+    throw explainDisk(error, path);
   } finally {
     await rm(temporary, { force: true });
   }

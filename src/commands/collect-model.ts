@@ -1,5 +1,6 @@
-import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { replaceFile } from '../disk/durable.js';
+import { nodeDisk } from '../disk/node-disk.js';
 import { isNmktError, NmktError } from '../errors.js';
 import type { EventId } from '../hash.js';
 import type { ParamSet } from '../learning/types.js';
@@ -178,14 +179,14 @@ async function writeFolder(
   { state, book, params, auditKeys }: Collected,
   model: CollectedModel,
 ): Promise<void> {
-  await mkdir(dir, { recursive: true });
   await writeModelFiles(dir, state.job!.content.model, params, {
     job: state.jobId,
     schema: state.artifact!.content.schema,
   });
-  await writeFile(join(dir, 'provenance.json'), `${JSON.stringify(provenance(state, book), undefined, 2)}\n`);
-  await writeFile(join(dir, 'README.md'), modelCard(state, model));
-  if (auditKeys !== null) await writeFile(join(dir, 'audit-keys.json'), auditKeys, { mode: 0o600 });
+  const write = (name: string, text: string, mode = 0o666) => replaceFile(nodeDisk, join(dir, name), text, mode);
+  await write('provenance.json', `${JSON.stringify(provenance(state, book), undefined, 2)}\n`);
+  await write('README.md', modelCard(state, model));
+  if (auditKeys !== null) await write('audit-keys.json', auditKeys, 0o600);
 }
 
 function describe(model: CollectedModel): string {

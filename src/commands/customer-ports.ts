@@ -1,4 +1,3 @@
-import { readdir } from 'node:fs/promises';
 import type { Home } from '../config/home.js';
 import { NmktError } from '../errors.js';
 import type { HomeFiles } from '../roles/home-files.js';
@@ -10,14 +9,7 @@ export function homeFiles(home: Home): HomeFiles {
     write: (name, data) => home.writeFile(name, data),
     read: (name) => home.readFile(name),
     readJson: async <T>(name: string) => (await home.readJson(name)) as T | undefined,
-    async list(folder) {
-      try {
-        return (await readdir(home.path(folder))).sort();
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-        throw error;
-      }
-    },
+    list: (folder) => home.list(folder),
     describe: (name) => home.path(name),
   };
 }

@@ -49,7 +49,10 @@ interface Plan {
 async function serve({ port, ...plan }: Plan, context: Context): Promise<void> {
   const { dir } = plan;
   const { deps, signal } = context;
-  // The relay locks its folder: a second sandbox in `dir` ends here.
+  await deps.lockFolder(dir, {
+    used: 'runs the sandbox of this folder',
+    remedy: 'stop that sandbox, or give this one another --dir',
+  });
   const relay = await startRelay(deps, dir, port);
   await rememberPort(dir, relay.port);
   const relays = await deps.connectRelays([relay.url]);

@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { codeOf, type Disk } from '../disk/disk.js';
+import { makeFolder, readIfThere, replaceFile } from '../disk/durable.js';
+import { lockFolder, type LockOptions } from '../disk/lock.js';
+import { nodeDisk } from '../disk/node-disk.js';
 import { NmktError } from '../errors.js';
-import { hex } from '../hash.js';
-import { takeLock } from './home-lock.js';
 
 /** One participant's folder: key, wallet, journals, dataset keys, caches; folders 0700, files 0600. */
 export interface Home {
@@ -18,8 +18,13 @@ export interface Home {
   unlock(): Promise<void>;
   /** Atomic and durable: temporary file, fsync, rename, fsync of the folder. Missing folders are made. */
   writeFile(name: string, data: string | Uint8Array): Promise<void>;
+  /** Durable: a second name for a file of this home, unless that name is taken. */
+  linkFile(name: string, as: string): Promise<boolean>;
+  removeFile(name: string): Promise<void>;
   /** `undefined` when the file is not there. */
   readFile(name: string): Promise<Uint8Array | undefined>;
+  /** Names in a folder, sorted; none when it is absent. */
+  list(folder: string): Promise<readonly string[]>;
   /** `undefined` when the file is not there. @throws NmktError `bad-settings` when it is not JSON */
   readJson(name: string): Promise<unknown>;
 }
@@ -38,8 +43,12 @@ export function defaultHomeDir(env: NodeJS.ProcessEnv, platform: NodeJS.Platform
   return join(xdg && isAbsolute(xdg) ? xdg : join(user, '.local', 'share'), 'nmkt');
 }
 
-/** Touches no disk. */
-export function openHome(folder: string): Home {
+/** Touches no disk. @param processes  see lock.ts */
+export function openHome(
+  folder: string,
+  disk: Disk = nodeDisk,
+  processes?: NonNullable<LockOptions['processes']>,
+): Home {
   const dir = resolve(folder);
   let release: (() => Promise<void>) | undefined;
 
@@ -51,15 +60,11 @@ export function openHome(folder: string): Home {
     return inside;
   };
   const ensure = async (): Promise<void> => {
-    await mkdir(dir, { recursive: true, mode: 0o700 }).catch((error: unknown) => refuseFolder(dir, error));
+    await makeFolder(disk, dir).catch((error: unknown) => refuseFolder(dir, error));
   };
   const read = async (name: string): Promise<Uint8Array | undefined> => {
-    try {
-      return new Uint8Array(await readFile(path(name)));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
-    }
+    const bytes = await readIfThere(disk, path(name));
+    return bytes && new Uint8Array(bytes);
   };
 
   return {
@@ -69,7 +74,7 @@ export function openHome(folder: string): Home {
     async lock() {
       if (release) return;
       await ensure();
-      release = await takeLock(path('lock'));
+      release = await lockFolder(dir, { disk, ...(processes && { processes }) });
     },
     async unlock() {
       await release?.();
@@ -77,9 +82,30 @@ export function openHome(folder: string): Home {
     },
     async writeFile(name, data) {
       await ensure();
-      await writeDurably(path(name), data);
+      await replaceFile(disk, path(name), data);
     },
+    async linkFile(name, as) {
+      try {
+        await disk.link(path(name), path(as));
+      } catch (error) {
+        if (codeOf(error) !== 'EEXIST') throw error;
+        return false;
+      } finally {
+        // Also of a name that is taken: who made it may not have come to that.
+        await disk.syncFolder(dirname(path(as)));
+      }
+      return true;
+    },
+    removeFile: (name) => disk.remove(path(name)),
     readFile: read,
+    async list(folder) {
+      try {
+        return (await disk.list(path(folder))).sort();
+      } catch (error) {
+        if (codeOf(error) === 'ENOENT') return [];
+        throw error;
+      }
+    },
     async readJson(name) {
       const bytes = await read(name);
       if (bytes === undefined) return undefined;
@@ -97,51 +123,11 @@ export function openHome(folder: string): Home {
   };
 }
 
-/** After a crash the file holds either all of the old bytes or all of the new ones. Mode 0600. */
-export async function writeDurably(file: string, data: string | Uint8Array): Promise<void> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  const temporary = `${file}.${process.pid}.${hex(randomBytes(6))}.tmp`;
-  try {
-    const handle = await open(temporary, 'wx', 0o600);
-    try {
-      await handle.writeFile(data);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
-    await syncFolder(dirname(file));
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw (error as NodeJS.ErrnoException).code === 'ENOSPC' ? diskFull(file, error) : error;
-  }
-}
-
-/** Makes a rename or a new name durable; Windows cannot open folders, and needs no such step. */
-export async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-export function diskFull(file: string, cause: unknown): NmktError {
-  return new NmktError('disk-full', `no space left to write ${file}`, {
-    remedy: 'free some space, then run the same command again',
-    expected: 'room for the file',
-    got: 'ENOSPC',
-    cause,
-  });
-}
-
 function refuseFolder(dir: string, cause: unknown): never {
   throw new NmktError('bad-settings', `the home folder ${dir} cannot be made`, {
     remedy: 'name another one with --home DIR or NMKT_HOME',
     expected: 'a folder that can be written',
-    got: (cause as NodeJS.ErrnoException).code ?? String(cause),
+    got: codeOf(cause) ?? String(cause),
     cause,
   });
 }

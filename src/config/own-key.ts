@@ -1,10 +1,8 @@
-import { link, rm } from 'node:fs/promises';
 import { hex } from '../hash.js';
 import type { RandomBytes } from '../ports.js';
 import { isValidSecret } from '../schnorr.js';
 import type { Home } from './home.js';
 import { formatSecretKey } from './identifiers.js';
-import { readSecretFile } from './secret-file.js';
 
 /**
  * Makes the participant's key in home/key (nsec, mode 0600), never over one that is there: of two processes that both
@@ -17,12 +15,9 @@ export async function createKey(home: Home, random: RandomBytes): Promise<string
   while (!isValidSecret(secret)) secret = random(32);
   const temporary = `key.${process.pid}.${hex(random(6))}`;
   await home.writeFile(temporary, `${formatSecretKey(secret)}\n`);
-  try {
-    await link(home.path(temporary), home.path('key'));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  } finally {
-    await rm(home.path(temporary), { force: true });
-  }
-  return readSecretFile(home.path('key'), 'home/key');
+  // Durable before the key signs anything: money and jobs hang on it.
+  await home.linkFile(temporary, 'key').finally(() => home.removeFile(temporary));
+  return Buffer.from((await home.readFile('key'))!)
+    .toString('utf8')
+    .trim();
 }

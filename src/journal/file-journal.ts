@@ -1,21 +1,31 @@
-import { mkdir, open, readFile, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { Disk, DiskFile } from '../disk/disk.js';
+import { makeFolder, explainDisk, readIfThere, writeAll } from '../disk/durable.js';
+import { nodeDisk } from '../disk/node-disk.js';
 import { NmktError } from '../errors.js';
 import type { Journal } from '../ports.js';
 import { decodeRecord, encodeRecord } from './record-json.js';
+
+const NEWLINE = 10;
 
 /**
  * One JSON record per line, mode 0600, in the order of the calls; each append is on disk (fsync) before it resolves.
  * Bigints are kept exactly (see record-json). Nothing is made or changed before the first append, which cuts off a
  * last line torn by a crash; so a reader beside a running writer is safe. One writer at a time: hold the home's lock.
  *
+ * What `read` answers is durable too: a record that a killed process wrote, but did not live to sync, is acted on.
+ *
  * @throws NmktError `bad-journal` (from `read` and the first `append`) when a whole line does not parse;
- *         `disk-full` (from `append`), after which the journal is as it was before that append
+ *         `disk-full` and `disk-failed` (from `append`), after which the journal is as it was before that append
  */
-export async function openJournal<R>(path: string): Promise<Journal<R>> {
-  let handle: FileHandle | undefined;
+export async function openJournal<R>(path: string, disk: Disk = nodeDisk): Promise<Journal<R>> {
+  let file: DiskFile | undefined;
   /** Bytes of whole lines. */
   let length = 0;
+  let isSettled = false;
+  let isClosed = false;
+  /** Why nobody knows any more what is in the file: nothing is added until a restart reads it. */
+  let failure: Error | undefined;
   let queue: Promise<unknown> = Promise.resolve();
 
   /** One after the other; a failure does not stop what comes later. */
@@ -26,16 +36,28 @@ export async function openJournal<R>(path: string): Promise<Journal<R>> {
   };
 
   const write = async (line: string): Promise<void> => {
-    if (handle === undefined) ({ handle, length } = await openForAppend(path));
+    if (isClosed) throw closed(path);
+    if (failure !== undefined) throw failure;
+    if (file === undefined) ({ file, length } = await openForAppend(disk, path));
     const bytes = Buffer.from(line, 'utf8');
     try {
-      await writeAll(handle, bytes, length);
-      await handle.datasync();
+      await writeAll(file, bytes, length);
+      await file.datasync();
     } catch (error) {
-      await handle.truncate(length);
-      throw explain(error, path);
+      await file.truncate(length).catch((cause: unknown) => {
+        failure = new Error(`${path} could not be repaired after a failed write`, { cause });
+      });
+      throw explainDisk(error, path);
     }
     length += bytes.length;
+  };
+
+  const read = async (): Promise<R[]> => {
+    const bytes = await readIfThere(disk, path);
+    if (bytes === undefined) return [];
+    if (!isSettled) await settle(disk, path);
+    isSettled = true;
+    return parseLines<R>(wholeLines(bytes), path);
   };
 
   return {
@@ -44,49 +66,47 @@ export async function openJournal<R>(path: string): Promise<Journal<R>> {
       const line = `${encodeRecord(record)}\n`;
       return inTurn(() => write(line));
     },
-    read: () => inTurn(async () => parseLines<R>(wholeLines(await readIfThere(path)), path)),
+    read: () => inTurn(read),
     close: () =>
       inTurn(async () => {
-        await handle?.close();
-        handle = undefined;
+        isClosed = true;
+        await file?.close();
+        file = undefined;
       }),
   };
 }
 
-async function openForAppend(path: string): Promise<{ handle: FileHandle; length: number }> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const kept = wholeLines(await readIfThere(path));
+async function openForAppend(disk: Disk, path: string): Promise<{ file: DiskFile; length: number }> {
+  await makeFolder(disk, dirname(path));
+  const kept = wholeLines((await readIfThere(disk, path)) ?? Buffer.alloc(0));
   parseLines(kept, path);
-  const isNew = kept.length === 0;
-  const handle = await open(path, 'a+', 0o600).then(async (made) => {
-    await made.close();
-    return open(path, 'r+');
-  });
-  await handle.truncate(kept.length);
-  await handle.sync();
-  if (isNew) await syncFolder(dirname(path));
-  return { handle, length: kept.length };
-}
-
-async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
-    done += bytesWritten;
-  }
-}
-
-async function readIfThere(path: string): Promise<Buffer> {
+  const file = await disk.open(path, 'edit');
   try {
-    return await readFile(path);
+    await file.truncate(kept.length);
+    await file.sync();
+    await disk.syncFolder(dirname(path));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0);
+    await file.close();
     throw error;
   }
+  return { file, length: kept.length };
 }
 
-/** Up to and with the last newline: what follows it is a torn append. */
+async function settle(disk: Disk, path: string): Promise<void> {
+  const file = await disk.open(path, 'read');
+  await file.sync().finally(() => file.close());
+  await makeFolder(disk, dirname(path));
+  await disk.syncFolder(dirname(path));
+}
+
+/**
+ * Without a torn append at the end: what follows the last newline, or a last line with a block of zeros, as a file system
+ * leaves it that wrote the length and the line's end before its beginning. JSON holds no zero byte.
+ */
 function wholeLines(bytes: Buffer): Buffer {
-  return bytes.subarray(0, bytes.lastIndexOf(10) + 1);
+  const whole = bytes.subarray(0, bytes.lastIndexOf(NEWLINE) + 1);
+  const last = whole.lastIndexOf(NEWLINE, -2) + 1;
+  return whole.subarray(last).includes(0) ? whole.subarray(0, last) : whole;
 }
 
 function parseLines<R>(bytes: Buffer, path: string): R[] {
@@ -108,19 +128,9 @@ function parseLines<R>(bytes: Buffer, path: string): R[] {
     });
 }
 
-/** Makes the new name durable; Windows cannot open folders. */
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(folder, 'r');
-  await handle.sync().finally(() => handle.close());
-}
-
-function explain(error: unknown, path: string): unknown {
-  if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') return error;
-  return new NmktError('disk-full', `no space left to add to ${path}`, {
-    remedy: 'free some space, then run the same command again',
-    expected: 'room for one more line',
-    got: 'ENOSPC',
-    cause: error,
+/** The lock of its folder may be another's by now. */
+function closed(path: string): NmktError {
+  return new NmktError('interrupted', `${path} is closed: the command is ending`, {
+    remedy: 'run the same command again to go on',
   });
 }

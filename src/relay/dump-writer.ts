@@ -1,4 +1,6 @@
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { nodeDisk } from '../disk/node-disk.js';
 import { NmktError } from '../errors.js';
 import type { NostrEvent, Relays } from '../ports.js';
 import { KINDS } from '../protocol/kinds.js';
@@ -93,6 +95,7 @@ async function placeFile(file: FileHandle, part: string, path: string): Promise<
   await file.sync();
   await file.close();
   await rename(part, path);
+  await nodeDisk.syncFolder(dirname(path));
 }
 
 function notWritten(path: string, error: unknown): NmktError {

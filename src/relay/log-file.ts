@@ -1,6 +1,6 @@
-import { constants } from 'node:fs';
-import { open, rename, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { Disk, DiskFile } from '../disk/disk.js';
+import { writeAll } from '../disk/durable.js';
 import type { NostrEvent } from '../ports.js';
 import { EventIndex } from './event-index.js';
 import { checkedHash, isUnescaped } from './event-json.js';
@@ -15,7 +15,7 @@ export interface Slot {
   readonly length: number;
 }
 export interface Log {
-  readonly file: FileHandle;
+  readonly file: DiskFile;
   readonly index: EventIndex<Slot>;
   readonly size: number;
   readonly garbageBytes: number;
@@ -28,21 +28,23 @@ const MAX_LINE_BYTES = 16 << 20;
 /** The log is rewritten at start when more than half of it and at least this much is replaced, deleted or expired. */
 const MIN_GARBAGE_BYTES = 1 << 20;
 
-export async function openLog(path: string, nowSec: NowSec): Promise<Log> {
-  const log = await load(path, nowSec);
+export async function openLog(disk: Disk, path: string, nowSec: NowSec): Promise<Log> {
+  const log = await load(disk, path, nowSec);
   if (log.garbageBytes <= Math.max(MIN_GARBAGE_BYTES, log.size / 2)) return log;
   try {
-    await rewrite(path, log);
+    await rewrite(disk, path, log);
   } finally {
     await log.file.close();
   }
-  return load(path, nowSec);
+  return load(disk, path, nowSec);
 }
 
-/** Replays the log. Lines that do not hold a whole event are skipped; a torn end is cut off. */
-async function load(path: string, nowSec: NowSec): Promise<Log> {
-  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_APPEND;
-  const file = await open(path, flags, 0o600);
+/**
+ * Replays the log. Lines that do not hold a whole event are skipped; a torn end is cut off. What it holds is durable then,
+ * name and bytes, also what a killed process wrote and did not live to sync.
+ */
+async function load(disk: Disk, path: string, nowSec: NowSec): Promise<Log> {
+  const file = await disk.open(path, 'edit');
   try {
     const index = new EventIndex<Slot>();
     let size = 0;
@@ -52,10 +54,9 @@ async function load(path: string, nowSec: NowSec): Promise<Log> {
       index.add(event, { offset, length: line.length }, nowSec());
       size = offset + line.length + 1;
     }
-    const { size: onDisk } = await file.stat();
-    if (onDisk > size) await file.truncate(size);
+    if ((await file.size()) > size) await file.truncate(size);
     await file.sync();
-    await syncFolder(dirname(path));
+    await disk.syncFolder(dirname(path));
     let live = 0;
     for (const { slot } of index.entries()) live += slot.length + 1;
     return { file, index, size, garbageBytes: size - live };
@@ -66,14 +67,14 @@ async function load(path: string, nowSec: NowSec): Promise<Log> {
 }
 
 /** Complete lines only, without their newline. */
-async function* lines(file: FileHandle): AsyncGenerator<{ readonly line: Buffer; readonly offset: number }> {
+async function* lines(file: DiskFile): AsyncGenerator<{ readonly line: Buffer; readonly offset: number }> {
   let rest = Buffer.alloc(0);
   let offset = 0;
   for (let position = 0; ;) {
-    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(READ_BYTES), 0, READ_BYTES, position);
-    if (bytesRead === 0) return;
-    position += bytesRead;
-    rest = Buffer.concat([rest, buffer.subarray(0, bytesRead)]);
+    const bytes = await file.read(position, READ_BYTES);
+    if (bytes.length === 0) return;
+    position += bytes.length;
+    rest = Buffer.concat([rest, bytes]);
     let start = 0;
     for (let end = rest.indexOf(NEWLINE); end !== -1; end = rest.indexOf(NEWLINE, start)) {
       yield { line: rest.subarray(start, end), offset: offset + start };
@@ -96,26 +97,21 @@ function readEvent(line: Buffer): NostrEvent | undefined {
   }
 }
 
-/** Copies what is still served to a new file and puts it in place of the old one. */
-async function rewrite(path: string, { file, index }: Log): Promise<void> {
+/** Copies what is still served to a new file and puts it in place of the old one; `load` makes the new name durable. */
+async function rewrite(disk: Disk, path: string, { file, index }: Log): Promise<void> {
   const next = `${path}.new`;
-  const out = await open(next, 'w', 0o600);
+  await disk.remove(next);
+  const out = await disk.open(next, 'create');
   try {
+    let size = 0;
     const slots = [...index.entries()].map((entry) => entry.slot).sort((a, b) => a.offset - b.offset);
     for (const { offset, length } of slots) {
-      const { buffer } = await file.read(Buffer.allocUnsafe(length + 1), 0, length + 1, offset);
-      await out.appendFile(buffer);
+      await writeAll(out, await file.read(offset, length + 1), size);
+      size += length + 1;
     }
     await out.sync();
   } finally {
     await out.close();
   }
-  await rename(next, path);
-}
-
-/** Makes names in the folder durable, where the system can open folders. */
-async function syncFolder(dir: string): Promise<void> {
-  const folder = await open(dir, 'r').catch(() => undefined);
-  await folder?.sync().catch(() => undefined);
-  await folder?.close();
+  await disk.rename(next, path);
 }

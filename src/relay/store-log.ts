@@ -1,9 +1,11 @@
-import { mkdir, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Disk, DiskFile } from '../disk/disk.js';
+import { writeAll } from '../disk/durable.js';
+import { lockFolder, type LockOptions } from '../disk/lock.js';
+import { nodeDisk } from '../disk/node-disk.js';
 import type { Filter, NostrEvent } from '../ports.js';
 import type { EventIndex, Verdict } from './event-index.js';
 import type { EventHead } from './filter.js';
-import { lockFolder } from './folder-lock.js';
 import { openLog, type Log, type Slot } from './log-file.js';
 import type { EventStore, NowSec, StoredEvent } from './store.js';
 
@@ -22,12 +24,22 @@ interface Pending {
 
 const MAX_GROUP_BYTES = 16 << 20;
 
-/** @throws NmktError `home-locked` when another process has the folder open */
-export async function openLogStore(dir: string, nowSec: NowSec): Promise<EventStore> {
-  await mkdir(dir, { recursive: true, mode: 0o700 });
-  const unlock = await lockFolder(dir);
+/** Two appenders would not know each other's offsets. */
+const IN_USE = {
+  used: 'keeps its events in this folder',
+  remedy: 'stop that relay, or give this one another --dir',
+};
+
+/** @param processes  see lock.ts @throws NmktError `home-locked` when another process has the folder open */
+export async function openLogStore(
+  dir: string,
+  nowSec: NowSec,
+  disk: Disk = nodeDisk,
+  processes?: NonNullable<LockOptions['processes']>,
+): Promise<EventStore> {
+  const unlock = await lockFolder(dir, { disk, words: IN_USE, ...(processes && { processes }) });
   try {
-    return new LogStore(await openLog(join(dir, 'events.jsonl'), nowSec), nowSec, unlock);
+    return new LogStore(await openLog(disk, join(dir, 'events.jsonl'), nowSec), nowSec, unlock);
   } catch (error) {
     await unlock();
     throw error;
@@ -35,7 +47,7 @@ export async function openLogStore(dir: string, nowSec: NowSec): Promise<EventSt
 }
 
 class LogStore implements EventStore {
-  readonly #file: FileHandle;
+  readonly #file: DiskFile;
   readonly #index: EventIndex<Slot>;
   readonly #nowSec: NowSec;
   readonly #unlock: () => Promise<void>;
@@ -79,9 +91,9 @@ class LogStore implements EventStore {
   }
 
   async #read({ offset, length }: Slot): Promise<Buffer> {
-    const { buffer, bytesRead } = await this.#file.read(Buffer.allocUnsafe(length), 0, length, offset);
-    if (bytesRead !== length) throw new Error(`the event log ends at ${offset + bytesRead}`);
-    return buffer;
+    const bytes = await this.#file.read(offset, length);
+    if (bytes.length !== length) throw new Error(`the event log ends at ${offset + bytes.length}`);
+    return bytes;
   }
 
   async #drain(): Promise<void> {
@@ -107,7 +119,7 @@ class LogStore implements EventStore {
   async #commit(group: readonly Pending[]): Promise<void> {
     if (this.#failure) throw this.#failure;
     try {
-      await this.#file.appendFile(Buffer.concat(group.map((pending) => pending.line)));
+      await writeAll(this.#file, Buffer.concat(group.map((pending) => pending.line)), this.#size);
       await this.#file.datasync();
     } catch (error) {
       await this.#undo(error);

@@ -1,6 +1,8 @@
-import { randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Disk } from '../disk/disk.js';
+import { replaceFile } from '../disk/durable.js';
+import { nodeDisk } from '../disk/node-disk.js';
 import { NmktError, type ErrorCode } from '../errors.js';
 import { sha256Hex, utf8, type Bytes, type Sha256 } from '../hash.js';
 import { checkParams, parameterCount, parameterShapes } from '../learning/params.js';
@@ -13,6 +15,9 @@ import { layersModel, manifestBytes } from './model-topology.js';
 const MODEL_JSON = 'model.json';
 const WEIGHTS_BIN = 'weights.bin';
 const SAFETENSORS = 'model.safetensors';
+
+/** A model is made to be given away: the user's umask decides. */
+const MODE = 0o666;
 
 /** model.json holds no weights: a larger one is not ours. */
 const MAX_JSON_BYTES = 4 * 2 ** 20;
@@ -39,6 +44,7 @@ export async function writeModelFiles(
   spec: ModelSpec,
   weights: ParamSet,
   meta: ModelMeta,
+  disk: Disk = nodeDisk,
 ): Promise<ModelHashes> {
   checkSpec(spec);
   checkParams(weights, spec);
@@ -52,10 +58,9 @@ export async function writeModelFiles(
   };
   const file = { ...layersModel(spec, weights, WEIGHTS_BIN), userDefinedMetadata: { nmkt } };
   const json = utf8(`${JSON.stringify(file, undefined, 2)}\n`);
-  await mkdir(dir, { recursive: true });
-  await replaceFile(join(dir, WEIGHTS_BIN), binary);
-  await replaceFile(join(dir, SAFETENSORS), safetensors);
-  await replaceFile(join(dir, MODEL_JSON), json);
+  await replaceFile(disk, join(dir, WEIGHTS_BIN), binary, MODE);
+  await replaceFile(disk, join(dir, SAFETENSORS), safetensors, MODE);
+  await replaceFile(disk, join(dir, MODEL_JSON), json, MODE);
   return { [MODEL_JSON]: sha256Hex(json), [WEIGHTS_BIN]: sha256Hex(binary), [SAFETENSORS]: sha256Hex(safetensors) };
 }
 
@@ -118,24 +123,6 @@ async function readAtMost(path: string, maxBytes: number): Promise<Bytes> {
   }
   if (size > maxBytes) throw unreadable('too-large', `${path} is too large`, `at most ${maxBytes} bytes`, `${size}`);
   return new Uint8Array(await readFile(path));
-}
-
-/** Whole or not at all, also after a power cut. */
-async function replaceFile(path: string, bytes: Bytes): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.tmp`;
-  try {
-    const handle = await open(temporary, 'wx');
-    try {
-      await handle.writeFile(bytes);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

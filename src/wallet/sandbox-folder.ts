@@ -1,5 +1,7 @@
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import type { Disk } from '../disk/disk.js';
+import { readIfThere, replaceFile } from '../disk/durable.js';
+import { nodeDisk } from '../disk/node-disk.js';
 import { NmktError } from '../errors.js';
 
 /** Small JSON files of a sandbox, mode 0600: after kill -9 each holds all of its old content or all of its new one. */
@@ -11,13 +13,13 @@ export interface SandboxFolder {
   write(name: string, value: unknown): Promise<void>;
 }
 
-/** Makes nothing before the first write. One process at a time; the relay's lock in the folder sees to that. */
-export function openSandboxFolder(folder: string): SandboxFolder {
+/** Makes nothing before the first write. One process at a time: hold the folder's lock. */
+export function openSandboxFolder(folder: string, disk: Disk = nodeDisk): SandboxFolder {
   const dir = resolve(folder);
   return {
     dir,
     async read(name) {
-      const text = await readIfThere(join(dir, name));
+      const text = (await readIfThere(disk, join(dir, name)))?.toString('utf8');
       if (text === undefined) return undefined;
       try {
         return JSON.parse(text) as unknown;
@@ -30,40 +32,6 @@ export function openSandboxFolder(folder: string): SandboxFolder {
         });
       }
     },
-    async write(name, value) {
-      await mkdir(dir, { recursive: true, mode: 0o700 });
-      await writeDurably(join(dir, name), `${JSON.stringify(value, null, 2)}\n`);
-      await syncFolder(dir);
-    },
+    write: (name, value) => replaceFile(disk, join(dir, name), `${JSON.stringify(value, null, 2)}\n`),
   };
-}
-
-async function readIfThere(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-async function writeDurably(file: string, text: string): Promise<void> {
-  const temporary = `${file}.tmp`;
-  // One left by a crash may have other permissions than those asked for here.
-  await rm(temporary, { force: true });
-  const handle = await open(temporary, 'wx', 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(temporary, file);
-}
-
-/** Makes the new name durable; Windows cannot open folders. */
-async function syncFolder(dir: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(dir, 'r');
-  await handle.sync().finally(() => handle.close());
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { defaultHomeDir, openHome } from '../../src/config/home.js';
 import { createKey } from '../../src/config/own-key.js';
-import { processStart } from '../../src/config/process-identity.js';
+import { processStart } from '../../src/disk/process-identity.js';
 import { temporaryFolder } from '../support/run-nmkt.js';
 
 describe('a home', () => {

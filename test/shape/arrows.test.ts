@@ -8,22 +8,24 @@ const roots = ['errors', 'hash', 'schnorr', 'ports'];
 /** folder -> folders it may import from besides itself and the roots; values and types alike. */
 const arrows: Readonly<Record<string, readonly string[]>> = {
   learning: [],
+  // What must outlive a crash, as functions of a Disk; the adapters that keep such files share it.
+  disk: [],
   protocol: ['learning'],
   market: ['protocol', 'learning'],
   blob: ['protocol', 'learning'],
-  relay: ['protocol', 'learning', 'market'],
-  wallet: ['protocol', 'learning', 'market'],
-  training: ['protocol', 'learning', 'market'],
-  journal: ['protocol', 'learning', 'market'],
-  config: ['learning'],
+  relay: ['disk', 'protocol', 'learning', 'market'],
+  wallet: ['disk', 'protocol', 'learning', 'market'],
+  training: ['disk', 'protocol', 'learning', 'market'],
+  journal: ['disk', 'protocol', 'learning', 'market'],
+  config: ['disk', 'learning'],
   // A file made of a home: it knows what a home is.
-  backup: ['config'],
+  backup: ['config', 'disk'],
   terminal: [],
   // blob is pure functions and transfers over the Relays port: a role names it, an adapter it does not.
   roles: ['market', 'learning', 'protocol', 'blob'],
   // Parts of one command: its processes, its view, its words.
   demo: ['learning', 'terminal', 'training'],
-  commands: ['demo', 'roles', 'market', 'learning', 'protocol', 'blob'],
+  commands: ['demo', 'disk', 'roles', 'market', 'learning', 'protocol', 'blob'],
 };
 
 /** Functions inside adapter folders that are pure or work through ports only, so commands call them: see docs/decisions. */
