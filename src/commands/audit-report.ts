@@ -1,7 +1,7 @@
 import { NmktError } from '../errors.js';
 import type { Pubkey } from '../hash.js';
 import { paidMsat, type JobState } from '../market/state.js';
-import type { Finding } from '../roles/audit.js';
+import type { Audit } from '../roles/audit.js';
 import type { JobBook } from '../roles/job-book.js';
 import { table } from '../terminal/table.js';
 import type { Outcome } from './command.js';
@@ -9,14 +9,22 @@ import type { Outcome } from './command.js';
 /** What the audit ran over and what it found, as a document and as text. */
 
 const CHECKS = {
-  public: ['signatures', 'chains', 'award', 'lists', 'omissions', 'acceptance', 'settlements', 'receipts'],
+  public: [
+    ...['signatures', 'chains', 'pins', 'award', 'lists', 'omissions', 'deadlines'],
+    ...['acceptance', 'settlements', 'receipts'],
+  ],
   keys: ['seed', 'bases', 'updates', 'aggregates', 'model'],
+  data: ['data', 'commitments', 'grants', 'scores', 'metrics'],
 } as const;
 
-export interface Audited {
+const REACHED = {
+  public: CHECKS.public,
+  keys: [...CHECKS.public, ...CHECKS.keys],
+  data: [...CHECKS.public, ...CHECKS.keys, ...CHECKS.data],
+} as const;
+
+export interface Audited extends Audit {
   readonly state: JobState;
-  readonly level: keyof typeof CHECKS;
-  readonly found: Finding | null;
   /** Events that were at hand when `state` was folded: of the job, and such as break the protocol. */
   readonly events: number;
   readonly unreadable: number;
@@ -36,38 +44,39 @@ export function report(audited: Audited, book: JobBook): Outcome {
   });
 }
 
-function documentOf({ state, level, found, events, unreadable }: Audited, book: JobBook) {
+function documentOf({ state, level, why, found, disputes, engine, events, unreadable }: Audited, book: JobBook) {
   const author: Pubkey | undefined = found === null ? undefined : book.raw(found.event)?.pubkey;
   return {
     job: state.jobId,
     level,
+    why,
     verdict: found === null ? 'PASS' : 'FAIL',
     firstBad: found && { event: found.event, ...(author && { author }), rule: found.rule, detail: found.detail },
     phase: state.phase,
-    reached: level === 'keys' ? [...CHECKS.public, ...CHECKS.keys] : CHECKS.public,
+    reached: REACHED[level],
     events,
     rounds: state.rounds.length,
     paidMsat: paidMsat(state),
+    engine,
     forks: state.forks.map(({ author: who, seq, ids }) => ({ author: who, seq, events: ids })),
+    disputes,
     unreadable,
   };
 }
 
 function describe(value: ReturnType<typeof documentOf>): string {
-  const { level, phase, firstBad } = value;
+  const { phase, firstBad } = value;
   const isWhole = phase === 'finished' || phase === 'cancelled' || firstBad !== null;
-  const why =
-    level === 'keys'
-      ? 'models and updates opened; no shard key, so training itself is not repeated'
-      : firstBad === null
-        ? 'signed events alone; no audit keys, so models and updates stay closed (--keys FILE)'
-        : 'signed events alone are enough to see it';
   return table([
     ['job', value.job],
-    ['level', `${level}: ${why}`],
+    ['level', `${value.level}: ${describeLevel(value)}`],
     ['checked', value.reached.join(', ')],
     ['over', `${value.events} events, ${value.rounds} rounds, ${Number(value.paidMsat) / 1000} sat paid`],
     ...value.forks.map(({ author, seq }) => ['fork', `${author} signed two events with seq ${seq}`]),
+    ...value.disputes.map(({ event, trainer, shard, rule, detail }) => [
+      'dispute',
+      `shard ${shard}, ${trainer}: ${rule} (${detail}); event ${event}`,
+    ]),
     ['verdict', `${value.verdict}${isWhole ? '' : ` so far: the job is ${phase}`}`],
     ...(firstBad === null
       ? []
@@ -76,4 +85,14 @@ function describe(value: ReturnType<typeof documentOf>): string {
           ['', `${firstBad.rule}: ${firstBad.detail}`],
         ]),
   ]);
+}
+
+function describeLevel({ level, why, firstBad, engine }: ReturnType<typeof documentOf>): string {
+  const opened = {
+    public: firstBad === null ? 'signed events alone' : 'signed events alone are enough to see it',
+    keys: 'models and updates opened',
+    data: `the data opened, scores measured again on ${engine ?? 'no engine'}`,
+  }[level];
+  const hint = { public: ' (--keys FILE)', keys: ' (collect-model --audit-data)', data: '' }[level];
+  return why === null ? opened : `${opened}; ${why}${why.includes('asked for') ? '' : hint}`;
 }

@@ -1,14 +1,15 @@
 import { NmktError } from '../errors.js';
 import type { JobState } from '../market/state.js';
 import type { Relays } from '../ports.js';
+import type { AuditKeys, AuditLevel } from '../roles/audit.js';
 import type { Context } from './command.js';
 
 /** Where an audit reads: relays, relays that are recorded for --dump, or the file of --from-dump. */
 export interface AuditSource {
   readonly relays: Relays;
   readonly isOffline: boolean;
-  /** @throws NmktError `bad-usage` when a dump that was made without keys is to be opened with some */
-  requireChunks(state: JobState): void;
+  /** @throws NmktError `bad-usage` when a dump is to be opened with keys that it was made without */
+  requireChunks(state: JobState, keys: AuditKeys, upTo: AuditLevel): Promise<void>;
   /** After the audit: ends the dump, if one is made. @throws NmktError `disk-full`, `bad-usage` */
   keep(state: JobState): Promise<void>;
 }
@@ -21,7 +22,7 @@ export async function auditSource(context: Context, options: Readonly<Record<str
     return offline(context, from);
   }
   const relays = await context.deps.relays();
-  const none = { isOffline: false, requireChunks: () => undefined };
+  const none = { isOffline: false, requireChunks: async () => undefined };
   return to === undefined
     ? { ...none, relays, keep: async () => undefined }
     : { ...none, ...(await recorded(context, relays, to)) };
@@ -42,17 +43,28 @@ async function offline({ deps }: Context, file: string): Promise<AuditSource> {
   return {
     relays,
     isOffline: true,
-    requireChunks(state) {
-      const isInFull = relays.chunks > 0 || state.rounds.every(({ open }) => open.content.base.chunks === 0);
-      if (isInFull) return;
-      throw new NmktError('bad-usage', `${file} was made without keys: it holds no chunks to open`, {
-        expected: 'the chunks of the models and updates of this job',
-        got: 'events only',
-        remedy: `nmkt audit ${state.jobId} --dump ${file} --keys KEYS, or leave out --keys`,
-      });
+    async requireChunks(state, { data }, upTo) {
+      if (upTo === 'public') return;
+      const lacks = (what: string, expected: string, level: string) =>
+        new NmktError('bad-usage', `${file} was made without ${what}`, {
+          expected: `the chunks of ${expected} of this job`,
+          got: relays.chunks === 0 ? 'events only' : 'other chunks',
+          remedy: `nmkt audit ${state.jobId} --dump ${file} --keys KEYS, or --level ${level}`,
+        });
+      if (relays.chunks === 0 && state.rounds.some(({ open }) => open.content.base.chunks > 0))
+        throw lacks('keys: it holds no chunks to open', 'the models and updates', 'public');
+      if (upTo === 'keys' || data === undefined) return;
+      const { events } = await relays.fetch([{ ids: idsIn(data.train.locator) }]);
+      if (events.length === 0) throw lacks('keys to the data: it holds none of its chunks', 'the data', 'keys');
     },
     keep: async () => undefined,
   };
+}
+
+/** Of the chunks that a locator names; what else is wrong with it, the audit says. */
+function idsIn(locator: string): readonly string[] {
+  const ids = locator.match(/(?<=")[0-9a-f]{64}(?=")/g) ?? [];
+  return ids.slice(0, 10_000);
 }
 
 async function recorded(
@@ -64,10 +76,12 @@ async function recorded(
   return {
     relays: recorder.relays,
     async keep(state) {
-      // The public level needs no dataset, but whoever gets the dump may have keys.
-      const { events } = await recorder.relays.fetch([{ ids: [state.job!.content.dataset] }]);
-      if (events.length === 0)
-        progress.warn('no relay that answered has the dataset of this job: the dump goes without');
+      // An audit that fails before it needs them: whoever gets the dump may look further.
+      const { dataset, evalA, evalB } = state.job!.content;
+      const ids = [dataset, evalA.snapshot, evalB.snapshot];
+      const { events } = await recorder.relays.fetch([{ ids }]);
+      if (events.length < new Set(ids).size)
+        progress.warn('no relay that answered has every dataset of this job: the dump goes without');
       const { events: kept, chunks } = await recorder.finish();
       progress.note(`wrote ${kept} events and ${chunks} chunks to ${file}`);
     },

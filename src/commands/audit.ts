@@ -1,28 +1,21 @@
-import { readFile, stat } from 'node:fs/promises';
 import { NmktError } from '../errors.js';
-import type { EventId } from '../hash.js';
-import type { JobState } from '../market/state.js';
-import { parseSnapshot, type DatasetManifest } from '../protocol/dataset.js';
-import type { Relays } from '../ports.js';
-import { auditPublic, auditWithKeys, parseAuditKeys, type AuditKeys, type Finding } from '../roles/audit.js';
-import { collectAuditKeys } from '../roles/collect.js';
-import type { JobSecrets } from '../roles/customer-env.js';
+import type { Rung } from '../learning/types.js';
+import { rungOf } from '../market/auction.js';
+import { AUDIT_LEVELS, auditJob, type AuditKeys, type AuditLevel, type Finding } from '../roles/audit.js';
 import type { JobBook } from '../roles/job-book.js';
-import { secretsFile } from '../roles/post.js';
+import { keysOfHome, readKeys } from './audit-keys.js';
 import { report, type Audited } from './audit-report.js';
 import { auditSource, type AuditSource } from './audit-source.js';
 import type { CommandModule, Context } from './command.js';
 import { decodeReceiptInvoice, findJob, readBook } from './find-job.js';
 
-/** A job of 1,024 trainers and 1,000 rounds stays below. */
-const MAX_KEYS_BYTES = 2 ** 29;
-
-/** Reads only; the verdict depends on events and audit keys, never on whose key asks. */
+/** Reads only; the verdict depends on events and keys, never on whose key asks. */
 export const command: CommandModule = {
   configure(program) {
     program
       .argument('<job>', 'id, note or nevent of the job')
-      .option('--keys <file>', 'audit-keys.json of the customer: also open models and updates')
+      .option('--keys <file>', 'audit-keys.json or audit-data.json of the customer')
+      .option('--level <level>', 'how far up to go: public, keys or data (default: as far as the keys allow)')
       .option('--dump <file>', 'also write every event the audit used to a file: signed events, one per line, no keys')
       .option('--from-dump <file>', 'audit that file alone: no relay is asked')
       .addHelpText('before', EXAMPLES)
@@ -31,13 +24,14 @@ export const command: CommandModule = {
 
   async run([reference], options, context) {
     const job = findJob(reference!);
+    const upTo = parseLevel(options['level']);
     const file = options['keys'] as string | undefined;
     const given = file === undefined ? undefined : await readKeys(file, job);
     context.progress.start('reading the events of the job');
     const source = await auditSource(context, options);
     const { book } = await readBook(context, job, source);
     try {
-      const audited = await audit(context, book, source, given);
+      const audited = await audit(context, book, source, given, upTo);
       await source.keep(audited.state);
       context.progress.done();
       return report(audited, book);
@@ -56,117 +50,83 @@ $ nmkt audit JOB --keys model/audit-keys.json --from-dump job.ndjson
 const HELP = `
 Exit status 0 is PASS, 4 is FAIL; with --json one document either way:
   job       its id; phase: how far the job has come
-  level     public: signatures, award, lists, acceptance, settlements and receipts recomputed from signed events alone;
-            keys: models and updates opened as well, hashes checked, every aggregate recomputed to the byte
+  level     public: signatures, pins, award, lists, deadlines, acceptance, settlements and receipts recomputed from signed
+            events alone;
+            keys: models and updates opened as well, hashes checked, every aggregate recomputed to the byte;
+            data: the data opened, every score and accuracy measured again: equal to the ppm on the same engine, within
+            a thousandth and 100 ppm on another
+  why       null, or why no higher level was reached
   verdict   PASS or FAIL
   firstBad  null, or {event, author, rule, detail}: the first event that does not follow from the others
   reached   the checks that ran; events, rounds, paidMsat: what they ran over
+  engine    null, or what the scores were measured on again
   forks     [{author, seq, events}] of bidders and trainers: they count as absent from there on, the job holds
+  disputes  [{event, trainer, shard, rule, detail}]: a grant called bad, a trainer said never to have answered; no event
+            decides who is right
   unreadable  events that break the protocol and count for nothing
-The key level needs --keys, or the home that posted the job.
+The key level needs --keys, or the home that posted the job. The data level needs that home, or the audit-data.json that
+collect-model --audit-data writes: it opens the data itself.
 
-A dump holds the events of the job, the snapshot of its dataset and, at the key level, the chunks of all models and updates.
---from-dump checks id and signature of every line and gives the same document; its key level needs --keys. A dump may end
-earlier than the job did, but what it holds cannot be forged.`;
+A dump holds the events of the job, its snapshots and, at the level it was made at, the chunks of all models and updates,
+and of the data. --from-dump checks id and signature of every line and gives the same document; above the public level it
+needs --keys. A dump may end earlier than the job did, but what it holds cannot be forged.`;
+
+/** @throws NmktError `bad-usage` */
+function parseLevel(value: unknown): AuditLevel {
+  const found = value === undefined ? 'data' : AUDIT_LEVELS.find((level) => level === value);
+  if (found !== undefined) return found;
+  throw new NmktError('bad-usage', '--level names no level', {
+    expected: AUDIT_LEVELS.join(', '),
+    got: String(value),
+    remedy: '--level keys',
+  });
+}
 
 async function audit(
   context: Context,
   book: JobBook,
   source: AuditSource,
   given: AuditKeys | undefined,
+  upTo: AuditLevel,
 ): Promise<Audited> {
   const { deps, progress, signal } = context;
   const { relays } = source;
-  const publicly = (): Finding | null => auditPublic(book.state(), decodeReceiptInvoice, deps.clock.nowSec());
-  let found = publicly();
-  if (found?.rule === 'missing') {
-    await requireAllAnswers(book, relays, found);
-    found = publicly();
+  const run = () =>
+    auditJob({
+      ...{ book, relays, upTo, signal },
+      decode: decodeReceiptInvoice,
+      nowSec: deps.clock.nowSec(),
+      keys: async (state) => {
+        const keys = given ?? (source.isOffline ? undefined : await keysOfHome(context, state));
+        if (keys !== undefined) await source.requireChunks(state, keys, upTo);
+        return keys;
+      },
+      engine: async (like) => deps.engine(like === null ? {} : { accepted: [rungOf(like)] satisfies Rung[] }),
+      onProgress: (text) => progress.update(text),
+    });
+  let result = await run();
+  if (result.found?.rule === 'missing' || result.found?.rule === 'blob') {
+    await requireAllAnswers(book, relays.urls, result.found);
+    if (result.found.rule === 'missing') result = await run();
   }
-  const state = book.state();
-  const seen = { state, events: book.all().length, unreadable: book.unreadable().length };
-  if (found !== null) return { ...seen, level: 'public', found };
-  const keys = given ?? (source.isOffline ? undefined : await keysOfHome(context, state));
-  if (keys === undefined) return { ...seen, level: 'public', found };
-  source.requireChunks(state);
-  const manifest = await fetchManifest(relays, state);
-  if ('rule' in manifest) return { ...seen, level: 'keys', found: manifest };
-  found = await auditWithKeys(state, {
-    relays,
-    keys,
-    manifest,
-    signal,
-    onProgress: (text) => progress.update(text),
-  });
   if (signal.aborted)
     throw new NmktError('interrupted', 'stopped before the verdict', {
       expected: 'time to open every update',
       got: 'a signal',
       remedy: 'run the same command again',
     });
-  if (found?.rule === 'blob') await requireAllAnswers(book, relays, found);
-  return { ...seen, level: 'keys', found };
+  const { length: events } = book.all();
+  return { ...result, state: book.state(), events, unreadable: book.unreadable().length };
 }
 
 /** What is missing while a relay is silent may lie there: no verdict. @throws NmktError `relay-unreachable` */
-async function requireAllAnswers(book: JobBook, relays: Relays, found: Finding): Promise<void> {
+async function requireAllAnswers(book: JobBook, urls: readonly string[], found: Finding): Promise<void> {
   const answered = await book.refresh();
-  const silent = relays.urls.filter((url) => !answered.includes(url));
+  const silent = urls.filter((url) => !answered.includes(url));
   if (silent.length === 0) return;
   throw new NmktError('relay-unreachable', 'a part of the job is missing, and not every relay answered', {
-    expected: `answers from all of ${relays.urls.join(', ')}`,
+    expected: `answers from all of ${urls.join(', ')}`,
     got: `silence from ${silent.join(', ')}; ${found.detail} (event ${found.event})`,
     remedy: 'run it again later, or leave that relay out with --relay',
   });
-}
-
-/** @throws NmktError `bad-usage` when the file is not there or holds something else */
-async function readKeys(file: string, job: EventId): Promise<AuditKeys> {
-  const fail = (got: string, cause?: unknown): never => {
-    throw new NmktError('bad-usage', `${file} does not hold the audit keys of this job`, {
-      expected: `the audit-keys.json that collect-model wrote for job ${job}`,
-      got,
-      remedy: 'ask the customer for the file, or leave out --keys',
-      cause,
-    });
-  };
-  try {
-    const { size } = await stat(file);
-    if (size > MAX_KEYS_BYTES) return fail(`${size} bytes`);
-    const keys = parseAuditKeys(await readFile(file, 'utf8'));
-    return keys.job === job ? keys : fail(`the keys of job ${keys.job}`);
-  } catch (error) {
-    if (error instanceof NmktError) throw error;
-    return fail((error as NodeJS.ErrnoException).code ?? 'something else', error);
-  }
-}
-
-/** The customer's own home can make the keys it would give to an auditor. */
-async function keysOfHome({ deps }: Context, state: JobState): Promise<AuditKeys | undefined> {
-  const secrets = (await deps.home().readJson(secretsFile(state.jobId))) as JobSecrets | undefined;
-  const signer = await deps.signer({ create: false });
-  if (secrets === undefined || signer?.pubkey !== state.job!.author) return undefined;
-  return collectAuditKeys({ secrets, signer }, state);
-}
-
-/** The snapshot that the job pins, by its id. @throws NmktError `job-unknown` when no relay has it */
-async function fetchManifest(relays: Relays, state: JobState): Promise<DatasetManifest | Finding> {
-  const { dataset, trainers } = state.job!.content;
-  const { events } = await relays.fetch([{ ids: [dataset] }]);
-  const event = events.find(({ id }) => id === dataset);
-  if (event === undefined)
-    throw new NmktError('job-unknown', 'no relay that answered has the dataset of this job', {
-      expected: `snapshot ${dataset}`,
-      got: `nothing from ${relays.urls.join(', ')}`,
-      remedy: 'name the relay of the dataset with --relay URL, or audit without keys',
-    });
-  const bad = (detail: string): Finding => ({ event: dataset, rule: 'dataset', detail });
-  try {
-    const { author, manifest } = parseSnapshot(event);
-    if (author !== state.job!.author) return bad(`it is a snapshot of ${author}, not of the customer`);
-    const { length } = manifest.shards;
-    return length >= trainers ? manifest : bad(`it has ${length} shards for ${trainers} trainers`);
-  } catch (error) {
-    return bad((error as Error).message);
-  }
 }

@@ -5,10 +5,10 @@ import { isNmktError, NmktError } from '../errors.js';
 import type { EventId } from '../hash.js';
 import type { ParamSet } from '../learning/types.js';
 import type { JobState } from '../market/state.js';
-import { parseSnapshot } from '../protocol/dataset.js';
-import { auditPublic, auditWithKeys, encodeAuditKeys } from '../roles/audit.js';
+import { auditJob, encodeAuditKeys } from '../roles/audit.js';
 import {
   collectAuditKeys,
+  collectDataKeys,
   describeModel,
   modelCard,
   provenance,
@@ -36,6 +36,7 @@ export const command: CommandModule = {
       .requiredOption('--out <dir>', 'where the model goes')
       .option('--min-accuracy <share>', 'exit 4 below this accuracy on set B; the model is written all the same')
       .option('--timeout <duration>', 'give up after this long (exit 3); run it again to go on')
+      .option('--audit-data', 'also write audit-data.json: it opens the data itself, for an auditor who measures again')
       .option('--max-sats <n>', 'pay at most this much, fees included')
       .addHelpText('before', '$ nmkt collect-model JOB --out model --min-accuracy 0.93 --timeout 10m\n')
       .addHelpText('after', HELP);
@@ -83,6 +84,8 @@ interface Collected {
   readonly params: ParamSet;
   readonly verified: boolean;
   readonly auditKeys: string | null;
+  /** Only when it was asked for. */
+  readonly auditData: string | null;
 }
 
 async function collect(
@@ -133,16 +136,13 @@ async function leadToEnd(
 ): Promise<Collected> {
   const { state, env, book } = await lead(context, ports, secrets, options, { signal });
   const keys = await collectAuditKeys(env, state);
-  const { manifest } = parseSnapshot(secrets.train.event);
-  const found =
-    auditPublic(state, decodeReceiptInvoice, ports.clock.nowSec()) ??
-    (await auditWithKeys(state, {
-      relays: ports.relays,
-      keys,
-      manifest,
-      signal,
-      onProgress: (text) => context.progress.update(text),
-    }));
+  const { found } = await auditJob({
+    ...{ book, relays: ports.relays, upTo: 'keys', signal },
+    decode: decodeReceiptInvoice,
+    nowSec: ports.clock.nowSec(),
+    keys: async () => keys,
+    onProgress: (text) => context.progress.update(text),
+  });
   if (found !== null)
     context.progress.warn(`the audit fails at event ${found.event.slice(0, 12)}…: ${found.rule}: ${found.detail}`);
   return {
@@ -151,6 +151,7 @@ async function leadToEnd(
     params: await loadModel(env, state, state.modelHash!),
     verified: found === null,
     auditKeys: encodeAuditKeys(keys),
+    auditData: options['auditData'] === true ? encodeAuditKeys({ ...keys, data: collectDataKeys(secrets) }) : null,
   };
 }
 
@@ -170,13 +171,17 @@ async function fetchFinished(context: Context, jobId: EventId, signal: AbortSign
     model,
     signal,
   );
-  const found = auditPublic(state, decodeReceiptInvoice, context.deps.clock.nowSec());
-  return { state, book, params, verified: found === null, auditKeys: null };
+  const { found } = await auditJob({
+    ...{ book, relays, upTo: 'public' },
+    decode: decodeReceiptInvoice,
+    nowSec: context.deps.clock.nowSec(),
+  });
+  return { state, book, params, verified: found === null, auditKeys: null, auditData: null };
 }
 
 async function writeFolder(
   dir: string,
-  { state, book, params, auditKeys }: Collected,
+  { state, book, params, auditKeys, auditData }: Collected,
   model: CollectedModel,
 ): Promise<void> {
   await writeModelFiles(dir, state.job!.content.model, params, {
@@ -187,6 +192,7 @@ async function writeFolder(
   await write('provenance.json', `${JSON.stringify(provenance(state, book), undefined, 2)}\n`);
   await write('README.md', modelCard(state, model));
   if (auditKeys !== null) await write('audit-keys.json', auditKeys, 0o600);
+  if (auditData !== null) await write('audit-data.json', auditData, 0o600);
 }
 
 function describe(model: CollectedModel): string {

@@ -25,3 +25,8 @@ export function chainCommitment(secret: Bytes, length: number): Sha256 {
   for (let left = length; left > 0; left--) link = fromHex(sha256Hex('nmkt/1/chain', link));
   return sha256Hex(link);
 }
+
+/** Which examples a score is measured on. From the chain's last link, which no draw reveals: fixed by the job, no second choice after the work is seen. */
+export function scoringSecret(chain: Bytes): Bytes {
+  return hkdfExpand32(chain, 'nmkt/1/scoring');
+}

@@ -17,7 +17,8 @@ export function openBids(sound: readonly JobEvent[]): EventOf<'bid'>[] {
 
 export function applyAward(draft: Draft, event: EventOf<'award'>): Broken | null {
   if (draft.award !== null) return broken('second-award', `the job was awarded by ${draft.award.id}`);
-  const { bids: considered, winners } = event.content;
+  const { bids: considered, winners, rule } = event.content;
+  if (rule.f !== 0 || rule.m !== 0) return broken('award-rule', 'FedAvg leaves out nobody: its f and m are 0');
   const bids = considered.map((row) => draft.byId.get(row.bid));
   considered.forEach((row, index) => bids[index] === undefined && draft.missing.add(row.bid));
   const known = bids.filter((bid) => bid?.type === 'bid');

@@ -1,8 +1,10 @@
 import { NmktError } from '../errors.js';
 import { fromHex } from '../hash.js';
 import { acceptedRounds, paidMsat, type JobState } from '../market/state.js';
-import type { AuditKeys } from './audit.js';
-import type { CustomerEnv } from './customer-env.js';
+import type { AuditKeys, DataKeys, EpochKeys } from './audit-format.js';
+import type { CustomerEnv, JobSecrets, OwnedEpoch } from './customer-env.js';
+import { ownShardKey } from './epoch.js';
+import { parseSnapshot } from '../protocol/dataset.js';
 import type { JobBook } from './job-book.js';
 import { openSealedUpdate } from './measure.js';
 import { blobSecrets } from './round-blobs.js';
@@ -103,7 +105,25 @@ export async function collectAuditKeys(
     rounds: state.rounds.map(({ round }) => ({ round, key: blobSecrets(blobs, 'base', round).key })),
     updates,
     artifact: blobSecrets(blobs, 'artifact', 0).key,
+    heads: [...state.chains.values()].flatMap(({ author, events }) => {
+      const head = events.at(-1);
+      return head === undefined ? [] : [{ author, event: head.id }];
+    }),
   };
+}
+
+/** The keys to the data of a job, and to which examples its scores were measured on. Only of a job that is over: later draws follow from it. */
+export function collectDataKeys(secrets: JobSecrets): DataKeys {
+  const epoch = ({ event, secrets: own }: OwnedEpoch): EpochKeys => {
+    const { manifest } = parseSnapshot(event);
+    return {
+      locator: own.locator,
+      blind: fromHex(own.blind),
+      shards: manifest.shards.map((_, shard) => ownShardKey(manifest, own, shard)),
+    };
+  };
+  const set = (one: OwnedEpoch) => ({ ...epoch(one), salt: fromHex(one.secrets.salt) });
+  return { chain: fromHex(secrets.chain), train: epoch(secrets.train), a: set(secrets.a), b: set(secrets.b) };
 }
 
 /** A page for whoever finds the folder. */

@@ -20,29 +20,34 @@ export function customerData(
   secrets: Pick<JobSecrets, 'train' | 'a' | 'b'>,
   signal: AbortSignal,
 ): CustomerData {
+  return openedOnce(parseSnapshot(secrets.train.event), (part, shard) => {
+    const epoch: OwnedEpoch = secrets[part];
+    const { manifest } = parseSnapshot(epoch.event);
+    const locator = ownLocator(manifest, epoch.secrets);
+    return openShard(relays, manifest, locator, shard, ownShardKey(manifest, epoch.secrets, shard), { signal });
+  });
+}
+
+/** @param open  asked once for each shard, unless it failed; the evaluation sets have one shard */
+export function openedOnce(
+  train: Snapshot,
+  open: (part: 'train' | 'a' | 'b', shard: number) => Promise<Examples>,
+): CustomerData {
   const opened = new Map<string, Promise<Examples>>();
-  const fetch = (name: string, epoch: OwnedEpoch, shard: number): Promise<Examples> => {
-    const id = `${name}/${shard}`;
+  const once = (part: 'train' | 'a' | 'b', shard: number): Promise<Examples> => {
+    const id = `${part}/${shard}`;
     const found = opened.get(id);
     if (found !== undefined) return found;
-    const { manifest } = parseSnapshot(epoch.event);
-    const promise = openShard(
-      relays,
-      manifest,
-      ownLocator(manifest, epoch.secrets),
-      shard,
-      ownShardKey(manifest, epoch.secrets, shard),
-      { signal },
-    );
+    const promise = open(part, shard);
     opened.set(id, promise);
     promise.catch(() => opened.delete(id));
     return promise;
   };
   return {
-    train: parseSnapshot(secrets.train.event),
-    shard: (shard) => fetch('train', secrets.train, shard),
-    evaluationA: () => fetch('a', secrets.a, 0),
-    evaluationB: () => fetch('b', secrets.b, 0),
+    train,
+    shard: (shard) => once('train', shard),
+    evaluationA: () => once('a', 0),
+    evaluationB: () => once('b', 0),
   };
 }
 

@@ -2,7 +2,7 @@ import { enginesOf, parseDuration, type JobFile } from './job-file.js';
 import { NmktError } from '../errors.js';
 import { fromHex, hex, sha256Hex, type EventId, type Sha256 } from '../hash.js';
 import { parameterCount } from '../learning/params.js';
-import { chainCommitment, seedCommitment } from '../learning/seeds.js';
+import { chainCommitment, scoringSecret, seedCommitment } from '../learning/seeds.js';
 import type { HyperParameters, ModelSpec } from '../learning/types.js';
 import { parseSnapshot } from '../protocol/dataset.js';
 import { JOB, type JobTerms } from '../protocol/job.js';
@@ -177,7 +177,7 @@ async function signJob(
     request,
     seed: hex(seed),
     blobs: hex(random(32)),
-    scoring: hex(random(32)),
+    scoring: hex(scoringSecret(chain)),
     chain: hex(chain),
     train: dataset.train,
     a: dataset.a,

@@ -1,10 +1,11 @@
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { hex } from '../../src/hash.js';
 import type { NostrEvent } from '../../src/ports.js';
 import { KINDS } from '../../src/protocol/kinds.js';
 import { encodeAuditKeys } from '../../src/roles/audit.js';
-import { scriptJob, START_SEC } from '../support/job-script.js';
+import { scriptJob, SNAPSHOTS, START_SEC } from '../support/job-script.js';
 import { createWorld, type World } from '../support/market-world.js';
 import { runNmkt, temporaryFolder } from '../support/run-nmkt.js';
 import { relayWith } from './scripted-relay.js';
@@ -61,8 +62,8 @@ describe('a dump of a paid job whose models travel as chunks', () => {
     const kinds = eventsIn(dump).map(({ kind }) => kind);
     const first = kinds.indexOf(KINDS.chunk);
     expect(kinds.slice(first).every((kind) => kind === KINDS.chunk)).toBe(true);
-    expect(kinds.filter((kind) => kind === KINDS.snapshot)).toHaveLength(1);
-    expect(first - 1).toBe((await world.read()).all().length);
+    expect(kinds.filter((kind) => kind === KINDS.snapshot)).toHaveLength(3);
+    expect(first - 1).toBe((await world.read()).all().length + 2);
     const text = readFileSync(dump, 'utf8');
     for (const [secret] of keys.matchAll(/(?<="(?:seed|key|artifact)": ")[0-9a-f]{64}/g))
       expect(text).not.toContain(secret);
@@ -93,14 +94,48 @@ describe('a dump of a paid job whose models travel as chunks', () => {
     expect(JSON.parse(stdout)).toMatchObject({ firstBad: { event: update!.submission, rule: 'blob' } });
   });
 
-  it('without its dataset gives no verdict on the key level', async () => {
-    const { dump, keysFile } = files();
+  it('without its dataset fails, and names it', async () => {
+    const { dump } = files();
     writeEvents(
       dump,
       events.filter(({ id }) => id !== world.terms.dataset),
     );
-    const { status, stdout } = await offline(world.jobId, '--from-dump', dump, '--keys', keysFile);
-    expect([status, JSON.parse(stdout)]).toMatchObject([3, { error: { code: 'job-unknown' } }]);
+    const { status, stdout } = await offline(world.jobId, '--from-dump', dump);
+    expect([status, JSON.parse(stdout)]).toMatchObject([
+      4,
+      { firstBad: { event: world.terms.dataset, rule: 'missing' } },
+    ]);
+  });
+
+  it('made with the data holds its chunks, and gives the document of the online audit on the data level', async () => {
+    const { folder, dump, keysFile } = files();
+    const dataFile = join(folder, 'data.json');
+    writeFileSync(dataFile, encodeAuditKeys(await world.allKeys()));
+    const url = await relayWith(events, START_SEC + 3_600);
+    const online = await runNmkt(['audit', world.jobId, '--json', '--keys', dataFile, '--dump', dump, '--relay', url]);
+    expect(online.status).toBe(0);
+    // Two shards and two sets of one chunk each more.
+    expect(online.stderr).toMatch(/wrote \d+ events and 16 chunks to /);
+    const { status, stdout } = await offline(world.jobId, '--from-dump', dump, '--keys', dataFile);
+    expect([status, stdout]).toEqual([0, online.stdout]);
+    expect(JSON.parse(stdout)).toMatchObject({ level: 'data', verdict: 'PASS' });
+    expect(JSON.parse((await offline(world.jobId, '--from-dump', dump, '--keys', keysFile)).stdout)).toMatchObject({
+      ...{ level: 'keys', verdict: 'PASS' },
+    });
+    const text = readFileSync(dump, 'utf8');
+    const { train, a, b, chain } = (await world.allKeys()).data!;
+    for (const secret of [chain, ...[train, a, b].flatMap(({ shards, blind }) => [...shards, blind]), a.salt, b.salt])
+      expect(text.includes(hex(secret))).toBe(false);
+  });
+
+  it('made without the data says so when it is to be opened with it', async () => {
+    const { folder, dump, keysFile } = files();
+    const dataFile = join(folder, 'data.json');
+    writeFileSync(dataFile, encodeAuditKeys(await world.allKeys()));
+    const url = await relayWith(events, START_SEC + 3_600);
+    await runNmkt(['audit', world.jobId, '--json', '--keys', keysFile, '--dump', dump, '--relay', url]);
+    const { status, stdout } = await offline(world.jobId, '--from-dump', dump, '--keys', dataFile);
+    expect([status, JSON.parse(stdout)]).toMatchObject([2, { error: { code: 'bad-usage', got: 'other chunks' } }]);
   });
 });
 
@@ -108,7 +143,7 @@ describe('a dump of a job that does not hold', () => {
   it('is written all the same, and fails offline in the same words', async () => {
     const script = scriptJob({ alter: { 'close/0': (content: object) => ({ ...content, accepted: [] }) } });
     const dump = join(temporaryFolder(), 'job.ndjson');
-    const url = await relayWith(script.events);
+    const url = await relayWith(script.events); // without its datasets
     const online = await runNmkt(['audit', script.jobId, '--json', '--dump', dump, '--relay', url]);
     expect(online.stderr).toContain('the dump goes without');
     const { status, stdout } = await offline(script.jobId, '--from-dump', dump);
@@ -122,7 +157,7 @@ describe('a dump of a job that does not hold', () => {
     const gone = script.raw('reveal/0/1').id;
     writeEvents(
       dump,
-      script.events.filter(({ id }) => id !== gone),
+      [...SNAPSHOTS, ...script.events].filter(({ id }) => id !== gone),
     );
     const { status, stdout } = await offline(script.jobId, '--from-dump', dump);
     expect([status, JSON.parse(stdout)]).toMatchObject([4, { firstBad: { event: gone, rule: 'missing' } }]);

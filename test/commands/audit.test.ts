@@ -7,11 +7,12 @@ import { signEvent } from '../../src/schnorr.js';
 import { encodeAuditKeys } from '../../src/roles/audit.js';
 import type { JobBook } from '../../src/roles/job-book.js';
 import type { TrainerEnv } from '../../src/roles/trainer.js';
-import { customer, hashOf, people, scriptJob, START_SEC } from '../support/job-script.js';
+import { customer, hashOf, people, scriptJob, SNAPSHOTS, START_SEC } from '../support/job-script.js';
 import { createWorld, type World } from '../support/market-world.js';
 import { runNmkt, temporaryFolder } from '../support/run-nmkt.js';
 import { relayWith } from './scripted-relay.js';
 
+const relayWithScript = (events: readonly NostrEvent[]) => relayWith([...SNAPSHOTS, ...events]);
 const audit = (url: string, ...words: string[]) => runNmkt(['audit', ...words, '--relay', url]);
 
 describe('nmkt audit of a paid job', () => {
@@ -34,7 +35,11 @@ describe('nmkt audit of a paid job', () => {
     const count = (await world.read()).all().length;
     expect(JSON.parse(json.stdout)).toMatchObject({
       ...{ job: world.jobId, level: 'public', verdict: 'PASS', firstBad: null, phase: 'finished' },
-      reached: ['signatures', 'chains', 'award', 'lists', 'omissions', 'acceptance', 'settlements', 'receipts'],
+      reached: [
+        ...['signatures', 'chains', 'pins', 'award', 'lists', 'omissions', 'deadlines'],
+        ...['acceptance', 'settlements', 'receipts'],
+      ],
+      ...{ why: 'no audit keys, so models and updates stay closed', engine: null, disputes: [] },
       ...{ events: count, rounds: 2, paidMsat: 84_000, forks: [], unreadable: 0 },
     });
     const text = await runNmkt(words, { cwd });
@@ -43,33 +48,67 @@ describe('nmkt audit of a paid job', () => {
     expect(text.stdout).toMatch(/\nverdict {2}PASS\n$/);
   });
 
-  it('passes on the key level with the keys of the customer, or in its home, and says the same', async () => {
-    const url = await relayWith(events, START_SEC + 3_600);
+  /** The home of the customer, and what it may give away. */
+  async function written() {
     const folder = temporaryFolder();
     const home = join(folder, 'home');
     mkdirSync(join(home, 'jobs', world.jobId), { recursive: true });
     writeFileSync(join(home, 'key'), hex(world.customer.secret), { mode: 0o600 });
     writeFileSync(join(home, 'jobs', world.jobId, 'job.json'), JSON.stringify(world.secrets), { mode: 0o600 });
-    writeFileSync(join(folder, 'keys.json'), keys);
-    const given = await audit(url, world.jobId, '--json', '--keys', join(folder, 'keys.json'));
+    const [keysFile, dataFile] = [join(folder, 'keys.json'), join(folder, 'data.json')];
+    writeFileSync(keysFile, keys);
+    writeFileSync(dataFile, encodeAuditKeys(await world.allKeys()));
+    return { home, keysFile, dataFile };
+  }
+
+  it('passes on the key level with the keys of the customer, or in its home', async () => {
+    const url = await relayWith(events, START_SEC + 3_600);
+    const { home, keysFile } = await written();
+    const given = await audit(url, world.jobId, '--json', '--keys', keysFile);
+    const own = await audit(url, world.jobId, '--json', '--home', home, '--level', 'keys');
+    expect([given.status, own.status]).toEqual([0, 0]);
+    const document = JSON.parse(given.stdout) as { reached: string[] };
+    expect(document).toMatchObject({ level: 'keys', verdict: 'PASS', firstBad: null, engine: null });
+    expect(document).toMatchObject({ why: 'no key to the data, so scores are not measured again' });
+    expect(document.reached.slice(-5)).toEqual(['seed', 'bases', 'updates', 'aggregates', 'model']);
+    expect(JSON.parse(own.stdout)).toEqual({ ...document, why: 'no higher one was asked for' });
+  });
+
+  it('passes on the data level with the data of the customer, or in its home, and says the same', async () => {
+    const url = await relayWith(events, START_SEC + 3_600);
+    const { home, dataFile } = await written();
+    const given = await audit(url, world.jobId, '--json', '--keys', dataFile);
     const own = await audit(url, world.jobId, '--json', '--home', home);
     expect([given.status, own.status]).toEqual([0, 0]);
     expect(own.stdout).toBe(given.stdout);
     const document = JSON.parse(given.stdout) as { reached: string[] };
-    expect(document).toMatchObject({ level: 'keys', verdict: 'PASS', firstBad: null });
-    expect(document.reached.slice(-5)).toEqual(['seed', 'bases', 'updates', 'aggregates', 'model']);
+    // The scores were measured on another engine of that rung: within the tolerance.
+    expect(document).toMatchObject({
+      level: 'data',
+      why: null,
+      verdict: 'PASS',
+      engine: expect.stringMatching(/^cpu\//),
+    });
+    expect(document.reached.slice(-5)).toEqual(['data', 'commitments', 'grants', 'scores', 'metrics']);
+    const text = await audit(url, world.jobId, '--keys', dataFile);
+    expect(text.stdout).toMatch(/\nlevel {4}data: the data opened, scores measured again on cpu\/\S+\n/);
   });
 
-  it('needs the dataset that the job pins on the key level: without it there is no verdict', async () => {
-    const folder = temporaryFolder();
-    writeFileSync(join(folder, 'keys.json'), keys);
+  it('fails on the public level already without the dataset that the job pins', async () => {
     const url = await relayWith(
       events.filter(({ id }) => id !== world.terms.dataset),
       START_SEC + 3_600,
     );
-    const { status, stdout } = await audit(url, world.jobId, '--json', '--keys', join(folder, 'keys.json'));
-    expect(status).toBe(3);
-    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'job-unknown' } });
+    const { status, stdout } = await audit(url, world.jobId, '--json');
+    expect([status, JSON.parse(stdout)]).toMatchObject([
+      4,
+      { level: 'public', firstBad: { event: world.terms.dataset, rule: 'missing' } },
+    ]);
+  });
+
+  it('refuses a level that it does not have', async () => {
+    const { status, stdout } = await audit('ws://127.0.0.1:9', world.jobId, '--json', '--level', 'all');
+    expect([status, JSON.parse(stdout)]).toMatchObject([2, { error: { code: 'bad-usage', got: 'all' } }]);
   });
 
   it.each([
@@ -90,7 +129,7 @@ describe('nmkt audit of a paid job', () => {
 describe('nmkt audit of a job that does not hold', () => {
   it('fails with status 4 and names the first event that does not follow, its author and the rule', async () => {
     const script = scriptJob({ alter: { 'close/0': (content: object) => ({ ...content, accepted: [] }) } });
-    const url = await relayWith(script.events);
+    const url = await relayWithScript(script.events);
     const event = script.raw('close/0').id;
     const json = await audit(url, script.jobId, '--json');
     expect(json.status).toBe(4);
@@ -107,7 +146,7 @@ describe('nmkt audit of a job that does not hold', () => {
 
   it('finds a receipt whose invoice proves nothing', async () => {
     const script = scriptJob();
-    const { status, stdout } = await audit(await relayWith(script.events), script.jobId, '--json');
+    const { status, stdout } = await audit(await relayWithScript(script.events), script.jobId, '--json');
     expect(status).toBe(4);
     expect(JSON.parse(stdout)).toMatchObject({
       firstBad: { event: script.raw('receipt/0/0').id, rule: 'receipt', author: customer.pubkey },
@@ -149,7 +188,7 @@ describe('nmkt audit', () => {
     const script = scriptJob(free);
     script.fork(people[3]!, 'bid/3', 'resign', { reason: 'a second event with that seq' });
     script.fork(people[0]!, 'ready/0', 'resign', { reason: 'long after it was counted' });
-    const { status, stdout } = await audit(await relayWith(script.events), script.jobId, '--json');
+    const { status, stdout } = await audit(await relayWithScript(script.events), script.jobId, '--json');
     expect(status).toBe(0);
     const document = JSON.parse(stdout) as { forks: { author: string }[] };
     expect(document).toMatchObject({ verdict: 'PASS', firstBad: null });
@@ -159,14 +198,14 @@ describe('nmkt audit', () => {
   it('fails a customer that signs two events with one seq', async () => {
     const script = scriptJob({ ...free, until: 'ready/2' });
     script.fork(customer, 'award', 'cancel', { reason: 'another story for another audience' });
-    const { status, stdout } = await audit(await relayWith(script.events), script.jobId, '--json');
+    const { status, stdout } = await audit(await relayWithScript(script.events), script.jobId, '--json');
     expect(status).toBe(4);
     expect(JSON.parse(stdout)).toMatchObject({ firstBad: { rule: 'fork', author: customer.pubkey } });
   });
 
   it('passes a job that goes on, and says so', async () => {
     const script = scriptJob({ ...free, until: 'reveals/0' });
-    const { status, stdout } = await audit(await relayWith(script.events), script.jobId);
+    const { status, stdout } = await audit(await relayWithScript(script.events), script.jobId);
     expect(status).toBe(0);
     expect(stdout).toMatch(/verdict +PASS so far: the job is scoring\n/);
   });
@@ -174,7 +213,7 @@ describe('nmkt audit', () => {
   it('takes a missing event for a failure only when every relay answered', async () => {
     const script = scriptJob(free);
     const missing = script.raw('commit/0/1').id;
-    const url = await relayWith(script.events.filter(({ id }) => id !== missing));
+    const url = await relayWithScript(script.events.filter(({ id }) => id !== missing));
     const all = await audit(url, script.jobId, '--json');
     expect(all.status).toBe(4);
     expect(JSON.parse(all.stdout)).toMatchObject({ firstBad: { event: missing, rule: 'missing' } });
@@ -187,7 +226,7 @@ describe('nmkt audit', () => {
     const script = scriptJob({ ...free, until: 'bid/0' });
     const { kind, tags, created_at } = script.raw('bid/0');
     const junk = signEvent({ kind, tags: [...tags], created_at, content: '{"priceMsat":-1}' }, people[5]!.secret);
-    const url = await relayWith([...script.events, junk]);
+    const url = await relayWithScript([...script.events, junk]);
     expect(JSON.parse((await audit(url, script.jobId, '--json')).stdout)).toMatchObject({ events: 2, unreadable: 1 });
     const unknown = await audit(url, 'ab'.repeat(32), '--json');
     expect([unknown.status, JSON.parse(unknown.stdout)]).toMatchObject([3, { error: { code: 'job-unknown' } }]);

@@ -7,12 +7,11 @@ import { decodeReceiptInvoice } from '../../src/commands/find-job.js';
 import { isNmktError } from '../../src/errors.js';
 import { sha256 } from '../../src/hash.js';
 import type { NostrEvent } from '../../src/ports.js';
-import { parseSnapshot } from '../../src/protocol/dataset.js';
 import { tagValue } from '../../src/protocol/envelope.js';
 import { JOB_KINDS, KINDS } from '../../src/protocol/kinds.js';
 import { openDump } from '../../src/relay/dump-reader.js';
 import { recordDump } from '../../src/relay/dump-writer.js';
-import { auditPublic, auditWithKeys, type AuditKeys } from '../../src/roles/audit.js';
+import { auditJob, type AuditKeys } from '../../src/roles/audit.js';
 import { createBell } from '../../src/roles/bell.js';
 import { openBook } from '../../src/roles/job-book.js';
 import { signEvent } from '../../src/schnorr.js';
@@ -65,12 +64,11 @@ const slow: TrainerOptions = {
 async function audit(relays: Parameters<typeof openBook>[1]['relays']) {
   const book = await openBook(world.jobId, { relays, clock: world.clock, bell: createBell(world.clock) });
   book.close();
-  const state = book.state();
-  const found = auditPublic(state, decodeReceiptInvoice, world.clock.nowSec() + 7 * 86_400);
-  if (found !== null) return found;
-  const { events: snapshots } = await relays.fetch([{ ids: [world.terms.dataset] }]);
-  if (snapshots.length === 0) return { event: world.terms.dataset, rule: 'missing', detail: 'the dataset' };
-  return auditWithKeys(state, { relays, keys, manifest: parseSnapshot(snapshots[0]!).manifest });
+  const { found } = await auditJob({
+    ...{ book, relays, decode: decodeReceiptInvoice, nowSec: world.clock.nowSec() + 7 * 86_400 },
+    keys: async () => ({ ...keys, heads: [] }),
+  });
+  return found;
 }
 
 async function auditFile(bytes: Uint8Array | string) {

@@ -171,26 +171,36 @@ it('a small market works command by command, and every command twice changes not
   await predictsTheFlowers(sandbox, modelDir);
 }, 240_000);
 
-/** Anyone on the public events, the customer and whoever has its keys to the last byte. */
+/** Anyone on the public events, whoever has the keys to the last byte, the customer to the last loss. */
 async function auditsTheJob(sandbox: Sandbox, job: string, modelDir: string): Promise<void> {
-  const checks = ['signatures', 'chains', 'award', 'lists', 'omissions', 'acceptance', 'settlements', 'receipts'];
+  const checks = [
+    ...['signatures', 'chains', 'pins', 'award', 'lists', 'omissions', 'deadlines'],
+    ...['acceptance', 'settlements', 'receipts'],
+  ];
   const report = {
     job,
     phase: 'finished',
     level: 'public',
+    why: expect.stringContaining('no audit keys'),
     verdict: 'PASS',
     firstBad: null,
     reached: checks,
-    ...{ events: anyNumber, rounds: 3, paidMsat: 810_000, forks: [], unreadable: 0 },
+    ...{ events: anyNumber, rounds: 3, paidMsat: 810_000, engine: null, forks: [], disputes: [], unreadable: 0 },
   };
   const stranger = ['--relay', sandbox.relay, '--home', join(sandbox.folder, 'nobody')];
   expect(await twice(sandbox, ['audit', job, ...stranger])).toEqual(report);
   const toTheByte = {
     ...report,
     level: 'keys',
+    why: expect.stringContaining('no key to the data'),
     reached: [...checks, 'seed', 'bases', 'updates', 'aggregates', 'model'],
   };
-  expect(await twice(sandbox, ['audit', job, ...sandbox.as('customer')])).toEqual(toTheByte);
+  const toTheLoss = {
+    ...toTheByte,
+    ...{ level: 'data', why: null, engine: expect.stringMatching(/^wasm\//) },
+    reached: [...toTheByte.reached, 'data', 'commitments', 'grants', 'scores', 'metrics'],
+  };
+  expect(await twice(sandbox, ['audit', job, ...sandbox.as('customer')])).toEqual(toTheLoss);
   const keys = ['--keys', join(modelDir, 'audit-keys.json')];
   expect(await twice(sandbox, ['audit', job, ...keys, ...stranger])).toEqual(toTheByte);
   await inWords(['audit', job, ...stranger], /PASS/);

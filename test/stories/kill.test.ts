@@ -70,7 +70,7 @@ async function endedWell({ sandbox, job, modelDir }: Market, collected: Json): P
   const places = chained.map(({ pubkey, tags }) => `${pubkey} ${tags.find(([name]) => name === 'seq')![1]}`);
   expect(new Set(places).size).toBe(chained.length);
   const { document: audit } = await runJson(['audit', job, ...sandbox.as('customer')]);
-  expect(audit).toMatchObject({ verdict: 'PASS', level: 'keys', forks: [], unreadable: 0 });
+  expect(audit).toMatchObject({ verdict: 'PASS', level: 'data', forks: [], unreadable: 0 });
 }
 
 it('a trainer killed while it trains goes on with the same command and is paid for every round once', async () => {

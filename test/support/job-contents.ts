@@ -1,9 +1,11 @@
 import { sha256, sha256Hex, type EventId, type Pubkey, type Sha256 } from '../../src/hash.js';
 import type { EngineId } from '../../src/learning/types.js';
+import type { NostrEvent } from '../../src/ports.js';
 import type { ContentOf } from '../../src/protocol/events.js';
 import type { Pointer } from '../../src/protocol/pointer.js';
 import { commitmentOf } from '../../src/protocol/submission.js';
-import { publicKey } from '../../src/schnorr.js';
+import { buildSnapshot, type DatasetManifest } from '../../src/protocol/dataset.js';
+import { publicKey, signEvent } from '../../src/schnorr.js';
 import type { JobScript, Seat } from './job-script.js';
 
 /** Who takes part in a scripted job, and what an honest one says at each step: worked out here by hand, not by the rules under test. */
@@ -36,12 +38,31 @@ export function pointerTo(content: Sha256): Pointer {
   return { sha256: content, size: 400, packed: 300, chunks: 0, root, commit, ids: [] };
 }
 
+export const SCHEMA: DatasetManifest['schema'] = {
+  ...{ task: 'classification', shape: [4], inputs: 4, dtype: 'F32', scale: 1, outputs: 3 },
+  classes: ['a', 'b', 'c'],
+};
+
+/** Shards of 100 examples; their chunks are nowhere. */
+function snapshotOf(part: DatasetManifest['part'], shards: number): NostrEvent {
+  const commit = (shard: number) => hashOf(`commit ${part} ${shard}`);
+  const manifest: DatasetManifest = {
+    ...{ name: 'digits', part, schema: SCHEMA, salt: sha256('job-script', part), listing: 'private' },
+    shards: Array.from({ length: shards }, (_, i) => ({ examples: 100, size: 2_000, chunks: 1, commit: commit(i) })),
+    locator: hashOf(`locator ${part}`),
+  };
+  return signEvent(buildSnapshot(manifest, START_SEC - 600), customer.secret);
+}
+/** Of the dataset and the evaluation sets A and B: what every job pins. */
+export const SNAPSHOTS = [snapshotOf('train', 8), snapshotOf('a', 1), snapshotOf('b', 1)] as const;
+const [dataset, setA, setB] = SNAPSHOTS.map(({ id }) => id) as [EventId, EventId, EventId];
+
 export const TERMS: ContentOf<'job'> = {
   title: 'digits',
   mode: 'federated',
-  dataset: hashOf('dataset') as string as EventId,
-  evalA: { snapshot: hashOf('snapshot a') as string as EventId, rows: 100, commitment: hashOf('a') },
-  evalB: { snapshot: hashOf('snapshot b') as string as EventId, rows: 100, commitment: hashOf('b') },
+  dataset,
+  evalA: { snapshot: setA, rows: 100, commitment: hashOf('a') },
+  evalB: { snapshot: setB, rows: 100, commitment: hashOf('b') },
   model: { model: 'logreg', task: 'classification', inputs: 4, outputs: 3, hidden: [] },
   hyper: { optimizer: 'adam', learningRate: 0.01, batch: 32, epochs: 2 },
   rounds: 2,

@@ -16,6 +16,7 @@ import { signEvent } from '../../src/schnorr.js';
 import {
   ENGINE,
   PRICE_MSAT,
+  SCHEMA,
   START_SEC,
   TERMS,
   awardOf,
@@ -76,6 +77,11 @@ export class JobScript {
     return this.parsed[0]!.id;
   }
 
+  /** A second for every event. */
+  get nowSec(): number {
+    return START_SEC + this.events.length;
+  }
+
   get state(): JobState {
     return foldJob(this.jobId, this.parsed);
   }
@@ -120,7 +126,7 @@ export class JobScript {
   ): NostrEvent {
     const wire = EVENT_TYPES[type] as unknown as EventType<K, ContentOf<K>>;
     const job = this.parsed.length === 0 ? null : this.jobId;
-    return signEvent(wire.build({ job, ...link }, content, START_SEC + this.events.length), who.secret);
+    return signEvent(wire.build({ job, ...link }, content, this.nowSec), who.secret);
   }
 
   /** A second event with the seq of that step: a fork of its author. */
@@ -181,15 +187,7 @@ function play(script: JobScript): void {
   for (let round = 0; round < rounds; round++) playRound(script, round);
   script.say(customer, 'artifact', 'artifact', {
     model: TERMS.model,
-    schema: {
-      task: 'classification',
-      shape: [4],
-      inputs: 4,
-      dtype: 'F32',
-      scale: 1,
-      outputs: 3,
-      classes: ['a', 'b', 'c'],
-    },
+    schema: SCHEMA,
     weights: pointerTo(script.modelHash),
     key: null,
     rounds: Array.from({ length: rounds }, (_, round) => round).filter((round) => script.has(`close/${round}`)).length,
@@ -217,14 +215,24 @@ function playRound(script: JobScript, round: number): void {
   const { seats } = script;
   const base = pointerTo(script.modelHash);
   const trainers = seats.map(({ who, shard }) => ({ trainer: who.pubkey, shard }));
-  script.say(customer, 'open', `open/${round}`, { round, base, trainers, until: START_SEC + 900 });
+  script.say(customer, 'open', `open/${round}`, {
+    round,
+    base,
+    trainers,
+    until: script.nowSec + TERMS.roundTimeoutSec,
+  });
   for (const { who, shard } of seats)
     script.say(who, 'commit', `commit/${round}/${shard}`, commitOf(script, round, who, shard));
 
   const committed = seats.filter(({ shard }) => script.has(`commit/${round}/${shard}`));
   const ids = committed.map(({ shard }) => script.at(`commit/${round}/${shard}`, 'commit').id).sort();
   script.say(customer, 'seen', `seen/${round}`, { round, of: 'commit', ids });
-  script.say(customer, 'list', `commits/${round}`, { round, of: 'commit', ids, until: START_SEC + 1_020 });
+  script.say(customer, 'list', `commits/${round}`, {
+    round,
+    of: 'commit',
+    ids,
+    until: script.nowSec + TERMS.revealTimeoutSec,
+  });
   for (const { who, shard } of committed)
     script.say(who, 'reveal', `reveal/${round}/${shard}`, revealOf(script, round, who, shard));
 

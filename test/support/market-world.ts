@@ -10,9 +10,9 @@ import { JOB, type JobTerms } from '../../src/protocol/job.js';
 import { KINDS } from '../../src/protocol/kinds.js';
 import { unwrapRumor, wrapRumor } from '../../src/relay/gift-wrap.js';
 import { localSigner } from '../../src/relay/signer.js';
-import { auditPublic, auditWithKeys, type AuditKeys, type Finding } from '../../src/roles/audit.js';
+import { auditJob, type Audit, type AuditKeys, type AuditPorts, type Finding } from '../../src/roles/audit.js';
 import { createBell } from '../../src/roles/bell.js';
-import { collectAuditKeys } from '../../src/roles/collect.js';
+import { collectAuditKeys, collectDataKeys } from '../../src/roles/collect.js';
 import { leadJob } from '../../src/roles/customer.js';
 import { customerData } from '../../src/roles/customer-data.js';
 import type { CustomerEnv, JobSecrets } from '../../src/roles/customer-env.js';
@@ -210,6 +210,10 @@ export interface World {
   read(): Promise<JobBook>;
   /** Null: both levels pass. */
   audit(): Promise<{ readonly open: Finding | null; readonly keyed: Finding | null; readonly keys: AuditKeys }>;
+  /** With the data and all keys, unless `ports` says otherwise. */
+  auditAll(ports?: Partial<AuditPorts>): Promise<Audit>;
+  /** What the customer can give to an auditor, data included. */
+  allKeys(): Promise<AuditKeys>;
   /** Money of everyone. */
   totalMsat(): bigint;
 }
@@ -435,12 +439,23 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       return book;
     },
     async audit() {
-      const state = (await world.read()).state();
-      const base = ports(customer);
-      const keys = await collectAuditKeys({ signer: customer.signer, secrets }, state);
-      const open = auditPublic(state, decodeReceiptInvoice, clock.nowSec());
-      const keyed = await auditWithKeys(state, { relays: base.relays, keys, manifest: snapshot.manifest });
-      return { open, keyed, keys };
+      const keys = await world.allKeys();
+      const at = async (upTo: 'public' | 'keys') => (await world.auditAll({ upTo, keys: async () => keys })).found;
+      const { data: _, ...open } = keys;
+      return { open: await at('public'), keyed: await at('keys'), keys: open };
+    },
+    async auditAll(ports = {}) {
+      return auditJob({
+        ...{ book: await world.read(), relays: network.relays(), decode: decodeReceiptInvoice },
+        nowSec: clock.nowSec(),
+        keys: () => world.allKeys(),
+        engine: async () => engine,
+        ...ports,
+      });
+    },
+    async allKeys() {
+      const keys = await collectAuditKeys({ signer: customer.signer, secrets }, (await world.read()).state());
+      return { ...keys, data: collectDataKeys(secrets) };
     },
     totalMsat: () => [customer, ...bidders].reduce((sum, who) => sum + lightning.balance(who.name), 0n),
   };

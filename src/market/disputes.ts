@@ -1,0 +1,53 @@
+import type { EventId, Pubkey } from '../hash.js';
+import type { EventOf } from '../protocol/events.js';
+import { replacements } from './conduct.js';
+import type { JobState } from './state.js';
+
+/** Two words against each other that no event decides: said, not failed. */
+export interface Dispute {
+  /** The event that says it. */
+  readonly event: EventId;
+  readonly trainer: Pubkey;
+  readonly shard: number;
+  /** `grant-bad`: the trainer says so; `not-started`: the customer; `absent`: the customer, though no `ready` is at hand. */
+  readonly rule: 'grant-bad' | 'not-started' | 'absent';
+  readonly detail: string;
+}
+
+/** About grants: whether the right key was sent is known to sender and receiver only. In the order of the customer's chain. */
+export function disputes(state: JobState): Dispute[] {
+  const found: Dispute[] = [];
+  const spine = state.job === null ? [] : (state.chains.get(state.job.author)?.events ?? []);
+  const taken = replacements(state);
+  for (const event of spine) {
+    const seats =
+      event.type === 'award'
+        ? event.content.winners
+        : event.type === 'replace' && event.content.in !== null
+          ? [{ ...event.content.in, shard: event.content.shard }]
+          : [];
+    for (const { trainer, shard } of seats) {
+      const answers = state.chains.get(trainer)?.events ?? [];
+      const isMine = (other: { readonly content: { readonly award: EventId; readonly shard: number } }) =>
+        other.content.award === event.id && other.content.shard === shard;
+      const bad = answers.find((other) => other.type === 'grant-bad' && isMine(other)) as
+        EventOf<'grant-bad'> | undefined;
+      const isReady = answers.some((other) => other.type === 'ready' && isMine(other));
+      const end = taken.find((one) => one.award === event.id && one.event.content.shard === shard);
+      if (bad !== undefined) {
+        const { rule, detail } = bad.content;
+        found.push({ event: bad.id, trainer, shard, rule: 'grant-bad', detail: `${rule}: ${detail}` });
+      } else if (end?.event.content.reason === 'not-started')
+        found.push({
+          ...{ event: end.event.id, trainer, shard, rule: 'not-started' },
+          detail: isReady ? 'it answered ready' : 'it answered nothing; only it knows whether its grant came',
+        });
+      else if (end?.event.content.reason === 'absent' && !isReady)
+        found.push({
+          ...{ event: end.event.id, trainer, shard, rule: 'absent' },
+          detail: 'no ready of it is at hand: such a trainer is not started, never absent',
+        });
+    }
+  }
+  return found;
+}

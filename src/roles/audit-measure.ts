@@ -1,0 +1,81 @@
+import { scoringSecret } from '../learning/seeds.js';
+import type { EngineId } from '../learning/types.js';
+import type { EventOf } from '../protocol/events.js';
+import type { ScoreRow } from '../protocol/score.js';
+import type { Engine, Evaluation } from '../ports.js';
+import type { DataKeys, Finding } from './audit-format.js';
+import type { Measure } from './audit-with-keys.js';
+import type { CustomerData } from './customer-data.js';
+import { accuracyPpm, measuredPpm, scoreUpdates } from './measure.js';
+
+/** Losses measured again on the engine of the auditor. */
+
+/** Two engines add in another order: float32 rounds elsewhere. Not how far two trainings may drift apart. */
+export const TOLERANCE = { lossPpm: 100, lossShare: 1_000, errorShare: 100 } as const;
+
+const LOSSES = ['ownBeforePpm', 'ownAfterPpm', 'otherBeforePpm', 'otherAfterPpm', 'lossPpm'] as const;
+const ERRORS = ['ownSePpm', 'otherSePpm'] as const;
+
+/**
+ * Scores to the ppm where they were measured on an engine of the same id, else within a thousandth (standard errors: a
+ * hundredth) and 100 ppm. A close and an artifact do not name their engine: their losses always within a thousandth, their
+ * accuracies within one example.
+ */
+export function remeasure(job: EventOf<'job'>, engine: Engine, data: CustomerData, keys: DataKeys): Measure {
+  const spec = job.content.model;
+  return {
+    async round(round, { base, updates, aggregate }) {
+      const { id, content } = round.scores!;
+      const again = await scoreUpdates(engine, data, scoringSecret(keys.chain), job, round, base, updates);
+      for (const row of again) {
+        const published = content.scores.find(({ trainer }) => trainer === row.trainer);
+        const wrong = published && otherMeasure(published, row, isRepeatable(engine.id, content.engine));
+        if (wrong)
+          return { event: id, rule: 'measurement', detail: `${wrong} (update of ${row.trainer}, engine ${engine.id})` };
+      }
+      if (round.close === null || aggregate === null) return null;
+      const measured = await engine.evaluate(spec, aggregate, await data.evaluationA());
+      return otherMetrics(round.close, measured, 'A');
+    },
+    async artifact(artifact, params) {
+      return otherMetrics(artifact, await engine.evaluate(spec, params, await data.evaluationB()), 'B');
+    },
+  };
+}
+
+/** Equal ids promise equal bytes, but for tfjs-node, whose library adds in an order of its own. */
+export function isRepeatable(own: EngineId, theirs: EngineId): boolean {
+  return own === theirs && !own.startsWith('node/');
+}
+
+function otherMeasure(published: ScoreRow, again: ScoreRow, isExact: boolean): string | null {
+  const differs = (field: (typeof LOSSES)[number] | (typeof ERRORS)[number], part: number) =>
+    isExact ? published[field] !== again[field] : !isNear(published[field], again[field], part);
+  const field =
+    LOSSES.find((one) => differs(one, TOLERANCE.lossShare)) ?? ERRORS.find((one) => differs(one, TOLERANCE.errorShare));
+  return field === undefined ? null : `${field} is ${again[field]}, published was ${published[field]}`;
+}
+
+/** Within one part in `share` of the larger, and 100 ppm. */
+function isNear(a: number, b: number, share: number): boolean {
+  return Math.abs(a - b) <= TOLERANCE.lossPpm + Math.max(Math.abs(a), Math.abs(b)) / share;
+}
+
+function otherMetrics(
+  event: EventOf<'close'> | EventOf<'artifact'>,
+  measured: Evaluation,
+  set: 'A' | 'B',
+): Finding | null {
+  const { lossPpm, accuracyPpm: share } = event.content;
+  const [loss, accuracy] = [measuredPpm(measured), accuracyPpm(measured)];
+  const bad = (detail: string): Finding => ({
+    event: event.id,
+    rule: 'measurement',
+    detail: `on set ${set} ${detail}`,
+  });
+  if (!isNear(loss, lossPpm, TOLERANCE.lossShare)) return bad(`the loss is ${loss} ppm, published was ${lossPpm}`);
+  const example = Math.ceil(1_000_000 / measured.count);
+  if (share === null || accuracy === null)
+    return share === accuracy ? null : bad(`the accuracy is ${accuracy ?? 'none'}, published was ${share ?? 'none'}`);
+  return Math.abs(accuracy - share) <= example ? null : bad(`the accuracy is ${accuracy} ppm, published was ${share}`);
+}

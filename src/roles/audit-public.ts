@@ -1,0 +1,81 @@
+import type { EventId } from '../hash.js';
+import { conductViolation } from '../market/conduct.js';
+import type { JobState, RoundState } from '../market/state.js';
+import { claimHash } from '../protocol/settlement.js';
+import type { NostrEvent } from '../ports.js';
+import type { Finding } from './audit-format.js';
+import { auditPins } from './audit-pins.js';
+
+/** What a receipt's invoice proves; decoded by the caller. Null when it does not decode or its signature is bad. */
+export type DecodeInvoice = (
+  invoice: string,
+) => { readonly msat: bigint | null; readonly paymentHash: string; readonly descriptionHash: string | null } | null;
+
+export interface PublicFacts {
+  /** The dataset and evaluation sets that the job pins, as far as they are at hand. */
+  readonly snapshots: ReadonlyMap<EventId, NostrEvent>;
+  readonly decode: DecodeInvoice;
+  readonly nowSec: number;
+}
+
+/** From signed events alone: chains, pins, award, lists, deadlines, acceptance, settlements, receipts, omissions. */
+export function auditPublic(state: JobState, facts: PublicFacts): Finding | null {
+  if (state.job === null) return { event: state.jobId, rule: 'missing', detail: 'the job event is not at hand' };
+  if (state.firstBad !== null) return state.firstBad;
+  // A participant that forks counts as absent from there on; only the customer's fork breaks the job.
+  const fork = state.forks.find(({ author }) => author === state.job!.author);
+  if (fork !== undefined)
+    return {
+      event: fork.ids[0]!,
+      rule: 'fork',
+      detail: `${fork.author} signed two events with seq ${fork.seq}: ${fork.ids.join(' and ')}`,
+    };
+  const missing = state.missing[0];
+  if (missing !== undefined)
+    return { event: missing, rule: 'missing', detail: 'an event that others cite is on no relay that answered' };
+  const pins = auditPins(state, facts.snapshots);
+  if (pins !== null) return pins;
+  const conduct = conductViolation(state);
+  if (conduct !== null) return { event: conduct.event, rule: conduct.rule, detail: conduct.detail };
+  for (const round of state.rounds) {
+    const found = auditMoney(state, round, facts);
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+function auditMoney(state: JobState, round: RoundState, { decode, nowSec }: PublicFacts): Finding | null {
+  for (const payout of round.payouts) {
+    const { receipt, claim } = payout;
+    if (receipt === null) {
+      const due = claim === null ? null : claim.createdAt + state.job!.content.payWithinSec;
+      if (due !== null && nowSec > due)
+        return {
+          event: claim!.id,
+          rule: 'unpaid',
+          detail: `${payout.amountMsat} msat claimed by ${payout.payee} are not paid`,
+        };
+      continue;
+    }
+    const invoice = decode(receipt.content.invoice);
+    const wanted = claimHash({
+      job: state.jobId,
+      settlement: round.settlement!.id,
+      payout: payout.payout,
+      payee: payout.payee,
+      amountMsat: payout.amountMsat,
+    });
+    const wrong =
+      invoice === null
+        ? 'its invoice is not a signed BOLT11 invoice'
+        : invoice.paymentHash !== receipt.content.paymentHash
+          ? 'its invoice has another payment hash'
+          : invoice.msat !== payout.amountMsat
+            ? `its invoice is over ${invoice.msat ?? 'any'} msat, owed were ${payout.amountMsat}`
+            : invoice.descriptionHash !== wanted
+              ? 'its invoice does not name this claim'
+              : null;
+    if (wrong !== null) return { event: receipt.id, rule: 'receipt', detail: wrong };
+  }
+  return null;
+}

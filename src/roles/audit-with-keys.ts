@@ -1,0 +1,148 @@
+import { isNmktError } from '../errors.js';
+import type { EventId, Pubkey, Sha256 } from '../hash.js';
+import { initialParams, paramsHash } from '../learning/params.js';
+import { initialisationSeed, seedCommitment } from '../learning/seeds.js';
+import type { ParamSet } from '../learning/types.js';
+import type { JobState, RoundState } from '../market/state.js';
+import type { DatasetManifest } from '../protocol/dataset.js';
+import type { EventOf } from '../protocol/events.js';
+import { tagValue } from '../protocol/envelope.js';
+import type { NostrEvent, Relays } from '../ports.js';
+import type { AuditKeys, Finding } from './audit-format.js';
+import { aggregate, judgeRound, openUpdates } from './measure.js';
+import { artifactLabel, baseLabel, fetchParams } from './round-blobs.js';
+
+export interface KeyAuditPorts {
+  readonly relays: Relays;
+  readonly keys: AuditKeys;
+  readonly manifest: DatasetManifest;
+  /** An event of the job, if it is at hand. */
+  raw(id: EventId): NostrEvent | undefined;
+  /** What is checked of a round, and of the model, once they are open: nothing without the data. */
+  readonly measure?: Measure;
+  readonly signal?: AbortSignal;
+  onProgress?(text: string): void;
+}
+
+export interface OpenedRound {
+  readonly base: ParamSet;
+  /** Those that open, by trainer. */
+  readonly updates: ReadonlyMap<Pubkey, ParamSet>;
+  /** Null until the round is closed. */
+  readonly aggregate: ParamSet | null;
+}
+export interface Measure {
+  round(round: RoundState, opened: OpenedRound): Promise<Finding | null>;
+  artifact(artifact: EventOf<'artifact'>, params: ParamSet): Promise<Finding | null>;
+}
+
+/** With the audit keys: blobs opened, hashes and Merkle roots checked, acceptance repeated, aggregates recomputed to the byte. */
+export async function auditWithKeys(state: JobState, ports: KeyAuditPorts): Promise<Finding | null> {
+  const job = state.job!;
+  const { keys, measure } = ports;
+  const gone = auditHeads(ports);
+  if (gone !== null) return gone;
+  if (seedCommitment(keys.seed) !== job.content.seedCommitment)
+    return { event: job.id, rule: 'seed', detail: 'the seed is not the one the job committed to' };
+  let model: Sha256 = paramsHash(initialParams(job.content.model, initialisationSeed(keys.seed)));
+  for (const round of state.rounds) {
+    ports.onProgress?.(`recomputing round ${round.round + 1} of ${state.rounds.length}`);
+    if (round.open.content.base.sha256 !== model)
+      return { event: round.open.id, rule: 'base', detail: `the round must start from ${model}` };
+    const found = await auditRound(state, round, ports);
+    if (found !== null) return found;
+    if (round.close !== null) model = round.close.content.aggregate;
+  }
+  const { artifact } = state;
+  if (artifact === null || keys.artifact === null) return null;
+  const { weights: pointer, inline } = artifact.content;
+  const params = await opened(artifact.id, () =>
+    fetchParams(
+      ports.relays,
+      { pointer, inline, key: keys.artifact!, label: artifactLabel(job.id) },
+      job.content.model,
+      ports.signal,
+    ),
+  );
+  if ('rule' in params) return params;
+  return (await measure?.artifact(artifact, params)) ?? null;
+}
+
+/** Every chain must still lead to the last event that the customer saw: none left out, none signed again. */
+function auditHeads(ports: KeyAuditPorts): Finding | null {
+  for (const { author, event: head } of ports.keys.heads ?? []) {
+    for (let id: string | undefined = head; id !== undefined;) {
+      const event = ports.raw(id as EventId);
+      if (event === undefined)
+        return {
+          event: id as EventId,
+          rule: 'missing',
+          detail: `${author} signed it and no relay that answered has it`,
+        };
+      id = tagValue(event, 'prev');
+    }
+  }
+  return null;
+}
+
+async function auditRound(state: JobState, round: RoundState, ports: KeyAuditPorts): Promise<Finding | null> {
+  const { keys, relays, signal, measure } = ports;
+  const { model } = state.job!.content;
+  const key = keys.rounds.find((entry) => entry.round === round.round)?.key;
+  if (key === undefined)
+    return { event: round.open.id, rule: 'key', detail: 'the audit keys hold no key to this round' };
+  const { base: pointer, inline } = round.open.content;
+  const label = baseLabel(state.jobId, round.round);
+  const base = await opened(round.open.id, () => fetchParams(relays, { pointer, inline, key, label }, model, signal));
+  if ('rule' in base) return base;
+  if (round.scores === null) return null;
+  const byId = new Map(keys.updates.map((update) => [update.submission, update]));
+  const lookUp = async (reveal: EventOf<'reveal'>) => {
+    const found = byId.get(reveal.id);
+    if (found === undefined) throw new RangeError('the audit keys hold no key to this update');
+    return found;
+  };
+  const { params, findings } = await openUpdates(relays, lookUp, state.job!, round, signal);
+  const isScored = new Set(round.scores.content.scores.map(({ trainer }) => trainer));
+  const unscored = [...params.keys()].find((trainer) => !isScored.has(trainer));
+  if (unscored !== undefined)
+    return { event: round.scores.id, rule: 'scores', detail: `the update of ${unscored} opens and has no score` };
+  const mean = round.close === null ? null : auditClose(state.job!, round, round.close, params, findings, ports);
+  if (mean !== null && 'rule' in mean) return mean;
+  return (await measure?.round(round, { base, updates: params, aggregate: mean })) ?? null;
+}
+
+function auditClose(
+  job: EventOf<'job'>,
+  round: RoundState,
+  close: EventOf<'close'>,
+  updates: ReadonlyMap<Pubkey, ParamSet>,
+  findings: Parameters<typeof judgeRound>[2],
+  { manifest }: KeyAuditPorts,
+): ParamSet | Finding {
+  for (const { submission, trainer } of close.content.accepted) {
+    const finding = findings.get(trainer);
+    if (finding !== undefined) return { event: submission, rule: finding.rule, detail: finding.detail };
+  }
+  const again = judgeRound(job, round, findings, round.scores!.content.scores);
+  const spell = (rows: readonly { readonly submission: EventId }[]) => rows.map((row) => row.submission).join(' ');
+  if (spell(again.accepted) !== spell(close.content.accepted))
+    return { event: close.id, rule: 'acceptance', detail: 'the accepted updates are not those that pass the rules' };
+  const { params, hash } = aggregate(close.content.accepted, updates, (shard) => manifest.shards[shard]!.examples);
+  if (hash === close.content.aggregate) return params;
+  return {
+    event: close.id,
+    rule: 'aggregate',
+    detail: `FedAvg of the accepted updates hashes to ${hash}, published was ${close.content.aggregate}`,
+  };
+}
+
+/** What does not open is a finding about the event that announced it. */
+export async function opened<T extends object>(event: EventId, open: () => Promise<T>): Promise<T | Finding> {
+  try {
+    return await open();
+  } catch (error) {
+    if (isNmktError(error, 'interrupted')) throw error;
+    return { event, rule: 'blob', detail: (error as Error).message };
+  }
+}
