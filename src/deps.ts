@@ -4,12 +4,14 @@ import type { Backup } from './backup/read.js';
 import { resolve } from 'node:path';
 import { systemClock } from './config/clock.js';
 import { defaultHomeDir, openHome, type Home } from './config/home.js';
-import { loadSettings, type Settings, type SettingsFlags } from './config/settings.js';
+import type { BunkerPort, Identity, KeyReport } from './config/identity.js';
+import type { BunkerAddress } from './config/key-text.js';
+import { loadSettings, type Settings, type SettingsFlags, type Sourced } from './config/settings.js';
 import { lockFolder, type LockOptions } from './disk/lock.js';
 import { NmktError } from './errors.js';
 import { hex, type Bytes } from './hash.js';
 import type { Rung } from './learning/types.js';
-import type { Clock, Journal, Network, Progress, RandomBytes, Relays, Signer, Wallet } from './ports.js';
+import type { Clock, Journal, Network, Progress, Prompt, RandomBytes, Relays, Signer, Wallet } from './ports.js';
 import type { DumpRelays } from './relay/dump-reader.js';
 import type { DumpRecorder } from './relay/dump-writer.js';
 import type { RelayOptions, RunningRelay } from './relay/embedded.js';
@@ -40,11 +42,18 @@ export interface Deps {
   /** `home()`, made and locked for this process until `close`: call it first in a command that writes. @throws `home-locked` */
   lockedHome(): Promise<Home>;
   /**
-   * The participant's key: settings, else home. With `create`, a missing key is made in home (and stderr says so);
-   * without, it is `undefined`. @throws `bad-key`
+   * The participant's key: settings, else home. With `create`, a missing key is made in home (and stderr says so) and a
+   * bunker is connected to; without, such a key is `undefined`. With `ask: false` a key that needs its password typed is
+   * `undefined` too. @throws `bad-key`, `wrong-password`, `bunker-unreachable`, `bunker-refused`
    */
   signer(options: { readonly create: true }): Promise<Signer>;
-  signer(options: { readonly create: boolean }): Promise<Signer | undefined>;
+  signer(options: SignerOptions): Promise<Signer | undefined>;
+  /** What is known of that key without a password and without asking a bunker; undefined when there is none. @throws `bad-key` */
+  keyReport(): Promise<KeyReport | undefined>;
+  /** Asks the bunker of that key, if there is one, whether it is there. @throws `bunker-unreachable` */
+  checkBunker(): Promise<void>;
+  /** A key in any form, for `init`: not the participant's yet. */
+  identityOf(key: Sourced<string>): Identity;
   /**
    * A pool over `urls`, or over the relays of the settings (one pool per list). If there is a key by then, it answers
    * NIP-42 AUTH. @throws `bad-usage` when there are no relays at all
@@ -87,6 +96,14 @@ export interface Deps {
   close(): Promise<void>;
 }
 
+export interface SignerOptions {
+  readonly create: boolean;
+  /** Let a bunker know this home, if it does not yet; default: as `create`. */
+  readonly connect?: boolean;
+  /** Ask for a password; default: yes, where there is a terminal. */
+  readonly ask?: boolean;
+}
+
 export interface BackupOptions {
   readonly signer: Signer;
   readonly password: string | undefined;
@@ -109,14 +126,16 @@ export interface DepsInput {
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
   readonly progress: Progress;
+  readonly prompt: Prompt;
+  /** Ends what waits for others. */
+  readonly signal?: AbortSignal;
 }
 
 /** The composition root: the only file that names concrete adapters. @throws `bad-settings`, `unsafe-secret-file` */
-export async function createDeps({ flags, env, cwd, progress }: DepsInput): Promise<Deps> {
+export async function createDeps({ flags, env, cwd, progress, prompt, signal }: DepsInput): Promise<Deps> {
   const home = openHome(flags.home ?? defaultHomeDir(env));
   const settings = await loadSettings(flags, env, { cwd, home: home.dir });
   if (settings.wallet) hideWallet(settings.wallet.value);
-  if (settings.key) keepSecret(settings.key.value);
   const random: RandomBytes = (length) => new Uint8Array(randomBytes(length));
   const network = settings.network.value;
   const opened: { close(): Promise<void> }[] = [];
@@ -135,25 +154,47 @@ export async function createDeps({ flags, env, cwd, progress }: DepsInput): Prom
     return localSigner(secret);
   };
 
-  let own: Promise<Signer> | undefined;
-  const signerFromText = async (text: string, origin: string): Promise<Signer> => {
-    keepSecret(text);
-    const { parseSecretKey } = await import('./config/identifiers.js');
-    return signerFor(parseSecretKey(text, origin));
+  const openBunker = async (address: BunkerAddress, secret: Bytes): Promise<BunkerPort> => {
+    const client = await signerFor(secret);
+    const { openBunker: open } = await import('./relay/bunker.js');
+    const relays = await connectRelays(address.relays, client);
+    const timeoutSec = Number(env['NMKT_BUNKER_TIMEOUT']);
+    return closing(
+      open({
+        ...{ relays, client, bunker: address.pubkey, clock: systemClock, random },
+        ...(timeoutSec > 0 && { timeoutMs: timeoutSec * 1000 }),
+        ...(signal && { signal }),
+        onAuthUrl: (url) => progress.warn(`the bunker wants you to approve this at ${url}`),
+      }),
+    );
   };
-  const createdSigner = async (): Promise<Signer> => {
+  const password = async (): Promise<string | undefined> => {
+    if (flags.keyPasswordFile === undefined) return env['NMKT_KEY_PASSWORD'] || undefined;
+    const { readPasswordFile } = await import('./config/encrypted-key.js');
+    return readPasswordFile(resolve(cwd, flags.keyPasswordFile), '--key-password-file');
+  };
+  const { createIdentity } = await import('./config/identity.js');
+  const identityOf = (key: Sourced<string>): Identity => {
+    hideKey(key.value);
+    return createIdentity(key, {
+      ...{ home, random, prompt, password, openBunker, keepSecret, localSigner: signerFor },
+    });
+  };
+  let own = settings.key && identityOf(settings.key);
+  let making: Promise<Signer> | undefined;
+  const makeKey = async (): Promise<Signer> => {
     const { createKey } = await import('./config/own-key.js');
-    const signer = await signerFromText(await createKey(home, random), home.path('key'));
+    own = identityOf({ value: await createKey(home, random), origin: home.path('key') });
+    const made = (await own.open({ connect: true, ask: true }))!;
     const { formatPubkey } = await import('./config/identifiers.js');
-    progress.note(`made a new key in ${home.path('key')}: ${formatPubkey(signer.pubkey)}`);
-    return signer;
+    progress.note(`made a new key in ${home.path('key')}: ${formatPubkey(made.pubkey)}`);
+    return made;
   };
   async function signer(options: { readonly create: true }): Promise<Signer>;
-  async function signer(options: { readonly create: boolean }): Promise<Signer | undefined>;
-  async function signer({ create }: { readonly create: boolean }): Promise<Signer | undefined> {
-    if (own === undefined && settings.key) own = signerFromText(settings.key.value, settings.key.origin);
-    if (own === undefined && create) own = createdSigner();
-    return own;
+  async function signer(options: SignerOptions): Promise<Signer | undefined>;
+  async function signer({ create, connect = create, ask = true }: SignerOptions) {
+    if (own === undefined) return create ? (making ??= makeKey()) : undefined;
+    return own.open({ connect, ask });
   }
 
   const connectRelays = async (urls: readonly string[], as?: Signer): Promise<Relays> => {
@@ -190,10 +231,13 @@ export async function createDeps({ flags, env, cwd, progress }: DepsInput): Prom
       return home;
     },
     signer,
+    keyReport: async () => own?.report(),
+    checkBunker: async () => own?.checkBunker(),
+    identityOf,
     async relays(urls = settings.relays.value) {
       if (urls.length === 0) throw noRelays();
       const name = urls.join(' ');
-      const pool = pools.get(name) ?? signer({ create: false }).then((as) => connectRelays(urls, as));
+      const pool = pools.get(name) ?? signer({ create: false, ask: false }).then((as) => connectRelays(urls, as));
       pools.set(name, pool);
       return pool;
     },
@@ -285,6 +329,12 @@ function hideWallet(uri: string): void {
   keepSecret(uri);
   const secret = /[?&]secret=([0-9a-f]{64})/i.exec(uri)?.[1];
   if (secret) keepSecret(secret);
+}
+
+/** The whole text, and each line of it that is no comment: errors and libraries quote lines. */
+function hideKey(text: string): void {
+  keepSecret(text);
+  for (const line of text.split('\n')) if (!line.startsWith('#')) keepSecret(line.trim());
 }
 
 function noRelays(): NmktError {

@@ -20,6 +20,7 @@ export const ERRORS = {
   },
   'unsafe-secret-file': { exit: 2, retry: false, meaning: 'a file that holds a secret can be read by others' },
   'bad-key': { exit: 2, retry: false, meaning: 'a private key, npub or other identifier is malformed' },
+  'wrong-password': { exit: 2, retry: false, meaning: 'the password does not open the encrypted private key' },
   'bad-dataset': { exit: 2, retry: false, meaning: 'a data file is empty, ragged, unreadable or of an unknown format' },
   'label-missing': { exit: 2, retry: false, meaning: 'the label column or label file is not there' },
   'bad-job': { exit: 2, retry: false, meaning: 'a job file or job flag is not usable' },
@@ -33,6 +34,7 @@ export const ERRORS = {
   'engine-unavailable': { exit: 2, retry: false, meaning: 'no training engine that the job accepts loads here' },
   'relay-unreachable': { exit: 3, retry: true, meaning: 'too few relays answered' },
   'wallet-unreachable': { exit: 3, retry: true, meaning: 'the wallet service did not answer' },
+  'bunker-unreachable': { exit: 3, retry: true, meaning: 'the remote signer that holds the key did not answer' },
   timeout: { exit: 3, retry: true, meaning: 'the thing waited for did not happen in time' },
   'port-in-use': { exit: 2, retry: true, meaning: 'another process listens on that port' },
   'disk-full': { exit: 3, retry: true, meaning: 'there is not enough free disk space' },
@@ -55,6 +57,7 @@ export const ERRORS = {
   'over-budget': { exit: 4, retry: false, meaning: 'a budget, cap or exposure limit would be passed' },
   'accuracy-too-low': { exit: 4, retry: false, meaning: 'the model is there but below --min-accuracy' },
   'audit-failed': { exit: 4, retry: false, meaning: 'an event of the job does not follow from the others' },
+  'bunker-refused': { exit: 4, retry: false, meaning: 'the remote signer that holds the key said no' },
   'relay-refused': { exit: 4, retry: false, meaning: 'every relay refused the event' },
   'training-failed': {
     exit: 4,

@@ -184,3 +184,19 @@ export interface Progress {
   note(text: string): void;
   warn(text: string): void;
 }
+
+/** Questions to the person at the terminal; what is typed as a secret is not shown. */
+export interface Prompt {
+  /** False when stdin or stderr is no terminal: then nothing may be asked. */
+  readonly canAsk: boolean;
+  secret(question: string, check?: (answer: string) => string | undefined): Promise<string>;
+  /** @param check  what is wrong with an answer, or undefined: it is asked again until nothing is */
+  text(question: string, fallback?: string, check?: (answer: string) => string | undefined): Promise<string>;
+  choose<T extends string>(question: string, choices: readonly Choice<T>[], fallback?: T): Promise<T>;
+  /** The default is no. */
+  confirm(question: string): Promise<boolean>;
+}
+export interface Choice<T extends string> {
+  readonly value: T;
+  readonly name: string;
+}

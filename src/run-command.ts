@@ -4,6 +4,7 @@ import { isNmktError, NmktError } from './errors.js';
 import type { SettingsFlags } from './config/settings.js';
 import type { Output } from './terminal/output.js';
 import { createProgress } from './terminal/progress.js';
+import { createPrompt } from './terminal/prompt.js';
 
 export type GlobalOptions = SettingsFlags & { readonly home?: string; readonly json?: boolean };
 
@@ -17,10 +18,12 @@ export async function runCommand(
   const progress = createProgress(output);
   const signal = abortOnSignals(output);
   const globals = options as GlobalOptions;
-  const deps = await createDeps({ flags: globals, env: process.env, cwd: process.cwd(), progress });
+  const prompt = createPrompt(output);
+  const deps = await createDeps({ flags: globals, env: process.env, cwd: process.cwd(), progress, prompt, signal });
   const context: Context = {
     deps,
     progress,
+    prompt,
     json: globals.json ?? false,
     signal,
     emit: (event, text) => output.emit(event, text),

@@ -1,7 +1,8 @@
 import { rm } from 'node:fs/promises';
 import type { Home } from '../config/home.js';
-import { formatSecretKey, parseSecretKey } from '../config/identifiers.js';
-import type { Settings } from '../config/settings.js';
+import { formatSecretKey } from '../config/identifiers.js';
+import { parseKeyText } from '../config/key-text.js';
+import type { Settings, Sourced } from '../config/settings.js';
 import { utf8, type Bytes, type Pubkey } from '../hash.js';
 import type { RandomBytes, Signer } from '../ports.js';
 import { makeHeader } from './header.js';
@@ -53,13 +54,19 @@ function ownParts({ key, relays, wallet, network, engine }: Settings, hasKey: bo
     ...(network.origin !== 'default' && { network: network.value }),
     ...(engine.origin !== 'default' && { engine: engine.value }),
   };
-  const text = hasKey && key ? `${formatSecretKey(parseSecretKey(key.value, key.origin))}\n` : undefined;
+  const text = hasKey && key ? keyFile(key) : undefined;
   return [
     ...(text === undefined ? [] : [partOfBytes('key', utf8(text))]),
     ...(Object.keys(inForce).length === 0
       ? []
       : [partOfBytes('settings.json', utf8(`${JSON.stringify(inForce, undefined, 2)}\n`))]),
   ];
+}
+
+/** A plain key as nsec; one under a password, or in a bunker, stays what it is. */
+function keyFile({ value, origin }: Sourced<string>): string {
+  const key = parseKeyText(value, origin);
+  return `${key.form === 'plain' ? formatSecretKey(key.secret) : value.trim()}\n`;
 }
 
 export interface Restored {

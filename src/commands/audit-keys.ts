@@ -41,8 +41,9 @@ export async function readKeys(file: string, job: EventId): Promise<AuditKeys> {
 export async function keysOfHome({ deps }: Context, state: JobState): Promise<AuditKeys | undefined> {
   const home = deps.home();
   const secrets = (await home.readJson(secretsFile(state.jobId))) as JobSecrets | undefined;
+  if (secrets === undefined) return undefined;
   const signer = await deps.signer({ create: false });
-  if (secrets === undefined || signer?.pubkey !== state.job!.author) return undefined;
+  if (signer?.pubkey !== state.job!.author) return undefined;
   const journal = await deps.openJournal<SignedRecord>(home.path(eventsFile(state.jobId)));
   const signed = await journal.read();
   const before = deps.clock.nowSec() - PUBLISH_SEC;

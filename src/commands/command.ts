@@ -1,11 +1,13 @@
 import type { Command } from 'commander';
 import type { Deps } from '../deps.js';
-import type { Progress } from '../ports.js';
+import type { Progress, Prompt } from '../ports.js';
 
 /** What a command gets: adapters made on first use, and the conversation. It prints nothing itself. */
 export interface Context {
   readonly deps: Deps;
   readonly progress: Progress;
+  /** Ask only where `canAsk`, and only what no flag answers. */
+  readonly prompt: Prompt;
   readonly json: boolean;
   /** Aborted by SIGINT or SIGTERM. */
   readonly signal: AbortSignal;

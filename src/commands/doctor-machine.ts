@@ -4,6 +4,7 @@ import { formatPubkey } from '../config/identifiers.js';
 import { isNmktError } from '../errors.js';
 import type { RungReport } from '../training/engine.js';
 import type { Context } from './command.js';
+import { describeForm } from './describe-key.js';
 import { fail, ok, warn, type Check } from './doctor-check.js';
 
 /** Checks of this machine: Node, the home and its disk, the key, the engines. */
@@ -19,14 +20,21 @@ export function judgeNode(version: string): Check {
   return fail('node', `${version}, at least ${wanted} is needed`, `install Node.js ${wanted} or newer`);
 }
 
+/** The key's kind, and whether its bunker answers. Neither asks for a password nor connects for the first time. */
 export async function checkKey({ deps }: Context): Promise<Check> {
   try {
-    const signer = await deps.signer({ create: false });
-    if (signer !== undefined) return ok('key', formatPubkey(signer.pubkey));
-    return ok('key', 'none yet: the first command that signs makes one in the home');
+    const report = await deps.keyReport();
+    if (report === undefined) return ok('key', 'none yet: the first command that signs makes one in the home');
+    const npub = report.pubkey === null ? 'not known yet' : formatPubkey(report.pubkey);
+    const detail = [npub, ...describeForm(report)].join(', ');
+    if (report.bunker !== null && !report.bunker.isConnected)
+      return warn('key', detail, 'the first command that signs connects to it');
+    const startMs = deps.clock.nowMs();
+    await deps.checkBunker();
+    return ok('key', report.bunker === null ? detail : `${detail}, answers in ${deps.clock.nowMs() - startMs} ms`);
   } catch (error) {
     if (!isNmktError(error)) throw error;
-    return fail('key', error.message, error.remedy);
+    return fail('key', `${error.message}${error.got === undefined ? '' : ` (${error.got})`}`, error.remedy);
   }
 }
 

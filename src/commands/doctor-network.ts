@@ -2,7 +2,7 @@ import { CHUNK_BYTES } from '../blob/chunk.js';
 import { isNmktError } from '../errors.js';
 import { hex } from '../hash.js';
 import { KINDS } from '../protocol/kinds.js';
-import type { Network, PublishOutcome, WalletInfo } from '../ports.js';
+import type { Network, PublishOutcome, Signer, WalletInfo } from '../ports.js';
 import type { InformationAnswer } from '../relay/fetch-information.js';
 import type { Context } from './command.js';
 import { fail, ok, warn, type Check } from './doctor-check.js';
@@ -28,11 +28,7 @@ const CHUNK_CONTENT_BYTES = Math.ceil((CHUNK_BYTES + 28) / 3) * 4;
 /** Writes an event that expires in a minute, reads it back, and asks for its deletion. */
 export async function askRelay({ deps }: Context, url: string): Promise<RelayFacts> {
   const { clock, random } = deps;
-  const [answer, relays, signer] = await Promise.all([
-    deps.relayInformation(url),
-    deps.relays(),
-    deps.signer({ create: false }).then((own) => own ?? deps.signerFor(random(32))),
-  ]);
+  const [answer, relays, signer] = await Promise.all([deps.relayInformation(url), deps.relays(), probeSigner(deps)]);
   const now = clock.nowSec();
   const address = ['d', `nmkt/doctor/${hex(random(8))}`];
   const event = await signer.sign({
@@ -56,6 +52,13 @@ export async function askRelay({ deps }: Context, url: string): Promise<RelayFac
   }
   const isReadBack = found.some(({ id }) => id === event.id);
   return { url, answer, written: written!, writeMs: writtenMs - startMs, isReadBack, readMs };
+}
+
+/** The own key, unless its owner would have to type or approve something for it: then one that nobody uses again. */
+async function probeSigner(deps: Context['deps']): Promise<Signer> {
+  const isAtHand = (await deps.keyReport().catch(() => undefined))?.form === 'plain';
+  const own = isAtHand ? await deps.signer({ create: false }) : undefined;
+  return own ?? deps.signerFor(deps.random(32));
 }
 
 export function judgeRelay({ url, answer, written, writeMs, isReadBack, readMs }: RelayFacts): Check {

@@ -3,10 +3,9 @@ import type { Backup } from '../backup/read.js';
 import { formatPubkey } from '../config/identifiers.js';
 import { NmktError } from '../errors.js';
 import type { Bytes } from '../hash.js';
-import { askPassword } from '../terminal/ask-password.js';
 import { table } from '../terminal/table.js';
 import { countedIn } from './backup-contents.js';
-import { givenPassword } from './backup-password.js';
+import { askPassword, givenPassword } from './backup-password.js';
 import type { CommandModule, Context } from './command.js';
 
 export const command: CommandModule = {
@@ -75,12 +74,12 @@ With --json one document:
 async function unlock(backup: Backup, options: Readonly<Record<string, unknown>>, context: Context): Promise<Bytes> {
   const password = await givenPassword(context, options, false);
   if (password !== undefined) return backup.unlockWithPassword(password);
-  const signer = await context.deps.signer({ create: false });
+  const signer = await context.deps.signer({ create: false, connect: true });
   const { pubkey, locks } = backup.header;
   const hasPassword = locks.some(({ type }) => type === 'scrypt');
   if (signer !== undefined && (signer.pubkey === pubkey || !hasPassword)) return backup.unlockWithKey(signer);
-  if (hasPassword && process.stdin.isTTY)
-    return backup.unlockWithPassword(await askPassword('the password of the backup:', false));
+  if (hasPassword && context.prompt.canAsk)
+    return backup.unlockWithPassword(await askPassword(context.prompt, 'backup', false));
   throw new NmktError('wrong-key', `nothing at hand opens this backup of ${formatPubkey(pubkey)}`, {
     expected: hasPassword ? 'its key, or its password' : 'its key: it was made without a password',
     got: signer === undefined ? 'no key and no password' : 'another key and no password',

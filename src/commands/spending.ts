@@ -1,6 +1,5 @@
 import { NmktError } from '../errors.js';
 import type { JobFile } from '../roles/job-file.js';
-import { confirm } from '../terminal/confirm.js';
 import type { Context } from './command.js';
 import { optionalInteger } from './customer-ports.js';
 
@@ -50,7 +49,8 @@ export async function confirmMainnet(
   if (context.deps.network !== 'bitcoin') return;
   const isYes = options['yes'] === true;
   if (isYes && maxSats !== undefined) return;
-  if (!isYes && process.stdin.isTTY && (await confirm(`spend up to ${sats} sat of real bitcoin?`, false))) return;
+  const { prompt } = context;
+  if (!isYes && prompt.canAsk && (await prompt.confirm(`spend up to ${sats} sat of real bitcoin?`))) return;
   throw new NmktError('mainnet-not-confirmed', `up to ${sats} sat of real bitcoin would be spent`, {
     expected: 'a yes at the terminal, or --yes together with --max-sats',
     got: isYes ? '--yes without --max-sats' : 'no yes',

@@ -2,6 +2,7 @@ import { formatPubkey } from '../config/identifiers.js';
 import { isNmktError } from '../errors.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Context } from './command.js';
+import { describeForm } from './describe-key.js';
 
 /** The wallet as far as it can be seen; its URI is a secret and stays out. */
 interface WalletReport {
@@ -21,12 +22,11 @@ export const command: CommandModule = {
 
   async run(_args, _options, { deps, signal }) {
     const settings = deps.settings();
-    const signer = await deps.signer({ create: false });
+    const report = await deps.keyReport();
     const wallet = await reportWallet(deps, signal);
-    const key = signer && {
-      npub: formatPubkey(signer.pubkey),
-      pubkey: signer.pubkey,
-      origin: settings.key?.origin ?? deps.home().path('key'),
+    const key = report && {
+      npub: report.pubkey && formatPubkey(report.pubkey),
+      ...report,
     };
     const { relays, network, engine } = settings;
     const home = deps.home().dir;
@@ -41,8 +41,9 @@ export const command: CommandModule = {
       },
       text: table(
         [
-          ['key', key?.npub ?? 'none yet', key?.origin ?? ''],
+          ['key', key ? (key.npub ?? 'not known yet') : 'none yet', key?.origin ?? ''],
           ['', key?.pubkey ?? '', ''],
+          ...(report ? describeForm(report) : []).map((line) => ['', line, '']),
           ...(relays.value.length > 0 ? relays.value : ['none']).map((url) => ['relay', url, relays.origin]),
           ['wallet', wallet ? describeWallet(wallet) : 'none', wallet?.origin ?? ''],
           ['network', network.value, network.origin],
@@ -59,8 +60,11 @@ export const command: CommandModule = {
 const HELP = `
 Reads only: makes no key, and answers without relays or a wallet. Settings come from a flag, else the --settings file, the environment
 (NMKT_HOME, NMKT_RELAYS, NMKT_WALLET, NMKT_NETWORK, NMKT_ENGINE, NMKT_KEY, NMKT_KEY_FILE, NMKT_SETTINGS), ./nmkt.json, the home, the default.
+A key is an nsec, 64 hex characters, an ncryptsec (its password from --key-password-file, NMKT_KEY_PASSWORD or a question), or a bunker:// address
+of a remote signer (waited for NMKT_BUNKER_TIMEOUT seconds, 60 by default).
 With --json one document:
-  key      {npub, pubkey, origin} or null; relays: {urls, origin}; network: {name, origin}; engine: {rung, origin}
+  key      {npub, pubkey, origin, form, bunker} or null; form: plain, encrypted or bunker; npub and pubkey are null while only the password
+           or the bunker can tell; bunker: {pubkey, relays, isConnected} or null; relays: {urls, origin}; network: {name, origin}; engine: {rung, origin}
   wallet   {origin, network, alias, balanceMsat, problem} or null; problem: the error code that kept the rest null
   home     the folder of this participant`;
 

@@ -36,7 +36,7 @@ export function checkWallet(value: unknown, where: string): string {
 
 export function checkKey(value: unknown, where: string): string {
   if (typeof value === 'string' && value.trim() !== '') return value.trim();
-  throw unusable('key', where, 'nsec1… or 64 hex characters', typeof value);
+  throw unusable('key', where, 'nsec1…, ncryptsec1…, bunker://… or 64 hex characters', typeof value);
 }
 
 function isRelayUrl(text: string): boolean {

@@ -18,7 +18,7 @@ export interface Settings {
   /** A NIP-47 connection URI: a secret. */
   readonly wallet: Sourced<string> | undefined;
   readonly network: Sourced<Network>;
-  /** 64 hex or nsec: a secret, not parsed yet. The key kept in home counts too. */
+  /** Any form of key-text: a secret, not parsed yet. The key kept in home counts too. */
   readonly key: Sourced<string> | undefined;
   readonly engine: Sourced<Rung | 'auto'>;
 }
@@ -28,6 +28,7 @@ export interface SettingsFlags {
   readonly relay?: readonly string[];
   readonly walletFile?: string;
   readonly keyFile?: string;
+  readonly keyPasswordFile?: string;
   readonly settings?: string;
   readonly engine?: string;
   readonly network?: string;

@@ -10,3 +10,5 @@ export const EPHEMERAL_GIFT_WRAP = 21_059;
 export const VANISH = 62;
 /** NIP-42 */
 export const CLIENT_AUTH = 22_242;
+/** NIP-46 */
+export const NOSTR_CONNECT = 24_133;

@@ -1,3 +1,4 @@
+import { isNmktError } from '../errors.js';
 import type { Clock, Filter, Signer } from '../ports.js';
 import { isUnescaped } from './event-json.js';
 import { CLIENT_AUTH } from './kinds.js';
@@ -31,6 +32,7 @@ const MAX_POSTPONED = 4;
 const MAX_DROPS = 3;
 const FIRST_POSTPONE_MS = 1_000;
 const MAX_CHALLENGE_CHARS = 1_024;
+const SIGN_AGAIN_MS = 5_000;
 const MESSAGE_TOO_BIG = 1_009;
 /** Of the present connection. */
 interface Auth {
@@ -120,7 +122,8 @@ export class RelayLink {
   }
 
   #resend(which: (sent: Sent) => boolean): void {
-    for (const sent of [...this.#publishing.values(), ...this.#requests.values()]) {
+    // Requests first: an answer to what is published may come at once (NIP-46, NIP-47).
+    for (const sent of [...this.#requests.values(), ...this.#publishing.values()]) {
       if (!sent.isPostponed && which(sent)) this.#send(sent);
     }
   }
@@ -191,10 +194,20 @@ export class RelayLink {
       ['relay', this.url],
       ['challenge', challenge],
     ];
-    const event = await signer.sign({ kind: CLIENT_AUTH, created_at: clock.nowSec(), tags, content: '' });
-    if (this.#auth !== auth) return; // another connection or challenge meanwhile
-    auth.eventId = event.id;
-    this.#socket.send(JSON.stringify(['AUTH', event]));
+    while (this.#auth === auth && !this.#closing.signal.aborted) {
+      try {
+        const event = await signer.sign({ kind: CLIENT_AUTH, created_at: clock.nowSec(), tags, content: '' });
+        if (this.#auth !== auth) return; // another connection or challenge meanwhile
+        auth.eventId = event.id;
+        this.#socket.send(JSON.stringify(['AUTH', event]));
+        return;
+      } catch (error) {
+        // A remote signer may be away for a while; what waits for the login ends by its own silence.
+        if (this.#auth !== auth) return;
+        if (!isNmktError(error, 'bunker-unreachable')) return this.#onAuthAnswer(false);
+        await clock.wait(SIGN_AGAIN_MS, this.#closing.signal);
+      }
+    }
   }
 
   #onAuthAnswer(isAccepted: boolean): void {

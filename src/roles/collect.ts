@@ -6,6 +6,7 @@ import type { CustomerEnv, JobSecrets, OwnedEpoch } from './customer-env.js';
 import { ownShardKey } from './epoch.js';
 import { parseSnapshot } from '../protocol/dataset.js';
 import type { JobBook } from './job-book.js';
+import { isOwnTrouble } from './patience.js';
 import { openSealedUpdate } from './measure.js';
 import { blobSecrets } from './round-blobs.js';
 
@@ -95,7 +96,8 @@ export async function collectAuditKeys(
     for (const reveal of round.listedReveals.values()) {
       try {
         updates.push({ submission: reveal.id, ...(await openSealedUpdate(env.signer, reveal)) });
-      } catch {
+      } catch (error) {
+        if (isOwnTrouble(error)) throw error;
         // A cheater's reveal that does not open stays out; the close rejected it by name.
       }
     }

@@ -5,6 +5,7 @@ import type { JobState, RoundState } from '../market/state.js';
 import { sealedClaim } from '../protocol/claim.js';
 import { claimHash } from '../protocol/settlement.js';
 import type { CustomerEnv } from './customer-env.js';
+import { isOwnTrouble } from './patience.js';
 
 export async function settle(env: CustomerEnv, state: JobState, round: RoundState): Promise<void> {
   const { plan, totalMsat } = planOf(state.jobId, round.round, round.close!, round.assigned);
@@ -30,7 +31,8 @@ export async function payOne(
   let invoice: string;
   try {
     invoice = sealedClaim.parse(JSON.parse(await env.signer.decrypt(claim.author, claim.content.sealed))).invoice;
-  } catch {
+  } catch (error) {
+    if (isOwnTrouble(error)) throw error;
     return 'its claim holds no readable invoice';
   }
   const settlement = round.settlement!;

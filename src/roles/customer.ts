@@ -63,7 +63,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
       });
     const now = env.clock.nowSec();
     const state = env.book.state();
-    await sendGrants(env, state, wrap, sent);
+    await patiently(env, () => sendGrants(env, state, wrap, sent));
     nameForks(env, state, named);
     for (const [payout, until] of held) if (now >= until) held.delete(payout);
     const key = `${state.rounds.length}/${state.phase}`;
@@ -85,8 +85,9 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
         await env.bell.wait(HOLD_SEC * 1000, env.signal);
         continue;
       }
-      if (state.artifact !== null) await publishModelListing(env, state);
-      return state;
+      if (state.artifact === null) return state;
+      if (await patiently(env, () => publishModelListing(env, state))) return state;
+      continue;
     }
     if (action.do === 'stop') throw stopped(state, action.why);
     if (action.do === 'wait') {

@@ -5,6 +5,7 @@ import { sealedClaim } from '../protocol/claim.js';
 import type { JobEvent } from '../protocol/events.js';
 import { tagValue } from '../protocol/envelope.js';
 import type { NostrEvent, Signer } from '../ports.js';
+import { isOwnTrouble } from './patience.js';
 
 /** What a trainer earned in a job, told from signed events alone. */
 
@@ -45,7 +46,8 @@ export async function ownInvoices(state: JobState, signer: Signer): Promise<OwnI
         JSON.parse(await signer.decrypt(state.job.author, event.content.sealed)) as unknown,
       );
       invoices.set(event.id, invoice);
-    } catch {
+    } catch (error) {
+      if (isOwnTrouble(error)) throw error;
       // A claim sealed to somebody else proves no payment.
     }
   }

@@ -1,3 +1,4 @@
+import { isNmktError } from '../errors.js';
 import type { EventId, Pubkey } from '../hash.js';
 import { parseGrant, type RoundGrant, type ShardGrant } from '../protocol/grant.js';
 import type { Clock, NostrEvent, Relays } from '../ports.js';
@@ -27,6 +28,9 @@ export interface Inbox {
   close(): void;
 }
 
+/** A remote signer may be away, or wait for its owner's consent; what it did not open is opened later. */
+const OPEN_AGAIN_MS = { 'bunker-unreachable': 5_000, 'bunker-refused': 60_000 } as const;
+
 /** @param unwrap  opens a gift wrap and proves its author (NIP-59); what does not open is not for us and is ignored */
 export function openInbox(
   relays: Relays,
@@ -38,6 +42,7 @@ export function openInbox(
   const rounds = new Map<EventId, Received<RoundGrant>[]>();
   const bells = new Set<Bell>();
   const seen = new Set<string>();
+  const closing = new AbortController();
 
   const read = async (wrap: NostrEvent): Promise<void> => {
     const rumor = await unwrap(wrap);
@@ -47,12 +52,23 @@ export function openInbox(
     else rounds.set(grant.job, [...(rounds.get(grant.job) ?? []), { ...received, grant }]);
     for (const bell of bells) bell.ring();
   };
+  const readWhenPossible = async (wrap: NostrEvent): Promise<void> => {
+    while (!closing.signal.aborted) {
+      try {
+        return await read(wrap);
+      } catch (error) {
+        const code = (['bunker-unreachable', 'bunker-refused'] as const).find((one) => isNmktError(error, one));
+        if (code === undefined) return;
+        await clock.wait(OPEN_AGAIN_MS[code], closing.signal);
+      }
+    }
+  };
   const subscription = relays.subscribe(
     [{ kinds: [1059], '#p': [me], since: clock.nowSec() - LOOK_BACK_SEC }],
     (wrap) => {
       if (seen.has(wrap.id)) return;
       seen.add(wrap.id);
-      read(wrap).catch(() => undefined);
+      void readWhenPossible(wrap);
     },
   );
   return {
@@ -62,6 +78,9 @@ export function openInbox(
       bells.add(bell);
       return () => bells.delete(bell);
     },
-    close: () => subscription.close(),
+    close: () => {
+      closing.abort();
+      subscription.close();
+    },
   };
 }

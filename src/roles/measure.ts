@@ -13,6 +13,7 @@ import { sealedUpdate, type SealedUpdate } from '../protocol/submission.js';
 import type { Engine, Evaluation, Relays, Signer } from '../ports.js';
 import type { JobFiles } from './customer-env.js';
 import { scoringSamples, type CustomerData } from './customer-data.js';
+import { isOwnTrouble } from './patience.js';
 import { fetchParamBytes, updateLabel } from './round-blobs.js';
 import { z } from 'zod';
 
@@ -69,7 +70,7 @@ export async function openUpdates(
       sealed.set(trainer, opened);
       params.set(trainer, await openUpdate(relays, opened, job, reveal, signal, files));
     } catch (error) {
-      if (isNmktError(error, 'interrupted')) throw error;
+      if (isOwnTrouble(error)) throw error;
       // Only relays that answer can prove that chunks are missing.
       if (isNmktError(error, 'relay-unreachable') && (await relays.fetch([{ ids: [reveal.id] }])).answered.length === 0)
         throw error;

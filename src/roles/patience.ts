@@ -6,7 +6,7 @@ import type { Bell } from './bell.js';
 const RETRY_SEC = 5;
 
 /**
- * Does a step of a loop; when no relay answers it says so and waits a little instead of giving up, since every step can be repeated.
+ * Does a step of a loop; when no relay or no remote signer answers it says so and waits a little instead of giving up, since every step can be repeated.
  * @returns whether the step was done
  */
 export async function patiently(
@@ -17,9 +17,19 @@ export async function patiently(
     await step();
     return true;
   } catch (error) {
-    if (!isNmktError(error, 'relay-unreachable')) throw error;
-    env.progress.update(`waiting for relays, again in ${RETRY_SEC} s: ${error.message}`);
+    if (!isNmktError(error, 'relay-unreachable') && !isNmktError(error, 'bunker-unreachable')) throw error;
+    const whom = error.code === 'relay-unreachable' ? 'relays' : 'the bunker';
+    env.progress.update(`waiting for ${whom}, again in ${RETRY_SEC} s: ${error.message}`);
     await env.clock.wait(RETRY_SEC * 1000, env.signal);
     return false;
   }
+}
+
+/** The own key is out of reach or its holder said no, or the run was stopped: never the fault of who wrote the message. */
+export function isOwnTrouble(error: unknown): boolean {
+  return (
+    isNmktError(error, 'bunker-unreachable') ||
+    isNmktError(error, 'bunker-refused') ||
+    isNmktError(error, 'interrupted')
+  );
 }

@@ -1,9 +1,17 @@
 /** Flags that say who runs a command and where; a suggested call needs them again. */
-const CARRIED = ['--home', '--settings', '--relay', '--network', '--key-file', '--wallet-file'] as const;
+const CARRIED = [
+  '--home',
+  '--settings',
+  '--relay',
+  '--network',
+  '--key-file',
+  '--key-password-file',
+  '--wallet-file',
+] as const;
 
 /** Commands that look at a home, a key, relays or a wallet. */
 const NEEDY = new Set(
-  'publish-dataset post-job collect-model cancel serve-trainer bid earnings resign status audit doctor whoami'.split(
+  'init publish-dataset post-job collect-model cancel serve-trainer bid earnings resign status audit doctor whoami'.split(
     ' ',
   ),
 );

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { runNmkt, temporaryFolder } from '../support/run-nmkt.js';
@@ -29,6 +29,28 @@ describe('nmkt whoami', () => {
     expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'bad-key' } });
     expect(stderr).toContain('NMKT_KEY');
     expect(stdout + stderr).not.toContain(broken);
+  });
+
+  it('shows an encrypted key and a bunker for what they are, asks nobody, and prints no secret of them', async () => {
+    const folder = temporaryFolder();
+    const ncryptsec =
+      'ncryptsec1qgg9947rlpvqu76pj5ecreduf9jxhselq2nae2kghhvd5g7dgjtcxfqtd67p9m0w57lspw8gsq6yphnm8623nsl8xn9j4jdzz84zm3frztj3z7s35vpzmqf6ksu8r89qk5z2zxfmu5gv8th8wclt0h4p';
+    const npub = 'npub10elfcs4fr0l0r8af98jlmgdh9c8tcxjvz9qkw038js35mp4dma8qzvjptg';
+    writeFileSync(join(folder, 'key'), `# ${npub}\n${ncryptsec}\n`, { mode: 0o600 });
+    const encrypted = await runNmkt(['whoami', '--json', '--key-file', 'key'], { cwd: folder });
+    expect(JSON.parse(encrypted.stdout)).toMatchObject({
+      key: { form: 'encrypted', npub, origin: '--key-file', bunker: null },
+    });
+    const bunker = `bunker://${publicOne}?relay=ws://127.0.0.1:1&secret=a-short-one`;
+    for (const words of [['whoami'], ['whoami', '--json'], ['doctor', '--json', '--relay', 'ws://127.0.0.1:1']]) {
+      const { stdout, stderr } = await runNmkt(words, { cwd: folder, env: { NMKT_KEY: bunker } });
+      expect(stdout).toMatch(new RegExp(publicOne));
+      expect(stdout).toMatch(/not connected yet|"isConnected":false/);
+      expect(stdout).toContain('ws://127.0.0.1:1');
+      expect(stdout + stderr).not.toContain('a-short-one');
+    }
+    expect(encrypted.stdout + encrypted.stderr).not.toContain(ncryptsec);
+    expect(readdirSync(folder)).toEqual(['key']);
   });
 
   it('writes no colours, spinners or control bytes when stdout and stderr are no terminal', async () => {

@@ -34,8 +34,6 @@ const pureForCommands = [
   'terminal/call',
   'terminal/table',
   'terminal/plot',
-  'terminal/confirm',
-  'terminal/ask-password',
   'training/dataset',
   'training/digits',
   'training/split',

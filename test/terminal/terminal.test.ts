@@ -31,6 +31,13 @@ describe('redaction', () => {
     expect(redact(encodeURIComponent(`?secret=${secret}`))).toBe('%3Fsecret%3D[secret]');
   });
 
+  it('hides the secret in the address of a bunker, whatever it looks like, also inside another address', () => {
+    const address = `bunker://ab?relay=wss://a.example&secret=`;
+    expect(redact(`"${address}no-hex!&x=1"`)).toBe(`"${address}[secret]&x=1"`);
+    expect(redact(encodeURIComponent(`${address}no-hex`))).toBe(`${encodeURIComponent(address)}[secret]`);
+    expect(redact('a secret = nothing')).toBe('a secret = nothing');
+  });
+
   it('hides what this process knows to be secret, and leaves ids alone', () => {
     expect(redact(`id ${secret}`)).toBe(`id ${secret}`);
     keepSecret(secret);
