@@ -66,6 +66,7 @@ export const ERRORS = {
   },
   'job-unknown': { exit: 3, retry: true, meaning: 'no relay that answered has this job or dataset' },
   'home-locked': { exit: 5, retry: true, meaning: 'another nmkt process uses this home' },
+  'key-in-use': { exit: 5, retry: true, meaning: 'another process signs with the same key' },
   'job-closed': { exit: 5, retry: false, meaning: 'the job is finished, cancelled or lapsed' },
   'not-awarded': { exit: 5, retry: false, meaning: 'the job went to other trainers' },
   'not-ready': { exit: 5, retry: true, meaning: 'the job has not reached that point yet' },

@@ -60,9 +60,9 @@ async function publishBid(
   id: EventId,
   priceMsat: bigint,
 ): Promise<EventOf<'bid'>> {
-  const { signer, relays, clock, progress } = ports;
+  const { signer, relays, clock, progress, isRestored = false } = ports;
   const journal = await context.deps.openJournal<SignedRecord>(context.deps.home().path(eventsFile(id)));
-  const book = await openBook(id, { relays, clock, signer, journal, bell: createBell(clock) });
+  const book = await openBook(id, { relays, clock, signer, journal, bell: createBell(clock), isRestored });
   try {
     const earlier = bidOf(book, signer.pubkey);
     if (earlier?.content.priceMsat !== priceMsat) {

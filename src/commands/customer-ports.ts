@@ -26,6 +26,7 @@ export async function customerPorts({ deps, progress, signal }: Context): Promis
     files: homeFiles(home),
     progress,
     signal,
+    isRestored: (await home.readFile('restored.json')) !== undefined,
   };
 }
 

@@ -52,7 +52,7 @@ async function customerEnv(
   const job = JOB.parse(secrets.event);
   const bell = createBell(clock);
   const journal = await deps.openJournal<SignedRecord>(deps.home().path(eventsFile(id)));
-  const book = await openBook(id, { relays, clock, bell, signer, journal });
+  const book = await openBook(id, { relays, clock, bell, signer, journal, isRestored: ports.isRestored === true });
   const maxSats = optionalInteger(options['maxSats'], '--max-sats', 0, 21e14);
   const isOver = book.state().phase === 'finished';
   const mayCostMsat = cancel === undefined ? job.content.budgetMsat : isOver ? 0n : leftToPayMsat(book.state());

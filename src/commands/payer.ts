@@ -17,7 +17,7 @@ export function createPayer(tools: {
   const { wallet, journal, clock, network, maxMsat, jobBudgetMsat } = tools;
   const guard = createSpendGuard(maxMsat === undefined ? {} : { commandMsat: maxMsat });
   return {
-    async pay({ job, round, payout, invoice, descriptionHash, planHash }) {
+    async pay({ job, round, payout, invoice, claimed, descriptionHash, planHash }) {
       try {
         const outcome = await payOut(
           {
@@ -29,6 +29,7 @@ export function createPayer(tools: {
             amountMsat: payout.amountMsat,
             jobBudgetMsat,
             invoice,
+            claimed,
             descriptionHash,
           },
           { wallet, network, journal, guard, clock },

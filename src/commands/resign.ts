@@ -28,8 +28,8 @@ export const command: CommandModule = {
     // Said first, before the home gets a folder for a job that is none.
     (await readBook(context, job)).book.close();
     const journal = await context.deps.openJournal<SignedRecord>(context.deps.home().path(eventsFile(job)));
-    const { signer, relays, clock } = ports;
-    const book = await openBook(job, { relays, clock, signer, journal, bell: createBell(clock) });
+    const { signer, relays, clock, isRestored = false } = ports;
+    const book = await openBook(job, { relays, clock, signer, journal, bell: createBell(clock), isRestored });
     try {
       return describe(book.state(), ports.signer.pubkey, await resign(book, ports, job, reason));
     } finally {

@@ -271,7 +271,7 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
   }
   // Its story was told when it happened; only what is still to come is told.
   const isPast = job.content.deadline <= clock.nowSec();
-  const book = await openBook(job.id, { relays, clock, bell, signer, journal });
+  const book = await openBook(job.id, { relays, clock, bell, signer, journal, isRestored: ports.isRestored === true });
   if (!isNamed && !isPast && isOthers(book.state(), signer.pubkey)) {
     book.close();
     await journal.close();

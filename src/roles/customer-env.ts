@@ -46,6 +46,8 @@ export interface Payer {
     readonly round: RoundState;
     readonly payout: RoundState['payouts'][number];
     readonly invoice: string;
+    /** Of all claims the payee ever made for this payout, the current one included. */
+    readonly claimed: readonly string[];
     readonly descriptionHash: Sha256;
     readonly planHash: Sha256;
   }): Promise<PaymentResult>;

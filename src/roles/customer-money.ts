@@ -28,13 +28,12 @@ export async function payOne(
       remedy: 'set NMKT_WALLET or --wallet-file',
     });
   const claim = payout.claim!;
-  let invoice: string;
-  try {
-    invoice = sealedClaim.parse(JSON.parse(await env.signer.decrypt(claim.author, claim.content.sealed))).invoice;
-  } catch (error) {
-    if (isOwnTrouble(error)) throw error;
-    return 'its claim holds no readable invoice';
-  }
+  const invoice = await invoiceIn(env, claim);
+  if (invoice === null) return 'its claim holds no readable invoice';
+  const claimed: string[] = [];
+  for (const event of state.chains.get(payout.payee)?.events ?? [])
+    if (event.type === 'claim' && event.content.payout === payout.payout)
+      claimed.push((await invoiceIn(env, event)) ?? invoice);
   const settlement = round.settlement!;
   const { payout: payoutId, payee, amountMsat } = payout;
   const result = await env.payer.pay({
@@ -42,6 +41,7 @@ export async function payOne(
     round,
     payout,
     invoice,
+    claimed,
     descriptionHash: claimHash({ job: state.jobId, settlement: settlement.id, payout: payoutId, payee, amountMsat }),
     planHash: settlement.contentHash,
   });
@@ -61,4 +61,16 @@ export async function payOne(
     [payee],
   );
   return null;
+}
+
+async function invoiceIn(
+  { signer }: CustomerEnv,
+  { author, content }: NonNullable<RoundState['payouts'][number]['claim']>,
+): Promise<string | null> {
+  try {
+    return sealedClaim.parse(JSON.parse(await signer.decrypt(author, content.sealed))).invoice;
+  } catch (error) {
+    if (isOwnTrouble(error)) throw error;
+    return null;
+  }
 }

@@ -12,7 +12,7 @@ import {
 } from '../protocol/events.js';
 import type { EventType } from '../protocol/envelope.js';
 import { JOB_KINDS } from '../protocol/kinds.js';
-import type { Clock, Filter, Journal, NostrEvent, Relays, Signer } from '../ports.js';
+import type { Clock, FetchResult, Filter, Journal, NostrEvent, Relays, Signer } from '../ports.js';
 import type { Bell } from './bell.js';
 
 /** Signed bytes, durable before they are published: a restart publishes the same bytes and signs nothing twice. */
@@ -50,6 +50,8 @@ export interface BookPorts {
   /** Both absent for those who only read. */
   readonly signer?: Signer;
   readonly journal?: Journal<SignedRecord>;
+  /** The home came out of a backup: another one may have gone on since. */
+  readonly isRestored?: boolean;
 }
 
 /** Most relays return at most some hundred events for one filter; the pool pages. */
@@ -58,8 +60,11 @@ export function jobFilters(jobId: EventId): Filter[] {
 }
 
 /**
- * Reads the journal, then the relays; own events that no relay has are published again.
- * @throws NmktError `relay-unreachable` when no relay answered
+ * Reads the journal, then the relays; own events that no relay has are published again. Own events that only relays have were signed
+ * by another home of this key: they are kept in the journal too, and then every relay has to answer, or a later one could be missed
+ * and its number signed a second time.
+ *
+ * @throws NmktError `relay-unreachable` when no relay answered, or one did not after another home signed or a restore
  */
 export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBook> {
   const { relays, clock, bell, signer, journal } = ports;
@@ -98,9 +103,20 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
       );
   };
 
+  const openedAt = clock.nowSec();
+  let rival: NostrEvent | null = null;
+  /** An own event that is news while this process runs: another process signs with the same key. */
+  const hear = (event: NostrEvent): void => {
+    const isNews = !raw.has(event.id);
+    add(event);
+    if (isNews && isOwn(event) && event.created_at >= openedAt) rival = event;
+  };
+  const isOwn = (event: NostrEvent): boolean =>
+    journal !== undefined && event.pubkey === signer?.pubkey && event.id !== jobId && raw.has(event.id);
+
   const refresh = async (): Promise<readonly string[]> => {
     const { events, answered } = await relays.fetch(jobFilters(jobId));
-    events.forEach(add);
+    events.forEach(hear);
     return answered;
   };
 
@@ -115,9 +131,16 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
       got: 'silence',
       remedy: 'check the network, or name another relay with --relay URL',
     });
+  const kept = new Set(raw.keys());
   for (const event of fetched.events) {
     add(event);
     unpublished.delete(event.id);
+  }
+  const foreign = fetched.events.filter((event) => isOwn(event) && !kept.has(event.id));
+  if (journal !== undefined && (ports.isRestored === true || foreign.length > 0)) {
+    requireAllAnswers(jobId, fetched, foreign.length > 0);
+    const seqOf = (event: NostrEvent) => parsed.get(event.id)!.seq;
+    for (const event of foreign.sort((a, b) => seqOf(a) - seqOf(b))) await journal.append({ event });
   }
   /** In the order of the chain: nobody counts an event whose predecessor is missing. */
   const publishInOrder = async (): Promise<void> => {
@@ -127,7 +150,7 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
     }
   };
   await publishInOrder();
-  const subscription = relays.subscribe(jobFilters(jobId), add);
+  const subscription = relays.subscribe(jobFilters(jobId), hear);
 
   const state = (): JobState => (cached ??= foldJob(jobId, parsed.values()));
 
@@ -139,6 +162,7 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
     createdAt = clock.nowSec(),
   ): Promise<EventOf<K>> {
     const me = signer!.pubkey;
+    if (rival !== null) throw keyInUse(rival, jobId);
     requireSoundChain(state(), me);
     const wire = EVENT_TYPES[type] as unknown as EventType<K, ContentOf<K>>;
     const event = await signer!.sign(wire.build({ job: jobId, ...chainTip(state(), me) }, content, createdAt, people));
@@ -185,5 +209,28 @@ function requireSoundChain(state: JobState, me: Pubkey): void {
         : `an event without its predecessor: ${(chain.gapBefore ?? chain.broken)!}`,
     remedy:
       'run with the home that signed them, or with a relay that has them all; never use one key in two homes at once',
+  });
+}
+
+function requireAllAnswers(jobId: EventId, { answered, silent }: FetchResult, hasForeign: boolean): void {
+  if (silent.length === 0) return;
+  throw new NmktError(
+    'relay-unreachable',
+    hasForeign
+      ? 'another home of this key signed events of this job, and a relay that may hold more of them is silent'
+      : 'this home was restored from a backup, and a relay that may hold what was signed since is silent',
+    {
+      expected: `an answer from ${silent.join(', ')}`,
+      got: `answers from ${answered.join(', ')} for job ${jobId.slice(0, 12)}…`,
+      remedy: 'try again later; a relay that is gone for good has to be left out: name the others with --relay',
+    },
+  );
+}
+
+function keyInUse(event: NostrEvent, jobId: EventId): NmktError {
+  return new NmktError('key-in-use', 'another process signs with this key', {
+    expected: 'one process for each key',
+    got: `event ${event.id.slice(0, 12)}… of job ${jobId.slice(0, 12)}…, which this home did not sign`,
+    remedy: 'stop one of the two, then run the same command again',
   });
 }

@@ -42,6 +42,8 @@ export interface PublishPorts {
   readonly files: HomeFiles;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  /** The home came out of a backup: another one may have gone on since. */
+  readonly isRestored?: boolean;
 }
 
 const recordFile = (request: Sha256) => `datasets/${request}.json`;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isNmktError, NmktError } from '../errors.js';
-import { concatBytes, fromHex, sha256Hex, type Pubkey } from '../hash.js';
+import { concatBytes, fromHex, sha256Hex, type Pubkey, type Sha256 } from '../hash.js';
 import { encodeParams } from '../learning/safetensors.js';
 import { seedCommitment, trainingSeed } from '../learning/seeds.js';
 import type { Examples } from '../learning/types.js';
@@ -127,8 +127,27 @@ async function openGrantedShard(env: TrainerEnv, state: JobState, grant: ShardGr
 /** What must survive a crash between commitment and reveal: salt and content secret, then the update's bytes. */
 const updateFile = (round: RoundState) => `update-${round.open.id}.bin`;
 
-export async function hasCommitted(env: TrainerEnv, round: RoundState): Promise<boolean> {
-  return (await env.files.read(updateFile(round))) !== undefined;
+/** Has this home the bytes and the salt of its commitment? Another home of the same key may have made another one. */
+export async function hasCommitted(env: TrainerEnv, state: JobState, round: RoundState): Promise<boolean> {
+  const file = await env.files.read(updateFile(round));
+  if (file === undefined) return false;
+  const made = round.commits.get(env.signer.pubkey);
+  return made === undefined || commitmentIn(file, env, state, round, made.content.shard) === made.content.commitment;
+}
+
+function commitmentIn(
+  file: Uint8Array,
+  { signer }: Pick<TrainerEnv, 'signer'>,
+  { jobId }: JobState,
+  { round, open }: RoundState,
+  shard: number,
+): Sha256 {
+  const { salt, bytes } = splitFile(file);
+  return commitmentOf({
+    ...{ job: jobId, round, shard, trainer: signer.pubkey, salt },
+    baseHash: open.content.base.sha256,
+    updateHash: sha256Hex(bytes),
+  });
 }
 
 export async function train(
@@ -140,7 +159,6 @@ export async function train(
   roundGrant: Received<RoundGrant>,
 ): Promise<void> {
   const job = state.job!;
-  const me = env.signer.pubkey;
   let file = await env.files.read(updateFile(round));
   if (file === undefined) {
     if (shardGrant === undefined)
@@ -154,17 +172,7 @@ export async function train(
   }
   // The job may have ended while it trained.
   if (env.book.state().cancelled !== null) return;
-  const { salt, bytes } = splitFile(file);
-  const baseHash = round.open.content.base.sha256;
-  const commitment = commitmentOf({
-    job: job.id,
-    round: round.round,
-    shard: seat.shard,
-    trainer: me,
-    baseHash,
-    updateHash: sha256Hex(bytes),
-    salt,
-  });
+  const commitment = commitmentIn(file, env, state, round, seat.shard);
   await env.book.sign('commit', { round: round.round, shard: seat.shard, open: round.open.id, commitment }, [
     job.author,
   ]);

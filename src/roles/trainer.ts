@@ -118,7 +118,7 @@ export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
     const events = state.job === null ? 0 : (state.chains.get(state.job.author)?.events.length ?? 0);
     if (events !== heard) [heard, heardAt] = [events, now];
     for (const round of state.rounds)
-      if (!committed.has(round.open.id) && (await hasCommitted(env, round))) committed.add(round.open.id);
+      if (!committed.has(round.open.id) && (await hasCommitted(env, state, round))) committed.add(round.open.id);
     for (const [payout, until] of held) if (now >= until) held.delete(payout);
     const action = decideTrainer(
       state,

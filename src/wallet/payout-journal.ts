@@ -1,6 +1,7 @@
 import { NmktError } from '../errors.js';
 import type { Pubkey, Sha256 } from '../hash.js';
 import type { Clock, Journal, LookupResult, Network, PayOutcome, Wallet } from '../ports.js';
+import { adoptPayment } from './adopt-payment.js';
 import { checkInvoice } from './check-invoice.js';
 import {
   decide,
@@ -24,6 +25,11 @@ export interface PayoutRequest {
   readonly jobBudgetMsat: bigint;
   /** From the payee's claim. Ignored while an earlier invoice of this payout may still be paid. */
   readonly invoice: string;
+  /**
+   * Every invoice the payee ever claimed this payout with. Before the first send of a run all are looked up: the journal may be
+   * older than reality, after a restore or on another machine. Absent: `invoice` alone was ever claimed, and need not be.
+   */
+  readonly claimed?: readonly string[];
   /** Of the claim. */
   readonly descriptionHash: Sha256;
   /** Node key the invoice must be signed with, if known. */
@@ -78,11 +84,18 @@ async function run(request: PayoutRequest, tools: PayoutTools): Promise<PayoutOu
   let sends = 0;
   let lookups = 0;
   let why = 'the outcome of an earlier send is not known';
+  let isAdopted = request.claimed === undefined;
   const open = (detail: string): PayoutOutcome => ({ kind: 'unknown', why: `${why}; ${detail}`, next: NEXT });
   for (;;) {
     const payouts = await readPayouts(journal);
     const payout = payouts.get(payoutId);
     if (payout) requireSamePlan(request, payout);
+    if (!isAdopted && !payout?.paid && (payout?.openSends ?? 0) === 0) {
+      isAdopted = true;
+      const doubt = await adoptPayment(request, tools, payout);
+      if (doubt !== null) return { kind: 'unknown', why: doubt, next: NEXT };
+      continue;
+    }
     const step = payout ? decide(payout, lookup) : ({ do: 'bind' } as const);
     if (step.do === 'done') return { kind: 'paid', paymentHash: payout!.bound!.paymentHash, ...paidFields(step) };
     if (step.do === 'record-paid') {
@@ -99,7 +112,13 @@ async function run(request: PayoutRequest, tools: PayoutTools): Promise<PayoutOu
     }
     if (sends >= MAX_SENDS) return open(`the look-up says ${lookup?.state ?? 'nothing'}`);
     const blocker = [...payouts.values()].find((other) => other.payee === request.payee && isOpen(other, payoutId));
-    if (blocker) return blocked(blocker);
+    if (blocker) {
+      // Its outcome may be known by now, and its receipt out: a journal from a backup never hears of it otherwise.
+      const found = decide(blocker, await wallet.lookup(blocker.bound!.paymentHash));
+      if (found.do !== 'record-paid') return blocked(blocker);
+      await journal.append({ type: 'paid', payoutId: blocker.payoutId, ...paidFields(found) });
+      continue;
+    }
     const { invoice, paymentHash } = await prepareSend(request, tools);
     sends++;
     lookup = undefined;

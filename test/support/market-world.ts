@@ -83,12 +83,14 @@ export class Process {
   constructor(
     readonly who: Participant,
     readonly kill: Kill | undefined,
+    readonly onWrite: ((writes: number) => void) | undefined = undefined,
   ) {}
 
   async write(change: () => void): Promise<void> {
     this.check();
     const isFatal = this.writes++ === this.kill?.after;
     if (!isFatal || this.kill.isKept) change();
+    this.onWrite?.(this.writes);
     if (isFatal) {
       this.isDead = true;
       throw new Killed(`${this.who.name} was killed at write ${this.kill.after}`);
@@ -168,6 +170,10 @@ export interface RoleOptions<Env, End> {
   /** Of the first start, or by start: 0 is the first. */
   readonly kill?: Kill | ((start: number) => Kill | undefined);
   readonly onKilled?: () => void;
+  /** After every durable write of the first start, with their number: the moment to copy a home. */
+  readonly onWrite?: (writes: number) => void;
+  /** The home came out of a backup: always, or from the second start on. */
+  readonly isRestored?: boolean | 'after-kill';
   /** After a kill start again with the same home; default true. */
   readonly restart?: boolean;
   readonly restartAfterSec?: number;
@@ -319,13 +325,16 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const terms = job.content;
   const snapshot = parseSnapshot(secrets.train.event);
 
-  async function leadOnce(kill: Kill | undefined, options: CustomerOptions): Promise<JobState> {
+  const isRestored = (start: number, how: boolean | 'after-kill' | undefined): boolean =>
+    how === true || (how === 'after-kill' && start > 0);
+
+  async function leadOnce(kill: Kill | undefined, options: CustomerOptions, start: number): Promise<JobState> {
     const { adapt = (env) => env, act, signer } = options;
-    const process = new Process(customer, kill);
+    const process = new Process(customer, kill, start === 0 ? options.onWrite : undefined);
     const { files, ...base } = ports(customer, process, signer?.(customer.signer));
     const bell = createBell(clock);
     const journal = process.journal(customer.events);
-    const book = await openBook(job.id, { ...base, bell, journal });
+    const book = await openBook(job.id, { ...base, bell, journal, isRestored: isRestored(start, options.isRestored) });
     const env = adapt({
       ...base,
       book,
@@ -358,14 +367,20 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     }
   }
 
-  async function serveOnce(who: Participant, kill: Kill | undefined, options: TrainerOptions): Promise<ServeEnd> {
+  async function serveOnce(
+    who: Participant,
+    kill: Kill | undefined,
+    options: TrainerOptions,
+    start: number,
+  ): Promise<ServeEnd> {
     const { adapt = (env) => env, act = serveJob, signer } = options;
-    const process = new Process(who, kill);
+    const process = new Process(who, kill, start === 0 ? options.onWrite : undefined);
     const { files, ...base } = ports(who, process, signer?.(who.signer));
     const bell = createBell(clock);
     const inbox = openInbox(base.relays, who.signer.pubkey, clock, (wrap) => unwrapRumor(wrap, who.signer));
     inbox.watch(bell);
-    const book = await openBook(job.id, { ...base, bell, journal: process.journal(who.events) });
+    const journal = process.journal(who.events);
+    const book = await openBook(job.id, { ...base, bell, journal, isRestored: isRestored(start, options.isRestored) });
     const priceMsat = terms.rail === 'none' ? 0n : BigInt(priceSats) * 1000n;
     const env = adapt({
       ...base,
@@ -398,14 +413,14 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
 
   async function withRestart<Env, End>(
     options: RoleOptions<Env, End>,
-    once: (kill: Kill | undefined) => Promise<End>,
+    once: (kill: Kill | undefined, start: number) => Promise<End>,
   ): Promise<End> {
     if (options.startAfterSec !== undefined) await clock.wait(options.startAfterSec * 1000);
     const { kill } = options;
     const killOf = typeof kill === 'function' ? kill : (start: number) => (start === 0 ? kill : undefined);
     for (let start = 0; ; start++) {
       try {
-        return await once(killOf(start));
+        return await once(killOf(start), start);
       } catch (error) {
         if (!(error instanceof Killed)) throw error;
         options.onKilled?.();
@@ -419,8 +434,8 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     ...{ clock, network, lightning, customer, split, secrets, terms, snapshot, engine },
     trainers: bidders,
     jobId: job.id,
-    lead: (role = {}) => withRestart(role, (kill) => leadOnce(kill, role)),
-    serve: (who, role = {}) => withRestart(role, (kill) => serveOnce(who, kill, role)),
+    lead: (role = {}) => withRestart(role, (kill, start) => leadOnce(kill, role, start)),
+    serve: (who, role = {}) => withRestart(role, (kill, start) => serveOnce(who, kill, role, start)),
     async run({ customer: leader = {}, trainers: acting = {} } = {}) {
       const caught = <T>(promise: Promise<T>): Promise<T | Error> => promise.catch((error: unknown) => error as Error);
       const [led, ...ends] = await Promise.all([

@@ -11,8 +11,12 @@ import { memoryJournal } from '../support/memory-journal.js';
 const nowSec = 1_800_000_000;
 const clock: Clock = { nowSec: () => nowSec, nowMs: () => nowSec * 1000, wait: async () => undefined };
 
-function setUp(faults: FakeFaults = {}, limits: SpendLimits = {}, msat = 10_000_000n) {
-  const node = new FakeLightning({ nowSec: () => nowSec });
+function setUp(
+  faults: FakeFaults = {},
+  limits: SpendLimits = {},
+  msat = 10_000_000n,
+  node = new FakeLightning({ nowSec: () => nowSec }),
+) {
   const records: PayoutRecord[] = [];
   const journal = memoryJournal(records);
   const wallet = node.wallet('customer', msat, faults);
@@ -113,7 +117,7 @@ describe('payOut', () => {
   });
 
   it('stays unknown while the look-up does, blocks only that payee, and ends as paid later', async () => {
-    const faults: FakeFaults = { pay: ['lost-after'], lookup: ['unknown', 'pending', 'unknown'] };
+    const faults: FakeFaults = { pay: ['lost-after'], lookup: ['unknown', 'pending', 'unknown', 'unknown'] };
     const { node, tools } = setUp(faults);
     const anna = await requestFor(node, 'anna', 300_000n);
     expect((await payOut(anna, tools)).kind).toBe('unknown');
@@ -123,6 +127,57 @@ describe('payOut', () => {
     expect((await payOut(anna, tools)).kind).toBe('paid');
     expect((await payOut(more, tools)).kind).toBe('paid');
     expect(node.balance('anna')).toBe(400_000n);
+  });
+
+  it('frees a payee as soon as the look-up of its earlier payout proves it paid', async () => {
+    const { node, tools } = setUp({ pay: ['lost-after'], lookup: ['unknown', 'unknown', 'unknown'] });
+    const anna = await requestFor(node, 'anna', 300_000n);
+    expect((await payOut(anna, tools)).kind).toBe('unknown');
+    const more = await requestFor(node, 'anna', 100_000n, { payoutId: sha256Hex('anna again'), round: 1 });
+    expect((await payOut(more, tools)).kind).toBe('paid');
+    expect((await payOut(anna, tools)).kind).toBe('paid');
+    expect(node.payments).toHaveLength(2);
+  });
+
+  it.each(['settled', 'pending'] as const)(
+    'with a journal that lost it finds an earlier payment that is %s, under another invoice of the payee',
+    async (state) => {
+      const { node, tools } = setUp({});
+      const first = await requestFor(node, 'anna', 300_000n);
+      const { preimage } = (await payOut(first, tools)) as { preimage: string };
+      const faults: FakeFaults = state === 'pending' ? { lookup: ['pending', 'pending'] } : {};
+      const { tools: other, records } = setUp(faults, {}, 0n, node);
+      const second = await requestFor(node, 'anna', 300_000n);
+      const outcome = await payOut({ ...second, claimed: [first.invoice, second.invoice] }, other);
+      expect(outcome).toMatchObject({ kind: 'paid', preimage });
+      expect(records.map(({ type }) => type)).toEqual(['planned', 'bound', 'sending', 'paid']);
+      expect(node.payments).toHaveLength(1);
+    },
+  );
+
+  it('with a journal that lost it sends nothing while one of several invoices may be paid', async () => {
+    const { node, tools } = setUp({ lookup: ['unknown'] });
+    const [first, second] = [await requestFor(node, 'anna', 300_000n), await requestFor(node, 'anna', 300_000n)];
+    const claimed = [first.invoice, second.invoice];
+    expect(await payOut({ ...second, claimed }, tools)).toMatchObject({ kind: 'unknown' });
+    expect(node.payments).toHaveLength(0);
+    expect(await payOut({ ...second, claimed }, tools)).toMatchObject({ kind: 'paid' });
+    const many = Array.from({ length: 17 }, (_, i) => `${i}`);
+    const berta = await requestFor(node, 'berta', 300_000n);
+    expect(await payOut({ ...berta, claimed: many }, tools)).toMatchObject({ kind: 'unknown' });
+  });
+
+  it('takes no payment for another claim as proof, whatever the payee claims', async () => {
+    const { node, tools } = setUp({});
+    const anna = await requestFor(node, 'anna', 300_000n);
+    await payOut(anna, tools);
+    const descriptionHash = sha256Hex('another claim');
+    const made = { msat: 300_000n, descriptionHash, expirySec: 86_400 };
+    const { invoice } = await node.wallet('anna').makeInvoice(made);
+    const again = { payoutId: sha256Hex('anna again'), round: 1, descriptionHash, invoice };
+    const more = await requestFor(node, 'anna', 300_000n, again);
+    expect(await payOut({ ...more, claimed: [anna.invoice, more.invoice] }, tools)).toMatchObject({ kind: 'paid' });
+    expect(node.payments).toHaveLength(2);
   });
 
   it('keeps to the first invoice while it may be paid, and takes a new one after the payee voided it', async () => {
