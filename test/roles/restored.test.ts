@@ -58,7 +58,7 @@ async function runRestored(
       restoreCopy(owner, copy!);
     },
     isRestored: 'after-kill',
-  } as CustomerOptions & TrainerOptions;
+  };
   const { customer, ends } = await world.run(who === 'customer' ? { customer: role } : { trainers: { 0: role } });
   if (!wasKilled) return undefined;
   const label = `${who} copied at write ${copied}, dead ${later} writes later`;
