@@ -1,5 +1,6 @@
 import type { Home } from '../config/home.js';
 import { NmktError } from '../errors.js';
+import { parseNumber } from '../learning/schema.js';
 import type { HomeFiles } from '../roles/home-files.js';
 import type { PublishPorts } from '../roles/publish.js';
 import type { Context } from './command.js';
@@ -41,8 +42,9 @@ export function requireString(value: unknown, flag: string): string {
 
 export function optionalNumber(value: unknown, flag: string, min: number, max: number): number | undefined {
   if (value === undefined) return undefined;
-  const number = Number(value);
-  if (Number.isFinite(number) && number >= min && number <= max) return number;
+  // Number() would read an empty text, such as a variable that is not set, as 0: here a price of nothing.
+  const number = typeof value === 'string' ? parseNumber(value) : Number(value);
+  if (number !== undefined && number >= min && number <= max) return number;
   throw new NmktError('bad-usage', `${flag} is out of range`, {
     expected: `a number from ${min} to ${max}`,
     got: JSON.stringify(value),

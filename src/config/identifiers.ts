@@ -85,11 +85,21 @@ function decodeEntity(text: string, expected: string): ReturnType<typeof decode>
   if (text.length > 5000) throw malformed(expected, `${text.length} characters`);
   try {
     // Bech32 is one case or the other, never mixed (BIP-173).
-    return decode(text === text.toUpperCase() ? text.toLowerCase() : text);
+    const entity = decode(text === text.toUpperCase() ? text.toLowerCase() : text);
+    // The library takes an npub, note or nsec of any length.
+    if (!has32Bytes(entity)) throw new RangeError('not 32 bytes');
+    return entity;
   } catch {
     const prefix = /^(n[a-z]+)1/i.exec(text)?.[1];
     throw malformed(expected, prefix ? `${prefix}1… with a wrong checksum or length` : `${text.length} characters`);
   }
+}
+
+function has32Bytes({ type, data }: ReturnType<typeof decode>): boolean {
+  if (type === 'nsec') return data.length === 32;
+  if (type === 'npub' || type === 'note') return isHex64(data);
+  if (type === 'nevent') return isHex64(data.id) && (data.author === undefined || isHex64(data.author));
+  return isHex64(data.pubkey);
 }
 
 function checkedSecret(secret: Bytes, expected: string): Bytes {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { EventId } from '../hash.js';
 import type { NostrEvent, EventTemplate } from '../ports.js';
 import { dataSchema } from './dataset.js';
-import { badEvent, checkEnvelope, eventType, parseContent, tagValue } from './envelope.js';
+import { badEvent, checkEnvelope, checkPhase, eventType, parseContent, tagValue } from './envelope.js';
 import { KINDS, PROTOCOL_TAG, PROTOCOL_VERSION } from './kinds.js';
 import { modelSpec } from './model.js';
 import { blobPointer, inlineBlob } from './pointer.js';
@@ -48,6 +48,7 @@ export function parseArtifactListing(event: NostrEvent): {
   readonly content: ArtifactContent;
 } {
   checkEnvelope(event, KINDS.artifactListing);
+  checkPhase(event, null);
   const [job, artifact] = [tagValue(event, 'd') ?? '', tagValue(event, 'e') ?? ''];
   if (!ID.test(job) || !ID.test(artifact)) throw badEvent(event, 'tags d and e with event ids', `${job}, ${artifact}`);
   return { job: job as EventId, artifact: artifact as EventId, content: parseContent(event, artifactContent) };

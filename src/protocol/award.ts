@@ -4,15 +4,7 @@ import { KINDS } from './kinds.js';
 import { eventId, int, msat, pubkey, sha256Hex, text } from './scalars.js';
 
 /** Why a bid was not admissible. */
-export const BID_RULES = [
-  'price-above-ceiling',
-  'engine-not-accepted',
-  'expired',
-  'second-bid',
-  'own-job',
-  'blocked',
-  'new-key-share',
-] as const;
+export const BID_RULES = ['price-above-ceiling', 'engine-not-accepted', 'expired', 'own-job', 'blocked'] as const;
 
 const considered = z.object({
   bid: eventId,

@@ -3,7 +3,7 @@ import { widthOf } from '../learning/schema.js';
 import type { DataSchema } from '../learning/types.js';
 import type { EventId, Pubkey } from '../hash.js';
 import type { EventTemplate, NostrEvent } from '../ports.js';
-import { checkEnvelope, encodeContent, parseContent, tagValue, badEvent } from './envelope.js';
+import { checkEnvelope, checkPhase, encodeContent, parseContent, tagValue, badEvent } from './envelope.js';
 import { KINDS, PROTOCOL_TAG, PROTOCOL_VERSION } from './kinds.js';
 import { bytes32, decimal9, int, sha256Hex, text } from './scalars.js';
 
@@ -97,6 +97,7 @@ export function buildListing(snapshot: NostrEvent, d: string): EventTemplate {
 
 export function parseSnapshot(event: NostrEvent): Snapshot {
   checkEnvelope(event, KINDS.snapshot);
+  checkPhase(event, null);
   return { id: event.id, author: event.pubkey, manifest: parseContent(event, datasetManifest) };
 }
 
@@ -107,6 +108,7 @@ export function parseListing(event: NostrEvent): {
   readonly manifest: DatasetManifest;
 } {
   checkEnvelope(event, KINDS.listing);
+  checkPhase(event, null);
   const d = tagValue(event, 'd');
   const snapshot = tagValue(event, 'e');
   if (d === undefined || snapshot === undefined || !/^[0-9a-f]{64}$/.test(snapshot))

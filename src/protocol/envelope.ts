@@ -79,10 +79,21 @@ export function checkEnvelope(event: NostrEvent, kind: number): void {
     });
 }
 
+/** Kinds without phases carry no such tag. */
+export function checkPhase(event: NostrEvent, phase: string | null): void {
+  const found = tagValue(event, 'phase') ?? null;
+  if (found !== phase) throw badEvent(event, `phase ${phase ?? 'none'}`, found ?? 'none');
+}
+
 /** Strict JSON object of a schema; unknown fields are ignored, everything else must fit. */
 export function parseContent<C>(event: NostrEvent, schema: z.ZodType<C>): C {
   const json = parseJson(event.content);
-  if (json === undefined) throw badEvent(event, 'JSON content without __proto__', event.content.slice(0, 40));
+  if (json === undefined)
+    throw badEvent(
+      event,
+      'JSON with one meaning: no equal keys, no __proto__, integers only',
+      event.content.slice(0, 40),
+    );
   const result = z.safeDecode(schema, json);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
@@ -145,8 +156,7 @@ export function eventType<K extends string, C>(
     },
     parse(event) {
       checkEnvelope(event, kind);
-      const found = tagValue(event, 'phase') ?? null;
-      if (found !== phase) throw badEvent(event, `phase ${phase ?? 'none'}`, found ?? 'none');
+      checkPhase(event, phase);
       return {
         type,
         id: event.id,

@@ -68,7 +68,7 @@ export const text = (max: number) =>
 export const relayUrl = z
   .string()
   .max(256)
-  .regex(/^wss?:\/\/[^\s]+$/, 'expected a ws:// or wss:// address');
+  .regex(/^wss?:\/\/[!-~]+$/, 'expected a ws:// or wss:// address');
 
 /** Standard base64 with padding and no stray low bits (RFC 4648, 3.5). */
 export const base64 = (maxChars: number) =>

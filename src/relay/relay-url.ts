@@ -37,6 +37,7 @@ export function checkRelayUrl(url: string, network: Network): string {
   if (isLoopback(host)) {
     if (!LOCAL_NETWORKS.has(network)) throw bad(url, `relays on this machine are for tests, not for ${network}`);
   } else {
+    if (host.split('.').includes('')) throw bad(url, 'its host is no name');
     if (isPrivateHost(host)) throw bad(url, 'its host is a private or reserved address');
     if (parsed.protocol === 'ws:') throw bad(url, 'it is not encrypted');
   }

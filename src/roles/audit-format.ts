@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { EventId } from '../hash.js';
+import { parseJson } from '../protocol/json.js';
 import { blobPointer } from '../protocol/pointer.js';
 import { bytes32, eventId, int, pubkey } from '../protocol/scalars.js';
 
@@ -47,7 +48,7 @@ export function encodeAuditKeys(keys: AuditKeys): string {
   return `${JSON.stringify(z.encode(auditKeys, keys), undefined, 2)}\n`;
 }
 
-/** @throws ZodError or SyntaxError for anything else */
+/** @throws ZodError for anything else */
 export function parseAuditKeys(text: string): AuditKeys {
-  return z.decode(auditKeys, JSON.parse(text) as z.input<typeof auditKeys>);
+  return z.decode(auditKeys, parseJson(text) as z.input<typeof auditKeys>);
 }

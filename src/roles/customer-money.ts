@@ -3,6 +3,7 @@ import type { Sha256 } from '../hash.js';
 import { planOf } from '../market/money-rules.js';
 import type { JobState, RoundState } from '../market/state.js';
 import { sealedClaim } from '../protocol/claim.js';
+import { parseJson } from '../protocol/json.js';
 import { claimHash } from '../protocol/settlement.js';
 import type { CustomerEnv } from './customer-env.js';
 import { isOwnTrouble } from './patience.js';
@@ -68,7 +69,7 @@ async function invoiceIn(
   { author, content }: NonNullable<RoundState['payouts'][number]['claim']>,
 ): Promise<string | null> {
   try {
-    return sealedClaim.parse(JSON.parse(await signer.decrypt(author, content.sealed))).invoice;
+    return sealedClaim.parse(parseJson(await signer.decrypt(author, content.sealed))).invoice;
   } catch (error) {
     if (isOwnTrouble(error)) throw error;
     return null;

@@ -4,6 +4,7 @@ import { acceptedRounds, type JobPhase, type JobState, type PayoutState, type Ro
 import { sealedClaim } from '../protocol/claim.js';
 import type { JobEvent } from '../protocol/events.js';
 import { tagValue } from '../protocol/envelope.js';
+import { parseJson } from '../protocol/json.js';
 import type { NostrEvent, Signer } from '../ports.js';
 import { isOwnTrouble } from './patience.js';
 
@@ -42,9 +43,7 @@ export async function ownInvoices(state: JobState, signer: Signer): Promise<OwnI
   for (const event of state.chains.get(signer.pubkey)?.events ?? []) {
     if (event.type !== 'claim') continue;
     try {
-      const { invoice } = sealedClaim.parse(
-        JSON.parse(await signer.decrypt(state.job.author, event.content.sealed)) as unknown,
-      );
+      const { invoice } = sealedClaim.parse(parseJson(await signer.decrypt(state.job.author, event.content.sealed)));
       invoices.set(event.id, invoice);
     } catch (error) {
       if (isOwnTrouble(error)) throw error;

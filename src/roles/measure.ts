@@ -8,6 +8,7 @@ import { dropErrorPpm, lossPpm, workScore } from '../learning/scoring.js';
 import { fedAvg } from '../learning/fedavg.js';
 import type { Examples, ModelSpec, ParamSet } from '../learning/types.js';
 import type { EventOf } from '../protocol/events.js';
+import { parseJson } from '../protocol/json.js';
 import type { ScoreRow } from '../protocol/score.js';
 import { sealedUpdate, type SealedUpdate } from '../protocol/submission.js';
 import type { Engine, Evaluation, Relays, Signer } from '../ports.js';
@@ -30,12 +31,12 @@ export function accuracyPpm(evaluation: Evaluation): number | null {
   return evaluation.accuracy === undefined ? null : Math.round(evaluation.accuracy * 1_000_000);
 }
 
-/** What a reveal sealed to the customer. @throws NmktError `wrong-key`, or SyntaxError and ZodError for garbage */
+/** What a reveal sealed to the customer. @throws NmktError `wrong-key`, or RangeError and ZodError for garbage */
 export async function openSealedUpdate(signer: Signer, reveal: EventOf<'reveal'>): Promise<SealedUpdate> {
   const text = await signer.decrypt(reveal.author, reveal.content.sealed);
   if (text.length > MAX_SEALED_CHARS)
     throw new RangeError(`${text.length} characters sealed, at most ${MAX_SEALED_CHARS}`);
-  return z.decode(sealedUpdate, JSON.parse(text) as z.input<typeof sealedUpdate>);
+  return z.decode(sealedUpdate, parseJson(text) as z.input<typeof sealedUpdate>);
 }
 
 export interface OpenedUpdates {

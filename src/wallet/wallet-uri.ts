@@ -16,6 +16,7 @@ const MAX_LENGTH = 4096;
 /** @throws NmktError `bad-settings`, without any part of the URI */
 export function parseWalletUri(text: string): WalletUri {
   if (text.length > MAX_LENGTH) throw bad(`at most ${MAX_LENGTH} characters`, `${text.length}`);
+  if (/[^!-~]/.test(text)) throw bad('printable ASCII characters only', 'others');
   if (!text.startsWith(SCHEME)) throw bad(`a URI that starts with ${SCHEME}`, 'another scheme');
   const [, pubkey, query] = /^([0-9a-f]{64})\/?\?(.*)$/i.exec(text.slice(SCHEME.length)) ?? [];
   if (pubkey === undefined) throw bad('the public key of the wallet as 64 hex digits, then ?', 'something else');

@@ -75,6 +75,8 @@ describe('nmkt bid', () => {
     ['a price above the ceiling', '51', {}, 'bad-usage', 2, 'at most 50 sat per accepted round'],
     ['a price below the payout floor', '0', {}, 'bad-usage', 2, 'at least 1 sat per accepted round'],
     ['no number', 'x', {}, 'bad-usage', 2, 'a number from 0'],
+    ['an empty price, as of a variable that is not set', '', {}, 'bad-usage', 2, 'a number from 0'],
+    ['a number that is not decimal', '0x15', {}, 'bad-usage', 2, 'a number from 0'],
     ['a job that was awarded', '21', { until: 'award' }, 'job-closed', 5, 'a job before its award'],
     ['a job that lapsed', '21', { terms: { deadline: 1_760_086_400 } }, 'job-closed', 5, 'a job before its award'],
   ] as const)('refuses %s, and leaves nothing behind', async (_, price, options, code, status, expected) => {

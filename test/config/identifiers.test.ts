@@ -1,3 +1,4 @@
+import { bech32 } from '@scure/base';
 import fc from 'fast-check';
 import { naddrEncode, noteEncode, nprofileEncode } from 'nostr-tools/nip19';
 import { describe, expect, it } from 'vitest';
@@ -44,6 +45,14 @@ describe('identifiers', () => {
       identifier: 'd',
       relays: [],
     });
+  });
+
+  it('refuses identifiers of another length than 32 bytes, which the library takes', () => {
+    const short = (prefix: string) => bech32.encode(prefix, bech32.toWords(new Uint8Array(20).fill(7)));
+    const code = 'bad-key';
+    expect(thrownBy(() => parsePubkey(short('npub')))).toMatchObject({ code });
+    expect(thrownBy(() => parseEventReference(short('note')))).toMatchObject({ code });
+    expect(thrownBy(() => parseSecretKey(short('nsec'), 'a test'))).toMatchObject({ code });
   });
 
   it('refuses everything else with bad-key, and never repeats what may be a private key', () => {

@@ -1,33 +1,35 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
-import { decodeIndex, openInline, sealBlob } from '../../src/blob/blob.js';
-import { pack, unpack } from '../../src/blob/pack.js';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { jobFromFlags, readJobFile } from '../../src/commands/job-flags.js';
+import { readReason } from '../../src/commands/reason.js';
+import { readBounds } from '../../src/commands/trainer-bounds.js';
+import { readSecretFile } from '../../src/config/secret-file.js';
 import { readSettingsFile } from '../../src/config/settings-file.js';
-import { sha256, utf8, type EventId } from '../../src/hash.js';
+import { sha256, utf8 } from '../../src/hash.js';
+import { openJournal } from '../../src/journal/file-journal.js';
+import { decodeRecord, encodeRecord } from '../../src/journal/record-json.js';
 import { decodeExamples, encodeExamples } from '../../src/learning/examples.js';
 import { decodeCanonical, decodeParams, decodeSafetensors, encodeParams } from '../../src/learning/safetensors.js';
 import { initialParams, parameterShapes } from '../../src/learning/params.js';
+import { parseDecimal9, parseNumber } from '../../src/learning/schema.js';
 import type { DataSchema, ModelSpec } from '../../src/learning/types.js';
-import { openDump } from '../../src/relay/dump-reader.js';
 import { jobFileSchema, parseDuration, parseJobFile } from '../../src/roles/job-file.js';
+import { tableFormat, tableRows } from '../../src/training/csv.js';
 import { readDataset, readWithSchema } from '../../src/training/dataset.js';
 import { readIdx } from '../../src/training/idx.js';
 import { readModelFiles, writeModelFiles } from '../../src/training/model-files.js';
+import { openSandboxFolder } from '../../src/wallet/sandbox-folder.js';
 import { formatWalletUri } from '../../src/wallet/wallet-uri.js';
-import { note } from '../relay/samples.js';
+import { fileOf } from './files.js';
 import { mutateBytes, mutateJson, mutateJsonText, mutateText, nasty, type Random } from './mutate.js';
+import { checkJobFile, plainOf, readJournal, readRecord, readSettings, readTable } from './reference/files.js';
+import { readJson, refuse } from './reference/json.js';
+import { readCanonical, readIdx as readIdxSlowly, readTensors, type Tensor } from './reference/safetensors.js';
+import { decimal9 } from './reference/scalars.js';
 import { target, type Target } from './target.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'nmkt-test-'));
-process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-function fileOf(name: string, content: string | Uint8Array): string {
-  const path = join(folder, name);
-  writeFileSync(path, content, { mode: 0o600 });
-  return path;
-}
+/** Files: models, datasets, jobs, settings, journals. */
 
 const MIB = 1 << 20;
 const spec: ModelSpec = { model: 'mlp', task: 'classification', inputs: 4, outputs: 3, hidden: [5] };
@@ -43,39 +45,50 @@ const examples = encodeExamples(
 const safetensors = [params, examples, Uint8Array.from(Buffer.from(core, 'hex'))];
 
 /** Another header around the same data, its length right again. */
-function brokenSafetensors(random: Random): Uint8Array {
-  const file = random.pick(safetensors);
-  if (random.below(2) === 0) return mutateBytes(random, safetensors);
+function brokenSafetensors(random: Random, from = safetensors): Uint8Array {
+  const file = random.pick(from);
+  if (random.below(2) === 0) return mutateBytes(random, [file]);
   const end = 8 + Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
   const text = Buffer.from(file.subarray(8, end)).toString();
   const header = utf8(random.below(3) === 0 ? mutateText(random, [text]) : mutateJsonText(random, JSON.parse(text)));
+  const padded =
+    random.below(2) === 0
+      ? header
+      : utf8(
+          Buffer.from(header)
+            .toString()
+            .padEnd(Math.ceil(header.length / 8) * 8),
+        );
   const length = new Uint8Array(8);
-  new DataView(length.buffer).setBigUint64(0, BigInt(header.length), true);
-  return Buffer.concat([length, header, file.subarray(end)]);
+  new DataView(length.buffer).setBigUint64(0, BigInt(padded.length), true);
+  return Buffer.concat([length, padded, file.subarray(end)]);
 }
 
-const modelFolder = join(folder, 'model');
-mkdirSync(modelFolder);
+interface Stored {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly data: Float32Array | Uint8Array | Int32Array;
+}
+/** Name, shape and bytes: comparable with what the slow reader gives. */
+const stored = (tensors: readonly Stored[]) =>
+  tensors.map(({ name, shape, data }) => ({
+    name,
+    shape,
+    data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+  }));
+const bare = (tensors: readonly Tensor[]) => tensors.map(({ name, shape, data }) => ({ name, shape, data }));
+
+const modelFolder = dirname(fileOf(join('model', 'model.json')));
+mkdirSync(modelFolder, { recursive: true });
 await writeModelFiles(modelFolder, spec, initialParams(spec, sha256('seed')), {
   job: 'ab'.repeat(32),
   schema,
 });
 const modelJson: unknown = JSON.parse(readFileSync(join(modelFolder, 'model.json'), 'utf8'));
 
-const [key, context] = [sha256('key'), sha256('context')];
-const seal = (plain: Uint8Array) =>
-  sealBlob(plain, {
-    ...{ key, context, part: 0, uploadSecret: sha256('upload'), inline: 'allow' },
-    ...{ baseTimeSec: 1_800_000_000, expirationSec: 1_900_000_000 },
-  });
-const small = seal(params);
-const many = { ...small.pointer, chunks: 3, packed: 100_000, size: 100_000, ids: ['ab'.repeat(32) as EventId] };
-const packed = [pack(params), pack(new Uint8Array(5_000)), pack(utf8('hello '.repeat(900)))];
-const sizes = [0, 1, 5_000, 5_400, params.length, MIB - 1, MIB, MIB + 1, 2 ** 40];
-
 const tables = [
   'a,b,c,species\n1,2.5,x,one\n3,4,"y, ""z""",two\n5,,x,one\n6,7,y,two\n',
-  'a;b;label\n1;2;0.5\n3;4;0.25\n5;6;0.125\n',
+  'a;b;label\r\n1;2;0.5\r\n3;4;0.25\r\n\r\n5;6;0.125\r\n',
   'a\tb\tlabel\n1\t2\tred\n3\t4\tblue\n',
   '1,2,0\n3,4,1\n5,6,0\n',
 ];
@@ -90,8 +103,10 @@ const tableSchema: DataSchema = {
 
 const idx = (shape: readonly number[], data: readonly number[]): Uint8Array =>
   Uint8Array.of(0, 0, 8, shape.length, ...shape.flatMap((size) => [0, 0, 0, size]), ...data);
-const images = [idx([2, 2, 2], [1, 2, 3, 4, 5, 6, 7, 8]), idx([3], [0, 1, 2])];
+const images = [idx([2, 2, 2], [1, 2, 3, 4, 5, 6, 7, 8]), idx([3], [0, 1, 2]), idx([2], [0, 1])];
 const idxFiles = [...images, ...images.map((file) => Uint8Array.from(gzipSync(file)))];
+
+const imageSchema: DataSchema = { ...schema, shape: [2, 2], inputs: 4, scale: 255 };
 
 const job = { ...jobFileSchema.parse({}), dataset: 'ab'.repeat(32), trainers: 3, title: 'a job' };
 const wallet = formatWalletUri({
@@ -102,106 +117,237 @@ const wallet = formatWalletUri({
 const settings = { relays: ['wss://relay.example'], network: 'sandbox', key: 'ab'.repeat(32), engine: 'wasm', wallet };
 
 const broken = (random: Random, sample: unknown): string =>
-  random.below(3) === 0 ? mutateText(random, [JSON.stringify(sample)]) : mutateJsonText(random, sample);
-const dump = ['a', 'b'].map((name) => `${JSON.stringify(note(name))}\n`).join('');
+  random.below(4) === 0 ? mutateText(random, [JSON.stringify(sample)]) : mutateJsonText(random, sample);
+
+const records = [
+  { type: 'begin', round: 1, msat: 2n ** 70n, list: [1, 'x', null] },
+  { type: 'end', msat: -5n },
+];
+const journal = records.map((record) => `${encodeRecord(record)}\n`).join('');
 
 export const fileTargets: readonly Target[] = [
-  target('safetensors from anywhere', brokenSafetensors, (file) => decodeSafetensors(file, { maxBytes: MIB }), 2),
-  target('canonical safetensors', brokenSafetensors, (file) => decodeCanonical(file, { maxBytes: MIB })),
-  target('models', brokenSafetensors, (file) => decodeParams(file, shapes)),
-  target('shards', brokenSafetensors, (file) => decodeExamples(file, schema, { maxBytes: MIB })),
-  target(
-    'brotli',
-    (random) => ({ bytes: mutateBytes(random, packed), size: random.pick(sizes) }),
-    ({ bytes, size }) => {
-      const got = unpack(bytes, size, MIB).length;
-      if (got !== size) throw new Error(`${got} bytes, declared were ${size}`);
+  target('safetensors from anywhere', ['bad-blob', 'too-large'], {
+    share: 2,
+    make: brokenSafetensors,
+    run: (file) => {
+      const tensors = decodeSafetensors(file, { maxBytes: MIB });
+      // Other types become float32: of those the shapes are compared.
+      return tensors.map(({ name, shape }) => ({ name, shape }));
     },
-    2,
-  ),
-  target(
-    'blobs inside events',
-    (random) => ({
-      pointer:
-        random.below(2) === 0 ? small.pointer : { ...small.pointer, ...(mutateJson(random, small.pointer) as object) },
-      inline: mutateText(random, [small.inline!]),
-    }),
-    ({ pointer, inline }) => openInline(pointer, inline, key, context, 0, MIB),
-  ),
-  target(
-    'indexes of blobs',
-    (random) => mutateBytes(random, [random.bytes(192), new Uint8Array(48_000)]),
-    (bytes) => decodeIndex(bytes, many),
-  ),
-  target(
-    'tables',
-    (random) => ({
-      path: fileOf('table.csv', mutateText(random, tables)),
+    reference: (file) => readTensors(file).tensors.map(({ name, shape }) => ({ name, shape })),
+  }),
+  target('canonical safetensors', ['bad-blob', 'too-large'], {
+    share: 2,
+    make: brokenSafetensors,
+    run: (file) => stored(decodeCanonical(file, { maxBytes: MIB })),
+    reference: (file) => bare(readCanonical(file)),
+  }),
+  target('models', ['bad-blob', 'too-large', 'shape-mismatch'], {
+    make: (random) => brokenSafetensors(random, [params]),
+    run: (file) => stored(decodeParams(file, shapes)),
+    reference: (file) => bare(readCanonical(file)),
+  }),
+  target('shards', ['bad-blob', 'too-large', 'shape-mismatch'], {
+    make: (random) => brokenSafetensors(random, [examples]),
+    run: (file) => {
+      const { rows, features, labels } = decodeExamples(file, schema, { maxBytes: MIB });
+      return stored([
+        { name: 'features', shape: [rows, 2], data: features },
+        { name: 'labels', shape: [rows], data: labels },
+      ]);
+    },
+    reference: (file) => {
+      const [features, labels, ...more] = readCanonical(file);
+      if (features?.dtype !== 'U8' || labels?.dtype !== 'I32' || more.length > 0) return refuse('no shard');
+      for (let i = 0; i < labels.data.length; i += 4) {
+        const label = labels.data.readInt32LE(i);
+        if (label < 0 || label > 2) return refuse('no class');
+      }
+      return bare([features, labels]);
+    },
+  }),
+  target('rows of tables', ['bad-dataset'], {
+    share: 0.6,
+    make: (random) => Buffer.from(mutateText(random, tables)),
+    run: async (file) => {
+      const path = fileOf('rows.csv', file);
+      const format = await tableFormat(path, false);
+      const rows: (readonly string[])[] = [];
+      for await (const { cells } of tableRows(path, format)) rows.push(cells);
+      return rows;
+    },
+    reference: (file) => {
+      const styles = [',', ';', '\t'].flatMap((delimiter) =>
+        ['\n', '\r\n', '\r'].map((end) => [delimiter, end] as const),
+      );
+      const readings = styles.map(([delimiter, end]) => {
+        try {
+          return readTable(file, delimiter, end);
+        } catch {
+          return 'refused';
+        }
+      });
+      return { anyOf: readings };
+    },
+  }),
+  target('tables', ['bad-dataset', 'too-large', 'bad-usage', 'label-missing'], {
+    share: 0.3,
+    make: (random) => ({
+      path: mutateText(random, tables),
       options: {
         label: random.pick(['label', 'label', 'species', 'species', '2', '0']),
         ...random.pick([{}, { task: 'regression' as const }]),
       },
     }),
-    async ({ path, options }) => {
-      await readDataset(path, { ...options, maxBytes: MIB });
+    run: async ({ path, options }) => {
+      await readDataset(fileOf('table.csv', path), { ...options, maxBytes: MIB });
     },
-    0.3,
-  ),
-  target(
-    'tables for a model',
-    (random) => fileOf('rows.csv', mutateText(random, tables)),
-    (path) => readWithSchema(path, tableSchema, { labelsOptional: true, maxBytes: MIB }),
-    0.2,
-  ),
-  target(
-    'IDX',
-    (random) => fileOf('images-idx3-ubyte', mutateBytes(random, idxFiles)),
-    (path) => readIdx(path, MIB),
-    0.4,
-  ),
-  target(
-    'images with labels',
-    (random) => ({
-      path: fileOf('images-idx3-ubyte', mutateBytes(random, idxFiles)),
-      labels: fileOf('labels-idx1-ubyte', mutateBytes(random, idxFiles)),
-    }),
-    ({ path, labels }) => readDataset(path, { labels, maxBytes: MIB }),
-    0.2,
-  ),
-  target(
-    'jobs',
-    (random) => mutateJson(random, job),
-    (value) => parseJobFile(value, 'a test'),
-  ),
-  target(
-    'job files',
-    (random) => fileOf('job.json', broken(random, job)),
-    async (path) => jobFromFlags(await readJobFile(path), {}),
-    0.3,
-  ),
-  target(
-    'durations',
-    (random) =>
+  }),
+  target('tables for a model', ['bad-dataset', 'too-large', 'bad-usage', 'label-missing'], {
+    share: 0.3,
+    make: (random) => mutateText(random, tables),
+    run: async (text) => {
+      await readWithSchema(fileOf('rows.csv', text), tableSchema, { labelsOptional: true, maxBytes: MIB });
+    },
+  }),
+  target('IDX', ['bad-dataset', 'too-large'], {
+    share: 0.7,
+    make: (random) => mutateBytes(random, idxFiles),
+    run: (file) => readIdx(fileOf('images-idx3-ubyte', file), MIB),
+    reference: (file) => readIdxSlowly(file[0] === 0x1f ? gunzipSync(file) : file),
+  }),
+  target('images with labels', ['bad-dataset', 'too-large', 'bad-usage', 'label-missing'], {
+    share: 0.3,
+    make: (random) =>
+      [mutateBytes(random, [images[0]!]), random.below(2) === 0 ? images[2]! : mutateBytes(random, idxFiles)] as const,
+    run: async ([first, second]) => {
+      const [path, labels] = [fileOf('images-idx3-ubyte', first), fileOf('labels-idx1-ubyte', second)];
+      const { examples: found } = await readDataset(path, { labels, maxBytes: MIB });
+      return found.rows;
+    },
+    reference: (files) => {
+      const [first, second] = files.map((file) => readIdxSlowly(file[0] === 0x1f ? gunzipSync(file) : file));
+      return first!.shape[0] === second!.shape[0] ? first!.shape[0] : refuse('another number of labels');
+    },
+  }),
+  target('images for a model', ['bad-dataset', 'too-large', 'bad-usage', 'label-missing'], {
+    share: 0.3,
+    make: (random) => mutateBytes(random, [images[0]!, idxFiles[3]!]),
+    run: async (file) => {
+      const path = fileOf(join('alone', 'images-idx3-ubyte'), file);
+      const found = await readWithSchema(path, imageSchema, { labelsOptional: true, maxBytes: MIB });
+      return found.examples.features;
+    },
+    reference: (file) => readIdxSlowly(file[0] === 0x1f ? gunzipSync(file) : file).data,
+  }),
+  target('jobs', ['bad-job'], {
+    share: 2,
+    make: (random) => mutateJson(random, job),
+    run: (value) => void parseJobFile(value, 'a test'),
+    reference: checkJobFile,
+  }),
+  target('job files', ['bad-job', 'bad-usage'], {
+    share: 0.5,
+    make: (random) => broken(random, job),
+    run: async (text) => void jobFromFlags(await readJobFile(fileOf('job.json', text)), {}),
+    reference: (text) => checkJobFile(plainOf(readJson(text))),
+  }),
+  target('durations', ['bad-usage'], {
+    make: (random) =>
       random.below(2) === 0 ? JSON.stringify(nasty(random)) : mutateText(random, ['90s', '15m', '2h', '7d']),
-    (text) => parseDuration(text, '--timeout'),
-    0.5,
-  ),
-  target(
-    'settings files',
-    (random) => fileOf('settings.json', broken(random, settings)),
-    (path) => readSettingsFile(path, { secrets: 'private' }),
-    0.4,
-  ),
+    run: (text) => parseDuration(text, '--timeout'),
+    reference: (text) => {
+      const unit = { s: 1, m: 60, h: 3_600, d: 86_400 }[text.at(-1)!];
+      const seconds = Number(unit === undefined ? text : text.slice(0, -1)) * (unit ?? 1);
+      return seconds >= 1 && seconds <= 31_536_000 ? seconds : refuse('no duration');
+    },
+  }),
+  target('settings files', ['bad-settings', 'unsafe-secret-file'], {
+    share: 0.7,
+    make: (random) => broken(random, settings),
+    run: (text) => readSettingsFile(fileOf('settings.json', text), { secrets: 'private' }),
+    reference: readSettings,
+  }),
+  target('files of secrets', ['bad-settings'], {
+    share: 0.3,
+    make: (random) => mutateText(random, [wallet, 'ab'.repeat(32), ` ${'x'.repeat(65_534)}\n`]),
+    run: (text) => readSecretFile(fileOf('secret', text), '--key-file'),
+    reference: (text) => (Buffer.byteLength(text) <= 65_536 ? Buffer.from(text).toString().trim() : refuse('long')),
+  }),
   target(
     'model folders',
-    (random) => fileOf(join('model', 'model.json'), broken(random, modelJson)),
-    () => readModelFiles(modelFolder),
-    0.3,
+    ['hash-mismatch', 'bad-job', 'bad-blob', 'bad-settings', 'bad-usage', 'too-large', 'shape-mismatch'],
+    {
+      share: 0.5,
+      make: (random) => broken(random, modelJson),
+      run: async (text: string) => {
+        fileOf(join('model', 'model.json'), text);
+        await readModelFiles(modelFolder);
+      },
+      reference: (text: string) => void readJson(text),
+    },
   ),
-  target(
-    'dumps',
-    (random) => fileOf('job.ndjson', mutateText(random, [dump])),
-    async (path) => (await openDump(path)).close(),
-    0.5,
-  ),
+  target('lines of journals', ['SyntaxError', 'RangeError'], {
+    make: (random) => jsonOrRecord(random),
+    run: decodeRecord,
+    reference: readRecord,
+  }),
+  target('journals', ['bad-journal'], {
+    share: 0.5,
+    make: (random) =>
+      random.below(2) === 0
+        ? mutateBytes(random, [Buffer.from(journal)])
+        : Buffer.from(`${jsonOrRecord(random)}\n${journal}`),
+    run: async (file) => {
+      const opened = await openJournal(fileOf('journal.jsonl', file));
+      const found = await opened.read();
+      await opened.close();
+      return found;
+    },
+    reference: readJournal,
+  }),
+  target('files of a sandbox', ['bad-settings'], {
+    share: 0.3,
+    make: (random) => broken(random, { relay: 7777, keys: ['ab'.repeat(32)] }),
+    run: async (text) => openSandboxFolder(dirname(fileOf('sandbox.json', text))).read('sandbox.json'),
+    reference: (text) => plainOf(readJson(Buffer.from(text).toString())),
+  }),
+  target('numbers of tables', [], {
+    make: (random) => mutateText(random, ['1', '-2.5', '1e3', ' 7 ', '+.5', '0x10']),
+    run: (text) => parseNumber(text) ?? null,
+    reference: (text) => {
+      const value = parseNumber(text);
+      if (value === undefined) return null;
+      // Whatever counts as a number is decimal, finite, and the number that JavaScript reads there.
+      return /^[-+.0-9eE]+$/.test(text.trim()) && Number.isFinite(Number(text.trim()))
+        ? Number(text.trim())
+        : refuse(text);
+    },
+  }),
+  target('decimals of schemas', ['bad-dataset'], {
+    make: (random) => mutateText(random, ['1.000000000', '-0.125000000', '0.000000000', '123456.789012345']),
+    run: parseDecimal9,
+    reference: (text) => Number(decimal9(text)),
+  }),
+  target('reasons', ['bad-usage'], {
+    share: 0.5,
+    make: (random) => mutateText(random, ['maintenance', 'x'.repeat(500)]),
+    run: readReason,
+    reference: (text: string) =>
+      text.length <= 500 && [...text].every((char) => char >= ' ' && char !== '\x7f') ? text : refuse('no line'),
+  }),
+  target('bounds of a trainer', ['bad-usage', 'bad-key'], {
+    share: 0.5,
+    make: (random) => ({ price: mutateText(random, ['100', '0', '21']), maxParams: mutateText(random, ['1000']) }),
+    run: (options) => readBounds(options).priceMsat,
+    reference: ({ price }) => {
+      const sats = /^\s*\+?(\d+)\s*$/.exec(price)?.[1] ?? refuse('no whole number');
+      return BigInt(sats) <= 2_100_000_000_000_000n ? BigInt(sats) * 1_000n : refuse('more than all bitcoin');
+    },
+  }),
 ];
+
+function jsonOrRecord(random: Random): string {
+  const text = encodeRecord(random.pick(records));
+  return random.below(4) === 0 ? mutateText(random, [text]) : mutateJsonText(random, JSON.parse(text));
+}

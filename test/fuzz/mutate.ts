@@ -98,8 +98,12 @@ function nested(depth: number): unknown {
   return value;
 }
 
+/** Now and then the sample itself: a reader that refuses everything would pass every other test. */
+const isKept = (random: Random): boolean => random.below(16) === 0;
+
 export function mutateText(random: Random, samples: readonly string[]): string {
   let text = random.pick(samples);
+  if (isKept(random)) return text;
   for (let times = random.below(3); times >= 0; times--) text = mutateOnce(random, text, samples);
   return text;
 }
@@ -131,6 +135,7 @@ function mutateOnce(random: Random, text: string, samples: readonly string[]): s
 
 export function mutateBytes(random: Random, samples: readonly Uint8Array[]): Uint8Array {
   let bytes = random.pick(samples);
+  if (isKept(random)) return bytes;
   for (let times = random.below(3); times >= 0; times--) bytes = mutateBytesOnce(random, bytes, samples);
   return bytes;
 }
@@ -171,24 +176,110 @@ function pathsOf(value: unknown, path: Path = []): Path[] {
   return [path, ...Object.entries(value).flatMap(([key, part]) => pathsOf(part, [...path, key]))];
 }
 
-function replaceAt(value: unknown, [key, ...rest]: Path, put: unknown): unknown {
+export function replaceAt(value: unknown, [key, ...rest]: Path, put: unknown): unknown {
   if (key === undefined) return put;
   const copy = (Array.isArray(value) ? [...(value as unknown[])] : { ...(value as object) }) as Record<string, unknown>;
   copy[key] = replaceAt(copy[key], rest, put);
   return copy;
 }
 
-/** As mutateJson, as text: also with what is too deep to be written by JSON.stringify. */
+/** The same number, or nearly, in another spelling; and what is no number of JSON. */
+const SPELLINGS: readonly ((digits: string) => string)[] = [
+  (digits) => `${digits}.0`,
+  (digits) => `${digits}e0`,
+  (digits) => `${digits}.00000000000000000001`,
+  (digits) => `0${digits}`,
+  (digits) => `+${digits}`,
+  (digits) => `${digits}0e-1`,
+  (digits) => `"${digits}"`,
+  ...['-0', '1e400', '-1e400', 'NaN', 'Infinity', '0x10', '1_0', '9007199254740993', '1'.repeat(400)].map(
+    (text) => () => text,
+  ),
+];
+
+/** Looks like the digit or letter, and is another. */
+const LOOKALIKES: Readonly<Record<string, string>> = { a: 'а', c: 'с', e: 'е', 0: '０', 1: 'l', 5: '５', d: 'ԁ' };
+
+/** One thing spelled in another way, in a text that is JSON. */
+function respell(random: Random, json: string): string {
+  const at = (pattern: RegExp): RegExpMatchArray | undefined => {
+    const found = [...json.matchAll(pattern)];
+    return found.length === 0 ? undefined : random.pick(found);
+  };
+  const put = (match: RegExpMatchArray | undefined, text: (old: string) => string): string =>
+    match === undefined
+      ? json
+      : json.slice(0, match.index) + text(match[0]) + json.slice(match.index! + match[0].length);
+  switch (random.below(8)) {
+    case 0:
+      return put(at(/(?<=[:,[])-?\d+(?=[,}\]])/g), random.pick(SPELLINGS));
+    case 1: // The same key twice: the second time with another value, or with the same.
+      return put(at(/"\w+":("[^"\\]{0,80}"|-?\d+|true|false|null)(?=[,}])/g), (field) => {
+        const key = field.slice(0, field.indexOf(':'));
+        const other = random.pick([field, `${key}:null`, `${key}:1`, `${key}:"x"`]);
+        return random.below(2) === 0 ? `${other},${field}` : `${field},${other}`;
+      });
+    case 2: // A letter of a key or a text as its escape, or behind a control character's.
+      return put(at(/(?<=")\w/g), (char) => {
+        const code = `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+        return random.pick([code, `\\u0000${char}`, `\\ud800${char}`, `\\udc00${char}`, `\\ud83d\\ude00${char}`]);
+      });
+    case 3:
+      return put(at(/(?<=")[0-9a-f]{64}(?=")/g), (hex) => {
+        const where = random.below(64);
+        const char = LOOKALIKES[hex[where]!] ?? hex[where]!.toUpperCase();
+        return hex.slice(0, where) + char + hex.slice(where + 1);
+      });
+    case 4:
+      return put(at(/(?<=")[A-Za-z0-9+/]{40,}={0,2}(?=")/g), (base64) =>
+        random.pick([
+          ...[`${base64}=`, `${base64}====`, `${base64}AAAA`, ` ${base64}`, base64.replace(/=+$/, '')],
+          ...[base64.replaceAll('+', '-').replaceAll('/', '_'), base64.replace(/.(=*)$/, 'B$1'), `${base64.slice(1)}`],
+        ]),
+      );
+    case 5:
+      return put(at(/[{}[\],:]/g), (char) =>
+        random.pick([` ${char}`, `${char}\n\t`, `${char}${char}`, '', `${char}\ufeff`]),
+      );
+    case 6:
+      return put(
+        at(/\{/g),
+        () =>
+          `{${random.pick(['"__proto__":{}', '"__proto__":{"a":1}', '"constructor":1', '"unknown":[1,{"a":null}]'])},`,
+      );
+    default:
+      return put(at(/(?<=")[a-z]\w{2,20}(?=":)/g), (key) =>
+        random.pick([key.toUpperCase(), `${key} `, '__proto__', key.slice(1), '']),
+      );
+  }
+}
+
+/** As mutateJson, as text: also with what no value can hold, and what is too deep to be written by JSON.stringify. */
 export function mutateJsonText(random: Random, sample: unknown): string {
-  if (random.below(12) > 0) return JSON.stringify(mutateJson(random, sample));
-  return JSON.stringify(replaceAt(sample, random.pick(pathsOf(sample)), '@')).replace('"@"', DEEP);
+  if (isKept(random)) return JSON.stringify(sample);
+  switch (random.below(12)) {
+    case 0:
+      return JSON.stringify(replaceAt(sample, random.pick(pathsOf(sample)), '@')).replace('"@"', DEEP);
+    case 1:
+    case 2:
+    case 3:
+    case 4:
+    case 5:
+      return respell(random, JSON.stringify(sample));
+    default:
+      return JSON.stringify(mutateJson(random, sample));
+  }
 }
 
 /** One field of a JSON value replaced, left out or doubled. */
 export function mutateJson(random: Random, sample: unknown): unknown {
+  if (isKept(random)) return sample;
   const path = random.pick(pathsOf(sample));
   const parent = path.slice(0, -1).reduce<unknown>((value, key) => (value as Record<string, unknown>)[key], sample);
   const last = path.at(-1);
+  const old = last === undefined ? undefined : (parent as Record<string, unknown>)[last];
+  if (typeof old === 'number' && random.below(2) === 0)
+    return replaceAt(sample, path, random.pick([old + 1, old - 1, old * 2, -old, old + 0.5, 0, 1, 2 ** 53]));
   if (last === undefined || random.below(5) > 0) return replaceAt(sample, path, nasty(random));
   if (Array.isArray(parent))
     return replaceAt(sample, path.slice(0, -1), [...(parent as unknown[]), ...(parent as unknown[])]);

@@ -1,9 +1,9 @@
-import { bech32 } from '@scure/base';
-import { neventEncode, nprofileEncode } from 'nostr-tools/nip19';
-import { parseBlobPointer } from '../../src/blob/blob.js';
-import { formatEventId, formatPubkey, formatSecretKey, parseEventReference } from '../../src/config/identifiers.js';
-import { parsePubkey, parseSecretKey } from '../../src/config/identifiers.js';
-import { sha256, type EventId, type Pubkey, type Sha256 } from '../../src/hash.js';
+import { decodeIndex, openInline, parseBlobPointer, sealBlob } from '../../src/blob/blob.js';
+import { openChunk, sealChunk } from '../../src/blob/chunk.js';
+import { blobKeys } from '../../src/blob/keys.js';
+import { leafHash, merkleRoot } from '../../src/blob/merkle.js';
+import { pack, unpack } from '../../src/blob/pack.js';
+import { hex, sha256, utf8, type EventId, type Sha256 } from '../../src/hash.js';
 import type { NostrEvent } from '../../src/ports.js';
 import { parseArtifactListing } from '../../src/protocol/artifact.js';
 import { parseChunk } from '../../src/protocol/chunk.js';
@@ -12,237 +12,229 @@ import { EVENT_TYPES, parseJobEvent } from '../../src/protocol/events.js';
 import { parseGrant } from '../../src/protocol/grant.js';
 import { KINDS } from '../../src/protocol/kinds.js';
 import { locatorHash, openLocator } from '../../src/protocol/locator.js';
-import { isAuthentic, isUnescaped } from '../../src/relay/event-json.js';
-import { parseFilter, parseSignedEvent } from '../../src/relay/event-shape.js';
-import { unwrapRumor, wrapRumor } from '../../src/relay/gift-wrap.js';
-import { parseMessage } from '../../src/relay/message.js';
-import { readEvent } from '../../src/relay/paging.js';
-import { Session, type RelayCore } from '../../src/relay/protocol.js';
-import { checkRelayUrl } from '../../src/relay/relay-url.js';
-import { memoryStore } from '../../src/relay/store-memory.js';
-import { eventHash } from '../../src/schnorr.js';
-import { decodeInvoice } from '../../src/wallet/bolt11.js';
-import { cleanText, readLookup, readNetwork, readPayment } from '../../src/wallet/nwc-answers.js';
-import { formatWalletUri, parseWalletUri } from '../../src/wallet/wallet-uri.js';
+import { parseSignedEvent } from '../../src/relay/event-shape.js';
+import { encodeAuditKeys, parseAuditKeys } from '../../src/roles/audit.js';
+import { openSealedUpdate } from '../../src/roles/measure.js';
 import { readVectors, type EventVectors, type GrantVectors, type LocatorVectors } from '../protocol/vectors.js';
-import { note, NOW, secretOf, seededRandom, signerOf } from '../relay/samples.js';
-import { FakeLightning } from '../support/fake-wallet.js';
-import { mutateJson, mutateJsonText, mutateText, nasty, type Random } from './mutate.js';
+import { signerOf } from '../relay/samples.js';
+import { mutateBytes, mutateJson, mutateJsonText, mutateText, type Random } from './mutate.js';
+import * as blobs from './reference/blobs.js';
+import { auditKeys, locator as locatorContent, pointer as pointerFields, sealedUpdate } from './reference/contents.js';
+import { readGrant, readProtocolEvent } from './reference/events.js';
+import { readContent, readJson } from './reference/json.js';
 import { target, type Target } from './target.js';
 
+/** Events, grants and blobs, as docs/protocol.md has them. */
+
 const files = [...Object.keys(EVENT_TYPES), 'snapshot', 'listing', 'artifact-listing'];
-const events = files.flatMap((file) => readVectors<EventVectors>(file).valid.map(({ event }) => event));
+export const events = files.flatMap((file) => readVectors<EventVectors>(file).valid.map(({ event }) => event));
 const chunks = readVectors<EventVectors>('chunk').valid.map(({ event }) => event);
-const grants = ['round-grant', 'shard-grant'].flatMap((file) => readVectors<GrantVectors>(file).valid);
+export const grants = ['round-grant', 'shard-grant'].flatMap((file) => readVectors<GrantVectors>(file).valid);
 const locators = readVectors<LocatorVectors>('locator').valid;
 
-function brokenEvent(random: Random): unknown {
+/** Text of a valid JSON text, changed as text or by its value. */
+export const jsonOrText = (random: Random, sample: string): string =>
+  random.below(4) === 0 ? mutateText(random, [sample]) : mutateJsonText(random, JSON.parse(sample));
+
+function brokenTags(random: Random, tags: NostrEvent['tags']): readonly (readonly string[])[] {
+  const at = random.below(tags.length);
+  const [name, value] = tags[at] as [string, string];
+  const put = (...with_: readonly (readonly string[])[]) => [...tags.slice(0, at), ...with_, ...tags.slice(at + 1)];
+  return random.pick([
+    ...[put(), put([name, mutateText(random, [value])]), put([name, `0${value}`]), put([name, value, 'more'])],
+    ...[put([name]), put([name, 'first'], [name, value]), put([name, value], [name, 'second']), [...tags].reverse()],
+    ...[
+      put([name, value.toUpperCase()]),
+      put([name, ` ${value}`]),
+      put([name, value], ...Array<string[]>(random.pick([5, 600])).fill(['x', 'y'])),
+    ],
+    ...[
+      put([name, value, ...Array<string>(random.pick([6, 7])).fill('x')]),
+      put([name, value], ['alt', 'a'.repeat(1_024 + random.below(2))]),
+    ],
+  ]);
+}
+
+/** JSON of an event of which one part is not as it was. */
+function brokenEvent(random: Random): string {
   const event = random.pick(events);
-  if (random.below(4) === 0) return mutateJson(random, event);
-  const content =
-    random.below(3) === 0 ? mutateText(random, [event.content]) : mutateJsonText(random, JSON.parse(event.content));
-  return { ...event, content };
-}
-
-function parseAny(value: unknown): void {
-  const event = parseSignedEvent(value);
-  const parse =
-    event.kind === KINDS.snapshot
-      ? parseSnapshot
-      : event.kind === KINDS.listing
-        ? parseListing
-        : event.kind === KINDS.artifactListing
-          ? parseArtifactListing
-          : event.kind === KINDS.chunk
-            ? parseChunk
-            : parseJobEvent;
-  parse(event);
-}
-
-const jsonOrText = (random: Random, sample: string): string =>
-  random.below(3) === 0 ? mutateText(random, [sample]) : mutateJsonText(random, JSON.parse(sample));
-
-/** A bech32 text whose data changed and whose checksum is right again. */
-function mutateBech32(random: Random, samples: readonly string[]): string {
-  const sample = random.pick(samples);
-  if (random.below(3) === 0) return mutateText(random, [sample]);
-  const { prefix, words } = bech32.decode(sample as `${string}1${string}`, false);
-  for (let times = random.below(4); times >= 0; times--) {
-    const at = random.below(words.length);
-    if (random.below(3) > 0) words[at] = random.below(32);
-    else words.splice(at, random.below(60), ...Array.from({ length: random.below(60) }, () => random.below(32)));
+  switch (random.below(8)) {
+    case 0:
+      return jsonOrText(random, JSON.stringify(event));
+    case 1:
+      return JSON.stringify({ ...event, tags: brokenTags(random, event.tags) });
+    case 2: {
+      const other = random.pick(events);
+      return JSON.stringify({
+        ...event,
+        ...random.pick([{ kind: other.kind }, { tags: other.tags }, { content: other.content }]),
+      });
+    }
+    default:
+      return JSON.stringify({ ...event, content: jsonOrText(random, event.content) });
   }
-  const human = random.below(4) === 0 ? mutateText(random, [prefix]).slice(0, 80) : prefix;
-  return /^[\x21-\x7e]+$/.test(human) ? bech32.encode(human.toLowerCase(), words, false) : human;
 }
 
-const lightning = new FakeLightning({ nowSec: () => NOW });
-const invoices = await Promise.all(
-  [1n, 21_000n, 2_500_000_000n].map((msat) =>
-    lightning.wallet('a').makeInvoice({ msat, descriptionHash: 'ab'.repeat(32) as Sha256, expirySec: 3_600 }),
-  ),
-);
-const hash = 'cd'.repeat(32);
-const identifiers = [
-  ...[hash, formatPubkey(hash as Pubkey), formatEventId(hash as EventId, ['wss://relay.example'], hash as Pubkey)],
-  ...[neventEncode({ id: hash, kind: 4623 }), nprofileEncode({ pubkey: hash, relays: ['wss://relay.example'] })],
-  formatSecretKey(secretOf('a')),
-];
-const wallets = [formatWalletUri({ walletPubkey: hash as Pubkey, relays: ['ws://127.0.0.1:1'], secret: hash })];
-const urls = ['wss://relay.example', 'ws://127.0.0.1:7777/path?x=1', 'wss://[::1]:1', 'wss://user:pass@host.example'];
-
-const frames: readonly string[] = [
-  ...[...events.slice(0, 6), note('a')].flatMap((event) => [
-    JSON.stringify(['EVENT', event]),
-    JSON.stringify(['EVENT', 'n0', event]),
-  ]),
-  ...['REQ', 'COUNT'].map((verb) =>
-    JSON.stringify([verb, 'n0', { ids: [hash], kinds: [1], since: 1, until: 9, limit: 5, '#e': [hash], '#t': ['x'] }]),
-  ),
-  ...[
-    ['EOSE', 'n0'],
-    ['CLOSE', 'n0'],
-    ['CLOSED', 'n0', 'auth-required: log in'],
-    ['OK', hash, true, ''],
-  ].map((frame) => JSON.stringify(frame)),
-  ...[
-    ['NOTICE', 'slow down'],
-    ['AUTH', 'challenge'],
-    ['AUTH', note('a', { kind: 22242 })],
-  ].map((frame) => JSON.stringify(frame)),
-];
-
-const limits = {
-  ...{ maxEventBytes: 131_072, maxTags: 2_000, maxTagValueChars: 1_024, maxSubscriptions: 20, maxFilters: 32 },
-  ...{ maxSubscriptionIdChars: 64, maxFilterValues: 2_000, maxLimit: 100, maxFutureSec: 900 },
-};
-const core: RelayCore = {
-  ...{ store: memoryStore(() => NOW), limits, nowSec: () => NOW, isOwnUrl: () => true, sessions: new Set() },
-};
-let answers = 0;
-const session = new Session(core, () => void answers++, 'challenge');
-
-const [alice, bob, once] = [signerOf('alice'), signerOf('bob'), signerOf('one time')];
-const wrap = await wrapRumor(
-  { kind: KINDS.grant, content: grants[0]!.content, tags: [] },
-  ...([alice, bob.pubkey, seededRandom('wrap'), NOW] as const),
-);
-
-/** Broken at any of its three layers, what is around it right. */
-async function brokenWrap(random: Random): Promise<NostrEvent> {
-  const layer = random.below(3);
-  const grant = random.pick(grants).content;
-  if (layer === 0)
-    return readEvent(mutateJson(random, wrap)) ?? { ...wrap, content: mutateText(random, [wrap.content]) };
-  const plain = { kind: KINDS.grant, content: grant, tags: [], pubkey: alice.pubkey, created_at: NOW };
-  const rumor = { id: Buffer.from(eventHash(plain)).toString('hex'), ...plain };
-  const text = layer === 1 ? jsonOrText(random, JSON.stringify(rumor)) : JSON.stringify(rumor);
-  const content = await alice.encrypt(bob.pubkey, text.slice(0, 60_000) || ' ');
-  const seal = await alice.sign({ kind: 13, created_at: NOW, tags: [], content });
-  const sealText = layer === 2 ? jsonOrText(random, JSON.stringify(seal)) : JSON.stringify(seal);
-  const outer = await once.encrypt(bob.pubkey, sealText.slice(0, 60_000) || ' ');
-  return once.sign({ kind: 1059, created_at: NOW, tags: [['p', bob.pubkey]], content: outer });
+/** The parsed value without what the product adds for itself. */
+function parseAny(text: string): unknown {
+  const event = parseSignedEvent(JSON.parse(text));
+  switch (event.kind) {
+    case KINDS.snapshot:
+      return parseSnapshot(event);
+    case KINDS.listing:
+      return parseListing(event);
+    case KINDS.artifactListing:
+      return parseArtifactListing(event);
+    case KINDS.chunk:
+      return parseChunk(event);
+    default: {
+      const { type: _, ...parsed } = parseJobEvent(event);
+      return parsed;
+    }
+  }
 }
+
+const [key, context] = [sha256('key'), sha256('context')];
+const keys = blobKeys(key);
+const plain = utf8('hello '.repeat(900));
+const small = sealBlob(plain, {
+  ...{ key, context, part: 0, uploadSecret: sha256('upload'), inline: 'allow' },
+  ...{ baseTimeSec: 1_800_000_000, expirationSec: 1_900_000_000 },
+});
+const packed = [pack(plain), pack(new Uint8Array(5_000)), pack(utf8('{}'))];
+const sizes = [0, 1, 2, 5_000, 5_400, 1_048_575, 1_048_576, 1_048_577, 2 ** 40];
+const place = { context, part: 0, index: 0, count: 1, purpose: 'inline' } as const;
+const sealedChunk = sealChunk(new Uint8Array(1_024), keys.data, place);
+
+const leaves = [0, 1, 2].map((i) => leafHash(Uint8Array.of(i)));
+const index = new Uint8Array(48_000);
+leaves.forEach((leaf, i) => index.set([...sha256(`${i}`), ...leaf], 64 * i));
+const many = {
+  ...small.pointer,
+  ...{
+    chunks: 3,
+    packed: 100_000,
+    size: 100_000,
+    root: hex(merkleRoot(leaves)) as Sha256,
+    ids: ['ab'.repeat(32) as EventId],
+  },
+};
+
+const alice = signerOf('alice');
+const bob = signerOf('bob');
+const pointers = locators.flatMap(({ content }) => (JSON.parse(content) as { shards: unknown[] }).shards);
+const update = JSON.stringify({ key: 'ab'.repeat(32), pointer: pointers[0] });
+const audit = encodeAuditKeys({
+  ...{ job: 'ab'.repeat(32) as EventId, seed: key, rounds: [{ round: 0, key }], artifact: null },
+  updates: [{ submission: 'cd'.repeat(32) as EventId, key, pointer: { ...many, ids: [...many.ids] } }],
+});
 
 export const wireTargets: readonly Target[] = [
-  target('events of a job, snapshots and listings', brokenEvent, parseAny, 4),
-  target(
-    'chunks',
-    (random) => ({ ...random.pick(chunks), content: mutateText(random, [random.pick(chunks).content]) }),
-    parseAny,
-    0.5,
-  ),
-  target(
-    'grants',
-    (random) => [random.below(9) === 0 ? 1 : KINDS.grant, jsonOrText(random, random.pick(grants).content)] as const,
-    ([kind, content]) => parseGrant(kind, content),
-    2,
-  ),
-  target(
-    'locators',
-    (random) => jsonOrText(random, random.pick(locators).content),
-    (text) => {
-      const blind = sha256('blind');
-      openLocator(text, blind, locatorHash(text, blind));
+  target('events of a job, snapshots and listings', ['bad-event', 'unsupported-version'], {
+    share: 6,
+    make: brokenEvent,
+    run: (text) => parseAny(parsable(text)),
+    reference: (text) => readProtocolEvent(readJson(text)),
+  }),
+  target('chunks', ['bad-event'], {
+    share: 0.5,
+    make: (random) => {
+      const { content, ...event } = random.pick(chunks);
+      const head = random.below(2) === 0 ? 40 : 0;
+      const end = mutateText(random, [content.slice(-40)]);
+      return JSON.stringify({
+        ...event,
+        content: mutateText(random, [content.slice(0, head)]) + content.slice(head, -40) + end,
+      });
     },
-    2,
-  ),
-  target(
-    'blob pointers',
-    (random) => mutateJson(random, (JSON.parse(random.pick(locators).content) as { shards: unknown[] }).shards[0]),
-    parseBlobPointer,
-  ),
-  target(
-    'gift wraps',
-    brokenWrap,
-    async (event) => {
-      const { kind, content } = await unwrapRumor(event, bob);
-      parseGrant(kind, content);
+    run: parseAny,
+    reference: (text) => readProtocolEvent(readJson(text)),
+  }),
+  target('grants', ['bad-event'], {
+    share: 3,
+    make: (random) =>
+      [random.below(20) === 0 ? 1 : KINDS.grant, jsonOrText(random, random.pick(grants).content)] as const,
+    run: ([kind, content]) => parseGrant(kind, content),
+    reference: ([kind, content]) => readGrant(kind, content),
+  }),
+  target('locators', ['bad-event'], {
+    share: 2,
+    make: (random) => jsonOrText(random, random.pick(locators).content),
+    run: (text) => openLocator(text, sha256('blind'), locatorHash(text, sha256('blind'))),
+    reference: (text) => locatorContent(readContent(text)),
+  }),
+  target('blob pointers', ['bad-blob'], {
+    share: 3,
+    make: (random) => {
+      const packedBytes = random.pick([1, 23_999, 24_000, 24_001, 48_000, 48_001, 100_000, 36_000_000, 36_000_001]);
+      const chunkCount = random.pick([0, Math.ceil(packedBytes / 48_000)]);
+      const size = Math.max(0, Math.ceil((packedBytes - 1_024) / 1.1) + random.pick([-1, 0, 1, 1_000]));
+      const idCount = chunkCount < 2 ? chunkCount : Math.ceil(chunkCount / 750);
+      const ids = Array.from({ length: Math.max(0, idCount + random.pick([0, 0, 0, 1])) }, (_, i) =>
+        hex(sha256(`${i}`)),
+      );
+      return JSON.stringify(
+        mutateJson(random, {
+          ...(random.pick(pointers) as object),
+          size,
+          packed: packedBytes,
+          chunks: chunkCount,
+          ids,
+        }),
+      );
     },
-    0.1,
-  ),
-  target(
-    'frames at the relay',
-    (random) => jsonOrText(random, random.pick(frames)),
-    async (text) => {
-      const before = answers;
-      await session.receive(Buffer.from(text));
-      const isSilent = answers === before && parseMessage(text)?.[0] !== 'CLOSE';
-      if (isSilent) throw new Error('the relay said nothing');
+    run: (text) => parseBlobPointer(JSON.parse(text)),
+    reference: (text) => blobs.consistent(pointerFields(readContent(text)) as blobs.Pointer),
+  }),
+  target('sealed updates', ['ZodError', 'RangeError'], {
+    make: (random) => jsonOrText(random, update),
+    run: (text) =>
+      openSealedUpdate({ ...bob, decrypt: async () => text }, {
+        author: alice.pubkey,
+        content: { sealed: '' },
+      } as never),
+    reference: (text) => sealedUpdate(readContent(text)),
+  }),
+  target('audit keys', ['ZodError'], {
+    make: (random) => jsonOrText(random, audit),
+    run: parseAuditKeys,
+    reference: (text) => auditKeys(readContent(text)),
+  }),
+  target('brotli', ['too-large', 'bad-blob'], {
+    share: 2,
+    make: (random) => ({ bytes: mutateBytes(random, packed), size: random.pick(sizes) }),
+    run: ({ bytes, size }) => unpack(bytes, size, 1 << 20),
+    reference: ({ bytes, size }) => blobs.unpacked(bytes, size),
+  }),
+  target('sealed chunks', ['bad-blob'], {
+    make: (random) => mutateBytes(random, [sealedChunk]),
+    run: (sealed) => void openChunk(sealed, keys.data, place),
+    reference: (sealed) => {
+      if (Buffer.compare(sealed, sealedChunk) !== 0) throw new Error('a changed chunk was opened');
     },
-    2,
-  ),
-  target(
-    'frames at the client',
-    (random) => jsonOrText(random, random.pick(frames)),
-    (text) => {
-      const message = parseMessage(text);
-      const event = readEvent(message?.[2]) ?? readEvent(message?.[1]);
-      if (event !== undefined) isAuthentic(event, isUnescaped(text));
-    },
-  ),
-  target(
-    'filters',
-    (random) => mutateJson(random, (JSON.parse(frames.find((text) => text.startsWith('["REQ'))!) as unknown[])[2]),
-    (value) => parseFilter(value, { maxValues: 1_000, maxTagValueChars: 256 }),
-  ),
-  target(
-    'invoices',
-    (random) =>
-      mutateBech32(
-        random,
-        invoices.map(({ invoice }) => invoice),
-      ),
-    decodeInvoice,
-    0.7,
-  ),
-  target('wallet connections', (random) => mutateText(random, wallets), parseWalletUri),
-  target(
-    'answers of wallets',
-    nasty,
-    (value) => {
-      const row = { preimage: value, fees_paid: value, type: value, state: value, settled_at: value };
-      readPayment(row, hash);
-      readLookup({ ...row, state: 'settled' }, hash);
-      readNetwork(value);
-      cleanText(value, ['secret']);
-    },
-    0.5,
-  ),
-  target(
-    'relay URLs',
-    (random) => mutateText(random, urls),
-    (text) => checkRelayUrl(text, 'sandbox'),
-  ),
-  target('identifiers of events', (random) => mutateBech32(random, identifiers.slice(1)), parseEventReference),
-  target('identifiers of people', (random) => mutateBech32(random, identifiers.slice(1)), parsePubkey),
-  target(
-    'private keys',
-    (random) => mutateBech32(random, identifiers.slice(1)),
-    (text) => {
-      const key = parseSecretKey(text, 'a test');
-      if (key.length !== 32) throw new Error(`${key.length} bytes`);
-    },
-  ),
-  target('hex identifiers', (random) => mutateText(random, [hash]), parseEventReference, 0.5),
+  }),
+  target('blobs inside events', ['bad-blob', 'hash-mismatch', 'wrong-key', 'too-large'], {
+    make: (random) => ({
+      pointer:
+        random.below(2) === 0 ? small.pointer : { ...small.pointer, ...(mutateJson(random, small.pointer) as object) },
+      inline: random.below(2) === 0 ? small.inline! : mutateText(random, [small.inline!]),
+    }),
+    run: ({ pointer, inline }) => openInline(pointer, inline, key, context, 0, 1 << 20),
+    reference: ({ pointer, inline }) => blobs.checkInline(pointer, inline, plain),
+  }),
+  target('indexes of blobs', ['bad-blob', 'hash-mismatch'], {
+    make: (random) => mutateBytes(random, [index, index.subarray(0, 192)]),
+    run: (bytes) => decodeIndex(bytes, many),
+    reference: (bytes) => blobs.readIndex(bytes, many),
+  }),
 ];
+
+/** A text that is no JSON never reaches the readers of events: the frame around it would not be JSON either. */
+function parsable(text: string): string {
+  try {
+    JSON.parse(text);
+    return text;
+  } catch {
+    return '{}';
+  }
+}

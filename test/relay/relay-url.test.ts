@@ -48,6 +48,8 @@ it.each([
   'wss://printer.local',
   'wss://db.internal',
   'wss://intranet',
+  'wss://../',
+  'wss://relay..example',
   'wss://relay.localhost',
   'ws://10.0.0.1',
   'ws://192.168.1.1',

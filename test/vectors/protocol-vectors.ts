@@ -78,6 +78,22 @@ function badEnvelopes(event: NostrEvent): Invalid[] {
   return cases;
 }
 
+/** JSON that readers of different languages would not read alike, of a content with one text in it. */
+function badTexts(event: NostrEvent): Invalid[] {
+  const bad = (name: string, content: string): Invalid => ({ name, event: resign(event, { content }), code: 'bad-event' });
+  const added = (field: string) => event.content.replace(/}$/, `,${field}}`);
+  return [
+    bad('two equal keys', added('"reason":"another"')),
+    bad('two equal keys, one with an escape', added('"r\\u0065ason":"another"')),
+    bad('two equal keys in an unknown field', added('"x":[{"y":1,"y":1}]')),
+    bad('a number with a point', added('"x":1.0')),
+    bad('a number with an exponent', added('"x":[1e0]')),
+    bad('a minus on zero', added('"x":-0')),
+    bad('a lone surrogate', added('"x":"\\ud800"')),
+    bad('a lone surrogate in a key', added('"\\udc00":1')),
+  ];
+}
+
 function badChains(name: EventName, event: NostrEvent): Invalid[] {
   const bad = (what: string, changed: NostrEvent): Invalid => ({ name: what, event: changed, code: 'bad-event' });
   const cases = [
@@ -133,6 +149,7 @@ function eventVectors(name: EventFile) {
                 ]
               : badChains(name, event)),
           ...badContents[name].map((edit) => edited(event, edit)),
+          ...(name === 'withdrawn' ? badTexts(event) : []),
         ];
   return {
     kind: event.kind,

@@ -28,6 +28,7 @@ describe('parseWalletUri', () => {
     ['two secrets', `${example}&secret=${secret}`],
     ['a short secret', example.slice(0, -1)],
     ['a secret that is no key', example.replace(secret, '0'.repeat(64))],
+    ['letters of another alphabet', example.replace('relay.', 'relаy.')],
     ['5,000 characters', example.padEnd(5_000, 'x')],
   ])('refuses %s without repeating the secret', (_name, text) => {
     const error = (() => {

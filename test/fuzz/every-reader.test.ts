@@ -1,0 +1,66 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { Session } from 'node:inspector/promises';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { expect, it } from 'vitest';
+import { checkMany } from './check.js';
+import { targets } from './targets.js';
+
+/** Exported `parse…`, `decode…`, `open…` and `read…` that need no target of their own, and why. */
+const EXEMPT: Readonly<Record<string, string>> = {
+  'src/commands/demo-compare.ts readSecrets': 'the file that the same command wrote a moment ago',
+  'src/commands/find-job.ts readBook': 'asks relays; what they answer goes through readEvent and parseJobEvent',
+  'src/config/home.ts openHome': 'makes paths, reads nothing',
+  'src/demo/live-view.ts openLiveView': 'draws',
+  'src/market/award-rules.ts openBids': 'takes parsed events; to open is no reading here',
+  'src/roles/customer-actions.ts openRound': 'publishes',
+  'src/roles/epoch.ts openShard': 'downloads; then downloadBlob and decodeExamples',
+  'src/roles/inbox.ts openInbox': 'subscribes; what comes goes through unwrapRumor and parseGrant',
+  'src/roles/job-book.ts openBook': 'subscribes; what comes goes through readEvent and parseJobEvent',
+  'src/roles/measure.ts openUpdates': 'downloads; then openSealedUpdate, downloadBlob and decodeParams',
+  'src/wallet/nwc-client.ts openNwcClient': 'connects; what the wallet says goes through nwc-answers',
+};
+
+const READER = /^export (?:async )?(?:function\*? |const )((?:parse|decode|open|read|unwrap|unpack)[A-Z]?\w*)/gm;
+
+function exportedReaders(): string[] {
+  return readdirSync('src', { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join('src', name))
+    .flatMap((file) => [...readFileSync(file, 'utf8').matchAll(READER)].map(([, name]) => `${file} ${name}`))
+    .sort();
+}
+
+/** Functions of src that ran while `act` did, as `file name`. */
+async function functionsOf(act: () => Promise<unknown>): Promise<ReadonlySet<string>> {
+  const session = new Session();
+  session.connect();
+  await session.post('Profiler.enable');
+  await session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false });
+  await act();
+  const { result } = await session.post('Profiler.takePreciseCoverage');
+  session.disconnect();
+  const root = `${pathToFileURL(resolve('src')).href}/`;
+  const pathOf = (url: string) => (url.startsWith('file:') ? url : pathToFileURL(url).href);
+  return new Set(
+    result
+      .map(({ url, functions }) => ({ url: pathOf(url), functions }))
+      .filter(({ url }) => url.startsWith(root))
+      .flatMap(({ url, functions }) =>
+        functions
+          .filter(({ ranges }) => ranges[0]!.count > 0)
+          .map(({ functionName }) => `src/${url.slice(root.length)} ${functionName}`),
+      ),
+  );
+}
+
+it('every exported reader of src is entered by the inputs of some target, or is exempt for a reason', async () => {
+  const entered = await functionsOf(async () => {
+    for (const reader of targets) await checkMany(reader, 40);
+  });
+  const readers = exportedReaders();
+  expect(readers.length).toBeGreaterThan(50);
+  expect(readers.filter((name) => !entered.has(name) && EXEMPT[name] === undefined)).toEqual([]);
+  // An exemption that nothing needs any more goes.
+  expect(Object.keys(EXEMPT).filter((name) => entered.has(name) || !readers.includes(name))).toEqual([]);
+}, 120_000);

@@ -1,0 +1,272 @@
+import { JsonObject, fieldOf, refuse } from './json.js';
+import {
+  base64,
+  boolean,
+  bytes32,
+  constant,
+  decimal,
+  decimal9,
+  engine,
+  hex64,
+  integer,
+  invoice,
+  list,
+  loss,
+  msat,
+  object,
+  optional,
+  orNull,
+  ppm,
+  relay,
+  round,
+  sealed,
+  shard,
+  spread,
+  text,
+  time,
+  type Check,
+} from './scalars.js';
+
+/** The sections "Content" and "Events" of docs/protocol.md: what the content of every kind holds, in the page's order. */
+
+/** The ranges alone; `consistent` in blob.ts is what a reader checks before it fetches. */
+export const pointer = object({
+  sha256: hex64,
+  size: integer(0, 2 ** 40),
+  packed: integer(0, 2 ** 40),
+  chunks: integer(0, 2 ** 24),
+  root: hex64,
+  commit: hex64,
+  ids: list(hex64, 0, 400),
+});
+const inline = optional(base64(34_000));
+
+const column: Check = (value) => {
+  if (!(value instanceof JsonObject)) return refuse('no column');
+  return fieldOf(value, 'kind') === 'numeric'
+    ? object({ kind: constant('numeric'), name: text(200), mean: decimal9, stdDev: spread, fill: decimal9 })(value)
+    : object({ kind: constant('categorical'), name: text(200), values: list(text(200), 0, 64) })(value);
+};
+
+interface Schema {
+  readonly task: string;
+  readonly shape: readonly number[];
+  readonly inputs: number;
+  readonly dtype: string;
+  readonly scale: number;
+  readonly outputs: number;
+  readonly classes?: readonly string[];
+  readonly columns?: readonly { readonly kind: string; readonly values?: readonly string[] }[];
+}
+const fitsTask = ({ task, outputs }: { task: string; outputs: number }) =>
+  task === 'regression' ? outputs === 1 : outputs >= 2;
+
+export const schema = object(
+  {
+    task: constant('classification', 'regression'),
+    shape: list(integer(1, 1_000_000), 1, 4),
+    inputs: integer(1, 1_000_000),
+    dtype: constant('U8', 'F32'),
+    scale: integer(1, 65_535),
+    outputs: integer(1, 100_000),
+    label: optional(text(200)),
+    classes: optional(list(text(200), 0, 10_000)),
+    target: optional(object({ name: text(200), mean: decimal9, stdDev: spread })),
+    columns: optional(list(column, 0, 5_000)),
+  },
+  (value: Schema) => {
+    const { shape, inputs, outputs, dtype, scale, classes, columns } = value;
+    const width = columns?.reduce((sum, one) => sum + (one.kind === 'numeric' ? 1 : one.values!.length), 0);
+    return (
+      shape.map(BigInt).reduce((product, size) => product * size, 1n) === BigInt(inputs) &&
+      fitsTask(value) &&
+      (dtype === 'U8' || scale === 1) &&
+      (classes === undefined || classes.length === outputs) &&
+      (width === undefined || width === inputs)
+    );
+  },
+);
+
+export const model = object(
+  {
+    model: constant('logreg', 'mlp'),
+    task: constant('classification', 'regression'),
+    inputs: integer(1, 1_000_000),
+    outputs: integer(1, 100_000),
+    hidden: list(integer(1, 65_536), 0, 16),
+  },
+  (value: { model: string; task: string; outputs: number; hidden: readonly number[] }) =>
+    fitsTask(value) && (value.model === 'logreg') === (value.hidden.length === 0),
+);
+
+const manifest = object({
+  name: text(200),
+  part: constant('train', 'a', 'b'),
+  schema,
+  salt: bytes32,
+  listing: constant('private'),
+  shards: list(
+    object({ examples: integer(1, 2 ** 40), size: integer(1, 2 ** 40), chunks: integer(1, 2 ** 24), commit: hex64 }),
+    1,
+    1_024,
+  ),
+  locator: hex64,
+});
+
+const evaluation = object({ snapshot: hex64, rows: integer(1, 2 ** 40), commitment: hex64 });
+const year = integer(1, 31_536_000);
+const terms = object(
+  {
+    title: text(200),
+    mode: constant('federated'),
+    dataset: hex64,
+    evalA: evaluation,
+    evalB: evaluation,
+    model,
+    hyper: object(
+      {
+        optimizer: constant('adam', 'sgd'),
+        learningRate: decimal,
+        batch: integer(1, 65_536),
+        epochs: optional(integer(1, 1_000)),
+        localSteps: optional(integer(1, 1_000_000)),
+      },
+      (hyper: { epochs?: number; localSteps?: number }) =>
+        (hyper.epochs === undefined) !== (hyper.localSteps === undefined),
+    ),
+    rounds: integer(1, 10_000),
+    trainers: integer(1, 1_024),
+    quorum: integer(1, 1_024),
+    rail: constant('instalments', 'none'),
+    ...{ maxPriceMsat: msat, budgetMsat: msat, payoutFloorMsat: msat },
+    award: constant('full', 'deadline'),
+    payment: constant('pay-as-bid'),
+    ...{ bidWindowSec: year, readyTimeoutSec: year, roundTimeoutSec: year },
+    ...{ revealTimeoutSec: year, claimWithinSec: year, payWithinSec: year },
+    deadline: time,
+    maxReplacements: integer(0, 1_024),
+    maxHolders: integer(1, 16),
+    keyRelease: constant('open'),
+    verification: constant('floor'),
+    acceptedEngines: list(constant('node', 'wasm', 'cpu'), 1, 3),
+    aggregation: constant('fedavg'),
+    codec: constant('f32'),
+    strictLoss: boolean,
+    ...{ seedCommitment: hex64, chainCommitment: hex64 },
+    audit: constant('granted', 'open'),
+    access: constant('customer', 'open'),
+    relays: list(relay, 1, 12),
+  },
+  (job: { quorum: number; trainers: number; rail: string; maxPriceMsat: bigint }) =>
+    job.quorum <= job.trainers && (job.rail !== 'none' || job.maxPriceMsat === 0n),
+);
+
+const bidRule = constant(
+  ...(['own-job', 'blocked', 'price-above-ceiling', 'engine-not-accepted', 'expired'] as const),
+  ...(['second-bid', 'new-key-share'] as const),
+);
+const considered = object({
+  ...{ bid: hex64, trainer: hex64, priceMsat: msat, effectiveMsat: msat },
+  ...{ attempts: integer(0, 1_000_000), successes: integer(0, 1_000_000) },
+  outcome: constant('won', 'spare', 'refused'),
+  rule: optional(bidRule),
+});
+const seat = object({ trainer: hex64, shard });
+const submission = object({ submission: hex64, trainer: hex64, shard });
+const rejection = constant(
+  ...(['absent', 'no-reveal', 'opening', 'base', 'unchanged', 'copy', 'blob', 'shape', 'loss', 'work-floor'] as const),
+);
+const score = object({
+  ...{ submission: hex64, trainer: hex64, shard },
+  ...{ ownBeforePpm: loss, ownAfterPpm: loss, otherBeforePpm: loss, otherAfterPpm: loss },
+  ...{ ownSePpm: loss, otherSePpm: loss, dPpm: ppm, ePpm: ppm, lossPpm: loss },
+});
+const artifact = object({
+  ...{ model, schema, weights: pointer, inline, key: orNull(bytes32), rounds: round },
+  ...{ lossPpm: loss, accuracyPpm: orNull(ppm), trainers: list(object({ trainer: hex64, rounds: round }), 0, 1_024) },
+});
+const reason = object({ reason: text(500) });
+const listed = constant('commit', 'reveal');
+const ids = list(hex64, 0, 1_024);
+
+/** By `kind/phase`; the phase is empty where a kind has none. */
+export const contents: Readonly<Record<string, Check>> = {
+  '4620/': manifest,
+  '34620/': manifest,
+  '34621/': artifact,
+  '4623/': terms,
+  '4625/bid': object({
+    ...{ priceMsat: msat, capacity: integer(1, 1_024), engine, throughput: integer(0, 10 ** 9), expires: time },
+  }),
+  '4625/withdrawn': reason,
+  '4626/award': object({
+    bids: list(considered, 0, 1_024),
+    winners: list(object({ trainer: hex64, bid: hex64, shard, priceMsat: msat, grant: hex64 }), 1, 1_024),
+    rule: object({ name: constant('fedavg'), f: integer(0, 1_024), m: integer(0, 1_024) }),
+  }),
+  '4626/replace': object({
+    shard,
+    out: hex64,
+    reason: constant('not-started', 'absent', 'rejected', 'grant-bad', 'resigned'),
+    in: orNull(object({ trainer: hex64, bid: hex64, priceMsat: msat, grant: hex64 })),
+  }),
+  '4626/cancel': reason,
+  '4628/ready': object({ award: hex64, shard, grant: hex64 }),
+  '4628/grant-bad': object({
+    ...{ award: hex64, shard, rule: constant('hash', 'key', 'locator', 'blob', 'rows'), detail: text(500) },
+  }),
+  '4628/resign': reason,
+  '4622/open': object({ round, base: pointer, inline, trainers: list(seat, 1, 1_024), until: time }),
+  '4622/seen': object({ round, of: listed, ids }),
+  '4622/list': object({ round, of: listed, ids, until: orNull(time) }),
+  '4622/draw': object({ round, list: hex64, s: bytes32 }),
+  '4622/close': object({
+    ...{ round, list: hex64, scores: hex64, accepted: list(submission, 0, 1_024) },
+    rejected: list(
+      object({ submission: orNull(hex64), trainer: hex64, shard, rule: rejection, detail: text(500) }),
+      0,
+      1_024,
+    ),
+    ...{ aggregate: hex64, lossPpm: loss, accuracyPpm: orNull(ppm) },
+  }),
+  '4622/void': object({ round, reason: constant('no-quorum') }),
+  '4627/commit': object({ round, shard, open: hex64, commitment: hex64 }),
+  '4627/reveal': object({
+    ...{ round, shard, list: hex64, commit: hex64, salt: bytes32, baseHash: hex64, updateHash: hex64 },
+    ...{ engine, sealed, inline },
+  }),
+  '4629/reveal': object({ round, list: hex64, engine, data: hex64, scores: list(score, 0, 1_024) }),
+  '4630/': object({
+    ...{ round, close: hex64 },
+    plan: list(object({ payout: hex64, payee: hex64, purpose: constant('trainer'), amountMsat: msat }), 0, 1_024),
+    totalMsat: msat,
+  }),
+  '4633/claim': object({ settlement: hex64, payout: hex64, amountMsat: msat, sealed }),
+  '4633/void': object({ claim: hex64, payout: hex64, paymentHash: hex64, reason: text(500) }),
+  '4628/receipt': object({
+    ...{ settlement: hex64, payout: hex64, claim: hex64, payee: hex64, amountMsat: msat, invoice },
+    ...{ paymentHash: hex64, preimage: bytes32 },
+  }),
+  '4628/received': object({ receipt: hex64, payout: hex64, amountMsat: msat }),
+  '4628/unpaid': object({ settlement: hex64, payout: hex64, claim: hex64, amountMsat: msat }),
+  '4632/': artifact,
+};
+
+/** What a reveal and a claim seal to the customer. */
+export const sealedUpdate = object({ key: bytes32, pointer });
+export const sealedClaim = object({ invoice });
+
+export const shardGrant = object({
+  ...{ purpose: constant('shard'), job: hex64, snapshot: hex64, shard, key: bytes32, seed: bytes32 },
+  locator: (value) => (typeof value === 'string' && value.length <= 26_000 ? value : refuse('no locator')),
+  ...{ blind: bytes32, notAfter: time },
+});
+export const roundGrant = object({ purpose: constant('round'), job: hex64, round, key: bytes32, notAfter: time });
+export const locator = object({ upload: hex64, shards: list(pointer, 1, 1_024) });
+
+/** What collect-model writes for an auditor: not on the wire, of the same scalars. */
+export const auditKeys = object({
+  ...{ job: hex64, seed: bytes32, rounds: list(object({ round, key: bytes32 }), 0, 10_000) },
+  updates: list(object({ submission: hex64, key: bytes32, pointer }), 0, 1_000_000),
+  artifact: orNull(bytes32),
+});

@@ -1,0 +1,8 @@
+import { fileTargets } from './file-targets.js';
+import { relayTargets } from './relay-targets.js';
+import type { Target } from './target.js';
+import { walletTargets } from './wallet-targets.js';
+import { wireTargets } from './wire-targets.js';
+
+/** Every reader of what comes from outside. */
+export const targets: readonly Target[] = [...wireTargets, ...relayTargets, ...walletTargets, ...fileTargets];
