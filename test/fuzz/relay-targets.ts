@@ -217,7 +217,7 @@ export const relayTargets: readonly Target[] = [
     run: (text) => checkRelayUrl(text, random01(text) ? 'sandbox' : 'bitcoin'),
     reference: (text) => {
       const { protocol, hostname, username, password, hash: fragment } = new URL(text);
-      const isHere = hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
+      const isHere = /^localhost\.?$/.test(hostname) || hostname === '[::1]' || hostname.startsWith('127.');
       if (username + password + fragment !== '' || !['ws:', 'wss:'].includes(protocol)) refuse('no address');
       if (isHere && !random01(text)) refuse('this machine');
       if (!isHere && protocol === 'ws:') refuse('not encrypted');

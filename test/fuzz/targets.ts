@@ -1,8 +1,15 @@
 import { fileTargets } from './file-targets.js';
+import { keyTargets } from './key-targets.js';
 import { relayTargets } from './relay-targets.js';
 import type { Target } from './target.js';
 import { walletTargets } from './wallet-targets.js';
 import { wireTargets } from './wire-targets.js';
 
 /** Every reader of what comes from outside. */
-export const targets: readonly Target[] = [...wireTargets, ...relayTargets, ...walletTargets, ...fileTargets];
+export const targets: readonly Target[] = [
+  ...wireTargets,
+  ...relayTargets,
+  ...walletTargets,
+  ...keyTargets,
+  ...fileTargets,
+];

@@ -1,4 +1,4 @@
-import { JsonObject, fieldOf, refuse } from './json.js';
+import { JsonObject, fieldOf, refuse, type Json } from './json.js';
 import {
   base64,
   boolean,
@@ -264,9 +264,19 @@ export const shardGrant = object({
 export const roundGrant = object({ purpose: constant('round'), job: hex64, round, key: bytes32, notAfter: time });
 export const locator = object({ upload: hex64, shards: list(pointer, 1, 1_024) });
 
+const epochKeys = {
+  locator: (value: Json | undefined) =>
+    typeof value === 'string' && value.length <= 4_000_000 ? value : refuse('no locator'),
+  ...{ blind: bytes32, shards: list(bytes32, 1, 1_024) },
+};
+const evaluationKeys = object({ ...epochKeys, salt: bytes32 });
+const dataKeys = object({ chain: bytes32, train: object(epochKeys), a: evaluationKeys, b: evaluationKeys });
+
 /** What collect-model writes for an auditor: not on the wire, of the same scalars. */
 export const auditKeys = object({
   ...{ job: hex64, seed: bytes32, rounds: list(object({ round, key: bytes32 }), 0, 10_000) },
   updates: list(object({ submission: hex64, key: bytes32, pointer }), 0, 1_000_000),
   artifact: orNull(bytes32),
+  heads: optional(list(object({ author: hex64, event: hex64 }), 0, 100_000)),
+  data: optional(dataKeys),
 });

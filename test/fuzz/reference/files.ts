@@ -52,10 +52,14 @@ export function readTable(file: Uint8Array, delimiter: string, end: string): str
   return rows;
 }
 
-/** A journal: JSON lines, a bigint as {"$bigint": "123"}; what follows the last newline was torn off by a crash. */
+/**
+ * A journal: JSON lines, a bigint as {"$bigint": "123"}; what follows the last newline was torn off by a crash, and so was a last
+ * line with zeros in it.
+ */
 export function readJournal(file: Uint8Array): unknown[] {
-  const text = Buffer.from(file).toString('utf8');
-  return text.split('\n').slice(0, -1).map(readRecord);
+  const lines = Buffer.from(file).toString('utf8').split('\n').slice(0, -1);
+  if (lines.at(-1)?.includes('\0') === true) lines.pop();
+  return lines.map(readRecord);
 }
 
 export function readRecord(line: string): unknown {
