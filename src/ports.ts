@@ -88,7 +88,8 @@ export type PayOutcome =
   | { readonly kind: 'unknown'; readonly why: string };
 export interface LookupResult {
   readonly direction: 'in' | 'out' | 'unknown';
-  readonly state: 'settled' | 'pending' | 'failed' | 'not-found' | 'unknown';
+  /** `expired`: the invoice is; a payment of it may be in flight all the same. `unknown`: no answer, or none to rely on. */
+  readonly state: 'settled' | 'pending' | 'failed' | 'not-found' | 'expired' | 'unknown';
   readonly preimage?: string;
   readonly feesMsat?: bigint;
 }

@@ -8,6 +8,7 @@ import { findJob, readBook } from './find-job.js';
 import { lead } from './lead.js';
 import { notYours, ownSecrets } from './own-job.js';
 import { readReason } from './reason.js';
+import { requirePayments } from './unpaid.js';
 
 export const command: CommandModule = {
   configure(program) {
@@ -31,7 +32,7 @@ export const command: CommandModule = {
     }
     let isNew = false;
     context.progress.start('cancelling the job');
-    const { state } = await lead(context, ports, secrets, options, {
+    const { state, holds } = await lead(context, ports, secrets, options, {
       cancel: { reason },
       onStep: (step) => (isNew ||= step === 'cancel'),
     });
@@ -41,14 +42,16 @@ export const command: CommandModule = {
       context.progress.warn(
         `${unpaid} ${unpaid === 1 ? 'payout is' : 'payouts are'} not claimed or not paid yet: run this command again`,
       );
-    return report(state);
+    const outcome = report(state);
+    requirePayments(state, holds, outcome);
+    return outcome;
   },
 };
 
 const HELP = `
 Accepted rounds are paid, everything else is freed: a closed round is settled first, and a round whose commitments are listed is finished first,
 since its updates are being shown. Work in an open round before that is not accepted any more. It cannot be undone; a second run pays what was
-claimed since. Exit status 7: payouts are left that nobody claimed, or that the wallet did not pay.
+claimed since. Exit status 7: payouts are left that nobody claimed as agreed; 6: the wallet refused one, or its outcome is not known yet.
 With --json one document:
   job, cancelled   ids of the job and of its cancellation; reason: as published
   rounds           rounds that were accepted

@@ -28,6 +28,7 @@ import { customerPorts, optionalNumber } from './customer-ports.js';
 import { decodeReceiptInvoice, findJob, readBook } from './find-job.js';
 import { lead } from './lead.js';
 import { notYours, ownSecrets } from './own-job.js';
+import { requirePayments, type Holds } from './unpaid.js';
 
 export const command: CommandModule = {
   configure(program) {
@@ -70,7 +71,8 @@ export const command: CommandModule = {
 const HELP = `
 Writes model.json and weights.bin (TensorFlow.js), model.safetensors, provenance.json, README.md and the secret audit-keys.json. Stopped at any
 moment, the same command goes on. From another key it fetches a finished model whose customer opened it (access: open).
-Exit status 7: payouts are left, or no round was accepted; 4: the model is below --min-accuracy. The model is there in both cases.
+Exit status 7: payouts are left that nobody claimed as agreed, or no round was accepted; 6: the wallet refused a payment, or its outcome is
+not known yet; 4: the model is below --min-accuracy. The model is there in all three cases.
 With --json one document:
   job, model   ids of the job and of its artifact event; dir: where the model is
   metrics      {loss, accuracy} on evaluation set B, accuracy null for regression
@@ -86,6 +88,7 @@ interface Collected {
   readonly auditKeys: string | null;
   /** Only when it was asked for. */
   readonly auditData: string | null;
+  readonly holds: Holds;
 }
 
 async function collect(
@@ -119,9 +122,10 @@ async function collect(
   const unpaid = unpaidPayouts(collected.state).length;
   if (unpaid > 0 && secrets !== undefined)
     context.progress.warn(`${unpaid} payouts are not claimed or not paid yet: run this command again to pay them`);
+  const outcome = { value: model, text: describe(model) };
+  requirePayments(collected.state, collected.holds, outcome);
   return {
-    value: model,
-    text: describe(model),
+    ...outcome,
     next: `nmkt predict ${dir} FILE, or nmkt audit ${jobId}`,
     ...((unpaid > 0 && secrets !== undefined) || model.rounds === 0 ? { exit: 7 } : {}),
   };
@@ -134,7 +138,7 @@ async function leadToEnd(
   options: Readonly<Record<string, unknown>>,
   signal: AbortSignal,
 ): Promise<Collected> {
-  const { state, env, book } = await lead(context, ports, secrets, options, { signal });
+  const { state, env, book, holds } = await lead(context, ports, secrets, options, { signal });
   const keys = await collectAuditKeys(env, state);
   const { found } = await auditJob({
     ...{ book, relays: ports.relays, upTo: 'keys', signal },
@@ -152,6 +156,7 @@ async function leadToEnd(
     verified: found === null,
     auditKeys: encodeAuditKeys(keys),
     auditData: options['auditData'] === true ? encodeAuditKeys({ ...keys, data: collectDataKeys(secrets) }) : null,
+    holds,
   };
 }
 
@@ -176,7 +181,7 @@ async function fetchFinished(context: Context, jobId: EventId, signal: AbortSign
     decode: decodeReceiptInvoice,
     nowSec: context.deps.clock.nowSec(),
   });
-  return { state, book, params, verified: found === null, auditKeys: null, auditData: null };
+  return { state, book, params, verified: found === null, auditKeys: null, auditData: null, holds: new Map() };
 }
 
 async function writeFolder(

@@ -1,5 +1,5 @@
 import { NmktError } from '../errors.js';
-import type { EventId } from '../hash.js';
+import type { EventId, Sha256 } from '../hash.js';
 import type { JobState } from '../market/state.js';
 import { KINDS } from '../protocol/kinds.js';
 import type { NostrEvent, Wallet } from '../ports.js';
@@ -9,6 +9,7 @@ import { leadJob } from '../roles/customer.js';
 import { customerData } from '../roles/customer-data.js';
 import { leftToPayMsat } from '../roles/customer-decide.js';
 import type { CustomerEnv, JobSecrets } from '../roles/customer-env.js';
+import type { Hold } from '../roles/customer-money.js';
 import type { HomeFiles } from '../roles/home-files.js';
 import { openBook, type JobBook, type SignedRecord } from '../roles/job-book.js';
 import { eventsFile } from '../roles/post.js';
@@ -19,11 +20,14 @@ import type { Context } from './command.js';
 import { optionalInteger } from './customer-ports.js';
 import { createPayer } from './payer.js';
 import { confirmMainnet } from './spending.js';
+import { rememberHolds, type Holds } from './unpaid.js';
 
 export interface Led {
   readonly state: JobState;
   readonly env: CustomerEnv;
   readonly book: JobBook;
+  /** Why payouts are not paid, as far as this run tried. */
+  readonly holds: Holds;
 }
 
 export function jobFiles(files: HomeFiles, job: EventId): CustomerEnv['files'] {
@@ -113,9 +117,11 @@ export async function lead(
   const env = await customerEnv(context, ports, secrets, options, how);
   const wrap = (content: string, to: string): Promise<NostrEvent> =>
     wrapRumor({ kind: KINDS.grant, content, tags: [] }, ports.signer, to as never, ports.random, ports.clock.nowSec());
+  const holds = new Map<Sha256, Hold>();
+  const payer = env.payer && rememberHolds(env.payer, holds);
   try {
-    const state = await leadJob(env, wrap);
-    return { state, env, book: env.book };
+    const state = await leadJob({ ...env, payer }, wrap);
+    return { state, env, book: env.book, holds };
   } finally {
     env.book.close();
   }

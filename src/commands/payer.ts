@@ -31,13 +31,14 @@ export function createPayer(tools: {
             invoice,
             claimed,
             descriptionHash,
+            voided: payout.voided,
           },
           { wallet, network, journal, guard, clock },
         );
         if (outcome.kind === 'unknown')
-          return { kind: 'held', why: `${outcome.why}; ${outcome.next}`, isUnknown: true };
+          return { kind: 'held', why: `${outcome.why}; ${outcome.next}`, cause: 'unknown' };
         if (outcome.kind === 'rejected')
-          return { kind: 'held', why: `${outcome.code}: ${outcome.message}`, isUnknown: false };
+          return { kind: 'held', why: `${outcome.code}: ${outcome.message}; ${outcome.next}`, cause: 'refused' };
         const bound = foldPayouts(await journal.read()).get(payout.payout)!.bound!;
         return { ...outcome, invoice: bound.invoice };
       } catch (error) {
@@ -46,9 +47,9 @@ export function createPayer(tools: {
           return {
             kind: 'held',
             why: `${error.message}: expected ${error.expected ?? ''}, got ${error.got ?? ''}`,
-            isUnknown: false,
+            cause: 'invoice',
           };
-        if (isNmktError(error, 'wallet-unreachable')) return { kind: 'held', why: error.message, isUnknown: false };
+        if (isNmktError(error, 'wallet-unreachable')) return { kind: 'held', why: error.message, cause: 'unreachable' };
         throw error;
       }
     },

@@ -16,6 +16,7 @@ import { parseDuration } from '../roles/job-file.js';
 import { openBook, type SignedRecord } from '../roles/job-book.js';
 import { eventsFile } from '../roles/post.js';
 import { serveJob, type ServeEnd, type TrainerEnv } from '../roles/trainer.js';
+import { decodeInvoice } from '../wallet/bolt11.js';
 import type { CommandModule, Context } from './command.js';
 import { customerPorts } from './customer-ports.js';
 import { jobFiles } from './lead.js';
@@ -293,6 +294,7 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
     snapshot: snapshot!,
     wallet: server.wallet,
     network: context.deps.network,
+    paymentHashOf: (invoice) => decodeInvoice(invoice).paymentHash,
     engine: () => server.engine(job.content.acceptedEngines),
     shard: { examples: null },
     progress: context.progress,

@@ -65,7 +65,10 @@ export function owes(draft: Pick<Draft, 'jobId'>, round: DraftRound): boolean {
 export function payoutsOf(draft: Draft, round: DraftRound): PayoutState[] {
   return (round.settlement?.content.plan ?? []).map((line) => {
     const theirs = draft.sound.filter((event) => event.author === line.payee);
-    const voided = new Set(theirs.flatMap((event) => (event.type === 'claim-void' ? [event.content.claim] : [])));
+    const voids = theirs.filter(
+      (event): event is EventOf<'claim-void'> => event.type === 'claim-void' && event.content.payout === line.payout,
+    );
+    const voided = new Set(voids.map((event) => event.content.claim));
     const claim = theirs.findLast(
       (event): event is EventOf<'claim'> =>
         event.type === 'claim' &&
@@ -80,6 +83,7 @@ export function payoutsOf(draft: Draft, round: DraftRound): PayoutState[] {
       payee: line.payee,
       amountMsat: line.amountMsat,
       claim: claim ?? null,
+      voided: new Set(voids.map((event) => event.content.paymentHash)),
       receipt,
       received:
         theirs.find(

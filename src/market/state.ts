@@ -24,6 +24,8 @@ export interface PayoutState {
   readonly amountMsat: bigint;
   /** The newest claim that was not given up. */
   readonly claim: EventOf<'claim'> | null;
+  /** Payment hashes that the payee signed to be unpaid and given up for ever. */
+  readonly voided: ReadonlySet<Sha256>;
   readonly receipt: EventOf<'receipt'> | null;
   readonly received: EventOf<'received'> | null;
   readonly unpaid: EventOf<'unpaid'> | null;

@@ -37,7 +37,13 @@ export type PaymentResult =
       readonly feesMsat: bigint;
     }
   /** Not paid now; `why` is said to the user, the payout is looked at again later. */
-  | { readonly kind: 'held'; readonly why: string; readonly isUnknown: boolean };
+  | { readonly kind: 'held'; readonly why: string; readonly cause: HoldCause };
+
+/**
+ * `unknown`: money may have moved. `refused`: the wallet's no, nothing moved. `invoice`: the payee has to send another one.
+ * `unreachable`: the wallet was not asked.
+ */
+export type HoldCause = 'unknown' | 'refused' | 'invoice' | 'unreachable';
 
 /** Pays one payout once, whatever happens in between. */
 export interface Payer {

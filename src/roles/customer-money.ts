@@ -5,8 +5,13 @@ import type { JobState, RoundState } from '../market/state.js';
 import { sealedClaim } from '../protocol/claim.js';
 import { parseJson } from '../protocol/json.js';
 import { claimHash } from '../protocol/settlement.js';
-import type { CustomerEnv } from './customer-env.js';
+import type { CustomerEnv, HoldCause } from './customer-env.js';
 import { isOwnTrouble } from './patience.js';
+
+export interface Hold {
+  readonly why: string;
+  readonly cause: HoldCause;
+}
 
 export async function settle(env: CustomerEnv, state: JobState, round: RoundState): Promise<void> {
   const { plan, totalMsat } = planOf(state.jobId, round.round, round.close!, round.assigned);
@@ -17,20 +22,20 @@ export async function settle(env: CustomerEnv, state: JobState, round: RoundStat
   );
 }
 
-/** @returns why the payout is held, or null when it is paid and receipted */
+/** @returns why and how the payout is held, or null when it is paid and receipted */
 export async function payOne(
   env: CustomerEnv,
   state: JobState,
   round: RoundState,
   payout: RoundState['payouts'][number],
-): Promise<string | null> {
+): Promise<Hold | null> {
   if (env.payer === null)
     throw new NmktError('no-wallet', 'this job pays and no wallet is set', {
       remedy: 'set NMKT_WALLET or --wallet-file',
     });
   const claim = payout.claim!;
   const invoice = await invoiceIn(env, claim);
-  if (invoice === null) return 'its claim holds no readable invoice';
+  if (invoice === null) return { why: 'its claim holds no readable invoice', cause: 'invoice' };
   const claimed: string[] = [];
   for (const event of state.chains.get(payout.payee)?.events ?? [])
     if (event.type === 'claim' && event.content.payout === payout.payout)
@@ -46,7 +51,7 @@ export async function payOne(
     descriptionHash: claimHash({ job: state.jobId, settlement: settlement.id, payout: payoutId, payee, amountMsat }),
     planHash: settlement.contentHash,
   });
-  if (result.kind === 'held') return result.why;
+  if (result.kind === 'held') return result;
   await env.book.sign(
     'receipt',
     {

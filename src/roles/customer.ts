@@ -13,13 +13,19 @@ import {
   voidRound,
 } from './customer-actions.js';
 import { dueGrants } from './customer-grants.js';
-import { payOne, settle } from './customer-money.js';
+import { payOne, settle, type Hold } from './customer-money.js';
 import { decideCustomer, restsOnAbsence, type CustomerAction, type StopReason } from './customer-decide.js';
 import type { CustomerEnv } from './customer-env.js';
 import { patiently } from './patience.js';
 
 /** How long a payout whose payment failed, or whose claim is not payable, is left alone. */
 const HOLD_SEC = 5;
+/** A look-up of an unknown payment can take a minute, in which nobody else is served: it is asked ever more rarely. */
+const MAX_HOLD_SEC = 300;
+
+function holdSec({ cause }: Hold, tries: number): number {
+  return cause === 'unknown' ? Math.min(MAX_HOLD_SEC, HOLD_SEC * 2 ** Math.min(tries - 1, 10)) : HOLD_SEC;
+}
 /** While nothing happens the book asks its relays again: a subscription can die silently. */
 const REFRESH_SEC = 30;
 /** So long every relay must say that something is absent; then half of them are enough. */
@@ -38,6 +44,7 @@ export type Wrap = (content: string, to: string) => Promise<NostrEvent>;
 export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
   const servingSince = env.clock.nowSec();
   const held = new Map<Sha256, number>();
+  const outcomes = new Map<Sha256, Hold & { readonly tries: number }>();
   const sent = new Set<string>();
   const named = new Set<Pubkey>();
   let lastSeenAt = servingSince;
@@ -108,11 +115,16 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
     absentSince = null;
     if (action.do === 'seen') lastSeenAt = now;
     await patiently(env, async () => {
-      const why = await carryOut(env, state, action);
-      if (action.do !== 'pay' || why === null) return;
-      held.set(action.payout.payout, now + HOLD_SEC);
-      const line = `${action.payout.payee.slice(0, 12)}… is not paid yet: ${why}`;
-      if (line !== lastComplaint) env.progress.warn(line);
+      const hold = await carryOut(env, state, action);
+      if (action.do !== 'pay') return;
+      const { payout, payee, amountMsat } = action.payout;
+      if (hold === null) return void outcomes.delete(payout);
+      const tries = (outcomes.get(payout)?.tries ?? 0) + 1;
+      outcomes.set(payout, { ...hold, tries });
+      const until = env.clock.nowSec() + holdSec(hold, tries);
+      held.set(payout, until);
+      const line = `${payee.slice(0, 12)}… is not paid yet (round ${action.round.round + 1}, ${amountMsat / 1000n} sat): ${hold.why}`;
+      if (line !== lastComplaint) env.progress.warn(`${line}; tried again at ${clockTime(until)}`);
       lastComplaint = line;
     });
     env.onStep?.(action.do, env.book.state());
@@ -158,7 +170,7 @@ async function carryOut(
   env: CustomerEnv,
   state: JobState,
   action: Exclude<CustomerAction, { do: 'wait' | 'done' | 'stop' }>,
-): Promise<string | null> {
+): Promise<Hold | null> {
   const { progress } = env;
   const rounds = state.job!.content.rounds;
   switch (action.do) {

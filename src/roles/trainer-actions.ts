@@ -8,6 +8,7 @@ import type { Assignment, JobState, PayoutState, RoundState } from '../market/st
 import type { EventOf } from '../protocol/events.js';
 import type { RoundGrant, ShardGrant } from '../protocol/grant.js';
 import { openLocator } from '../protocol/locator.js';
+import { sealedClaim } from '../protocol/claim.js';
 import { claimHash } from '../protocol/settlement.js';
 import { commitmentOf, sealedUpdate } from '../protocol/submission.js';
 import { chunkExpiry } from './customer-actions.js';
@@ -17,11 +18,10 @@ import { modelOf } from './measure.js';
 import { baseLabel, blobSecrets, fetchParams, publishParams, updateLabel } from './round-blobs.js';
 import { measureThroughput } from './throughput.js';
 import type { TrainerEnv } from './trainer.js';
+import { INVOICE_EXPIRY_SEC } from './trainer-decide.js';
 
 /** What a trainer carries out: each signs at most one event, after everything it needs is durable. */
 
-/** A day: how long an invoice can be paid. */
-const INVOICE_EXPIRY_SEC = 86_400;
 const TRAINING_SECRET_BYTES = 64;
 
 /** What a bid needs: the `bid` command makes one without serving the job. */
@@ -287,6 +287,26 @@ export async function claim(
   await env.book.sign(
     'claim',
     { settlement: round.settlement!.id, payout: payout.payout, amountMsat: payout.amountMsat, sealed },
+    [state.job!.author],
+  );
+  return null;
+}
+
+/**
+ * Signs that a claim's invoice is unpaid and will never be: only then may the customer pay by another one. Not while the own
+ * wallet has the money, or cannot say.
+ */
+export async function voidClaim(env: TrainerEnv, state: JobState, payout: PayoutState): Promise<string | null> {
+  const { id, content } = payout.claim!;
+  if (env.wallet === null) return 'no wallet is set: whether the claim was paid cannot be seen';
+  const text = await env.signer.decrypt(state.job!.author, content.sealed);
+  const paymentHash = env.paymentHashOf(sealedClaim.parse(JSON.parse(text)).invoice) as Sha256;
+  const { state: found } = await env.wallet.lookup(paymentHash);
+  if (found === 'settled') return 'the wallet has the money, the customer has published no receipt yet';
+  if (found === 'unknown') return 'the wallet does not say whether the expired invoice was paid';
+  await env.book.sign(
+    'claim-void',
+    { claim: id, payout: payout.payout, paymentHash, reason: 'the invoice has expired' },
     [state.job!.author],
   );
   return null;

@@ -17,6 +17,8 @@ export type TrainerAction =
   | { readonly do: 'train'; readonly round: RoundState; readonly shard: number }
   | { readonly do: 'reveal'; readonly round: RoundState; readonly shard: number }
   | { readonly do: 'claim'; readonly round: RoundState; readonly payout: PayoutState }
+  /** Its invoice can be paid no more: given up, so that another may be sent. */
+  | { readonly do: 'void-claim'; readonly round: RoundState; readonly payout: PayoutState }
   | { readonly do: 'countersign'; readonly round: RoundState; readonly payout: PayoutState }
   | { readonly do: 'mark-unpaid'; readonly round: RoundState; readonly payout: PayoutState }
   | { readonly do: 'wait'; readonly for: string; readonly until: number }
@@ -75,6 +77,11 @@ export function decideTrainer(state: JobState, facts: TrainerFacts, now: number)
   }
   return decideRound(state, facts, mine, now) ?? money ?? lapse(now, silentAt(state, facts), 'the next round');
 }
+
+/** A day: how long an invoice can be paid. */
+export const INVOICE_EXPIRY_SEC = 86_400;
+/** A payment that came at the last second has settled, or failed, by then. */
+const SETTLE_SEC = 3_600;
 
 /** A customer that computes, waits for others or is started again is not gone yet. */
 const PATIENCE_SEC = 600;
@@ -176,9 +183,15 @@ function decideMoney(state: JobState, facts: TrainerFacts, now: number): Trainer
         if (now < round.settlement!.createdAt + terms.claimWithinSec) return { do: 'claim', round, payout };
         continue;
       }
+      if (
+        now >= payout.claim.createdAt + INVOICE_EXPIRY_SEC + SETTLE_SEC &&
+        now < round.settlement!.createdAt + terms.claimWithinSec
+      )
+        return { do: 'void-claim', round, payout };
       const due = payout.claim.createdAt + terms.payWithinSec;
       if (now >= due && payout.unpaid === null) return { do: 'mark-unpaid', round, payout };
-      if (payout.unpaid === null) waiting = { do: 'wait', for: `payment for round ${round.round + 1}`, until: due };
+      // A second claim, after the first was marked, gets its time like the first.
+      if (now < due) waiting = { do: 'wait', for: `payment for round ${round.round + 1}`, until: due };
     }
   return waiting;
 }

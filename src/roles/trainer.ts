@@ -11,7 +11,17 @@ import { clockTime } from './customer.js';
 import type { Inbox, Received } from './inbox.js';
 import type { JobBook } from './job-book.js';
 import { patiently } from './patience.js';
-import { answerGrant, bid, claim, countersign, hasCommitted, markUnpaid, reveal, train } from './trainer-actions.js';
+import {
+  answerGrant,
+  bid,
+  claim,
+  countersign,
+  hasCommitted,
+  markUnpaid,
+  reveal,
+  train,
+  voidClaim,
+} from './trainer-actions.js';
 import { trainerStory } from './trainer-story.js';
 import { decideTrainer, type TrainerAction } from './trainer-decide.js';
 
@@ -36,6 +46,8 @@ export interface TrainerEnv {
   /** Null: only jobs on rail `none`. */
   readonly wallet: Wallet | null;
   readonly network: string;
+  /** Of a BOLT11 invoice, hex. */
+  paymentHashOf(invoice: string): string;
   engine(): Promise<Engine>;
   /** One at a time over all jobs of the process: the shard of this job, opened. */
   readonly shard: { examples: Examples | null };
@@ -209,8 +221,10 @@ async function carryOut(
       await reveal(env, state, action.round, action.shard);
       return null;
     case 'claim':
+    case 'void-claim':
     case 'countersign':
       try {
+        if (action.do === 'void-claim') return await voidClaim(env, state, action.payout);
         return await (action.do === 'claim' ? claim : countersign)(env, state, action.round, action.payout);
       } catch (error) {
         if (isNmktError(error, 'wallet-unreachable')) return error.message;

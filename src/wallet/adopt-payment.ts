@@ -28,15 +28,22 @@ export async function adoptPayment(
   for (const bound of invoices.flatMap((invoice) => readInvoice(invoice, request))) {
     const { state, direction, preimage, feesMsat = 0n } = await wallet.lookup(bound.paymentHash);
     if (state === 'not-found' || state === 'failed') continue;
-    if (direction === 'in') doubts.push(`the look-up of ${bound.paymentHash} shows the payee side only`);
-    else if (state === 'settled' && preimage !== undefined && isPreimage(preimage, bound.paymentHash)) {
+    const isProven =
+      direction !== 'in' && state === 'settled' && preimage !== undefined && isPreimage(preimage, bound.paymentHash);
+    // Given up by its payee, and by this journal too: only proof brings it back.
+    if (!isProven && payout?.voided.includes(bound.paymentHash) === true) continue;
+    if (isProven) {
       await adopt(bound);
       await journal.append({ type: 'paid', payoutId, preimage, feesMsat });
       return null;
-    } else if (state === 'settled' || state === 'pending') {
+    }
+    if (direction !== 'in' && (state === 'settled' || state === 'pending')) {
       await adopt(bound);
       return null;
-    } else doubts.push(`the look-up of ${bound.paymentHash} says ${state}`);
+    }
+    if (request.voided?.has(bound.paymentHash) === true) continue;
+    const said = direction === 'in' ? 'shows the payee side only' : `says ${state}`;
+    doubts.push(`the look-up of ${bound.paymentHash} ${said}`);
   }
   // One hash is paid at most once by a node: only among several a send could be the second one.
   return doubts.length > 0 && invoices.length > 1 ? doubts[0]! : null;

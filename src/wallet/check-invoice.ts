@@ -14,7 +14,7 @@ export interface InvoiceTerms {
   /** Hash of the claim that the payment settles. */
   readonly descriptionHash: Sha256;
   readonly nowSec: number;
-  /** Payment hashes of other payouts: one payment must not count for two. */
+  /** Payment hashes of other payouts, and those given up: one payment must not count for two. */
   readonly usedPaymentHashes: ReadonlySet<string>;
   /** Node key the invoice must be signed with (sandbox: regtest shares its prefix), 33 bytes hex. */
   readonly payee?: string;
@@ -48,7 +48,7 @@ export function checkInvoice(text: string, terms: InvoiceTerms): Invoice {
     ],
     [
       !terms.usedPaymentHashes.has(paymentHash),
-      'belongs to another payout already',
+      'belongs to another payout already, or was given up',
       'a payment hash of its own',
       paymentHash,
     ],

@@ -31,14 +31,14 @@ export function readPayment(answer: { preimage?: unknown; fees_paid?: unknown },
   return { kind: 'paid', preimage, feesMsat: readFees(answer.fees_paid) ?? 0n };
 }
 
-/** `expired` says only that the invoice is: the payment may be in flight. So do states not known here. */
+/** States not known here say nothing: the payment may be in flight. */
 export function readLookup(row: object, paymentHash: string): LookupResult {
   const { type, state, preimage, fees_paid, settled_at } = row as Readonly<Record<string, unknown>>;
   const direction = type === 'outgoing' ? 'out' : type === 'incoming' ? 'in' : 'unknown';
   // Older wallets name no state.
   const named = state ?? (Number(settled_at) > 0 ? 'settled' : undefined);
   if (named === 'pending' || named === 'accepted') return { direction, state: 'pending' };
-  if (named === 'failed') return { direction, state: 'failed' };
+  if (named === 'failed' || named === 'expired') return { direction, state: named };
   if (named !== 'settled') return { direction, state: 'unknown' };
   const proof = readPreimage(preimage, paymentHash);
   if (proof === undefined && typeof preimage === 'string' && preimage !== '') return { direction, state: 'unknown' };

@@ -34,6 +34,8 @@ export interface PayoutRequest {
   readonly descriptionHash: Sha256;
   /** Node key the invoice must be signed with, if known. */
   readonly invoiceSigner?: string;
+  /** Payment hashes that the payee signed `void` for: unpaid, cancelled, will not be claimed. */
+  readonly voided?: ReadonlySet<string>;
 }
 
 export interface PayoutTools {
@@ -56,7 +58,7 @@ export type PayoutOutcome =
 
 /** Per run. A repeated send is safe, but a wallet that keeps failing needs a person. */
 const MAX_SENDS = 2;
-const NEXT = 'run the same command again: it looks the payment up first and never sends another invoice';
+const NEXT = 'it is looked up first, before anything is sent, and never paid by another invoice';
 
 /**
  * Pays one payout at most once, over crashes, lost replies and restarts. Payouts to one payee run one after the
@@ -69,12 +71,9 @@ export async function payOut(request: PayoutRequest, tools: PayoutTools): Promis
   return inTurn(tools.journal, request.payee, () => run(request, tools));
 }
 
-/**
- * Frees a payout for a new invoice. The caller has checked the payee's signed `void` for this hash: look-ups can lie,
- * so nothing less will do once the invoice was sent.
- */
-export async function recordVoid(payoutId: Sha256, paymentHash: string, journal: Journal<PayoutRecord>): Promise<void> {
-  await journal.append({ type: 'void', payoutId, paymentHash });
+/** Payouts that may have moved money without proof of it, as the journal has them. */
+export async function openPayouts(journal: Journal<PayoutRecord>): Promise<readonly Payout[]> {
+  return [...(await readPayouts(journal)).values()].filter(({ openSends }) => openSends > 0);
 }
 
 async function run(request: PayoutRequest, tools: PayoutTools): Promise<PayoutOutcome> {
@@ -101,6 +100,11 @@ async function run(request: PayoutRequest, tools: PayoutTools): Promise<PayoutOu
     if (step.do === 'record-paid') {
       await journal.append({ type: 'paid', payoutId, ...paidFields(step) });
       return { kind: 'paid', paymentHash: payout!.bound!.paymentHash, ...paidFields(step) };
+    }
+    if (payout && lookup && isGivenUp(payout, lookup, request, clock.nowSec())) {
+      await journal.append({ type: 'void', payoutId, paymentHash: payout.bound!.paymentHash });
+      lookup = undefined;
+      continue;
     }
     if (step.do === 'look-up' || step.do === 'wait') {
       const backoffMs = lookups === 0 && sends === 0 ? 0 : lookupAfterMs[lookups];
@@ -134,6 +138,26 @@ async function run(request: PayoutRequest, tools: PayoutTools): Promise<PayoutOu
   }
 }
 
+/** A payment on its way fails back within a day; a wallet that calls it pending for longer is not believed. */
+const IN_FLIGHT_SEC = 86_400;
+
+/**
+ * May another invoice take this one's place? Look-ups can lie, so nothing less than the payee's signature will do once it
+ * was sent; and a look-up that proves the payment (then the step is `record-paid`) still counts more than that.
+ */
+function isGivenUp(
+  { bound, openSends, sentSec }: Payout,
+  { state, direction }: LookupResult,
+  { voided }: PayoutRequest,
+  nowSec: number,
+): boolean {
+  if (bound === undefined || openSends === 0 || voided?.has(bound.paymentHash) !== true) return false;
+  if (direction === 'in') return true;
+  // Paid, says the wallet, but does not prove it: one of the two lies, and only a person can tell which.
+  if (state === 'settled') return false;
+  return state !== 'pending' || nowSec >= sentSec! + IN_FLIGHT_SEC;
+}
+
 /** Checks and reserves under one lock, so that payouts side by side cannot pass a cap together. */
 async function prepareSend(request: PayoutRequest, tools: PayoutTools): Promise<Bound> {
   const { journal, guard, clock, network } = tools;
@@ -153,8 +177,12 @@ async function prepareSend(request: PayoutRequest, tools: PayoutTools): Promise<
     const open = payout && payout.openSends > 0 ? payout.bound : undefined;
     let bound = open;
     if (!bound) {
-      const others = [...payouts.values()].filter((other) => other.payoutId !== payoutId);
-      const usedPaymentHashes = new Set(others.flatMap((other) => other.bound?.paymentHash ?? []));
+      const usedPaymentHashes = new Set([
+        ...[...payouts.values()].flatMap((other) => other.voided),
+        ...[...payouts.values()].flatMap((other) =>
+          other.payoutId === payoutId ? [] : (other.bound?.paymentHash ?? []),
+        ),
+      ]);
       const { descriptionHash, invoiceSigner, invoice } = request;
       const terms = { network, msat: amountMsat, descriptionHash, nowSec, usedPaymentHashes };
       const { paymentHash } = checkInvoice(invoice, { ...terms, ...(invoiceSigner && { payee: invoiceSigner }) });

@@ -38,6 +38,8 @@ export interface Payout {
   /** Of the last send; undefined before the first. */
   readonly sentSec?: number;
   readonly paid?: { readonly preimage: string; readonly feesMsat: bigint };
+  /** Payment hashes that the payee gave up: none of them is ever bound again. */
+  readonly voided: readonly string[];
 }
 
 export type Payouts = ReadonlyMap<Sha256, Payout>;
@@ -49,7 +51,7 @@ export function foldPayouts(records: readonly PayoutRecord[]): Payouts {
     const payout = payouts.get(record.payoutId);
     if (record.type === 'planned') {
       const { type: _, ...plan } = record;
-      if (!payout) payouts.set(record.payoutId, { ...plan, openSends: 0 });
+      if (!payout) payouts.set(record.payoutId, { ...plan, openSends: 0, voided: [] });
     } else if (payout) payouts.set(record.payoutId, applyRecord(payout, record));
   }
   return payouts;
@@ -68,7 +70,7 @@ function applyRecord(payout: Payout, record: Exclude<PayoutRecord, { type: 'plan
     case 'void': {
       if (payout.paid || payout.bound?.paymentHash !== record.paymentHash) return payout;
       const { bound: _, ...unbound } = payout;
-      return { ...unbound, openSends: 0 };
+      return { ...unbound, openSends: 0, voided: [...payout.voided, record.paymentHash] };
     }
   }
 }

@@ -26,7 +26,11 @@ export type WalletFault =
   | { readonly kind: 'crash-before-reply' }
   | { readonly kind: 'wrong-preimage' }
   | { readonly kind: 'error'; readonly code: string }
-  | { readonly kind: 'lying-lookup'; readonly state: 'failed' | 'pending' | 'expired' | 'not-found' };
+  /** `settled-unproven`: settled, without the preimage. */
+  | {
+      readonly kind: 'lying-lookup';
+      readonly state: 'failed' | 'pending' | 'expired' | 'not-found' | 'settled-unproven';
+    };
 
 export interface WalletServiceOptions extends Omit<SandboxNode, 'nodePubkey'> {
   readonly relays: Relays;
@@ -173,7 +177,8 @@ function distort(result: object, method: string, fault: WalletFault | undefined)
   if (fault?.kind === 'wrong-preimage') return { ...result, preimage: 'ab'.repeat(32) };
   if (fault?.kind !== 'lying-lookup' || method !== 'lookup_invoice') return result;
   if (fault.state === 'not-found') throw new RequestRefused('NOT_FOUND', 'no such payment');
-  return { ...result, state: fault.state, preimage: undefined, settled_at: undefined };
+  const state = fault.state === 'settled-unproven' ? 'settled' : fault.state;
+  return { ...result, state, preimage: undefined, settled_at: undefined };
 }
 
 function isExpired(event: NostrEvent, nowSec: number): boolean {

@@ -48,7 +48,8 @@ export function createSpendGuard(limits: SpendLimits): SpendGuard {
       const others = [...payouts.values()].filter((payout) => payout.payoutId !== payoutId);
       const wanted = amountMsat + feeReserveMsat(amountMsat);
       const inJob = others.filter((payout) => payout.job === request.job);
-      const inDay = others.filter(({ sentSec }) => sentSec !== undefined && sentSec > nowSec - DAY_SEC);
+      // What is open may still move, however long ago it was sent.
+      const inDay = others.filter(({ sentSec = 0, openSends }) => openSends > 0 || sentSec > nowSec - DAY_SEC);
       const inCommand = others.filter((payout) => own.has(payout.payoutId));
 
       require('the cap per payment', limits.paymentMsat, 0n, wanted);

@@ -12,7 +12,7 @@ import { tagValue } from '../../src/protocol/envelope.js';
 import { COMMIT, commitmentOf, sealedUpdate } from '../../src/protocol/submission.js';
 import { baseLabel, blobSecrets, fetchParams, updateLabel } from '../../src/roles/round-blobs.js';
 import { roundGrantFor, shardGrantFor, type ServeEnd, type TrainerEnv } from '../../src/roles/trainer.js';
-import { answerGrant, bid, claim, countersign, markUnpaid } from '../../src/roles/trainer-actions.js';
+import { answerGrant, bid, claim, countersign, markUnpaid, voidClaim } from '../../src/roles/trainer-actions.js';
 import { decideTrainer } from '../../src/roles/trainer-decide.js';
 
 /** What a cheat has in a round before it commits. */
@@ -76,6 +76,7 @@ export function rogueTrainer(forge: Forge): (env: TrainerEnv) => Promise<ServeEn
         await answerGrant(env, state, action.assignment, shardGrantFor(env, state, action.assignment)!);
       else if (action.do === 'claim') await claim(env, state, action.round, action.payout);
       else if (action.do === 'countersign') await countersign(env, state, action.round, action.payout);
+      else if (action.do === 'void-claim') await voidClaim(env, state, action.payout);
       else if (action.do === 'mark-unpaid') await markUnpaid(env, action.round, action.payout);
       else if (action.do === 'train') {
         const loot = await train(env, state, action.round, action.shard);

@@ -220,7 +220,7 @@ describe('a customer that falls silent', () => {
       customer: {
         adapt: (env) => ({
           ...env,
-          payer: { pay: async () => ({ kind: 'held', why: (await stingy.pay()).code, isUnknown: false }) },
+          payer: { pay: async () => ({ kind: 'held', why: (await stingy.pay()).code, cause: 'refused' }) },
         }),
       },
     });

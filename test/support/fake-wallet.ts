@@ -1,7 +1,7 @@
 import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { hex, sha256, sha256Hex } from '../../src/hash.js';
 import type { InvoiceRequest, LookupResult, Network, PayOutcome, Wallet } from '../../src/ports.js';
-import { decodeInvoice, encodeInvoice, type Invoice } from '../../src/wallet/bolt11.js';
+import { decodeInvoice, encodeInvoice, type Invoice, type InvoiceFields } from '../../src/wallet/bolt11.js';
 import { prefixOf } from '../../src/wallet/check-invoice.js';
 
 /** Taken one per call of that method, in order; then the wallet is honest again. */
@@ -28,6 +28,7 @@ export class FakeLightning {
   readonly #nodeSecret = sha256('fake lightning node');
   readonly #balances = new Map<string, bigint>();
   readonly #invoices = new Map<string, { preimage: string; to: string; msat: bigint }>();
+  readonly #cancelled = new Set<string>();
   readonly #decoded = new Map<string, Invoice>();
   readonly #nowSec: () => number;
 
@@ -40,9 +41,17 @@ export class FakeLightning {
     this.nodePubkey = hex(secp256k1.getPublicKey(this.#nodeSecret, true));
   }
 
+  /** The payee gives an unpaid invoice up: it can be paid no more. @returns false when it was paid */
+  cancel(paymentHash: string): boolean {
+    if (this.payments.some((payment) => payment.paymentHash === paymentHash)) return false;
+    this.#cancelled.add(paymentHash);
+    return true;
+  }
+
   /** The same invoices, unpaid; nobody has anything. */
   reset(): void {
     this.payments.length = 0;
+    this.#cancelled.clear();
     this.#balances.clear();
   }
 
@@ -65,7 +74,7 @@ export class FakeLightning {
       },
       makeInvoice: async (request) => {
         throwNext(faults.makeInvoice);
-        return this.#makeInvoice(name, request);
+        return this.makeInvoice(name, request);
       },
       pay: async (invoice) => this.#pay(name, invoice, faults.pay?.shift()),
       lookup: async (paymentHash) => this.#lookup(name, paymentHash, faults.lookup?.shift()),
@@ -73,13 +82,14 @@ export class FakeLightning {
     };
   }
 
-  #makeInvoice(to: string, { msat, descriptionHash, expirySec }: InvoiceRequest) {
+  /** @param changes  what an honest wallet would not write */
+  makeInvoice(to: string, { msat, descriptionHash, expirySec }: InvoiceRequest, changes: Partial<InvoiceFields> = {}) {
     const preimage = sha256(`preimage ${this.#invoices.size}`);
     const paymentHash = sha256Hex(preimage);
     this.#invoices.set(paymentHash, { preimage: hex(preimage), to, msat });
     const fields = { msat, descriptionHash, expirySec, paymentHash, paymentSecret: sha256Hex('secret') };
     const place = { prefix: prefixOf(this.network), timestampSec: this.#nowSec(), minFinalCltv: 18 };
-    return { invoice: encodeInvoice({ ...place, ...fields }, this.#nodeSecret), paymentHash };
+    return { invoice: encodeInvoice({ ...place, ...fields, ...changes }, this.#nodeSecret), paymentHash };
   }
 
   #pay(from: string, invoice: string, fault: NonNullable<FakeFaults['pay']>[number] | undefined): PayOutcome {
@@ -91,7 +101,7 @@ export class FakeLightning {
     const entry = this.#invoices.get(paymentHash);
     if (prefix !== prefixOf(this.network))
       return { kind: 'rejected', code: 'NETWORK_MISMATCH', message: `ln${prefix}` };
-    if (!entry) return { kind: 'unknown', why: 'PAYMENT_FAILED: no route' };
+    if (!entry || this.#cancelled.has(paymentHash)) return { kind: 'unknown', why: 'PAYMENT_FAILED: no route' };
     if (!this.payments.some((payment) => payment.paymentHash === paymentHash)) {
       if (timestampSec + expirySec <= this.#nowSec()) return { kind: 'unknown', why: 'PAYMENT_FAILED: expired' };
       if (this.balance(from) < entry.msat)

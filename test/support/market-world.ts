@@ -24,6 +24,7 @@ import { jobTerms, postJob } from '../../src/roles/post.js';
 import { publishDataset } from '../../src/roles/publish.js';
 import { serveJob, type ServeEnd, type TrainerEnv } from '../../src/roles/trainer.js';
 import { splitDataset, type Split } from '../../src/training/split.js';
+import { decodeInvoice } from '../../src/wallet/bolt11.js';
 import type { PayoutRecord } from '../../src/wallet/payout-records.js';
 import { FakeLightning, type FakeFaults } from './fake-wallet.js';
 import { memoryNetwork, type MemoryNetwork } from './memory-relays.js';
@@ -163,6 +164,8 @@ export interface WorldOptions {
 export interface RoleOptions<Env, End> {
   /** Signs with its key what an honest one would not. */
   readonly signer?: (own: Signer) => Signer;
+  /** Another wallet than an honest one. */
+  readonly wallet?: (own: Wallet) => Wallet;
   /** Another environment than an honest one has. */
   readonly adapt?: (env: Env) => Env;
   /** Instead of the honest loop. */
@@ -329,7 +332,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     how === true || (how === 'after-kill' && start > 0);
 
   async function leadOnce(kill: Kill | undefined, options: CustomerOptions, start: number): Promise<JobState> {
-    const { adapt = (env) => env, act, signer } = options;
+    const { adapt = (env) => env, act, signer, wallet = (own) => own } = options;
     const process = new Process(customer, kill, start === 0 ? options.onWrite : undefined);
     const { files, ...base } = ports(customer, process, signer?.(customer.signer));
     const bell = createBell(clock);
@@ -350,7 +353,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
         terms.rail === 'none'
           ? null
           : createPayer({
-              wallet: guarded(customer.wallet, process),
+              wallet: guarded(wallet(customer.wallet), process),
               journal: process.journal(customer.payouts),
               clock,
               network: 'sandbox',
@@ -373,7 +376,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     options: TrainerOptions,
     start: number,
   ): Promise<ServeEnd> {
-    const { adapt = (env) => env, act = serveJob, signer } = options;
+    const { adapt = (env) => env, act = serveJob, signer, wallet = (own) => own } = options;
     const process = new Process(who, kill, start === 0 ? options.onWrite : undefined);
     const { files, ...base } = ports(who, process, signer?.(who.signer));
     const bell = createBell(clock);
@@ -393,8 +396,9 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       },
       terms: { priceMsat, maxExposureMsat: priceMsat, maxBytes: 1 << 24 },
       snapshot,
-      wallet: terms.rail === 'none' ? null : guarded(who.wallet, process),
+      wallet: terms.rail === 'none' ? null : guarded(wallet(who.wallet), process),
       network: 'sandbox',
+      paymentHashOf: (invoice) => decodeInvoice(invoice).paymentHash,
       engine: async () => withoutTrial(engine),
       shard: { examples: null },
       emit: (event, fields) =>

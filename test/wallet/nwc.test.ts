@@ -58,12 +58,12 @@ describe('the NIP-47 client', () => {
     expect(await customer.lookup(paymentHash)).toEqual({ direction: 'out', state: 'unknown' });
   });
 
-  it('reports an expired outgoing payment as unknown, never as failed', async () => {
+  it('reports an expired outgoing payment as expired, never as failed', async () => {
     const stage = await stageForTest();
     const { customer, invoice, paymentHash } = await twoWallets(stage);
     await customer.pay(invoice, 2_000);
     stage.faults.push({ kind: 'lying-lookup', state: 'expired' });
-    expect(await customer.lookup(paymentHash)).toEqual({ direction: 'out', state: 'unknown' });
+    expect(await customer.lookup(paymentHash)).toEqual({ direction: 'out', state: 'expired' });
   });
 
   it('hears one answer of two, and an answer that is late', async () => {
