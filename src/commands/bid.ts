@@ -10,7 +10,7 @@ import { requireStored, type PublishPorts } from '../roles/publish.js';
 import { bid } from '../roles/trainer-actions.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Context, Outcome } from './command.js';
-import { customerPorts, optionalInteger } from './customer-ports.js';
+import { customerPorts, presenceOf, optionalInteger } from './customer-ports.js';
 import { findJob, readBook } from './find-job.js';
 
 const SAT = 1_000n;
@@ -60,9 +60,11 @@ async function publishBid(
   id: EventId,
   priceMsat: bigint,
 ): Promise<EventOf<'bid'>> {
-  const { signer, relays, clock, progress, isRestored = false } = ports;
+  const { relays, clock, progress } = ports;
+  const presence = await presenceOf(ports, 'trainer');
+  const { signer } = presence;
   const journal = await context.deps.openJournal<SignedRecord>(context.deps.home().path(eventsFile(id)));
-  const book = await openBook(id, { relays, clock, signer, journal, bell: createBell(clock), isRestored });
+  const book = await openBook(id, { ...ports, signer, journal, bell: createBell(clock) });
   try {
     const earlier = bidOf(book, signer.pubkey);
     if (earlier?.content.priceMsat !== priceMsat) {
@@ -77,6 +79,7 @@ async function publishBid(
     return made;
   } finally {
     book.close();
+    presence.close();
   }
 }
 

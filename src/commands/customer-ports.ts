@@ -1,6 +1,7 @@
 import type { Home } from '../config/home.js';
 import { NmktError } from '../errors.js';
 import { parseNumber } from '../learning/schema.js';
+import { announcePresence, type Presence, type Scope } from '../roles/presence.js';
 import type { HomeFiles } from '../roles/home-files.js';
 import type { PublishPorts } from '../roles/publish.js';
 import type { Context } from './command.js';
@@ -27,8 +28,19 @@ export async function customerPorts({ deps, progress, signal }: Context): Promis
     files: homeFiles(home),
     progress,
     signal,
-    isRestored: (await home.readFile('restored.json')) !== undefined,
+    ...(await restoredAt(home)),
   };
+}
+
+/** Makes this process known to others of its key; see presence.ts. @throws NmktError `key-in-use` */
+export async function presenceOf(ports: PublishPorts, scope: Scope): Promise<Presence> {
+  return announcePresence(scope, { ...ports, isSecond: ports.restoredAt !== undefined });
+}
+
+/** What a restore left in the home, from a file or from the relays' copy of a job's secrets. */
+export async function restoredAt(home: Home): Promise<Pick<PublishPorts, 'restoredAt'>> {
+  const mark = (await home.readJson('restored.json')) as { restoredAt?: unknown } | undefined;
+  return typeof mark?.restoredAt === 'number' ? { restoredAt: mark.restoredAt } : {};
 }
 
 export function requireString(value: unknown, flag: string): string {

@@ -13,11 +13,12 @@ import type { Hold } from '../roles/customer-money.js';
 import type { HomeFiles } from '../roles/home-files.js';
 import { openBook, type JobBook, type SignedRecord } from '../roles/job-book.js';
 import { eventsFile } from '../roles/post.js';
+import type { Presence } from '../roles/presence.js';
 import type { PublishPorts } from '../roles/publish.js';
 import { wrapRumor } from '../relay/gift-wrap.js';
 import type { PayoutRecord } from '../wallet/payout-records.js';
 import type { Context } from './command.js';
-import { optionalInteger } from './customer-ports.js';
+import { optionalInteger, presenceOf, restoredAt } from './customer-ports.js';
 import { createPayer } from './payer.js';
 import { confirmMainnet } from './spending.js';
 import { rememberHolds, type Holds } from './unpaid.js';
@@ -46,17 +47,19 @@ export interface Leading extends Pick<CustomerEnv, 'onStep' | 'cancel'> {
 async function customerEnv(
   context: Context,
   ports: PublishPorts,
+  presence: Presence,
   secrets: JobSecrets,
   options: Readonly<Record<string, unknown>>,
   { signal = context.signal, onStep, cancel }: Leading,
 ): Promise<CustomerEnv> {
   const { deps, progress } = context;
-  const { relays, signer, clock, random, files } = ports;
+  const { relays, clock, random, files } = ports;
+  const { signer } = presence;
   const id = secrets.event.id;
   const job = JOB.parse(secrets.event);
   const bell = createBell(clock);
   const journal = await deps.openJournal<SignedRecord>(deps.home().path(eventsFile(id)));
-  const book = await openBook(id, { relays, clock, bell, signer, journal, isRestored: ports.isRestored === true });
+  const book = await openBook(id, { ...ports, bell, signer, journal });
   const maxSats = optionalInteger(options['maxSats'], '--max-sats', 0, 21e14);
   const isOver = book.state().phase === 'finished';
   const mayCostMsat = cancel === undefined ? job.content.budgetMsat : isOver ? 0n : leftToPayMsat(book.state());
@@ -114,7 +117,10 @@ export async function lead(
   options: Readonly<Record<string, unknown>>,
   how: Leading = {},
 ): Promise<Led> {
-  const env = await customerEnv(context, ports, secrets, options, how);
+  // Its secrets may have come from the relays just now.
+  const own = { ...ports, ...(await restoredAt(context.deps.home())) };
+  const presence = await presenceOf(own, secrets.event.id);
+  const env = await customerEnv(context, own, presence, secrets, options, how);
   const wrap = (content: string, to: string): Promise<NostrEvent> =>
     wrapRumor({ kind: KINDS.grant, content, tags: [] }, ports.signer, to as never, ports.random, ports.clock.nowSec());
   const holds = new Map<Sha256, Hold>();
@@ -124,5 +130,6 @@ export async function lead(
     return { state, env, book: env.book, holds };
   } finally {
     env.book.close();
+    presence.close();
   }
 }

@@ -15,6 +15,8 @@ export async function ownSecrets(ports: PublishPorts, jobId: EventId): Promise<J
   const restored = await restoreJob(ports, jobId);
   if (restored === undefined) return undefined;
   ports.progress.note('restored the secrets of this job from their backup; lead it from one machine at a time');
+  const restoredAt = ports.clock.nowSec();
+  await ports.files.write('restored.json', `${JSON.stringify({ v: 1, restoredAt, backupCreatedAt: null })}\n`);
   await ports.files.write(secretsFile(jobId), JSON.stringify(restored));
   return restored;
 }

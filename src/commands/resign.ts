@@ -8,7 +8,7 @@ import { eventsFile } from '../roles/post.js';
 import { requireStored, type PublishPorts } from '../roles/publish.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Outcome } from './command.js';
-import { customerPorts } from './customer-ports.js';
+import { customerPorts, presenceOf } from './customer-ports.js';
 import { findJob, readBook } from './find-job.js';
 import { readReason } from './reason.js';
 
@@ -28,12 +28,14 @@ export const command: CommandModule = {
     // Said first, before the home gets a folder for a job that is none.
     (await readBook(context, job)).book.close();
     const journal = await context.deps.openJournal<SignedRecord>(context.deps.home().path(eventsFile(job)));
-    const { signer, relays, clock, isRestored = false } = ports;
-    const book = await openBook(job, { relays, clock, signer, journal, bell: createBell(clock), isRestored });
+    const presence = await presenceOf(ports, 'trainer');
+    const { signer } = presence;
+    const book = await openBook(job, { ...ports, signer, journal, bell: createBell(ports.clock) });
     try {
       return describe(book.state(), ports.signer.pubkey, await resign(book, ports, job, reason));
     } finally {
       book.close();
+      presence.close();
     }
   },
 };

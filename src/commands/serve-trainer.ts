@@ -14,11 +14,12 @@ import { createBell } from '../roles/bell.js';
 import { openInbox, type Inbox } from '../roles/inbox.js';
 import { parseDuration } from '../roles/job-file.js';
 import { openBook, type SignedRecord } from '../roles/job-book.js';
+import { keyInUse } from '../roles/presence.js';
 import { eventsFile } from '../roles/post.js';
 import { serveJob, type ServeEnd, type TrainerEnv } from '../roles/trainer.js';
 import { decodeInvoice } from '../wallet/bolt11.js';
 import type { CommandModule, Context } from './command.js';
-import { customerPorts } from './customer-ports.js';
+import { customerPorts, presenceOf } from './customer-ports.js';
 import { jobFiles } from './lead.js';
 import { readBounds, SAT, skipReason, type Bounds } from './trainer-bounds.js';
 import { describeSkip, skippedJob, type SkipReason } from './trainer-skips.js';
@@ -53,12 +54,14 @@ export const command: CommandModule = {
         got: 'naddr',
         remedy: '--job ID',
       });
-    const ports = await customerPorts(context);
+    const own = await customerPorts(context);
+    const presence = await presenceOf(own, 'trainer');
+    const ports = { ...own, signer: presence.signer };
     const timeout =
       typeof options['timeout'] === 'string'
         ? AbortSignal.timeout(parseDuration(options['timeout'], '--timeout') * 1000)
         : undefined;
-    const stop = timeout === undefined ? signal : AbortSignal.any([signal, timeout]);
+    const stop = AbortSignal.any([signal, presence.rival, ...(timeout === undefined ? [] : [timeout])]);
     const { relays, signer, clock } = ports;
     const wallet = await deps.wallet();
     // Work that cannot be paid for is not bid for.
@@ -91,7 +94,9 @@ export const command: CommandModule = {
       if (end !== null) return {};
     } finally {
       server.inbox.close();
+      presence.close();
     }
+    if (presence.rival.aborted) throw keyInUse('trainer');
     if (timeout?.aborted === true)
       throw new NmktError('timeout', 'no job was finished in time', {
         expected: `a finished job within ${String(options['timeout'])}`,
@@ -272,7 +277,7 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
   }
   // Its story was told when it happened; only what is still to come is told.
   const isPast = job.content.deadline <= clock.nowSec();
-  const book = await openBook(job.id, { relays, clock, bell, signer, journal, isRestored: ports.isRestored === true });
+  const book = await openBook(job.id, { ...ports, bell, journal });
   if (!isNamed && !isPast && isOthers(book.state(), signer.pubkey)) {
     book.close();
     await journal.close();

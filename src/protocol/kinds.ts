@@ -20,6 +20,8 @@ export const KINDS = {
   claim: 4633,
   listing: 34620,
   artifactListing: 34621,
+  /** Ephemeral, for other processes of the same key: nobody else reads it. */
+  presence: 24620,
   /** NIP-78 application data: secrets sealed to oneself. */
   backup: 30078,
 } as const;

@@ -50,8 +50,8 @@ export interface BookPorts {
   /** Both absent for those who only read. */
   readonly signer?: Signer;
   readonly journal?: Journal<SignedRecord>;
-  /** The home came out of a backup: another one may have gone on since. */
-  readonly isRestored?: boolean;
+  /** When the home came out of a backup (Unix seconds): another one may have gone on since with a job that is older. */
+  readonly restoredAt?: number;
 }
 
 /** Most relays return at most some hundred events for one filter; the pool pages. */
@@ -137,7 +137,8 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
     unpublished.delete(event.id);
   }
   const foreign = fetched.events.filter((event) => isOwn(event) && !kept.has(event.id));
-  if (journal !== undefined && (ports.isRestored === true || foreign.length > 0)) {
+  const isOlder = (raw.get(jobId)?.created_at ?? 0) <= (ports.restoredAt ?? -1);
+  if (journal !== undefined && (isOlder || foreign.length > 0)) {
     requireAllAnswers(jobId, fetched, foreign.length > 0);
     const seqOf = (event: NostrEvent) => parsed.get(event.id)!.seq;
     for (const event of foreign.sort((a, b) => seqOf(a) - seqOf(b))) await journal.append({ event });

@@ -42,8 +42,8 @@ export interface PublishPorts {
   readonly files: HomeFiles;
   readonly progress: Progress;
   readonly signal: AbortSignal;
-  /** The home came out of a backup: another one may have gone on since. */
-  readonly isRestored?: boolean;
+  /** When the home came out of a backup (Unix seconds): another one may have gone on since with what was there then. */
+  readonly restoredAt?: number;
 }
 
 const recordFile = (request: Sha256) => `datasets/${request}.json`;

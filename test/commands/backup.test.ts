@@ -2,6 +2,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { KINDS } from '../../src/protocol/kinds.js';
+import { poolForTest } from '../relay/samples.js';
 import { runNmkt } from '../support/run-nmkt.js';
 import {
   filesBelow,
@@ -195,4 +196,29 @@ it('--no-backup keeps the secrets off the relays: another machine with the key a
   const args = ['collect-model', job, '--out', join(sandbox.folder, 'm'), ...sandbox.as('customer', 'customer-there')];
   const { status, document } = await runJson(args);
   expect([status, document]).toMatchObject([4, { error: { code: 'not-your-job' } }]);
+}, 60_000);
+
+it('two homes with one key do not run at once: the second leaves with key-in-use, the first goes on', async () => {
+  const sandbox = await startSandbox(1);
+  const job = await post(sandbox, 1);
+  const first = startStream(['serve-trainer', '--price', '100', ...sandbox.as('trainer-1')]);
+  await first.event(({ event }) => event === 'bid');
+  const second = serve(job, sandbox.as('trainer-1', 'copy'));
+  const { status, stdout } = await second.end;
+  expect([status, stdout]).toEqual([5, expect.stringContaining('key-in-use')]);
+  expect(second.events.filter(({ event }) => event === 'bid')).toEqual([]);
+
+  const hello = new Promise<void>((done) => {
+    poolForTest([sandbox.relay]).subscribe([{ kinds: [KINDS.presence] }], ({ tags }) => {
+      if (tags.some(([name, value]) => name === 'x' && value === job)) done();
+    });
+  });
+  const leading = startStream(['collect-model', job, '--out', join(sandbox.folder, 'm'), ...sandbox.as('customer')]);
+  await hello;
+  const args = ['collect-model', job, '--out', join(sandbox.folder, 'm'), ...sandbox.as('customer', 'customer-copy')];
+  const other = await runJson(args);
+  expect([other.status, other.document]).toMatchObject([5, { error: { code: 'key-in-use' } }]);
+  await kill(leading);
+  await kill(first);
+  expect(await first.end).toMatchObject({ stderr: expect.stringContaining('another process of this key was started') });
 }, 60_000);

@@ -73,11 +73,11 @@ describe('the vectors', () => {
     }
   });
 
-  it('cover every kind of the table but the backup, which is NIP-78', () => {
+  it('cover every kind of the table but backup and presence, which only their own author reads', () => {
     const kinds = new Set([...files.map((name) => readVectors<EventVectors>(name).kind), KINDS.grant]);
     expect([...kinds].sort()).toEqual(
       Object.values(KINDS)
-        .filter((kind) => kind !== KINDS.backup)
+        .filter((kind) => kind !== KINDS.backup && kind !== KINDS.presence)
         .sort(),
     );
     for (const name of names) expect(JOB_KINDS).toContain(EVENT_TYPES[name].kind);

@@ -176,7 +176,7 @@ async function claimAgain(world: World): Promise<void> {
 }
 
 describe('a book of a key that another home used', () => {
-  const openAs = (world: World, events: SignedRecord[], isRestored = false) => {
+  const openAs = (world: World, events: SignedRecord[], restoredAt?: number) => {
     const who = world.trainers[0]!;
     const ports = {
       relays: world.network.relays(),
@@ -184,7 +184,11 @@ describe('a book of a key that another home used', () => {
       bell: createBell(world.clock),
       signer: who.signer,
     };
-    return openBook(world.jobId, { ...ports, journal: memoryJournal(events), isRestored });
+    return openBook(world.jobId, {
+      ...ports,
+      journal: memoryJournal(events),
+      ...(restoredAt !== undefined && { restoredAt }),
+    });
   };
   const bidOf = (world: World) =>
     ({
@@ -217,7 +221,7 @@ describe('a book of a key that another home used', () => {
     const relays = ['wss://a.example', 'wss://b.example'];
     const world = await createWorld({ ...JOB, relays });
     world.network.setDown(relays[1]!, true);
-    await expect(openAs(world, [], true)).rejects.toMatchObject({
+    await expect(openAs(world, [], world.clock.nowSec())).rejects.toMatchObject({
       code: 'relay-unreachable',
       expected: expect.stringContaining(relays[1]!) as string,
     });
@@ -226,7 +230,7 @@ describe('a book of a key that another home used', () => {
     first.close();
     await expect(openAs(world, [])).rejects.toMatchObject({ code: 'relay-unreachable' });
     world.network.setDown(relays[1]!, false);
-    (await openAs(world, [], true)).close();
+    (await openAs(world, [], world.clock.nowSec())).close();
   });
 
   test('signs no more once another process signs with its key', async () => {

@@ -328,8 +328,8 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const terms = job.content;
   const snapshot = parseSnapshot(secrets.train.event);
 
-  const isRestored = (start: number, how: boolean | 'after-kill' | undefined): boolean =>
-    how === true || (how === 'after-kill' && start > 0);
+  const restored = (start: number, how: boolean | 'after-kill' | undefined): { readonly restoredAt?: number } =>
+    how === true || (how === 'after-kill' && start > 0) ? { restoredAt: clock.nowSec() } : {};
 
   async function leadOnce(kill: Kill | undefined, options: CustomerOptions, start: number): Promise<JobState> {
     const { adapt = (env) => env, act, signer, wallet = (own) => own } = options;
@@ -337,7 +337,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     const { files, ...base } = ports(customer, process, signer?.(customer.signer));
     const bell = createBell(clock);
     const journal = process.journal(customer.events);
-    const book = await openBook(job.id, { ...base, bell, journal, isRestored: isRestored(start, options.isRestored) });
+    const book = await openBook(job.id, { ...base, bell, journal, ...restored(start, options.isRestored) });
     const env = adapt({
       ...base,
       book,
@@ -383,7 +383,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     const inbox = openInbox(base.relays, who.signer.pubkey, clock, (wrap) => unwrapRumor(wrap, who.signer));
     inbox.watch(bell);
     const journal = process.journal(who.events);
-    const book = await openBook(job.id, { ...base, bell, journal, isRestored: isRestored(start, options.isRestored) });
+    const book = await openBook(job.id, { ...base, bell, journal, ...restored(start, options.isRestored) });
     const priceMsat = terms.rail === 'none' ? 0n : BigInt(priceSats) * 1000n;
     const env = adapt({
       ...base,
