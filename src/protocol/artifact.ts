@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { EventId } from '../hash.js';
 import type { NostrEvent, EventTemplate } from '../ports.js';
 import { dataSchema } from './dataset.js';
+import { engineId } from './bid.js';
 import { badEvent, checkEnvelope, checkPhase, eventType, parseContent, tagValue } from './envelope.js';
 import { KINDS, PROTOCOL_TAG, PROTOCOL_VERSION } from './kinds.js';
 import { modelSpec } from './model.js';
@@ -19,6 +20,8 @@ const artifactContent = z.object({
   rounds: int(0, 100_000),
   lossPpm: loss,
   accuracyPpm: ppm.nullable(),
+  /** What measured them; absent: nobody can hold them to the ppm. */
+  engine: engineId.optional(),
   trainers: z.array(z.object({ trainer: pubkey, rounds: int(0, 100_000) })).max(1_024),
 });
 export type ArtifactContent = z.output<typeof artifactContent>;

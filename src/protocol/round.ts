@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { engineId } from './bid.js';
 import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
 import { blobPointer, inlineBlob } from './pointer.js';
@@ -88,6 +89,8 @@ export const CLOSE = eventType(
     aggregate: sha256Hex,
     lossPpm: loss,
     accuracyPpm: ppm.nullable(),
+    /** What measured them; absent: nobody can hold them to the ppm. */
+    engine: engineId.optional(),
   }),
   roundTag,
 );

@@ -17,8 +17,7 @@ const LOSSES = ['ownBeforePpm', 'ownAfterPpm', 'otherBeforePpm', 'otherAfterPpm'
 const ERRORS = ['ownSePpm', 'otherSePpm'] as const;
 
 /**
- * Scores to the ppm where they were measured on an engine of the same id, else within a thousandth (standard errors: a
- * hundredth) and 100 ppm. A close and an artifact do not name their engine: their losses always within a thousandth, their
+ * To the ppm where the same engine measured, else losses within a thousandth (standard errors: a hundredth) and 100 ppm,
  * accuracies within one example.
  */
 export function remeasure(job: EventOf<'job'>, engine: Engine, data: CustomerData, keys: DataKeys): Measure {
@@ -35,10 +34,11 @@ export function remeasure(job: EventOf<'job'>, engine: Engine, data: CustomerDat
       }
       if (round.close === null || aggregate === null) return null;
       const measured = await engine.evaluate(spec, aggregate, await data.evaluationA());
-      return otherMetrics(round.close, measured, 'A');
+      return otherMetrics(round.close, measured, 'A', engine.id);
     },
     async artifact(artifact, params) {
-      return otherMetrics(artifact, await engine.evaluate(spec, params, await data.evaluationB()), 'B');
+      const measured = await engine.evaluate(spec, params, await data.evaluationB());
+      return otherMetrics(artifact, measured, 'B', engine.id);
     },
   };
 }
@@ -65,16 +65,19 @@ function otherMetrics(
   event: EventOf<'close'> | EventOf<'artifact'>,
   measured: Evaluation,
   set: 'A' | 'B',
+  own: EngineId,
 ): Finding | null {
-  const { lossPpm, accuracyPpm: share } = event.content;
+  const { lossPpm, accuracyPpm: share, engine } = event.content;
+  const isExact = engine !== undefined && isRepeatable(own, engine);
   const [loss, accuracy] = [measuredPpm(measured), accuracyPpm(measured)];
   const bad = (detail: string): Finding => ({
     event: event.id,
     rule: 'measurement',
     detail: `on set ${set} ${detail}`,
   });
-  if (!isNear(loss, lossPpm, TOLERANCE.lossShare)) return bad(`the loss is ${loss} ppm, published was ${lossPpm}`);
-  const example = Math.ceil(1_000_000 / measured.count);
+  const isLoss = isExact ? loss === lossPpm : isNear(loss, lossPpm, TOLERANCE.lossShare);
+  if (!isLoss) return bad(`the loss is ${loss} ppm, published was ${lossPpm}`);
+  const example = isExact ? 0 : Math.ceil(1_000_000 / measured.count);
   if (share === null || accuracy === null)
     return share === accuracy ? null : bad(`the accuracy is ${accuracy ?? 'none'}, published was ${share ?? 'none'}`);
   return Math.abs(accuracy - share) <= example ? null : bad(`the accuracy is ${accuracy} ppm, published was ${share}`);

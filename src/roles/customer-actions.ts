@@ -167,6 +167,7 @@ export async function measureAndClose(env: CustomerEnv, state: JobState, round: 
       aggregate: hash,
       lossPpm: measuredPpm(measured),
       accuracyPpm: accuracyPpm(measured),
+      engine: engine.id,
     },
     round.assigned.map((seat) => seat.trainer),
   );
@@ -207,6 +208,7 @@ export async function publishModel(env: CustomerEnv, state: JobState): Promise<v
       rounds: state.rounds.filter((round) => round.close !== null).length,
       lossPpm: measuredPpm(measured),
       accuracyPpm: accuracyPpm(measured),
+      engine: engine.id,
       trainers: trainers.map((trainer) => ({ trainer, rounds: acceptedRounds(state, trainer) })),
     },
     trainers,

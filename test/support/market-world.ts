@@ -481,6 +481,24 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   return world;
 }
 
+/** Takes five minutes to train: the customer publishes what it has seen meanwhile. */
+export const slowTrainer: TrainerOptions = {
+  adapt: (env) => ({
+    ...env,
+    engine: async () => {
+      const engine = await env.engine();
+      return {
+        ...engine,
+        train: async (request, onProgress, signal) => {
+          const isTrial = request.examples.features instanceof Uint8Array;
+          if (!isTrial) await env.clock.wait(300_000, signal);
+          return engine.train(request, onProgress, signal);
+        },
+      };
+    },
+  }),
+};
+
 /** A dead process moves no money. */
 function guarded(wallet: Wallet, process: Process): Wallet {
   return {

@@ -1,0 +1,431 @@
+import { showsWork, work } from './numbers.js';
+import {
+  Bad,
+  byText,
+  fields,
+  fromHex,
+  hex,
+  must,
+  nameOf,
+  sha256,
+  u32,
+  type BidRow,
+  type Events,
+  type RawEvent,
+  type ScoreRow,
+  type Scores,
+  type Terms,
+  type Verdict,
+} from './wire.js';
+
+/** The customer's chain, event by event, by "Who signs what, and when" of docs/protocol.md. */
+
+export interface Held {
+  readonly shard: number;
+  readonly trainer: string;
+  readonly priceMsat: bigint;
+}
+export interface Round {
+  readonly round: number;
+  readonly open: RawEvent;
+  readonly seats: readonly Held[];
+  readonly lossBefore: number | null;
+  /** Hashes of updates that opened in earlier rounds. */
+  readonly shown: ReadonlySet<string>;
+  readonly seen: Set<string>;
+  commitList: RawEvent | null;
+  readonly commits: Map<string, RawEvent>;
+  revealList: RawEvent | null;
+  readonly reveals: Map<string, RawEvent>;
+  scores: RawEvent | null;
+  close: RawEvent | null;
+  voided: RawEvent | null;
+  settlement: RawEvent | null;
+  readonly receipts: Map<string, RawEvent>;
+}
+export interface Walked {
+  readonly job: RawEvent;
+  readonly terms: Terms;
+  readonly rounds: readonly Round[];
+  readonly artifact: RawEvent | null;
+}
+
+export class Walk implements Walked {
+  readonly terms: Terms;
+  readonly rounds: Round[] = [];
+  artifact: RawEvent | null = null;
+  #award: RawEvent | null = null;
+  #spares: BidRow[] = [];
+  readonly #held = new Map<number, Held>();
+  #replaced = 0;
+  #model: string | null = null;
+  #loss: number | null = null;
+  #isOver = false;
+
+  constructor(
+    readonly events: Events,
+    readonly job: RawEvent,
+  ) {
+    this.terms = fields<Terms>(job);
+  }
+
+  /** @throws Bad that names the first event which does not follow, or one that is missing */
+  take(event: RawEvent): void {
+    const name = nameOf(event);
+    must(!this.#isOver || name === '4628/receipt', event.id, 'after the end');
+    const step = {
+      '4626/award': () => this.#takeAward(event),
+      '4626/replace': () => this.#takeReplace(event),
+      '4626/cancel': () => this.#takeCancel(event),
+      '4622/open': () => this.#takeOpen(event),
+      '4622/seen': () => this.#seenOf(event),
+      '4622/list': () => this.#takeList(event),
+      '4629/reveal': () => this.#takeScores(event),
+      '4622/close': () => this.#takeClose(event),
+      '4622/void': () => this.#takeVoid(event),
+      '4630': () => this.#takeSettlement(event),
+      '4628/receipt': () => this.#takeReceipt(event),
+      '4632': () => this.#takeArtifact(event),
+    }[name];
+    if (step === undefined) throw new Bad(event.id, `a ${name} of the customer`);
+    step();
+  }
+
+  #last(event: RawEvent): Round {
+    const last = this.rounds.at(-1);
+    must(last !== undefined && last.close === null && last.voided === null, event.id, 'no round is open');
+    must(fields(event).round === last.round, event.id, 'another round');
+    return last;
+  }
+
+  #takeAward(event: RawEvent): void {
+    const { bids: rows, winners, rule } = fields(event);
+    must(this.#award === null && rule.f === 0 && rule.m === 0, event.id, 'a second award, or other than FedAvg');
+    must(new Set(rows.map(({ trainer }) => trainer)).size === rows.length, event.id, 'a trainer twice');
+    const expected = order(
+      rows,
+      rows.map(({ bid }) => this.events.at(bid)),
+      this.terms,
+      event,
+      this.job.pubkey,
+    );
+    const spell = (list: readonly BidRow[]) =>
+      list.map((row) => [row.bid, row.trainer, row.priceMsat, row.effectiveMsat, row.outcome, row.rule].join());
+    must(spell(rows).join(' ') === spell(expected).join(' '), event.id, 'another order of bids');
+    const seats = expected.filter(({ outcome }) => outcome === 'won').map((row, shard) => ({ ...row, shard }));
+    const place = (list: readonly { trainer: string; bid: string; shard: number; priceMsat: string }[]) =>
+      list.map((seat) => [seat.trainer, seat.bid, seat.shard, seat.priceMsat].join()).join(' ');
+    must(place(seats) === place(winners), event.id, 'other winners');
+    this.#award = event;
+    this.#spares = expected.filter(({ outcome }) => outcome === 'spare');
+    for (const { shard, trainer, priceMsat } of seats)
+      this.#held.set(shard, { shard, trainer, priceMsat: BigInt(priceMsat) });
+  }
+
+  #takeReplace(event: RawEvent): void {
+    const { shard, out, in: next } = fields(event);
+    const last = this.rounds.at(-1);
+    must(this.#held.get(shard)?.trainer === out, event.id, 'it does not hold the shard');
+    must(last === undefined || last.close !== null || last.voided !== null, event.id, 'a round is open');
+    this.#held.delete(shard);
+    if (next === null) return;
+    const spare = this.#spares.shift();
+    const isFirst = spare?.bid === next.bid && spare.trainer === next.trainer && spare.priceMsat === next.priceMsat;
+    must(isFirst && this.#replaced++ < this.terms.maxReplacements, event.id, 'not the first spare');
+    this.#held.set(shard, { shard, trainer: next.trainer, priceMsat: BigInt(next.priceMsat) });
+  }
+
+  #takeOpen(event: RawEvent): void {
+    const { round, base, trainers } = fields(event);
+    const last = this.rounds.at(-1);
+    must(this.#award !== null, event.id, 'not awarded');
+    must(last === undefined || isDone(this, last), event.id, 'the last round is not over');
+    must(round === this.rounds.length && round < this.terms.rounds, event.id, 'another round comes next');
+    must(this.#model === null || this.#model === base.sha256, event.id, 'another base');
+    const seats = [...this.#held.values()].sort((a, b) => a.shard - b.shard);
+    const spell = (list: readonly { shard: number; trainer: string }[]) =>
+      list.map((seat) => `${seat.shard}:${seat.trainer}`).join(' ');
+    must(spell(seats) === spell(trainers), event.id, 'other seats');
+    this.#model = base.sha256;
+    this.rounds.push({
+      ...{ round, open: event, seats, lossBefore: this.#loss, seen: new Set() },
+      shown: last === undefined ? new Set() : shownAfter(this.job.id, last),
+      ...{ commitList: null, commits: new Map(), revealList: null, reveals: new Map() },
+      ...{ scores: null, close: null, voided: null, settlement: null, receipts: new Map() },
+    });
+  }
+
+  #seenOf(event: RawEvent): void {
+    const round = this.#last(event);
+    for (const id of fields(event).ids) {
+      this.events.at(id);
+      round.seen.add(id);
+    }
+  }
+
+  #takeList(event: RawEvent): void {
+    const round = this.#last(event);
+    const { of, ids, until } = fields(event);
+    const counts = (other: RawEvent): boolean => {
+      const seat = round.seats.find(({ trainer }) => trainer === other.pubkey);
+      if (nameOf(other) !== `4627/${of}` || seat === undefined) return false;
+      const { round: index, shard, open, list, commit } = fields(other);
+      if (index !== round.round || shard !== seat.shard) return false;
+      if (of === 'commit') return open === round.open.id;
+      return list === round.commitList?.id && commit === round.commits.get(other.pubkey)?.id;
+    };
+    if (of === 'commit') must(round.commitList === null && until !== null, event.id, 'listed before, or no until');
+    else must(round.commitList !== null && round.revealList === null, event.id, 'reveals are not due');
+    must(new Set(ids).size === ids.length, event.id, 'an id twice');
+    const first = new Map<string, RawEvent>();
+    for (const { trainer } of round.seats) {
+      const inChain = this.events.chains.get(trainer)?.events.find(counts);
+      const seen = [...round.seen]
+        .map((id) => this.events.at(id))
+        .find((other) => other.pubkey === trainer && counts(other));
+      const one = inChain ?? seen;
+      if (one !== undefined) first.set(trainer, one);
+    }
+    for (const { id } of first.values()) must(!round.seen.has(id) || ids.includes(id), event.id, 'an omission');
+    const found = of === 'commit' ? round.commits : round.reveals;
+    for (const id of ids) {
+      const other = this.events.at(id);
+      must(counts(other) && !found.has(other.pubkey), event.id, `${id} does not count`);
+      must((first.get(other.pubkey)?.id ?? id) === id, event.id, 'not the first');
+      found.set(other.pubkey, other);
+    }
+    if (of === 'commit') round.commitList = event;
+    else round.revealList = event;
+  }
+
+  #takeScores(event: RawEvent): void {
+    const round = this.#last(event);
+    const { list, data, scores } = fields<Scores>(event);
+    must(round.revealList?.id === list && round.scores === null, event.id, 'scores are not due');
+    must(data === this.terms.evalA.commitment, event.id, 'another set');
+    must(new Set(scores.map(({ trainer }) => trainer)).size === scores.length, event.id, 'a trainer twice');
+    for (const row of scores) {
+      const reveal = round.reveals.get(row.trainer);
+      must(reveal?.id === row.submission && fields(reveal).shard === row.shard, event.id, 'of no listed reveal');
+      const { dPpm, ePpm } = work(row);
+      must(dPpm === row.dPpm && ePpm === row.ePpm, event.id, `D and E must be ${dPpm} and ${ePpm}`);
+    }
+    round.scores = event;
+  }
+
+  #takeClose(event: RawEvent): void {
+    const round = this.#last(event);
+    const { list, scores, accepted, rejected, aggregate, lossPpm } = fields(event);
+    must(round.scores?.id === scores && round.revealList?.id === list, event.id, 'it does not follow the scores');
+    const found = new Map(rejected.filter(({ rule }) => isFinding(rule)).map((row) => [row.trainer, row.rule]));
+    const right = judge(this, round, found);
+    must(spellSide(right.accepted) === spellSide(accepted), event.id, 'other updates are accepted');
+    const spell = (rows: readonly Verdict[]) =>
+      rows.map((row) => [row.shard, row.trainer, row.submission, row.rule].join()).join(' ');
+    must(spell(right.rejected) === spell(rejected), event.id, 'other updates are rejected');
+    must(accepted.length >= quorum(this, round), event.id, 'below the quorum');
+    round.close = event;
+    this.#model = aggregate;
+    this.#loss = lossPpm;
+  }
+
+  #takeVoid(event: RawEvent): void {
+    const round = this.#last(event);
+    must(round.commitList !== null && !mustClose(this, round), event.id, 'it has to close');
+    round.voided = event;
+  }
+
+  #takeSettlement(event: RawEvent): void {
+    const last = this.rounds.at(-1);
+    const { round, close, plan, totalMsat } = fields(event);
+    must(last !== undefined && last.settlement === null && last.round === round, event.id, 'nothing to settle');
+    must(last.close?.id === close, event.id, 'it settles another close');
+    const right = planOf(this, last);
+    const spell = (rows: typeof plan) => rows.map((row) => [row.payout, row.payee, row.purpose, row.amountMsat].join());
+    must(spell(right).join(' ') === spell(plan).join(' '), event.id, 'another plan');
+    must(right.reduce((sum, row) => sum + BigInt(row.amountMsat), 0n) === BigInt(totalMsat), event.id, 'another total');
+    last.settlement = event;
+  }
+
+  #takeReceipt(event: RawEvent): void {
+    const { settlement, payout, payee, amountMsat, preimage, paymentHash, claim: claimId } = fields(event);
+    const round = this.rounds.find((one) => one.settlement?.id === settlement);
+    const line = round?.settlement && fields(round.settlement).plan.find((row) => row.payout === payout);
+    must(round !== undefined && line?.payee === payee, event.id, 'nobody was promised that');
+    must(!round.receipts.has(payout) && line.amountMsat === amountMsat, event.id, 'twice, or another amount');
+    must(hex(sha256(fromHex(preimage))) === paymentHash, event.id, 'another preimage');
+    const claim = this.events.at(claimId);
+    const said = fields(claim);
+    const isIts = nameOf(claim) === '4633/claim' && claim.pubkey === payee && said.payout === payout;
+    must(isIts && said.settlement === settlement && said.amountMsat === amountMsat, event.id, 'another claim');
+    round.receipts.set(payout, event);
+  }
+
+  #takeCancel(event: RawEvent): void {
+    const last = this.rounds.at(-1);
+    must(last === undefined || !mustClose(this, last), event.id, 'updates are out');
+    must(last === undefined || last.close === null || isDone(this, last), event.id, 'a round is not settled');
+    this.#isOver = true;
+  }
+
+  #takeArtifact(event: RawEvent): void {
+    const last = this.rounds.at(-1);
+    const { weights, model, rounds, trainers } = fields(event);
+    must(last !== undefined && this.rounds.length === this.terms.rounds && isDone(this, last), event.id, 'too early');
+    must(weights.sha256 === this.#model, event.id, 'another model');
+    const spell = ({ model: kind, task, inputs, outputs, hidden }: Terms['model']) =>
+      [kind, task, inputs, outputs, ...hidden].join();
+    must(spell(model) === spell(this.terms.model), event.id, 'another architecture');
+    const closes = this.rounds.flatMap(({ close }) => (close === null ? [] : [fields(close).accepted]));
+    must(rounds === closes.length, event.id, 'another number of rounds');
+    const everyone = new Set(this.rounds.flatMap(({ seats }) => seats.map(({ trainer }) => trainer)));
+    const credits = [...everyone].sort(byText).map((trainer) => {
+      const count = closes.filter((rows) => rows.some((row) => row.trainer === trainer)).length;
+      return `${trainer}:${count}`;
+    });
+    must(credits.join() === trainers.map((row) => `${row.trainer}:${row.rounds}`).join(), event.id, 'other credits');
+    this.artifact = event;
+    this.#isOver = true;
+  }
+}
+
+/** Void, or closed and settled where it owes anything. */
+function isDone(walked: Walked, round: Round): boolean {
+  if (round.voided !== null) return true;
+  return round.close !== null && (round.settlement !== null || planOf(walked, round).length === 0);
+}
+
+const isFinding = (rule: string): boolean => rule === 'blob' || rule === 'shape';
+export const spellSide = (rows: readonly Omit<Verdict, 'rule'>[]): string =>
+  rows.map((row) => [row.shard, row.trainer, row.submission].join()).join(' ');
+
+/** In order of effective price, ties by key, refused ones last. */
+function order(
+  rows: readonly BidRow[],
+  bids: readonly RawEvent[],
+  terms: Terms,
+  award: RawEvent,
+  customer: string,
+): BidRow[] {
+  const considered = rows.map((row, i) => {
+    const bid = bids[i]!;
+    const { priceMsat, engine, expires } = fields(bid);
+    must(nameOf(bid) === '4625/bid', award.id, 'not a bid');
+    const under = BigInt(row.successes + 1);
+    const over = BigInt(row.attempts + 2);
+    const bounded = over < under ? under : over > 2n * under ? 2n * under : over;
+    const rule = [
+      ['own-job', bid.pubkey === customer],
+      ['blocked', row.rule === 'blocked'],
+      ['price-above-ceiling', BigInt(priceMsat) > BigInt(terms.maxPriceMsat)],
+      ['engine-not-accepted', !acceptsEngine(terms, engine)],
+      ['expired', expires < award.created_at],
+    ].find(([, isIt]) => isIt)?.[0] as string | undefined;
+    const effective = (BigInt(priceMsat) * bounded) / under;
+    return { ...row, bid: bid.id, trainer: bid.pubkey, priceMsat, effective, effectiveMsat: `${effective}`, rule };
+  });
+  considered.sort((a, b) =>
+    a.effective === b.effective ? byText(a.trainer, b.trainer) : a.effective < b.effective ? -1 : 1,
+  );
+  const good = considered.filter(({ rule }) => rule === undefined);
+  const placed = [...good, ...considered.filter(({ rule }) => rule !== undefined)];
+  return placed.map(({ rule, ...row }, i) => ({
+    ...row,
+    outcome: rule !== undefined ? 'refused' : i < terms.trainers ? 'won' : 'spare',
+    ...(rule === undefined ? {} : { rule }),
+  }));
+}
+
+function acceptsEngine({ acceptedEngines, spot }: Terms, engine: string): boolean {
+  return acceptedEngines.includes(engine.split('/')[0]!) && (spot == null || spot.engine === engine);
+}
+
+export const quorum = ({ terms }: Walked, { seats }: Round): number => Math.min(terms.quorum, seats.length);
+
+function mustClose(walked: Walked, round: Round): boolean {
+  if (round.close !== null || round.voided !== null || round.commitList === null) return false;
+  const count =
+    round.scores !== null
+      ? judge(walked, round, new Map()).accepted.length
+      : (round.revealList === null ? round.commits : round.reveals).size;
+  return count >= quorum(walked, round);
+}
+
+export function commitmentOf(job: string, reveal: RawEvent): string {
+  const { round, shard, baseHash, updateHash, salt, checkpoints } = fields(reveal);
+  const place = [fromHex(job), u32(round), u32(shard), fromHex(reveal.pubkey), fromHex(baseHash), fromHex(updateHash)];
+  const states = checkpoints?.map((hash) => fromHex(hash));
+  const bound = states === undefined ? [] : [sha256('nmkt/1/checkpoints', u32(states.length), ...states)];
+  return hex(sha256('nmkt/1/upd', ...place, ...bound, fromHex(salt)));
+}
+
+function opens(job: string, round: Round, reveal: RawEvent): boolean {
+  const commit = round.commits.get(reveal.pubkey);
+  if (commit === undefined) return false;
+  const { commitment, shard } = fields(commit);
+  return commitment === commitmentOf(job, reveal) && shard === fields(reveal).shard;
+}
+
+function shownAfter(job: string, round: Round): Set<string> {
+  const good = [...round.reveals.values()].filter((reveal) => opens(job, round, reveal));
+  return new Set([...round.shown, ...good.map((reveal) => fields(reveal).updateHash)]);
+}
+
+/** Which rule keeps an update from being opened; undefined: none. */
+export function closedRule({ job, terms }: Walked, round: Round, trainer: string): string | undefined {
+  const reveal = round.reveals.get(trainer);
+  if (!round.commits.has(trainer)) return 'absent';
+  if (reveal === undefined) return 'no-reveal';
+  const { baseHash, updateHash, engine } = fields(reveal);
+  if (!opens(job.id, round, reveal)) return 'opening';
+  const base = fields(round.open).base.sha256;
+  if (baseHash !== base) return 'base';
+  if (terms.spot != null && engine !== terms.spot.engine) return 'engine';
+  if (updateHash === base) return 'unchanged';
+  const isTwice = [...round.reveals.values()].some(
+    (other) => other !== reveal && fields(other).updateHash === updateHash && opens(job.id, round, other),
+  );
+  return isTwice || round.shown.has(updateHash) ? 'copy' : undefined;
+}
+
+/** @param findings  what the update's key shows: blob or shape, by trainer */
+export function judge(walked: Walked, round: Round, findings: ReadonlyMap<string, string>) {
+  const rows = round.scores === null ? [] : fields<Scores>(round.scores).scores;
+  const accepted: Omit<Verdict, 'rule'>[] = [];
+  const rejected: Verdict[] = [];
+  const seats = [...round.seats].sort((a, b) => a.shard - b.shard || byText(a.trainer, b.trainer));
+  for (const { trainer, shard } of seats) {
+    const submission = round.reveals.get(trainer)?.id ?? null;
+    const row = rows.find((one) => one.trainer === trainer);
+    const rule = closedRule(walked, round, trainer) ?? findings.get(trainer) ?? scoreRule(walked, round, rows, row);
+    if (rule === undefined) accepted.push({ submission, trainer, shard });
+    else rejected.push({ submission, trainer, shard, rule });
+  }
+  return { accepted, rejected };
+}
+
+function scoreRule({ terms }: Walked, round: Round, rows: readonly ScoreRow[], row?: ScoreRow): string | undefined {
+  if (row === undefined) return 'work-floor';
+  if (terms.strictLoss) {
+    const others = rows.filter((one) => one !== row);
+    const mean = others.reduce((sum, { lossPpm }) => sum + lossPpm, 0) / others.length;
+    const improves = round.lossBefore === null || row.lossPpm * 10 <= round.lossBefore * 11;
+    if (!improves || (others.length > 0 && row.lossPpm * 10 > mean * 12)) return 'loss';
+  }
+  return showsWork(row) ? undefined : 'work-floor';
+}
+
+/** The price of each accepted seat, one line per key, in order of keys; a price of nothing gives no line. */
+export function planOf({ job }: Walked, round: Round) {
+  const accepted = round.close === null ? [] : fields(round.close).accepted;
+  const payees = [...new Set(accepted.map(({ trainer }) => trainer))].sort(byText);
+  return payees
+    .map((payee) => {
+      const shards = accepted.filter(({ trainer }) => trainer === payee).map(({ shard }) => shard);
+      const seats = round.seats.filter(({ shard }) => shards.includes(shard));
+      const amountMsat = `${seats.reduce((sum, { priceMsat }) => sum + priceMsat, 0n)}`;
+      const payout = hex(sha256('nmkt/1/payout', fromHex(job.id), u32(round.round), fromHex(payee), 'trainer'));
+      return { payout, payee, purpose: 'trainer', amountMsat };
+    })
+    .filter(({ amountMsat }) => amountMsat !== '0');
+}
