@@ -2,7 +2,9 @@ import type { Home } from '../config/home.js';
 import { NmktError } from '../errors.js';
 import { parseNumber } from '../learning/schema.js';
 import { announcePresence, type Presence, type Scope } from '../roles/presence.js';
+import type { EngineId } from '../learning/types.js';
 import type { HomeFiles } from '../roles/home-files.js';
+import { enginesOf, hasSpotChecks, type JobFile } from '../roles/job-file.js';
 import type { PublishPorts } from '../roles/publish.js';
 import type { Context } from './command.js';
 
@@ -41,6 +43,14 @@ export async function presenceOf(ports: PublishPorts, scope: Scope): Promise<Pre
 export async function restoredAt(home: Home): Promise<Pick<PublishPorts, 'restoredAt'>> {
   const mark = (await home.readJson('restored.json')) as { restoredAt?: unknown } | undefined;
   return typeof mark?.restoredAt === 'number' ? { restoredAt: mark.restoredAt } : {};
+}
+
+/** The engine here that will repeat what is drawn, loaded once for its id; null for a job without spot checks. @throws `engine-unavailable`, `bad-job` */
+export async function checkerOf({ deps }: Context, job: JobFile): Promise<EngineId | null> {
+  if (!hasSpotChecks(job)) return null;
+  const engine = await deps.engine({ accepted: enginesOf(job) });
+  await engine.close();
+  return engine.id;
 }
 
 export function requireString(value: unknown, flag: string): string {

@@ -18,6 +18,8 @@ const NUMBERS = new Set([
   'payoutFloorSats',
   'quorum',
   'maxReplacements',
+  'spotRate',
+  'segments',
 ]);
 
 const kebab = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

@@ -7,7 +7,7 @@ import { jobTerms, postJob } from '../roles/post.js';
 import type { DatasetRecord, PublishPorts } from '../roles/publish.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Outcome } from './command.js';
-import { customerPorts } from './customer-ports.js';
+import { checkerOf, customerPorts } from './customer-ports.js';
 import { addJobFlags, jobFromFlags, readJobFile } from './job-flags.js';
 import { lead } from './lead.js';
 import { confirmJob } from './spending.js';
@@ -41,7 +41,14 @@ export const command: CommandModule = {
       });
     const ports = await customerPorts(context);
     const dataset = await ownDataset(ports, job.dataset);
-    const terms = jobTerms(job, dataset, context.deps.network, ports.relays.urls, ports.clock.nowSec());
+    const terms = jobTerms(
+      job,
+      dataset,
+      context.deps.network,
+      ports.relays.urls,
+      ports.clock.nowSec(),
+      await checkerOf(context, job),
+    );
     if (options['dryRun'] === true)
       return {
         value: terms,

@@ -13,7 +13,7 @@ import { table } from '../terminal/table.js';
 import { readDataset, readWithSchema } from '../training/dataset.js';
 import { splitDataset } from '../training/split.js';
 import type { CommandModule, Outcome } from './command.js';
-import { customerPorts, optionalInteger, optionalNumber } from './customer-ports.js';
+import { checkerOf, customerPorts, optionalInteger, optionalNumber } from './customer-ports.js';
 import { readJobFile } from './job-flags.js';
 import { describeTask, publishPlan } from './publish-plan.js';
 import { confirmJob } from './spending.js';
@@ -112,6 +112,7 @@ export const command: CommandModule = {
     context.progress.note(describeTask(dataset.schema));
     const ports = await customerPorts(context);
     if (job !== undefined) await confirmJob(context, options, job, shards);
+    const checker = job === undefined ? null : await checkerOf(context, job);
     const record = await publishDataset(
       {
         name,
@@ -128,7 +129,7 @@ export const command: CommandModule = {
       job === undefined
         ? undefined
         : await postJob(
-            jobTerms(job, record, context.deps.network, ports.relays.urls, ports.clock.nowSec()),
+            jobTerms(job, record, context.deps.network, ports.relays.urls, ports.clock.nowSec(), checker),
             record,
             ports,
             options['again'] === true,

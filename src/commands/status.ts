@@ -37,8 +37,9 @@ With --json one document (without JOB one per job, and its role, customer or tra
   rounds      [{round, state, accepted, rejected: [{trainer, shard, rule}], loss, accuracy, paidMsat, owedMsat}],
               round from 0, loss and accuracy on evaluation set A
   trainers    [{pubkey, shard, priceMsat, seat, rounds, paidMsat, owedMsat}], seat ready, waiting, grant-bad,
-              resigned or replaced
+              resigned, fraud or replaced
   paidMsat, owedMsat, model (id of the artifact event or null), loss, accuracy (of the model on set B, or null)
+  frauds      [{trainer, round, segment, event}]: a repeated part of the training ended elsewhere than committed
   violation   {event, author, rule, detail} of the first event that does not follow, or null
   forks       [{author, seq, events}]; missing: ids that others cite and no relay has; events: how many were read`;
 
@@ -78,6 +79,12 @@ function statusOf(state: JobState, nowSec: number, events: number) {
     model: state.artifact?.id ?? null,
     loss: artifact === undefined ? null : artifact.lossPpm / 1_000_000,
     accuracy: artifact?.accuracyPpm == null ? null : artifact.accuracyPpm / 1_000_000,
+    frauds: [...state.frauds.values()].map(({ id, content: { trainer, round, segment } }) => ({
+      trainer,
+      round,
+      segment,
+      event: id,
+    })),
     violation: state.firstBad,
     forks: state.forks.map(({ author, seq, ids }) => ({ author, seq, events: ids })),
     missing: state.missing,
@@ -140,6 +147,10 @@ function describe(status: Status): string {
     ...(violation === null
       ? []
       : [['violation', `${violation.rule}: ${violation.detail} (event ${violation.event} of ${violation.author})`]]),
+    ...status.frauds.map(({ trainer, round, segment, event }) => [
+      'fraud',
+      `segment ${segment} of round ${round + 1} of ${trainer} was not trained as committed (event ${event})`,
+    ]),
     ...status.forks.map((fork) => ['fork', `${fork.author} signed two events with seq ${fork.seq}`]),
     ...status.missing.map((id) => ['missing', id]),
   ];

@@ -4,6 +4,7 @@ import { parsePubkey } from '../config/identifiers.js';
 import { maxShardBytes } from '../learning/examples.js';
 import { parameterCount } from '../learning/params.js';
 import type { Rung } from '../learning/types.js';
+import { acceptsEngine } from '../market/auction.js';
 import type { Snapshot } from '../protocol/dataset.js';
 import type { EventOf } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
@@ -74,7 +75,8 @@ export async function skipReason(
   )
     return 'model';
   try {
-    await trainer.engine(terms.acceptedEngines);
+    const { id } = await trainer.engine(terms.acceptedEngines);
+    if (!acceptsEngine(terms, id)) return 'engine';
   } catch (error) {
     if (isNmktError(error, 'engine-unavailable')) return 'engine';
     throw error;

@@ -68,9 +68,12 @@ export function describeSkip(reason: SkipReason, { author, content }: EventOf<'j
       return { expected: 'a model that fits the dataset', got: 'other inputs or outputs', remedy: OTHER_JOBS };
     case 'engine':
       return {
-        expected: `one of the engines ${content.acceptedEngines.join(', ')}`,
-        got: 'none of them here',
-        remedy: 'nmkt doctor',
+        expected:
+          content.spot === null
+            ? `one of the engines ${content.acceptedEngines.join(', ')}`
+            : `the engine ${content.spot.engine}: its work is repeated`,
+        got: 'another one here',
+        remedy: 'nmkt doctor shows the engines here; their ids follow from the version of nmkt',
       };
     case 'dataset-missing':
       return {

@@ -19,11 +19,26 @@ export function trainingSeed(seed: Bytes, round: number, shard: number, trainer:
   return hmacSha256(hmacSha256(seed, 'round', u32be(round)), u32be(shard), fromHex(trainer));
 }
 
-/** s_0 of a chain of `length` hashes that ends in `secret`: s_{i} = SHA-256("nmkt/1/chain" || s_{i+1}). */
+/** s_{i - steps} from s_i: s_i = SHA-256("nmkt/1/chain" || s_{i+1}). */
+function downChain(link: Bytes, steps: number): Bytes {
+  let at = link;
+  for (let left = steps; left > 0; left--) at = fromHex(sha256Hex('nmkt/1/chain', at));
+  return at;
+}
+
+/** What the job publishes of a chain s_0 ... s_length that ends in `secret`: SHA-256(s_0). */
 export function chainCommitment(secret: Bytes, length: number): Sha256 {
-  let link = secret;
-  for (let left = length; left > 0; left--) link = fromHex(sha256Hex('nmkt/1/chain', link));
-  return sha256Hex(link);
+  return sha256Hex(downChain(secret, length));
+}
+
+/** s_round, which the draw of that round reveals; `length` as committed, round < length. */
+export function chainElement(secret: Bytes, length: number, round: number): Bytes {
+  return downChain(secret, length - round);
+}
+
+/** Is this s_round of the committed chain? */
+export function isChainElement(s: Bytes, round: number, commitment: Sha256): boolean {
+  return sha256Hex(downChain(s, round)) === commitment;
 }
 
 /** Which examples a score is measured on. From the chain's last link, which no draw reveals: fixed by the job, no second choice after the work is seen. */

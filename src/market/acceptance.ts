@@ -4,6 +4,7 @@ import type { EventOf } from '../protocol/events.js';
 import type { RejectionRule } from '../protocol/round.js';
 import type { ScoreRow } from '../protocol/score.js';
 import { commitmentOf } from '../protocol/submission.js';
+import { isProvenFraud } from './spot-rules.js';
 
 export interface Assigned {
   readonly trainer: Pubkey;
@@ -11,7 +12,7 @@ export interface Assigned {
 }
 /** A finding that needs the update's key: signed by the customer in the close, re-measured by the audit. */
 export interface Finding {
-  readonly rule: 'blob' | 'shape';
+  readonly rule: 'blob' | 'shape' | 'spot-check';
   readonly detail: string;
 }
 export interface RoundEvidence {
@@ -29,6 +30,8 @@ export interface RoundEvidence {
   /** Loss of the global model on set A before this round; null in round 0. */
   readonly lossBeforePpm: number | null;
   readonly strictLoss: boolean;
+  /** The only engine whose work counts; null: any. */
+  readonly engine: string | null;
 }
 /** Who opened an update first, and in which round. */
 export type ShownUpdates = ReadonlyMap<Sha256, { readonly round: number; readonly trainer: Pubkey }>;
@@ -78,6 +81,8 @@ export function publicFailure(
     };
   if (baseHash !== evidence.baseHash)
     return { rule: 'base', detail: `trained from ${baseHash.slice(0, 16)}, not from the round's base` };
+  if (evidence.engine !== null && reveal.content.engine !== evidence.engine)
+    return { rule: 'engine', detail: `trained on ${reveal.content.engine}, not on ${evidence.engine}` };
   if (updateHash === evidence.baseHash)
     return { rule: 'unchanged', detail: 'the update equals the model it started from' };
   for (const [other, theirs] of evidence.reveals)
@@ -104,8 +109,8 @@ export function shownUpdates(evidence: Opening & Pick<RoundEvidence, 'reveals' |
 }
 
 function openingOf({ job, round }: Opening, { author, content }: EventOf<'reveal'>): Sha256 {
-  const { shard, baseHash, updateHash, salt } = content;
-  return commitmentOf({ job, round, shard, trainer: author, baseHash, updateHash, salt });
+  const { shard, baseHash, updateHash, checkpoints, salt } = content;
+  return commitmentOf({ job, round, shard, trainer: author, baseHash, updateHash, checkpoints, salt });
 }
 
 /** Only an opened hash makes a copy: else anyone could name another's revealed hash and take its author down. */
@@ -125,6 +130,12 @@ function judge(evidence: RoundEvidence, trainer: Pubkey): { rule: RejectionRule;
     return { rule: 'loss', detail: `loss ${score.lossPpm} ppm on set A` };
   const floor = workFloor(score);
   if (!floor.pass) return { rule: 'work-floor', detail: `D ${score.dPpm} ppm, E ${score.ePpm} ppm` };
+  const reveal = evidence.reveals.get(trainer)!;
+  if (isProvenFraud(reveal, score))
+    return {
+      rule: 'spot-check',
+      detail: `segment ${score.spot!.segment} ends in ${score.spot!.hash.slice(0, 16)} when it is repeated`,
+    };
   return null;
 }
 

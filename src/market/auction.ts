@@ -47,9 +47,17 @@ function refusal(
   if (bid.author === customer) return 'own-job';
   if (blocked.has(bid.author)) return 'blocked';
   if (bid.content.priceMsat > terms.maxPriceMsat) return 'price-above-ceiling';
-  if (!terms.acceptedEngines.includes(rungOf(bid.content.engine))) return 'engine-not-accepted';
+  if (!acceptsEngine(terms, bid.content.engine)) return 'engine-not-accepted';
   if (bid.content.expires < atSec) return 'expired';
   return null;
+}
+
+/** With spot checks only the engine that repeats: bits of others differ. */
+export function acceptsEngine(
+  { acceptedEngines, spot }: Pick<JobTerms, 'acceptedEngines' | 'spot'>,
+  engine: string,
+): boolean {
+  return acceptedEngines.includes(rungOf(engine)) && (spot === null || spot.engine === engine);
 }
 
 /**

@@ -13,6 +13,8 @@ export interface DraftRound {
   commits: Map<Pubkey, EventOf<'commit'>>;
   commitList: EventOf<'list'> | null;
   listedCommits: Map<Pubkey, EventOf<'commit'>>;
+  /** Comes after the list of commitments in a job with spot checks. */
+  draw: EventOf<'draw'> | null;
   reveals: Map<Pubkey, EventOf<'reveal'>>;
   revealList: EventOf<'list'> | null;
   listedReveals: Map<Pubkey, EventOf<'reveal'>>;
@@ -37,6 +39,8 @@ export interface Draft {
   readonly assignments: Map<number, Assignment>;
   spares: Considered[];
   replacements: number;
+  /** By trainer: the proof that ended its award. */
+  readonly frauds: Map<Pubkey, EventOf<'fraud'>>;
   readonly rounds: DraftRound[];
   modelHash: Sha256 | null;
   lossPpm: number | null;

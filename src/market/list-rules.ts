@@ -142,6 +142,8 @@ function listReveals(draft: Draft, round: DraftRound, event: EventOf<'list'>): B
   const { commitList, listedCommits } = round;
   if (event.content.round !== round.round || commitList === null || round.revealList !== null)
     return broken('list', 'reveals are listed once, after the commitments');
+  if (draft.job.content.spot !== null && round.draw === null)
+    return broken('list', 'the draw comes before the list of reveals');
   const left = omission(round.reveals, round.seen, event.content.ids);
   if (left !== null) return left;
   const found = listed(draft, round, isRevealOf(draft, commitList, listedCommits), round.reveals, event.content.ids);

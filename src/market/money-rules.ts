@@ -62,8 +62,12 @@ export function owes(draft: Pick<Draft, 'jobId'>, round: DraftRound): boolean {
   return round.close !== null && planOf(draft.jobId, round.round, round.close, round.assigned).totalMsat > 0n;
 }
 
+/** What a settlement promises; a proven fraud is owed nothing that was not paid before. */
 export function payoutsOf(draft: Draft, round: DraftRound): PayoutState[] {
-  return (round.settlement?.content.plan ?? []).map((line) => {
+  const lines = (round.settlement?.content.plan ?? []).filter(
+    ({ payee, payout }) => round.receipts.has(payout) || !draft.frauds.has(payee),
+  );
+  return lines.map((line) => {
     const theirs = draft.sound.filter((event) => event.author === line.payee);
     const voids = theirs.filter(
       (event): event is EventOf<'claim-void'> => event.type === 'claim-void' && event.content.payout === line.payout,

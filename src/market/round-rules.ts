@@ -4,6 +4,7 @@ import type { EventOf, JobEvent } from '../protocol/events.js';
 import { acceptRound, shownUpdates, type Acceptance, type Finding, type ShownUpdates } from './acceptance.js';
 import { broken, type Broken, type Draft, type DraftRound } from './draft.js';
 import { applyList, applySeen, commitsOf } from './list-rules.js';
+import { applyDraw, applyFraud, checkSpot, isRepeated, isStateFinding } from './draw-rules.js';
 import { owes } from './money-rules.js';
 
 /** The customer's events of a round, each checked against what the events before it imply. */
@@ -18,9 +19,11 @@ export function roundRules(draft: Draft, event: JobEvent): Broken | null {
     case 'list':
       return applyList(draft, round, event);
     case 'draw':
-      return event.content.round === round.round ? null : broken('draw', `round ${round.round} is open`);
+      return applyDraw(draft, round, event);
     case 'scores':
       return applyScores(draft, round, event);
+    case 'fraud':
+      return applyFraud(draft, round, event);
     case 'close':
       return applyClose(draft, round, event);
     case 'void':
@@ -47,6 +50,8 @@ function applyOpen(draft: Draft, event: EventOf<'open'>): Broken | null {
     seats.map((seat) => `${seat.shard}:${seat.trainer}`).join(' ');
   if (spell(trainers) !== spell(assigned))
     return broken('open', 'its trainers are not the assigned ones in order of shard');
+  const fraud = assigned.find(({ trainer }) => draft.frauds.has(trainer));
+  if (fraud !== undefined) return broken('open', `${fraud.trainer} is a proven fraud and holds shard ${fraud.shard}`);
   draft.modelHash = base.sha256;
   draft.rounds.push({
     round,
@@ -56,6 +61,7 @@ function applyOpen(draft: Draft, event: EventOf<'open'>): Broken | null {
     commits: commitsOf(draft, event, assigned),
     commitList: null,
     listedCommits: new Map(),
+    draw: null,
     reveals: new Map(),
     revealList: null,
     listedReveals: new Map(),
@@ -94,6 +100,8 @@ function applyScores(draft: Draft, round: DraftRound, event: EventOf<'scores'>):
     );
     if (dPpm !== row.dPpm || ePpm !== row.ePpm)
       return broken('scores', `D and E of ${row.trainer} must be ${dPpm} and ${ePpm} ppm`);
+    const spot = checkSpot(draft, round, event, row);
+    if (spot !== null) return spot;
   }
   round.scores = event;
   return null;
@@ -107,7 +115,8 @@ function applyClose(draft: Draft, round: DraftRound, event: EventOf<'close'>): B
     return broken('close', 'it cites another list or other scores');
   const findings = new Map<Pubkey, Finding>();
   for (const { trainer, rule, detail } of content.rejected)
-    if (rule === 'blob' || rule === 'shape') findings.set(trainer, { rule, detail });
+    if (rule === 'blob' || rule === 'shape' || (rule === 'spot-check' && isStateFinding(round, trainer)))
+      findings.set(trainer, { rule, detail });
   if (isComplete(draft, round)) {
     const expected = acceptance(draft, round, round.scores, findings);
     const good = (rows: readonly { shard: number; trainer: string; submission: string }[]) =>
@@ -118,6 +127,8 @@ function applyClose(draft: Draft, round: DraftRound, event: EventOf<'close'>): B
       return broken('close', 'the accepted submissions do not follow from lists and scores');
     if (bad(expected.rejected) !== bad(content.rejected))
       return broken('close', 'the rejections do not follow from lists and scores');
+    const unsaid = expected.rejected.find((row) => isRepeated(round, row) && !draft.frauds.has(row.trainer));
+    if (unsaid !== undefined) return broken('close', `the proof against ${unsaid.trainer} is not published`);
   }
   if (content.accepted.length < quorumOf(draft, round))
     return broken('close', `${draft.job.content.quorum} accepted updates are the quorum`);
@@ -181,5 +192,6 @@ function acceptance(
     scores: new Map(scores.content.scores.map((row) => [row.trainer, row])),
     lossBeforePpm: round.lossBeforePpm,
     strictLoss: draft.job.content.strictLoss,
+    engine: draft.job.content.spot?.engine ?? null,
   });
 }

@@ -3,6 +3,7 @@ import type { EventOf } from '../protocol/events.js';
 import type { Chain, Fork } from './chain.js';
 import type { ShownUpdates } from './acceptance.js';
 import type { Considered } from './auction.js';
+import { drawnSegment } from './spot-rules.js';
 
 /** Who trains a shard now, since which award or replacement, and how it answered its grant. */
 export interface Assignment {
@@ -41,6 +42,8 @@ export interface RoundState {
   readonly commits: ReadonlyMap<Pubkey, EventOf<'commit'>>;
   readonly commitList: EventOf<'list'> | null;
   readonly listedCommits: ReadonlyMap<Pubkey, EventOf<'commit'>>;
+  /** Which segments are repeated; null before it, and in jobs without spot checks. */
+  readonly draw: EventOf<'draw'> | null;
   readonly reveals: ReadonlyMap<Pubkey, EventOf<'reveal'>>;
   readonly revealList: EventOf<'list'> | null;
   readonly listedReveals: ReadonlyMap<Pubkey, EventOf<'reveal'>>;
@@ -88,6 +91,8 @@ export interface JobState {
   /** Not yet used, best first. */
   readonly spares: readonly Considered[];
   readonly replacements: number;
+  /** By trainer: the proof that ended its award; what was not paid by then is not owed any more. */
+  readonly frauds: ReadonlyMap<Pubkey, EventOf<'fraud'>>;
   readonly rounds: readonly RoundState[];
   /** Hash of the global model that the next round starts from; null before round 0 opened. */
   readonly modelHash: Sha256 | null;
@@ -112,6 +117,31 @@ export function hasResigned(state: Pick<JobState, 'chains'>, trainer: Pubkey): b
 /** Seats of a round that committed or still may: nobody waits for who resigned without a commitment. */
 export function awaitedSeats(state: JobState, round: RoundState): readonly Assignment[] {
   return round.assigned.filter(({ trainer }) => round.commits.has(trainer) || !hasResigned(state, trainer));
+}
+
+/** The segment of this trainer's listed update that is repeated; null: none, or the draw is not at hand. */
+export function drawnSegmentOf(
+  state: Pick<JobState, 'jobId' | 'job' | 'rounds'>,
+  { round, draw }: Pick<RoundState, 'round' | 'draw'>,
+  trainer: Pubkey,
+  checkpoints: number,
+): number | null {
+  const terms = state.job?.content.spot ?? null;
+  if (terms === null || draw === null) return null;
+  const proven = provenBefore(state.rounds, round);
+  return drawnSegment({ job: state.jobId, terms, draw, proven }, trainer, checkpoints + 1);
+}
+
+/** Trainers with an accepted update in a round before this one. */
+export function provenBefore(
+  rounds: readonly Pick<RoundState, 'round' | 'close'>[],
+  before: number,
+): ReadonlySet<Pubkey> {
+  return new Set(
+    rounds.flatMap(({ round, close }) =>
+      round < before && close !== null ? close.content.accepted.map(({ trainer }) => trainer) : [],
+    ),
+  );
 }
 
 /** Next seq and prev for an author. */

@@ -36,7 +36,7 @@ export const REPLACE = eventType(
   z.object({
     shard: int(0, 65_535),
     out: pubkey,
-    reason: z.enum(['not-started', 'absent', 'rejected', 'grant-bad', 'resigned']),
+    reason: z.enum(['not-started', 'absent', 'rejected', 'grant-bad', 'resigned', 'fraud']),
     in: z.object({ trainer: pubkey, bid: eventId, priceMsat: msat, grant: sha256Hex }).nullable(),
   }),
 );

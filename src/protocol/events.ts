@@ -5,7 +5,7 @@ import { BID, WITHDRAWN } from './bid.js';
 import { CLAIM, CLAIM_VOID } from './claim.js';
 import { badEvent, checkEnvelope, tagValue, type EventType } from './envelope.js';
 import { JOB } from './job.js';
-import { GRANT_BAD, READY, RECEIPT, RECEIVED, RESIGN, UNPAID } from './notice.js';
+import { FRAUD, GRANT_BAD, READY, RECEIPT, RECEIVED, RESIGN, UNPAID } from './notice.js';
 import { CLOSE, DRAW, LIST, OPEN, SEEN, VOID } from './round.js';
 import { SCORES } from './score.js';
 import { SETTLEMENT } from './settlement.js';
@@ -37,6 +37,7 @@ export const EVENT_TYPES = {
   receipt: RECEIPT,
   received: RECEIVED,
   unpaid: UNPAID,
+  fraud: FRAUD,
   artifact: ARTIFACT,
 } as const;
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { engineId } from './bid.js';
 import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
 import { hyperParameters, modelSpec } from './model.js';
@@ -6,6 +7,13 @@ import { eventId, int, msat, relayUrl, sha256Hex, text, unixSec } from './scalar
 
 /** An evaluation set: its own snapshot, and a salted hash of its canonical bytes so that it cannot change later. */
 const evaluationSet = z.object({ snapshot: eventId, rows: int(1, 2 ** 40), commitment: sha256Hex });
+
+/**
+ * A training is cut into segments of `everySteps` steps; a trainer's update is drawn with probability `ratePpm`, and always
+ * until one of its updates was accepted. `engine` is the engine that repeats: training on another does not count.
+ */
+const spotCheck = z.object({ ratePpm: int(0, 1_000_000), everySteps: int(1, 1_000_000), engine: engineId });
+export type SpotTerms = z.output<typeof spotCheck>;
 
 /** Every promised term. Immutable: a trainer that cannot honour a field does not bid. */
 const terms = z.object({
@@ -37,7 +45,10 @@ const terms = z.object({
   maxReplacements: int(0, 1_024),
   maxHolders: int(1, 16),
   keyRelease: z.literal('open'),
-  verification: z.literal('floor'),
+  /** `spot`: beside the work floor, drawn segments of the training are repeated. */
+  verification: z.enum(['floor', 'spot']),
+  /** Exactly with `spot`. */
+  spot: spotCheck.nullable(),
   acceptedEngines: z
     .array(z.enum(['node', 'wasm', 'cpu']))
     .min(1)
@@ -55,6 +66,7 @@ const terms = z.object({
 });
 export const jobTerms = terms
   .refine((job) => job.quorum <= job.trainers, 'a quorum of at most as many as there are seats')
+  .refine((job) => (job.verification === 'spot') === (job.spot !== null), 'spot exactly with verification spot')
   .refine((job) => job.rail !== 'none' || job.maxPriceMsat === 0n, 'rail none has no price');
 export type JobTerms = z.output<typeof jobTerms>;
 

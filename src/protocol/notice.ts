@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
 import { eventId, int, msat, pubkey, sha256Hex, text } from './scalars.js';
+import { MAX_CHECKPOINTS } from './submission.js';
 
 const shard = int(0, 65_535);
 
@@ -53,4 +54,25 @@ export const UNPAID = eventType(
   KINDS.notice,
   'unpaid',
   z.object({ settlement: eventId, payout: sha256Hex, claim: eventId, amountMsat: msat }),
+);
+
+/**
+ * A drawn segment, repeated on the same engine, ends in another state than the trainer committed to. With the base or the
+ * state before the segment, the shard and the seed anyone repeats it.
+ */
+export const FRAUD = eventType(
+  'fraud',
+  KINDS.notice,
+  'fraud',
+  z.object({
+    round: int(0, 100_000),
+    shard,
+    trainer: pubkey,
+    submission: eventId,
+    scores: eventId,
+    segment: int(0, MAX_CHECKPOINTS),
+    committed: sha256Hex,
+    repeated: sha256Hex,
+  }),
+  (content) => [['round', String(content.round)]],
 );

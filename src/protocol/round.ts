@@ -47,7 +47,7 @@ export const LIST = eventType(
   (content) => [...roundTag(content), ['of', content.of]],
 );
 
-/** Reveals the next element of the hash chain committed in the job. */
+/** Reveals s_round of the hash chain committed in the job: which updates and segments are repeated follows from it and the list. */
 export const DRAW = eventType('draw', KINDS.round, 'draw', z.object({ round, list: eventId, s: bytes32 }), roundTag);
 
 /** The rules of acceptance, in the order they are applied. */
@@ -56,12 +56,14 @@ export const REJECTION_RULES = [
   'no-reveal',
   'opening',
   'base',
+  'engine',
   'blob',
   'shape',
   'unchanged',
   'copy',
   'loss',
   'work-floor',
+  'spot-check',
 ] as const;
 export type RejectionRule = (typeof REJECTION_RULES)[number];
 

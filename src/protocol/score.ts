@@ -3,6 +3,7 @@ import { engineId } from './bid.js';
 import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
 import { eventId, int, loss, ppm, pubkey, sha256Hex } from './scalars.js';
+import { MAX_CHECKPOINTS } from './submission.js';
 
 const row = z.object({
   submission: eventId,
@@ -17,6 +18,8 @@ const row = z.object({
   dPpm: ppm,
   ePpm: ppm,
   lossPpm: loss,
+  /** The segment that was repeated and what it ends in here; null when none was. */
+  spot: z.object({ segment: int(0, MAX_CHECKPOINTS), hash: sha256Hex }).nullable(),
 });
 export type ScoreRow = z.output<typeof row>;
 

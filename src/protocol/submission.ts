@@ -9,6 +9,9 @@ import { bytes32, eventId, int, nip44Payload, sha256Hex } from './scalars.js';
 const round = int(0, 100_000);
 const shard = int(0, 65_535);
 
+/** A reveal is one event of 64 kB, with the update itself where that is small. */
+export const MAX_CHECKPOINTS = 127;
+
 /** Fixed width and salted: nobody learns the update from it and nobody can claim another one later. */
 export const COMMIT = eventType(
   'commit',
@@ -32,17 +35,27 @@ export const REVEAL = eventType(
     baseHash: sha256Hex,
     updateHash: sha256Hex,
     engine: engineId,
+    /** Hashes of the states between the segments, in order; the last segment ends in the update. */
+    checkpoints: z.array(sha256Hex).max(MAX_CHECKPOINTS),
     sealed: nip44Payload,
     inline: inlineBlob.optional(),
   }),
   (content) => [['round', String(content.round)]],
 );
 
-/** Plaintext of `sealed`: the update's content key and where its chunks lie. */
-export const sealedUpdate = z.object({ key: bytes32, pointer: blobPointer });
+/** Keys to an update, and to the state before the drawn segment where one was drawn that does not begin at the base. */
+const sealedBlob = z.object({ key: bytes32, pointer: blobPointer });
+
+/** Plaintext of `sealed`: the update's content key and where its chunks lie; the same of a state. */
+export const sealedUpdate = sealedBlob.extend({ state: sealedBlob.nullable() });
 export type SealedUpdate = z.output<typeof sealedUpdate>;
 
-/** SHA-256("nmkt/1/upd" || job || u32 round || u32 shard || trainer || base || update || salt). */
+/** SHA-256("nmkt/1/checkpoints" || u32 count || hashes). */
+export function checkpointsHash(checkpoints: readonly Sha256[]): Sha256 {
+  return hashHex('nmkt/1/checkpoints', u32be(checkpoints.length), ...checkpoints.map((hash) => fromHex(hash)));
+}
+
+/** SHA-256("nmkt/1/upd" || job || u32 round || u32 shard || trainer || base || update || checkpoints hash || salt). */
 export function commitmentOf(of: {
   readonly job: EventId;
   readonly round: number;
@@ -50,6 +63,7 @@ export function commitmentOf(of: {
   readonly trainer: Pubkey;
   readonly baseHash: Sha256;
   readonly updateHash: Sha256;
+  readonly checkpoints: readonly Sha256[];
   readonly salt: Bytes;
 }): Sha256 {
   return hashHex(
@@ -60,6 +74,7 @@ export function commitmentOf(of: {
     fromHex(of.trainer),
     fromHex(of.baseHash),
     fromHex(of.updateHash),
+    fromHex(checkpointsHash(of.checkpoints)),
     of.salt,
   );
 }

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { EventId } from '../hash.js';
 import { parseJson } from '../protocol/json.js';
-import { blobPointer } from '../protocol/pointer.js';
 import { bytes32, eventId, int, pubkey } from '../protocol/scalars.js';
+import { sealedUpdate } from '../protocol/submission.js';
 
 /** Opens one dataset epoch for reading. Never K_ds: from that the key follows that signs, and so may delete, its chunks. */
 const epochKeys = z.object({
@@ -26,7 +26,7 @@ export const auditKeys = z.object({
   job: eventId,
   seed: bytes32,
   rounds: z.array(z.object({ round: int(0, 100_000), key: bytes32 })).max(10_000),
-  updates: z.array(z.object({ submission: eventId, key: bytes32, pointer: blobPointer })).max(1_000_000),
+  updates: z.array(sealedUpdate.extend({ submission: eventId })).max(1_000_000),
   artifact: bytes32.nullable(),
   /** The last event of each author's chain that the customer saw: nothing before it can be left out or signed anew. */
   heads: z

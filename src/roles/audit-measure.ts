@@ -25,7 +25,7 @@ export function remeasure(job: EventOf<'job'>, engine: Engine, data: CustomerDat
   return {
     async round(round, { base, updates, aggregate }) {
       const { id, content } = round.scores!;
-      const again = await scoreUpdates(engine, data, scoringSecret(keys.chain), job, round, base, updates);
+      const again = await scoreUpdates(engine, data, scoringSecret(keys.chain), job, round, base, updates, new Map());
       for (const row of again) {
         const published = content.scores.find(({ trainer }) => trainer === row.trainer);
         const wrong = published && otherMeasure(published, row, isRepeatable(engine.id, content.engine));

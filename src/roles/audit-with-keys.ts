@@ -11,6 +11,7 @@ import type { NostrEvent, Relays } from '../ports.js';
 import type { AuditKeys, Finding } from './audit-format.js';
 import { aggregate, judgeRound, openUpdates } from './measure.js';
 import { artifactLabel, baseLabel, fetchParams } from './round-blobs.js';
+import { openDrawnStates } from './spot-check.js';
 
 export interface KeyAuditPorts {
   readonly relays: Relays;
@@ -102,7 +103,11 @@ async function auditRound(state: JobState, round: RoundState, ports: KeyAuditPor
     if (found === undefined) throw new RangeError('the audit keys hold no key to this update');
     return found;
   };
-  const { params, findings } = await openUpdates(relays, lookUp, state.job!, round, signal);
+  const opening = await openUpdates(relays, lookUp, state.job!, round, signal);
+  const rowsOf = (shard: number) => ports.manifest.shards[shard]!.examples;
+  const states = await openDrawnStates(relays, state, round, opening.sealed, rowsOf, signal);
+  const findings = new Map([...opening.findings, ...states.findings]);
+  const params = new Map([...opening.params].filter(([trainer]) => !findings.has(trainer)));
   const isScored = new Set(round.scores.content.scores.map(({ trainer }) => trainer));
   const unscored = [...params.keys()].find((trainer) => !isScored.has(trainer));
   if (unscored !== undefined)

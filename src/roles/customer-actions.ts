@@ -1,5 +1,8 @@
 import { fromHex, type EventId, type Pubkey } from '../hash.js';
+import { chainElement } from '../learning/seeds.js';
+import type { ParamSet } from '../learning/types.js';
 import { MAX_CONSIDERED, runAuction } from '../market/auction.js';
+import { committedEnd, isProvenFraud } from '../market/spot-rules.js';
 import { acceptedRounds, type Assignment, type JobState, type RoundState } from '../market/state.js';
 import { buildArtifactListing } from '../protocol/artifact.js';
 import { grantHash } from '../protocol/grant.js';
@@ -17,7 +20,9 @@ import {
   openUpdates,
   scoreUpdates,
 } from './measure.js';
+import { likelyReplays } from './replays.js';
 import { artifactLabel, baseLabel, blobSecrets, publishParams } from './round-blobs.js';
+import { openDrawnStates, repeatDrawn, type OpenedStates } from './spot-check.js';
 
 /** What the customer carries out: each publishes at most one event of its chain, so a repetition goes on where it stopped. */
 
@@ -106,6 +111,12 @@ export function chunkExpiry(deadline: number): number {
   return deadline + 30 * 86_400;
 }
 
+/** Opens s_round: nobody could know before the list which segments are repeated. */
+export async function draw(env: CustomerEnv, state: JobState, { round, commitList }: RoundState): Promise<void> {
+  const s = chainElement(fromHex(env.secrets.chain), state.job!.content.rounds, round);
+  await env.book.sign('draw', { round, list: commitList!.id, s });
+}
+
 export async function list(
   env: CustomerEnv,
   state: JobState,
@@ -129,17 +140,19 @@ export async function measureAndClose(env: CustomerEnv, state: JobState, round: 
     env.signal,
     env.files,
   );
-  const engine = await env.engine();
-  const scores =
-    round.scores ??
-    (await env.book.sign('scores', {
-      round: round.round,
-      list: round.revealList!.id,
-      engine: engine.id,
-      data: job.content.evalA.commitment,
-      scores: await scoreUpdates(engine, env.data, fromHex(env.secrets.scoring), job, round, base, opened.params),
-    }));
-  const { accepted, rejected } = judgeRound(job, round, opened.findings, scores.content.scores);
+  const states = await openDrawnStates(
+    env.relays,
+    state,
+    round,
+    opened.sealed,
+    (shard) => env.data.train.manifest.shards[shard]!.examples,
+    env.signal,
+  );
+  const findings = new Map([...opened.findings, ...states.findings]);
+  const updates = new Map([...opened.params].filter(([trainer]) => !findings.has(trainer)));
+  const scores = round.scores ?? (await measure(env, state, round, base, updates, states.drawn));
+  await publishFrauds(env, round, scores);
+  const { accepted, rejected } = judgeRound(job, round, findings, scores.content.scores);
   for (const row of rejected)
     env.progress.warn(
       `round ${round.round + 1}: ${row.trainer.slice(0, 12)}… is not paid: ${row.rule} (${row.detail})`,
@@ -147,7 +160,8 @@ export async function measureAndClose(env: CustomerEnv, state: JobState, round: 
   if (accepted.length < Math.min(job.content.quorum, round.assigned.length)) return voidRound(env, round.round);
 
   const { shards } = env.data.train.manifest;
-  const { params } = aggregate(accepted, opened.params, (shard) => shards[shard]!.examples);
+  const engine = await env.engine();
+  const { params } = aggregate(accepted, updates, (shard) => shards[shard]!.examples);
   const hash = await keepModel(env, params);
   const measured = await engine.evaluate(job.content.model, params, await env.data.evaluationA());
   await env.book.sign(
@@ -171,6 +185,59 @@ export async function measureAndClose(env: CustomerEnv, state: JobState, round: 
     },
     round.assigned.map((seat) => seat.trainer),
   );
+}
+
+async function measure(
+  env: CustomerEnv,
+  state: JobState,
+  round: RoundState,
+  base: ParamSet,
+  updates: ReadonlyMap<Pubkey, ParamSet>,
+  drawn: OpenedStates['drawn'],
+): Promise<EventOf<'scores'>> {
+  const job = state.job!;
+  const engine = await env.engine();
+  const { spot } = job.content;
+  if (spot !== null && spot.engine !== engine.id)
+    env.progress.warn(`nothing is repeated: the engine here is ${engine.id}, the job names ${spot.engine}`);
+  const suspects = spot === null ? new Set<Pubkey>() : await likelyReplays(env, state, round, base, updates);
+  for (const trainer of suspects)
+    env.progress.warn(`${trainer.slice(0, 12)}… sent nearly what was sent before: its whole training is repeated`);
+  const repeated = await repeatDrawn(
+    engine,
+    round,
+    drawn,
+    suspects,
+    async (trainer, shard) => ({
+      ...{ terms: job.content, base, seed: fromHex(env.secrets.seed), round: round.round, shard, trainer },
+      examples: await env.data.shard(shard),
+    }),
+    env.signal,
+  );
+  const scoring = fromHex(env.secrets.scoring);
+  return env.book.sign('scores', {
+    round: round.round,
+    list: round.revealList!.id,
+    engine: engine.id,
+    data: job.content.evalA.commitment,
+    scores: await scoreUpdates(engine, env.data, scoring, job, round, base, updates, repeated),
+  });
+}
+
+/** A repetition that ends elsewhere is made public, once per trainer: it ends the trainer's award. */
+async function publishFrauds(env: CustomerEnv, round: RoundState, scores: EventOf<'scores'>): Promise<void> {
+  for (const row of scores.content.scores) {
+    const { trainer, shard, submission, spot } = row;
+    const reveal = round.listedReveals.get(trainer)!;
+    if (!isProvenFraud(reveal, row) || env.book.state().frauds.has(trainer)) continue;
+    const { segment, hash: repeated } = spot!;
+    const committed = committedEnd(reveal.content, segment)!;
+    await env.book.sign(
+      'fraud',
+      { round: round.round, shard, trainer, submission, scores: scores.id, segment, committed, repeated },
+      [trainer],
+    );
+  }
 }
 
 export async function voidRound(env: CustomerEnv, round: number): Promise<void> {

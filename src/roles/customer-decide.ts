@@ -19,6 +19,7 @@ export type CustomerAction =
   | { readonly do: 'open'; readonly round: number }
   | { readonly do: 'seen'; readonly of: 'commit' | 'reveal'; readonly ids: readonly EventId[] }
   | { readonly do: 'list'; readonly of: 'commit' | 'reveal'; readonly ids: readonly EventId[] }
+  | { readonly do: 'draw'; readonly round: RoundState }
   | { readonly do: 'measure'; readonly round: RoundState }
   | { readonly do: 'void'; readonly round: number }
   | { readonly do: 'settle'; readonly round: RoundState }
@@ -80,9 +81,9 @@ export function decideCustomer(state: JobState, facts: CustomerFacts, now: numbe
       return payable(state, facts) ?? decideListing(state, round!, facts, now);
     case 'revealing':
       // Before anyone reveals an update that nobody will pay.
-      return enough(terms.quorum, round!, round!.listedCommits.size)
-        ? decideListing(state, round!, facts, now)
-        : { do: 'void', round: round!.round };
+      if (!enough(terms.quorum, round!, round!.listedCommits.size)) return { do: 'void', round: round!.round };
+      if (terms.spot !== null && round!.draw === null) return { do: 'draw', round: round! };
+      return decideListing(state, round!, facts, now);
     case 'scoring':
       return enough(terms.quorum, round!, round!.listedReveals.size)
         ? { do: 'measure', round: round! }
@@ -163,6 +164,7 @@ function readyUntil(
 /** Why an assignment should go to a spare, if it should. */
 function replaceReason(state: JobState, seat: Assignment, facts: CustomerFacts, now: number): ReplaceReason | null {
   if (hasResigned(state, seat.trainer)) return 'resigned';
+  if (state.frauds.has(seat.trainer)) return 'fraud';
   if (seat.grantBad !== null) return 'grant-bad';
   if (seat.ready === null) return now >= readyUntil(state, seat, facts) ? 'not-started' : null;
   // A seat without a spare is better kept: the trainer may do better in the next round.

@@ -4,6 +4,7 @@ import { currentRound, type JobState } from '../market/state.js';
 import type { NostrEvent } from '../ports.js';
 import {
   award,
+  draw,
   list,
   measureAndClose,
   openRound,
@@ -190,6 +191,9 @@ async function carryOut(
       return null;
     case 'list':
       await list(env, state, action.of, action.ids);
+      return null;
+    case 'draw':
+      await draw(env, state, action.round);
       return null;
     case 'measure':
       progress.update(

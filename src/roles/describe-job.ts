@@ -103,6 +103,13 @@ function nextStep(state: JobState, now: number): Wait | null {
       return seats(state) ?? customerStep(state, 'open round 1', state.award!.createdAt, 'not-started');
     case 'committing':
     case 'revealing':
+      if (state.phase === 'revealing' && state.job!.content.spot !== null && round!.draw === null)
+        return customerStep(
+          state,
+          `draw what is repeated of round ${round!.round + 1}`,
+          round!.commitList!.createdAt,
+          'overdue',
+        );
       return answers(state, round!, now);
     case 'scoring':
       return customerStep(state, `score and close round ${round!.round + 1}`, round!.revealList!.createdAt, 'overdue');

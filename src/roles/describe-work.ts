@@ -39,7 +39,7 @@ export interface TrainerDescription {
   readonly pubkey: Pubkey;
   readonly shard: number;
   readonly priceMsat: bigint;
-  readonly seat: 'ready' | 'waiting' | 'grant-bad' | 'resigned' | 'replaced';
+  readonly seat: 'ready' | 'waiting' | 'grant-bad' | 'resigned' | 'fraud' | 'replaced';
   /** Accepted ones. */
   readonly rounds: number;
   readonly paidMsat: bigint;
@@ -63,7 +63,13 @@ export function describeTrainers(state: JobState): TrainerDescription[] {
         pubkey: seat.trainer,
         shard: seat.shard,
         priceMsat: seat.priceMsat,
-        seat: !isHeld ? 'replaced' : hasResigned(state, seat.trainer) ? 'resigned' : answer,
+        seat: state.frauds.has(seat.trainer)
+          ? 'fraud'
+          : !isHeld
+            ? 'replaced'
+            : hasResigned(state, seat.trainer)
+              ? 'resigned'
+              : answer,
         rounds: acceptedRounds(state, seat.trainer),
         paidMsat: paidMsat(state, seat.trainer),
         owedMsat: owedMsat(state, seat.trainer),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { NmktError } from '../errors.js';
+import { MAX_CHECKPOINTS } from '../protocol/submission.js';
 
 /** The job file and its flags: what a customer asks for, in its own units (sats, durations as text). */
 
@@ -65,6 +66,21 @@ export const jobFileSchema = z.strictObject({
     .describe('accepted updates that make a round count; default two thirds of the trainers'),
   maxReplacements: count(0, 1_024).default(2).describe('how many spares may take over a shard'),
   acceptedEngines: engines.default('wasm').describe('engines a trainer may use; wasm and cpu repeat bit by bit'),
+  verification: z
+    .enum(['spot', 'floor'])
+    .optional()
+    .describe(
+      'spot: drawn segments of the training are repeated on the same engine; floor: only the effect is measured; default spot where acceptedEngines is wasm or cpu alone',
+    ),
+  spotRate: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.333)
+    .describe('how likely an update is repeated in part (spot); the first ones of a trainer always are'),
+  segments: count(1, MAX_CHECKPOINTS + 1)
+    .default(8)
+    .describe('parts of a training, of which one is repeated (spot)'),
   strictLoss: z
     .boolean()
     .default(false)
@@ -131,7 +147,20 @@ function describe(value: unknown): string {
     : (JSON.stringify(value) ?? 'nothing');
 }
 
-export function enginesOf(job: JobFile): ('node' | 'wasm' | 'cpu')[] {
+/** Equal bytes need one engine that repeats. @throws NmktError `bad-job` when it is asked for where it cannot work */
+export function hasSpotChecks(job: Pick<JobFile, 'verification' | 'acceptedEngines'>): boolean {
+  const accepted = enginesOf(job);
+  const canRepeat = accepted.length === 1 && accepted[0] !== 'node';
+  if (job.verification === 'spot' && !canRepeat)
+    throw new NmktError('bad-job', 'spot checks need one engine that repeats bit by bit', {
+      expected: 'acceptedEngines wasm, or cpu alone',
+      got: accepted.join(','),
+      remedy: '--accepted-engines wasm, or --verification floor',
+    });
+  return job.verification === 'spot' || (job.verification === undefined && canRepeat);
+}
+
+export function enginesOf(job: Pick<JobFile, 'acceptedEngines'>): ('node' | 'wasm' | 'cpu')[] {
   const list = typeof job.acceptedEngines === 'string' ? job.acceptedEngines.split(',') : job.acceptedEngines;
   return ENGINES.filter((engine) => list.includes(engine));
 }

@@ -82,6 +82,9 @@ export async function openUpdates(
   return { params, findings, sealed };
 }
 
+/** Where the home keeps the bytes of an update that was opened. */
+export const openedFile = ({ content }: EventOf<'reveal'>) => `opened-${content.updateHash}.safetensors`;
+
 async function openUpdate(
   relays: Relays,
   { key, pointer }: SealedUpdate,
@@ -91,7 +94,7 @@ async function openUpdate(
   files?: JobFiles,
 ): Promise<ParamSet> {
   const { round, shard, inline, updateHash } = reveal.content;
-  const name = `opened-${updateHash}.safetensors`;
+  const name = openedFile(reveal);
   const label = updateLabel(job.id, round, shard, reveal.author);
   const kept = await files?.read(name);
   const bytes = kept ?? (await fetchParamBytes(relays, { pointer, inline, key, label }, job.content.model, signal));
@@ -114,10 +117,11 @@ export function publicEvidence(job: EventOf<'job'>, round: RoundState) {
     shownBefore: round.shownBefore,
     lossBeforePpm: round.lossBeforePpm,
     strictLoss: job.content.strictLoss,
+    engine: job.content.spot?.engine ?? null,
   };
 }
 
-/** Four losses per update, D and E with their errors from them, and its loss on set A. */
+/** Four losses per update, D and E with their errors from them, its loss on set A, and what was repeated of it. */
 export async function scoreUpdates(
   engine: Engine,
   data: CustomerData,
@@ -126,6 +130,7 @@ export async function scoreUpdates(
   round: RoundState,
   base: ParamSet,
   updates: ReadonlyMap<Pubkey, ParamSet>,
+  repeated: ReadonlyMap<Pubkey, ScoreRow['spot']>,
 ): Promise<ScoreRow[]> {
   const spec = job.content.model;
   const a = await data.evaluationA();
@@ -157,6 +162,7 @@ export async function scoreUpdates(
       dPpm,
       ePpm,
       lossPpm: measuredPpm(await measure(params, a)),
+      spot: repeated.get(trainer) ?? null,
     });
   }
   return rows;

@@ -3,7 +3,8 @@ import { NmktError } from '../errors.js';
 import { fromHex, hex, sha256Hex, type EventId, type Sha256 } from '../hash.js';
 import { parameterCount } from '../learning/params.js';
 import { chainCommitment, scoringSecret, seedCommitment } from '../learning/seeds.js';
-import type { HyperParameters, ModelSpec } from '../learning/types.js';
+import { stepCount } from '../learning/train-state.js';
+import type { EngineId, HyperParameters, ModelSpec } from '../learning/types.js';
 import { parseSnapshot } from '../protocol/dataset.js';
 import { JOB, type JobTerms } from '../protocol/job.js';
 import type { Network } from '../ports.js';
@@ -18,13 +19,19 @@ const MAX_SEATS = 64;
 /** A payment below this costs more in routing than it is worth; play money has no fees. */
 const PAYOUT_FLOOR_SATS = { sandbox: 0, elsewhere: 200 } as const;
 
-/** The wire's terms from a job file and a dataset. @throws NmktError `bad-job`, `over-budget` */
+/**
+ * The wire's terms from a job file and a dataset.
+ *
+ * @param checker  the engine that repeats drawn segments; null exactly where the job has no spot checks
+ * @throws NmktError `bad-job`, `over-budget`
+ */
 export function jobTerms(
   job: JobFile,
   dataset: DatasetRecord,
   network: Network,
   relays: readonly string[],
   nowSec: number,
+  checker: EngineId | null,
 ): Omit<JobTerms, 'seedCommitment' | 'chainCommitment'> {
   const { manifest, id } = parseSnapshot(dataset.train.event);
   const trainers = job.trainers ?? manifest.shards.length;
@@ -94,7 +101,8 @@ export function jobTerms(
     maxReplacements: job.maxReplacements,
     maxHolders: 2,
     keyRelease: 'open',
-    verification: 'floor',
+    verification: checker === null ? 'floor' : 'spot',
+    spot: checker === null ? null : spotTerms(job, manifest.shards, checker),
     acceptedEngines: enginesOf(job),
     aggregation: 'fedavg',
     codec: 'f32',
@@ -102,6 +110,20 @@ export function jobTerms(
     audit: job.audit,
     access: job.access,
     relays: [...relays],
+  };
+}
+
+/** Segments are cut for the largest shard; trainings on smaller ones have fewer. */
+function spotTerms(
+  job: JobFile,
+  shards: readonly { readonly examples: number }[],
+  engine: EngineId,
+): NonNullable<JobTerms['spot']> {
+  const steps = Math.max(...shards.map(({ examples }) => stepCount(hyperParameters(job), examples)));
+  return {
+    ratePpm: Math.round(job.spotRate * 1_000_000),
+    everySteps: Math.max(1, Math.ceil(steps / job.segments)),
+    engine,
   };
 }
 
@@ -140,7 +162,9 @@ export async function postJob(
   ports: PublishPorts,
   again: boolean,
 ): Promise<{ readonly secrets: JobSecrets; readonly isNew: boolean }> {
-  const { deadline: _deadline, relays: _relays, ...asked } = terms;
+  // A newer nmkt has another engine id and means the same job.
+  const { deadline: _deadline, relays: _relays, spot, ...rest } = terms;
+  const asked = { ...rest, spot: spot && [spot.ratePpm, spot.everySteps] };
   const request = sha256Hex(
     JSON.stringify(asked, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value)),
   );

@@ -3,7 +3,7 @@ import { sealBlob, type SealedBlob } from '../blob/blob.js';
 import { downloadBlob, uploadBlob } from '../blob/transfer.js';
 import { hkdfExpand32, u32be, type Bytes, type EventId, type Pubkey } from '../hash.js';
 import { parameterShapes } from '../learning/params.js';
-import { decodeParams, encodeParams } from '../learning/safetensors.js';
+import { decodeParams, encodeParams, type NamedShape } from '../learning/safetensors.js';
 import type { ModelSpec, ParamSet } from '../learning/types.js';
 import type { Pointer } from '../protocol/pointer.js';
 import type { Relays } from '../ports.js';
@@ -13,6 +13,8 @@ import type { Relays } from '../ports.js';
 export const baseLabel = (job: EventId, round: number) => `base/${job}/${round}`;
 export const updateLabel = (job: EventId, round: number, shard: number, trainer: Pubkey) =>
   `update/${job}/${round}/${shard}/${trainer}`;
+export const stateLabel = (job: EventId, round: number, shard: number, trainer: Pubkey) =>
+  `state/${job}/${round}/${shard}/${trainer}`;
 export const artifactLabel = (job: EventId) => `artifact/${job}`;
 
 /** Keys of one owner for one purpose, from its 32-byte secret: what opens the blob, and what signs its chunks. */
@@ -43,6 +45,8 @@ export async function publishParams(
     readonly label: string;
     readonly dateSec: number;
     readonly expirationSec: number;
+    /** Beside another blob in one event there is room for one only. */
+    readonly inline?: 'never';
   },
   signal?: AbortSignal,
 ): Promise<PublishedParams> {
@@ -54,18 +58,18 @@ export async function publishParams(
     part: 0,
     baseTimeSec: of.dateSec,
     expirationSec: of.expirationSec,
-    inline: 'allow',
+    inline: of.inline ?? 'allow',
   });
   await uploadBlob(relays, sealed.events, signal === undefined ? {} : { signal });
   const pointer = { ...sealed.pointer, ids: [...sealed.pointer.ids] };
   return sealed.inline === undefined ? { pointer } : { pointer, inline: sealed.inline };
 }
 
-/** The most canonical bytes a model of this shape can take: header included. */
-export function maxParamBytes(spec: ModelSpec): number {
-  const shapes = parameterShapes(spec);
+/** The most canonical bytes that tensors of these shapes can take: header included. */
+function maxCanonicalBytes(shapes: readonly NamedShape[]): number {
   const count = shapes.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
-  return count * 4 + shapes.length * 160 + 64;
+  const names = shapes.reduce((sum, { name }) => sum + name.length, 0);
+  return count * 4 + names + shapes.length * 160 + 64;
 }
 
 export interface ParamsSource {
@@ -91,11 +95,21 @@ export function fetchParamBytes(
   spec: ModelSpec,
   signal?: AbortSignal,
 ): Promise<Bytes> {
+  return fetchCanonical(relays, source, parameterShapes(spec), signal);
+}
+
+/** Canonical bytes of tensors of these shapes; whether they are is for who decodes them. */
+export function fetchCanonical(
+  relays: Relays,
+  source: ParamsSource,
+  shapes: readonly NamedShape[],
+  signal?: AbortSignal,
+): Promise<Bytes> {
   return downloadBlob(relays, source.pointer, {
     key: source.key,
     context: labelContext(source.label),
     part: 0,
-    maxBytes: maxParamBytes(spec),
+    maxBytes: maxCanonicalBytes(shapes),
     inline: source.inline,
     ...(signal === undefined ? {} : { signal }),
   });

@@ -1,28 +1,17 @@
-import { z } from 'zod';
 import { isNmktError, NmktError } from '../errors.js';
-import { concatBytes, fromHex, sha256Hex, type Pubkey, type Sha256 } from '../hash.js';
-import { encodeParams } from '../learning/safetensors.js';
-import { seedCommitment, trainingSeed } from '../learning/seeds.js';
-import type { Examples } from '../learning/types.js';
+import { fromHex, sha256Hex, type Pubkey, type Sha256 } from '../hash.js';
 import type { Assignment, JobState, PayoutState, RoundState } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
-import type { RoundGrant, ShardGrant } from '../protocol/grant.js';
-import { openLocator } from '../protocol/locator.js';
+import type { ShardGrant } from '../protocol/grant.js';
 import { sealedClaim } from '../protocol/claim.js';
 import { claimHash } from '../protocol/settlement.js';
-import { commitmentOf, sealedUpdate } from '../protocol/submission.js';
-import { chunkExpiry } from './customer-actions.js';
-import { openShard } from './epoch.js';
 import type { Received } from './inbox.js';
-import { modelOf } from './measure.js';
-import { baseLabel, blobSecrets, fetchParams, publishParams, updateLabel } from './round-blobs.js';
 import { measureThroughput } from './throughput.js';
 import type { TrainerEnv } from './trainer.js';
 import { INVOICE_EXPIRY_SEC } from './trainer-decide.js';
+import { openGrantedShard } from './trainer-grant.js';
 
 /** What a trainer carries out: each signs at most one event, after everything it needs is durable. */
-
-const TRAINING_SECRET_BYTES = 64;
 
 /** What a bid needs: the `bid` command makes one without serving the job. */
 export interface BidEnv extends Pick<TrainerEnv, 'book' | 'engine'> {
@@ -88,177 +77,6 @@ function grantRule(error: unknown): GrantRule | null {
     default:
       return null;
   }
-}
-
-async function openGrantedShard(env: TrainerEnv, state: JobState, grant: ShardGrant): Promise<Examples> {
-  const { manifest } = env.snapshot;
-  const locator = openLocator(grant.locator, grant.blind, manifest.locator);
-  if (seedCommitment(grant.seed) !== state.job!.content.seedCommitment)
-    throw new NmktError('hash-mismatch', 'the seed in the grant is not the one the job committed to', {
-      expected: state.job!.content.seedCommitment,
-      got: seedCommitment(grant.seed),
-      remedy: 'nothing: the grant is refused',
-    });
-  const declared = manifest.shards[grant.shard];
-  if (
-    declared === undefined ||
-    locator.shards.length !== manifest.shards.length ||
-    locator.shards[grant.shard]!.commit !== declared.commit
-  )
-    throw new NmktError('wrong-key', 'the locator names another key commitment than the snapshot', {
-      expected: declared?.commit ?? `a shard below ${manifest.shards.length}`,
-      got: locator.shards[grant.shard]?.commit ?? 'none',
-      remedy: 'nothing: the grant is refused',
-    });
-  env.progress.update(`fetching shard ${grant.shard}`);
-  const examples = await openShard(env.relays, manifest, locator, grant.shard, grant.key, {
-    signal: env.signal,
-    onProgress: (done, total) => env.progress.update(`fetching shard ${grant.shard}: ${done} of ${total} chunks`),
-  });
-  if (examples.rows !== declared.examples)
-    throw new NmktError('shape-mismatch', 'the shard holds another number of examples than the snapshot says', {
-      expected: `${declared.examples} rows`,
-      got: `${examples.rows}`,
-      remedy: 'nothing: the grant is refused',
-    });
-  return examples;
-}
-
-/** What must survive a crash between commitment and reveal: salt and content secret, then the update's bytes. */
-const updateFile = (round: RoundState) => `update-${round.open.id}.bin`;
-
-/** Has this home the bytes and the salt of its commitment? Another home of the same key may have made another one. */
-export async function hasCommitted(env: TrainerEnv, state: JobState, round: RoundState): Promise<boolean> {
-  const file = await env.files.read(updateFile(round));
-  if (file === undefined) return false;
-  const made = round.commits.get(env.signer.pubkey);
-  return made === undefined || commitmentIn(file, env, state, round, made.content.shard) === made.content.commitment;
-}
-
-function commitmentIn(
-  file: Uint8Array,
-  { signer }: Pick<TrainerEnv, 'signer'>,
-  { jobId }: JobState,
-  { round, open }: RoundState,
-  shard: number,
-): Sha256 {
-  const { salt, bytes } = splitFile(file);
-  return commitmentOf({
-    ...{ job: jobId, round, shard, trainer: signer.pubkey, salt },
-    baseHash: open.content.base.sha256,
-    updateHash: sha256Hex(bytes),
-  });
-}
-
-export async function train(
-  env: TrainerEnv,
-  state: JobState,
-  round: RoundState,
-  seat: Assignment,
-  shardGrant: Received<ShardGrant> | undefined,
-  roundGrant: Received<RoundGrant>,
-): Promise<void> {
-  const job = state.job!;
-  let file = await env.files.read(updateFile(round));
-  if (file === undefined) {
-    if (shardGrant === undefined)
-      throw new NmktError('not-ready', 'the shard grant has not arrived again', {
-        remedy: 'wait: the customer’s relay still has it',
-      });
-    const bytes = await trainUpdate(env, state, round, seat.shard, shardGrant.grant, roundGrant.grant);
-    // A commitment cannot be retrained: secret and bytes are durable before it is signed.
-    file = concatBytes(env.random(TRAINING_SECRET_BYTES), bytes);
-    await env.files.write(updateFile(round), file);
-  }
-  // The job may have ended while it trained.
-  if (env.book.state().cancelled !== null) return;
-  const commitment = commitmentIn(file, env, state, round, seat.shard);
-  await env.book.sign('commit', { round: round.round, shard: seat.shard, open: round.open.id, commitment }, [
-    job.author,
-  ]);
-}
-
-/** salt 32, content secret 32, canonical bytes of the update. */
-function splitFile(file: Uint8Array): {
-  readonly salt: Uint8Array;
-  readonly secret: Uint8Array;
-  readonly bytes: Uint8Array;
-} {
-  return {
-    salt: file.slice(0, 32),
-    secret: file.slice(32, TRAINING_SECRET_BYTES),
-    bytes: file.slice(TRAINING_SECRET_BYTES),
-  };
-}
-
-async function trainUpdate(
-  env: TrainerEnv,
-  state: JobState,
-  round: RoundState,
-  shard: number,
-  shardGrant: ShardGrant,
-  roundGrant: RoundGrant,
-): Promise<Uint8Array> {
-  const job = state.job!;
-  const { base, inline } = round.open.content;
-  const weights = await fetchParams(
-    env.relays,
-    { pointer: base, inline, key: roundGrant.key, label: baseLabel(job.id, round.round) },
-    job.content.model,
-    env.signal,
-  );
-  env.shard.examples ??= await openGrantedShard(env, state, shardGrant);
-  const engine = await env.engine();
-  const name = `round ${round.round + 1} of ${job.content.rounds}`;
-  const result = await engine.train(
-    {
-      model: job.content.model,
-      weights,
-      examples: env.shard.examples,
-      hyper: job.content.hyper,
-      seed: trainingSeed(shardGrant.seed, round.round, shard, env.signer.pubkey),
-    },
-    (done, total, loss) => env.progress.update(`${name}: step ${done} of ${total}, loss ${loss.toFixed(4)}`),
-    env.signal,
-  );
-  return encodeParams(result.weights);
-}
-
-export async function reveal(env: TrainerEnv, state: JobState, round: RoundState, shard: number): Promise<void> {
-  const job = state.job!;
-  const me = env.signer.pubkey;
-  const { salt, secret, bytes } = splitFile((await env.files.read(updateFile(round)))!);
-  const { key } = blobSecrets(secret, 'update', round.round);
-  const { pointer, inline } = await publishParams(
-    env.relays,
-    modelOf(bytes, job.content.model),
-    {
-      secret,
-      purpose: 'update',
-      index: round.round,
-      label: updateLabel(job.id, round.round, shard, me),
-      dateSec: job.createdAt,
-      expirationSec: chunkExpiry(job.content.deadline),
-    },
-    env.signal,
-  );
-  const sealed = await env.signer.encrypt(job.author, JSON.stringify(z.encode(sealedUpdate, { key, pointer })));
-  await env.book.sign(
-    'reveal',
-    {
-      round: round.round,
-      shard,
-      list: round.commitList!.id,
-      commit: round.listedCommits.get(me)!.id,
-      salt,
-      baseHash: round.open.content.base.sha256,
-      updateHash: sha256Hex(bytes),
-      engine: (await env.engine()).id,
-      sealed,
-      ...(inline === undefined ? {} : { inline }),
-    },
-    [job.author],
-  );
 }
 
 function hashOfClaim(state: JobState, round: RoundState, payout: PayoutState, payee: Pubkey) {

@@ -9,6 +9,7 @@ import {
   type PayoutState,
   type RoundState,
 } from '../market/state.js';
+import type { EventOf } from '../protocol/events.js';
 
 export type TrainerAction =
   | { readonly do: 'bid' }
@@ -26,7 +27,9 @@ export type TrainerAction =
   | { readonly do: 'lost'; readonly why: string }
   /** The customer ended the job before any work of this trainer was accepted. */
   | { readonly do: 'cancelled'; readonly why: string }
-  | { readonly do: 'stop'; readonly why: string };
+  | { readonly do: 'stop'; readonly why: string }
+  /** The customer published a proof against this trainer: nothing follows but the question whether it is true. */
+  | { readonly do: 'accused'; readonly fraud: EventOf<'fraud'> };
 
 export interface TrainerFacts {
   readonly me: Pubkey;
@@ -51,6 +54,8 @@ export function decideTrainer(state: JobState, facts: TrainerFacts, now: number)
   const money = decideMoney(state, facts, now);
   if (money !== null && money.do !== 'wait') return money;
 
+  const fraud = state.frauds.get(me);
+  if (fraud !== undefined) return { do: 'accused', fraud };
   if (hasResigned(state, me) && !isCommitted(state, me)) return money ?? decideResigned(state, facts, now);
   if (state.phase === 'awarding') return decideBid(state, me, now);
   const mine = [...state.assignments.values()].find((seat) => seat.trainer === me);
@@ -157,6 +162,7 @@ function decideRound(state: JobState, facts: TrainerFacts, mine: Assignment, now
     const isHopeless = round.listedCommits.size < Math.min(terms.quorum, round.assigned.length);
     if (isHopeless || !round.listedCommits.has(facts.me) || round.reveals.has(facts.me))
       return lapse(now, until + 2 * terms.revealTimeoutSec + PATIENCE_SEC, `the list of reveals, ${name}`);
+    if (terms.spot !== null && round.draw === null) return lapse(now, until + PATIENCE_SEC, `the draw, ${name}`);
     return facts.canReveal(round)
       ? { do: 'reveal', round, shard: mine.shard }
       : lapse(now, until, 'a reveal only the home that committed can make');

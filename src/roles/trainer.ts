@@ -3,6 +3,7 @@ import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import { acceptedRounds, type Assignment, type JobState, type RoundState } from '../market/state.js';
 import { grantHash, type RoundGrant, type ShardGrant } from '../protocol/grant.js';
 import type { Snapshot } from '../protocol/dataset.js';
+import type { EventOf } from '../protocol/events.js';
 import type { Clock, Engine, Progress, RandomBytes, Relays, Signer, Wallet } from '../ports.js';
 import type { Examples } from '../learning/types.js';
 import type { Bell } from './bell.js';
@@ -11,17 +12,8 @@ import { clockTime } from './customer.js';
 import type { Inbox, Received } from './inbox.js';
 import type { JobBook } from './job-book.js';
 import { patiently } from './patience.js';
-import {
-  answerGrant,
-  bid,
-  claim,
-  countersign,
-  hasCommitted,
-  markUnpaid,
-  reveal,
-  train,
-  voidClaim,
-} from './trainer-actions.js';
+import { answerGrant, bid, claim, countersign, markUnpaid, voidClaim } from './trainer-actions.js';
+import { answerFraud, hasCommitted, reveal, train } from './trainer-work.js';
 import { trainerStory } from './trainer-story.js';
 import { decideTrainer, type TrainerAction } from './trainer-decide.js';
 
@@ -157,6 +149,8 @@ export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
     }
     if (action.do === 'lost' || action.do === 'cancelled') return { wasOver, end: action.do, why: action.why };
     if (action.do === 'stop') return { wasOver, end: 'stopped', why: action.why };
+    if (action.do === 'accused')
+      return { wasOver, end: 'lost', why: await describeAccusation(env, state, action.fraud) };
     wasOver = false;
     if (action.do === 'wait') {
       env.progress.update(
@@ -196,7 +190,7 @@ function countersigned(state: JobState, me: Pubkey): bigint {
 async function carryOut(
   env: TrainerEnv,
   state: JobState,
-  action: Exclude<TrainerAction, { do: 'wait' | 'done' | 'lost' | 'cancelled' | 'stop' }>,
+  action: Exclude<TrainerAction, { do: 'wait' | 'done' | 'lost' | 'cancelled' | 'stop' | 'accused' }>,
 ): Promise<string | null> {
   switch (action.do) {
     case 'bid':
@@ -234,6 +228,21 @@ async function carryOut(
       await markUnpaid(env, action.round, action.payout);
       return null;
   }
+}
+
+/** An accusation is checked before it is passed on: the segment is repeated here, too. */
+async function describeAccusation(env: TrainerEnv, state: JobState, fraud: EventOf<'fraud'>): Promise<string> {
+  const { round: index, segment } = fraud.content;
+  const round = state.rounds[index]!;
+  const seat = round.assigned.find((candidate) => candidate.trainer === env.signer.pubkey)!;
+  const answer = await answerFraud(
+    env,
+    state,
+    fraud,
+    shardGrantFor(env, state, seat)?.grant,
+    roundGrantFor(env, state, round)?.grant,
+  );
+  return `the customer says that segment ${segment} of round ${index + 1} was not trained as committed; ${answer}`;
 }
 
 /** Each line of the story once. */

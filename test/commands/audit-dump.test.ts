@@ -52,7 +52,7 @@ describe('a dump of a paid job whose models travel as chunks', () => {
       cwd: folder,
     });
     expect(online.status).toBe(0);
-    expect(online.stderr).toMatch(/wrote \d+ events and 12 chunks to .*job\.ndjson/);
+    expect(online.stderr).toMatch(/wrote \d+ events and 18 chunks to .*job\.ndjson/);
     const { status, stdout } = await offline(world.jobId, '--from-dump', dump, '--keys', keysFile);
     expect(status).toBe(0);
     expect(stdout).toBe(online.stdout);

@@ -36,28 +36,28 @@ const cases: [string, ScriptOptions, string, (options: ScriptOptions) => number,
     'an open round without a quorum of commitments',
     { until: 'commit/0/0' },
     '1 of 3 updates committed',
-    () => START_SEC + 900 + TERMS.roundTimeoutSec,
+    (so) => stampOf(so, 'open/0') + 2 * TERMS.roundTimeoutSec,
     'overdue',
   ],
   [
     'an open round with a quorum',
     { until: 'commit/0/1' },
     '2 of 3 updates committed',
-    () => START_SEC + 900,
+    (so) => stampOf(so, 'open/0') + TERMS.roundTimeoutSec,
     'overdue',
   ],
   [
     'an open round with every commitment',
     { until: 'commit/0/2' },
     'the customer to list 3 commitments',
-    () => START_SEC + 900,
+    (so) => stampOf(so, 'open/0') + TERMS.roundTimeoutSec,
     'overdue',
   ],
   [
     'reveals below the quorum',
     { until: 'reveal/0/0' },
     '1 of 3 updates revealed',
-    () => START_SEC + 1_020 + TERMS.revealTimeoutSec,
+    (so) => stampOf(so, 'commits/0') + 2 * TERMS.revealTimeoutSec,
     'overdue',
   ],
   [
@@ -116,7 +116,8 @@ describe('a phase', () => {
 
   it('without a quorum shows its own end first, then that of its one extension', () => {
     const options = { until: 'commit/0/0' };
-    const [end, extended] = [START_SEC + 900, START_SEC + 900 + TERMS.roundTimeoutSec];
+    const end = stampOf(options, 'open/0') + TERMS.roundTimeoutSec;
+    const extended = end + TERMS.roundTimeoutSec;
     expect(at(options, end - 1)).toMatchObject({ until: end, isLapsed: false });
     expect(at(options, end)).toMatchObject({ until: extended, isLapsed: false });
   });
@@ -127,7 +128,7 @@ describe('a phase', () => {
     expect(at(options, due)).toMatchObject({
       phase: 'committing',
       waitsFor: '0 of 3 updates committed',
-      until: START_SEC + 900,
+      until: stampOf(options, 'open/1') + TERMS.roundTimeoutSec,
       lapse: { state: 'unpaid', since: due },
     });
   });

@@ -123,10 +123,11 @@ const many = {
 const alice = signerOf('alice');
 const bob = signerOf('bob');
 const pointers = locators.flatMap(({ content }) => (JSON.parse(content) as { shards: unknown[] }).shards);
-const update = JSON.stringify({ key: 'ab'.repeat(32), pointer: pointers[0] });
+const stateBlob = { key: 'ab'.repeat(32), pointer: pointers[0] };
+const update = JSON.stringify({ ...stateBlob, state: stateBlob });
 const audit = encodeAuditKeys({
   ...{ job: 'ab'.repeat(32) as EventId, seed: key, rounds: [{ round: 0, key }], artifact: null },
-  updates: [{ submission: 'cd'.repeat(32) as EventId, key, pointer: { ...many, ids: [...many.ids] } }],
+  updates: [{ submission: 'cd'.repeat(32) as EventId, key, pointer: { ...many, ids: [...many.ids] }, state: null }],
 });
 
 export const wireTargets: readonly Target[] = [

@@ -22,6 +22,7 @@ const honest: RoundEvidence = {
   scores: new Map(round.scores!.content.scores.map((row) => [row.trainer, row])),
   lossBeforePpm: null,
   strictLoss: false,
+  engine: null,
 };
 
 const without = <K, V>(map: ReadonlyMap<K, V>, key: K) => new Map([...map].filter(([other]) => other !== key));

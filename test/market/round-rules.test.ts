@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { sha256, type EventId } from '../../src/hash.js';
+import type { EventId } from '../../src/hash.js';
 import type { ContentOf, EventName } from '../../src/protocol/events.js';
 import {
   commitOf,
@@ -365,17 +365,6 @@ describe('what is out of place', () => {
     const script = scriptJob({ until: 'open/0' });
     script.say(customer, 'commit', 'own', commitOf(script, 0, customer, 0));
     expect(script.state.firstBad).toMatchObject({ rule: 'out-of-place' });
-  });
-
-  it('is a draw of another round', () => {
-    for (const [round, rule] of [
-      [0, undefined],
-      [1, 'draw'],
-    ] as const) {
-      const script = scriptJob({ until: 'commits/0' });
-      script.say(customer, 'draw', 'draw', { round, list: script.raw('commits/0').id, s: sha256('s') });
-      expect(script.state.firstBad?.rule).toBe(rule);
-    }
   });
 
   it('never are a participant’s own events: they count where the customer names them', () => {

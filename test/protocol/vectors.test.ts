@@ -164,10 +164,12 @@ describe('derived hashes', () => {
   const bytes = (value: unknown) => fromHex(String(value));
 
   it('agree with the text: the commitment of an update', () => {
-    const { job, round, shard, trainer, baseHash, updateHash, salt } = commitment;
+    const { job, round, shard, trainer, baseHash, updateHash, checkpoints, salt } = commitment;
+    const states = (checkpoints as unknown as string[]).map(bytes);
+    const list = fromHex(of('nmkt/1/checkpoints', u32(states.length), ...states));
     const expected = of(
       'nmkt/1/upd',
-      ...[bytes(job), u32(round), u32(shard), bytes(trainer), bytes(baseHash), bytes(updateHash), bytes(salt)],
+      ...[bytes(job), u32(round), u32(shard), bytes(trainer), bytes(baseHash), bytes(updateHash), list, bytes(salt)],
     );
     expect(commitment['commitment']).toBe(expected);
     expect(commitmentOf({ ...commitment, salt: bytes(salt) } as never)).toBe(expected);

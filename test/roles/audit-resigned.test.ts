@@ -219,7 +219,7 @@ describe('the audit with keys', () => {
   it('fails a customer that weighs a shard by another size than its dataset says', async () => {
     const world = await createWorld({ name: 'weights', ...small });
     const { manifest } = world.snapshot;
-    const shards = manifest.shards.map((shard, i) => ({ ...shard, examples: shard.examples + (i === 0 ? 1 : 0) }));
+    const shards = manifest.shards.map((shard, i) => ({ ...shard, examples: shard.examples - (i === 0 ? 1 : 0) }));
     const { state } = await world.run({
       customer: {
         adapt: (env) => ({

@@ -108,7 +108,7 @@ const small = {
   rounds: 1,
   rows: 8,
   inputs: 12,
-  job: { award: 'deadline', bidWindow: '60s' },
+  job: { award: 'deadline', bidWindow: '60s', verification: 'floor' },
 } as const;
 
 /** Receipts that it trusts; longer than promised; what it did not see, or twice; on which engine: its own word. */

@@ -52,9 +52,9 @@ const slow: TrainerOptions = {
     ...env,
     engine: async () => ({
       ...world.engine,
-      train: async (request, onProgress, signal) => {
-        await env.clock.wait(300_000, signal);
-        return world.engine.train(request, onProgress, signal);
+      train: async (request, ...rest) => {
+        await env.clock.wait(300_000, rest[1]);
+        return world.engine.train(request, ...rest);
       },
     }),
   }),
@@ -91,12 +91,23 @@ describe('the dump under test', () => {
   it('holds the dataset, chunks and every kind that an honest paid job is made of', () => {
     expect([...new Set(events.map(nameOf))].sort()).toEqual(
       [
-        ...['4620/', '4621/', '4622/close', '4622/list', '4622/open', '4622/seen', '4623/', '4625/bid', '4626/award'],
+        ...[
+          '4620/',
+          '4621/',
+          '4622/close',
+          '4622/draw',
+          '4622/list',
+          '4622/open',
+          '4622/seen',
+          '4623/',
+          '4625/bid',
+          '4626/award',
+        ],
         ...['4627/commit', '4627/reveal', '4628/ready', '4628/receipt', '4628/received', '4629/reveal', '4630/'],
         ...['4632/', '4633/claim'],
       ].sort(),
     );
-    expect(events.filter(({ kind }) => kind === KINDS.chunk)).toHaveLength(12);
+    expect(events.filter(({ kind }) => kind === KINDS.chunk)).toHaveLength(18);
   });
 });
 
@@ -145,7 +156,9 @@ function blamed(event: NostrEvent): readonly string[] {
   if (event.kind !== KINDS.chunk) return [event.id, ...citing.map(({ id }) => id)];
   // One upload key per blob.
   const ids = events.filter(({ pubkey }) => pubkey === event.pubkey).map(({ id }) => id);
-  const update = keys.updates.find(({ pointer }) => pointer.ids.some((id) => ids.includes(id)));
+  const update = keys.updates.find(({ pointer, state }) =>
+    [...pointer.ids, ...(state?.pointer.ids ?? [])].some((id) => ids.includes(id)),
+  );
   const holder = events.find(({ kind, content }) => kind !== KINDS.chunk && ids.some((id) => content.includes(id)));
   return [update?.submission ?? holder!.id];
 }

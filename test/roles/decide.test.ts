@@ -20,14 +20,16 @@ import {
 
 /** After the last event of any script, before any timeout. */
 const SOON = START_SEC + 100;
-const COMMITS_UNTIL = START_SEC + 900;
-const REVEALS_UNTIL = START_SEC + 1_020;
 
 /** The script up to a step; `without` steps are left out. */
 function after(until: string, without: readonly string[] = [], options: ScriptOptions = {}): JobScript {
   const alter = Object.fromEntries(without.map((step) => [step, () => null]));
   return scriptJob({ until, alter, ...options });
 }
+
+/** A round lasts 900 seconds, and 120 for reveals, from the stamps of the open and of the list of commitments. */
+const COMMITS_UNTIL = after('open/0').at('open/0', 'open').createdAt + 900;
+const REVEALS_UNTIL = after('commits/0').at('commits/0', 'list').createdAt + 120;
 
 const leaderFacts = (facts: Partial<CustomerFacts> = {}): CustomerFacts => ({
   servingSince: START_SEC,
@@ -55,6 +57,8 @@ function leads(state: JobState, now = SOON, facts: Partial<CustomerFacts> = {}):
       return action.do;
   }
 }
+
+const waitFor = (until: number) => `wait until ${until - START_SEC}`;
 
 describe('the customer', () => {
   const cases: [string, string, string][] = [
@@ -138,14 +142,14 @@ describe('the customer', () => {
   test('lists at the deadline with a quorum, else after one extension; then the round is void', () => {
     const two = after('commit/0/2', ['commit/0/1']);
     const facts = { lastSeenAt: START_SEC + 10_000 };
-    expect(leads(two.state, COMMITS_UNTIL - 1, facts)).toBe('wait until 900');
+    expect(leads(two.state, COMMITS_UNTIL - 1, facts)).toBe(waitFor(COMMITS_UNTIL));
     expect(leads(two.state, COMMITS_UNTIL, facts)).toBe('list 2 of commit');
     const one = after('commit/0/2', ['commit/0/0', 'commit/0/1']);
-    expect(leads(one.state, COMMITS_UNTIL, facts)).toBe('wait until 1800');
+    expect(leads(one.state, COMMITS_UNTIL, facts)).toBe(waitFor(COMMITS_UNTIL + 900));
     expect(leads(one.state, COMMITS_UNTIL + 900, facts)).toBe('list 1 of commit');
     expect(leads(after('commits/0', ['commit/0/1', 'commit/0/2']).state)).toBe('void');
     const reveal = after('reveal/0/2', ['reveal/0/0', 'reveal/0/1']);
-    expect(leads(reveal.state, REVEALS_UNTIL, facts)).toBe('wait until 1140');
+    expect(leads(reveal.state, REVEALS_UNTIL, facts)).toBe(waitFor(REVEALS_UNTIL + 120));
     expect(leads(reveal.state, REVEALS_UNTIL + 120, facts)).toBe('list 1 of reveal');
     expect(leads(after('reveals/0', ['reveal/0/1', 'reveal/0/2']).state)).toBe('void');
   });
@@ -153,8 +157,12 @@ describe('the customer', () => {
   test('after an outage or a restart gives everybody a minute before it closes a list', () => {
     const { state } = after('commit/0/2', ['commit/0/1']);
     const facts = { lastSeenAt: START_SEC + 10_000 };
-    expect(leads(state, COMMITS_UNTIL, { ...facts, relaysSilentAt: COMMITS_UNTIL - 10 })).toBe('wait until 950');
-    expect(leads(state, COMMITS_UNTIL, { ...facts, servingSince: COMMITS_UNTIL - 1 })).toBe('wait until 959');
+    expect(leads(state, COMMITS_UNTIL, { ...facts, relaysSilentAt: COMMITS_UNTIL - 10 })).toBe(
+      waitFor(COMMITS_UNTIL + 50),
+    );
+    expect(leads(state, COMMITS_UNTIL, { ...facts, servingSince: COMMITS_UNTIL - 1 })).toBe(
+      waitFor(COMMITS_UNTIL + 59),
+    );
   });
 
   test('says what it has seen every quarter of a phase, at most every minute, also when it is nothing', () => {

@@ -5,12 +5,20 @@ import { uploadBlob } from '../../src/blob/transfer.js';
 import { sha256Hex, type Sha256 } from '../../src/hash.js';
 import { encodeParams } from '../../src/learning/safetensors.js';
 import { trainingSeed } from '../../src/learning/seeds.js';
-import type { Examples, ParamSet } from '../../src/learning/types.js';
-import { acceptedRounds, chainTip, type JobState, type RoundState } from '../../src/market/state.js';
+import { stateHash } from '../../src/learning/train-state.js';
+import type { Examples, ParamSet, TrainState } from '../../src/learning/types.js';
+import { acceptedRounds, chainTip, drawnSegmentOf, type JobState, type RoundState } from '../../src/market/state.js';
 import type { EventTemplate, Signer } from '../../src/ports.js';
 import { tagValue } from '../../src/protocol/envelope.js';
-import { COMMIT, commitmentOf, sealedUpdate } from '../../src/protocol/submission.js';
-import { baseLabel, blobSecrets, fetchParams, updateLabel } from '../../src/roles/round-blobs.js';
+import { COMMIT, commitmentOf, sealedUpdate, type SealedUpdate } from '../../src/protocol/submission.js';
+import {
+  baseLabel,
+  blobSecrets,
+  fetchParams,
+  publishParams,
+  stateLabel,
+  updateLabel,
+} from '../../src/roles/round-blobs.js';
 import { roundGrantFor, shardGrantFor, type ServeEnd, type TrainerEnv } from '../../src/roles/trainer.js';
 import { answerGrant, bid, claim, countersign, markUnpaid, voidClaim } from '../../src/roles/trainer-actions.js';
 import { decideTrainer } from '../../src/roles/trainer-decide.js';
@@ -25,6 +33,8 @@ export interface Loot {
   readonly honest: Uint8Array;
   /** Canonical bytes of the same training from another model, or on other data. */
   readonly trainFrom: (base: ParamSet, examples?: Examples) => Promise<Uint8Array>;
+  /** States between the segments of that work, in order. */
+  readonly states: readonly TrainState[];
 }
 
 export interface Forgery {
@@ -43,6 +53,10 @@ export interface Forgery {
   readonly revealed?: (round: RoundState) => { readonly updateHash?: Sha256; readonly salt?: Uint8Array };
   readonly publishesChunks?: boolean;
   readonly sealedText?: string;
+  /** Between the segments; default: those of honest work. */
+  readonly checkpoints?: readonly Sha256[];
+  /** Shown for the drawn segment; default: the honest one. */
+  readonly stateOf?: (segment: number) => ParamSet | null;
 }
 /** Null: nothing at all. */
 export type Forge = (loot: Loot) => Forgery | null | Promise<Forgery | null>;
@@ -51,7 +65,7 @@ export type Forge = (loot: Loot) => Forgery | null | Promise<Forgery | null>;
 export function rogueTrainer(forge: Forge): (env: TrainerEnv) => Promise<ServeEnd> {
   return async (env) => {
     const me = env.signer.pubkey;
-    const forged = new Map<number, { forgery: Forgery; bytes: Uint8Array; salt: Uint8Array } | null>();
+    const forged = new Map<number, Made | null>();
     for (;;) {
       const now = env.clock.nowSec();
       const state = env.book.state();
@@ -70,6 +84,7 @@ export function rogueTrainer(forge: Forge): (env: TrainerEnv) => Promise<ServeEn
       );
       if (action.do === 'done') return { wasOver: false, end: 'done', rounds: acceptedRounds(state, me), paidMsat: 0n };
       if (action.do === 'lost') return { wasOver: false, end: 'lost', why: action.why };
+      if (action.do === 'accused') return { wasOver: false, end: 'lost', why: 'a proven fraud' };
       if (action.do === 'stop') return { wasOver: false, end: 'stopped', why: action.why };
       if (action.do === 'bid') await bid(env);
       else if (action.do === 'answer-grant')
@@ -81,7 +96,8 @@ export function rogueTrainer(forge: Forge): (env: TrainerEnv) => Promise<ServeEn
       else if (action.do === 'train') {
         const loot = await train(env, state, action.round, action.shard);
         const forgery = await forge(loot);
-        const made = forgery && { forgery, bytes: forgery.bytes ?? loot.honest, salt: env.random(32) };
+        const { honest, states } = loot;
+        const made = forgery && { forgery, bytes: forgery.bytes ?? honest, states, salt: env.random(32) };
         forged.set(action.round.round, made);
         if (forgery?.commits === 'twice') {
           await commitTwice(env, action.round, action.shard, made!);
@@ -108,11 +124,23 @@ async function train(env: TrainerEnv, state: JobState, round: RoundState, shard:
   const seat = round.assigned.find((candidate) => candidate.shard === shard)!;
   const { seed } = shardGrantFor(env, state, seat)!.grant;
   const engine = await env.engine();
+  const { spot } = state.job!.content;
+  const states: TrainState[] = [];
+  const { weights } = await engine.train(
+    {
+      ...{ model, hyper, weights: base, examples: env.shard.examples! },
+      seed: trainingSeed(seed, round.round, shard, env.signer.pubkey),
+      ...(spot !== null && { stateEvery: spot.everySteps }),
+    },
+    undefined,
+    undefined,
+    (one) => states.push(one),
+  );
   const trainFrom = async (from: ParamSet, examples = env.shard.examples!): Promise<Uint8Array> => {
     const seeds = { seed: trainingSeed(seed, round.round, shard, env.signer.pubkey) };
     return encodeParams((await engine.train({ ...{ model, hyper, weights: from, examples }, ...seeds })).weights);
   };
-  return { env, state, round, base, honest: await trainFrom(base), trainFrom };
+  return { env, state, round, base, honest: encodeParams(weights), states, trainFrom };
 }
 
 async function untilListed(env: TrainerEnv, { round }: RoundState): Promise<void> {
@@ -122,13 +150,21 @@ async function untilListed(env: TrainerEnv, { round }: RoundState): Promise<void
 interface Made {
   readonly forgery: Forgery;
   readonly bytes: Uint8Array;
+  readonly states: readonly TrainState[];
   readonly salt: Uint8Array;
 }
 
-function claimed({ book }: TrainerEnv, round: RoundState, shard: number, { forgery, bytes, salt }: Made, me: Signer) {
+function claimed(
+  { book }: TrainerEnv,
+  round: RoundState,
+  shard: number,
+  { forgery, bytes, states, salt }: Made,
+  me: Signer,
+) {
   const baseHash = forgery.baseHash ?? round.open.content.base.sha256;
   const updateHash = forgery.updateHash ?? sha256Hex(bytes);
-  return { job: book.jobId, round: round.round, shard, trainer: me.pubkey, baseHash, updateHash, salt };
+  const checkpoints = [...(forgery.checkpoints ?? states.map(stateHash))];
+  return { job: book.jobId, round: round.round, shard, trainer: me.pubkey, baseHash, updateHash, checkpoints, salt };
 }
 
 async function commit(env: TrainerEnv, round: RoundState, shard: number, made: Made): Promise<void> {
@@ -165,8 +201,9 @@ async function reveal(env: TrainerEnv, round: RoundState, shard: number, made: M
   });
   if (forgery.publishesChunks !== false) await uploadBlob(env.relays, sealed.events);
   const pointer = { ...sealed.pointer, ids: [...sealed.pointer.ids] };
-  const text = forgery.sealedText ?? JSON.stringify(z.encode(sealedUpdate, { key, pointer }));
-  const { salt, baseHash, updateHash } = claimed(env, round, shard, made, env.signer);
+  const state = await showState(env, round, shard, made);
+  const text = forgery.sealedText ?? JSON.stringify(z.encode(sealedUpdate, { key, pointer, state }));
+  const { salt, baseHash, updateHash, checkpoints } = claimed(env, round, shard, made, env.signer);
   await env.book.sign('reveal', {
     ...{
       round: round.round,
@@ -174,11 +211,31 @@ async function reveal(env: TrainerEnv, round: RoundState, shard: number, made: M
       list: round.commitList!.id,
       commit: round.listedCommits.get(env.signer.pubkey)!.id,
     },
-    ...{ salt, baseHash, updateHash, engine: (await env.engine()).id },
+    ...{ salt, baseHash, updateHash, checkpoints, engine: (await env.engine()).id },
     sealed: await env.signer.encrypt(job.author, text),
     ...(sealed.inline === undefined ? {} : { inline: sealed.inline }),
     ...forgery.revealed?.(round),
   });
+}
+
+async function showState(
+  env: TrainerEnv,
+  round: RoundState,
+  shard: number,
+  made: Made,
+): Promise<SealedUpdate['state']> {
+  const { forgery, states, salt } = made;
+  const state = env.book.state();
+  const me = env.signer.pubkey;
+  const segment = drawnSegmentOf(state, round, me, forgery.checkpoints?.length ?? states.length) ?? 0;
+  if (segment === 0) return null;
+  const tensors = forgery.stateOf === undefined ? states[segment - 1]!.tensors : forgery.stateOf(segment);
+  if (tensors === null) return null;
+  const { pointer } = await publishParams(env.relays, tensors, {
+    ...{ secret: salt, purpose: 'state', index: round.round, label: stateLabel(state.jobId, round.round, shard, me) },
+    ...{ dateSec: state.job!.createdAt, expirationSec: state.job!.content.deadline, inline: 'never' },
+  });
+  return { key: blobSecrets(salt, 'state', round.round).key, pointer };
 }
 
 /** Signs something else than it was asked to; `change` sees the content by `phase` (or kind) and returns another, or undefined. */

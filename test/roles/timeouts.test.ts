@@ -6,9 +6,9 @@ import { createWorld, failure, type Kill, type TrainerOptions, type World } from
 
 const MINUTE = 60;
 
-/** Writes of a trainer, in order: bid, ready, then per round the update's file, commit, reveal, claim, received. */
+/** Writes of a trainer, in order: bid, ready, then per round seven states, the update's file, commit, reveal, claim, received. */
 const dies = (after: number, isKept = false): TrainerOptions => ({ kill: { after, isKept }, restart: false });
-const [AFTER_BID, BEFORE_COMMIT, AFTER_COMMIT] = [1, 3, 4];
+const [AFTER_BID, BEFORE_COMMIT, AFTER_COMMIT] = [1, 10, 11];
 
 function reasons(world: World): Promise<string[]> {
   return world

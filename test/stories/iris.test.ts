@@ -156,7 +156,7 @@ it('a small market works command by command, and every command twice changes not
         'rail',
       ],
       ...['seats', 'quorum', 'bids', 'plannedRounds', 'maxPriceMsat', 'budgetMsat', 'deadline', 'rounds', 'trainers'],
-      ...['paidMsat', 'owedMsat', 'model', 'loss', 'accuracy', 'violation', 'forks', 'missing', 'events'],
+      ...['paidMsat', 'owedMsat', 'model', 'loss', 'accuracy', 'violation', 'forks', 'frauds', 'missing', 'events'],
     ].sort(),
   );
   await inWords(['status', id, ...customer], /finished/, /810 sat paid/);

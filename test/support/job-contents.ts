@@ -85,6 +85,7 @@ export const TERMS: ContentOf<'job'> = {
   maxHolders: 2,
   keyRelease: 'open',
   verification: 'floor',
+  spot: null,
   acceptedEngines: ['wasm'],
   aggregation: 'fedavg',
   codec: 'f32',
@@ -129,16 +130,23 @@ export function awardOf(
 }
 
 export function commitOf(script: JobScript, round: number, who: Person, shard: number): ContentOf<'commit'> {
-  const { baseHash, updateHash, salt } = updateOf(script, round, shard);
+  const { baseHash, updateHash, checkpoints, salt } = updateOf(script, round, shard);
   const job = script.jobId;
-  const commitment = commitmentOf({ job, round, shard, trainer: who.pubkey, baseHash, updateHash, salt });
+  const commitment = commitmentOf({ job, round, shard, trainer: who.pubkey, baseHash, updateHash, checkpoints, salt });
   return { round, shard, open: script.at(`open/${round}`, 'open').id, commitment };
+}
+
+/** Four segments where the job has spot checks. */
+export function checkpointsOf(script: JobScript, round: number, shard: number): Sha256[] {
+  const count = script.at('job', 'job').content.spot === null ? 0 : 3;
+  return Array.from({ length: count }, (_, index) => hashOf(`state ${round} ${shard} ${index + 1}`));
 }
 
 function updateOf(script: JobScript, round: number, shard: number) {
   return {
     baseHash: script.at(`open/${round}`, 'open').content.base.sha256,
     updateHash: hashOf(`update ${round} ${shard}`),
+    checkpoints: checkpointsOf(script, round, shard),
     salt: sha256(`salt ${round} ${shard}`),
   };
 }
@@ -153,6 +161,48 @@ export function revealOf(script: JobScript, round: number, _who: Person, shard: 
     engine: ENGINE,
     sealed: Buffer.alloc(99, 2).toString('base64'),
   };
+}
+
+/** Four segments, everybody drawn; the chain ends in a secret that the tests know. */
+export function spotTerms(rounds: number, ratePpm = 1_000_000): Partial<ContentOf<'job'>> {
+  return {
+    verification: 'spot',
+    spot: { ratePpm, everySteps: 5, engine: ENGINE },
+    chainCommitment: sha256Hex(linkOf(rounds, 0)),
+  };
+}
+
+/** s_round of a chain of `rounds` hashes. */
+function linkOf(rounds: number, round: number): Uint8Array {
+  return round === rounds ? sha256('chain secret') : sha256('nmkt/1/chain', linkOf(rounds, round + 1));
+}
+
+export function drawOf(script: JobScript, round: number): ContentOf<'draw'> {
+  const { rounds } = script.at('job', 'job').content;
+  return { round, list: script.at(`commits/${round}`, 'list').id, s: linkOf(rounds, round) };
+}
+
+/** The segment that the rate of 1 draws, of four. */
+export function segmentOf(script: JobScript, round: number, trainer: Pubkey): number {
+  const { list, s } = script.at(`draw/${round}`, 'draw').content;
+  const number = Buffer.alloc(4);
+  number.writeUInt32BE(round);
+  const raw = (hex: string) => Buffer.from(hex, 'hex');
+  const seed = sha256('nmkt/1/draw', 'spot', raw(script.jobId), number, raw(list), s);
+  return Buffer.from(sha256(seed, sha256(raw(trainer)))).readUInt8(4) >> 6;
+}
+
+/** What an honest repetition of it ends in. */
+export function repeatedOf(
+  script: JobScript,
+  round: number,
+  trainer: Pubkey,
+  shard: number,
+): ContentOf<'scores'>['scores'][number]['spot'] {
+  if (script.at('job', 'job').content.spot === null) return null;
+  const segment = segmentOf(script, round, trainer);
+  const ends = [...checkpointsOf(script, round, shard), hashOf(`update ${round} ${shard}`)];
+  return { segment, hash: ends[segment]! };
 }
 
 /** Loss halves on the own shard and falls by a fifth on other data: D 500,000 ppm, E 300,000 ppm, standard errors of 10,000. */
@@ -170,6 +220,7 @@ export function scoreOf(submission: EventId, trainer: Pubkey, shard: number): Co
     dPpm: 500_000,
     ePpm: 300_000,
     lossPpm: 600_000,
+    spot: null,
   };
 }
 
@@ -179,9 +230,10 @@ export function scoresOf(script: JobScript, round: number, revealed: readonly Se
     list: script.at(`reveals/${round}`, 'list').id,
     engine: ENGINE,
     data: TERMS.evalA.commitment,
-    scores: revealed.map(({ who, shard }) =>
-      scoreOf(script.at(`reveal/${round}/${shard}`, 'reveal').id, who.pubkey, shard),
-    ),
+    scores: revealed.map(({ who, shard }) => ({
+      ...scoreOf(script.at(`reveal/${round}/${shard}`, 'reveal').id, who.pubkey, shard),
+      spot: repeatedOf(script, round, who.pubkey, shard),
+    })),
   };
 }
 

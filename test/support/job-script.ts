@@ -22,6 +22,7 @@ import {
   awardOf,
   closeOf,
   commitOf,
+  drawOf,
   customer,
   grantOf,
   hashOf,
@@ -233,6 +234,8 @@ function playRound(script: JobScript, round: number): void {
     ids,
     until: script.nowSec + TERMS.revealTimeoutSec,
   });
+  if (script.at('job', 'job').content.spot !== null)
+    script.say(customer, 'draw', `draw/${round}`, drawOf(script, round));
   for (const { who, shard } of committed)
     script.say(who, 'reveal', `reveal/${round}/${shard}`, revealOf(script, round, who, shard));
 

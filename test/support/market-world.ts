@@ -18,7 +18,7 @@ import { customerData } from '../../src/roles/customer-data.js';
 import type { CustomerEnv, JobSecrets } from '../../src/roles/customer-env.js';
 import type { HomeFiles } from '../../src/roles/home-files.js';
 import { openInbox } from '../../src/roles/inbox.js';
-import { parseJobFile, type JobFileInput } from '../../src/roles/job-file.js';
+import { hasSpotChecks, parseJobFile, type JobFileInput } from '../../src/roles/job-file.js';
 import { openBook, type JobBook, type SignedRecord } from '../../src/roles/job-book.js';
 import { jobTerms, postJob } from '../../src/roles/post.js';
 import { publishDataset } from '../../src/roles/publish.js';
@@ -236,10 +236,10 @@ export function quietProgress(said: string[]): Progress {
 function withoutTrial(engine: Engine): Engine {
   return {
     ...engine,
-    train: async (request, onProgress, signal) =>
+    train: async (request, ...rest) =>
       request.examples.features instanceof Uint8Array
         ? { weights: request.weights, steps: 0, lossFirst: 0, lossLast: 0, wallMs: 0 }
-        : engine.train(request, onProgress, signal),
+        : engine.train(request, ...rest),
   };
 }
 
@@ -322,7 +322,14 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     },
     'the test',
   );
-  const wanted = jobTerms(file, dataset, 'sandbox', network.relays().urls, clock.nowSec());
+  const wanted = jobTerms(
+    file,
+    dataset,
+    'sandbox',
+    network.relays().urls,
+    clock.nowSec(),
+    hasSpotChecks(file) ? engine.id : null,
+  );
   const { secrets } = await postJob(wanted, dataset, ports(customer), false);
   const job = JOB.parse(secrets.event);
   const terms = job.content;

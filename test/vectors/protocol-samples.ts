@@ -21,6 +21,7 @@ import {
   hashOf,
   people,
   scriptJob,
+  spotTerms,
   type JobScript,
   type Person,
 } from '../support/job-script.js';
@@ -132,7 +133,7 @@ const script = scriptJob({
     'reveal/0/0': (content: ContentOf<'reveal'>, so) => {
       const blob = update(0, 0, so);
       const key = Buffer.from(contentKey(secret('update 0 0'))).toString('hex');
-      const sealed = seal(people[0]!, customer, JSON.stringify({ key, pointer: pointerOf(blob) }));
+      const sealed = seal(people[0]!, customer, JSON.stringify({ key, pointer: pointerOf(blob), state: null }));
       return { ...content, sealed, inline: blob.inline };
     },
     'claim/0/0': (content: ContentOf<'claim'>) => ({
@@ -148,8 +149,38 @@ const script = scriptJob({
       const reason = 'the invoice expired';
       so.say(people[1]!, 'claim-void', 'claim-void', { claim, payout, paymentHash: hashOf('hash'), reason });
     },
-    'commits/0': (so) =>
-      so.say(customer, 'draw', 'draw', { round: 0, list: so.raw('commits/0').id, s: sha256('chain secret') }),
+  },
+});
+
+/** With spot checks; the second trainer committed to states that its training does not reach. */
+const checked = scriptJob({
+  trainers: 3,
+  rounds: 1,
+  terms: { title: 'iris, spot checks', dataset: snapshot.id, seedCommitment: seedCommitment(seed), ...spotTerms(1) },
+  alter: {
+    'scores/0': (content: ContentOf<'scores'>) => ({
+      ...content,
+      scores: content.scores.map((row) =>
+        row.shard === 1 ? { ...row, spot: { segment: row.spot!.segment, hash: hashOf('repeated') } } : row,
+      ),
+    }),
+    'close/0': (content: ContentOf<'close'>, so) => {
+      const [row] = content.accepted.splice(1, 1);
+      const { spot } = so.at('scores/0', 'scores').content.scores[1]!;
+      const detail = `segment ${spot!.segment} ends elsewhere when it is repeated`;
+      return { ...content, rejected: [{ ...row, rule: 'spot-check', detail }] };
+    },
+  },
+  after: {
+    'scores/0': (so) => {
+      const scores = so.at('scores/0', 'scores');
+      const { trainer, shard, submission, spot } = scores.content.scores[1]!;
+      const { checkpoints, updateHash } = so.at('reveal/0/1', 'reveal').content;
+      so.say(customer, 'fraud', 'fraud', {
+        ...{ round: 0, shard, trainer, submission, scores: scores.id, segment: spot!.segment },
+        ...{ committed: [...checkpoints, updateHash][spot!.segment]!, repeated: spot!.hash },
+      });
+    },
   },
 });
 
@@ -208,6 +239,7 @@ export const samples: Samples = {
   chunk: [['a shard that fits one chunk', shards[0]!.events[0]!]],
   job: [
     ['paid by instalments', script.raw('job')],
+    ['with spot checks', checked.raw('job')],
     ['a regression with local steps, open to all', open.raw('job')],
     ['without payment', free.raw('job')],
   ],
@@ -222,17 +254,18 @@ export const samples: Samples = {
   open: [['with the base inside', script.raw('open/0')], ['with a pointer only', late.raw('open/0')]],
   seen: [['two commitments', script.raw('seen/0')], ['nothing new', late.raw('seen/0')]],
   list: [['of commitments', script.raw('commits/0')], ['of reveals', script.raw('reveals/0')]],
-  draw: [['the next of the chain', script.raw('draw')]],
-  close: [['all accepted', script.raw('close/0')], ['one accepted, two rejected', partial.raw('close/0')]],
+  draw: [['the first of the chain', checked.raw('draw/0')]],
+  close: [['all accepted', script.raw('close/0')], ['one accepted, two rejected', partial.raw('close/0')], ['a proven fraud', checked.raw('close/0')]],
   void: [['no quorum', late.raw('void/0')]],
   commit: [['of round 0', script.raw('commit/0/0')]],
-  reveal: [['with the update inside', script.raw('reveal/0/0')], ['with chunks elsewhere', script.raw('reveal/0/1')]],
-  scores: [['of two updates', script.raw('scores/0')]],
+  reveal: [['with the update inside', script.raw('reveal/0/0')], ['with chunks elsewhere', script.raw('reveal/0/1')], ['with checkpoints', checked.raw('reveal/0/1')]],
+  scores: [['of two updates', script.raw('scores/0')], ['with repeated segments', checked.raw('scores/0')]],
   settlement: [['of two payees', script.raw('settlement/0')]],
   claim: [['with a sealed invoice', script.raw('claim/0/0')]],
   'claim-void': [['of an expired invoice', script.raw('claim-void')]],
   receipt: [['paid', script.raw('receipt/0/0')]],
   received: [['countersigned', script.raw('received/0/0')]],
+  fraud: [['a segment that ends elsewhere', checked.raw('fraud')]],
   unpaid: [['a valid claim not paid in time', script.raw('unpaid')]],
   artifact: [['sealed for the customer', artifact], ['open to all', open.raw('artifact')]],
   'artifact-listing': [

@@ -212,7 +212,7 @@ function locatorVectors() {
 export function derivedVectors() {
   const { job, settlement, base } = derivedFrom;
   const trainer = derivedFrom.trainer as Pubkey;
-  const commitment = { job, round: 3, shard: 7, trainer, baseHash: base, updateHash: hashOf('update'), salt: sha256('salt') };
+  const commitment = { job, round: 3, shard: 7, trainer, baseHash: base, updateHash: hashOf('update'), checkpoints: [hashOf('state 1'), hashOf('state 2')], salt: sha256('salt') };
   const payout = payoutId(job, 3, trainer, 'trainer');
   const claim = { job, settlement, payout, payee: trainer, amountMsat: PRICE_MSAT };
   const seed = sha256('seed');

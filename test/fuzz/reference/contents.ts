@@ -147,7 +147,8 @@ const terms = object(
     maxReplacements: integer(0, 1_024),
     maxHolders: integer(1, 16),
     keyRelease: constant('open'),
-    verification: constant('floor'),
+    verification: constant('floor', 'spot'),
+    spot: orNull(object({ ratePpm: integer(0, 1_000_000), everySteps: integer(1, 1_000_000), engine })),
     acceptedEngines: list(constant('node', 'wasm', 'cpu'), 1, 3),
     aggregation: constant('fedavg'),
     codec: constant('f32'),
@@ -157,8 +158,17 @@ const terms = object(
     access: constant('customer', 'open'),
     relays: list(relay, 1, 12),
   },
-  (job: { quorum: number; trainers: number; rail: string; maxPriceMsat: bigint }) =>
-    job.quorum <= job.trainers && (job.rail !== 'none' || job.maxPriceMsat === 0n),
+  (job: {
+    quorum: number;
+    trainers: number;
+    rail: string;
+    maxPriceMsat: bigint;
+    verification: string;
+    spot: unknown;
+  }) =>
+    job.quorum <= job.trainers &&
+    (job.verification === 'spot') === (job.spot !== null) &&
+    (job.rail !== 'none' || job.maxPriceMsat === 0n),
 );
 
 const bidRule = constant(
@@ -174,12 +184,16 @@ const considered = object({
 const seat = object({ trainer: hex64, shard });
 const submission = object({ submission: hex64, trainer: hex64, shard });
 const rejection = constant(
-  ...(['absent', 'no-reveal', 'opening', 'base', 'unchanged', 'copy', 'blob', 'shape', 'loss', 'work-floor'] as const),
+  ...(['absent', 'no-reveal', 'opening', 'base', 'engine', 'blob', 'shape', 'unchanged', 'copy'] as const),
+  ...(['loss', 'work-floor', 'spot-check'] as const),
 );
+/** Up to 127 states between the segments: segments are counted from 0. */
+const segment = integer(0, 127);
 const score = object({
   ...{ submission: hex64, trainer: hex64, shard },
   ...{ ownBeforePpm: loss, ownAfterPpm: loss, otherBeforePpm: loss, otherAfterPpm: loss },
   ...{ ownSePpm: loss, otherSePpm: loss, dPpm: ppm, ePpm: ppm, lossPpm: loss },
+  spot: orNull(object({ segment, hash: hex64 })),
 });
 const artifact = object({
   ...{ model, schema, weights: pointer, inline, key: orNull(bytes32), rounds: round },
@@ -207,7 +221,7 @@ export const contents: Readonly<Record<string, Check>> = {
   '4626/replace': object({
     shard,
     out: hex64,
-    reason: constant('not-started', 'absent', 'rejected', 'grant-bad', 'resigned'),
+    reason: constant('not-started', 'absent', 'rejected', 'grant-bad', 'resigned', 'fraud'),
     in: orNull(object({ trainer: hex64, bid: hex64, priceMsat: msat, grant: hex64 })),
   }),
   '4626/cancel': reason,
@@ -233,7 +247,7 @@ export const contents: Readonly<Record<string, Check>> = {
   '4627/commit': object({ round, shard, open: hex64, commitment: hex64 }),
   '4627/reveal': object({
     ...{ round, shard, list: hex64, commit: hex64, salt: bytes32, baseHash: hex64, updateHash: hex64 },
-    ...{ engine, sealed, inline },
+    ...{ engine, checkpoints: list(hex64, 0, 127), sealed, inline },
   }),
   '4629/reveal': object({ round, list: hex64, engine, data: hex64, scores: list(score, 0, 1_024) }),
   '4630/': object({
@@ -249,11 +263,16 @@ export const contents: Readonly<Record<string, Check>> = {
   }),
   '4628/received': object({ receipt: hex64, payout: hex64, amountMsat: msat }),
   '4628/unpaid': object({ settlement: hex64, payout: hex64, claim: hex64, amountMsat: msat }),
+  '4628/fraud': object({
+    ...{ round, shard, trainer: hex64, submission: hex64, scores: hex64 },
+    ...{ segment, committed: hex64, repeated: hex64 },
+  }),
   '4632/': artifact,
 };
 
 /** What a reveal and a claim seal to the customer. */
-export const sealedUpdate = object({ key: bytes32, pointer });
+const sealedBlob = { key: bytes32, pointer };
+export const sealedUpdate = object({ ...sealedBlob, state: orNull(object(sealedBlob)) });
 export const sealedClaim = object({ invoice });
 
 export const shardGrant = object({
@@ -275,7 +294,7 @@ const dataKeys = object({ chain: bytes32, train: object(epochKeys), a: evaluatio
 /** What collect-model writes for an auditor: not on the wire, of the same scalars. */
 export const auditKeys = object({
   ...{ job: hex64, seed: bytes32, rounds: list(object({ round, key: bytes32 }), 0, 10_000) },
-  updates: list(object({ submission: hex64, key: bytes32, pointer }), 0, 1_000_000),
+  updates: list(object({ submission: hex64, ...sealedBlob, state: orNull(object(sealedBlob)) }), 0, 1_000_000),
   artifact: orNull(bytes32),
   heads: optional(list(object({ author: hex64, event: hex64 }), 0, 100_000)),
   data: optional(dataKeys),

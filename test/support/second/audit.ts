@@ -81,6 +81,8 @@ function auditMoney(all: Events, walked: Walked, nowSec: number): void {
       const receipt = round.receipts.get(payout);
       const place = [job.id, round.settlement.id, payout, payee].map(fromHex);
       if (receipt === undefined) {
+        // What a proven fraud was not paid is not owed any more.
+        if (walked.frauds.has(payee)) continue;
         const theirs = all.chains.get(payee)?.events ?? [];
         const given = theirs.filter((event) => nameOf(event) === '4633/void').map((event) => fields(event).claim);
         const claim = theirs.findLast((event) => {

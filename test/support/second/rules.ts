@@ -17,6 +17,7 @@ import {
   type Terms,
   type Verdict,
 } from './wire.js';
+import { isForged, takeDraw, takeFraud, takeSpot } from './spot.js';
 
 /** The customer's chain, event by event, by "Who signs what, and when" of docs/protocol.md. */
 
@@ -34,6 +35,7 @@ export interface Round {
   readonly shown: ReadonlySet<string>;
   readonly seen: Set<string>;
   commitList: RawEvent | null;
+  draw: RawEvent | null;
   readonly commits: Map<string, RawEvent>;
   revealList: RawEvent | null;
   readonly reveals: Map<string, RawEvent>;
@@ -48,12 +50,15 @@ export interface Walked {
   readonly terms: Terms;
   readonly rounds: readonly Round[];
   readonly artifact: RawEvent | null;
+  /** Trainers proven to have forged. */
+  readonly frauds: ReadonlyMap<string, RawEvent>;
 }
 
 export class Walk implements Walked {
   readonly terms: Terms;
   readonly rounds: Round[] = [];
   artifact: RawEvent | null = null;
+  readonly frauds = new Map<string, RawEvent>();
   #award: RawEvent | null = null;
   #spares: BidRow[] = [];
   readonly #held = new Map<number, Held>();
@@ -80,7 +85,9 @@ export class Walk implements Walked {
       '4622/open': () => this.#takeOpen(event),
       '4622/seen': () => this.#seenOf(event),
       '4622/list': () => this.#takeList(event),
+      '4622/draw': () => takeDraw(this, this.#last(event), event),
       '4629/reveal': () => this.#takeScores(event),
+      '4628/fraud': () => this.#takeFraud(event),
       '4622/close': () => this.#takeClose(event),
       '4622/void': () => this.#takeVoid(event),
       '4630': () => this.#takeSettlement(event),
@@ -146,11 +153,12 @@ export class Walk implements Walked {
     const spell = (list: readonly { shard: number; trainer: string }[]) =>
       list.map((seat) => `${seat.shard}:${seat.trainer}`).join(' ');
     must(spell(seats) === spell(trainers), event.id, 'other seats');
+    must(!seats.some(({ trainer }) => this.frauds.has(trainer)), event.id, 'a proven fraud has a seat');
     this.#model = base.sha256;
     this.rounds.push({
       ...{ round, open: event, seats, lossBefore: this.#loss, seen: new Set() },
       shown: last === undefined ? new Set() : shownAfter(this.job.id, last),
-      ...{ commitList: null, commits: new Map(), revealList: null, reveals: new Map() },
+      ...{ commitList: null, draw: null, commits: new Map(), revealList: null, reveals: new Map() },
       ...{ scores: null, close: null, voided: null, settlement: null, receipts: new Map() },
     });
   }
@@ -176,6 +184,7 @@ export class Walk implements Walked {
     };
     if (of === 'commit') must(round.commitList === null && until !== null, event.id, 'listed before, or no until');
     else must(round.commitList !== null && round.revealList === null, event.id, 'reveals are not due');
+    if (of === 'reveal') must(this.terms.spot == null || round.draw !== null, event.id, 'before the draw');
     must(new Set(ids).size === ids.length, event.id, 'an id twice');
     const first = new Map<string, RawEvent>();
     for (const { trainer } of round.seats) {
@@ -209,20 +218,36 @@ export class Walk implements Walked {
       must(reveal?.id === row.submission && fields(reveal).shard === row.shard, event.id, 'of no listed reveal');
       const { dPpm, ePpm } = work(row);
       must(dPpm === row.dPpm && ePpm === row.ePpm, event.id, `D and E must be ${dPpm} and ${ePpm}`);
+      takeSpot(this, round, event, row);
     }
     round.scores = event;
+  }
+
+  #takeFraud(event: RawEvent): void {
+    const { trainer } = fields(event);
+    takeFraud(this.#last(event), event);
+    must(!this.frauds.has(trainer), event.id, 'a proven fraud already');
+    this.frauds.set(trainer, event);
   }
 
   #takeClose(event: RawEvent): void {
     const round = this.#last(event);
     const { list, scores, accepted, rejected, aggregate, lossPpm } = fields(event);
     must(round.scores?.id === scores && round.revealList?.id === list, event.id, 'it does not follow the scores');
-    const found = new Map(rejected.filter(({ rule }) => isFinding(rule)).map((row) => [row.trainer, row.rule]));
+    const rows = fields<Scores>(round.scores).scores;
+    const isUnmeasured = (trainer: string): boolean => !rows.some((row) => row.trainer === trainer);
+    const found = new Map(
+      rejected
+        .filter(({ rule, trainer }) => isFinding(rule) || (rule === 'spot-check' && isUnmeasured(trainer)))
+        .map((row) => [row.trainer, row.rule]),
+    );
     const right = judge(this, round, found);
     must(spellSide(right.accepted) === spellSide(accepted), event.id, 'other updates are accepted');
     const spell = (rows: readonly Verdict[]) =>
       rows.map((row) => [row.shard, row.trainer, row.submission, row.rule].join()).join(' ');
     must(spell(right.rejected) === spell(rejected), event.id, 'other updates are rejected');
+    for (const { trainer, rule } of rejected)
+      if (rule === 'spot-check' && !isUnmeasured(trainer)) must(this.frauds.has(trainer), event.id, 'no proof of it');
     must(accepted.length >= quorum(this, round), event.id, 'below the quorum');
     round.close = event;
     this.#model = aggregate;
@@ -412,7 +437,8 @@ function scoreRule({ terms }: Walked, round: Round, rows: readonly ScoreRow[], r
     const improves = round.lossBefore === null || row.lossPpm * 10 <= round.lossBefore * 11;
     if (!improves || (others.length > 0 && row.lossPpm * 10 > mean * 12)) return 'loss';
   }
-  return showsWork(row) ? undefined : 'work-floor';
+  if (!showsWork(row)) return 'work-floor';
+  return isForged(round.reveals.get(row.trainer)!, row) ? 'spot-check' : undefined;
 }
 
 /** The price of each accepted seat, one line per key, in order of keys; a price of nothing gives no line. */

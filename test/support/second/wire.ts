@@ -133,6 +133,11 @@ export interface Fields {
   readonly until: number | null;
   readonly list: string;
   readonly s: string;
+  readonly trainer: string;
+  readonly submission: string;
+  readonly segment: number;
+  readonly committed: string;
+  readonly repeated: string;
   readonly scores: string;
   readonly accepted: readonly Verdict[];
   readonly rejected: readonly Verdict[];

@@ -1,0 +1,85 @@
+import type { Pubkey } from '../hash.js';
+import { isChainElement } from '../learning/seeds.js';
+import type { EventOf } from '../protocol/events.js';
+import type { RejectionRule } from '../protocol/round.js';
+import type { ScoreRow } from '../protocol/score.js';
+import { broken, type Broken, type Draft, type DraftRound } from './draft.js';
+import { committedEnd, drawnSegment, isProvenFraud } from './spot-rules.js';
+import { provenBefore } from './state.js';
+
+/** The customer's events of a spot check: the draw, what was repeated, the proof that follows from it. */
+
+export function applyDraw(draft: Draft, round: DraftRound, event: EventOf<'draw'>): Broken | null {
+  const { spot, chainCommitment } = draft.job.content;
+  if (spot === null) return broken('draw', 'the job has no spot checks');
+  if (event.content.round !== round.round) return broken('draw', `round ${round.round} is open`);
+  if (round.commitList === null || event.content.list !== round.commitList.id || round.draw !== null)
+    return broken('draw', 'a draw follows the list of commitments, once');
+  if (!isChainElement(event.content.s, round.round, chainCommitment))
+    return broken('draw', `s is not element ${round.round} of the chain that the job committed to`);
+  round.draw = event;
+  return null;
+}
+
+/** Who was drawn was repeated, by the engine that the job names; a repetition of another segment counts only as a proof. */
+export function checkSpot(
+  draft: Draft,
+  round: DraftRound,
+  { content }: EventOf<'scores'>,
+  row: ScoreRow,
+): Broken | null {
+  const terms = draft.job.content.spot;
+  if (terms === null || content.engine !== terms.engine)
+    return row.spot === null
+      ? null
+      : broken('scores', `${row.trainer} was repeated on another engine than the job names`);
+  const reveal = round.listedReveals.get(row.trainer);
+  if (reveal === undefined || round.draw === null) return null;
+  const { checkpoints } = reveal.content;
+  const proven = provenBefore(draft.rounds, round.round);
+  const due = drawnSegment({ job: draft.jobId, terms, draw: round.draw, proven }, row.trainer, checkpoints.length + 1);
+  if (row.spot !== null && row.spot.segment > checkpoints.length)
+    return broken('scores', `${row.trainer} has no segment ${row.spot.segment}`);
+  if (due === null || (row.spot !== null && (row.spot.segment === due || isProvenFraud(reveal, row)))) return null;
+  return broken('scores', `segment ${due} of ${row.trainer} was drawn and is not repeated`);
+}
+
+export function applyFraud(draft: Draft, round: DraftRound, event: EventOf<'fraud'>): Broken | null {
+  const { content } = event;
+  const row = round.scores?.content.scores.find(({ trainer }) => trainer === content.trainer);
+  const reveal = round.listedReveals.get(content.trainer);
+  if (content.round !== round.round || row === undefined || content.scores !== round.scores?.id)
+    return broken('fraud', 'it cites no scores of the open round');
+  if (draft.frauds.has(content.trainer)) return broken('fraud', `${content.trainer} is a proven fraud already`);
+  if (reveal === undefined)
+    return draft.missing.has(row.submission) ? keepFraud(draft, event) : broken('fraud', 'no reveal');
+  if (!isProvenFraud(reveal, row)) return broken('fraud', `the scores do not prove it of ${content.trainer}`);
+  const expected = [
+    reveal.id,
+    row.shard,
+    row.spot!.segment,
+    committedEnd(reveal.content, row.spot!.segment),
+    row.spot!.hash,
+  ];
+  const said = [content.submission, content.shard, content.segment, content.committed, content.repeated];
+  if (expected.join(' ') !== said.join(' ')) return broken('fraud', 'it says another thing than reveal and scores');
+  return keepFraud(draft, event);
+}
+
+function keepFraud(draft: Draft, event: EventOf<'fraud'>): null {
+  draft.frauds.set(event.content.trainer, event);
+  return null;
+}
+
+/** A `spot-check` whose state did not open, or was not the committed one: like a blob that does not open, the customer's signed finding. */
+export function isStateFinding(round: DraftRound, trainer: Pubkey): boolean {
+  return !round.scores!.content.scores.some((row) => row.trainer === trainer);
+}
+
+/** Was it rejected by a repetition that the scores publish? */
+export function isRepeated(
+  round: DraftRound,
+  { trainer, rule }: { readonly trainer: Pubkey; readonly rule: RejectionRule },
+): boolean {
+  return rule === 'spot-check' && !isStateFinding(round, trainer);
+}

@@ -1,0 +1,51 @@
+import { fromHex, sha256, u32be, type EventId, type Pubkey, type Sha256 } from '../hash.js';
+import type { EventOf } from '../protocol/events.js';
+import type { SpotTerms } from '../protocol/job.js';
+import type { ScoreRow } from '../protocol/score.js';
+
+/** Which updates are repeated in part, and what a repetition proves. */
+
+/** What a draw decides by. */
+export interface SpotDraw {
+  readonly job: EventId;
+  readonly terms: SpotTerms;
+  readonly draw: EventOf<'draw'>;
+  /** Trainers that had an update accepted in an earlier round of the job. */
+  readonly proven: ReadonlySet<Pubkey>;
+}
+
+const TWO_32 = 2 ** 32;
+
+/**
+ * The drawn segment of a trainer's update, counted from 0, or null. Nobody can grind it: the list stands before s opens, s is
+ * fixed by the job, and a key enters by its hash. Without nonces of validators the draw is the customer's word all the same: it
+ * knows s from the start.
+ *
+ * seed = SHA-256("nmkt/1/draw" || "spot" || job || u32 round || list || s); words = SHA-256(seed || SHA-256(trainer)) as big-endian
+ * u32: drawn when word 0 * 10^6 < rate * 2^32, or nothing of the trainer was accepted before; segment = word 1 * segments / 2^32,
+ * rounded down.
+ *
+ * @param segments  the length of the committed list of checkpoints plus one
+ */
+export function drawnSegment({ job, terms, draw, proven }: SpotDraw, trainer: Pubkey, segments: number): number | null {
+  const { round, list, s } = draw.content;
+  const seed = sha256('nmkt/1/draw', 'spot', fromHex(job), u32be(round), fromHex(list), s);
+  const block = sha256(seed, sha256(fromHex(trainer)));
+  const words = new DataView(block.buffer, block.byteOffset, block.byteLength);
+  const isDrawn = words.getUint32(0) * 1_000_000 < terms.ratePpm * TWO_32;
+  if (!isDrawn && proven.has(trainer)) return null;
+  return Math.floor((words.getUint32(4) * segments) / TWO_32);
+}
+
+/** What the trainer committed to as the end of a segment; undefined when it has no such segment. */
+export function committedEnd(
+  { checkpoints, updateHash }: EventOf<'reveal'>['content'],
+  segment: number,
+): Sha256 | undefined {
+  return segment === checkpoints.length ? updateHash : checkpoints[segment];
+}
+
+/** Does the repetition prove that this update was not trained as agreed? */
+export function isProvenFraud({ content }: EventOf<'reveal'>, { spot }: Pick<ScoreRow, 'spot'>): boolean {
+  return spot !== null && spot.hash !== committedEnd(content, spot.segment);
+}

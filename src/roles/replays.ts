@@ -1,0 +1,44 @@
+import type { Pubkey } from '../hash.js';
+import { cosine, difference } from '../learning/params.js';
+import type { ParamSet } from '../learning/types.js';
+import type { JobState, RoundState } from '../market/state.js';
+import type { CustomerEnv } from './customer-env.js';
+import { loadModel } from './customer-models.js';
+import { modelOf, openedFile } from './measure.js';
+
+/**
+ * A replayed update beats every statistic of its effect. Two changes of a model that point the same way to one part in a thousand are
+ * suspicious, never a reason to reject: small full-batch problems give such pairs honestly, so the whole training is repeated.
+ */
+const NEARLY_EQUAL = 0.999;
+
+/**
+ * Trainers whose change of the model is nearly one that was accepted in an earlier round for the same key or shard. What is
+ * no longer in the home is not compared.
+ */
+export async function likelyReplays(
+  env: CustomerEnv,
+  state: JobState,
+  round: RoundState,
+  base: ParamSet,
+  updates: ReadonlyMap<Pubkey, ParamSet>,
+): Promise<ReadonlySet<Pubkey>> {
+  const found = new Set<Pubkey>();
+  const spec = state.job!.content.model;
+  for (const earlier of state.rounds) {
+    if (earlier.round >= round.round || earlier.close === null) continue;
+    const theirBase = await loadModel(env, state, earlier.open.content.base.sha256);
+    for (const entry of earlier.close.content.accepted) {
+      const suspects = round.assigned.filter(
+        ({ trainer, shard }) => updates.has(trainer) && (trainer === entry.trainer || shard === entry.shard),
+      );
+      const reveal = earlier.listedReveals.get(entry.trainer);
+      const bytes = reveal && suspects.length > 0 ? await env.files.read(openedFile(reveal)) : undefined;
+      if (bytes === undefined) continue;
+      const theirs = difference(modelOf(bytes, spec), theirBase);
+      for (const { trainer } of suspects)
+        if (cosine(difference(updates.get(trainer)!, base), theirs) > NEARLY_EQUAL) found.add(trainer);
+    }
+  }
+  return found;
+}

@@ -1,0 +1,43 @@
+import { NmktError } from '../errors.js';
+import { seedCommitment } from '../learning/seeds.js';
+import type { Examples } from '../learning/types.js';
+import type { JobState } from '../market/state.js';
+import type { ShardGrant } from '../protocol/grant.js';
+import { openLocator } from '../protocol/locator.js';
+import { openShard } from './epoch.js';
+import type { TrainerEnv } from './trainer.js';
+
+/** Fetches and opens the shard of a grant. @throws NmktError whose code says which promise it breaks, see `grant-bad` */
+export async function openGrantedShard(env: TrainerEnv, state: JobState, grant: ShardGrant): Promise<Examples> {
+  const { manifest } = env.snapshot;
+  const locator = openLocator(grant.locator, grant.blind, manifest.locator);
+  if (seedCommitment(grant.seed) !== state.job!.content.seedCommitment)
+    throw new NmktError('hash-mismatch', 'the seed in the grant is not the one the job committed to', {
+      expected: state.job!.content.seedCommitment,
+      got: seedCommitment(grant.seed),
+      remedy: 'nothing: the grant is refused',
+    });
+  const declared = manifest.shards[grant.shard];
+  if (
+    declared === undefined ||
+    locator.shards.length !== manifest.shards.length ||
+    locator.shards[grant.shard]!.commit !== declared.commit
+  )
+    throw new NmktError('wrong-key', 'the locator names another key commitment than the snapshot', {
+      expected: declared?.commit ?? `a shard below ${manifest.shards.length}`,
+      got: locator.shards[grant.shard]?.commit ?? 'none',
+      remedy: 'nothing: the grant is refused',
+    });
+  env.progress.update(`fetching shard ${grant.shard}`);
+  const examples = await openShard(env.relays, manifest, locator, grant.shard, grant.key, {
+    signal: env.signal,
+    onProgress: (done, total) => env.progress.update(`fetching shard ${grant.shard}: ${done} of ${total} chunks`),
+  });
+  if (examples.rows !== declared.examples)
+    throw new NmktError('shape-mismatch', 'the shard holds another number of examples than the snapshot says', {
+      expected: `${declared.examples} rows`,
+      got: `${examples.rows}`,
+      remedy: 'nothing: the grant is refused',
+    });
+  return examples;
+}

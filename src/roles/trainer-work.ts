@@ -1,0 +1,285 @@
+import { z } from 'zod';
+import { NmktError } from '../errors.js';
+import { concatBytes, fromHex, hex, sha256, sha256Hex, u32be, type Sha256 } from '../hash.js';
+import { decodeParams, encodeParams } from '../learning/safetensors.js';
+import { trainingSeed } from '../learning/seeds.js';
+import { stateHash, stateShapes } from '../learning/train-state.js';
+import type { ParamSet, TrainState } from '../learning/types.js';
+import { drawnSegmentOf, type Assignment, type JobState, type RoundState } from '../market/state.js';
+import type { RoundGrant, ShardGrant } from '../protocol/grant.js';
+import type { EventOf } from '../protocol/events.js';
+import type { JobTerms } from '../protocol/job.js';
+import { commitmentOf, sealedUpdate, type SealedUpdate } from '../protocol/submission.js';
+import { chunkExpiry } from './customer-actions.js';
+import type { Received } from './inbox.js';
+import { modelOf } from './measure.js';
+import { baseLabel, blobSecrets, fetchParams, publishParams, stateLabel, updateLabel } from './round-blobs.js';
+import { repeatSegment } from './spot-check.js';
+import type { TrainerEnv } from './trainer.js';
+import { openGrantedShard } from './trainer-grant.js';
+
+/** A round of a trainer: train once, keep what must survive, commit, reveal. */
+
+const TRAINING_SECRET_BYTES = 64;
+
+/** What must survive a crash between commitment and reveal. */
+const updateFile = (round: RoundState) => `update-${round.open.id}.bin`;
+/** A state between two segments, by its number from 1; the draw may ask for any. */
+const stateFile = (round: RoundState, segment: number) => `state-${round.open.id}-${segment}.safetensors`;
+
+/** A file that went bad must not look like forged work: its own hash stands in front. */
+function withDigest(bytes: Uint8Array): Uint8Array {
+  return concatBytes(sha256(bytes), bytes);
+}
+
+async function readState(
+  env: TrainerEnv,
+  round: RoundState,
+  { model, hyper, spot }: JobTerms,
+  segment: number,
+): Promise<TrainState | undefined> {
+  const file = await env.files.read(stateFile(round, segment));
+  if (file === undefined || hex(sha256(file.subarray(32))) !== hex(file.subarray(0, 32))) return undefined;
+  return { step: segment * spot!.everySteps, tensors: decodeParams(file.slice(32), stateShapes(model, hyper)) };
+}
+
+/** What an interrupted training left behind: it goes on after the last whole state, to the same bytes. */
+async function keptStates(
+  env: TrainerEnv,
+  round: RoundState,
+  terms: JobTerms,
+): Promise<{ readonly checkpoints: Sha256[]; readonly last: TrainState | undefined }> {
+  const checkpoints: Sha256[] = [];
+  let last: TrainState | undefined;
+  for (;;) {
+    const next = terms.spot === null ? undefined : await readState(env, round, terms, checkpoints.length + 1);
+    if (next === undefined) return { checkpoints, last };
+    checkpoints.push(stateHash(next));
+    last = next;
+  }
+}
+
+/** Has this home the bytes and the salt of its commitment? Another home of the same key may have made another one. */
+export async function hasCommitted(env: TrainerEnv, state: JobState, round: RoundState): Promise<boolean> {
+  const file = await env.files.read(updateFile(round));
+  if (file === undefined) return false;
+  const made = round.commits.get(env.signer.pubkey);
+  return made === undefined || commitmentIn(file, env, state, round, made.content.shard) === made.content.commitment;
+}
+
+function commitmentIn(
+  file: Uint8Array,
+  { signer }: Pick<TrainerEnv, 'signer'>,
+  { jobId }: JobState,
+  { round, open }: RoundState,
+  shard: number,
+): Sha256 {
+  const { salt, bytes, checkpoints } = splitFile(file);
+  return commitmentOf({
+    ...{ job: jobId, round, shard, trainer: signer.pubkey, checkpoints, salt },
+    baseHash: open.content.base.sha256,
+    updateHash: sha256Hex(bytes),
+  });
+}
+
+export async function train(
+  env: TrainerEnv,
+  state: JobState,
+  round: RoundState,
+  seat: Assignment,
+  shardGrant: Received<ShardGrant> | undefined,
+  roundGrant: Received<RoundGrant>,
+): Promise<void> {
+  const job = state.job!;
+  let file = await env.files.read(updateFile(round));
+  if (file === undefined) {
+    if (shardGrant === undefined)
+      throw new NmktError('not-ready', 'the shard grant has not arrived again', {
+        remedy: 'wait: the customer’s relay still has it',
+      });
+    const work = await trainUpdate(env, state, round, seat.shard, shardGrant.grant, roundGrant.grant);
+    // A commitment cannot be retrained: secret and bytes are durable before it is signed.
+    file = joinFile(env.random(TRAINING_SECRET_BYTES), work);
+    await env.files.write(updateFile(round), file);
+  }
+  // The job may have ended while it trained.
+  if (env.book.state().cancelled !== null) return;
+  const commitment = commitmentIn(file, env, state, round, seat.shard);
+  await env.book.sign('commit', { round: round.round, shard: seat.shard, open: round.open.id, commitment }, [
+    job.author,
+  ]);
+}
+
+/** A finished training: canonical bytes of the update, hashes of the states between its segments. */
+interface Work {
+  readonly bytes: Uint8Array;
+  readonly checkpoints: readonly Sha256[];
+}
+
+/** salt 32, content secret 32, u32 number of checkpoints, their hashes, bytes of the update. */
+function joinFile(secrets: Uint8Array, { bytes, checkpoints }: Work): Uint8Array {
+  return concatBytes(secrets, u32be(checkpoints.length), ...checkpoints.map((hash) => fromHex(hash)), bytes);
+}
+
+function splitFile(file: Uint8Array): Work & { readonly salt: Uint8Array; readonly secret: Uint8Array } {
+  const count = new DataView(file.buffer, file.byteOffset).getUint32(TRAINING_SECRET_BYTES);
+  const first = TRAINING_SECRET_BYTES + 4;
+  const hashAt = (index: number) => hex(file.slice(first + 32 * index, first + 32 * (index + 1))) as Sha256;
+  return {
+    salt: file.slice(0, 32),
+    secret: file.slice(32, TRAINING_SECRET_BYTES),
+    checkpoints: Array.from({ length: count }, (_, index) => hashAt(index)),
+    bytes: file.slice(first + 32 * count),
+  };
+}
+
+async function trainUpdate(
+  env: TrainerEnv,
+  state: JobState,
+  round: RoundState,
+  shard: number,
+  shardGrant: ShardGrant,
+  roundGrant: RoundGrant,
+): Promise<Work> {
+  const job = state.job!;
+  const weights = await openBase(env, state, round, roundGrant);
+  env.shard.examples ??= await openGrantedShard(env, state, shardGrant);
+  const engine = await env.engine();
+  const name = `round ${round.round + 1} of ${job.content.rounds}`;
+  const { spot } = job.content;
+  const { checkpoints, last } = await keptStates(env, round, job.content);
+  if (last !== undefined) env.progress.note(`${name}: going on after step ${last.step}`);
+  let kept: Promise<unknown> = Promise.resolve();
+  const keep = (at: TrainState): void => {
+    checkpoints.push(stateHash(at));
+    const path = stateFile(round, checkpoints.length);
+    kept = kept.then(() => env.files.write(path, withDigest(encodeParams(at.tensors))));
+    kept.catch(() => undefined); // it is awaited below
+  };
+  const result = await engine.train(
+    {
+      model: job.content.model,
+      weights,
+      examples: env.shard.examples,
+      hyper: job.content.hyper,
+      seed: trainingSeed(shardGrant.seed, round.round, shard, env.signer.pubkey),
+      ...(spot !== null && { stateEvery: spot.everySteps }),
+      ...(last !== undefined && { from: last }),
+    },
+    (done, total, loss) => env.progress.update(`${name}: step ${done} of ${total}, loss ${loss.toFixed(4)}`),
+    env.signal,
+    keep,
+  );
+  await kept;
+  return { bytes: encodeParams(result.weights), checkpoints };
+}
+
+function openBase(env: TrainerEnv, state: JobState, round: RoundState, { key }: RoundGrant): Promise<ParamSet> {
+  const { base: pointer, inline } = round.open.content;
+  const label = baseLabel(state.jobId, round.round);
+  return fetchParams(env.relays, { pointer, inline, key, label }, state.job!.content.model, env.signal);
+}
+
+export async function reveal(env: TrainerEnv, state: JobState, round: RoundState, shard: number): Promise<void> {
+  const job = state.job!;
+  const me = env.signer.pubkey;
+  const { salt, secret, bytes, checkpoints } = splitFile((await env.files.read(updateFile(round)))!);
+  const { key } = blobSecrets(secret, 'update', round.round);
+  const { pointer, inline } = await publishParams(
+    env.relays,
+    modelOf(bytes, job.content.model),
+    {
+      secret,
+      purpose: 'update',
+      index: round.round,
+      label: updateLabel(job.id, round.round, shard, me),
+      dateSec: job.createdAt,
+      expirationSec: chunkExpiry(job.content.deadline),
+    },
+    env.signal,
+  );
+  const drawn = drawnSegmentOf(state, round, me, checkpoints.length) ?? 0;
+  const shown = drawn === 0 ? null : await publishState(env, state, round, shard, drawn, secret);
+  const sealed = await env.signer.encrypt(
+    job.author,
+    JSON.stringify(z.encode(sealedUpdate, { key, pointer, state: shown })),
+  );
+  await env.book.sign(
+    'reveal',
+    {
+      round: round.round,
+      shard,
+      list: round.commitList!.id,
+      commit: round.listedCommits.get(me)!.id,
+      salt,
+      baseHash: round.open.content.base.sha256,
+      updateHash: sha256Hex(bytes),
+      engine: (await env.engine()).id,
+      checkpoints: [...checkpoints],
+      sealed,
+      ...(inline === undefined ? {} : { inline }),
+    },
+    [job.author],
+  );
+}
+
+/** The state before a drawn segment, sealed like the update. Null when the home has lost it: the update will be rejected. */
+async function publishState(
+  env: TrainerEnv,
+  state: JobState,
+  round: RoundState,
+  shard: number,
+  segment: number,
+  secret: Uint8Array,
+): Promise<SealedUpdate['state']> {
+  const job = state.job!;
+  const before = await readState(env, round, job.content, segment);
+  if (before === undefined) {
+    env.progress.warn(`round ${round.round + 1}: the state before segment ${segment} is no longer in the home`);
+    return null;
+  }
+  const { pointer } = await publishParams(
+    env.relays,
+    before.tensors,
+    {
+      secret,
+      purpose: 'state',
+      index: round.round,
+      label: stateLabel(job.id, round.round, shard, env.signer.pubkey),
+      dateSec: job.createdAt,
+      expirationSec: chunkExpiry(job.content.deadline),
+      inline: 'never',
+    },
+    env.signal,
+  );
+  return { key: blobSecrets(secret, 'state', round.round).key, pointer };
+}
+
+/**
+ * Repeats the segment that the customer calls forged.
+ *
+ * @returns what follows from it, as half a sentence
+ */
+export async function answerFraud(
+  env: TrainerEnv,
+  state: JobState,
+  { content }: EventOf<'fraud'>,
+  shardGrant: ShardGrant | undefined,
+  roundGrant: RoundGrant | undefined,
+): Promise<string> {
+  const { round: index, shard, segment } = content;
+  const round = state.rounds[index]!;
+  const terms = state.job!.content;
+  const before = segment === 0 ? null : await readState(env, round, terms, segment);
+  const unknown = 'this home cannot repeat it any more';
+  if (shardGrant === undefined || roundGrant === undefined || before === undefined) return unknown;
+  const base = await openBase(env, state, round, roundGrant);
+  env.shard.examples ??= await openGrantedShard(env, state, shardGrant);
+  const training = { terms, base, examples: env.shard.examples, seed: shardGrant.seed, round: index, shard };
+  const engine = await env.engine();
+  if (engine.id !== terms.spot!.engine) return unknown;
+  const hash = await repeatSegment(engine, { ...training, trainer: env.signer.pubkey }, segment, before, env.signal);
+  if (hash === content.committed)
+    return 'repeated here it ends in what was committed: the accusation is false if both engines work; an audit with the shard tells';
+  return 'repeated here it does not end in what was committed either';
+}
