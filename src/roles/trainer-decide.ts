@@ -158,14 +158,16 @@ function decideRound(state: JobState, facts: TrainerFacts, mine: Assignment, now
   }
   if (state.phase === 'revealing') {
     const until = round.commitList!.content.until!;
+    const ends = until + 2 * terms.revealTimeoutSec + PATIENCE_SEC;
     // Below the quorum the round is void: nobody shows an update that will not be paid.
     const isHopeless = round.listedCommits.size < Math.min(terms.quorum, round.assigned.length);
     if (isHopeless || !round.listedCommits.has(facts.me) || round.reveals.has(facts.me))
-      return lapse(now, until + 2 * terms.revealTimeoutSec + PATIENCE_SEC, `the list of reveals, ${name}`);
+      return lapse(now, ends, `the list of reveals, ${name}`);
     if (terms.spot !== null && round.draw === null) return lapse(now, until + PATIENCE_SEC, `the draw, ${name}`);
     return facts.canReveal(round)
       ? { do: 'reveal', round, shard: mine.shard }
-      : lapse(now, until, 'a reveal only the home that committed can make');
+      : // Without the salt this round is lost, and only this round.
+        lapse(now, ends, 'a reveal only the home that committed can make');
   }
   if (state.phase === 'scoring') return lapse(now, silentAt(state, facts), `the scores of ${name}`);
   return null;
