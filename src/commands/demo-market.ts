@@ -66,6 +66,7 @@ export async function runMarket(plan: DemoPlan, { context, processes, view }: De
       paidMsat: BigInt(collected.paidMsat),
       receivedMsat: stage.board().trainers.reduce((sum, { receivedMsat }) => sum + receivedMsat, 0n),
       ...(await readPayments(plan.modelDir)),
+      spot: countSpotChecks(state),
       ...verdict,
       isPartlyPaid: status === 7,
     };
@@ -97,6 +98,11 @@ function trainerResults(stage: Stage, { trainers }: CollectedDocument, state: Jo
         .map(({ rule, detail }) => ({ round, rule, detail })),
     ),
   }));
+}
+
+function countSpotChecks({ rounds, frauds }: JobState): DemoResult['spot'] {
+  const rows = rounds.flatMap(({ scores }) => scores?.content.scores ?? []);
+  return { updates: rows.length, repeated: rows.filter(({ spot }) => spot !== null).length, forged: frauds.size };
 }
 
 /** Recomputes for every receipt whether SHA-256 of its preimage is the invoice's payment hash. */

@@ -22,6 +22,8 @@ export interface DemoResult {
   readonly invoices: number;
   /** Paid invoices whose preimage does not. */
   readonly falseReceipts: number;
+  /** Updates that were measured, those of them that were repeated in part, and those that ended elsewhere then. */
+  readonly spot: { readonly updates: number; readonly repeated: number; readonly forged: number };
   readonly audit: 'PASS' | 'FAIL';
   /** The first event that does not follow, when the audit fails. */
   readonly finding: string | null;
@@ -51,6 +53,7 @@ export function summaryText(result: DemoResult): string {
     accuracies(result),
     payments(result),
     rejections(result),
+    spotChecks(result),
     audit(result),
     `The model is in ${result.modelDir}`,
   ];
@@ -100,6 +103,12 @@ function rejections({ trainers }: DemoResult): string {
     own.map(({ round, rule, detail }) => `${name}, round ${round + 1}: ${rule} (${detail})`),
   );
   return lines.length === 0 ? '' : ['Rejected, and so not paid:', ...lines].join('\n');
+}
+
+function spotChecks({ spot: { updates, repeated, forged } }: DemoResult): string {
+  if (repeated === 0) return '';
+  const drawn = `Spot checks: ${repeated} of ${plural(updates, 'update')}, drawn by lot, trained`;
+  return `${drawn}\nagain in part: ${forged === 0 ? 'equal to the last bit.' : `${forged} ended elsewhere, so FORGED.`}`;
 }
 
 function audit({ audit: verdict, finding }: DemoResult): string {

@@ -12,6 +12,7 @@ const result: DemoResult = {
     },
   ],
   ...{ paidMsat: 1_500_000n, receivedMsat: 1_500_000n, invoices: 5, falseReceipts: 0 },
+  spot: { updates: 6, repeated: 4, forged: 0 },
   ...{ audit: 'PASS', finding: null, modelDir: 'nmkt-demo-model', wallSeconds: 18.4 },
 };
 
@@ -34,6 +35,15 @@ describe('the summary', () => {
 
   it('names every rejection with its rule', () => {
     expect(summaryText(result)).toContain('trainer 2, round 1: not-on-assigned-shard (E is -12 ppm)');
+  });
+
+  it('says how many updates were trained again in part, and what came out', () => {
+    expect(summaryText(result)).toContain(
+      'Spot checks: 4 of 6 updates, drawn by lot, trained\nagain in part: equal to the last bit.',
+    );
+    const forged = summaryText({ ...result, spot: { updates: 6, repeated: 4, forged: 1 } });
+    expect(forged).toContain('again in part: 1 ended elsewhere, so FORGED.');
+    expect(summaryText({ ...result, spot: { updates: 6, repeated: 0, forged: 0 } })).not.toContain('Spot checks');
   });
 
   it('says which event does not follow when the audit fails', () => {
