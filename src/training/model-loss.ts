@@ -1,4 +1,4 @@
-import { exp, log } from './model-math.js';
+import { exp, log } from '../learning/math.js';
 import type { Examples, Task } from '../learning/types.js';
 
 /** Loss of one batch and its derivative by the outputs of the last layer. */
