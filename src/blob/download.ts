@@ -35,12 +35,25 @@ interface Route {
   readonly signal: AbortSignal | undefined;
 }
 
+/** Chunks that no relay gave. Only relays that answered every time have said that they do not have them. */
+export class MissingChunks extends NmktError {
+  constructor(
+    message: string,
+    detail: ConstructorParameters<typeof NmktError>[2],
+    /** Relays. */
+    readonly answered: number,
+    readonly silent: number,
+  ) {
+    super('relay-unreachable', message, detail);
+  }
+}
+
 /**
  * Fetches, checks and opens a blob. Key and sizes are checked before anything is allocated or fetched; every chunk by
  * id, leaf, Merkle root and AEAD; the result by its hash.
  *
- * @throws NmktError `wrong-key`, `too-large`, `bad-blob`, `hash-mismatch`, `relay-unreachable` naming how many chunks
- *         are missing, `interrupted`
+ * @throws NmktError `wrong-key`, `too-large`, `bad-blob`, `hash-mismatch`, `interrupted`; MissingChunks
+ *         (`relay-unreachable`)
  */
 export async function downloadBlob(relays: Relays, pointer: BlobPointer, options: DownloadOptions): Promise<Bytes> {
   const { key, context, part, maxBytes, onProgress, signal } = options;
@@ -193,14 +206,21 @@ function openEvent(event: NostrEvent, leaf: Bytes | undefined, keys: SealKeys, p
   return openChunk(sealed, keys, place);
 }
 
-function notFound({ relays, answered }: Route, missing: number, total: number, purpose: string): NmktError {
-  const silent = relays.urls.filter((url) => !answered.has(url));
-  return new NmktError('relay-unreachable', `${missing} of ${total} ${purpose} chunks were found on no relay`, {
+function notFound(
+  { relays, answered, silences }: Route,
+  missing: number,
+  total: number,
+  purpose: string,
+): MissingChunks {
+  const silent = relays.urls.filter((url) => !answered.has(url) || silences.has(url));
+  const message = `${missing} of ${total} ${purpose} chunks were found on no relay`;
+  const detail = {
     remedy:
       silent.length > 0
         ? 'try again later, or name another relay that holds them with --relay'
         : 'every relay answered: they have expired or were deleted; ask the sender to publish them again',
     expected: `${total} chunks`,
     got: `${total - missing} chunks; answered: ${[...answered].join(', ') || 'none'}; silent: ${silent.join(', ') || 'none'}`,
-  });
+  };
+  return new MissingChunks(message, detail, relays.urls.length - silent.length, silent.length);
 }

@@ -7,4 +7,4 @@ export {
   type UploadOptions,
   type UploadResult,
 } from './upload.js';
-export { downloadBlob, type DownloadOptions } from './download.js';
+export { downloadBlob, MissingChunks, type DownloadOptions } from './download.js';

@@ -5,6 +5,9 @@ import { payOut } from '../wallet/payout-journal.js';
 import { foldPayouts, type PayoutRecord } from '../wallet/payout-records.js';
 import { createSpendGuard } from '../wallet/spend-guard.js';
 
+/** A wallet that was not asked, in the codes of a payment: it may be back soon, unlike one that says no. */
+const UNREACHED = new Set(['UNREACHABLE', 'WALLET_UNREACHABLE']);
+
 /** Pays through the payout journal of the home; what is the payee's fault or not certain is held, never repeated blindly. */
 export function createPayer(tools: {
   readonly wallet: Wallet;
@@ -38,7 +41,11 @@ export function createPayer(tools: {
         if (outcome.kind === 'unknown')
           return { kind: 'held', why: `${outcome.why}; ${outcome.next}`, cause: 'unknown' };
         if (outcome.kind === 'rejected')
-          return { kind: 'held', why: `${outcome.code}: ${outcome.message}; ${outcome.next}`, cause: 'refused' };
+          return {
+            kind: 'held',
+            why: `${outcome.code}: ${outcome.message}; ${outcome.next}`,
+            cause: UNREACHED.has(outcome.code) ? 'unreachable' : 'refused',
+          };
         const bound = foldPayouts(await journal.read()).get(payout.payout)!.bound!;
         return { ...outcome, invoice: bound.invoice };
       } catch (error) {

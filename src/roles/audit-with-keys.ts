@@ -13,6 +13,9 @@ import { aggregate, judgeRound, openUpdates } from './measure.js';
 import { artifactLabel, baseLabel, fetchParams } from './round-blobs.js';
 import { openDrawnStates } from './spot-check.js';
 
+/** An audit comes long after anything was due. */
+const LATER = Infinity;
+
 export interface KeyAuditPorts {
   readonly relays: Relays;
   readonly keys: AuditKeys;
@@ -103,9 +106,9 @@ async function auditRound(state: JobState, round: RoundState, ports: KeyAuditPor
     if (found === undefined) throw new RangeError('the audit keys hold no key to this update');
     return found;
   };
-  const opening = await openUpdates(relays, lookUp, state.job!, round, signal);
+  const opening = await openUpdates(relays, lookUp, state.job!, round, LATER, signal);
   const rowsOf = (shard: number) => ports.manifest.shards[shard]!.examples;
-  const states = await openDrawnStates(relays, state, round, opening.sealed, rowsOf, signal);
+  const states = await openDrawnStates(relays, state, round, opening.sealed, rowsOf, LATER, signal);
   const findings = new Map([...opening.findings, ...states.findings]);
   const params = new Map([...opening.params].filter(([trainer]) => !findings.has(trainer)));
   const isScored = new Set(round.scores.content.scores.map(({ trainer }) => trainer));

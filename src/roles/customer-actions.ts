@@ -137,6 +137,7 @@ export async function measureAndClose(env: CustomerEnv, state: JobState, round: 
     (reveal) => openSealedUpdate(env.signer, reveal),
     job,
     round,
+    env.clock.nowSec(),
     env.signal,
     env.files,
   );
@@ -146,6 +147,7 @@ export async function measureAndClose(env: CustomerEnv, state: JobState, round: 
     round,
     opened.sealed,
     (shard) => env.data.train.manifest.shards[shard]!.examples,
+    env.clock.nowSec(),
     env.signal,
   );
   const findings = new Map([...opened.findings, ...states.findings]);

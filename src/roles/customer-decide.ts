@@ -40,6 +40,8 @@ export interface CustomerFacts {
   readonly servingSince: number;
   /** When relays were last found silent by this process; 0: never. */
   readonly relaysSilentAt: number;
+  /** When the own wallet was last found away, or could not tell what became of a payment; 0: never. */
+  readonly walletAwayAt: number;
   /** When the last `seen` or the phase's opening event was published. */
   readonly lastSeenAt: number;
   /** Payouts whose outcome is unknown or whose claim is not payable: looked at again later. */
@@ -265,22 +267,35 @@ function decideCountersignatures(state: JobState, now: number): CustomerAction |
   return now < until ? { do: 'wait', for: `${open.length} countersignatures`, until } : null;
 }
 
-/** Pays what is claimed; waits a little for what is not. */
+/**
+ * Pays what is claimed; waits a little for what is not. While the own wallet is away it waits on, until the job's own promise to
+ * pay is due: whoever claimed is owed, and the wallet of others may be away for the same reason.
+ */
 function decidePayment(state: JobState, facts: CustomerFacts, now: number): CustomerAction | null {
   const payment = payable(state, facts);
   if (payment !== null) return payment;
+  const { payWithinSec } = state.job!.content;
   let graceUntil = 0;
   let open = 0;
+  let claimed = 0;
   for (const round of state.rounds)
-    for (const payout of round.payouts) {
-      if (payout.receipt !== null) continue;
+    for (const { receipt, claim } of round.payouts) {
+      if (receipt !== null) continue;
       open++;
+      if (claim !== null) claimed++;
+      const settledAt = round.settlement!.createdAt;
+      const dueAt = (claim?.createdAt ?? settledAt) + payWithinSec;
       graceUntil = Math.max(
         graceUntil,
-        round.settlement!.createdAt + CLAIM_GRACE_SEC,
+        settledAt + CLAIM_GRACE_SEC,
         facts.relaysSilentAt + CLAIM_GRACE_SEC,
+        Math.min(facts.walletAwayAt + CLAIM_GRACE_SEC, dueAt),
       );
     }
   if (open === 0 || now >= graceUntil) return null;
-  return { do: 'wait', for: `${open} ${open === 1 ? 'trainer' : 'trainers'} to send an invoice`, until: graceUntil };
+  const what =
+    claimed === open
+      ? `the wallet, for ${open} ${open === 1 ? 'payment' : 'payments'}`
+      : `${open} ${open === 1 ? 'trainer' : 'trainers'} to send an invoice`;
+  return { do: 'wait', for: what, until: graceUntil };
 }

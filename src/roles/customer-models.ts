@@ -63,6 +63,7 @@ async function aggregateAgain(env: CustomerEnv, state: JobState, hash: Sha256): 
     (reveal) => openSealedUpdate(env.signer, reveal),
     state.job!,
     round,
+    env.clock.nowSec(),
     env.signal,
     env.files,
   );

@@ -17,6 +17,7 @@ import { dueGrants } from './customer-grants.js';
 import { payOne, settle, type Hold } from './customer-money.js';
 import { decideCustomer, restsOnAbsence, type CustomerAction, type StopReason } from './customer-decide.js';
 import type { CustomerEnv } from './customer-env.js';
+import { ABSENCE_GRACE_SEC } from './missing.js';
 import { patiently } from './patience.js';
 
 /** How long a payout whose payment failed, or whose claim is not payable, is left alone. */
@@ -29,8 +30,6 @@ function holdSec({ cause }: Hold, tries: number): number {
 }
 /** While nothing happens the book asks its relays again: a subscription can die silently. */
 const REFRESH_SEC = 30;
-/** So long every relay must say that something is absent; then half of them are enough. */
-const ABSENCE_GRACE_SEC = 600;
 
 /** Wraps a grant to its recipient; given by the composition root, so that roles know no adapter. */
 export type Wrap = (content: string, to: string) => Promise<NostrEvent>;
@@ -53,6 +52,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
   let lastComplaint = '';
   let refreshedAt = servingSince;
   let relaysSilentAt = 0;
+  let walletAwayAt = 0;
   let absentSince: number | null = null;
   /** @returns whether enough relays answered to call something absent */
   const refresh = async (): Promise<boolean> => {
@@ -82,6 +82,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
     const facts = {
       servingSince,
       relaysSilentAt,
+      walletAwayAt,
       lastSeenAt,
       heldPayouts: new Set(held.keys()),
       isCancelling: env.cancel !== undefined,
@@ -122,6 +123,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
       if (hold === null) return void outcomes.delete(payout);
       const tries = (outcomes.get(payout)?.tries ?? 0) + 1;
       outcomes.set(payout, { ...hold, tries });
+      if (hold.cause === 'unreachable' || hold.cause === 'unknown') walletAwayAt = env.clock.nowSec();
       const until = env.clock.nowSec() + holdSec(hold, tries);
       held.set(payout, until);
       const line = `${payee.slice(0, 12)}… is not paid yet (round ${action.round.round + 1}, ${amountMsat / 1000n} sat): ${hold.why}`;

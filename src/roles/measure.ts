@@ -14,6 +14,7 @@ import { sealedUpdate, type SealedUpdate } from '../protocol/submission.js';
 import type { Engine, Evaluation, Relays, Signer } from '../ports.js';
 import type { JobFiles } from './customer-env.js';
 import { scoringSamples, type CustomerData } from './customer-data.js';
+import { isUnproven } from './missing.js';
 import { isOwnTrouble } from './patience.js';
 import { fetchParamBytes, updateLabel } from './round-blobs.js';
 import { z } from 'zod';
@@ -50,13 +51,15 @@ export type UpdateKeys = (reveal: EventOf<'reveal'>) => Promise<SealedUpdate>;
 /**
  * Opens every update that passed the public rules; what does not open is a finding about its trainer, never an exception.
  *
- * @param files  keeps what was opened: a trainer that deletes its chunks after the scores cannot stop the round from closing
+ * @param nowSec  what was due for long counts as missing when half of the relays say so
+ * @param files   keeps what was opened: a trainer that deletes its chunks after the scores cannot stop the round from closing
  */
 export async function openUpdates(
   relays: Relays,
   keys: UpdateKeys,
   job: EventOf<'job'>,
   round: RoundState,
+  nowSec: number,
   signal?: AbortSignal,
   files?: JobFiles,
 ): Promise<OpenedUpdates> {
@@ -72,9 +75,7 @@ export async function openUpdates(
       params.set(trainer, await openUpdate(relays, opened, job, reveal, signal, files));
     } catch (error) {
       if (isOwnTrouble(error)) throw error;
-      // Only relays that answer can prove that chunks are missing.
-      if (isNmktError(error, 'relay-unreachable') && (await relays.fetch([{ ids: [reveal.id] }])).answered.length === 0)
-        throw error;
+      if (isUnproven(error, nowSec - round.revealList!.createdAt)) throw error;
       const rule = isNmktError(error, 'shape-mismatch') ? 'shape' : 'blob';
       findings.set(trainer, { rule, detail: (error as Error).message.replace(/[^\x20-\x7e]/g, ' ').slice(0, 300) });
     }

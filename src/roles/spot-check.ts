@@ -13,6 +13,7 @@ import type { ScoreRow } from '../protocol/score.js';
 import type { SealedUpdate } from '../protocol/submission.js';
 import { isNmktError } from '../errors.js';
 import type { Engine, Relays, TrainRequest } from '../ports.js';
+import { isUnproven } from './missing.js';
 import { fetchCanonical, stateLabel } from './round-blobs.js';
 
 /** Repeats segments of a training on the same engine: equal requests give equal bits there, so a difference proves another training. */
@@ -95,6 +96,7 @@ export interface OpenedStates {
  *
  * @param sealed  of the updates that opened
  * @param rowsOf  examples of a shard, from the snapshot
+ * @param nowSec  what was due for long counts as missing when half of the relays say so
  */
 export async function openDrawnStates(
   relays: Relays,
@@ -102,6 +104,7 @@ export async function openDrawnStates(
   round: RoundState,
   sealed: ReadonlyMap<Pubkey, SealedUpdate>,
   rowsOf: (shard: number) => number,
+  nowSec: number,
   signal?: AbortSignal,
 ): Promise<OpenedStates> {
   const drawn = new Map<Pubkey, { segment: number; before: TrainState | null }>();
@@ -125,12 +128,7 @@ export async function openDrawnStates(
       drawn.set(trainer, { segment, before });
     } catch (error) {
       if (isNmktError(error, 'interrupted')) throw error;
-      // Only relays that answer can prove that chunks are missing.
-      if (
-        isNmktError(error, 'relay-unreachable') &&
-        (await relays.fetch([{ ids: [round.open.id] }])).answered.length === 0
-      )
-        throw error;
+      if (isUnproven(error, nowSec - round.revealList!.createdAt)) throw error;
       blame(trainer, `the state before segment ${segment}: ${(error as Error).message}`);
     }
   }

@@ -34,6 +34,7 @@ const REVEALS_UNTIL = after('commits/0').at('commits/0', 'list').createdAt + 120
 const leaderFacts = (facts: Partial<CustomerFacts> = {}): CustomerFacts => ({
   servingSince: START_SEC,
   relaysSilentAt: 0,
+  walletAwayAt: 0,
   lastSeenAt: SOON,
   heldPayouts: new Set(),
   ...facts,
@@ -93,6 +94,22 @@ describe('the customer', () => {
     expect(leads(script.state, settledAt + 30, { relaysSilentAt: settledAt + 20 })).toBe(
       `wait until ${settledAt + 50 - START_SEC}`,
     );
+  });
+
+  test('waits for its own wallet while that is away, until the payment is due', () => {
+    const claimedBy = (step: string) => {
+      const script = after(step);
+      const { createdAt, content } = script.at('claim/0/0', 'claim');
+      return { script, claimedAt: createdAt, heldPayouts: new Set([content.payout]) };
+    };
+    const { script, claimedAt, heldPayouts } = claimedBy('claim/0/0');
+    const settledAt = script.at('settlement/0', 'settlement').createdAt;
+    const away = (walletAwayAt: number) => ({ heldPayouts, walletAwayAt });
+    expect(leads(script.state, settledAt + 40, away(settledAt + 35))).toBe(waitFor(settledAt + 65));
+    expect(leads(script.state, settledAt + 65, away(settledAt + 35))).toBe('open');
+    const dueAt = claimedAt + 600;
+    expect(leads(script.state, dueAt - 1, away(dueAt - 1))).toBe(waitFor(dueAt));
+    expect(leads(script.state, dueAt, away(dueAt))).toBe('open');
   });
 
   test('leaves a held payout alone and pays the next', () => {

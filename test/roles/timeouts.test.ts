@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { NmktError } from '../../src/errors.js';
 import { paidMsat } from '../../src/market/state.js';
 import type { EventOf } from '../../src/protocol/events.js';
+import type { Relays } from '../../src/ports.js';
+import { unpaidPayouts } from '../../src/roles/customer-decide.js';
 import { createWorld, failure, type Kill, type TrainerOptions, type World } from '../support/market-world.js';
 
 const MINUTE = 60;
@@ -272,5 +274,51 @@ describe('relays', () => {
       ]);
       expect(world.lightning.payments.length, step).toBe(2);
     }
+  });
+
+  test('silent just while updates and states are opened, and back when asked again: no trainer is blamed for it', async () => {
+    // A name in whose first round a later segment is drawn; updates so large that they do not fit into their events.
+    for (const [what, inputs] of Object.entries({ states: 24, updates: 2400 })) {
+      const world = await createWorld({ name: 'late segment', rounds: 1, trainers: 3, inputs, job: { quorum: 2 } });
+      const wentAway: string[] = [];
+      const { state } = await world.run({
+        customer: {
+          adapt: (env) => {
+            const fetch: Relays['fetch'] = async (filters, options) => {
+              const isDownload = options?.trustIds === true && env.book.state().phase === 'scoring';
+              if (!isDownload || wentAway.length === 2) return env.relays.fetch(filters, options);
+              wentAway.push(...options.relays!);
+              return { events: [], answered: [], silent: [...options.relays!] };
+            };
+            return { ...env, relays: { ...env.relays, fetch } };
+          },
+        },
+      });
+      expect(wentAway, what).toHaveLength(2);
+      expect(state.rounds[0]!.close!.content, what).toMatchObject({ rejected: [] });
+      expect((await world.audit()).keyed, what).toBeNull();
+    }
+  });
+});
+
+describe('the wallet of the customer', () => {
+  test('away for a minute when the last round is paid: the job ends with every payment made', async () => {
+    const world = await createWorld({ rounds: 1 });
+    let awayUntil: number | undefined;
+    const { customer } = await world.run({
+      customer: {
+        wallet: (own) => ({
+          ...own,
+          balanceMsat: async () => {
+            awayUntil ??= world.clock.nowSec() + MINUTE;
+            if (world.clock.nowSec() >= awayUntil) return own.balanceMsat();
+            throw new NmktError('wallet-unreachable', 'the wallet does not answer', { remedy: 'wait' });
+          },
+        }),
+      },
+    });
+    if (customer instanceof Error) throw customer;
+    expect(unpaidPayouts(customer)).toEqual([]);
+    expect(world.lightning.payments).toHaveLength(2);
   });
 });
