@@ -77,15 +77,21 @@ export interface Participant {
   readonly said: string[];
 }
 
-/** One run of a participant. */
-export class Process {
+/** One run of a participant whose home is in memory. */
+export class Process implements Running {
   writes = 0;
   isDead = false;
+  readonly killed = new Promise<never>(() => undefined);
+  readonly signal: AbortSignal = new AbortController().signal;
   constructor(
     readonly who: Participant,
     readonly kill: Kill | undefined,
     readonly onWrite: ((writes: number) => void) | undefined = undefined,
   ) {}
+
+  events = async () => this.journal(this.who.events);
+  payouts = async () => this.journal(this.who.payouts);
+  end = async () => undefined;
 
   async write(change: () => void): Promise<void> {
     this.check();
@@ -140,7 +146,38 @@ export class Process {
   }
 }
 
+/** One run of a participant on its machine. */
+export interface Running {
+  readonly isDead: boolean;
+  /** @throws Killed when it is dead */
+  check(): void;
+  files(): HomeFiles;
+  /** Its journal of signed events of a job. */
+  events(job: EventId): Promise<Journal<SignedRecord>>;
+  payouts(): Promise<Journal<PayoutRecord>>;
+  /** What it sees of its relays. */
+  relays(client: Relays): Relays;
+  /** Rejects when it is killed from outside; never resolves. */
+  readonly killed: Promise<never>;
+  /** Asks it to stop. */
+  readonly signal: AbortSignal;
+  /** It ended by itself. */
+  end(): Promise<void>;
+}
+
+/** What a world stands on; in memory unless a test puts something else there. */
+export interface Ground {
+  readonly clock: VirtualClock;
+  readonly network: MemoryNetwork;
+  readonly engine: Engine;
+  wallet(name: string, startMsat: bigint): Promise<Wallet>;
+  start(who: Participant): Promise<Running>;
+  /** Everything that is coming up again is up. */
+  settled(): Promise<void>;
+}
+
 export interface WorldOptions {
+  readonly ground?: Ground;
   /** Names all keys, data and random bytes: equal names, equal worlds but for the times and the nonces of NIP-44. */
   readonly name?: string;
   /** Seats, one shard each. */
@@ -180,6 +217,9 @@ export interface RoleOptions<Env, End> {
   /** After a kill start again with the same home; default true. */
   readonly restart?: boolean;
   readonly restartAfterSec?: number;
+  /** Other ends than a kill after which its user types the same command again: errors, and ends that say so. */
+  readonly restartOn?: (error: unknown) => boolean;
+  readonly isToBeContinued?: (end: End) => boolean;
   readonly startAfterSec?: number;
 }
 export type TrainerOptions = RoleOptions<TrainerEnv, ServeEnd>;
@@ -266,12 +306,18 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     inputs = 24,
     classes = 3,
   } = options;
-  const clock = virtualClock(options.startSec);
-  const network = memoryNetwork(options.relays);
+  const { ground } = options;
+  const clock = ground?.clock ?? virtualClock(options.startSec);
+  const network = ground?.network ?? memoryNetwork(options.relays);
   const lightning = new FakeLightning({ nowSec: () => clock.nowSec() });
-  const engine = stubEngine(ENGINE_ID);
+  const engine = ground?.engine ?? stubEngine(ENGINE_ID);
+  const begin = async (
+    who: Participant,
+    kill?: Kill,
+    onWrite?: RoleOptions<never, never>['onWrite'],
+  ): Promise<Running> => (await ground?.start(who)) ?? new Process(who, kill, onWrite);
 
-  const participant = (label: string): Participant => {
+  const participant = async (label: string): Promise<Participant> => {
     const secret = sha256('market-world', name, label);
     const faults: FakeFaults = {};
     return {
@@ -279,15 +325,15 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       secret,
       signer: localSigner(secret),
       ...{ files: new Map(), events: [], payouts: [], said: [] },
-      wallet: lightning.wallet(label, START_MSAT, faults),
+      wallet: (await ground?.wallet(label, START_MSAT)) ?? lightning.wallet(label, START_MSAT, faults),
       faults,
       random: namedRandom(`${name}/${label}`),
     };
   };
-  const customer = participant('customer');
-  const bidders = Array.from({ length: trainers + spares }, (_, i) => participant(`trainer ${i}`)).sort((a, b) =>
-    a.signer.pubkey < b.signer.pubkey ? -1 : 1,
-  );
+  const customer = await participant('customer');
+  const bidders: Participant[] = [];
+  for (let i = 0; i < trainers + spares; i++) bidders.push(await participant(`trainer ${i}`));
+  bidders.sort((a, b) => (a.signer.pubkey < b.signer.pubkey ? -1 : 1));
 
   const split = splitDataset(tinyExamples(rows * trainers + 60, name, inputs), {
     shards: trainers,
@@ -295,15 +341,17 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     evalFraction: 30 / (rows * trainers + 60),
   });
   const never = new AbortController().signal;
-  const ports = (who: Participant, process = new Process(who, undefined), signer = who.signer) => ({
+  const ports = (who: Participant, process: Running = new Process(who, undefined), signer = who.signer) => ({
     relays: process.relays(network.relays()),
     signer,
     clock,
     random: who.random,
     files: process.files(),
     progress: quietProgress(who.said),
-    signal: never,
+    signal: process.signal,
   });
+  const publishing = await begin(customer);
+  const own = ports(customer, publishing);
   const dataset = await publishDataset(
     {
       name: 'tiny',
@@ -312,7 +360,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       request: sha256Hex(name),
       expirationSec: clock.nowSec() + 90 * 86_400,
     },
-    ports(customer),
+    own,
   );
   const file = parseJobFile(
     {
@@ -330,7 +378,8 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     clock.nowSec(),
     hasSpotChecks(file) ? engine.id : null,
   );
-  const { secrets } = await postJob(wanted, dataset, ports(customer), false);
+  const { secrets } = await postJob(wanted, dataset, own, false);
+  await publishing.end();
   const job = JOB.parse(secrets.event);
   const terms = job.content;
   const snapshot = parseSnapshot(secrets.train.event);
@@ -338,12 +387,11 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const restored = (start: number, how: boolean | 'after-kill' | undefined): { readonly restoredAt?: number } =>
     how === true || (how === 'after-kill' && start > 0) ? { restoredAt: clock.nowSec() } : {};
 
-  async function leadOnce(kill: Kill | undefined, options: CustomerOptions, start: number): Promise<JobState> {
+  async function leadOnce(process: Running, options: CustomerOptions, start: number): Promise<JobState> {
     const { adapt = (env) => env, act, signer, wallet = (own) => own } = options;
-    const process = new Process(customer, kill, start === 0 ? options.onWrite : undefined);
     const { files, ...base } = ports(customer, process, signer?.(customer.signer));
     const bell = createBell(clock);
-    const journal = process.journal(customer.events);
+    const journal = await process.events(job.id);
     const book = await openBook(job.id, { ...base, bell, journal, ...restored(start, options.isRestored) });
     const env = adapt({
       ...base,
@@ -361,7 +409,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
           ? null
           : createPayer({
               wallet: guarded(wallet(customer.wallet), process),
-              journal: process.journal(customer.payouts),
+              journal: await process.payouts(),
               clock,
               network: 'sandbox',
               jobBudgetMsat: terms.budgetMsat,
@@ -370,7 +418,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     const wrap = (content: string, to: string): Promise<NostrEvent> =>
       wrapRumor({ kind: KINDS.grant, content, tags: [] }, env.signer, to as never, base.random, clock.nowSec());
     try {
-      return await (act === undefined ? leadJob(env, wrap) : act(env));
+      return await Promise.race([act === undefined ? leadJob(env, wrap) : act(env), process.killed]);
     } finally {
       book.close();
       await base.relays.close();
@@ -379,17 +427,16 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
 
   async function serveOnce(
     who: Participant,
-    kill: Kill | undefined,
+    process: Running,
     options: TrainerOptions,
     start: number,
   ): Promise<ServeEnd> {
     const { adapt = (env) => env, act = serveJob, signer, wallet = (own) => own } = options;
-    const process = new Process(who, kill, start === 0 ? options.onWrite : undefined);
     const { files, ...base } = ports(who, process, signer?.(who.signer));
     const bell = createBell(clock);
     const inbox = openInbox(base.relays, who.signer.pubkey, clock, (wrap) => unwrapRumor(wrap, who.signer));
     inbox.watch(bell);
-    const journal = process.journal(who.events);
+    const journal = await process.events(job.id);
     const book = await openBook(job.id, { ...base, bell, journal, ...restored(start, options.isRestored) });
     const priceMsat = terms.rail === 'none' ? 0n : BigInt(priceSats) * 1000n;
     const env = adapt({
@@ -414,7 +461,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
         ),
     });
     try {
-      return await act(env);
+      return await Promise.race([act(env), process.killed]);
     } finally {
       inbox.close();
       book.close();
@@ -423,17 +470,21 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   }
 
   async function withRestart<Env, End>(
+    who: Participant,
     options: RoleOptions<Env, End>,
-    once: (kill: Kill | undefined, start: number) => Promise<End>,
+    once: (process: Running, start: number) => Promise<End>,
   ): Promise<End> {
     if (options.startAfterSec !== undefined) await clock.wait(options.startAfterSec * 1000);
     const { kill } = options;
     const killOf = typeof kill === 'function' ? kill : (start: number) => (start === 0 ? kill : undefined);
     for (let start = 0; ; start++) {
       try {
-        return await once(killOf(start), start);
+        const process = await begin(who, killOf(start), start === 0 ? options.onWrite : undefined);
+        const end = await once(process, start).finally(() => process.end());
+        if (options.isToBeContinued?.(end) !== true) return end;
+        await clock.wait((options.restartAfterSec ?? 0) * 1000);
       } catch (error) {
-        if (!(error instanceof Killed)) throw error;
+        if (!(error instanceof Killed) && options.restartOn?.(error) !== true) throw error;
         options.onKilled?.();
         if (options.restart === false) throw error;
         await clock.wait((options.restartAfterSec ?? 0) * 1000);
@@ -445,8 +496,8 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     ...{ clock, network, lightning, customer, split, secrets, terms, snapshot, engine },
     trainers: bidders,
     jobId: job.id,
-    lead: (role = {}) => withRestart(role, (kill, start) => leadOnce(kill, role, start)),
-    serve: (who, role = {}) => withRestart(role, (kill, start) => serveOnce(who, kill, role, start)),
+    lead: (role = {}) => withRestart(customer, role, (process, start) => leadOnce(process, role, start)),
+    serve: (who, role = {}) => withRestart(who, role, (process, start) => serveOnce(who, process, role, start)),
     async run({ customer: leader = {}, trainers: acting = {} } = {}) {
       const caught = <T>(promise: Promise<T>): Promise<T | Error> => promise.catch((error: unknown) => error as Error);
       const [led, ...ends] = await Promise.all([
@@ -456,6 +507,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
           return role === 'absent' ? null : caught(world.serve(who, role));
         }),
       ]);
+      await ground?.settled();
       const book = await world.read();
       return { customer: led, ends, state: book.state() };
     },
@@ -507,7 +559,7 @@ export const slowTrainer: TrainerOptions = {
 };
 
 /** A dead process moves no money. */
-function guarded(wallet: Wallet, process: Process): Wallet {
+function guarded(wallet: Wallet, process: Running): Wallet {
   return {
     info: () => wallet.info(),
     balanceMsat: () => (process.check(), wallet.balanceMsat()),

@@ -1,0 +1,131 @@
+import { expect } from 'vitest';
+import { sha256, type Sha256 } from '../../src/hash.js';
+import { prng } from '../../src/learning/prng.js';
+import type { JobState } from '../../src/market/state.js';
+import { JOB_KINDS } from '../../src/protocol/kinds.js';
+import { unpaidPayouts } from '../../src/roles/customer-decide.js';
+import { isWorthRepeating, openDiskGround, SERVICES, type Crash, type DiskGround } from '../support/disk-ground.js';
+import { createWorld, type RunResult, type World } from '../support/market-world.js';
+import type { SimDisk } from '../support/sim-disk.js';
+import { wasmEngine } from '../support/wasm-engine.js';
+
+/**
+ * A job of two trainers and three rounds on disks that forget, with the real WebAssembly engine, the relay's real log, real
+ * books and invoices. Crashes are drawn from a seed; the job must end as the undisturbed one did.
+ */
+
+export const MACHINES = ['customer', 'trainer 0', 'trainer 1', ...SERVICES] as const;
+const ROUNDS = 3;
+const PRICE_MSAT = 21_000n;
+const START_MSAT = 1_000_000_000n;
+/** Longer than all that one seed keeps machines down. */
+const PATIENT = {
+  bidWindow: '1h',
+  readyTimeout: '1h',
+  roundTimeout: '1h',
+  revealTimeout: '1h',
+  payWithin: '2h',
+} as const;
+
+export interface Undisturbed {
+  /** Everything just after the job was posted. */
+  readonly disks: Map<string, SimDisk>;
+  readonly model: Sha256;
+  /** Changes each machine makes on its disk from there to the end. */
+  readonly steps: ReadonlyMap<string, number>;
+}
+
+export async function worldOn(ground: DiskGround): Promise<World> {
+  const shape = { name: 'crashes', trainers: 2, rounds: ROUNDS, priceSats: Number(PRICE_MSAT / 1000n) };
+  return createWorld({ ...shape, ground, job: { acceptedEngines: 'wasm', ...PATIENT } });
+}
+
+async function run(world: World): Promise<RunResult> {
+  const role = { restartOn: isWorthRepeating, restartAfterSec: 1 };
+  // Payouts are left, says its exit status: trainers whose wallet was away for long claim later.
+  const customer = { ...role, isToBeContinued: (state: JobState) => unpaidPayouts(state).length > 0 };
+  return world.run({ customer, trainers: { 0: role, 1: role } });
+}
+
+export async function undisturbed(): Promise<Undisturbed> {
+  const ground = await openDiskGround(await wasmEngine(), 'undisturbed');
+  const world = await worldOn(ground);
+  const disks = ground.copyDisks('posted');
+  ground.arm([]);
+  const result = await run(world);
+  const model = result.state.artifact!.content.weights.sha256;
+  await expectDone(world, ground, result, model);
+  return { disks, model, steps: new Map(MACHINES.map((name) => [name, ground.steps(name)])) };
+}
+
+/** One to three crashes; the first one always happens. */
+export function drawCrashes(seed: number, steps: Undisturbed['steps']): readonly Crash[] {
+  const random = prng(sha256('crashes', `${seed}`), 'draw');
+  const pick = <T>(...of: readonly T[]): T => of[random.below(of.length)]!;
+  return Array.from({ length: pick(1, 1, 2, 3) }, () => {
+    const machine = pick(...MACHINES);
+    return {
+      machine,
+      at: random.below(steps.get(machine)!),
+      when: pick<Crash['when']>('before', 'during', 'after'),
+      cut: pick<Crash['cut']>('kill', 'power'),
+      isForAll: random.below(6) === 0,
+      downSec: pick(0, 1, 7, 45),
+    };
+  }).map((crash) => (crash.isForAll ? { ...crash, cut: 'power' as const } : crash));
+}
+
+/** @returns crashes that happened */
+export async function crashAndFinish(seed: number, { disks, model, steps }: Undisturbed): Promise<readonly Crash[]> {
+  const crashes = drawCrashes(seed, steps);
+  const ground = await openDiskGround(await wasmEngine(), `${seed}`, disks);
+  try {
+    const world = await worldOn(ground);
+    ground.arm(crashes);
+    await expectDone(world, ground, await run(world), model);
+    expect(ground.crashes.length).toBeGreaterThan(0);
+    return ground.crashes;
+  } catch (cause) {
+    throw new Error(
+      `seed ${seed}, which repeats with NMKT_CRASH_SEED=${seed} npx vitest run test/roles/crash.test.ts\n` +
+        `drawn: ${JSON.stringify(crashes)}\nhappened: ${JSON.stringify(ground.crashes)}\n${(cause as Error).message}`,
+      { cause },
+    );
+  }
+}
+
+/** One model, one chain each, one payment for each accepted round, and nothing on any disk that says otherwise. */
+async function expectDone(world: World, ground: DiskGround, result: RunResult, model: Sha256): Promise<void> {
+  const { customer, ends, state } = result;
+  if (customer instanceof Error) throw new Error('the customer did not finish', { cause: customer });
+  const done = { end: 'done', rounds: ROUNDS, paidMsat: PRICE_MSAT * BigInt(ROUNDS) };
+  expect(ends).toMatchObject([done, done]);
+  expect(state.phase).toBe('finished');
+  expect(state.artifact!.content.weights.sha256).toBe(model);
+  expect(state.forks).toEqual([]);
+  expect(state.rounds.map((round) => round.close?.content.accepted.length)).toEqual([2, 2, 2]);
+  const payouts = state.rounds.flatMap((round) => round.payouts);
+  expect(payouts.filter(({ received }) => received === null)).toEqual([]);
+  expect((await world.auditAll({ upTo: 'public' })).found).toBeNull();
+
+  const remains = await ground.autopsy(world.jobId);
+  const paid = remains.ledger.filter((record) => record.type === 'payment');
+  expect(new Set(paid.map(({ paymentHash }) => paymentHash)).size).toBe(2 * ROUNDS);
+  expect(paid.map(({ paymentHash }) => paymentHash).sort()).toEqual(
+    payouts.map(({ receipt }) => receipt!.content.paymentHash as string).sort(),
+  );
+  expect(remains.balanceMsat('customer')).toBe(START_MSAT - PRICE_MSAT * BigInt(2 * ROUNDS));
+  for (const { name } of world.trainers)
+    expect(remains.balanceMsat(name)).toBe(START_MSAT + PRICE_MSAT * BigInt(ROUNDS));
+  expect(remains.totalMsat).toBe(3n * START_MSAT);
+
+  for (const { name, signer } of [world.customer, ...world.trainers]) {
+    // Signed bytes are durable before anybody else has them; here everything was published, each event once.
+    const journal = remains.journal.get(name)!;
+    const chain = remains.relay.filter(
+      ({ pubkey, kind, id }) => pubkey === signer.pubkey && JOB_KINDS.includes(kind) && id !== world.jobId,
+    );
+    expect([...journal].sort(), name).toEqual(chain.map(({ id }) => id).sort());
+    expect(new Set(journal).size, name).toBe(journal.length);
+  }
+}

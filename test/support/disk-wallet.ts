@@ -1,0 +1,74 @@
+import { secp256k1 } from '@noble/curves/secp256k1.js';
+import { NmktError } from '../../src/errors.js';
+import { hex, sha256 } from '../../src/hash.js';
+import type { Clock, PayOutcome, RandomBytes, Wallet } from '../../src/ports.js';
+import { decodeInvoice } from '../../src/wallet/bolt11.js';
+import type { Ledger } from '../../src/wallet/ledger.js';
+import { NOT_MOVED, readLookup, readPayment, rejected } from '../../src/wallet/nwc-answers.js';
+import { METHODS, RequestRefused, runMethod, type Method, type Params } from '../../src/wallet/service-methods.js';
+
+/** The sandbox's wallet service over its real books, asked directly instead of over NIP-47: it can go away and come back. */
+export interface DiskWallets {
+  /** Null: away. */
+  serve(ledger: Ledger | null): void;
+  wallet(account: string): Wallet;
+}
+
+export function diskWallets(clock: Clock, random: RandomBytes): DiskWallets {
+  let ledger: Ledger | null = null;
+  const nodeSecret = sha256('disk wallets');
+  const nodePubkey = hex(secp256k1.getPublicKey(nodeSecret, true));
+
+  /** @throws NmktError `wallet-unreachable`: it may have done it, or not */
+  const ask = async (account: string, method: Method, params: Params): Promise<Readonly<Record<string, unknown>>> => {
+    const here = ledger;
+    if (here === null) throw away('away');
+    const answer = await runMethod(method, params, account, {
+      ledger: here,
+      nodeSecret,
+      nodePubkey,
+      clock,
+      random,
+    }).catch((error: unknown) => {
+      throw error instanceof RequestRefused ? error : away('it went away');
+    });
+    if (ledger !== here) throw away('it went away before its answer');
+    return answer as Readonly<Record<string, unknown>>;
+  };
+
+  return {
+    serve: (next) => (ledger = next),
+    wallet: (account) => ({
+      info: async () => ({ network: 'regtest', methods: new Set(METHODS), alias: account }),
+      balanceMsat: async () => BigInt((await ask(account, 'get_balance', {}))['balance'] as number),
+      async makeInvoice({ msat, descriptionHash, expirySec }) {
+        const params = { amount: Number(msat), description_hash: descriptionHash, expiry: expirySec };
+        const { invoice, payment_hash } = await ask(account, 'make_invoice', params);
+        return { invoice: invoice as string, paymentHash: payment_hash as string };
+      },
+      async pay(invoice): Promise<PayOutcome> {
+        if (ledger === null) return rejected('UNREACHABLE', 'nothing was sent');
+        try {
+          return readPayment(await ask(account, 'pay_invoice', { invoice }), decodeInvoice(invoice).paymentHash);
+        } catch (error) {
+          const { message } = error as Error;
+          if (error instanceof RequestRefused && NOT_MOVED.has(error.code)) return rejected(error.code, message);
+          return { kind: 'unknown', why: message };
+        }
+      },
+      async lookup(paymentHash) {
+        try {
+          return readLookup(await ask(account, 'lookup_invoice', { payment_hash: paymentHash }), paymentHash);
+        } catch (error) {
+          const isMissing = error instanceof RequestRefused && error.code === 'NOT_FOUND';
+          return { direction: 'unknown', state: isMissing ? 'not-found' : 'unknown' };
+        }
+      },
+      close: async () => undefined,
+    }),
+  };
+}
+
+function away(got: string): NmktError {
+  return new NmktError('wallet-unreachable', 'the wallet does not answer', { remedy: 'wait', got });
+}
