@@ -122,7 +122,7 @@ export interface Books {
   readonly total: bigint;
 }
 
-function readBooks(path: string): Books {
+export function readBooks(path: string): Books {
   const records = readFileSync(path, 'utf8')
     .split('\n')
     .filter((line) => line !== '')
