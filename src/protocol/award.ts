@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
-import { eventId, int, msat, pubkey, sha256Hex, text } from './scalars.js';
+import { degraded, eventId, int, msat, pubkey, sha256Hex, text } from './scalars.js';
 
 /** Why a bid was not admissible. */
 export const BID_RULES = ['price-above-ceiling', 'engine-not-accepted', 'expired', 'own-job', 'blocked'] as const;
@@ -38,6 +38,7 @@ export const REPLACE = eventType(
     out: pubkey,
     reason: z.enum(['not-started', 'absent', 'rejected', 'grant-bad', 'resigned', 'fraud']),
     in: z.object({ trainer: pubkey, bid: eventId, priceMsat: msat, grant: sha256Hex }).nullable(),
+    degraded,
   }),
 );
 

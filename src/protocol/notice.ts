@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
-import { eventId, int, msat, pubkey, sha256Hex, text } from './scalars.js';
+import { degraded, eventId, int, msat, pubkey, sha256Hex, text } from './scalars.js';
 import { MAX_CHECKPOINTS } from './submission.js';
 
 const shard = int(0, 65_535);
@@ -53,7 +53,7 @@ export const UNPAID = eventType(
   'unpaid',
   KINDS.notice,
   'unpaid',
-  z.object({ settlement: eventId, payout: sha256Hex, claim: eventId, amountMsat: msat }),
+  z.object({ settlement: eventId, payout: sha256Hex, claim: eventId, amountMsat: msat, degraded }),
 );
 
 /**

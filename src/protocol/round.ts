@@ -3,7 +3,7 @@ import { engineId } from './bid.js';
 import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
 import { blobPointer, inlineBlob } from './pointer.js';
-import { bytes32, eventId, int, loss, ppm, pubkey, sha256Hex, text, unixSec } from './scalars.js';
+import { bytes32, degraded, eventId, int, loss, ppm, pubkey, sha256Hex, text, unixSec } from './scalars.js';
 
 const round = int(0, 100_000);
 const shard = int(0, 65_535);
@@ -43,7 +43,7 @@ export const LIST = eventType(
   'list',
   KINDS.round,
   'list',
-  z.object({ round, of: z.enum(LISTED_PHASES), ids, until: unixSec.nullable() }),
+  z.object({ round, of: z.enum(LISTED_PHASES), ids, until: unixSec.nullable(), degraded }),
   (content) => [...roundTag(content), ['of', content.of]],
 );
 
@@ -102,6 +102,6 @@ export const VOID = eventType(
   'void',
   KINDS.round,
   'void',
-  z.object({ round, reason: z.enum(['no-quorum']) }),
+  z.object({ round, reason: z.enum(['no-quorum']), degraded }),
   roundTag,
 );

@@ -82,3 +82,6 @@ export const base64 = (maxChars: number) =>
 
 /** A NIP-44 v2 payload: base64, at most what a 65,535 byte plaintext gives. */
 export const nip44Payload = base64(87_472).min(132);
+
+/** The event rests on an absence that only half of the relays confirmed that should know, after a grace. */
+export const degraded = z.literal(true).optional();

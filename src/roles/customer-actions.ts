@@ -1,3 +1,4 @@
+import { NmktError } from '../errors.js';
 import { fromHex, type EventId, type Pubkey } from '../hash.js';
 import { chainElement } from '../learning/seeds.js';
 import type { ParamSet } from '../learning/types.js';
@@ -53,6 +54,7 @@ export async function replace(
   state: JobState,
   { shard, trainer }: Assignment,
   reason: ReplaceReason,
+  isDegraded: boolean,
 ): Promise<void> {
   const spare = state.replacements < state.job!.content.maxReplacements ? state.spares[0] : undefined;
   const next =
@@ -69,7 +71,7 @@ export async function replace(
   );
   await env.book.sign(
     'replace',
-    { shard, out: trainer, reason, in: next },
+    { shard, out: trainer, reason, in: next, ...degraded(isDegraded) },
     next === null ? [trainer] : [trainer, next.trainer],
   );
 }
@@ -106,6 +108,11 @@ export async function openRound(env: CustomerEnv, state: JobState, round: number
   );
 }
 
+/** Said on events that rest on something that too few relays were asked about. */
+function degraded(isDegraded: boolean): { readonly degraded?: true } {
+  return isDegraded ? { degraded: true } : {};
+}
+
 /** Blobs of a job outlive its deadline by 30 days: time for audits. */
 export function chunkExpiry(deadline: number): number {
   return deadline + 30 * 86_400;
@@ -122,10 +129,11 @@ export async function list(
   state: JobState,
   of: 'commit' | 'reveal',
   ids: readonly EventId[],
+  isDegraded: boolean,
 ): Promise<void> {
   const round = state.rounds.at(-1)!;
   const until = of === 'commit' ? env.clock.nowSec() + state.job!.content.revealTimeoutSec : null;
-  await env.book.sign('list', { round: round.round, of, ids: [...ids], until });
+  await env.book.sign('list', { round: round.round, of, ids: [...ids], until, ...degraded(isDegraded) });
 }
 
 /** Opens the updates, measures and publishes the scores (once), then closes the round, or voids it below the quorum. */
@@ -242,9 +250,9 @@ async function publishFrauds(env: CustomerEnv, round: RoundState, scores: EventO
   }
 }
 
-export async function voidRound(env: CustomerEnv, round: number): Promise<void> {
+export async function voidRound(env: CustomerEnv, round: number, isDegraded = false): Promise<void> {
   env.progress.warn(`round ${round + 1} is void: fewer accepted updates than the quorum`);
-  await env.book.sign('void', { round, reason: 'no-quorum' });
+  await env.book.sign('void', { round, reason: 'no-quorum', ...degraded(isDegraded) });
 }
 
 export async function publishModel(env: CustomerEnv, state: JobState): Promise<void> {
@@ -287,5 +295,11 @@ export async function publishModel(env: CustomerEnv, state: JobState): Promise<v
 /** The finished model under the address of its job; the same bytes each time, so a repetition is a duplicate. */
 export async function publishModelListing(env: CustomerEnv, state: JobState): Promise<void> {
   const artifact = env.book.raw(state.artifact!.id)!;
-  await env.relays.publish(await env.signer.sign(buildArtifactListing(artifact, state.jobId)));
+  const outcomes = await env.relays.publish(await env.signer.sign(buildArtifactListing(artifact, state.jobId)));
+  if (outcomes.some((outcome) => outcome.state !== 'unreachable')) return;
+  throw new NmktError('relay-unreachable', 'the listing of the model reached no relay', {
+    expected: `an answer from one of ${env.relays.urls.join(', ')}`,
+    got: outcomes.map((outcome) => `${outcome.relay}: ${outcome.message}`).join('; '),
+    remedy: 'check the network, or name another relay with --relay URL',
+  });
 }

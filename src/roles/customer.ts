@@ -13,12 +13,13 @@ import {
   replace,
   voidRound,
 } from './customer-actions.js';
-import { dueGrants } from './customer-grants.js';
+import { sendGrants, type SentGrant } from './customer-grants.js';
 import { payOne, settle, type Hold } from './customer-money.js';
 import { decideCustomer, restsOnAbsence, type CustomerAction, type StopReason } from './customer-decide.js';
 import type { CustomerEnv } from './customer-env.js';
-import { ABSENCE_GRACE_SEC } from './missing.js';
-import { patiently } from './patience.js';
+import { askAboutAbsence } from './absence.js';
+import { refreshSec, watchOutage, type Outage } from './outage.js';
+import { clockTime, patiently } from './patience.js';
 
 /** How long a payout whose payment failed, or whose claim is not payable, is left alone. */
 const HOLD_SEC = 5;
@@ -28,9 +29,6 @@ const MAX_HOLD_SEC = 300;
 function holdSec({ cause }: Hold, tries: number): number {
   return cause === 'unknown' ? Math.min(MAX_HOLD_SEC, HOLD_SEC * 2 ** Math.min(tries - 1, 10)) : HOLD_SEC;
 }
-/** While nothing happens the book asks its relays again: a subscription can die silently. */
-const REFRESH_SEC = 30;
-
 /** Wraps a grant to its recipient; given by the composition root, so that roles know no adapter. */
 export type Wrap = (content: string, to: string) => Promise<NostrEvent>;
 
@@ -45,7 +43,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
   const servingSince = env.clock.nowSec();
   const held = new Map<Sha256, number>();
   const outcomes = new Map<Sha256, Hold & { readonly tries: number }>();
-  const sent = new Set<string>();
+  const sent = new Map<string, SentGrant>();
   const named = new Set<Pubkey>();
   let lastSeenAt = servingSince;
   let phaseKey = '';
@@ -53,16 +51,18 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
   let refreshedAt = servingSince;
   let relaysSilentAt = 0;
   let walletAwayAt = 0;
-  let absentSince: number | null = null;
-  /** @returns whether enough relays answered to call something absent */
-  const refresh = async (): Promise<boolean> => {
+  const outage = watchOutage(env);
+  const refresh = async (): Promise<readonly string[]> => {
     await env.book.retryUnpublished();
-    const answered = (await env.book.refresh()).length;
+    const answered = await env.book.refresh();
     refreshedAt = env.clock.nowSec();
-    if (answered === 0) relaysSilentAt = refreshedAt;
-    const isGraceOver = absentSince !== null && refreshedAt - absentSince >= ABSENCE_GRACE_SEC;
-    return answered === env.relays.urls.length || (isGraceOver && 2 * answered >= env.relays.urls.length);
+    if (answered.length === 0) relaysSilentAt = refreshedAt;
+    outage.heard(answered);
+    if (answered.length > 0)
+      await patiently(env, () => sendGrants(env, env.book.state(), wrap, sent, answered), outage);
+    return answered;
   };
+  const absence = askAboutAbsence(env.book, env.clock, refresh);
 
   for (;;) {
     if (env.signal.aborted)
@@ -71,7 +71,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
       });
     const now = env.clock.nowSec();
     const state = env.book.state();
-    await patiently(env, () => sendGrants(env, state, wrap, sent));
+    if (outage.since === null) await patiently(env, () => sendGrants(env, state, wrap, sent), outage);
     nameForks(env, state, named);
     for (const [payout, until] of held) if (now >= until) held.delete(payout);
     const key = `${state.rounds.length}/${state.phase}`;
@@ -90,46 +90,60 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
     const action = decideCustomer(state, facts, now);
     if (action.do === 'done') {
       if ((await env.book.retryUnpublished()) > 0) {
-        env.progress.update('waiting for a relay that takes the last events');
+        outage.tell(
+          `waiting for a relay that takes the last events, until one does; again at ${clockTime(env.clock.nowSec() + HOLD_SEC)}`,
+        );
         await env.bell.wait(HOLD_SEC * 1000, env.signal);
         continue;
       }
       if (state.artifact === null) return state;
-      if (await patiently(env, () => publishModelListing(env, state))) return state;
+      if (await patiently(env, () => publishModelListing(env, state), outage)) return state;
       continue;
     }
     if (action.do === 'stop') throw stopped(state, action.why);
     if (action.do === 'wait') {
-      await wait(env, action, held, now);
-      if (env.clock.nowSec() - refreshedAt >= REFRESH_SEC) await refresh();
+      const everySec = refreshSec(env.book, outage);
+      await wait(env, action, held, now + everySec, outage);
+      if (env.clock.nowSec() - refreshedAt >= everySec) await refresh();
       continue;
     }
+    let isDegraded = false;
     if (restsOnAbsence(action, state)) {
-      absentSince ??= now;
-      const isKnown = await refresh();
+      const found = await absence.ask();
       if (env.book.state() !== state) continue;
-      if (!isKnown) {
-        env.progress.update('waiting for relays: too few answered to tell who is absent');
+      if (found === 'unknown') {
+        const line = `waiting for relays: too few answered to tell who is absent, until all do, or half of them after ${clockTime(absence.graceEndsAt)}`;
+        if (absence.isNew) env.progress.warn(line);
+        else env.progress.update(line);
         await env.bell.wait(HOLD_SEC * 1000, env.signal);
         continue;
       }
+      isDegraded = found === 'degraded';
+      if (isDegraded)
+        env.progress.warn(
+          'only half of the relays that should know answered in ten minutes: what follows is marked degraded',
+        );
     }
-    absentSince = null;
+    absence.forget();
     if (action.do === 'seen') lastSeenAt = now;
-    await patiently(env, async () => {
-      const hold = await carryOut(env, state, action);
-      if (action.do !== 'pay') return;
-      const { payout, payee, amountMsat } = action.payout;
-      if (hold === null) return void outcomes.delete(payout);
-      const tries = (outcomes.get(payout)?.tries ?? 0) + 1;
-      outcomes.set(payout, { ...hold, tries });
-      if (hold.cause === 'unreachable' || hold.cause === 'unknown') walletAwayAt = env.clock.nowSec();
-      const until = env.clock.nowSec() + holdSec(hold, tries);
-      held.set(payout, until);
-      const line = `${payee.slice(0, 12)}… is not paid yet (round ${action.round.round + 1}, ${amountMsat / 1000n} sat): ${hold.why}`;
-      if (line !== lastComplaint) env.progress.warn(`${line}; tried again at ${clockTime(until)}`);
-      lastComplaint = line;
-    });
+    await patiently(
+      env,
+      async () => {
+        const hold = await carryOut(env, state, action, isDegraded);
+        if (action.do !== 'pay') return;
+        const { payout, payee, amountMsat } = action.payout;
+        if (hold === null) return void outcomes.delete(payout);
+        const tries = (outcomes.get(payout)?.tries ?? 0) + 1;
+        outcomes.set(payout, { ...hold, tries });
+        if (hold.cause === 'unreachable' || hold.cause === 'unknown') walletAwayAt = env.clock.nowSec();
+        const until = env.clock.nowSec() + holdSec(hold, tries);
+        held.set(payout, until);
+        const line = `${payee.slice(0, 12)}… is not paid yet (round ${action.round.round + 1}, ${amountMsat / 1000n} sat): ${hold.why}`;
+        if (line !== lastComplaint) env.progress.warn(`${line}; tried again at ${clockTime(until)}`);
+        lastComplaint = line;
+      },
+      outage,
+    );
     env.onStep?.(action.do, env.book.state());
   }
 }
@@ -138,25 +152,14 @@ async function wait(
   env: CustomerEnv,
   action: Extract<CustomerAction, { do: 'wait' }>,
   held: ReadonlyMap<Sha256, number>,
-  now: number,
+  refreshAt: number,
+  outage: Outage,
 ): Promise<void> {
-  env.progress.update(`waiting for ${action.for}, until ${clockTime(action.until)}`);
-  const next = Math.min(action.until, ...held.values(), now + REFRESH_SEC);
+  const line = `waiting for ${action.for}, until ${clockTime(action.until)}`;
+  if (outage.since === null) env.progress.update(line);
+  else outage.tell(line);
+  const next = Math.min(action.until, ...held.values(), refreshAt);
   await env.bell.wait(Math.max(50, next * 1000 - env.clock.nowMs()), env.signal);
-}
-
-/** HH:MM:SS UTC of a Unix second. */
-export function clockTime(sec: number): string {
-  return `${new Date(sec * 1000).toISOString().slice(11, 19)} UTC`;
-}
-
-async function sendGrants(env: CustomerEnv, state: JobState, wrap: Wrap, sent: Set<string>): Promise<void> {
-  for (const grant of dueGrants(env, state)) {
-    if (sent.has(grant.id)) continue;
-    const outcomes = await env.relays.publish(await wrap(grant.content, grant.to));
-    if (outcomes.some((outcome) => outcome.state === 'stored')) sent.add(grant.id);
-    else env.progress.warn(`a grant for ${grant.to.slice(0, 12)}… reached no relay; it is sent again`);
-  }
 }
 
 /** Once each; strangers may fork as they like. */
@@ -173,6 +176,7 @@ async function carryOut(
   env: CustomerEnv,
   state: JobState,
   action: Exclude<CustomerAction, { do: 'wait' | 'done' | 'stop' }>,
+  isDegraded: boolean,
 ): Promise<Hold | null> {
   const { progress } = env;
   const rounds = state.job!.content.rounds;
@@ -182,7 +186,7 @@ async function carryOut(
       await award(env, state, action.bids);
       return null;
     case 'replace':
-      await replace(env, state, action.assignment, action.reason);
+      await replace(env, state, action.assignment, action.reason, isDegraded);
       return null;
     case 'open':
       progress.update(`opening round ${action.round + 1} of ${rounds}`);
@@ -192,7 +196,7 @@ async function carryOut(
       await env.book.sign('seen', { round: currentRound(state)!.round, of: action.of, ids: [...action.ids] });
       return null;
     case 'list':
-      await list(env, state, action.of, action.ids);
+      await list(env, state, action.of, action.ids, isDegraded);
       return null;
     case 'draw':
       await draw(env, state, action.round);
@@ -204,7 +208,7 @@ async function carryOut(
       await measureAndClose(env, state, action.round);
       return null;
     case 'void':
-      await voidRound(env, action.round);
+      await voidRound(env, action.round, isDegraded);
       return null;
     case 'settle':
       await settle(env, state, action.round);

@@ -12,8 +12,9 @@ import {
 } from '../protocol/events.js';
 import type { EventType } from '../protocol/envelope.js';
 import { JOB_KINDS } from '../protocol/kinds.js';
-import type { Clock, FetchResult, Filter, Journal, NostrEvent, Relays, Signer } from '../ports.js';
+import type { Clock, FetchResult, Filter, Journal, NostrEvent, Progress, Relays, Signer } from '../ports.js';
 import type { Bell } from './bell.js';
+import { createHoldings } from './holdings.js';
 
 /** Signed bytes, durable before they are published: a restart publishes the same bytes and signs nothing twice. */
 export interface SignedRecord {
@@ -38,8 +39,14 @@ export interface JobBook {
     people?: readonly Pubkey[],
     createdAt?: number,
   ): Promise<EventOf<K>>;
+  /** Own events that no relay has taken yet. */
+  unpublished(): number;
   /** Publishes again what no relay has taken yet. @returns events that still none has */
   retryUnpublished(): Promise<number>;
+  /** Who must have answered before something counts as absent: the relays that hold the customer's last event; else all. */
+  witnesses(): readonly string[];
+  /** Publishes the whole own chain again, to every relay. */
+  republish(): Promise<void>;
   close(): void;
 }
 
@@ -50,6 +57,8 @@ export interface BookPorts {
   /** Both absent for those who only read. */
   readonly signer?: Signer;
   readonly journal?: Journal<SignedRecord>;
+  /** Told about relays that lose events. */
+  readonly progress?: Progress;
   /** When the home came out of a backup (Unix seconds): another one may have gone on since with a job that is older. */
   readonly restoredAt?: number;
 }
@@ -67,7 +76,7 @@ export function jobFilters(jobId: EventId): Filter[] {
  * @throws NmktError `relay-unreachable` when no relay answered, or one did not after another home signed or a restore
  */
 export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBook> {
-  const { relays, clock, bell, signer, journal } = ports;
+  const { relays, clock, bell, signer, journal, progress } = ports;
   const raw = new Map<EventId, NostrEvent>();
   const parsed = new Map<EventId, JobEvent>();
   const bad = new Map<EventId, string>();
@@ -88,8 +97,10 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
     }
   };
 
+  const holdings = createHoldings(relays);
   const publish = async (event: NostrEvent): Promise<void> => {
     const outcomes = await relays.publish(event);
+    holdings.published(event.id, outcomes);
     if (outcomes.some((outcome) => outcome.state === 'stored')) unpublished.delete(event.id);
     else if (outcomes.every((outcome) => outcome.state === 'refused'))
       throw new NmktError(
@@ -114,17 +125,48 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
   const isOwn = (event: NostrEvent): boolean =>
     journal !== undefined && event.pubkey === signer?.pubkey && event.id !== jobId && raw.has(event.id);
 
+  /** Each relay for itself: who holds what decides who has to be asked about absence, and who gets what it lacks. */
+  const fetchAll = async (): Promise<FetchResult> => {
+    const answers = await Promise.all(
+      relays.urls.map(async (url) => ({ url, ...(await relays.fetch(jobFilters(jobId), { relays: [url] })) })),
+    );
+    for (const { url, events, answered } of answers)
+      if (answered.length > 0) holdings.answered(url, new Set(events.map((event) => event.id)));
+    const events = new Map(answers.flatMap((answer) => answer.events).map((event) => [event.id, event]));
+    return {
+      events: [...events.values()],
+      answered: answers.filter(({ answered }) => answered.length > 0).map(({ url }) => url),
+      silent: answers.filter(({ answered }) => answered.length === 0).map(({ url }) => url),
+    };
+  };
   const refresh = async (): Promise<readonly string[]> => {
-    const { events, answered } = await relays.fetch(jobFilters(jobId));
+    // What is published while they answer is not expected in the answer.
+    const own = ownChain().filter((event) => !unpublished.has(event.id));
+    const { events, answered } = await fetchAll();
     events.forEach(hear);
+    await Promise.all(answered.map((relay) => catchUp(relay, own)));
     return answered;
+  };
+  const ownChain = (): NostrEvent[] =>
+    [...parsed.values()]
+      .filter((one) => one.author === signer?.pubkey)
+      .sort((a, b) => a.seq - b.seq)
+      .map((one) => raw.get(one.id)!);
+  const forgetful = new Set<string>();
+  const catchUp = async (relay: string, own: readonly NostrEvent[]): Promise<void> => {
+    const forgotten = await holdings.catchUp(relay, own);
+    if (forgotten === 0 || forgetful.has(relay)) return;
+    forgetful.add(relay);
+    progress?.warn(
+      `${relay} said that it stored ${forgotten} of our events and does not have ${forgotten === 1 ? 'it' : 'them'}: published again; use another relay if this goes on`,
+    );
   };
 
   for (const { event } of (await journal?.read()) ?? []) {
     add(event);
     unpublished.set(event.id, event);
   }
-  const fetched = await relays.fetch(jobFilters(jobId));
+  const fetched = await fetchAll();
   if (fetched.answered.length === 0)
     throw new NmktError('relay-unreachable', `no relay answered for job ${jobId.slice(0, 12)}…`, {
       expected: `an answer from one of ${relays.urls.join(', ')}`,
@@ -190,6 +232,16 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
         () => signNext(type, content, people, createdAt),
       ) as Promise<never>);
     },
+    witnesses() {
+      const { job, chains } = state();
+      const last = job === null ? undefined : chains.get(job.author)?.events.at(-1);
+      const holders = last === undefined ? [] : holdings.holders(last.id);
+      return holders.length > 0 ? holders : relays.urls;
+    },
+    async republish() {
+      for (const event of ownChain()) await relays.publish(event);
+    },
+    unpublished: () => unpublished.size,
     async retryUnpublished() {
       await publishInOrder();
       return unpublished.size;

@@ -1,6 +1,7 @@
 import { isNmktError } from '../errors.js';
 import type { Clock, Progress } from '../ports.js';
 import type { Bell } from './bell.js';
+import type { Outage } from './outage.js';
 
 /** How long a loop leaves relays alone that did not answer; they may be restarting. */
 const RETRY_SEC = 5;
@@ -12,6 +13,7 @@ const RETRY_SEC = 5;
 export async function patiently(
   env: { readonly clock: Clock; readonly bell: Bell; readonly progress: Progress; readonly signal: AbortSignal },
   step: () => Promise<void>,
+  outage?: Pick<Outage, 'tell'>,
 ): Promise<boolean> {
   try {
     await step();
@@ -19,10 +21,17 @@ export async function patiently(
   } catch (error) {
     if (!isNmktError(error, 'relay-unreachable') && !isNmktError(error, 'bunker-unreachable')) throw error;
     const whom = error.code === 'relay-unreachable' ? 'relays' : 'the bunker';
-    env.progress.update(`waiting for ${whom}, again in ${RETRY_SEC} s: ${error.message}`);
+    const next = clockTime(env.clock.nowSec() + RETRY_SEC);
+    const line = `waiting for ${whom}, until they answer or this run is stopped; again at ${next}: ${error.message}`;
+    (outage?.tell ?? env.progress.update)(line);
     await env.clock.wait(RETRY_SEC * 1000, env.signal);
     return false;
   }
+}
+
+/** HH:MM:SS UTC of a Unix second. */
+export function clockTime(sec: number): string {
+  return `${new Date(sec * 1000).toISOString().slice(11, 19)} UTC`;
 }
 
 /** The own key is out of reach or its holder said no, or the run was stopped: never the fault of who wrote the message. */

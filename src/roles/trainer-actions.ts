@@ -159,11 +159,17 @@ async function hasArrived(env: TrainerEnv, paymentHash: string): Promise<boolean
   }
 }
 
-export async function markUnpaid(env: TrainerEnv, round: RoundState, payout: PayoutState): Promise<void> {
+export async function markUnpaid(
+  env: TrainerEnv,
+  round: RoundState,
+  payout: PayoutState,
+  isDegraded = false,
+): Promise<void> {
   await env.book.sign('unpaid', {
     settlement: round.settlement!.id,
     payout: payout.payout,
     claim: payout.claim!.id,
     amountMsat: payout.amountMsat,
+    ...(isDegraded ? { degraded: true as const } : {}),
   });
 }

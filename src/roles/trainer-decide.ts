@@ -1,4 +1,4 @@
-import type { Pubkey, Sha256 } from '../hash.js';
+import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import {
   acceptedRounds,
   currentRound,
@@ -17,6 +17,8 @@ export type TrainerAction =
   | { readonly do: 'answer-grant'; readonly assignment: Assignment }
   | { readonly do: 'train'; readonly round: RoundState; readonly shard: number }
   | { readonly do: 'reveal'; readonly round: RoundState; readonly shard: number }
+  /** Neither seen nor listed for long: the relays may have lost it. */
+  | { readonly do: 'republish'; readonly event: EventId; readonly what: string }
   | { readonly do: 'claim'; readonly round: RoundState; readonly payout: PayoutState }
   /** Its invoice can be paid no more: given up, so that another may be sent. */
   | { readonly do: 'void-claim'; readonly round: RoundState; readonly payout: PayoutState }
@@ -37,6 +39,8 @@ export interface TrainerFacts {
   readonly hasRoundGrant: (round: RoundState) => boolean;
   /** Rounds this home committed to: it has the bytes and the salt. */
   readonly canReveal: (round: RoundState) => boolean;
+  /** How often this process has published an event again. */
+  readonly republished: (event: EventId) => number;
   /** Payouts whose receipt was checked and found wanting, or whose invoice could not be made: looked at again later. */
   readonly held: ReadonlySet<Sha256>;
   /** When this process last learned something new from the customer, by its own clock. */
@@ -148,7 +152,10 @@ function decideRound(state: JobState, facts: TrainerFacts, mine: Assignment, now
   const name = `round ${round.round + 1} of ${terms.rounds}`;
   if (state.phase === 'committing') {
     const { until } = round.open.content;
-    if (round.commits.has(facts.me))
+    const commit = round.commits.get(facts.me);
+    if (commit !== undefined && isOverlooked(round, commit, until - round.open.createdAt, facts, now))
+      return { do: 'republish', event: commit.id, what: `the commitment of ${name}` };
+    if (commit !== undefined)
       return lapse(now, until + 2 * terms.roundTimeoutSec + PATIENCE_SEC, `the list of commitments, ${name}`);
     const owed = owedMsat(state, facts.me);
     if (owed + mine.priceMsat > facts.maxExposureMsat)
@@ -158,6 +165,9 @@ function decideRound(state: JobState, facts: TrainerFacts, mine: Assignment, now
   }
   if (state.phase === 'revealing') {
     const until = round.commitList!.content.until!;
+    const revealed = round.reveals.get(facts.me);
+    if (revealed !== undefined && isOverlooked(round, revealed, until - round.commitList!.createdAt, facts, now))
+      return { do: 'republish', event: revealed.id, what: `the reveal of ${name}` };
     const ends = until + 2 * terms.revealTimeoutSec + PATIENCE_SEC;
     // Below the quorum the round is void: nobody shows an update that will not be paid.
     const isHopeless = round.listedCommits.size < Math.min(terms.quorum, round.assigned.length);
@@ -171,6 +181,20 @@ function decideRound(state: JobState, facts: TrainerFacts, mine: Assignment, now
   }
   if (state.phase === 'scoring') return lapse(now, silentAt(state, facts), `the scores of ${name}`);
   return null;
+}
+
+const OVERLOOKED_SEC = 120;
+
+/** After half the phase, at most two minutes, and then ever more rarely: the customer's process may be away. */
+function isOverlooked(
+  round: RoundState,
+  { id, createdAt }: { readonly id: EventId; readonly createdAt: number },
+  phaseSec: number,
+  { republished }: TrainerFacts,
+  now: number,
+): boolean {
+  const waitSec = Math.max(1, Math.min(OVERLOOKED_SEC, Math.floor(phaseSec / 2)));
+  return !round.seen.has(id) && now >= createdAt + waitSec * 2 ** Math.min(republished(id), 20);
 }
 
 /** Claims what settlements promise, countersigns what came, marks what did not. */

@@ -8,10 +8,11 @@ import type { Clock, Engine, Progress, RandomBytes, Relays, Signer, Wallet } fro
 import type { Examples } from '../learning/types.js';
 import type { Bell } from './bell.js';
 import type { JobFiles } from './customer-env.js';
-import { clockTime } from './customer.js';
 import type { Inbox, Received } from './inbox.js';
 import type { JobBook } from './job-book.js';
-import { patiently } from './patience.js';
+import { askAboutAbsence } from './absence.js';
+import { refreshSec, watchOutage } from './outage.js';
+import { clockTime, patiently } from './patience.js';
 import { answerGrant, bid, claim, countersign, markUnpaid, voidClaim } from './trainer-actions.js';
 import { answerFraud, hasCommitted, reveal, train } from './trainer-work.js';
 import { trainerStory } from './trainer-story.js';
@@ -50,7 +51,6 @@ export interface TrainerEnv {
 }
 
 const HOLD_SEC = 5;
-const REFRESH_SEC = 30;
 
 /** `wasOver`: the job was over before this run did anything. */
 export type ServeEnd = { readonly wasOver: boolean } & (
@@ -101,14 +101,18 @@ export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
   let refreshedAt = env.clock.nowSec();
   let heard = -1;
   let heardAt = refreshedAt;
-  const refresh = async (): Promise<boolean> => {
+  const outage = watchOutage(env);
+  const republished = new Map<EventId, number>();
+  const refresh = async (): Promise<readonly string[]> => {
     refreshedAt = env.clock.nowSec();
     await env.book.retryUnpublished();
-    const isReachable = (await env.book.refresh()).length > 0;
+    const answered = await env.book.refresh();
+    outage.heard(answered);
     // Who hears no relay cannot say that the customer is silent.
-    if (!isReachable) heardAt = refreshedAt;
-    return isReachable;
+    if (outage.since !== null) heardAt = refreshedAt;
+    return answered;
   };
+  const absence = askAboutAbsence(env.book, env.clock, refresh);
   let wasOver = true;
   let lastComplaint = '';
   for (;;) {
@@ -133,6 +137,7 @@ export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
           roundGrantFor(env, state, round) !== undefined &&
           (env.shard.examples !== null || committed.has(round.open.id) || holdsShard(env, state, round)),
         canReveal: (round) => committed.has(round.open.id),
+        republished: (event) => republished.get(event) ?? 0,
         held: new Set(held.keys()),
         heardAt,
         maxExposureMsat: env.terms.maxExposureMsat,
@@ -141,7 +146,9 @@ export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
     );
     if (action.do === 'done') {
       if ((await env.book.retryUnpublished()) > 0) {
-        env.progress.update('waiting for a relay that takes the last events');
+        outage.tell(
+          `waiting for a relay that takes the last events, until one does; again at ${clockTime(env.clock.nowSec() + HOLD_SEC)}`,
+        );
         await env.bell.wait(HOLD_SEC * 1000, env.signal);
         continue;
       }
@@ -153,29 +160,44 @@ export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
       return { wasOver, end: 'lost', why: await describeAccusation(env, state, action.fraud) };
     wasOver = false;
     if (action.do === 'wait') {
-      env.progress.update(
-        `job ${state.jobId.slice(0, 12)}…: waiting for ${action.for}, until ${clockTime(action.until)}`,
-      );
-      const next = Math.min(action.until, ...held.values(), now + REFRESH_SEC);
+      const line = `job ${state.jobId.slice(0, 12)}…: waiting for ${action.for}, until ${clockTime(action.until)}`;
+      if (outage.since === null) env.progress.update(line);
+      else outage.tell(line);
+      const everySec = refreshSec(env.book, outage);
+      const next = Math.min(action.until, ...held.values(), now + everySec);
       await env.bell.wait(Math.max(50, next * 1000 - env.clock.nowMs()), env.signal);
-      if (env.clock.nowSec() - refreshedAt >= REFRESH_SEC) await refresh();
+      if (env.clock.nowSec() - refreshedAt >= everySec) await refresh();
       continue;
     }
+    let isDegraded = false;
     if (action.do === 'mark-unpaid') {
-      const isReachable = await refresh();
+      const found = await absence.ask();
       if (env.book.state() !== state) continue;
-      if (!isReachable) {
+      if (found === 'unknown') {
+        const line = `waiting for relays: too few answered to call round ${action.round.round + 1} unpaid, until all do, or half of them after ${clockTime(absence.graceEndsAt)}`;
+        if (absence.isNew) env.progress.warn(line);
+        else env.progress.update(line);
         await env.bell.wait(HOLD_SEC * 1000, env.signal);
         continue;
       }
+      isDegraded = found === 'degraded';
     }
-    await patiently(env, async () => {
-      const why = await carryOut(env, state, action);
-      if (why === null || !('payout' in action)) return;
-      held.set(action.payout.payout, now + HOLD_SEC);
-      if (why !== lastComplaint) env.progress.warn(why);
-      lastComplaint = why;
-    });
+    absence.forget();
+    if (action.do === 'republish') {
+      env.progress.warn(`${action.what} was neither seen nor listed yet: it is published again`);
+      republished.set(action.event, (republished.get(action.event) ?? 0) + 1);
+    }
+    await patiently(
+      env,
+      async () => {
+        const why = await carryOut(env, state, action, isDegraded);
+        if (why === null || !('payout' in action)) return;
+        held.set(action.payout.payout, now + HOLD_SEC);
+        if (why !== lastComplaint) env.progress.warn(why);
+        lastComplaint = why;
+      },
+      outage,
+    );
   }
 }
 
@@ -191,6 +213,7 @@ async function carryOut(
   env: TrainerEnv,
   state: JobState,
   action: Exclude<TrainerAction, { do: 'wait' | 'done' | 'lost' | 'cancelled' | 'stop' | 'accused' }>,
+  isDegraded: boolean,
 ): Promise<string | null> {
   switch (action.do) {
     case 'bid':
@@ -224,8 +247,11 @@ async function carryOut(
         if (isNmktError(error, 'wallet-unreachable')) return error.message;
         throw error;
       }
+    case 'republish':
+      await env.book.republish();
+      return null;
     case 'mark-unpaid':
-      await markUnpaid(env, action.round, action.payout);
+      await markUnpaid(env, action.round, action.payout, isDegraded);
       return null;
   }
 }

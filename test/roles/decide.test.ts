@@ -228,6 +228,7 @@ describe('a trainer', () => {
     hasShardGrant: () => true,
     hasRoundGrant: () => true,
     canReveal: () => true,
+    republished: () => 0,
     held: new Set(),
     heardAt: SOON,
     maxExposureMsat: PRICE_MSAT,

@@ -76,6 +76,7 @@ export function rogueTrainer(forge: Forge): (env: TrainerEnv) => Promise<ServeEn
           hasShardGrant: (seat) => shardGrantFor(env, state, seat) !== undefined,
           hasRoundGrant: (round) => roundGrantFor(env, state, round) !== undefined && !forged.has(round.round),
           canReveal: () => true,
+          republished: () => Infinity,
           held: new Set(),
           heardAt: now,
           maxExposureMsat: 10n ** 12n,

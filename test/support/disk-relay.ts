@@ -102,6 +102,9 @@ export function diskRelay(): DiskRelay {
       if (next !== null) await Promise.all([...watches].map((watch) => stored(next, watch)));
     },
     relays,
+    onPublish: () => {
+      throw new TypeError('not here');
+    },
     setDown: () => {
       throw new Error('take its store away');
     },

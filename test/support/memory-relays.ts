@@ -69,14 +69,17 @@ export class MemoryRelays implements Relays {
   readonly urls: readonly string[];
   readonly #network: ReadonlyMap<string, MemoryRelay>;
   readonly #open = new Set<Subscription>();
+  readonly #onPublish: (event: NostrEvent) => void;
 
-  constructor(network: ReadonlyMap<string, MemoryRelay>) {
+  constructor(network: ReadonlyMap<string, MemoryRelay>, onPublish: (event: NostrEvent) => void = () => undefined) {
     this.#network = network;
+    this.#onPublish = onPublish;
     this.urls = [...network.keys()];
   }
 
   async publish(event: NostrEvent, relays: readonly string[] = this.urls): Promise<readonly PublishOutcome[]> {
     const copy = structuredClone(event);
+    this.#onPublish(copy);
     return relays.map((relay) => {
       const outcome = this.#network.get(relay)?.publish(copy) ?? { state: 'unreachable', message: 'no such relay' };
       return { relay, ...outcome };
@@ -133,20 +136,31 @@ export interface MemoryNetwork {
   relays(): Relays;
   /** Takes one relay down (publish: unreachable, fetch: silent, no live events) or up again. */
   setDown(url: string, isDown: boolean): void;
-  /** Everything any relay holds, newest first. */
-  events(): readonly NostrEvent[];
+  /** Everything any relay, or this one, holds, newest first. */
+  events(url?: string): readonly NostrEvent[];
+  /** Told before an event is published for the first time: the moment to take a relay down. Replaces the last one. */
+  onPublish(told: (event: NostrEvent) => void): void;
 }
 
 /** In-process relays with NIP-01 and NIP-09 semantics; gift wraps are visible to every client. */
 export function memoryNetwork(urls: readonly string[] = ['wss://memory.example']): MemoryNetwork {
   const network = new Map(urls.map((url) => [url, new MemoryRelay()]));
+  const published = new Set<string>();
+  let tell: (event: NostrEvent) => void = () => undefined;
+  const onPublish = (event: NostrEvent): void => {
+    if (published.has(event.id)) return;
+    published.add(event.id);
+    tell(event);
+  };
   return {
-    relays: () => new MemoryRelays(network),
+    relays: () => new MemoryRelays(network, onPublish),
+    onPublish: (told) => void (tell = told),
     setDown: (url, isDown) => {
       network.get(url)!.isDown = isDown;
     },
-    events: () => {
-      const all = [...network.values()].flatMap((relay) => relay.query([{}]));
+    events: (url) => {
+      const asked = url === undefined ? [...network.values()] : [network.get(url)!];
+      const all = asked.flatMap((relay) => relay.query([{}]));
       return [...new Map(all.map((event) => [event.id, event])).values()].sort(newestFirst);
     },
   };

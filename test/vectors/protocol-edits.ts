@@ -124,7 +124,7 @@ export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-
     inside('rule', 'name', 'median'),
     drop('rule'),
   ],
-  replace: [set('reason', 'dislike'), upper('out'), inside('in', 'priceMsat', '01'), drop('in'), ...integer('shard')],
+  replace: [set('degraded', false), set('reason', 'dislike'), upper('out'), inside('in', 'priceMsat', '01'), drop('in'), ...integer('shard')],
   cancel: [set('reason', 7), drop('reason')],
   ready: [upper('award'), upper('grant'), ...integer('shard')],
   'grant-bad': [set('rule', 'mood'), set('detail', hugeText(501), 'a detail of 501 characters'), drop('award')],
@@ -141,7 +141,7 @@ export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-
     ...integer('until'),
   ],
   seen: [set('of', 'bids'), set('ids', [HEX]), tooMany('ids', id), ...integer('round')],
-  list: [set('until', 'soon'), drop('until'), set('ids', 'all'), tooMany('ids', id), set('round', 100_001)],
+  list: [set('degraded', 'yes'), set('until', 'soon'), drop('until'), set('ids', 'all'), tooMany('ids', id), set('round', 100_001)],
   draw: [set('s', 'ab', 'a short s'), upper('s'), upper('list')],
   close: [
     upper('aggregate'),
@@ -152,7 +152,7 @@ export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-
     set('accuracyPpm', UNSAFE),
     drop('accuracyPpm'),
   ],
-  void: [set('reason', 'rain'), ...integer('round')],
+  void: [set('degraded', null), set('reason', 'rain'), ...integer('round')],
   commit: [upper('commitment'), set('commitment', id.slice(2), 'a short commitment'), drop('open'), ...integer('shard')],
   reveal: [
     upper('salt'),
@@ -194,6 +194,6 @@ export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-
     set('invoice', `ln${hugeText(7_088)}`, 'an invoice of 7,090 characters'),
   ],
   received: [...amount('amountMsat'), upper('receipt')],
-  unpaid: [...amount('amountMsat'), drop('claim')],
+  unpaid: [set('degraded', 1), ...amount('amountMsat'), drop('claim')],
   artifact: artifactEdits,
 };

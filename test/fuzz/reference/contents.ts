@@ -9,6 +9,7 @@ import {
   engine,
   hex64,
   integer,
+  isTrue,
   invoice,
   list,
   loss,
@@ -39,6 +40,7 @@ export const pointer = object({
   commit: hex64,
   ids: list(hex64, 0, 400),
 });
+const degraded = optional(isTrue);
 const inline = optional(base64(34_000));
 
 const column: Check = (value) => {
@@ -223,6 +225,7 @@ export const contents: Readonly<Record<string, Check>> = {
     out: hex64,
     reason: constant('not-started', 'absent', 'rejected', 'grant-bad', 'resigned', 'fraud'),
     in: orNull(object({ trainer: hex64, bid: hex64, priceMsat: msat, grant: hex64 })),
+    degraded,
   }),
   '4626/cancel': reason,
   '4628/ready': object({ award: hex64, shard, grant: hex64 }),
@@ -232,7 +235,7 @@ export const contents: Readonly<Record<string, Check>> = {
   '4628/resign': reason,
   '4622/open': object({ round, base: pointer, inline, trainers: list(seat, 1, 1_024), until: time }),
   '4622/seen': object({ round, of: listed, ids }),
-  '4622/list': object({ round, of: listed, ids, until: orNull(time) }),
+  '4622/list': object({ round, of: listed, ids, until: orNull(time), degraded }),
   '4622/draw': object({ round, list: hex64, s: bytes32 }),
   '4622/close': object({
     ...{ round, list: hex64, scores: hex64, accepted: list(submission, 0, 1_024) },
@@ -243,7 +246,7 @@ export const contents: Readonly<Record<string, Check>> = {
     ),
     ...{ aggregate: hex64, lossPpm: loss, accuracyPpm: orNull(ppm) },
   }),
-  '4622/void': object({ round, reason: constant('no-quorum') }),
+  '4622/void': object({ round, reason: constant('no-quorum'), degraded }),
   '4627/commit': object({ round, shard, open: hex64, commitment: hex64 }),
   '4627/reveal': object({
     ...{ round, shard, list: hex64, commit: hex64, salt: bytes32, baseHash: hex64, updateHash: hex64 },
@@ -262,7 +265,7 @@ export const contents: Readonly<Record<string, Check>> = {
     ...{ paymentHash: hex64, preimage: bytes32 },
   }),
   '4628/received': object({ receipt: hex64, payout: hex64, amountMsat: msat }),
-  '4628/unpaid': object({ settlement: hex64, payout: hex64, claim: hex64, amountMsat: msat }),
+  '4628/unpaid': object({ settlement: hex64, payout: hex64, claim: hex64, amountMsat: msat, degraded }),
   '4628/fraud': object({
     ...{ round, shard, trainer: hex64, submission: hex64, scores: hex64 },
     ...{ segment, committed: hex64, repeated: hex64 },

@@ -140,6 +140,9 @@ export const constant =
   (value) =>
     allowed.find((one) => one === value) ?? refuse(`none of ${allowed.join(', ')}`);
 
+/** A mark that is present or not. */
+export const isTrue: Check<true> = (value) => (value === true ? value : refuse('not true'));
+
 export const boolean: Check<boolean> = (value) => (typeof value === 'boolean' ? value : refuse('no boolean'));
 
 export const orNull =
