@@ -14,7 +14,7 @@ const CHECKS = {
     ...['acceptance', 'settlements', 'receipts'],
   ],
   keys: ['seed', 'bases', 'updates', 'aggregates', 'model'],
-  data: ['data', 'commitments', 'grants', 'scores', 'metrics'],
+  data: ['data', 'commitments', 'grants', 'scores', 'segments', 'metrics'],
 } as const;
 
 const REACHED = {
@@ -44,7 +44,8 @@ export function report(audited: Audited, book: JobBook): Outcome {
   });
 }
 
-function documentOf({ state, level, why, found, disputes, engine, events, unreadable }: Audited, book: JobBook) {
+function documentOf(audited: Audited, book: JobBook) {
+  const { state, level, why, found, disputes, engine, repeated, events, unreadable } = audited;
   const author: Pubkey | undefined = found === null ? undefined : book.raw(found.event)?.pubkey;
   return {
     job: state.jobId,
@@ -53,11 +54,12 @@ function documentOf({ state, level, why, found, disputes, engine, events, unread
     verdict: found === null ? 'PASS' : 'FAIL',
     firstBad: found && { event: found.event, ...(author && { author }), rule: found.rule, detail: found.detail },
     phase: state.phase,
-    reached: REACHED[level],
+    reached: REACHED[level].filter((check) => check !== 'segments' || (repeated !== null && repeated.why === null)),
     events,
     rounds: state.rounds.length,
     paidMsat: paidMsat(state),
     engine,
+    repeated,
     forks: state.forks.map(({ author: who, seq, ids }) => ({ author: who, seq, events: ids })),
     disputes,
     unreadable,
@@ -72,6 +74,7 @@ function describe(value: ReturnType<typeof documentOf>): string {
     ['level', `${value.level}: ${describeLevel(value)}`],
     ['checked', value.reached.join(', ')],
     ['over', `${value.events} events, ${value.rounds} rounds, ${Number(value.paidMsat) / 1000} sat paid`],
+    ...(value.repeated === null ? [] : [['repeated', describeRepeated(value.repeated)]]),
     ...value.forks.map(({ author, seq }) => ['fork', `${author} signed two events with seq ${seq}`]),
     ...value.disputes.map(({ event, trainer, shard, rule, detail }) => [
       'dispute',
@@ -85,6 +88,12 @@ function describe(value: ReturnType<typeof documentOf>): string {
           ['', `${firstBad.rule}: ${firstBad.detail}`],
         ]),
   ]);
+}
+
+function describeRepeated({ segments, why }: NonNullable<Audit['repeated']>): string {
+  return why === null
+    ? `${segments} ${segments === 1 ? 'segment' : 'segments'} of training, to the bit`
+    : `no segment of training: ${why}`;
 }
 
 function describeLevel({ level, why, firstBad, engine }: ReturnType<typeof documentOf>): string {

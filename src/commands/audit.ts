@@ -54,12 +54,14 @@ Exit status 0 is PASS, 4 is FAIL; with --json one document either way:
             events alone;
             keys: models and updates opened as well, hashes checked, every aggregate recomputed to the byte;
             data: the data opened, every score and accuracy measured again: equal to the ppm on the same engine, within
-            a thousandth and 100 ppm on another
+            a thousandth and 100 ppm on another; on the engine that the job names, what was repeated of trainings is repeated
+            again to the bit
   why       null, or why no higher level was reached
   verdict   PASS or FAIL
   firstBad  null, or {event, author, rule, detail}: the first event that does not follow from the others
   reached   the checks that ran; events, rounds, paidMsat: what they ran over
   engine    null, or what the scores were measured on again
+  repeated  null, or {segments, why}: segments of training that were repeated again, or why none was
   forks     [{author, seq, events}] of bidders and trainers: they count as absent from there on, the job holds
   disputes  [{event, trainer, shard, rule, detail}]: a grant called bad, a trainer said never to have answered; no event
             decides who is right

@@ -2,13 +2,13 @@ import { scoringSecret } from '../learning/seeds.js';
 import type { EngineId } from '../learning/types.js';
 import type { EventOf } from '../protocol/events.js';
 import type { ScoreRow } from '../protocol/score.js';
-import type { Engine, Evaluation } from '../ports.js';
+import type { Evaluation } from '../ports.js';
 import type { DataKeys, Finding } from './audit-format.js';
+import { repeatAgain, whyNotRepeated, type RepeatPorts } from './audit-repeat.js';
 import type { Measure } from './audit-with-keys.js';
-import type { CustomerData } from './customer-data.js';
 import { accuracyPpm, measuredPpm, scoreUpdates } from './measure.js';
 
-/** Losses measured again on the engine of the auditor. */
+/** Losses measured again on the engine of the auditor, and segments repeated again where it is the engine of the job. */
 
 /** Two engines add in another order: float32 rounds elsewhere. Not how far two trainings may drift apart. */
 export const TOLERANCE = { lossPpm: 100, lossShare: 1_000, errorShare: 100 } as const;
@@ -20,10 +20,13 @@ const ERRORS = ['ownSePpm', 'otherSePpm'] as const;
  * To the ppm where the same engine measured, else losses within a thousandth (standard errors: a hundredth) and 100 ppm,
  * accuracies within one example.
  */
-export function remeasure(job: EventOf<'job'>, engine: Engine, data: CustomerData, keys: DataKeys): Measure {
+export function remeasure(keys: DataKeys, ports: RepeatPorts): Measure {
+  const { engine, data, state } = ports;
+  const job = state.job!;
   const spec = job.content.model;
   return {
-    async round(round, { base, updates, aggregate }) {
+    async round(round, opened) {
+      const { base, updates, aggregate } = opened;
       const { id, content } = round.scores!;
       const again = await scoreUpdates(engine, data, scoringSecret(keys.chain), job, round, base, updates, new Map());
       for (const row of again) {
@@ -31,6 +34,10 @@ export function remeasure(job: EventOf<'job'>, engine: Engine, data: CustomerDat
         const wrong = published && otherMeasure(published, row, isRepeatable(engine.id, content.engine));
         if (wrong)
           return { event: id, rule: 'measurement', detail: `${wrong} (update of ${row.trainer}, engine ${engine.id})` };
+      }
+      if (whyNotRepeated(state, engine.id) === null) {
+        const found = await repeatAgain(round, opened, ports);
+        if (found !== null) return found;
       }
       if (round.close === null || aggregate === null) return null;
       const measured = await engine.evaluate(spec, aggregate, await data.evaluationA());

@@ -11,7 +11,7 @@ import type { NostrEvent, Relays } from '../ports.js';
 import type { AuditKeys, Finding } from './audit-format.js';
 import { aggregate, judgeRound, openUpdates } from './measure.js';
 import { artifactLabel, baseLabel, fetchParams } from './round-blobs.js';
-import { openDrawnStates } from './spot-check.js';
+import { openDrawnStates, type OpenedStates } from './spot-check.js';
 
 /** An audit comes long after anything was due. */
 const LATER = Infinity;
@@ -32,6 +32,8 @@ export interface OpenedRound {
   readonly base: ParamSet;
   /** Those that open, by trainer. */
   readonly updates: ReadonlyMap<Pubkey, ParamSet>;
+  /** Of the drawn updates that open, the segment and the state before it. */
+  readonly drawn: OpenedStates['drawn'];
   /** Null until the round is closed. */
   readonly aggregate: ParamSet | null;
 }
@@ -115,9 +117,13 @@ async function auditRound(state: JobState, round: RoundState, ports: KeyAuditPor
   const unscored = [...params.keys()].find((trainer) => !isScored.has(trainer));
   if (unscored !== undefined)
     return { event: round.scores.id, rule: 'scores', detail: `the update of ${unscored} opens and has no score` };
+  const unshown = round.scores.content.scores.find(
+    ({ trainer, spot }) => spot !== null && states.findings.has(trainer),
+  );
+  if (unshown !== undefined) return { event: unshown.submission, ...states.findings.get(unshown.trainer)! };
   const mean = round.close === null ? null : auditClose(state.job!, round, round.close, params, findings, ports);
   if (mean !== null && 'rule' in mean) return mean;
-  return (await measure?.round(round, { base, updates: params, aggregate: mean })) ?? null;
+  return (await measure?.round(round, { base, updates: params, drawn: states.drawn, aggregate: mean })) ?? null;
 }
 
 function auditClose(

@@ -7,6 +7,7 @@ import type { Engine, Relays } from '../ports.js';
 import { auditData } from './audit-data.js';
 import type { AuditKeys, Finding } from './audit-format.js';
 import { remeasure } from './audit-measure.js';
+import { whyNotRepeated } from './audit-repeat.js';
 import { fetchSnapshots, manifestOf } from './audit-pins.js';
 import { auditPublic, type DecodeInvoice } from './audit-public.js';
 import { auditWithKeys, type Measure } from './audit-with-keys.js';
@@ -43,6 +44,8 @@ export interface Audit {
   readonly disputes: readonly Dispute[];
   /** What the scores were measured on again. */
   readonly engine: EngineId | null;
+  /** Segments of training repeated again, or why none is; null below the data level and in jobs without spot checks. */
+  readonly repeated: { readonly segments: number; readonly why: string | null } | null;
 }
 
 /** As far up as the keys allow, until the first event that does not follow. @throws what relays, keys and engine throw */
@@ -54,8 +57,9 @@ export async function auditJob(ports: AuditPorts): Promise<Audit> {
     found: Finding | null,
     why: string | null = null,
     engine: EngineId | null = null,
+    repeated: Audit['repeated'] = null,
   ) => ({
-    ...{ level, found, why, engine },
+    ...{ level, found, why, engine, repeated },
     disputes: disputes(state),
   });
   const snapshots = state.job === null ? new Map<EventId, never>() : await fetchSnapshots(relays, state.job);
@@ -85,8 +89,16 @@ export async function auditJob(ports: AuditPorts): Promise<Audit> {
   const examples = await auditData(state, { ...ports, keys: { ...keys, data }, snapshots });
   if ('rule' in examples) return end('data', examples, null, engine.id);
   let isMeasured = false;
-  const found = await keyed(noting(remeasure(job, engine, examples, data), () => (isMeasured = true)));
-  return end(found === null || isMeasured ? 'data' : 'keys', found, null, engine.id);
+  let segments = 0;
+  const { seed } = keys;
+  const again = remeasure(data, {
+    ...{ ...ports, state, engine, data: examples, seed },
+    onRepeated: () => segments++,
+  });
+  const found = await keyed(noting(again, () => (isMeasured = true)));
+  const level = found === null || isMeasured ? 'data' : 'keys';
+  const repeated = job.content.spot === null ? null : { segments, why: whyNotRepeated(state, engine.id) };
+  return end(level, found, null, engine.id, level === 'data' ? repeated : null);
 }
 
 /** Or why there is none. */

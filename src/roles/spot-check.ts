@@ -57,16 +57,36 @@ export async function repeatSegment(
   before: TrainState | null,
   signal?: AbortSignal,
 ): Promise<Sha256> {
-  const every = training.terms.spot!.everySteps;
-  const toStep = Math.min((segment + 1) * every, stepCount(training.terms.hyper, training.examples.rows));
+  return trainTo(engine, training, (segment + 1) * training.terms.spot!.everySteps, before, signal);
+}
+
+/** The hash of the state after a step, of the update after the last one. */
+async function trainTo(
+  engine: Pick<Engine, 'train'>,
+  training: AgreedTraining,
+  step: number,
+  from: TrainState | null,
+  signal?: AbortSignal,
+): Promise<Sha256> {
+  const toStep = Math.min(step, stepCount(training.terms.hyper, training.examples.rows));
   let end: TrainState | undefined;
   const { weights } = await engine.train(
-    { ...requestOf(training), toStep, ...(before !== null && { from: before }) },
+    { ...requestOf(training), toStep, ...(from !== null && { from }) },
     undefined,
     signal,
     (state) => (end = state),
   );
   return end === undefined ? sha256Hex(encodeParams(weights)) : stateHash(end);
+}
+
+/** What a segment ends in when the training is repeated from its base. */
+export function endOf(
+  engine: Pick<Engine, 'train'>,
+  training: AgreedTraining,
+  segment: number,
+  signal?: AbortSignal,
+): Promise<Sha256> {
+  return trainTo(engine, training, (segment + 1) * training.terms.spot!.everySteps, null, signal);
 }
 
 /** All segments in one go. @returns the first that ends in something else than was committed, or null */

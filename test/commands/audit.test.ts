@@ -88,10 +88,15 @@ describe('nmkt audit of a paid job', () => {
       why: null,
       verdict: 'PASS',
       engine: expect.stringMatching(/^cpu\//),
+      repeated: {
+        segments: 0,
+        why: expect.stringMatching(/^this is cpu\/.*, only cpu\/00000000\/stub\/x64 ends in the same bits$/),
+      },
     });
     expect(document.reached.slice(-5)).toEqual(['data', 'commitments', 'grants', 'scores', 'metrics']);
     const text = await audit(url, world.jobId, '--keys', dataFile);
-    expect(text.stdout).toMatch(/\nlevel {4}data: the data opened, scores measured again on cpu\/\S+\n/);
+    expect(text.stdout).toMatch(/\nlevel {5}data: the data opened, scores measured again on cpu\/\S+\n/);
+    expect(text.stdout).toMatch(/\nrepeated {2}no segment of training: this is cpu\//);
   });
 
   it('fails on the public level already without the dataset that the job pins', async () => {

@@ -185,7 +185,16 @@ async function auditsTheJob(sandbox: Sandbox, job: string, modelDir: string): Pr
     verdict: 'PASS',
     firstBad: null,
     reached: checks,
-    ...{ events: anyNumber, rounds: 3, paidMsat: 810_000, engine: null, forks: [], disputes: [], unreadable: 0 },
+    ...{
+      events: anyNumber,
+      rounds: 3,
+      paidMsat: 810_000,
+      engine: null,
+      repeated: null,
+      forks: [],
+      disputes: [],
+      unreadable: 0,
+    },
   };
   const stranger = ['--relay', sandbox.relay, '--home', join(sandbox.folder, 'nobody')];
   expect(await twice(sandbox, ['audit', job, ...stranger])).toEqual(report);
@@ -197,8 +206,13 @@ async function auditsTheJob(sandbox: Sandbox, job: string, modelDir: string): Pr
   };
   const toTheLoss = {
     ...toTheByte,
-    ...{ level: 'data', why: null, engine: expect.stringMatching(/^wasm\//) },
-    reached: [...toTheByte.reached, 'data', 'commitments', 'grants', 'scores', 'metrics'],
+    ...{
+      level: 'data',
+      why: null,
+      engine: expect.stringMatching(/^wasm\//),
+      repeated: { segments: anyNumber, why: null },
+    },
+    reached: [...toTheByte.reached, 'data', 'commitments', 'grants', 'scores', 'segments', 'metrics'],
   };
   expect(await twice(sandbox, ['audit', job, ...sandbox.as('customer')])).toEqual(toTheLoss);
   const keys = ['--keys', join(modelDir, 'audit-keys.json')];

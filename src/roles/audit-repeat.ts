@@ -1,0 +1,76 @@
+import type { Bytes, Sha256 } from '../hash.js';
+import { committedEnd, isProvenFraud } from '../market/spot-rules.js';
+import type { JobState, RoundState } from '../market/state.js';
+import type { ScoreRow } from '../protocol/score.js';
+import type { Engine } from '../ports.js';
+import type { Finding } from './audit-format.js';
+import type { OpenedRound } from './audit-with-keys.js';
+import type { CustomerData } from './customer-data.js';
+import { endOf, repeatSegment, type AgreedTraining } from './spot-check.js';
+
+/** Segments that the customer repeated, repeated again by an auditor: who accuses falsely, or looks away, is named. */
+
+export interface RepeatPorts {
+  readonly state: JobState;
+  readonly engine: Engine;
+  readonly data: CustomerData;
+  /** The job's. */
+  readonly seed: Bytes;
+  readonly signal?: AbortSignal;
+  /** After each segment. */
+  onRepeated?(): void;
+}
+
+/** Why an engine of this id repeats nothing of the job; null when it does. Of a job without spot checks it is null as well. */
+export function whyNotRepeated({ job, rounds }: JobState, engine: Engine['id']): string | null {
+  const { spot } = job!.content;
+  const measured = rounds.flatMap(({ scores }) => (scores === null ? [] : [scores.content.engine]));
+  if (spot === null || measured.length === 0) return null;
+  const other = measured.find((id) => id !== spot.engine);
+  if (measured.every((id) => id !== spot.engine))
+    return `the customer measured on ${other}, the job names ${spot.engine}: it repeated nothing either`;
+  return engine === spot.engine ? null : `this is ${engine}, only ${spot.engine} ends in the same bits`;
+}
+
+/** Only on the engine that the job names: `whyNotRepeated` said so before. */
+export async function repeatAgain(round: RoundState, opened: OpenedRound, ports: RepeatPorts): Promise<Finding | null> {
+  const { content, id } = round.scores!;
+  for (const row of content.scores) {
+    const reveal = round.listedReveals.get(row.trainer);
+    if (row.spot === null || reveal === undefined) continue;
+    const end = await endAgain(round, opened, row, row.spot, ports);
+    ports.onRepeated?.();
+    if (end === row.spot.hash) continue;
+    const { segment, hash } = row.spot;
+    const isFalse = isProvenFraud(reveal, row) && end === committedEnd(reveal.content, segment);
+    return {
+      event: id,
+      rule: 'spot-check',
+      detail: isFalse
+        ? `it accuses ${row.trainer} falsely: segment ${segment} ends in ${end}, as committed, published was ${hash}`
+        : `segment ${segment} of ${row.trainer} ends in ${end}, published was ${hash}`,
+    };
+  }
+  return null;
+}
+
+/**
+ * The drawn segment goes on from the state that the trainer committed to; any other was found by repeating the whole training,
+ * so it is repeated from the base.
+ */
+async function endAgain(
+  round: RoundState,
+  { base, drawn }: OpenedRound,
+  { trainer, shard }: ScoreRow,
+  { segment }: NonNullable<ScoreRow['spot']>,
+  { state, engine, data, seed, signal }: RepeatPorts,
+): Promise<Sha256> {
+  const training: AgreedTraining = {
+    terms: state.job!.content,
+    ...{ base, examples: await data.shard(shard), seed, round: round.round, shard, trainer },
+  };
+  const due = drawn.get(trainer);
+  return due?.segment === segment
+    ? repeatSegment(engine, training, segment, due.before, signal)
+    : endOf(engine, training, segment, signal);
+}
