@@ -160,9 +160,22 @@ function globalOptions(): Option[] {
 
 /** Prints what went wrong. @returns the exit status */
 export function failWith(error: unknown, output: Output): number {
-  const known = isNmktError(error) ? error : internalError(error);
+  const known = isNmktError(error) ? error : (fileError(error) ?? internalError(error));
   output.error(known, process.env['NMKT_DEBUG'] ? stackOf(error) : undefined);
   return known.exitStatus;
+}
+
+/** A path that somebody named and that cannot be used is no bug, wherever that was found out. */
+function fileError(cause: unknown): NmktError | undefined {
+  const { code, path, syscall } = cause as NodeJS.ErrnoException;
+  const usual = ['EACCES', 'EPERM', 'ENOENT', 'ENOTDIR', 'EISDIR', 'EEXIST', 'EROFS', 'ELOOP', 'ENAMETOOLONG', 'EXDEV'];
+  if (code === undefined || path === undefined || syscall === undefined || !usual.includes(code)) return undefined;
+  return new NmktError('bad-settings', `${path} cannot be used`, {
+    remedy: 'check the path and its permissions, or name another one',
+    expected: `a path for ${syscall}`,
+    got: code,
+    cause,
+  });
 }
 
 function internalError(cause: unknown): NmktError {

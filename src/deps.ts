@@ -6,7 +6,14 @@ import { systemClock } from './config/clock.js';
 import { defaultHomeDir, openHome, type Home } from './config/home.js';
 import type { BunkerPort, Identity, KeyReport } from './config/identity.js';
 import type { BunkerAddress } from './config/key-text.js';
-import { loadSettings, type Settings, type SettingsFlags, type Sourced } from './config/settings.js';
+import {
+  homeLayer,
+  loadSettings,
+  type Layer,
+  type Settings,
+  type SettingsFlags,
+  type Sourced,
+} from './config/settings.js';
 import { lockFolder, type LockOptions } from './disk/lock.js';
 import { NmktError } from './errors.js';
 import { hex, type Bytes } from './hash.js';
@@ -54,6 +61,12 @@ export interface Deps {
   checkBunker(): Promise<void>;
   /** A key in any form, for `init`: not the participant's yet. */
   identityOf(key: Sourced<string>): Identity;
+  /** What the home keeps, whatever flags and environment say. @throws `bad-settings`, `unsafe-secret-file` */
+  homeSettings(): Promise<Layer>;
+  /** From --key-password-file, else NMKT_KEY_PASSWORD. */
+  keyPassword(): Promise<string | undefined>;
+  /** The key under a password, as text (NIP-49). */
+  encryptKey(secret: Bytes, password: string): Promise<string>;
   /**
    * A pool over `urls`, or over the relays of the settings (one pool per list). If there is a key by then, it answers
    * NIP-42 AUTH. @throws `bad-usage` when there are no relays at all
@@ -234,6 +247,17 @@ export async function createDeps({ flags, env, cwd, progress, prompt, signal }: 
     keyReport: async () => own?.report(),
     checkBunker: async () => own?.checkBunker(),
     identityOf,
+    async homeSettings() {
+      const kept = await homeLayer(home.dir);
+      if (kept.wallet) hideWallet(kept.wallet.value);
+      if (kept.key) hideKey(kept.key.value);
+      return kept;
+    },
+    keyPassword: password,
+    async encryptKey(secret, text) {
+      const { encryptKey } = await import('./config/encrypted-key.js');
+      return encryptKey(secret, text);
+    },
     async relays(urls = settings.relays.value) {
       if (urls.length === 0) throw noRelays();
       const name = urls.join(' ');
@@ -339,7 +363,8 @@ function hideKey(text: string): void {
 
 function noRelays(): NmktError {
   return new NmktError('bad-usage', 'no relay is set', {
-    remedy: 'add --relay wss://… to the command, or start a private one: nmkt sandbox --dir sb',
+    remedy:
+      'add --relay wss://… to the command, set it once with nmkt init, or start a private one: nmkt sandbox --dir sb',
     expected: 'at least one relay from --relay, --settings, NMKT_RELAYS, ./nmkt.json or home',
     got: 'none',
   });

@@ -25,13 +25,18 @@ export async function givenPassword(
         : options['password'] === true
           ? await askPassword(prompt, 'backup', isNew)
           : undefined;
-  if (password !== undefined && isNew && password.length < MIN_LENGTH)
+  if (password !== undefined && isNew) requireLongEnough(password);
+  return password;
+}
+
+/** @throws NmktError `bad-usage` */
+export function requireLongEnough(password: string): void {
+  if (password.length < MIN_LENGTH)
     throw new NmktError('bad-usage', 'the password is too short', {
       expected: `${MIN_LENGTH} characters or more`,
       got: `${password.length}`,
       remedy: 'choose some words instead',
     });
-  return password;
 }
 
 /**

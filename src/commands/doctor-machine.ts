@@ -27,8 +27,7 @@ export async function checkKey({ deps }: Context): Promise<Check> {
     if (report === undefined) return ok('key', 'none yet: the first command that signs makes one in the home');
     const npub = report.pubkey === null ? 'not known yet' : formatPubkey(report.pubkey);
     const detail = [npub, ...describeForm(report)].join(', ');
-    if (report.bunker !== null && !report.bunker.isConnected)
-      return warn('key', detail, 'the first command that signs connects to it');
+    if (report.bunker !== null && !report.bunker.isConnected) return warn('key', detail, 'connect once: nmkt init');
     const startMs = deps.clock.nowMs();
     await deps.checkBunker();
     return ok('key', report.bunker === null ? detail : `${detail}, answers in ${deps.clock.nowMs() - startMs} ms`);

@@ -33,6 +33,7 @@ export const commandGroups: readonly CommandGroup[] = [
   {
     heading: 'Look and check:',
     commands: [
+      { name: 'init', summary: 'choose key, relays, network, wallet and engine once, for this home' },
       { name: 'status', summary: 'show where a job stands, from its signed events' },
       { name: 'audit', summary: 'recompute a job from its events and say whether it holds' },
       { name: 'doctor', summary: 'check clock, relays, wallet, engines and home; say what to do' },

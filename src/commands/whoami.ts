@@ -52,7 +52,9 @@ export const command: CommandModule = {
         ].filter((row) => row.some((cell, column) => column > 0 && cell !== '')),
       ),
       next:
-        relays.value.length > 0 ? 'nmkt publish-dataset --help, or nmkt serve-trainer --help' : 'nmkt sandbox --dir sb',
+        relays.value.length > 0
+          ? 'nmkt publish-dataset --help, or nmkt serve-trainer --help'
+          : 'nmkt init, or a private market: nmkt sandbox --dir sb',
     };
   },
 };

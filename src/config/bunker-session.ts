@@ -47,9 +47,13 @@ export async function keepSession(home: Home, address: BunkerAddress, session: B
   await home.writeFile(fileOf(address), `${JSON.stringify(session)}\n`);
 }
 
-/** Has the owner let this client in, by this invitation? */
+/** Has the owner let this client in, by this invitation? An address without one relies on an earlier one. */
 export function isConnected(session: BunkerSession | null, address: BunkerAddress): boolean {
-  return session !== null && session.pubkey !== null && session.invitation === invitationOf(address);
+  return (
+    session !== null &&
+    session.pubkey !== null &&
+    (address.secret === null || session.invitation === invitationOf(address))
+  );
 }
 
 function isHex64(value: unknown): value is string {

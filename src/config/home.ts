@@ -60,10 +60,12 @@ export function openHome(
     return inside;
   };
   const ensure = async (): Promise<void> => {
-    await makeFolder(disk, dir).catch((error: unknown) => refuseFolder(dir, error));
+    await makeFolder(disk, dir).catch((error: unknown) => refuseFolder(dir, error, 'made'));
   };
+  /** What is wrong with the folder itself is no bug of ours. */
+  const usable = <T>(work: Promise<T>): Promise<T> => work.catch((error: unknown) => refuseFolder(dir, error, 'used'));
   const read = async (name: string): Promise<Uint8Array | undefined> => {
-    const bytes = await readIfThere(disk, path(name));
+    const bytes = await usable(readIfThere(disk, path(name)));
     return bytes && new Uint8Array(bytes);
   };
 
@@ -74,7 +76,7 @@ export function openHome(
     async lock() {
       if (release) return;
       await ensure();
-      release = await lockFolder(dir, { disk, ...(processes && { processes }) });
+      release = await usable(lockFolder(dir, { disk, ...(processes && { processes }) }));
     },
     async unlock() {
       await release?.();
@@ -82,7 +84,7 @@ export function openHome(
     },
     async writeFile(name, data) {
       await ensure();
-      await replaceFile(disk, path(name), data);
+      await usable(replaceFile(disk, path(name), data));
     },
     async linkFile(name, as) {
       try {
@@ -100,7 +102,7 @@ export function openHome(
     readFile: read,
     async list(folder) {
       try {
-        return (await disk.list(path(folder))).sort();
+        return (await usable(disk.list(path(folder)))).sort();
       } catch (error) {
         if (codeOf(error) === 'ENOENT') return [];
         throw error;
@@ -123,10 +125,13 @@ export function openHome(
   };
 }
 
-function refuseFolder(dir: string, cause: unknown): never {
-  throw new NmktError('bad-settings', `the home folder ${dir} cannot be made`, {
+const UNUSABLE = ['ENOTDIR', 'EACCES', 'EPERM', 'EISDIR', 'ELOOP', 'ENAMETOOLONG'];
+
+function refuseFolder(dir: string, cause: unknown, deed: 'made' | 'used'): never {
+  if (deed === 'used' && !UNUSABLE.includes(codeOf(cause) ?? '')) throw cause;
+  throw new NmktError('bad-settings', `the home folder ${dir} cannot be ${deed}`, {
     remedy: 'name another one with --home DIR or NMKT_HOME',
-    expected: 'a folder that can be written',
+    expected: 'a folder that can be read and written',
     got: codeOf(cause) ?? String(cause),
     cause,
   });

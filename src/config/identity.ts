@@ -95,7 +95,9 @@ export function createIdentity(key: Sourced<string>, ports: IdentityPorts): Iden
     if (known !== undefined) return ports.localSigner(await openEncryptedKey(ncryptsec, known, origin));
     if (!ports.prompt.canAsk) throw passwordMissing(origin);
     for (let attempt = 1; ; attempt++) {
-      const typed = await ports.prompt.secret(`password of the key (${origin})`);
+      const typed = await ports.prompt.secret(
+        attempt === 1 ? `password of the key (${origin})` : 'that does not open it; once more:',
+      );
       try {
         return await ports.localSigner(await openEncryptedKey(ncryptsec, typed, origin));
       } catch (error) {

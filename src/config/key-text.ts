@@ -62,6 +62,11 @@ function parseBunker(text: string, origin: string): BunkerAddress {
   }
 }
 
+/** The address without its invitation, which is used up by the first connection. */
+export function formatBunker({ pubkey, relays }: BunkerAddress): string {
+  return `bunker://${pubkey}?${relays.map((url) => `relay=${encodeURIComponent(url)}`).join('&')}`;
+}
+
 function malformed(origin: string, got: string, cause?: unknown): NmktError {
   return new NmktError('bad-key', `that is not a private key (${origin})`, {
     expected: 'nsec1…, ncryptsec1…, 64 hex characters, or bunker://PUBKEY?relay=wss://…&secret=…',

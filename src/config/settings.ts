@@ -34,7 +34,8 @@ export interface SettingsFlags {
   readonly network?: string;
 }
 
-type Layer = { readonly [K in keyof SettingsFile]?: Sourced<NonNullable<SettingsFile[K]>> };
+/** One place of settings; what it does not say is absent. */
+export type Layer = { readonly [K in keyof SettingsFile]?: Sourced<NonNullable<SettingsFile[K]>> };
 
 /**
  * Strongest first: flag, settings file (`--settings`, else `NMKT_SETTINGS`), environment, `./nmkt.json`, home, default.
@@ -100,8 +101,8 @@ async function environmentLayer(env: NodeJS.ProcessEnv, cwd: string): Promise<La
   });
 }
 
-/** `settings.json`, then the files `key` and `wallet` with one value each. */
-async function homeLayer(dir: string): Promise<Layer> {
+/** What a home keeps: `settings.json`, then the files `key` and `wallet` with one value each. @throws NmktError `bad-settings`, `unsafe-secret-file` */
+export async function homeLayer(dir: string): Promise<Layer> {
   const home = openHome(dir);
   const path = home.path('settings.json');
   const file = fileLayer(await readSettingsFile(path, { secrets: 'private' }), path);

@@ -41,6 +41,7 @@ function corrected(words: readonly string[], got: string, suggestion: string): s
 
 function gotBy(code: string, message: string): string | undefined {
   if (code.startsWith('commander.missing')) return 'nothing';
+  if (code === 'commander.invalidArgument') return /argument '([^']*)'/.exec(message)?.[1];
   return code === 'commander.excessArguments' ? /got (\d+)/.exec(message)?.[1] : undefined;
 }
 
@@ -57,6 +58,8 @@ function expectedBy(code: string, command: string, message: string): string {
     case 'commander.missingArgument':
     case 'commander.missingMandatoryOptionValue':
       return 'a value';
+    case 'commander.invalidArgument':
+      return `one of ${/choices are (.*)\.$/.exec(message)?.[1] ?? `the values in ${command} --help`}`;
     default:
       return `what ${command} --help describes`;
   }

@@ -59,7 +59,7 @@ describe('nmkt whoami', () => {
   });
 
   it('names the next command on stderr, and says nothing there with --quiet', async () => {
-    expect((await runNmkt(['whoami'])).stderr).toBe('next: nmkt sandbox --dir sb\n');
+    expect((await runNmkt(['whoami'])).stderr).toBe('next: nmkt init, or a private market: nmkt sandbox --dir sb\n');
     expect((await runNmkt(['whoami', '--quiet'])).stderr).toBe('');
   });
 

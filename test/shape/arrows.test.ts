@@ -31,6 +31,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
 /** Functions inside adapter folders that are pure or work through ports only, so commands call them: see docs/decisions. */
 const pureForCommands = [
   'config/identifiers',
+  'config/key-text',
+  'config/settings-values',
   'terminal/call',
   'terminal/table',
   'terminal/plot',
