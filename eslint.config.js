@@ -78,6 +78,12 @@ export default tseslint.config(
     },
   },
   {
+    // AssemblyScript: the syntax of TypeScript with types of its own, which asc checks.
+    files: ['src/kernels/asm/*.ts'],
+    extends: [tseslint.configs.disableTypeChecked],
+    languageOptions: { parserOptions: { projectService: false } },
+  },
+  {
     files: ['**/*.js', '**/*.mjs'],
     extends: [tseslint.configs.disableTypeChecked],
     languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly' } },

@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import * as tf from '@tensorflow/tfjs-core';
 import { sha256Hex } from '../hash.js';
+import { readKernels } from '../kernels/file.js';
+import { installKernels } from '../kernels/install.js';
 import type { EngineId, Rung } from '../learning/types.js';
 import { TRAINING_REVISION } from './model-train.js';
 
@@ -16,59 +18,44 @@ const require = createRequire(import.meta.url);
  * @throws   whatever the backend throws, or an Error that says what is missing
  */
 export async function loadRung(rung: Rung): Promise<EngineId> {
-  const module = await loaders[rung]();
-  const hash = sha256Hex(`nmkt training ${TRAINING_REVISION}\n`, module).slice(0, 8);
+  const modules = await loaders[rung]();
+  const hash = sha256Hex(`nmkt training ${TRAINING_REVISION}\n`, ...modules).slice(0, 8);
   return `${rung}/${hash}/${tf.version_core}/${process.arch}` as EngineId;
 }
 
-/** Each answers the bytes that name the module: the wasm binary, or versions where there is no one file. */
-const loaders: Record<Rung, () => Promise<Uint8Array | string>> = {
+/** Each answers the bytes that name what computes: the wasm binaries, or versions where there is no one file. */
+const loaders: Record<Rung, () => Promise<readonly (Uint8Array | string)[]>> = {
   node: loadNode,
   wasm: loadWasm,
   cpu: loadCpu,
 };
 
-async function loadNode(): Promise<string> {
+async function loadNode(): Promise<string[]> {
   // tfjs-node 4.22 calls util.isNullOrUndefined, which Node 23 removed (tensorflow/tfjs#8609).
   const util = require('node:util') as { isNullOrUndefined?: (value: unknown) => boolean };
   util.isNullOrUndefined ??= (value) => value === null || value === undefined;
   const node = require('@tensorflow/tfjs-node') as { version: Record<string, string> };
   await use('tensorflow');
-  return `tfjs-node ${JSON.stringify(node.version)}`;
+  return [`tfjs-node ${JSON.stringify(node.version)}`];
 }
 
-async function loadWasm(): Promise<Uint8Array> {
+async function loadWasm(): Promise<Uint8Array[]> {
   await import('@tensorflow/tfjs-backend-wasm');
   await use('wasm');
   if (!(await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT'))) throw new Error('this Node runs WebAssembly without SIMD');
-  guardAllocation((tf.backend() as unknown as { readonly wasm: Allocator }).wasm);
-  return readFileSync(require.resolve('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm'));
+  const kernels = readKernels();
+  await installKernels(kernels);
+  return [readFileSync(require.resolve('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm')), kernels];
 }
 
-async function loadCpu(): Promise<string> {
+async function loadCpu(): Promise<string[]> {
   await import('@tensorflow/tfjs-backend-cpu');
   await use('cpu');
-  return `tfjs-backend-cpu ${tf.version_core} v8 ${process.versions.v8}`;
+  return [`tfjs-backend-cpu ${tf.version_core} v8 ${process.versions.v8}`];
 }
 
 /** `setBackend` answers false after a failed start, and `getBackend` names the backend all the same. */
 async function use(backend: string): Promise<void> {
   if (!(await tf.setBackend(backend))) throw new Error(`the ${backend} backend did not start`);
   await tf.ready();
-}
-
-interface Allocator {
-  _malloc(bytes: number): number;
-  _free(address: number): void;
-}
-
-/** With the 4 GiB of wasm used up, malloc answers 0 and tfjs would write there: fail instead. */
-function guardAllocation(wasm: Allocator): void {
-  wasm._free(wasm._malloc(16)); // emscripten replaces its stub at the first call
-  const malloc = wasm._malloc.bind(wasm);
-  wasm._malloc = (bytes) => {
-    const address = malloc(bytes);
-    if (address === 0 && bytes > 0) throw new Error(`out of WebAssembly memory: ${bytes} bytes were refused`);
-    return address;
-  };
 }

@@ -15,7 +15,9 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   blob: ['protocol', 'learning'],
   relay: ['disk', 'protocol', 'learning', 'market'],
   wallet: ['disk', 'protocol', 'learning', 'market'],
-  training: ['disk', 'protocol', 'learning', 'market'],
+  // Kernels for TensorFlow.js, of use to anybody: nothing of ours comes in, and training alone uses them.
+  kernels: [],
+  training: ['disk', 'protocol', 'learning', 'market', 'kernels'],
   journal: ['disk', 'protocol', 'learning', 'market'],
   config: ['disk', 'learning'],
   // A file made of a home: it knows what a home is.

@@ -1,0 +1,2 @@
+export { gemm, gemmScratch } from './gemm';
+export { finish } from './activation';

@@ -1,0 +1,25 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { guardAllocation, type WasmBackend } from './backend.js';
+import { matmulKernels } from './matmul.js';
+import { loadModule } from './module.js';
+
+const installed = new WeakSet<object>();
+
+/**
+ * Puts our kernels in the place of those of the current backend, which must be tfjs-backend-wasm 4.22 with SIMD and
+ * without threads. Everything that runs through TensorFlow.js uses them from then on. A second call changes nothing.
+ *
+ * @param bytes  kernels.wasm (`readKernels` in Node)
+ */
+export async function installKernels(bytes: Uint8Array): Promise<void> {
+  if (tf.getBackend() !== 'wasm') throw new Error(`the current backend is ${tf.getBackend()}, not wasm`);
+  const backend = tf.backend() as WasmBackend;
+  if (installed.has(backend)) return;
+  guardAllocation(backend.wasm);
+  const module = await loadModule(backend, bytes);
+  for (const { kernelName, kernelFunc } of matmulKernels(module)) {
+    if (tf.getKernel(kernelName, 'wasm')) tf.unregisterKernel(kernelName, 'wasm');
+    tf.registerKernel({ kernelName, backendName: 'wasm', kernelFunc });
+  }
+  installed.add(backend);
+}

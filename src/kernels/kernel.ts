@@ -1,0 +1,28 @@
+import type { KernelFunc, TensorInfo } from '@tensorflow/tfjs-core';
+import type { WasmBackend } from './backend.js';
+
+/** A kernel to be registered for the backend `wasm`. */
+export interface Kernel {
+  readonly kernelName: string;
+  readonly kernelFunc: KernelFunc;
+}
+
+/** What tfjs hands a kernel, as this kernel knows it. */
+export interface Call<Inputs extends string, Attributes> {
+  readonly inputs: Record<Inputs, TensorInfo>;
+  readonly backend: WasmBackend;
+  readonly attrs: Attributes;
+}
+
+export function kernel<Inputs extends string, Attributes>(
+  kernelName: string,
+  compute: (call: Call<Inputs, Attributes>) => TensorInfo,
+): Kernel {
+  return { kernelName, kernelFunc: compute as unknown as KernelFunc };
+}
+
+/** @throws Error when a tensor does not hold float32, which is all that our kernels compute with */
+export function assertFloats(kernelName: string, tensors: readonly TensorInfo[]): void {
+  const other = tensors.find(({ dtype }) => dtype !== 'float32');
+  if (other) throw new Error(`${kernelName} takes float32 on wasm, not ${other.dtype}: cast it first`);
+}

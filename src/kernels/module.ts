@@ -1,0 +1,59 @@
+import type { WasmBackend } from './backend.js';
+
+/** Functions of kernels.wasm. Addresses and sizes are bytes, strides elements; see `asm/` for what each does. */
+export interface Functions {
+  gemmScratch(): number;
+  gemm(
+    m: number,
+    n: number,
+    k: number,
+    a: number,
+    aRow: number,
+    aColumn: number,
+    b: number,
+    bRow: number,
+    bColumn: number,
+    c: number,
+    ldc: number,
+    accumulate: boolean,
+    scratch: number,
+  ): void;
+  finish(c: number, rows: number, n: number, bias: number, kind: number, alpha: number, slopes: number): void;
+}
+
+/** Our module, running on the memory of tfjs's. */
+export interface Module {
+  readonly run: Functions;
+  /** Address, 64-byte aligned, of memory to work in: grown when a kernel asks for more, kept, and anyone's at the next call. */
+  scratch(bytes: number): number;
+}
+
+const ALIGNMENT = 64;
+
+/** The part of it that we use; TypeScript knows it from the browser's library alone. */
+declare const WebAssembly: {
+  instantiate(bytes: Uint8Array, imports: object): Promise<{ readonly instance: { readonly exports: object } }>;
+};
+
+/**
+ * @param bytes  kernels.wasm: it brings no data, no stack and no allocator, so it disturbs nothing in that memory
+ * @throws       WebAssembly.CompileError or LinkError when this host runs no SIMD, or the memory is shared between threads
+ */
+export async function loadModule(backend: WasmBackend, bytes: Uint8Array): Promise<Module> {
+  const { memory } = backend.wasm.asm;
+  const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } });
+  let block = 0;
+  let size = 0;
+  return {
+    run: instance.exports as unknown as Functions,
+    scratch(wanted) {
+      if (wanted > size) {
+        const larger = backend.wasm._malloc(wanted + ALIGNMENT) >>> 0;
+        if (block !== 0) backend.wasm._free(block);
+        block = larger;
+        size = wanted;
+      }
+      return Math.ceil(block / ALIGNMENT) * ALIGNMENT;
+    },
+  };
+}
