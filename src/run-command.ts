@@ -1,4 +1,5 @@
 import type { CommandModule, Context, Outcome } from './commands/command.js';
+import { explainDisk } from './disk/durable.js';
 import { createDeps, type Deps } from './deps.js';
 import { isNmktError, NmktError } from './errors.js';
 import type { SettingsFlags } from './config/settings.js';
@@ -36,7 +37,8 @@ export async function runCommand(
 async function runAndClose(run: () => Promise<Outcome>, deps: Deps, signal: AbortSignal): Promise<Outcome> {
   try {
     return await run();
-  } catch (error) {
+  } catch (cause) {
+    const error = explainDisk(cause, (cause as NodeJS.ErrnoException).path ?? 'a file');
     if (!signal.aborted || isNmktError(error)) throw error;
     throw new NmktError('interrupted', 'stopped before the end', {
       remedy: 'run the same command again to go on',

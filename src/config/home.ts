@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { codeOf, type Disk } from '../disk/disk.js';
-import { makeFolder, readIfThere, replaceFile } from '../disk/durable.js';
+import { explainDisk, makeFolder, readIfThere, replaceFile } from '../disk/durable.js';
 import { lockFolder, type LockOptions } from '../disk/lock.js';
 import { nodeDisk } from '../disk/node-disk.js';
 import { NmktError } from '../errors.js';
@@ -90,7 +90,7 @@ export function openHome(
       try {
         await disk.link(path(name), path(as));
       } catch (error) {
-        if (codeOf(error) !== 'EEXIST') throw error;
+        if (codeOf(error) !== 'EEXIST') throw explainDisk(error, path(as));
         return false;
       } finally {
         // Also of a name that is taken: who made it may not have come to that.
@@ -128,6 +128,8 @@ export function openHome(
 const UNUSABLE = ['ENOTDIR', 'EACCES', 'EPERM', 'EISDIR', 'ELOOP', 'ENAMETOOLONG'];
 
 function refuseFolder(dir: string, cause: unknown, deed: 'made' | 'used'): never {
+  // Another folder may lie on another disk, but to free this one is the better advice.
+  if (['ENOSPC', 'EDQUOT', 'EIO'].includes(codeOf(cause) ?? '')) throw explainDisk(cause, dir);
   if (deed === 'used' && !UNUSABLE.includes(codeOf(cause) ?? '')) throw cause;
   throw new NmktError('bad-settings', `the home folder ${dir} cannot be ${deed}`, {
     remedy: 'name another one with --home DIR or NMKT_HOME',

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { NmktError } from '../errors.js';
 import { hex, sha256Hex } from '../hash.js';
 import { codeOf, type Disk } from './disk.js';
-import { makeFolder, readIfThere, settleFolders, writeAll } from './durable.js';
+import { explainDisk, makeFolder, readIfThere, settleFolders, writeAll } from './durable.js';
 import { nodeDisk } from './node-disk.js';
 import { processStart } from './process-identity.js';
 
@@ -30,14 +30,22 @@ const HOME = {
  * it can be acted on.
  *
  * @returns how to give the lock back
- * @throws  NmktError `home-locked`
+ * @throws  NmktError `home-locked`, `disk-full`, `disk-failed`
  */
 export async function lockFolder(folder: string, options: LockOptions = {}): Promise<() => Promise<void>> {
   const { disk = nodeDisk } = options;
-  await makeFolder(disk, folder);
-  const lock = await takeLock(join(folder, 'lock'), options);
-  if (lock.wasLeft) await settleFolders(disk, folder);
-  return () => lock.release();
+  try {
+    await makeFolder(disk, folder);
+    const lock = await takeLock(join(folder, 'lock'), options);
+    if (lock.wasLeft)
+      await settleFolders(disk, folder).catch(async (error: unknown) => {
+        await lock.release();
+        throw error;
+      });
+    return () => lock.release();
+  } catch (error) {
+    throw explainDisk(error, folder);
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import type { Disk, DiskFile } from '../disk/disk.js';
+import { codeOf, type Disk, type DiskFile } from '../disk/disk.js';
 import { makeFolder, explainDisk, readIfThere, writeAll } from '../disk/durable.js';
 import { nodeDisk } from '../disk/node-disk.js';
 import { NmktError } from '../errors.js';
@@ -16,7 +16,7 @@ const NEWLINE = 10;
  * What `read` answers is durable too: a record that a killed process wrote, but did not live to sync, is acted on.
  *
  * @throws NmktError `bad-journal` (from `read` and the first `append`) when a whole line does not parse;
- *         `disk-full` and `disk-failed` (from `append`), after which the journal is as it was before that append
+ *         `disk-full` and `disk-failed`; the journal is then as it was before
  */
 export async function openJournal<R>(path: string, disk: Disk = nodeDisk): Promise<Journal<R>> {
   let file: DiskFile | undefined;
@@ -35,17 +35,27 @@ export async function openJournal<R>(path: string, disk: Disk = nodeDisk): Promi
     return result;
   };
 
+  const explained = <T>(step: Promise<T>): Promise<T> =>
+    step.catch((error: unknown) => {
+      throw explainDisk(error, path);
+    });
+
   const write = async (line: string): Promise<void> => {
     if (isClosed) throw closed(path);
     if (failure !== undefined) throw failure;
-    if (file === undefined) ({ file, length } = await openForAppend(disk, path));
+    if (file === undefined) ({ file, length } = await explained(openForAppend(disk, path)));
     const bytes = Buffer.from(line, 'utf8');
     try {
       await writeAll(file, bytes, length);
       await file.datasync();
     } catch (error) {
       await file.truncate(length).catch((cause: unknown) => {
-        failure = new Error(`${path} could not be repaired after a failed write`, { cause });
+        failure = new NmktError('disk-failed', `${path} could not be repaired after a failed write`, {
+          remedy: 'look at the disk and its mount, then start the same command again',
+          expected: 'a disk that takes back what it half wrote',
+          got: codeOf(cause) ?? String(cause),
+          cause,
+        });
       });
       throw explainDisk(error, path);
     }
@@ -55,7 +65,7 @@ export async function openJournal<R>(path: string, disk: Disk = nodeDisk): Promi
   const read = async (): Promise<R[]> => {
     const bytes = await readIfThere(disk, path);
     if (bytes === undefined) return [];
-    if (!isSettled) await settle(disk, path);
+    if (!isSettled) await explained(settle(disk, path));
     isSettled = true;
     return parseLines<R>(wholeLines(bytes), path);
   };

@@ -1,3 +1,4 @@
+import { explainDisk } from '../disk/durable.js';
 import { isNmktError } from '../errors.js';
 import { hex, sha256, type Pubkey } from '../hash.js';
 import type { Filter, NostrEvent } from '../ports.js';
@@ -208,5 +209,9 @@ function idOf(value: unknown): Pubkey | string {
 function reasonOf(error: unknown): string {
   if (error instanceof Refusal) return error.message;
   if (isNmktError(error)) return `invalid: ${error.message}: expected ${error.expected}`;
-  return 'error: could not store or read events';
+  const disk = explainDisk(error instanceof Error && error.cause !== undefined ? error.cause : error, 'events');
+  // Why, for whoever runs the relay; where its files lie is nobody's business.
+  return isNmktError(disk)
+    ? `error: could not store or read events: ${disk.code}`
+    : 'error: could not store or read events';
 }

@@ -117,6 +117,7 @@ class LogStore implements EventStore {
   }
 
   async #commit(group: readonly Pending[]): Promise<void> {
+    if (this.#failure) await this.#undo(this.#failure.cause);
     if (this.#failure) throw this.#failure;
     try {
       await writeAll(this.#file, Buffer.concat(group.map((pending) => pending.line)), this.#size);
@@ -135,11 +136,12 @@ class LogStore implements EventStore {
     }
   }
 
-  /** A full disk may free up again; whatever was half written must not stay. */
+  /** A full disk may free up again; whatever was half written must not stay. Tried anew before the next event. */
   async #undo(error: unknown): Promise<void> {
     try {
       await this.#file.truncate(this.#size);
       await this.#file.datasync();
+      this.#failure = undefined;
     } catch {
       this.#failure = new Error('the event log could not be repaired after a failed write', { cause: error });
     }

@@ -1,4 +1,4 @@
-import { isNmktError } from '../errors.js';
+import { isNmktError, type ErrorCode } from '../errors.js';
 import type { Clock, Progress } from '../ports.js';
 import type { Bell } from './bell.js';
 import type { Outage } from './outage.js';
@@ -34,11 +34,18 @@ export function clockTime(sec: number): string {
   return `${new Date(sec * 1000).toISOString().slice(11, 19)} UTC`;
 }
 
-/** The own key is out of reach or its holder said no, or the run was stopped: never the fault of who wrote the message. */
+const OWN_TROUBLES: readonly ErrorCode[] = [
+  'bunker-unreachable',
+  'bunker-refused',
+  'disk-full',
+  'disk-failed',
+  'interrupted',
+];
+
+/**
+ * The own key is out of reach or its holder said no, the own disk keeps nothing, or the run was stopped: never the fault of who
+ * wrote the message.
+ */
 export function isOwnTrouble(error: unknown): boolean {
-  return (
-    isNmktError(error, 'bunker-unreachable') ||
-    isNmktError(error, 'bunker-refused') ||
-    isNmktError(error, 'interrupted')
-  );
+  return isNmktError(error) && OWN_TROUBLES.includes(error.code);
 }

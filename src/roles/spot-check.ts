@@ -11,9 +11,9 @@ import type { EventOf } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
 import type { ScoreRow } from '../protocol/score.js';
 import type { SealedUpdate } from '../protocol/submission.js';
-import { isNmktError } from '../errors.js';
 import type { Engine, Relays, TrainRequest } from '../ports.js';
 import { isUnproven } from './missing.js';
+import { isOwnTrouble } from './patience.js';
 import { fetchCanonical, stateLabel } from './round-blobs.js';
 
 /** Repeats segments of a training on the same engine: equal requests give equal bits there, so a difference proves another training. */
@@ -147,7 +147,7 @@ export async function openDrawnStates(
       const before = segment === 0 ? null : await openState(relays, state, round, trainer, segment, blob, signal);
       drawn.set(trainer, { segment, before });
     } catch (error) {
-      if (isNmktError(error, 'interrupted')) throw error;
+      if (isOwnTrouble(error)) throw error;
       if (isUnproven(error, nowSec - round.revealList!.createdAt)) throw error;
       blame(trainer, `the state before segment ${segment}: ${(error as Error).message}`);
     }

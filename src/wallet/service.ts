@@ -1,6 +1,6 @@
 import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { v2 as nip44 } from 'nostr-tools/nip44';
-import { NmktError } from '../errors.js';
+import { isNmktError, NmktError } from '../errors.js';
 import { hex, type Bytes, type Pubkey } from '../hash.js';
 import type { NostrEvent, Relays } from '../ports.js';
 import { publicKey, signEvent } from '../schnorr.js';
@@ -86,8 +86,7 @@ export async function startWalletService(options: WalletServiceOptions): Promise
       body = { result_type: call.method, error: null, result: distort(result, call.method, fault) };
     } catch (error) {
       // Also for our own bugs: without an answer the client waits a minute and cannot tell what happened.
-      const { code, message } =
-        error instanceof RequestRefused ? error : { code: 'INTERNAL', message: 'internal error' };
+      const { code, message } = error instanceof RequestRefused ? error : internal(error);
       body = { result_type: call.method, error: { code, message }, result: null };
     }
     if (fault?.kind === 'crash-before-reply') close();
@@ -200,4 +199,10 @@ function tagOf(event: NostrEvent, name: string): string | undefined {
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A full disk is told by name: whoever runs the sandbox can free some space. */
+function internal(error: unknown): { readonly code: string; readonly message: string } {
+  const isDisk = isNmktError(error, 'disk-full') || isNmktError(error, 'disk-failed');
+  return { code: 'INTERNAL', message: isDisk ? `the books take no entry: ${error.code}` : 'internal error' };
 }

@@ -122,7 +122,10 @@ describe('a journal', () => {
     await journal.append(long(0));
     isBroken = true;
     await expect(journal.append(long(1))).rejects.toMatchObject({ code: 'disk-failed' });
-    await expect(journal.append(long(2))).rejects.toThrow('could not be repaired');
+    await expect(journal.append(long(2))).rejects.toMatchObject({
+      code: 'disk-failed',
+      message: expect.stringContaining('could not be repaired') as string,
+    });
     isBroken = false;
     await expect(journal.append(long(2))).rejects.toThrow('could not be repaired');
     expect(await numbers(disk)).toEqual([0, 1]);
@@ -229,6 +232,26 @@ describe('the event log of the relay', () => {
       },
       after: async (disk) => expect(ids(await open(disk))).toEqual(events.map(({ id }) => id)),
     });
+  });
+
+  it('goes on when a disk that would not even take back a failed write works again', async () => {
+    let isBroken = false;
+    const machine = new SimDisk('stuck relay');
+    const { disk } = machine.start(({ name }) =>
+      isBroken && ['write', 'sync', 'truncate'].includes(name)
+        ? { kind: 'error', code: 'EIO', afterBytes: 100 }
+        : undefined,
+    );
+    const store = await open(disk);
+    const add = (n: number) => store.add(events[n]!, JSON.stringify(events[n]), () => undefined);
+    await add(0);
+    isBroken = true;
+    await expect(add(1)).rejects.toMatchObject({ code: 'EIO' });
+    await expect(add(2)).rejects.toThrow('could not be repaired');
+    isBroken = false;
+    await add(2);
+    machine.powerCut();
+    expect(ids(await open(machine.start().disk))).toEqual([events[0]!.id, events[2]!.id]);
   });
 
   it('keeps all that is not deleted when a crash falls into its rewriting', async () => {

@@ -1,10 +1,18 @@
 import { expect } from 'vitest';
+import { isNmktError, type ErrorCode } from '../../src/errors.js';
 import { sha256, type Sha256 } from '../../src/hash.js';
 import { prng } from '../../src/learning/prng.js';
 import type { JobState } from '../../src/market/state.js';
 import { JOB_KINDS } from '../../src/protocol/kinds.js';
 import { unpaidPayouts } from '../../src/roles/customer-decide.js';
-import { isWorthRepeating, openDiskGround, SERVICES, type Crash, type DiskGround } from '../support/disk-ground.js';
+import {
+  isWorthRepeating,
+  openDiskGround,
+  SERVICES,
+  type Crash,
+  type DiskGround,
+  type DiskTrouble,
+} from '../support/disk-ground.js';
 import { createWorld, type RunResult, type World } from '../support/market-world.js';
 import type { SimDisk } from '../support/sim-disk.js';
 import { wasmEngine } from '../support/wasm-engine.js';
@@ -35,13 +43,13 @@ export interface Undisturbed {
   readonly steps: ReadonlyMap<string, number>;
 }
 
-export async function worldOn(ground: DiskGround): Promise<World> {
+async function worldOn(ground: DiskGround): Promise<World> {
   const shape = { name: 'crashes', trainers: 2, rounds: ROUNDS, priceSats: Number(PRICE_MSAT / 1000n) };
   return createWorld({ ...shape, ground, job: { acceptedEngines: 'wasm', ...PATIENT } });
 }
 
-async function run(world: World): Promise<RunResult> {
-  const role = { restartOn: isWorthRepeating, restartAfterSec: 1 };
+async function run(world: World, restartOn = isWorthRepeating): Promise<RunResult> {
+  const role = { restartOn, restartAfterSec: 1 };
   // Payouts are left, says its exit status: trainers whose wallet was away for long claim later.
   const customer = { ...role, isToBeContinued: (state: JobState) => unpaidPayouts(state).length > 0 };
   return world.run({ customer, trainers: { 0: role, 1: role } });
@@ -91,6 +99,36 @@ export async function crashAndFinish(seed: number, { disks, model, steps }: Undi
         `drawn: ${JSON.stringify(crashes)}\nhappened: ${JSON.stringify(ground.crashes)}\n${(cause as Error).message}`,
       { cause },
     );
+  }
+}
+
+/** The disk of one machine takes nothing for a while; whoever ends because of it says so, and goes on with the same command. */
+export async function failAndFinish(seed: number, { disks, model, steps }: Undisturbed): Promise<DiskTrouble> {
+  const random = prng(sha256('failing disks', `${seed}`), 'draw');
+  const pick = <T>(...of: readonly T[]): T => of[random.below(of.length)]!;
+  const machine = MACHINES[seed % MACHINES.length]!;
+  const trouble: DiskTrouble = {
+    machine,
+    at: random.below(Math.floor(0.9 * steps.get(machine)!)),
+    code: pick('ENOSPC', 'ENOSPC', 'EDQUOT', 'EIO'),
+    afterBytes: pick(0, 1, 100, 1000),
+    forSec: pick(0, 0, 4, 20),
+  };
+  const wanted: ErrorCode = trouble.code === 'EIO' ? 'disk-failed' : 'disk-full';
+  const ground = await openDiskGround(await wasmEngine(), `failing ${seed}`, disks);
+  try {
+    const world = await worldOn(ground);
+    ground.arm([], [trouble]);
+    const errors: unknown[] = [];
+    const result = await run(world, (error) => errors.push(error) > 0 && isNmktError(error, wanted));
+    await expectDone(world, ground, result, model);
+    expect(ground.failures).toBeGreaterThan(0);
+    // What a home cannot keep ends its command; services say no and go on.
+    const isHome = !(SERVICES as readonly string[]).includes(machine);
+    expect(errors.length > 0, `${errors.length} commands ended`).toBe(isHome);
+    return trouble;
+  } catch (cause) {
+    throw new Error(`NMKT_CRASH_SEED=${seed}: ${JSON.stringify(trouble)}\n${(cause as Error).message}`, { cause });
   }
 }
 

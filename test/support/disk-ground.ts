@@ -13,7 +13,7 @@ import type { PayoutRecord } from '../../src/wallet/payout-records.js';
 import { diskRelay } from './disk-relay.js';
 import { diskWallets } from './disk-wallet.js';
 import { Killed, namedRandom, type Ground, type Participant, type Running } from './market-world.js';
-import { Crashed, SimDisk, type Cut, type DiskPlan, type SimProcess } from './sim-disk.js';
+import { Crashed, SimDisk, type Cut, type DiskPlan, type DiskStep, type SimProcess } from './sim-disk.js';
 import { virtualClock } from './virtual-clock.js';
 
 /**
@@ -34,13 +34,31 @@ export interface Crash {
   readonly downSec: number;
 }
 
+/** From the `at`-th change on, counted as above, and for so long the machine's disk takes nothing. 0 s: one change fails. */
+export interface DiskTrouble {
+  readonly machine: string;
+  readonly at: number;
+  readonly code: 'ENOSPC' | 'EDQUOT' | 'EIO';
+  /** Of the write that fails. */
+  readonly afterBytes: number;
+  readonly forSec: number;
+}
+
+const FAILING: Readonly<Record<DiskTrouble['code'], readonly DiskStep['name'][]>> = {
+  ENOSPC: ['make', 'write', 'folder', 'link'],
+  EDQUOT: ['make', 'write', 'folder', 'link'],
+  EIO: ['write', 'sync', 'sync-folder'],
+};
+
 export interface DiskGround extends Ground {
   /** Crashes that happened, as the machines met them. */
   readonly crashes: readonly Crash[];
   /** Changes on the disk by the machine's first process since `arm`. */
   steps(machine: string): number;
-  /** From here on `crashes` may happen. */
-  arm(crashes: readonly Crash[]): void;
+  /** From here on `crashes` and `troubles` may happen. */
+  arm(crashes: readonly Crash[], troubles?: readonly DiskTrouble[]): void;
+  /** Changes that failed. */
+  readonly failures: number;
   /** What each disk holds, as sure as if it had been synced: another ground may start from it. */
   copyDisks(seed: string): Map<string, SimDisk>;
   /** Cuts the power of all machines and reads what is left. */
@@ -72,6 +90,8 @@ export async function openDiskGround(engine: Engine, seed: string, from?: Map<st
   const alive = new Map<number, string>();
   const happened: Crash[] = [];
   let due: Crash[] = [];
+  let troubles: (DiskTrouble & { readonly sinceSec?: number })[] = [];
+  let failures = 0;
   let pids = 0;
 
   const machineOf = (name: string): Machine => {
@@ -95,7 +115,24 @@ export async function openDiskGround(engine: Engine, seed: string, from?: Map<st
     let crash: Crash | undefined;
     /** Where the counting of this process begins. */
     let from = 0;
+    const troubleAt = (step: DiskStep): DiskTrouble | undefined => {
+      const found = troubles.find(
+        ({ machine, at, code, sinceSec }) =>
+          machine === name && FAILING[code].includes(step.name) && (sinceSec !== undefined || step.n - from >= at),
+      );
+      if (found === undefined) return undefined;
+      const since = found.sinceSec ?? clock.nowSec();
+      const isOver = clock.nowSec() > since + found.forSec;
+      troubles = troubles.filter((one) => one !== found);
+      if (found.forSec > 0 && !isOver) troubles.push({ ...found, sinceSec: since });
+      return isOver ? undefined : found;
+    };
     const plan: DiskPlan = (step) => {
+      const trouble = troubleAt(step);
+      if (trouble !== undefined) {
+        failures++;
+        return { kind: 'error', code: trouble.code, afterBytes: trouble.afterBytes };
+      }
       crash = due.find((one) => one.machine === name && one.at === step.n - from);
       if (crash === undefined) return undefined;
       due = due.filter((one) => one !== crash);
@@ -171,6 +208,9 @@ export async function openDiskGround(engine: Engine, seed: string, from?: Map<st
     network: relay,
     engine,
     crashes: happened,
+    get failures() {
+      return failures;
+    },
     async wallet(name, startMsat): Promise<Wallet> {
       await books!.fundOnce(name, startMsat);
       return wallets.wallet(name);
@@ -212,13 +252,15 @@ export async function openDiskGround(engine: Engine, seed: string, from?: Map<st
       for (const name of SERVICES) while (machineOf(name).current === null) await clock.wait(1000);
     },
     steps: (name) => machines.get(name)?.first?.() ?? 0,
-    arm: (crashes) => {
+    arm: (crashes, unwell = []) => {
       due = [...crashes];
+      troubles = [...unwell];
       for (const machine of machines.values()) machine.first = machine.current?.recount() ?? null;
     },
     copyDisks: (copySeed) => new Map([...machines].map(([name, { disk }]) => [name, disk.copy(`${copySeed}/${name}`)])),
     async autopsy(job) {
       due = [];
+      troubles = [];
       const found = new Map<string, SimProcess>();
       for (const [name, { disk }] of machines) {
         disk.powerCut();
