@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import { JOB_KINDS } from '../../src/protocol/kinds.js';
+import { isNmktError } from '../../src/errors.js';
 import { tagValue } from '../../src/protocol/envelope.js';
 import {
   createWorld,
@@ -64,6 +65,41 @@ export async function killAlways(after: number, isKept: boolean, wanted: string)
   const result = await world.run({ customer: role, trainers: { 0: role, 1: role } });
   await expectUndisturbed(world, result, wanted, 'killed always');
   expect(kills).toBeGreaterThan(20);
+}
+
+/**
+ * Ctrl-C at every durable write of a role, one run per write: it stops with `interrupted`, and the same command goes on as if nothing
+ * had happened.
+ *
+ * @param minStops  there are at least so many writes, or the test tests nothing
+ */
+export async function interruptEverywhere(
+  who: 'customer' | 'trainer',
+  wanted: string,
+  minStops: number,
+): Promise<void> {
+  let stops = 0;
+  for (let after = 1; ; after++) {
+    const stop = new AbortController();
+    let starts = 0;
+    const role = {
+      onWrite: (writes: number) => void (writes === after && stop.abort()),
+      restartOn(error: unknown) {
+        if (!isNmktError(error, 'interrupted')) return false;
+        expect(error.remedy, `stopped after write ${after}`).toContain('run the same command again');
+        stops++;
+        return true;
+      },
+      adapt: <Env extends { readonly signal: AbortSignal }>(env: Env): Env =>
+        starts++ === 0 ? { ...env, signal: stop.signal } : env,
+    };
+    const world = await createWorld(JOB);
+    const options: RunOptions = who === 'customer' ? { customer: role } : { trainers: { 0: role } };
+    const result = await world.run(options);
+    if (!stop.signal.aborted) break;
+    await expectUndisturbed(world, result, wanted, `stopped after write ${after}`);
+  }
+  expect(stops).toBeGreaterThanOrEqual(minStops);
 }
 
 /**

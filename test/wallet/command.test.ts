@@ -77,7 +77,7 @@ it('lets the process end when a wallet is closed, with a request still open', as
   const client = pathToFileURL(resolve('dist/wallet/nwc.js')).href;
   const program = `
     const { connectWallet } = await import(process.env.CLIENT);
-    const wallet = await connectWallet(process.env.URI, { network: 'sandbox', replyTimeoutMs: 200, backoffMs: [] });
+    const wallet = await connectWallet(process.env.URI, { network: 'sandbox', replyTimeoutMs: 2_000, backoffMs: [] });
     await wallet.info();
     await wallet.balanceMsat().catch(({ code }) => process.stdout.write(code));
     await wallet.close();`;
