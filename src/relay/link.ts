@@ -54,6 +54,9 @@ export class RelayLink {
   /** Of requests for stored events: relays allow 10 to 20 subscriptions, live ones included. */
   readonly slots = new Slots(MAX_REQUESTS);
   #nextRequest = 0;
+  /** performance.now() of the last message, pongs not counted, and of the last answer that did not come. */
+  #saidAt = 0;
+  #silentAt = -1;
   #notice = '';
 
   constructor(url: string, options: LinkOptions) {
@@ -70,6 +73,19 @@ export class RelayLink {
     return this.#socket.heardAt;
   }
 
+  /**
+   * How long to wait for an answer. A relay that takes connections and never answers would cost the full time at every step of a
+   * job: until it is heard again it gets a tenth.
+   */
+  patienceMs(timeoutMs: number): number {
+    return this.#saidAt > this.#silentAt ? timeoutMs : Math.ceil(timeoutMs / 10);
+  }
+
+  /** An answer did not come in time. */
+  noteSilence(): void {
+    this.#silentAt = performance.now();
+  }
+
   /** Many may be in flight; the same event twice shares one outcome. */
   publish(id: string, frame: string): Promise<Outcome> {
     const known = this.#publishing.get(id);
@@ -77,9 +93,10 @@ export class RelayLink {
     if (this.#closing.signal.aborted) return Promise.resolve({ state: 'unreachable', message: CLOSED_HERE });
     let resolve!: (outcome: Outcome) => void;
     const outcome = new Promise<Outcome>((done) => (resolve = done));
-    const watch = watchSilence(this, this.#options.timeoutMs, (ms) =>
-      publishing.settle({ state: 'unreachable', message: `no answer in ${ms} ms${this.#notice}` }),
-    );
+    const watch = watchSilence(this, this.patienceMs(this.#options.timeoutMs), (ms) => {
+      this.noteSilence();
+      publishing.settle({ state: 'unreachable', message: `no answer in ${ms} ms${this.#notice}` });
+    });
     const publishing: Publishing = {
       ...unsent(frame),
       outcome,
@@ -131,6 +148,7 @@ export class RelayLink {
   #receive(text: string): void {
     const [verb, first, second, third] = parseMessage(text) ?? [];
     if (typeof first !== 'string') return;
+    this.#saidAt = performance.now();
     if (verb === 'EVENT') this.#requests.get(first)?.handlers.onEvent(second, isUnescaped(text));
     else if (verb === 'OK') this.#onOk(first, second === true, messageOf(third));
     else if (verb === 'EOSE') this.#requests.get(first)?.handlers.onEose();

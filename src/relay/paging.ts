@@ -102,7 +102,10 @@ function requestPage(link: RelayLink, filter: Filter, { timeoutMs, accept }: Pag
       request.close();
       resolve({ events: [...events.values()], isComplete });
     };
-    const watch = watchSilence(link, timeoutMs, () => finish(false));
+    const watch = watchSilence(link, link.patienceMs(timeoutMs), () => {
+      link.noteSilence();
+      finish(false);
+    });
     const request = link.request([filter], {
       isLive: false,
       onEvent: (value, isPlain) => {

@@ -45,6 +45,8 @@ export interface TrainerFacts {
   readonly held: ReadonlySet<Sha256>;
   /** When this process last learned something new from the customer, by its own clock. */
   readonly heardAt: number;
+  /** When this process last asked its relays and none answered; 0: never. */
+  readonly deafAt: number;
   readonly maxExposureMsat: bigint;
 }
 
@@ -82,9 +84,9 @@ export function decideTrainer(state: JobState, facts: TrainerFacts, now: number)
     const until = mine.awardedAt + job.content.readyTimeoutSec + PATIENCE_SEC;
     return facts.hasShardGrant(mine) && now < until
       ? { do: 'answer-grant', assignment: mine }
-      : lapse(now, until, 'the key to the shard');
+      : lapse(facts, now, until, 'the key to the shard');
   }
-  return decideRound(state, facts, mine, now) ?? money ?? lapse(now, silentAt(state, facts), 'the next round');
+  return decideRound(state, facts, mine, now) ?? money ?? lapse(facts, now, silentAt(state, facts), 'the next round');
 }
 
 /** A day: how long an invoice can be paid. */
@@ -112,7 +114,7 @@ function decideResigned(state: JobState, facts: TrainerFacts, now: number): Trai
   const last = currentRound(state);
   const isOwed = last?.close?.content.accepted.some((entry) => entry.trainer === facts.me) ?? false;
   if (state.phase === 'closed' && isOwed)
-    return lapse(now, silentAt(state, facts), `the settlement of round ${last!.round + 1}`);
+    return lapse(facts, now, silentAt(state, facts), `the settlement of round ${last!.round + 1}`);
   return acceptedRounds(state, facts.me) > 0 ? { do: 'done' } : { do: 'lost', why: 'this trainer resigned' };
 }
 
@@ -132,8 +134,9 @@ function refusal(state: JobState, me: Pubkey): string {
   return row.rule === undefined ? 'the award went to other bids' : `the bid was refused: ${row.rule}`;
 }
 
-/** A silent customer strands nobody: after `until` the trainer stops. */
-function lapse(now: number, until: number, what: string): TrainerAction {
+/** A silent customer strands nobody: after `until` the trainer stops. Who hears no relay cannot say that the customer is silent. */
+function lapse({ deafAt }: TrainerFacts, now: number, due: number, what: string): TrainerAction {
+  const until = Math.max(due, deafAt + PATIENCE_SEC);
   return now >= until ? { do: 'stop', why: `${what} did not come in time` } : { do: 'wait', for: what, until };
 }
 
@@ -156,11 +159,11 @@ function decideRound(state: JobState, facts: TrainerFacts, mine: Assignment, now
     if (commit !== undefined && isOverlooked(round, commit, until - round.open.createdAt, facts, now))
       return { do: 'republish', event: commit.id, what: `the commitment of ${name}` };
     if (commit !== undefined)
-      return lapse(now, until + 2 * terms.roundTimeoutSec + PATIENCE_SEC, `the list of commitments, ${name}`);
+      return lapse(facts, now, until + 2 * terms.roundTimeoutSec + PATIENCE_SEC, `the list of commitments, ${name}`);
     const owed = owedMsat(state, facts.me);
     if (owed + mine.priceMsat > facts.maxExposureMsat)
-      return lapse(now, until, `payment of ${owed} msat before training for more`);
-    if (!facts.hasRoundGrant(round)) return lapse(now, until, `the key to ${name}`);
+      return lapse(facts, now, until, `payment of ${owed} msat before training for more`);
+    if (!facts.hasRoundGrant(round)) return lapse(facts, now, until, `the key to ${name}`);
     return { do: 'train', round, shard: mine.shard };
   }
   if (state.phase === 'revealing') {
@@ -172,14 +175,14 @@ function decideRound(state: JobState, facts: TrainerFacts, mine: Assignment, now
     // Below the quorum the round is void: nobody shows an update that will not be paid.
     const isHopeless = round.listedCommits.size < Math.min(terms.quorum, round.assigned.length);
     if (isHopeless || !round.listedCommits.has(facts.me) || round.reveals.has(facts.me))
-      return lapse(now, ends, `the list of reveals, ${name}`);
-    if (terms.spot !== null && round.draw === null) return lapse(now, until + PATIENCE_SEC, `the draw, ${name}`);
+      return lapse(facts, now, ends, `the list of reveals, ${name}`);
+    if (terms.spot !== null && round.draw === null) return lapse(facts, now, until + PATIENCE_SEC, `the draw, ${name}`);
     return facts.canReveal(round)
       ? { do: 'reveal', round, shard: mine.shard }
       : // Without the salt this round is lost, and only this round.
-        lapse(now, ends, 'a reveal only the home that committed can make');
+        lapse(facts, now, ends, 'a reveal only the home that committed can make');
   }
-  if (state.phase === 'scoring') return lapse(now, silentAt(state, facts), `the scores of ${name}`);
+  if (state.phase === 'scoring') return lapse(facts, now, silentAt(state, facts), `the scores of ${name}`);
   return null;
 }
 

@@ -101,6 +101,7 @@ export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
   let refreshedAt = env.clock.nowSec();
   let heard = -1;
   let heardAt = refreshedAt;
+  let deafAt = 0;
   const outage = watchOutage(env);
   const republished = new Map<EventId, number>();
   const refresh = async (): Promise<readonly string[]> => {
@@ -109,7 +110,7 @@ export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
     const answered = await env.book.refresh();
     outage.heard(answered);
     // Who hears no relay cannot say that the customer is silent.
-    if (outage.since !== null) heardAt = refreshedAt;
+    if (outage.since !== null) heardAt = deafAt = refreshedAt;
     return answered;
   };
   const absence = askAboutAbsence(env.book, env.clock, refresh);
@@ -140,6 +141,7 @@ export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
         republished: (event) => republished.get(event) ?? 0,
         held: new Set(held.keys()),
         heardAt,
+        deafAt,
         maxExposureMsat: env.terms.maxExposureMsat,
       },
       now,

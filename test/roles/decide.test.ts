@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { JobState } from '../../src/market/state.js';
+import { currentRound, type JobState } from '../../src/market/state.js';
 import {
   decideCustomer,
   restsOnAbsence,
@@ -228,9 +228,10 @@ describe('a trainer', () => {
     hasShardGrant: () => true,
     hasRoundGrant: () => true,
     canReveal: () => true,
-    republished: () => 0,
+    republished: () => 20,
     held: new Set(),
     heardAt: SOON,
+    deafAt: 0,
     maxExposureMsat: PRICE_MSAT,
     ...changes,
   });
@@ -261,6 +262,24 @@ describe('a trainer', () => {
   ];
   for (const [what, step, wanted] of cases)
     test(`${what}: ${wanted}`, () => expect(acts(after(step).state)).toBe(wanted));
+
+  test('publishes again what is neither seen nor listed, ever more rarely', () => {
+    const committed = after('commit/0/1').state;
+    const { createdAt } = currentRound(committed)!.commits.get(me)!;
+    const at = (sec: number, times: number) => acts(committed, createdAt + sec, { republished: () => times });
+    const waiting = 'wait for the list of commitments, round 1 of 2';
+    expect([at(119, 0), at(120, 0), at(239, 1), at(240, 1)]).toEqual([waiting, 'republish', waiting, 'republish']);
+    const seen = after('seen/0').state;
+    expect(acts(seen, createdAt + 800, { republished: () => 0 })).toBe(waiting);
+  });
+
+  test('does not call a customer silent that it could not hear', () => {
+    const committed = after('commit/0/1').state;
+    const late = COMMITS_UNTIL + 10_000;
+    expect(acts(committed, late)).toMatch(/^stop: the list of commitments/);
+    expect(acts(committed, late, { deafAt: late - 599 })).toBe('wait for the list of commitments, round 1 of 2');
+    expect(acts(committed, late, { deafAt: late - 600 })).toMatch(/^stop/);
+  });
 
   test('waits for the grants, not for ever', () => {
     const awarded = after('award').state;

@@ -79,6 +79,7 @@ export function rogueTrainer(forge: Forge): (env: TrainerEnv) => Promise<ServeEn
           republished: () => Infinity,
           held: new Set(),
           heardAt: now,
+          deafAt: 0,
           maxExposureMsat: 10n ** 12n,
         },
         now,

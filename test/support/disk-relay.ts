@@ -102,6 +102,9 @@ export function diskRelay(): DiskRelay {
       if (next !== null) await Promise.all([...watches].map((watch) => stored(next, watch)));
     },
     relays,
+    setFault: () => {
+      throw new TypeError('not here');
+    },
     onPublish: () => {
       throw new TypeError('not here');
     },

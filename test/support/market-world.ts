@@ -308,7 +308,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   } = options;
   const { ground } = options;
   const clock = ground?.clock ?? virtualClock(options.startSec);
-  const network = ground?.network ?? memoryNetwork(options.relays);
+  const network = ground?.network ?? memoryNetwork(options.relays, (ms) => clock.wait(ms));
   const lightning = new FakeLightning({ nowSec: () => clock.nowSec() });
   const engine = ground?.engine ?? stubEngine(ENGINE_ID);
   const begin = async (
