@@ -16,6 +16,7 @@ import {
   type WorldOptions,
 } from '../support/market-world.js';
 import { memoryNetwork } from '../support/memory-relays.js';
+import { statesOf, type States } from '../support/retold-spots.js';
 import {
   changes,
   isReadable,
@@ -26,6 +27,7 @@ import {
   type Retold,
 } from '../support/rewrite-job.js';
 import { secondAudit } from '../support/second/audit.js';
+import { madeUpStates, rogueTrainer } from './rogue.js';
 
 /**
  * Whoever lies consistently: one field of one event is another, and everybody after signs what follows from it. The audit and
@@ -38,16 +40,18 @@ interface Told {
   readonly world: World;
   readonly events: readonly NostrEvent[];
   readonly keys: AuditKeys;
+  readonly states: States;
 }
 
 async function tellStory(options: WorldOptions, run: RunOptions = { trainers: { 1: slowTrainer } }): Promise<Told> {
   const world = await createWorld(options);
   await world.run(run);
-  return { world, events: world.network.events().filter(({ kind }) => kind !== 1059), keys: await world.allKeys() };
+  const events = world.network.events().filter(({ kind }) => kind !== 1059);
+  return { world, events, keys: await world.allKeys(), states: await statesOf(world) };
 }
 
 /** At a level, by both audits. */
-async function auditTwice({ world, keys: all }: Told, { events, idOf }: Retold, level: AuditLevel) {
+async function auditTwice({ world, keys: all }: Told, { events, idOf, states }: Retold, level: AuditLevel) {
   const network = memoryNetwork();
   const relays = network.relays();
   for (const event of events) await relays.publish(event);
@@ -55,7 +59,11 @@ async function auditTwice({ world, keys: all }: Told, { events, idOf }: Retold, 
   book.close();
   const nowSec = world.clock.nowSec() + LATER_SEC;
   const { data, heads: _, ...open } = all;
-  const updates = open.updates.map((update) => ({ ...update, submission: idOf(update.submission) }));
+  const updates = open.updates.map((update) => {
+    const submission = idOf(update.submission);
+    const state = states?.get(submission);
+    return { ...update, submission, ...(state !== undefined && { state }) };
+  });
   const keys = level === 'public' ? undefined : { ...open, updates, ...(level === 'data' && { data }) };
   const { found } = await world.auditAll({ book, relays, nowSec, keys: async () => keys });
   const second = secondAudit(events, world.jobId, keys === undefined ? null : encodeAuditKeys(keys), nowSec);
@@ -86,7 +94,7 @@ async function unnoticed(told: Told, level: AuditLevel, isTried: (event: NostrEv
       const changed = JSON.stringify(withChange(content, path, other));
       if (!isReadable({ ...event, content: changed })) continue;
       tries++;
-      const retold = await rewriteJob(told.world, told.events, event.id, () => ({ content: changed }));
+      const retold = await rewriteJob(told.world, told.events, event.id, () => ({ content: changed }), told.states);
       if (await isUnnoticed(told, retold, level, name)) found.add(name);
     }
   }
@@ -108,13 +116,13 @@ const small = {
   rounds: 1,
   rows: 8,
   inputs: 12,
-  job: { award: 'deadline', bidWindow: '60s', verification: 'floor' },
+  job: { award: 'deadline', bidWindow: '60s' },
 } as const;
 
-/** Receipts that it trusts; longer than promised; what it did not see, or twice; on which engine: its own word. */
+/** Receipts that it trusts; longer than promised; what it did not see, or twice; what a model was measured on: its own word. */
 const WORD = [
   ...['4622/close engine', '4622/list until', '4622/open until', '4622/seen ids[+]', '4622/seen ids[-]'],
-  ...['4626/award bids.*.attempts', '4629/reveal engine', '4632 engine'],
+  ...['4626/award bids.*.attempts', '4632 engine'],
 ];
 /** At a price of nothing. */
 const TRUST = '4626/award bids.*.successes';
@@ -131,8 +139,8 @@ const blob = (name: string) => ['chunks', 'commit', 'packed', 'root', 'size'].ma
 const SEALED = ['4622/open inline', '4632 inline', ...blob('4622/open base'), ...blob('4632 weights')];
 /** Sealed to the customer; or nothing rests on it. */
 const TRAINERS = [
-  ...['4625/bid capacity', '4625/bid engine', '4625/bid expires', '4625/bid throughput'],
-  ...['4627/reveal engine', '4627/reveal sealed', '4628/ready award', '4628/ready grant', '4628/ready shard'],
+  ...['4625/bid capacity', '4625/bid expires', '4625/bid throughput'],
+  ...['4627/reveal sealed', '4628/ready award', '4628/ready grant', '4628/ready shard'],
 ];
 
 describe('a free job told again with one field changed', () => {
@@ -172,6 +180,23 @@ describe('a paid job told again with one field changed', () => {
   }, 120_000);
 });
 
+describe('a job with a proven fraud told again with one field changed', () => {
+  it('by its customer: from signed events alone both audits fail all but its words, what it measured and what is sealed', async () => {
+    const told = await tellStory(
+      { ...small, name: 'retold fraud', trainers: 3, rounds: 2, rail: 'none', job: { ...small.job, quorum: 2 } },
+      { trainers: { 1: { act: rogueTrainer(madeUpStates) } } },
+    );
+    expect(told.events.map(nameOf)).toContain('4628/fraud');
+    // What comes before its draw would move it, and nobody went through the states that it made up.
+    const names = ['4622/draw', '4622/close', '4628/fraud', '4626/replace'];
+    const isTried = (event: NostrEvent) => names.includes(nameOf(event)) && tagValue(event, 'round') !== '1';
+    expect(await unnoticed(told, 'public', isTried)).toEqual([
+      ...['4622/close accuracyPpm', '4622/close engine', '4622/close lossPpm', '4622/close rejected.*.detail'],
+      '4626/replace in.grant',
+    ]);
+  }, 120_000);
+});
+
 /** So many seeded jobs, each told again so many times. */
 const [JOBS, TELLINGS] = [Number(process.env['NMKT_TAMPER'] ?? 8), 12];
 
@@ -193,6 +218,7 @@ describe('a random job', () => {
         award: pick(random, ['full', 'deadline']),
         strictLoss: random.float() < 0.3,
         access: pick(random, ['open', 'customer']),
+        verification: pick(random, ['spot', 'spot', 'floor']),
       },
     };
     return [
@@ -218,7 +244,7 @@ describe('a random job', () => {
         const changed = JSON.stringify(withChange(content, path, other));
         if (!isLeftOut && !isReadable({ ...event, content: changed })) continue;
         const change = () => (isLeftOut ? null : { content: changed });
-        const retold = await rewriteJob(told.world, told.events, event.id, change);
+        const retold = await rewriteJob(told.world, told.events, event.id, change, told.states);
         const name = `${seed}/${telling} ${isLeftOut ? 'without ' : ''}${nameOf(event)} ${spellPath(path)}`;
         await isUnnoticed(told, retold, pick(random, AUDIT_LEVELS), name);
       }

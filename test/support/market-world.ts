@@ -548,10 +548,10 @@ export const slowTrainer: TrainerOptions = {
       const engine = await env.engine();
       return {
         ...engine,
-        train: async (request, onProgress, signal) => {
+        train: async (request, onProgress, signal, onState) => {
           const isTrial = request.examples.features instanceof Uint8Array;
           if (!isTrial) await env.clock.wait(300_000, signal);
-          return engine.train(request, onProgress, signal);
+          return engine.train(request, onProgress, signal, onState);
         },
       };
     },

@@ -4,8 +4,11 @@ import { tagValue } from '../../src/protocol/envelope.js';
 import { parseJobEvent } from '../../src/protocol/events.js';
 import { JOB_KINDS, KINDS } from '../../src/protocol/kinds.js';
 import { claimHash } from '../../src/protocol/settlement.js';
+import type { ScoreRow } from '../../src/protocol/score.js';
+import type { SealedUpdate } from '../../src/protocol/submission.js';
 import { signEvent } from '../../src/schnorr.js';
 import type { World } from './market-world.js';
+import { movedRows, shownState, type States } from './retold-spots.js';
 
 /**
  * The story of a job told again with one event changed: its author signs the other event, and everybody after it signs what
@@ -19,6 +22,8 @@ export interface Retold {
   readonly events: readonly NostrEvent[];
   /** Of an event of the first story, the id it now has. */
   readonly idOf: (id: EventId) => EventId;
+  /** By submission as it is told now, what opens the state that its new draw asks for. */
+  readonly states?: ReadonlyMap<EventId, SealedUpdate['state']>;
 }
 
 export async function rewriteJob(
@@ -26,6 +31,7 @@ export async function rewriteJob(
   events: readonly NostrEvent[],
   target: EventId,
   change: Change,
+  states: States = new Map(),
 ): Promise<Retold> {
   const secrets = new Map(
     [world.customer, ...world.trainers].map(({ signer, secret }) => [signer.pubkey as string, secret]),
@@ -49,8 +55,8 @@ export async function rewriteJob(
     const changed = event.id === target ? change(event) : {};
     if (changed === null) return void told.set(event.id, null);
     const other = { ...event, ...changed };
-    const content = await pay(await cite(other.content), other);
     const chain = chains.get(event.pubkey) ?? [];
+    const content = spot(await pay(await cite(other.content), other), event, chain);
     const isInChain = event.kind !== KINDS.snapshot;
     const tags: string[][] = [];
     for (const [name, ...values] of other.tags) {
@@ -65,6 +71,18 @@ export async function rewriteJob(
     const again = same ? event : signEvent({ kind, created_at, tags, content }, secrets.get(event.pubkey)!);
     told.set(event.id, again);
     if (isInChain) chains.set(event.pubkey, [...chain, again]);
+  }
+
+  const shown: { readonly round: number; readonly row: ScoreRow }[] = [];
+  const toldAs = (id: EventId) => [...told.values()].find((one) => one?.id === id) ?? undefined;
+
+  /** Another draw needs other repetitions. */
+  function spot(content: string, { kind, id }: NostrEvent, chain: readonly NostrEvent[]): string {
+    if (kind !== KINDS.score || id === target || states.size === 0) return content;
+    const moved = movedRows(world, content, chain, toldAs);
+    const { round, scores } = JSON.parse(moved) as { readonly round: number; readonly scores: ScoreRow[] };
+    if (moved !== content) shown.push(...scores.filter((row) => row.spot !== null).map((row) => ({ round, row })));
+    return moved;
   }
 
   /** A receipt under another settlement, of another amount or payee, needs another invoice. */
@@ -84,7 +102,12 @@ export async function rewriteJob(
 
   for (const event of byId.values()) await tell(event);
   const again = [...told.values()].filter((event) => event !== null);
-  return { events: [...events.filter((event) => !isTold(event)), ...again], idOf: (id) => told.get(id)?.id ?? id };
+  const chunks = shown.map(({ round, row }) => [row.submission, shownState(world, states, round, row)] as const);
+  return {
+    events: [...events.filter((event) => !isTold(event)), ...again, ...chunks.flatMap(([, { events: own }]) => own)],
+    idOf: (id) => told.get(id)?.id ?? id,
+    states: new Map(chunks.map(([submission, { state }]) => [submission, state])),
+  };
 }
 
 /** Does the schema of its kind take this content? */

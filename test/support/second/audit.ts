@@ -1,5 +1,6 @@
 import { decode as decodeBolt11 } from 'light-bolt11-decoder';
-import { Keyed, type Keys } from './keyed.js';
+import type { Keys } from './data.js';
+import { Keyed } from './keyed.js';
 import { auditPatience } from './patience.js';
 import { planOf, Walk, type Walked } from './rules.js';
 import { Bad, Events, expandCommit, fields, fromHex, hex, must, nameOf, sha256, u64, type RawEvent } from './wire.js';

@@ -1,55 +1,35 @@
-import { artifactContext, baseContext, openBlob, shardContext, updateContext, type Sealed } from './blobs.js';
+import { artifactContext, baseContext, openBlob, stateContext, updateContext, type Sealed } from './blobs.js';
 import {
-  chainCommitment,
   hashOf,
   initialWeights,
   joined,
   meanOf,
   measure,
-  readRows,
+  readState,
   readWeights,
   sampled,
   standardErrorPpm,
   type Measured,
-  type Rows,
   type Weights,
 } from './numbers.js';
 import { closedRule, judge, spellSide, type Round, type Walked } from './rules.js';
+import { openData, type BlobKey, type Data, type Keys } from './data.js';
+import { drawn, endOf } from './spot.js';
+import { firstState, stateHash, stepsOf, train, trainingSeed, type TrainState } from './training.js';
 import {
   Bad,
   fields,
   fromHex,
   hex,
   must,
-  nameOf,
   prevOf,
   sha256,
   type Events,
   type Fields,
-  type Pointer,
+  type RawEvent,
   type ScoreRow,
   type Scores,
 } from './wire.js';
-
-/** What opens a job, as collect-model writes it. */
-export interface Keys {
-  readonly seed: string;
-  readonly rounds: readonly { readonly round: number; readonly key: string }[];
-  readonly updates: readonly { readonly submission: string; readonly key: string; readonly pointer: Pointer }[];
-  readonly artifact: string | null;
-  readonly heads?: readonly { readonly author: string; readonly event: string }[];
-  readonly data?: {
-    readonly chain: string;
-    readonly train: EpochKeys;
-    readonly a: EpochKeys & { readonly salt: string };
-    readonly b: EpochKeys & { readonly salt: string };
-  };
-}
-interface EpochKeys {
-  readonly locator: string;
-  readonly blind: string;
-  readonly shards: readonly string[];
-}
 
 /** Losses of two implementations differ in their last digit. */
 const NEAR_PPM = 3;
@@ -102,6 +82,7 @@ export class Keyed {
     if (round.scores === null) return;
     const updates = new Map<string, Weights>();
     const findings = new Map<string, string>();
+    const states = new Map<string, Drawn>();
     for (const [trainer, reveal] of round.reveals) {
       if (closedRule(this.walked, round, trainer) !== undefined) continue;
       const sealed = this.keys.updates.find(({ submission }) => submission === reveal.id);
@@ -114,7 +95,12 @@ export class Keyed {
       } catch (error) {
         findings.set(trainer, (error as Error).message === 'other shapes' ? 'shape' : 'blob');
       }
+      if (sealed === undefined) continue;
+      const state = this.#stateOf(round, reveal, sealed.state, base);
+      if (state === 'unproven') findings.set(trainer, 'spot-check');
+      else if (state !== null) states.set(trainer, state);
     }
+    for (const [trainer, rule] of findings) if (rule === 'spot-check') updates.delete(trainer);
     const { scores } = fields<Scores>(round.scores);
     for (const trainer of updates.keys())
       must(
@@ -122,8 +108,51 @@ export class Keyed {
         round.scores.id,
         'an update without a score',
       );
+    const repeated = scores.filter(({ spot }) => spot != null);
+    for (const { trainer, submission } of repeated)
+      must(findings.get(trainer) !== 'spot-check', submission, 'it was repeated, and its state does not open');
     const mean = this.#auditClose(round, updates, findings);
-    if (this.#data !== null) this.#measureRound(round, this.#data, scores, base, updates, mean);
+    if (this.#data === null) return;
+    this.#measureRound(round, this.#data, scores, base, updates, mean);
+    if (this.walked.terms.spot?.engine !== OWN_ENGINE) return;
+    for (const row of repeated) this.#repeat(round, row, this.#data, base, states.get(row.trainer));
+  }
+
+  /** What the drawn segment begins with; null: this one is spared. */
+  #stateOf({ round, ...rest }: Round, reveal: RawEvent, key: BlobKey | null, base: Weights): Drawn | 'unproven' | null {
+    const { job, terms, events } = { ...this.walked, events: this.events };
+    if (terms.spot == null) return null;
+    const { shard, checkpoints } = fields(reveal);
+    const { shards } = fields(events.at(terms.dataset));
+    const count = Math.ceil(stepsOf(terms.hyper, shards[shard]!.examples) / terms.spot.everySteps);
+    if (checkpoints!.length !== count - 1) return 'unproven';
+    const segment = drawn(this.walked, { round, ...rest }, reveal);
+    if (segment === null) return null;
+    const first = firstState(base, terms.hyper);
+    if (segment === 0) return { segment, before: first };
+    const context = stateContext(job.id, round, shard, reveal.pubkey);
+    try {
+      const file = openBlob(events, reveal.id, { ...key!, context });
+      const before = { step: segment * terms.spot.everySteps, tensors: readState(file, first.tensors) };
+      return stateHash(before) === checkpoints![segment - 1] ? { segment, before } : 'unproven';
+    } catch {
+      return 'unproven';
+    }
+  }
+
+  /** The drawn segment from the state that was shown, any other from the base. */
+  #repeat({ round, scores, reveals }: Round, row: ScoreRow, data: Data, base: Weights, shown?: Drawn): void {
+    const { hyper, spot: terms } = this.walked.terms;
+    const { segment, hash } = row.spot!;
+    const rows = data.shards[row.shard]!;
+    const steps = stepsOf(hyper, rows.labels.length);
+    const before = shown?.segment === segment ? shown.before : firstState(base, hyper);
+    const seed = trainingSeed(this.keys.seed, round, row.shard, row.trainer);
+    const end = train(hyper, seed, rows, before, Math.min(steps, (segment + 1) * terms!.everySteps));
+    const [bias, kernel] = end.tensors;
+    const is = end.step === steps ? hashOf([bias!, kernel!]) : stateHash(end);
+    const isFalse = is === endOf(reveals.get(row.trainer)!, segment);
+    must(is === hash, scores!.id, isFalse ? 'a false accusation' : `segment ${segment} ends in ${is}`);
   }
 
   #auditClose(
@@ -179,6 +208,11 @@ export class Keyed {
   }
 }
 
+interface Drawn {
+  readonly segment: number;
+  readonly before: TrainState;
+}
+
 /** As the engine of the tests measures, when it is named; else within a thousandth and 100 ppm, and one example. */
 function hasMetrics(
   event: string,
@@ -195,79 +229,4 @@ function hasMetrics(
 /** Every chain must lead to the head that the customer saw. */
 function auditHeads(events: Events, { heads = [] }: Keys): void {
   for (const { event } of heads) for (let id: string | undefined = event; id !== undefined;) id = prevOf(events.at(id));
-}
-
-interface Data {
-  readonly chain: string;
-  readonly shards: readonly Rows[];
-  readonly a: Rows;
-  readonly b: Rows;
-}
-
-function openData({ job, terms }: Walked, events: Events, keys: Keys, data: NonNullable<Keys['data']>): Data {
-  must(chainCommitment(data.chain, terms.rounds) === terms.chainCommitment, job.id, 'another chain');
-  const open = (id: string, { locator, blind, shards }: EpochKeys): { rows: Rows[]; hash: string } => {
-    const snapshot = fields<Fields & { readonly salt: string; readonly schema: { readonly scale: number } }>(
-      events.at(id),
-    );
-    must(hex(sha256('nmkt/1/locator', fromHex(blind), locator)) === snapshot.locator, id, 'another locator');
-    const pointers = (JSON.parse(locator) as { readonly shards: readonly Pointer[] }).shards;
-    must(
-      pointers.length === snapshot.shards.length && shards.length === pointers.length,
-      id,
-      'another number of shards',
-    );
-    const rows = pointers.map((pointer, part) => {
-      const said = snapshot.shards[part]!;
-      must(
-        pointer.commit === said.commit && pointer.size === said.size && pointer.chunks === said.chunks,
-        id,
-        'another',
-      );
-      const sealed = { pointer, key: shards[part]!, context: shardContext(snapshot.salt), part };
-      const file = attempt(id, () => openBlob(events, id, sealed));
-      const read = readRows(file, snapshot.schema.scale);
-      must(read.labels.length === said.examples, id, 'another number of examples');
-      return read;
-    });
-    return { rows, hash: pointers[0]!.sha256 };
-  };
-  const train = open(terms.dataset, data.train);
-  const [a, b] = [open(terms.evalA.snapshot, data.a), open(terms.evalB.snapshot, data.b)];
-  for (const [set, { hash }, { salt }] of [
-    [terms.evalA, a, data.a],
-    [terms.evalB, b, data.b],
-  ] as const)
-    must(hex(sha256('nmkt/1/data', fromHex(salt), fromHex(hash))) === set.commitment, job.id, 'another set');
-  auditGrants(job.id, terms, events, keys, data.train, job.pubkey);
-  return { chain: data.chain, shards: train.rows, a: a.rows[0]!, b: b.rows[0]! };
-}
-
-function attempt<T>(id: string, act: () => T): T {
-  try {
-    return act();
-  } catch (error) {
-    throw error instanceof Bad ? error : new Bad(id, (error as Error).message);
-  }
-}
-
-/** The grants that the award promised, written out as the table of grants says. */
-function auditGrants(
-  job: string,
-  { dataset, deadline }: Walked['terms'],
-  events: Events,
-  { seed }: Keys,
-  { locator, blind, shards }: EpochKeys,
-  customer: string,
-): void {
-  for (const event of events.chains.get(customer)!.events) {
-    const { winners, in: next, shard } = fields(event);
-    const name = nameOf(event);
-    const seats = name === '4626/award' ? winners : name === '4626/replace' && next ? [{ ...next, shard }] : [];
-    for (const seat of seats) {
-      const place = { purpose: 'shard', job, snapshot: dataset, shard: seat.shard };
-      const grant = { ...place, key: shards[seat.shard], seed, locator, blind, notAfter: deadline };
-      must(hex(sha256('nmkt/1/grant', JSON.stringify(grant))) === seat.grant, event.id, 'another grant');
-    }
-  }
 }

@@ -104,6 +104,18 @@ export function readWeights(file: Buffer, { model, inputs, outputs }: Shape): We
   return [bias, kernel];
 }
 
+/** @throws Error when the file does not hold exactly such tensors as `like`, in the one spelling */
+export function readState(file: Buffer, like: readonly Tensor[]): readonly Tensor[] {
+  const found = readSafetensors(file);
+  const tensors = like.map(({ name, shape }) => {
+    const tensor = found.get(name);
+    if (tensor?.shape.join() !== shape.join() || !tensor.values.every(Number.isFinite)) throw new Error('other shapes');
+    return tensor;
+  });
+  if (found.size !== like.length || !writeSafetensors(tensors).equals(file)) throw new Error('another spelling');
+  return tensors;
+}
+
 /** Glorot uniform. */
 export function initialWeights(seed: string, { inputs, outputs }: Shape): Weights {
   const stream = new Stream(expand(fromHex(seed), 'nmkt/1/init'), 'init/dense_0/kernel');

@@ -18,7 +18,7 @@ function opensChain(s: string, round: number, commitment: string): boolean {
 }
 
 /** Segment to repeat; null: this one is spared. */
-function drawn({ job, terms, rounds }: Walked, { draw, round }: Round, reveal: RawEvent): number | null {
+export function drawn({ job, terms, rounds }: Walked, { draw, round }: Round, reveal: RawEvent): number | null {
   const { list, s } = fields(draw!);
   const seed = sha256('nmkt/1/draw', 'spot', fromHex(job.id), u32(round), fromHex(list), fromHex(s));
   const words = sha256(seed, sha256(fromHex(reveal.pubkey)));
@@ -44,7 +44,8 @@ export function takeSpot(walked: Walked, round: Round, event: RawEvent, row: Sco
   must(isDone, event.id, 'the drawn segment is not repeated');
 }
 
-function endOf(reveal: RawEvent, segment: number): string | undefined {
+/** What the trainer committed to as the end of a segment. */
+export function endOf(reveal: RawEvent, segment: number): string | undefined {
   const { checkpoints, updateHash } = fields(reveal);
   return [...checkpoints!, updateHash][segment];
 }

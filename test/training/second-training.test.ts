@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import { hex, sha256 } from '../../src/hash.js';
+import { initialParams } from '../../src/learning/params.js';
+import { initialisationSeed } from '../../src/learning/seeds.js';
+import { stateHash } from '../../src/learning/train-state.js';
+import type { HyperParameters, ModelSpec, ParamSet, TrainState } from '../../src/learning/types.js';
+import { tinyExamples } from '../support/market-world.js';
+import { initialWeights } from '../support/second/numbers.js';
+import * as second from '../support/second/training.js';
+import { stubEngine } from '../support/stub-engine.js';
+import { wasmEngine } from '../support/wasm-engine.js';
+
+/** Training of logreg written a second time, from docs/protocol.md. */
+
+const seed = sha256('twice');
+const model: ModelSpec = { model: 'logreg', task: 'classification', inputs: 24, outputs: 3, hidden: [] };
+const examples = tinyExamples(22);
+const rows = {
+  labels: [...examples.labels],
+  inputs: Array.from({ length: 22 }, (_, row) => [...examples.features.slice(24 * row, 24 * (row + 1))]),
+};
+const hyperOf = (optimizer: 'adam' | 'sgd') => ({ optimizer, batch: 4, epochs: 5 }) as const;
+const RATE = 0.05;
+
+async function firstStates(engine: Awaited<ReturnType<typeof wasmEngine>>, optimizer: 'adam' | 'sgd') {
+  const hyper: HyperParameters = { ...hyperOf(optimizer), learningRate: RATE };
+  const weights = initialParams(model, initialisationSeed(seed));
+  const states: TrainState[] = [];
+  const onState = (state: TrainState): void => void states.push(state);
+  const end = await engine.train(
+    { model, weights, examples, hyper, seed, stateEvery: 7 },
+    undefined,
+    undefined,
+    onState,
+  );
+  return { states, end: end.weights };
+}
+
+function secondStates(optimizer: 'adam' | 'sgd') {
+  const hyper = { ...hyperOf(optimizer), learningRate: `${RATE}` };
+  const steps = second.stepsOf(hyper, 22);
+  const all: second.TrainState[] = [second.firstState(initialWeights(hex(seed), model), hyper)];
+  // Each from the one before: nothing else goes from step to step.
+  for (let step = 7; step < steps + 7; step += 7)
+    all.push(second.train(hyper, seed, rows, all.at(-1)!, Math.min(step, steps)));
+  return { states: all.slice(1, -1), end: all.at(-1)!.tensors };
+}
+
+describe('training written a second time', () => {
+  it('ends in the bits of the engine of the tests, segment by segment', async () => {
+    const [{ states }, again] = [await firstStates(stubEngine(), 'sgd'), secondStates('sgd')];
+    expect(again.states.map(({ step }) => step)).toEqual([7, 14, 21, 28]);
+    expect(again.states.map(second.stateHash)).toEqual(states.map(stateHash));
+  });
+
+  it.each(['sgd', 'adam'] as const)(
+    'comes near the WebAssembly engine with %s: float32 sums differ',
+    async (optimizer) => {
+      const [first, again] = [await firstStates(await wasmEngine(), optimizer), secondStates(optimizer)];
+      expect(first.states).toHaveLength(4);
+      const pairs: [ParamSet, second.TrainState['tensors']][] = [
+        ...first.states.map(({ tensors }, i) => [tensors, again.states[i]!.tensors] as [ParamSet, typeof again.end]),
+        [first.end, again.end.slice(0, 2)],
+      ];
+      for (const [engine, own] of pairs)
+        for (const [t, { name, values }] of own.entries()) {
+          expect(engine[t]!.name).toBe(name);
+          for (const [i, value] of values.entries()) expect(Math.abs(engine[t]!.data[i]! - value)).toBeLessThan(2e-6);
+        }
+    },
+  );
+});
