@@ -1,38 +1,50 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
+import type { CommandModule } from './commands/command.js';
 import { commandGroups, commands, loadCommand, type CommandEntry } from './commands/index.js';
 import { isNmktError, NmktError } from './errors.js';
-import { createOutput, sendConsoleToStderr, stackOf, type Output } from './terminal/output.js';
+import { createOutput, sendConsoleToStderr, stackOf, type Output, type Streams } from './terminal/output.js';
 import { carriedFlags } from './terminal/call.js';
+import { folded } from './terminal/fold.js';
 import { usageError } from './terminal/usage.js';
 
 /** Runs one command line, without `node` and `nmkt`, and leaves its status in `process.exitCode`. */
 export async function main(argv: readonly string[]): Promise<void> {
-  const flags = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
-  const output = createOutput({
-    json: flags.includes('--json'),
-    quiet: flags.includes('--quiet'),
-    color: !flags.includes('--no-color'),
-    env: process.env,
-    carried: carriedFlags(flags),
-  });
+  const output = outputFor(argv, process);
   sendConsoleToStderr();
   if (!process.env['NMKT_DEBUG']) silenceWarnings();
-  const fail = (error: unknown): void => {
-    process.exitCode = failWith(error, output);
-  };
   process.on('uncaughtException', (error) => {
-    fail(error);
+    process.exitCode = failWith(error, output);
     void output.drained().then(() => process.exit());
   });
-  try {
-    process.exitCode = await dispatch(argv, output);
-  } catch (error) {
-    fail(error);
-  }
+  process.exitCode = await runLine(argv, output);
   await output.drained();
   // A library that forgot a timer or a socket must not keep a finished command alive.
   setTimeout(() => process.exit(), 1000).unref();
+}
+
+/** Flags that say how to print hold for errors in all the other flags too. */
+export function outputFor(argv: readonly string[], streams: Streams): Output {
+  const flags = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
+  return createOutput(
+    {
+      json: flags.includes('--json'),
+      quiet: flags.includes('--quiet'),
+      color: !flags.includes('--no-color'),
+      env: process.env,
+      carried: carriedFlags(flags),
+    },
+    streams,
+  );
+}
+
+/** One command line and all it prints. @returns the exit status; throws nothing */
+export async function runLine(argv: readonly string[], output: Output): Promise<number> {
+  try {
+    return await dispatch(argv, output);
+  } catch (error) {
+    return failWith(error, output);
+  }
 }
 
 /** What Node.js thinks of the libraries (deprecated, experimental, many listeners) is no news for who runs a command. */
@@ -51,11 +63,21 @@ async function dispatch(argv: readonly string[], output: Output): Promise<number
     return 0;
   }
   const program = rootProgram(output);
+  if (name === undefined && rest.includes('--json')) throw noCommand(rest);
   // Alone, so that `nmkt nosuch --help` is a wrong name and not the help of the program.
   if (name !== undefined) return parse(program, [name], 'nmkt', [name, ...rest]) ?? 0;
   if (argv.length > 0) return parse(program, rest, 'nmkt') ?? 0;
   program.outputHelp({ error: true });
   return 2;
+}
+
+/** Who wants JSON is a script: help on stderr alone would leave it with nothing. */
+function noCommand(words: readonly string[]): NmktError {
+  return new NmktError('bad-usage', 'no command is named', {
+    remedy: 'nmkt --help',
+    expected: 'one of the commands in nmkt --help',
+    got: words.join(' '),
+  });
 }
 
 /** Flags of every command may stand before its name too; `help X` is `X --help`. */
@@ -73,6 +95,18 @@ function takesValue(word: string | undefined): boolean {
 }
 
 async function runEntry(entry: CommandEntry, words: readonly string[], output: Output): Promise<number> {
+  const { module, program, command } = await commandProgram(entry, output);
+  const shown = parse(program, [entry.name, ...words], `nmkt ${entry.name}`);
+  if (shown !== undefined) return shown;
+  const { runCommand } = await import('./run-command.js');
+  return runCommand(module, command.args, command.opts(), output);
+}
+
+/** A command with all its options, its own first. */
+export async function commandProgram(
+  entry: CommandEntry,
+  output?: Output,
+): Promise<{ readonly module: CommandModule; readonly program: Command; readonly command: Command }> {
   const module = await loadCommand(entry);
   const program = bareProgram(output);
   const command = program.command(entry.name).description(entry.summary);
@@ -80,12 +114,11 @@ async function runEntry(entry: CommandEntry, words: readonly string[], output: O
   for (const option of globalOptions()) {
     if (!command.options.some(({ long }) => long === option.long)) command.addOption(option);
   }
-  command.configureHelp({ optionDescription: describeOption }).action(() => undefined);
-  command.addHelpOption(new Option('-h, --help', 'print this').helpGroup(SHARED));
-  const shown = parse(program, [entry.name, ...words], `nmkt ${entry.name}`);
-  if (shown !== undefined) return shown;
-  const { runCommand } = await import('./run-command.js');
-  return runCommand(module, command.args, command.opts(), output);
+  command
+    .configureHelp({ optionDescription: describeOption, minWidthToWrap: 20 })
+    .action(() => undefined)
+    .addHelpOption(new Option('-h, --help', 'print this').helpGroup(SHARED));
+  return { module, program, command };
 }
 
 /**
@@ -108,11 +141,15 @@ function parse(
   }
 }
 
-function bareProgram(output: Output): Command {
-  return new Command('nmkt').exitOverride().configureOutput({
-    writeOut: (text) => output.data(text),
-    writeErr: (text) => output.say(text),
+function bareProgram(output?: Output): Command {
+  const program = new Command('nmkt').exitOverride().configureHelp({ minWidthToWrap: 20 });
+  if (output === undefined) return program;
+  return program.configureOutput({
+    writeOut: (text) => output.data(folded(text, output.columns)),
+    writeErr: (text) => output.say(folded(text, output.columns)),
     outputError: () => undefined,
+    getOutHelpWidth: () => output.columns,
+    getErrHelpWidth: () => output.columns,
   });
 }
 

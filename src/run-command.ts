@@ -17,21 +17,25 @@ export async function runCommand(
   output: Output,
 ): Promise<number> {
   const progress = createProgress(output);
-  const signal = abortOnSignals(output);
+  const { signal, release } = abortOnSignals(output);
   const globals = options as GlobalOptions;
   const prompt = createPrompt(output);
-  const deps = await createDeps({ flags: globals, env: process.env, cwd: process.cwd(), progress, prompt, signal });
-  const context: Context = {
-    deps,
-    progress,
-    prompt,
-    json: globals.json ?? false,
-    signal,
-    emit: (event, text) => output.emit(event, text),
-  };
-  const outcome = await runAndClose(() => module.run(args, options, context), deps, signal);
-  output.result(outcome);
-  return outcome.exit ?? 0;
+  try {
+    const deps = await createDeps({ flags: globals, env: process.env, cwd: process.cwd(), progress, prompt, signal });
+    const context: Context = {
+      deps,
+      progress,
+      prompt,
+      json: globals.json ?? false,
+      signal,
+      emit: (event, text) => output.emit(event, text),
+    };
+    const outcome = await runAndClose(() => module.run(args, options, context), deps, signal);
+    output.result(outcome);
+    return outcome.exit ?? 0;
+  } finally {
+    release();
+  }
 }
 
 async function runAndClose(run: () => Promise<Outcome>, deps: Deps, signal: AbortSignal): Promise<Outcome> {
@@ -55,17 +59,18 @@ async function runAndClose(run: () => Promise<Outcome>, deps: Deps, signal: Abor
  * The first SIGINT or SIGTERM asks the command to stop where the next run can go on: it then throws `interrupted`, or
  * returns when stopping is how it ends (a server). The second one kills.
  */
-function abortOnSignals(output: Output): AbortSignal {
+function abortOnSignals(output: Output): { readonly signal: AbortSignal; readonly release: () => void } {
   const controller = new AbortController();
   const stop = (name: NodeJS.Signals): void => {
     if (controller.signal.aborted) {
-      process.removeListener('SIGINT', stop).removeListener('SIGTERM', stop);
+      release();
       process.kill(process.pid, name);
       return;
     }
     output.say('stopping; once more stops at once');
     controller.abort();
   };
+  const release = (): void => void process.removeListener('SIGINT', stop).removeListener('SIGTERM', stop);
   process.on('SIGINT', stop).on('SIGTERM', stop);
-  return controller.signal;
+  return { signal: controller.signal, release };
 }

@@ -4,6 +4,7 @@ import { unpaidPayouts } from '../roles/customer-decide.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Outcome } from './command.js';
 import { customerPorts } from './customer-ports.js';
+import { maxSatsOf } from './spending.js';
 import { findJob, readBook } from './find-job.js';
 import { lead } from './lead.js';
 import { notYours, ownSecrets } from './own-job.js';
@@ -22,6 +23,7 @@ export const command: CommandModule = {
 
   async run([reference], options, context) {
     const reason = readReason(options['reason']);
+    maxSatsOf(options);
     const job = findJob(reference!);
     const ports = await customerPorts(context);
     const secrets = await ownSecrets(ports, job);

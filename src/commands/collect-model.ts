@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replaceFile } from '../disk/durable.js';
 import { nodeDisk } from '../disk/node-disk.js';
@@ -25,6 +26,7 @@ import { table } from '../terminal/table.js';
 import { writeModelFiles } from '../training/model-files.js';
 import type { CommandModule, Context, Outcome } from './command.js';
 import { customerPorts, optionalNumber } from './customer-ports.js';
+import { maxSatsOf } from './spending.js';
 import { decodeReceiptInvoice, findJob, readBook } from './find-job.js';
 import { lead } from './lead.js';
 import { notYours, ownSecrets } from './own-job.js';
@@ -44,6 +46,7 @@ export const command: CommandModule = {
   },
 
   async run([reference], options, context) {
+    maxSatsOf(options);
     const minAccuracy = optionalNumber(options['minAccuracy'], '--min-accuracy', 0, 1);
     const timeout =
       typeof options['timeout'] === 'string'
@@ -52,6 +55,7 @@ export const command: CommandModule = {
     const signal = timeout === undefined ? context.signal : AbortSignal.any([context.signal, timeout]);
     const dir = options['out'] as string;
     const jobId = findJob(reference!);
+    await requireFolder(dir);
     context.progress.start('collecting the model');
     try {
       return await collect(context, jobId, dir, minAccuracy, options, signal);
@@ -67,6 +71,17 @@ export const command: CommandModule = {
     }
   },
 };
+
+/** Before hours of training, not after them. */
+async function requireFolder(dir: string): Promise<void> {
+  const there = await stat(dir).catch(() => undefined);
+  if (there === undefined || there.isDirectory()) return;
+  throw new NmktError('bad-usage', `${dir} is a file`, {
+    expected: 'a new folder, or one of an earlier run',
+    got: 'a file',
+    remedy: 'name a folder after --out',
+  });
+}
 
 const HELP = `
 Writes model.json and weights.bin (TensorFlow.js), model.safetensors, provenance.json, README.md and the secret audit-keys.json. Stopped at any

@@ -70,7 +70,8 @@ export function optionalNumber(value: unknown, flag: string, min: number, max: n
   throw new NmktError('bad-usage', `${flag} is out of range`, {
     expected: `a number from ${min} to ${max}`,
     got: JSON.stringify(value),
-    remedy: `${flag} ${min}`,
+    // No number of ours: as a price the smallest one would be a gift.
+    remedy: `${flag} N, with N from ${min} to ${max}`,
   });
 }
 

@@ -118,7 +118,11 @@ export async function checkWallet({ deps }: Context): Promise<Check> {
   try {
     const wallet = await deps.wallet();
     if (wallet === null)
-      return warn('wallet', 'none is set: free jobs only', 'set NMKT_WALLET, --wallet-file or --settings');
+      return warn(
+        'wallet',
+        'none is set: free jobs only',
+        'nmkt init --force, or set NMKT_WALLET, --wallet-file or --settings',
+      );
     const info = await wallet.info();
     const balanceMsat = info.methods.has('get_balance') ? await wallet.balanceMsat() : null;
     return judgeWallet(info, balanceMsat, deps.network);

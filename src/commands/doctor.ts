@@ -48,7 +48,7 @@ async function allChecks(context: Context): Promise<Check[]> {
 
 async function checkRelays(context: Context, urls: readonly string[]): Promise<Check[]> {
   if (urls.length === 0)
-    return [fail('relays', 'none is set', '--relay wss://…, or a private one: nmkt sandbox --dir sb')];
+    return [fail('relays', 'none is set', 'nmkt init, or a private market: nmkt sandbox --dir sb')];
   try {
     const pool = await context.deps.relays();
     const facts = await Promise.all(pool.urls.map((url) => askRelay(context, url)));

@@ -65,7 +65,15 @@ export function isEqual(a: unknown, b: unknown): boolean {
 }
 
 /** Where nobody can be asked. @throws NmktError `bad-usage` naming every flag that is needed */
-export function requireEnough(hasKey: boolean, hasRelays: boolean): void {
+export function requireEnough({
+  hasKey,
+  isNewKey,
+  hasRelays,
+}: {
+  readonly hasKey: boolean;
+  readonly isNewKey: boolean;
+  readonly hasRelays: boolean;
+}): void {
   if (hasKey && hasRelays) return;
   const needed = [
     ...(hasKey ? [] : ['--key-file FILE (or NMKT_KEY), or --new-key']),
@@ -74,8 +82,10 @@ export function requireEnough(hasKey: boolean, hasRelays: boolean): void {
   throw new NmktError('bad-usage', 'this home is not set up, and there is no terminal to ask on', {
     expected: needed.join('; '),
     got: 'nothing',
-    remedy: ['nmkt init', ...(hasKey ? [] : ['--new-key']), ...(hasRelays ? [] : ['--relay wss://relay.example'])].join(
-      ' ',
-    ),
+    remedy: [
+      'nmkt init',
+      ...(hasKey && !isNewKey ? [] : ['--new-key']),
+      ...(hasRelays ? [] : ['--relay wss://relay.example']),
+    ].join(' '),
   });
 }

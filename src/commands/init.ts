@@ -49,7 +49,11 @@ export const command: CommandModule = {
     const answers = isAsking ? await askSettings(context.prompt, { ...defaultsOf(kept, given, changes), role }) : {};
     const choices: Choices = { ...changes, ...answers };
     if (!isAsking)
-      requireEnough(kept.key !== undefined || key !== null, (choices.relays ?? kept.relays?.value) !== undefined);
+      requireEnough({
+        hasKey: kept.key !== undefined || key !== null,
+        isNewKey: options['newKey'] === true,
+        hasRelays: (choices.relays ?? kept.relays?.value) !== undefined,
+      });
 
     const changed = await write(context, { kept, key, choices, options });
     for (const [field, origin] of passedOver)

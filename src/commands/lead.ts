@@ -18,9 +18,9 @@ import type { PublishPorts } from '../roles/publish.js';
 import { wrapRumor } from '../relay/gift-wrap.js';
 import type { PayoutRecord } from '../wallet/payout-records.js';
 import type { Context } from './command.js';
-import { optionalInteger, presenceOf, restoredAt } from './customer-ports.js';
+import { presenceOf, restoredAt } from './customer-ports.js';
 import { createPayer } from './payer.js';
-import { confirmMainnet } from './spending.js';
+import { confirmMainnet, maxSatsOf } from './spending.js';
 import { rememberHolds, type Holds } from './unpaid.js';
 
 export interface Led {
@@ -60,7 +60,7 @@ async function customerEnv(
   const bell = createBell(clock);
   const journal = await deps.openJournal<SignedRecord>(deps.home().path(eventsFile(id)));
   const book = await openBook(id, { ...ports, bell, signer, journal });
-  const maxSats = optionalInteger(options['maxSats'], '--max-sats', 0, 21e14);
+  const maxSats = maxSatsOf(options);
   const isOver = book.state().phase === 'finished';
   const mayCostMsat = cancel === undefined ? job.content.budgetMsat : isOver ? 0n : leftToPayMsat(book.state());
   const isPaying = job.content.rail !== 'none' && mayCostMsat > 0n;

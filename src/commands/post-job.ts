@@ -10,7 +10,7 @@ import type { CommandModule, Outcome } from './command.js';
 import { checkerOf, customerPorts } from './customer-ports.js';
 import { addJobFlags, jobFromFlags, readJobFile } from './job-flags.js';
 import { lead } from './lead.js';
-import { confirmJob } from './spending.js';
+import { confirmJob, maxSatsOf } from './spending.js';
 
 export const command: CommandModule = {
   configure(program) {
@@ -32,12 +32,13 @@ export const command: CommandModule = {
 
   async run([file], options, context) {
     if (options['printDefaults'] === true) return printDefaults();
+    maxSatsOf(options);
     const job = jobFromFlags(file === undefined ? {} : await readJobFile(file), options);
     if (job.dataset === undefined)
       throw new NmktError('bad-job', 'the job names no dataset', {
         expected: '--dataset ID',
         got: 'none',
-        remedy: 'nmkt publish-dataset FILE, then --dataset SNAPSHOT',
+        remedy: 'nmkt publish-dataset FILE, then nmkt post-job --dataset SNAPSHOT',
       });
     const ports = await customerPorts(context);
     const dataset = await ownDataset(ports, job.dataset);

@@ -16,7 +16,7 @@ import type { CommandModule, Outcome } from './command.js';
 import { checkerOf, customerPorts, optionalInteger, optionalNumber } from './customer-ports.js';
 import { readJobFile } from './job-flags.js';
 import { describeTask, publishPlan } from './publish-plan.js';
-import { confirmJob } from './spending.js';
+import { confirmJob, maxSatsOf } from './spending.js';
 
 const DEFAULT_SHARDS = 3;
 
@@ -57,6 +57,13 @@ export const command: CommandModule = {
   async run([path], options, context) {
     const columns = (name: string) => (typeof options[name] === 'string' ? { [name]: options[name].split(',') } : {});
     const text = (name: string) => (typeof options[name] === 'string' ? { [name]: options[name] } : {});
+    maxSatsOf(options);
+    if (options['testLabels'] !== undefined && options['test'] === undefined)
+      throw new NmktError('bad-usage', '--test-labels belongs to --test', {
+        expected: '--test PATH beside it',
+        got: 'no --test',
+        remedy: 'add --test PATH, or leave out --test-labels',
+      });
     const jobFile = typeof options['job'] === 'string' ? await readJobFile(options['job']) : undefined;
     const job = jobFile && parseJobFile(jobFile, `the job file ${options['job'] as string}`);
     const shards = optionalInteger(options['shards'], '--shards', 1, 1_024) ?? job?.trainers ?? DEFAULT_SHARDS;

@@ -8,6 +8,11 @@ export function jobCostSats(job: JobFile, shards: number): number {
   return job.rail === 'none' ? 0 : (job.budgetSats ?? job.rounds * shards * job.maxPriceSats);
 }
 
+/** What may be spent, read before anything else is done. @throws NmktError `bad-usage` */
+export function maxSatsOf(options: Readonly<Record<string, unknown>>): number | undefined {
+  return optionalInteger(options['maxSats'], '--max-sats', 0, 21e14);
+}
+
 /**
  * Before a job is posted: within --max-sats, a wallet where it pays, and on mainnet an explicit yes.
  * @throws NmktError `over-budget`, `no-wallet`, `mainnet-not-confirmed`
@@ -19,7 +24,7 @@ export async function confirmJob(
   shards: number,
 ): Promise<void> {
   const sats = jobCostSats(job, shards);
-  const maxSats = optionalInteger(options['maxSats'], '--max-sats', 0, 21e14);
+  const maxSats = maxSatsOf(options);
   if (sats === 0) return;
   if (maxSats !== undefined && sats > maxSats)
     throw new NmktError('over-budget', 'the job could cost more than --max-sats', {

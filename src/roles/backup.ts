@@ -111,8 +111,14 @@ function epochs(
 }
 
 async function fetchBackup<T>({ relays, signer }: BackupPorts, d: string): Promise<T | undefined> {
-  const { events } = await relays.fetch([{ kinds: [KINDS.backup], authors: [signer.pubkey], '#d': [d] }]);
+  const { events, answered } = await relays.fetch([{ kinds: [KINDS.backup], authors: [signer.pubkey], '#d': [d] }]);
   const [event] = events;
+  if (event === undefined && answered.length === 0)
+    throw new NmktError('relay-unreachable', 'no relay answered for the secrets of this key', {
+      expected: `an answer from one of ${relays.urls.join(', ')}`,
+      got: 'silence',
+      remedy: 'check the network, or name another relay with --relay URL',
+    });
   if (event === undefined || event.pubkey !== signer.pubkey) return undefined;
   // Written and read by one key only; the signature proves that nobody else made it.
   return JSON.parse(await signer.decrypt(signer.pubkey, event.content)) as T;

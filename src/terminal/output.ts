@@ -13,6 +13,10 @@ export interface Output {
   /** May spinners run on stderr? */
   readonly isInteractive: boolean;
   readonly quiet: boolean;
+  /** Is there somebody who can answer a question? */
+  readonly canAsk: boolean;
+  /** Width for help: what COLUMNS says, else the terminal, else 80. */
+  readonly columns: number;
   /** A stream command's event: a JSON object per line with `--json`, else its text. */
   emit(event: Record<string, unknown>, text: string): void;
   /** The command's value on stdout, the next command on stderr. */
@@ -26,6 +30,13 @@ export interface Output {
   drained(): Promise<void>;
 }
 
+/** Those of a process, or of a test. */
+export interface Streams {
+  readonly stdin: { readonly isTTY?: boolean };
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number };
+  readonly stderr: Writable & { readonly isTTY?: boolean };
+}
+
 export interface OutputOptions {
   readonly json: boolean;
   readonly quiet: boolean;
@@ -35,16 +46,19 @@ export interface OutputOptions {
   readonly carried?: readonly (readonly [flag: string, value: string])[];
 }
 
-export function createOutput(options: OutputOptions): Output {
-  const stdout = guarded(process.stdout);
-  const stderr = guarded(process.stderr);
+export function createOutput(options: OutputOptions, streams: Streams = process): Output {
+  const stdout = guarded(streams.stdout);
+  const stderr = guarded(streams.stderr);
+  const isTerminal = streams.stderr.isTTY === true;
   const off = !options.color || options.quiet;
   const onTerminal = (isTerminal: boolean): boolean => wantsColor({ isTerminal, off, env: options.env });
-  const style = createStyle(onTerminal(process.stderr.isTTY));
+  const style = createStyle(onTerminal(isTerminal));
   const asTyped = (text: string): string => typable(text, options.carried ?? [], options.env);
   return {
     style,
-    isInteractive: onTerminal(process.stderr.isTTY),
+    isInteractive: onTerminal(isTerminal),
+    canAsk: streams.stdin.isTTY === true && isTerminal,
+    columns: columnsOf(options.env['COLUMNS'], streams.stdout.columns),
     quiet: options.quiet,
     emit: (event, text) => stdout.line(options.json ? toJsonLine(event) : withoutControls(text)),
     result({ value, text, next }) {
@@ -66,6 +80,11 @@ export function createOutput(options: OutputOptions): Output {
       await Promise.all([stdout.drained(), stderr.drained()]);
     },
   };
+}
+
+function columnsOf(wanted: string | undefined, terminal: number | undefined): number {
+  const columns = /^\d{1,4}$/.test(wanted ?? '') ? Number(wanted) : (terminal ?? 80);
+  return Math.max(columns, 40);
 }
 
 /** A result that is still worth having (the model below the wanted accuracy) goes beside the error. */
@@ -93,7 +112,7 @@ function errorText(error: NmktError, style: Style, remedy: string): string {
  * A reader that left early (`| head -1`) is no error: what comes after is dropped. A command that serves others goes
  * on, for its work is not its output.
  */
-function guarded(stream: NodeJS.WriteStream): { line(text: string): void; drained(): Promise<void> } {
+function guarded(stream: Writable): { line(text: string): void; drained(): Promise<void> } {
   let isClosed = false;
   stream.on('error', (error: NodeJS.ErrnoException) => {
     isClosed = true;

@@ -5,8 +5,8 @@ import type { Output } from './output.js';
 type Check = (answer: string) => string | undefined;
 
 /** Inquirer on stderr, loaded when the first question comes: it costs more than all of `nmkt --help`. */
-export function createPrompt(output: Pick<Output, 'isInteractive' | 'quiet'>): Prompt {
-  const canAsk = process.stdin.isTTY && process.stderr.isTTY;
+export function createPrompt(output: Pick<Output, 'isInteractive' | 'canAsk'>): Prompt {
+  const { canAsk } = output;
   const ask = async <T>(question: Record<string, unknown>): Promise<T> => {
     if (!canAsk) throw new TypeError('a question without a terminal');
     // Inquirer looks at the environment only; --no-color and TERM=dumb have to hold as well.

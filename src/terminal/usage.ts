@@ -39,6 +39,12 @@ function corrected(words: readonly string[], got: string, suggestion: string): s
   return callOf(words.map((word) => (word === got ? `${suggestion}${value}` : word)));
 }
 
+/** `<path>` or `--out <dir>`, as the help writes it. */
+function missing(message: string): string {
+  const name = /'([^']*)'/.exec(message)?.[1] ?? 'a value';
+  return name.startsWith('-') ? name : `<${name}>`;
+}
+
 function gotBy(code: string, message: string): string | undefined {
   if (code.startsWith('commander.missing')) return 'nothing';
   if (code === 'commander.invalidArgument') return /argument '([^']*)'/.exec(message)?.[1];
@@ -57,7 +63,7 @@ function expectedBy(code: string, command: string, message: string): string {
       return /Expected (\d+ arguments?)/.exec(message)?.[1] ?? 'fewer arguments';
     case 'commander.missingArgument':
     case 'commander.missingMandatoryOptionValue':
-      return 'a value';
+      return missing(message);
     case 'commander.invalidArgument':
       return `one of ${/choices are (.*)\.$/.exec(message)?.[1] ?? `the values in ${command} --help`}`;
     default:

@@ -111,13 +111,26 @@ function refuseTableFlags(options: DatasetOptions): void {
 export async function readDataset(path: string, options: DatasetOptions = {}): Promise<Dataset> {
   const maxBytes = options.maxBytes ?? MAX_BYTES;
   const format = await formatOf(path, maxBytes);
-  if (format === 'table') return readTable(path, options);
+  if (format === 'table') {
+    refuseLabelFile(path, options.labels);
+    return readTable(path, options);
+  }
   refuseTableFlags(options);
   if (format === 'idx') return readIdxDataset(path, options.labels, maxBytes);
   const { train, test } = await imagesInFolder(path);
   const dataset = await readIdxDataset(train, options.labels, maxBytes);
   if (test === undefined) return dataset;
   return { ...dataset, test: (await readIdxWithSchema(test, dataset.schema, { maxBytes })).examples };
+}
+
+/** A table has its label in a column; a file of labels beside it would be ignored. */
+function refuseLabelFile(path: string, labels: string | undefined): void {
+  if (labels === undefined) return;
+  throw new NmktError('bad-usage', `${path} is a table, and tables have no file of labels`, {
+    expected: 'IDX images beside a file of labels',
+    got: `a table, and ${labels}`,
+    remedy: 'leave the file of labels out; for a table --label COLUMN names the label',
+  });
 }
 
 export interface SchemaOptions {
@@ -146,6 +159,7 @@ export async function readWithSchema(
       expected: 'a file',
       got: 'a folder',
     });
+  refuseLabelFile(path, options.labels);
   const read = await readTableWithSchema(path, schema);
   if (!read.isLabelled && options.labelsOptional !== true)
     throw new NmktError('label-missing', `${path} lacks the label column`, {

@@ -115,7 +115,7 @@ async function readAtMost(path: string, maxBytes: number): Promise<Bytes> {
     ({ size } = await stat(path));
   } catch (cause) {
     throw new NmktError('bad-usage', `there is no model at ${path}`, {
-      remedy: 'name a folder that nmkt wrote a model to',
+      remedy: 'name the folder that nmkt collect-model wrote',
       expected: 'a readable file',
       got: (cause as NodeJS.ErrnoException).code ?? 'an unreadable one',
       cause,

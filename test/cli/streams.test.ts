@@ -82,3 +82,23 @@ describe('warnings of Node.js', () => {
     for (const text of ['new here', 'old here', 'odd here']) expect(stderr).toContain(text);
   });
 });
+
+describe('a reader that has left before the first word', () => {
+  it.each([
+    { words: ['--help'], wanted: 0 },
+    { words: ['post-job', '--print-defaults', '--json'], wanted: 0 },
+    { words: ['whoami', 'surplus', '--json'], wanted: 2 },
+  ])('changes nothing about the status of nmkt $words', async ({ words, wanted }) => {
+    const folder = temporaryFolder();
+    // `true` is gone before Node.js has started.
+    const script = '"$@" | true; exit "${PIPESTATUS[0]}"';
+    const shell = spawn('bash', ['-c', script, 'bash', process.execPath, binary, ...words], {
+      cwd: folder,
+      env: isolatedEnv(folder),
+    });
+    expect(await finished(shell)).toMatchObject({
+      status: wanted,
+      stderr: expect.not.stringContaining('EPIPE') as string,
+    });
+  });
+});
