@@ -1,7 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { guardAllocation, type WasmBackend } from './backend.js';
+import { convKernels } from './conv.js';
 import { matmulKernels } from './matmul.js';
 import { loadModule } from './module.js';
+import { poolKernels } from './pool.js';
+import { segmentKernels } from './segment.js';
 
 const installed = new WeakSet<object>();
 
@@ -17,7 +20,8 @@ export async function installKernels(bytes: Uint8Array): Promise<void> {
   if (installed.has(backend)) return;
   guardAllocation(backend.wasm);
   const module = await loadModule(backend, bytes);
-  for (const { kernelName, kernelFunc } of matmulKernels(module)) {
+  const kernels = [matmulKernels, convKernels, poolKernels, segmentKernels].flatMap((make) => make(module));
+  for (const { kernelName, kernelFunc } of kernels) {
     if (tf.getKernel(kernelName, 'wasm')) tf.unregisterKernel(kernelName, 'wasm');
     tf.registerKernel({ kernelName, backendName: 'wasm', kernelFunc });
   }

@@ -18,8 +18,21 @@ export interface Functions {
     accumulate: boolean,
     scratch: number,
   ): void;
+  /** Of the geometry at that address. */
+  convScratch(geometry: number): number;
+  conv2d: Convolution;
+  conv2dFilterGradient: Convolution;
+  conv2dInputGradient: Convolution;
+  depthwiseInputGradient: DepthwiseGradient;
+  depthwiseFilterGradient: DepthwiseGradient;
+  maxPoolGradient(geometry: number, x: number, dy: number, dx: number): void;
+  avgPoolGradient(geometry: number, dy: number, dx: number): void;
+  segmentSum(x: number, ids: number, count: number, width: number, segments: number, out: number): void;
   finish(c: number, rows: number, n: number, bias: number, kind: number, alpha: number, slopes: number): void;
 }
+
+type Convolution = (geometry: number, first: number, second: number, out: number, scratch: number) => void;
+type DepthwiseGradient = (geometry: number, first: number, second: number, out: number) => void;
 
 /** Our module, running on the memory of tfjs's. */
 export interface Module {

@@ -1,0 +1,110 @@
+import { execFileSync } from 'node:child_process';
+import * as tf from '@tensorflow/tfjs-core';
+import * as layers from '@tensorflow/tfjs-layers';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { startBackends, stream } from './cases.js';
+import { hashOf, networks, startTraining, STEPS, train } from './networks.js';
+
+beforeAll(startBackends);
+beforeEach(async () => {
+  await tf.setBackend('wasm');
+});
+
+/** Of the weights after STEPS steps. They change only together with a kernel, and so with the engine id. */
+const golden: Readonly<Record<string, string>> = {
+  'two dense layers': 'e3f5ce24725281be',
+  'convolutions with maximum pooling, like LeNet': '35cce7b7475a2851',
+  'strided and depthwise convolutions with average pooling': '74a69487467acacd',
+};
+
+describe.each(networks)('$name', (network) => {
+  test('ends after 100 steps of Adam where the cpu backend ends', async () => {
+    const ours = train(network, STEPS);
+    await tf.setBackend('cpu');
+    const wanted = train(network, STEPS);
+    // Rounding differs from the first step on, and Adam divides by the root of what may be almost nothing.
+    const farthest = Math.max(
+      ...wanted.flatMap((data, i) => [...data.map((value, j) => Math.abs(value - ours[i]![j]!))]),
+    );
+    expect(farthest).toBeLessThan(2e-3);
+  });
+
+  test('learns, and ends in the same bits every time, on every release of Node.js', () => {
+    const training = startTraining(network);
+    const losses = Array.from({ length: STEPS }, () => training.step());
+    expect(losses.at(-1)).toBeLessThan(losses[0]! / 4);
+    const hash = hashOf(training.weights());
+    training.stop();
+    expect(hashOf(train(network, STEPS))).toBe(hash);
+    if (process.arch === 'x64') expect(hash).toBe(golden[network.name]);
+  });
+
+  test('leaves nothing behind after a thousand steps', () => {
+    const training = startTraining(network);
+    const heap = (): number => (tf.backend() as unknown as { wasm: { HEAPU8: Uint8Array } }).wasm.HEAPU8.length;
+    for (let i = 0; i < 5; i++) training.step();
+    const before = { tensors: tf.memory().numTensors, bytes: tf.memory().numBytes, heap: heap() };
+    for (let i = 0; i < 1000; i++) training.step();
+    expect({ tensors: tf.memory().numTensors, bytes: tf.memory().numBytes, heap: heap() }).toEqual(before);
+    training.stop();
+  });
+});
+
+test('the bits are the same on a processor without AVX and fused multiply-add', () => {
+  const flags = ['--no-enable-avx', '--no-enable-avx2', '--no-enable-fma3', '--import', 'tsx'];
+  const stdout = execFileSync(process.execPath, [...flags, 'test/kernels/print-hashes.ts'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const hashes = JSON.parse(stdout) as Record<string, string>;
+  const here = Object.fromEntries(networks.map((network) => [network.name, hashOf(train(network, STEPS))]));
+  expect(hashes).toEqual(here);
+});
+
+test('fit, evaluate and predict of tf.layers, and the optimizers of tfjs, work as on the cpu backend', async () => {
+  const next = stream(5);
+  const data = Float32Array.from({ length: 24 * 8 * 8 }, () => next());
+  const run = async (optimizer: string): Promise<number[]> => {
+    const model = layers.sequential({
+      layers: [
+        layers.layers.conv2d({
+          inputShape: [8, 8, 1],
+          filters: 4,
+          kernelSize: 3,
+          activation: 'relu',
+          kernelInitializer: layers.initializers.glorotUniform({ seed: 1 }),
+        }),
+        layers.layers.maxPooling2d({ poolSize: 2 }),
+        layers.layers.flatten(),
+        layers.layers.dense({
+          units: 1,
+          activation: 'sigmoid',
+          kernelInitializer: layers.initializers.glorotUniform({ seed: 2 }),
+        }),
+      ],
+    });
+    model.compile({ optimizer, loss: 'binaryCrossentropy', metrics: ['accuracy'] });
+    const x = tf.tensor4d(data, [24, 8, 8, 1]);
+    const y = tf.tensor2d(
+      Array.from({ length: 24 }, (_, i) => (data[i * 64]! > 0.5 ? 1 : 0)),
+      [24, 1],
+    );
+    const history = await model.fit(x, y, {
+      epochs: 3,
+      batchSize: 8,
+      shuffle: false,
+      validationSplit: 0.25,
+      verbose: 0,
+    });
+    const [loss] = model.evaluate(x, y, { batchSize: 24 }) as tf.Scalar[];
+    const predicted = model.predict(x) as tf.Tensor;
+    return [...(history.history['val_loss'] as number[]), ...loss!.dataSync(), ...predicted.dataSync()];
+  };
+  for (const optimizer of ['sgd', 'adam', 'adamax', 'adagrad', 'rmsprop', 'adadelta']) {
+    await tf.setBackend('wasm');
+    const ours = await run(optimizer);
+    await tf.setBackend('cpu');
+    const wanted = await run(optimizer);
+    expect(Math.max(...wanted.map((value, i) => Math.abs(value - ours[i]!))), optimizer).toBeLessThan(1e-4);
+  }
+});
