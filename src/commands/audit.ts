@@ -63,8 +63,8 @@ Exit status 0 is PASS, 4 is FAIL; with --json one document either way:
   engine    null, or what the scores were measured on again
   repeated  null, or {segments, why}: segments of training that were repeated again, or why none was
   forks     [{author, seq, events}] of bidders and trainers: they count as absent from there on, the job holds
-  disputes  [{event, trainer, shard, rule, detail}]: a grant called bad, a trainer said never to have answered; no event
-            decides who is right
+  disputes  [{event, trainer, shard, rule, detail}]: a grant called bad, a trainer said never to have answered, a claim
+            said to seal no invoice; no event decides who is right
   unreadable  events that break the protocol and count for nothing
 The key level needs --keys, or the home that posted the job. The data level needs that home, or the audit-data.json that
 collect-model --audit-data writes: it opens the data itself.

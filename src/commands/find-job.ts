@@ -48,8 +48,9 @@ export async function readBook(
 /** For receipts: null when it does not decode or its signature does not verify. */
 export const decodeReceiptInvoice: DecodeInvoice = (text) => {
   try {
-    const { msat, paymentHash, descriptionHash } = decodeInvoice(text);
-    return { msat, paymentHash, descriptionHash: descriptionHash ?? null };
+    const { prefix, msat, paymentHash, descriptionHash = null, ...times } = decodeInvoice(text);
+    const { timestampSec, expirySec, minFinalCltv } = times;
+    return { prefix, msat, paymentHash, descriptionHash, timestampSec, expirySec, minFinalCltv };
   } catch {
     return null;
   }

@@ -1,6 +1,7 @@
 import { isNmktError } from '../errors.js';
 import type { Clock, Journal, Network, Wallet } from '../ports.js';
 import type { Payer } from '../roles/customer-env.js';
+import { decodeReceiptInvoice } from './find-job.js';
 import { payOut } from '../wallet/payout-journal.js';
 import { foldPayouts, type PayoutRecord } from '../wallet/payout-records.js';
 import { createSpendGuard } from '../wallet/spend-guard.js';
@@ -55,6 +56,7 @@ export function createPayer(tools: {
             kind: 'held',
             why: `${error.message}: expected ${error.expected ?? ''}, got ${error.got ?? ''}`,
             cause: 'invoice',
+            decoded: decodeReceiptInvoice(invoice),
           };
         if (isNmktError(error, 'wallet-unreachable')) return { kind: 'held', why: error.message, cause: 'unreachable' };
         throw error;

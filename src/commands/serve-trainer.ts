@@ -46,7 +46,7 @@ export const command: CommandModule = {
 
   async run(_args, options, context) {
     const { deps, progress, signal } = context;
-    const bounds = readBounds(options);
+    const bounds = readBounds(options, deps.network);
     const only = typeof options['job'] === 'string' ? parseEventReference(options['job']) : undefined;
     if (only?.type === 'address')
       throw new NmktError('bad-key', 'a job is an event, not an address', {
@@ -116,11 +116,12 @@ Goes on with what this home began, whatever the bounds say now. A job that is no
 Exit status with --once: 0 after a job's last payment, 3 after --timeout; 5 when the job of --job went to others or is over.
 With --json one object per line, each with event, at (Unix seconds) and, where there is one, job:
   ready      {pubkey, engine, relays}
-  skipped    {reason, expected, got}, reason being own-job, closed, awarded, customer, no-wallet, price, payout-floor,
-             max-params, max-bytes, model, engine or dataset-missing
+  skipped    {reason, expected, got}, reason being own-job, closed, awarded, customer, no-wallet, network, price,
+             payout-floor, max-params, max-bytes, model, engine or dataset-missing
   bid        {bid, priceMsat}; awarded: {shard, priceMsat, rounds}; lost: {reason}
   round, committed, revealed, accepted, rejected, paid, unpaid  {round}, from 0; rejected also {rule, detail}, paid and
              unpaid {amountMsat}
+  claim-refused  {round, rule, detail}: the customer does not pay the invoice of this wallet
   done       {rounds, paidMsat}; error: {message, code} or {reason}`;
 
 interface Server {

@@ -8,7 +8,7 @@ import { acceptsEngine } from '../market/auction.js';
 import type { Snapshot } from '../protocol/dataset.js';
 import type { EventOf } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
-import type { Clock, Engine, Signer, Wallet } from '../ports.js';
+import type { Clock, Engine, Network, Signer, Wallet } from '../ports.js';
 import { optionalInteger } from './customer-ports.js';
 import type { SkipReason } from './trainer-skips.js';
 
@@ -17,6 +17,8 @@ export const SAT = 1_000n;
 /** What a trainer lets strangers ask of it. */
 export interface Bounds {
   readonly priceMsat: bigint;
+  /** Of the wallet. */
+  readonly network: Network;
   readonly maxParams: number;
   readonly maxBytes: number;
   readonly maxMinutes: number;
@@ -33,12 +35,13 @@ export interface Bidder {
   engine(accepted?: readonly Rung[]): Promise<Engine>;
 }
 
-export function readBounds(options: Readonly<Record<string, unknown>>): Bounds {
+export function readBounds(options: Readonly<Record<string, unknown>>, network: Network): Bounds {
   const price = optionalInteger(options['price'], '--price', 0, 21e14)!;
   const people = (name: string) => new Set(((options[name] as string[] | undefined) ?? []).map(parsePubkey));
   const exposure = optionalInteger(options['maxExposure'], '--max-exposure', 0, 21e14);
   return {
     priceMsat: BigInt(price) * SAT,
+    network,
     maxParams: optionalInteger(options['maxParams'], '--max-params', 1, 1e12) ?? 20_000_000,
     maxBytes: optionalInteger(options['maxBytes'], '--max-bytes', 1, 2 ** 40) ?? 1_073_741_824,
     maxMinutes: optionalInteger(options['maxMinutes'], '--max-minutes', 1, 525_600) ?? 60,
@@ -62,6 +65,7 @@ export async function skipReason(
   if (terms.deadline <= ports.clock.nowSec()) return 'closed';
   if (bounds.deny.has(job.author) || (bounds.allow.size > 0 && !bounds.allow.has(job.author))) return 'customer';
   if (terms.rail !== 'none' && trainer.wallet === null) return 'no-wallet';
+  if (terms.rail !== 'none' && terms.network !== bounds.network) return 'network';
   if (terms.rail !== 'none' && bounds.priceMsat > terms.maxPriceMsat) return 'price';
   if (terms.rail !== 'none' && bounds.priceMsat < terms.payoutFloorMsat) return 'payout-floor';
   if (parameterCount(terms.model) > bounds.maxParams) return 'max-params';

@@ -11,6 +11,7 @@ export type SkipReason =
   | 'awarded'
   | 'customer'
   | 'no-wallet'
+  | 'network'
   | 'price'
   | 'payout-floor'
   | 'max-params'
@@ -45,6 +46,12 @@ export function describeSkip(reason: SkipReason, { author, content }: EventOf<'j
         expected: 'a wallet: this job pays',
         got: 'none',
         remedy: 'set NMKT_WALLET, --wallet-file or --settings',
+      };
+    case 'network':
+      return {
+        expected: `a job that pays on ${bounds.network}, where this wallet is`,
+        got: `one that pays on ${content.network}`,
+        remedy: `a wallet there, and --network ${content.network}`,
       };
     case 'max-params': {
       const size = parameterCount(content.model);
@@ -99,6 +106,7 @@ export function skippedJob(job: EventOf<'job'>, reason: SkipReason, bounds: Boun
 
 const CODES: Partial<Record<SkipReason, ErrorCode>> = {
   'no-wallet': 'no-wallet',
+  network: 'network-mismatch',
   price: 'bad-usage',
   'payout-floor': 'bad-usage',
   'own-job': 'bad-usage',

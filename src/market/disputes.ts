@@ -1,7 +1,7 @@
 import type { EventId, Pubkey } from '../hash.js';
 import type { EventOf } from '../protocol/events.js';
 import { replacements } from './conduct.js';
-import type { JobState } from './state.js';
+import type { JobState, RoundState } from './state.js';
 
 /** Two words against each other that no event decides: said, not failed. */
 export interface Dispute {
@@ -9,13 +9,31 @@ export interface Dispute {
   readonly event: EventId;
   readonly trainer: Pubkey;
   readonly shard: number;
-  /** `grant-bad`: the trainer says so; `not-started`: the customer; `absent`: the customer, though no `ready` is at hand. */
-  readonly rule: 'grant-bad' | 'not-started' | 'absent';
+  /**
+   * `grant-bad`: the trainer says so; `not-started`: the customer; `absent`: the customer, though no `ready` is at hand;
+   * `claim-bad`: the customer, of a claim that it says seals no invoice.
+   */
+  readonly rule: 'grant-bad' | 'not-started' | 'absent' | 'claim-bad';
   readonly detail: string;
 }
 
-/** About grants: whether the right key was sent is known to sender and receiver only. In the order of the customer's chain. */
+/** What was sent sealed is known to sender and receiver only: grants first, in the order of the customer's chain, then claims. */
 export function disputes(state: JobState): Dispute[] {
+  return [...grantDisputes(state), ...state.rounds.flatMap(claimDisputes)];
+}
+
+function claimDisputes({ assigned, payouts }: RoundState): Dispute[] {
+  return payouts.flatMap(({ payee, refused }) =>
+    refused
+      .filter(({ notice }) => notice.content.rule === 'sealed')
+      .map(({ notice }) => {
+        const shard = assigned.find(({ trainer }) => trainer === payee)?.shard ?? 0;
+        return { event: notice.id, trainer: payee, shard, rule: 'claim-bad', detail: notice.content.detail } as const;
+      }),
+  );
+}
+
+function grantDisputes(state: JobState): Dispute[] {
   const found: Dispute[] = [];
   const spine = state.job === null ? [] : (state.chains.get(state.job.author)?.events ?? []);
   const taken = replacements(state);

@@ -41,6 +41,8 @@ export interface Draft {
   replacements: number;
   /** By trainer: the proof that ended its award. */
   readonly frauds: Map<Pubkey, EventOf<'fraud'>>;
+  /** By claim. */
+  readonly refusedClaims: Map<EventId, EventOf<'claim-bad'>>;
   readonly rounds: DraftRound[];
   modelHash: Sha256 | null;
   lossPpm: number | null;

@@ -3,6 +3,7 @@ import type { ModelSpec } from '../learning/types.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
 import { applyAward, applyReplace, openBids } from './award-rules.js';
 import { buildChains, type Chain } from './chain.js';
+import { applyClaimBad } from './claim-rules.js';
 import { broken, type Broken, type Draft } from './draft.js';
 import { applyReceipt, applySettlement, owes, payoutsOf } from './money-rules.js';
 import { mustClose, roundRules } from './round-rules.js';
@@ -33,6 +34,7 @@ export function foldJob(jobId: EventId, events: Iterable<JobEvent>): JobState {
     spares: [],
     replacements: 0,
     frauds: new Map(),
+    refusedClaims: new Map(),
     rounds: [],
     modelHash: null,
     lossPpm: null,
@@ -71,7 +73,8 @@ function walk(draft: Draft, spine: Chain): Violation | null {
 
 function apply(draft: Draft, event: JobEvent): Broken | null {
   if (draft.artifact !== null || draft.cancelled !== null) {
-    if (event.type !== 'receipt') return broken('after-end', `a ${event.type} after the job ended`);
+    if (event.type !== 'receipt' && event.type !== 'claim-bad')
+      return broken('after-end', `a ${event.type} after the job ended`);
   }
   switch (event.type) {
     case 'award':
@@ -86,12 +89,14 @@ function apply(draft: Draft, event: JobEvent): Broken | null {
       return applySettlement(draft, event);
     case 'receipt':
       return applyReceipt(draft, event);
+    case 'claim-bad':
+      return applyClaimBad(draft, event);
     default:
       return roundRules(draft, event);
   }
 }
 
-/** Work that was shown is accepted or rejected, and settled, first: after the end only receipts count. */
+/** Work that was shown is accepted or rejected, and settled, first: after the end only receipts and refused claims count. */
 function applyCancel(draft: Draft, event: EventOf<'cancel'>): Broken | null {
   const last = draft.rounds.at(-1);
   if (last !== undefined && last.settlement === null && owes(draft, last))

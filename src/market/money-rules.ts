@@ -1,8 +1,8 @@
-import { fromHex, sha256Hex, type EventId } from '../hash.js';
+import { fromHex, sha256Hex, type EventId, type Sha256 } from '../hash.js';
 import type { EventOf } from '../protocol/events.js';
 import { broken, type Broken, type Draft, type DraftRound } from './draft.js';
 import { settlementPlan } from './settlement.js';
-import type { Assignment, PayoutState } from './state.js';
+import type { Assignment, PayoutState, RefusedClaim } from './state.js';
 
 export function applySettlement(draft: Draft, event: EventOf<'settlement'>): Broken | null {
   const last = draft.rounds.at(-1);
@@ -62,6 +62,15 @@ export function owes(draft: Pick<Draft, 'jobId'>, round: DraftRound): boolean {
   return round.close !== null && planOf(draft.jobId, round.round, round.close, round.assigned).totalMsat > 0n;
 }
 
+function refusedOf(draft: Draft, payout: Sha256): RefusedClaim[] {
+  return [...draft.refusedClaims.values()]
+    .filter(({ content }) => content.payout === payout)
+    .map((notice) => {
+      const claim = draft.byId.get(notice.content.claim);
+      return { notice, claim: claim?.type === 'claim' ? claim : null };
+    });
+}
+
 /** What a settlement promises; a proven fraud is owed nothing that was not paid before. */
 export function payoutsOf(draft: Draft, round: DraftRound): PayoutState[] {
   const lines = (round.settlement?.content.plan ?? []).filter(
@@ -79,7 +88,8 @@ export function payoutsOf(draft: Draft, round: DraftRound): PayoutState[] {
         event.content.payout === line.payout &&
         event.content.settlement === round.settlement?.id &&
         event.content.amountMsat === line.amountMsat &&
-        !voided.has(event.id),
+        !voided.has(event.id) &&
+        !draft.refusedClaims.has(event.id),
     );
     const receipt = round.receipts.get(line.payout) ?? null;
     return {
@@ -87,6 +97,12 @@ export function payoutsOf(draft: Draft, round: DraftRound): PayoutState[] {
       payee: line.payee,
       amountMsat: line.amountMsat,
       claim: claim ?? null,
+      asked: new Set(
+        theirs.flatMap((event) =>
+          event.type === 'claim' && event.content.payout === line.payout ? event.content.invoiceHash : [],
+        ),
+      ),
+      refused: refusedOf(draft, line.payout),
       voided: new Set(voids.map((event) => event.content.paymentHash)),
       receipt,
       received:

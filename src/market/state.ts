@@ -19,14 +19,24 @@ export interface Assignment {
   readonly grantBad: EventOf<'grant-bad'> | null;
 }
 
+export interface RefusedClaim {
+  readonly notice: EventOf<'claim-bad'>;
+  /** null: not at hand. */
+  readonly claim: EventOf<'claim'> | null;
+}
+
 export interface PayoutState {
   readonly payout: Sha256;
   readonly payee: Pubkey;
   readonly amountMsat: bigint;
-  /** The newest claim that was not given up. */
+  /** The newest claim that was neither given up nor refused. */
   readonly claim: EventOf<'claim'> | null;
+  /** Hashes of all invoices that the payee ever claimed this payout with. */
+  readonly asked: ReadonlySet<Sha256>;
   /** Payment hashes that the payee signed to be unpaid and given up for ever. */
   readonly voided: ReadonlySet<Sha256>;
+  /** Claims whose invoices the customer refused, oldest first. */
+  readonly refused: readonly RefusedClaim[];
   readonly receipt: EventOf<'receipt'> | null;
   readonly received: EventOf<'received'> | null;
   readonly unpaid: EventOf<'unpaid'> | null;
@@ -170,4 +180,10 @@ export function paidMsat(state: JobState, payee?: Pubkey): bigint {
 export function acceptedRounds(state: JobState, trainer: Pubkey): number {
   return state.rounds.filter((round) => round.close?.content.accepted.some((entry) => entry.trainer === trainer))
     .length;
+}
+
+/** Payment hashes in receipts of other payouts of the job: each counts for one. */
+export function receiptedElsewhere({ rounds }: Pick<JobState, 'rounds'>, { payout }: PayoutState): ReadonlySet<string> {
+  const others = rounds.flatMap(({ payouts }) => payouts).filter((other) => other.payout !== payout);
+  return new Set(others.flatMap(({ receipt }) => receipt?.content.paymentHash ?? []));
 }

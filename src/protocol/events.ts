@@ -2,7 +2,7 @@ import type { NostrEvent } from '../ports.js';
 import { ARTIFACT } from './artifact.js';
 import { AWARD, CANCEL, REPLACE } from './award.js';
 import { BID, WITHDRAWN } from './bid.js';
-import { CLAIM, CLAIM_VOID } from './claim.js';
+import { CLAIM, CLAIM_BAD, CLAIM_VOID } from './claim.js';
 import { badEvent, checkEnvelope, tagValue, type EventType } from './envelope.js';
 import { JOB } from './job.js';
 import { FRAUD, GRANT_BAD, READY, RECEIPT, RECEIVED, RESIGN, UNPAID } from './notice.js';
@@ -38,6 +38,7 @@ export const EVENT_TYPES = {
   received: RECEIVED,
   unpaid: UNPAID,
   fraud: FRAUD,
+  'claim-bad': CLAIM_BAD,
   artifact: ARTIFACT,
 } as const;
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { engineId } from './bid.js';
 import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
+import { NETWORKS } from './network.js';
 import { hyperParameters, modelSpec } from './model.js';
 import { eventId, int, msat, relayUrl, sha256Hex, text, unixSec } from './scalars.js';
 
@@ -29,6 +30,8 @@ const terms = z.object({
   trainers: int(1, 1_024),
   /** Accepted updates that make a round count. */
   quorum: int(1, 1_024),
+  /** Whose sats are meant. Those of `sandbox` are play money. */
+  network: z.enum(NETWORKS),
   rail: z.enum(['instalments', 'none']),
   maxPriceMsat: msat,
   budgetMsat: msat,

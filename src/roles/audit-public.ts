@@ -1,15 +1,16 @@
-import type { EventId } from '../hash.js';
+import type { EventId, Sha256 } from '../hash.js';
+import { brokenInvoiceRule, type InvoiceFacts } from '../market/claim-rules.js';
 import { conductViolation } from '../market/conduct.js';
-import type { JobState, RoundState } from '../market/state.js';
+import { receiptedElsewhere, type JobState, type PayoutState, type RoundState } from '../market/state.js';
+import { invoiceHash } from '../protocol/claim.js';
+import { INVOICE_PREFIX } from '../protocol/network.js';
 import { claimHash } from '../protocol/settlement.js';
 import type { NostrEvent } from '../ports.js';
 import type { Finding } from './audit-format.js';
 import { auditPins } from './audit-pins.js';
 
 /** What a receipt's invoice proves; decoded by the caller. Null when it does not decode or its signature is bad. */
-export type DecodeInvoice = (
-  invoice: string,
-) => { readonly msat: bigint | null; readonly paymentHash: string; readonly descriptionHash: string | null } | null;
+export type DecodeInvoice = (invoice: string) => InvoiceFacts | null;
 
 export interface PublicFacts {
   /** The dataset and evaluation sets that the job pins, as far as they are at hand. */
@@ -45,10 +46,20 @@ export function auditPublic(state: JobState, facts: PublicFacts): Finding | null
 }
 
 function auditMoney(state: JobState, round: RoundState, { decode, nowSec }: PublicFacts): Finding | null {
+  const { network, payWithinSec } = state.job!.content;
   for (const payout of round.payouts) {
     const { receipt, claim } = payout;
+    const wanted = claimHash({
+      job: state.jobId,
+      settlement: round.settlement!.id,
+      payout: payout.payout,
+      payee: payout.payee,
+      amountMsat: payout.amountMsat,
+    });
+    const refusal = falseRefusal(state, payout, wanted, decode);
+    if (refusal !== null) return refusal;
     if (receipt === null) {
-      const due = claim === null ? null : claim.createdAt + state.job!.content.payWithinSec;
+      const due = claim === null ? null : claim.createdAt + payWithinSec;
       if (due !== null && nowSec > due)
         return {
           event: claim!.id,
@@ -58,13 +69,6 @@ function auditMoney(state: JobState, round: RoundState, { decode, nowSec }: Publ
       continue;
     }
     const invoice = decode(receipt.content.invoice);
-    const wanted = claimHash({
-      job: state.jobId,
-      settlement: round.settlement!.id,
-      payout: payout.payout,
-      payee: payout.payee,
-      amountMsat: payout.amountMsat,
-    });
     const wrong =
       invoice === null
         ? 'its invoice is not a signed BOLT11 invoice'
@@ -74,8 +78,42 @@ function auditMoney(state: JobState, round: RoundState, { decode, nowSec }: Publ
             ? `its invoice is over ${invoice.msat ?? 'any'} msat, owed were ${payout.amountMsat}`
             : invoice.descriptionHash !== wanted
               ? 'its invoice does not name this claim'
-              : null;
+              : !payout.asked.has(invoiceHash(receipt.content.invoice))
+                ? 'its invoice is in no claim of the payee'
+                : invoice.prefix !== INVOICE_PREFIX[network]
+                  ? `its invoice is of ln${invoice.prefix}, the job pays on ${network}`
+                  : null;
     if (wrong !== null) return { event: receipt.id, rule: 'receipt', detail: wrong };
+  }
+  return null;
+}
+
+/** A claim that the customer calls bad although its invoice keeps that rule; what was sealed only the two of them know. */
+function falseRefusal(
+  state: JobState,
+  payout: PayoutState,
+  descriptionHash: Sha256,
+  decode: DecodeInvoice,
+): Finding | null {
+  for (const { notice, claim } of payout.refused) {
+    const { rule, invoice } = notice.content;
+    if (invoice === null || claim === null) continue;
+    const { network } = state.job!.content;
+    const { amountMsat } = payout;
+    const terms = {
+      network,
+      amountMsat,
+      descriptionHash,
+      claimedAt: claim.createdAt,
+      receipted: receiptedElsewhere(state, payout),
+    };
+    const broken = brokenInvoiceRule(decode(invoice), terms);
+    if (broken !== rule)
+      return {
+        event: notice.id,
+        rule: 'claim-bad',
+        detail: `the invoice of ${payout.payee} ${broken === null ? 'keeps every rule' : `breaks ${broken}`}, it says ${rule}`,
+      };
   }
   return null;
 }

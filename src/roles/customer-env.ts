@@ -1,4 +1,5 @@
 import type { EventId, Sha256 } from '../hash.js';
+import type { InvoiceFacts } from '../market/claim-rules.js';
 import type { JobState, RoundState } from '../market/state.js';
 import type { Engine, Clock, NostrEvent, Progress, RandomBytes, Relays, Signer } from '../ports.js';
 import type { Bell } from './bell.js';
@@ -37,7 +38,9 @@ export type PaymentResult =
       readonly feesMsat: bigint;
     }
   /** Not paid now; `why` is said to the user, the payout is looked at again later. */
-  | { readonly kind: 'held'; readonly why: string; readonly cause: HoldCause };
+  | { readonly kind: 'held'; readonly why: string; readonly cause: Exclude<HoldCause, 'invoice'> }
+  /** The invoice as decoded; null: it is none. */
+  | { readonly kind: 'held'; readonly why: string; readonly cause: 'invoice'; readonly decoded: InvoiceFacts | null };
 
 /**
  * `unknown`: money may have moved. `refused`: the wallet's no, nothing moved. `invoice`: the payee has to send another one.

@@ -1,8 +1,10 @@
 import { NmktError } from '../errors.js';
 import type { Sha256 } from '../hash.js';
 import { planOf } from '../market/money-rules.js';
-import type { JobState, RoundState } from '../market/state.js';
-import { sealedClaim } from '../protocol/claim.js';
+import { receiptedElsewhere, type JobState, type RoundState } from '../market/state.js';
+import { brokenInvoiceRule } from '../market/claim-rules.js';
+import { invoiceHash, sealedClaim, type InvoiceRule } from '../protocol/claim.js';
+import type { EventOf } from '../protocol/events.js';
 import { parseJson } from '../protocol/json.js';
 import { claimHash } from '../protocol/settlement.js';
 import type { CustomerEnv, HoldCause } from './customer-env.js';
@@ -35,23 +37,42 @@ export async function payOne(
     });
   const claim = payout.claim!;
   const invoice = await invoiceIn(env, claim);
-  if (invoice === null) return { why: 'its claim holds no readable invoice', cause: 'invoice' };
+  const settlement = round.settlement!;
+  const { payout: payoutId, payee, amountMsat } = payout;
+  const descriptionHash = claimHash({
+    job: state.jobId,
+    settlement: settlement.id,
+    payout: payoutId,
+    payee,
+    amountMsat,
+  });
+  if (invoice === null || invoiceHash(invoice) !== claim.content.invoiceHash) {
+    const why = 'its claim seals no invoice that hashes to what it says';
+    await refuseClaim(env, claim, 'sealed', null, why);
+    return { why, cause: 'invoice' };
+  }
   const claimed: string[] = [];
   for (const event of state.chains.get(payout.payee)?.events ?? [])
     if (event.type === 'claim' && event.content.payout === payout.payout)
       claimed.push((await invoiceIn(env, event)) ?? invoice);
-  const settlement = round.settlement!;
-  const { payout: payoutId, payee, amountMsat } = payout;
   const result = await env.payer.pay({
     job: state.jobId,
     round,
     payout,
     invoice,
     claimed,
-    descriptionHash: claimHash({ job: state.jobId, settlement: settlement.id, payout: payoutId, payee, amountMsat }),
+    descriptionHash,
     planHash: settlement.contentHash,
   });
-  if (result.kind === 'held') return result;
+  if (result.kind === 'held') {
+    if (result.cause !== 'invoice') return result;
+    const { network } = state.job!.content;
+    const terms = { network, amountMsat, descriptionHash, claimedAt: claim.createdAt };
+    const rule = brokenInvoiceRule(result.decoded, { ...terms, receipted: receiptedElsewhere(state, payout) });
+    // Null: only this home sees what is wrong with it, such as a hash that another job uses.
+    if (rule !== null) await refuseClaim(env, claim, rule, invoice, result.why);
+    return result;
+  }
   await env.book.sign(
     'receipt',
     {
@@ -67,6 +88,18 @@ export async function payOne(
     [payee],
   );
   return null;
+}
+
+/** Says in public what is wrong with a claim: then it is not owed until the payee claims as agreed. */
+async function refuseClaim(
+  env: CustomerEnv,
+  { id, author, content }: EventOf<'claim'>,
+  rule: InvoiceRule,
+  invoice: string | null,
+  why: string,
+): Promise<void> {
+  const detail = why.replace(/[^\x20-\x7e]/g, ' ').slice(0, 300);
+  await env.book.sign('claim-bad', { claim: id, payout: content.payout, rule, invoice, detail }, [author]);
 }
 
 async function invoiceIn(

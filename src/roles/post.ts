@@ -85,6 +85,7 @@ export function jobTerms(
     rounds: job.rounds,
     trainers,
     quorum,
+    network,
     rail: job.rail,
     maxPriceMsat,
     budgetMsat,

@@ -3,7 +3,7 @@ import { fromHex, sha256Hex, type Pubkey, type Sha256 } from '../hash.js';
 import type { Assignment, JobState, PayoutState, RoundState } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import type { ShardGrant } from '../protocol/grant.js';
-import { sealedClaim } from '../protocol/claim.js';
+import { invoiceHash, sealedClaim } from '../protocol/claim.js';
 import { claimHash } from '../protocol/settlement.js';
 import type { Received } from './inbox.js';
 import { measureThroughput } from './throughput.js';
@@ -104,7 +104,13 @@ export async function claim(
   const sealed = await env.signer.encrypt(state.job!.author, JSON.stringify({ invoice }));
   await env.book.sign(
     'claim',
-    { settlement: round.settlement!.id, payout: payout.payout, amountMsat: payout.amountMsat, sealed },
+    {
+      settlement: round.settlement!.id,
+      payout: payout.payout,
+      amountMsat: payout.amountMsat,
+      invoiceHash: invoiceHash(invoice),
+      sealed,
+    },
     [state.job!.author],
   );
   return null;

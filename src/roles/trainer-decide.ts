@@ -89,6 +89,9 @@ export function decideTrainer(state: JobState, facts: TrainerFacts, now: number)
   return decideRound(state, facts, mine, now) ?? money ?? lapse(facts, now, silentAt(state, facts), 'the next round');
 }
 
+/** Claims of one payout that a customer may refuse before this trainer sends no more by itself. */
+const MAX_REFUSALS = 3;
+
 /** A day: how long an invoice can be paid. */
 export const INVOICE_EXPIRY_SEC = 86_400;
 /** A payment that came at the last second has settled, or failed, by then. */
@@ -215,7 +218,10 @@ function decideMoney(state: JobState, facts: TrainerFacts, now: number): Trainer
       }
       if (payout.receipt !== null) return { do: 'countersign', round, payout };
       if (payout.claim === null) {
-        if (now < round.settlement!.createdAt + terms.claimWithinSec) return { do: 'claim', round, payout };
+        // A wallet whose invoices are refused makes no better ones by itself.
+        const isWorthIt = payout.refused.length < MAX_REFUSALS;
+        if (isWorthIt && now < round.settlement!.createdAt + terms.claimWithinSec)
+          return { do: 'claim', round, payout };
         continue;
       }
       if (

@@ -4,7 +4,17 @@ import type { JobState, RoundState } from '../market/state.js';
 /** One line of what happened to a trainer in a job; `key` tells it from all others. */
 export interface StoryLine {
   readonly key: string;
-  readonly event: 'bid' | 'awarded' | 'round' | 'committed' | 'revealed' | 'accepted' | 'rejected' | 'paid' | 'unpaid';
+  readonly event:
+    | 'bid'
+    | 'awarded'
+    | 'round'
+    | 'committed'
+    | 'revealed'
+    | 'accepted'
+    | 'rejected'
+    | 'paid'
+    | 'unpaid'
+    | 'claim-refused';
   readonly fields: Readonly<Record<string, unknown>>;
   readonly text: string;
 }
@@ -59,8 +69,15 @@ function roundStory(state: RoundState, rounds: number, me: Pubkey): StoryLine[] 
       { rule: rejection.rule, detail: rejection.detail },
       `rejected (${rejection.rule}: ${rejection.detail})`,
     );
-  for (const { payee, amountMsat, received, unpaid } of state.payouts) {
+  for (const { payee, amountMsat, received, unpaid, refused } of state.payouts) {
     if (payee !== me) continue;
+    for (const { notice } of refused)
+      story.push({
+        key: `claim-refused/${notice.id}`,
+        event: 'claim-refused',
+        fields: { round, rule: notice.content.rule, detail: notice.content.detail },
+        text: `${name}: the customer refuses the invoice of this wallet (${notice.content.rule}: ${notice.content.detail})`,
+      });
     if (received !== null) tell('paid', { amountMsat }, `paid ${sats(amountMsat)}`);
     else if (unpaid !== null) tell('unpaid', { amountMsat }, `${sats(amountMsat)} are not paid`);
   }

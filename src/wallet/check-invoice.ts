@@ -1,12 +1,12 @@
 import { NmktError } from '../errors.js';
 import type { Sha256 } from '../hash.js';
 import type { Network } from '../ports.js';
+import { MAX_FINAL_CLTV } from '../market/claim-rules.js';
+import { INVOICE_PREFIX } from '../protocol/network.js';
 import { decodeInvoice, type Bip173Prefix, type Invoice } from './bolt11.js';
 
 /** Seconds an invoice must still be payable: a payment may need a minute. */
 export const MIN_SECONDS_LEFT = 60;
-/** Blocks. A larger final delta lets the payee hold the payer's money for hours (hold invoices). */
-export const MAX_FINAL_CLTV = 80;
 
 export interface InvoiceTerms {
   readonly network: Network;
@@ -65,17 +65,8 @@ export function checkInvoice(text: string, terms: InvoiceTerms): Invoice {
   return invoice;
 }
 
-const PREFIXES: Readonly<Record<Network, Bip173Prefix>> = {
-  sandbox: 'bcrt',
-  regtest: 'bcrt',
-  simnet: 'sb',
-  signet: 'tbs',
-  testnet: 'tb',
-  bitcoin: 'bc',
-};
-
 export function prefixOf(network: Network): Bip173Prefix {
-  return PREFIXES[network];
+  return INVOICE_PREFIX[network];
 }
 
 /** @throws NmktError `network-mismatch` */

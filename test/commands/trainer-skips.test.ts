@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { readBounds, skipReason, type Bidder } from '../../src/commands/trainer-bounds.js';
 import { describeSkip, skippedJob, type SkipReason } from '../../src/commands/trainer-skips.js';
+import type { Network } from '../../src/ports.js';
 import type { EventOf } from '../../src/protocol/events.js';
 import { customer, people, scriptJob } from '../support/job-script.js';
 import { runNmkt } from '../support/run-nmkt.js';
@@ -8,9 +9,14 @@ import { runNmkt } from '../support/run-nmkt.js';
 const terms = { deadline: 4_000_000_000, payoutFloorMsat: 10_000n };
 const job = scriptJob({ until: 'job', terms }).parsed[0] as EventOf<'job'>;
 
-function trainer(flags: Record<string, unknown>, { wallet = true, secret = people[7]! } = {}): Bidder {
+const SANDBOX: Network = 'sandbox';
+
+function trainer(
+  flags: Record<string, unknown>,
+  { wallet = true, secret = people[7]!, network = SANDBOX } = {},
+): Bidder {
   return {
-    bounds: readBounds({ price: '20', ...flags }),
+    bounds: readBounds({ price: '20', ...flags }, network),
     ports: { signer: { pubkey: secret.pubkey } as never, clock: { nowSec: () => 1_800_000_000 } as never },
     wallet: wallet ? ({} as never) : null,
     engine: () => Promise.reject(new Error('not asked')),
@@ -41,6 +47,15 @@ describe('a job that is skipped', () => {
     expect(await skipReason(trainer({}, { secret: customer }), job, {} as never, false)).toBe('own-job');
     expect(await skipReason(trainer({}, { wallet: false }), job, {} as never, false)).toBe('no-wallet');
     expect(skippedJob(job, 'no-wallet', trainer({}).bounds).code).toBe('no-wallet');
+  });
+
+  it('pays on another network than that of the wallet', async () => {
+    const { bounds } = trainer({}, { network: 'bitcoin' });
+    expect(await skipReason(trainer({}, { network: 'bitcoin' }), job, {} as never, false)).toBe('network');
+    expect(skippedJob(job, 'network', bounds)).toMatchObject({
+      ...{ code: 'network-mismatch', expected: 'a job that pays on bitcoin, where this wallet is' },
+      ...{ got: 'one that pays on sandbox', remedy: 'a wallet there, and --network sandbox' },
+    });
   });
 
   it('goes on whatever the bounds say when it was begun', async () => {

@@ -339,7 +339,7 @@ export const fileTargets: readonly Target[] = [
   target('bounds of a trainer', ['bad-usage', 'bad-key'], {
     share: 0.5,
     make: (random) => ({ price: mutateText(random, ['100', '0', '21']), maxParams: mutateText(random, ['1000']) }),
-    run: (options) => readBounds(options).priceMsat,
+    run: (options) => readBounds(options, 'sandbox').priceMsat,
     reference: ({ price }) => {
       const sats = /^\s*\+?(\d+)\s*$/.exec(price)?.[1] ?? refuse('no whole number');
       return BigInt(sats) <= 2_100_000_000_000_000n ? BigInt(sats) * 1_000n : refuse('more than all bitcoin');

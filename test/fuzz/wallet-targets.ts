@@ -119,8 +119,10 @@ export const walletTargets: readonly Target[] = [
     run: decodeReceiptInvoice,
     reference: (text) => {
       if (decodeReceiptInvoice(text) === null) return null;
-      const { msat, paymentHash, descriptionHash = null } = readInvoice(text) as Record<string, unknown>;
-      return { msat, paymentHash, descriptionHash };
+      const invoice = readInvoice(text) as Record<string, unknown>;
+      const { prefix, msat, paymentHash, descriptionHash = null } = invoice;
+      const { timestampSec, expirySec, minFinalCltv } = invoice;
+      return { prefix, msat, paymentHash, descriptionHash, timestampSec, expirySec, minFinalCltv };
     },
   }),
   target('amounts of invoices', ['bad-invoice'], {

@@ -181,6 +181,7 @@ describe('the state of a payout', () => {
       settlement: script.raw('settlement/0').id,
       payout: line.payout,
       amountMsat: line.amountMsat,
+      invoiceHash: hashOf('invoice'),
       sealed: Buffer.alloc(99).toString('base64'),
     });
     expect(payout(script).claim).toBeNull();

@@ -19,15 +19,18 @@ import { createWorld } from '../support/market-world.js';
 const honest: ScriptOptions = { trainers: 2, spares: 1, rounds: 1 };
 const whole = scriptJob(honest);
 
+/** Of an invoice that a claim may hold. */
+const GOOD = { prefix: 'bcrt', timestampSec: START_SEC, expirySec: 30 * 86_400, minFinalCltv: 18 };
+
 /** What the invoices of honest payees say, whatever the customer writes: each names the claim it belongs to. */
 function invoicesOf(script: JobScript): DecodeInvoice {
   const told = new Map<string, ReturnType<DecodeInvoice>>();
   for (const step of ['0/0', '0/1'].filter((one) => script.has(`claim/${one}`))) {
     const { author: payee, content } = script.at(`claim/${step}`, 'claim');
     const { invoice, paymentHash } = whole.at(`receipt/${step}`, 'receipt').content;
-    const { sealed: _, amountMsat, ...claim } = content;
+    const { sealed: _, invoiceHash: __, amountMsat, ...claim } = content;
     const descriptionHash = claimHash({ job: script.jobId, ...claim, payee, amountMsat });
-    told.set(invoice, { msat: amountMsat, paymentHash, descriptionHash });
+    told.set(invoice, { msat: amountMsat, paymentHash, descriptionHash, ...GOOD });
   }
   return (invoice) => told.get(invoice) ?? null;
 }

@@ -68,6 +68,7 @@ export const TERMS: ContentOf<'job'> = {
   rounds: 2,
   trainers: 3,
   quorum: 2,
+  network: 'sandbox',
   rail: 'instalments',
   maxPriceMsat: 50_000n,
   budgetMsat: 1_000_000n,

@@ -11,6 +11,7 @@ import {
   type EventOf,
   type JobEvent,
 } from '../../src/protocol/events.js';
+import { invoiceHash } from '../../src/protocol/claim.js';
 import { payoutId } from '../../src/protocol/settlement.js';
 import { signEvent } from '../../src/schnorr.js';
 import {
@@ -286,7 +287,9 @@ function payLine(
   { payout, payee, amountMsat }: ContentOf<'settlement'>['plan'][number],
 ): void {
   const sealed = Buffer.alloc(99, 2).toString('base64');
-  const claim = script.say(who, 'claim', `claim/${step}`, { settlement, payout, amountMsat, sealed });
+  const invoice = `lnbcrt210n1${hashOf(step)}`;
+  const asked = { settlement, payout, amountMsat, invoiceHash: invoiceHash(invoice), sealed };
+  const claim = script.say(who, 'claim', `claim/${step}`, asked);
   if (claim === undefined) return;
   const preimage = sha256(`preimage ${step}`);
   const receipt = script.say(customer, 'receipt', `receipt/${step}`, {
@@ -295,7 +298,7 @@ function payLine(
     claim: claim.id,
     payee,
     amountMsat,
-    invoice: `lnbcrt210n1${hashOf(step)}`,
+    invoice,
     paymentHash: sha256Hex(preimage),
     preimage: Buffer.from(preimage).toString('hex') as Sha256,
   });

@@ -3,6 +3,7 @@ import type { EventTemplate, NostrEvent } from '../../src/ports.js';
 import { tagValue } from '../../src/protocol/envelope.js';
 import { parseJobEvent } from '../../src/protocol/events.js';
 import { JOB_KINDS, KINDS } from '../../src/protocol/kinds.js';
+import { invoiceHash } from '../../src/protocol/claim.js';
 import { claimHash } from '../../src/protocol/settlement.js';
 import type { ScoreRow } from '../../src/protocol/score.js';
 import type { SealedUpdate } from '../../src/protocol/submission.js';
@@ -85,19 +86,27 @@ export async function rewriteJob(
     return moved;
   }
 
-  /** A receipt under another settlement, of another amount or payee, needs another invoice. */
-  async function pay(content: string, { kind, tags, id }: NostrEvent): Promise<string> {
-    if (kind !== KINDS.notice || tagValue({ tags }, 'phase') !== 'receipt' || id === target) return content;
-    const receipt = JSON.parse(content) as Record<'settlement' | 'payout' | 'payee' | 'amountMsat', string>;
-    if (byId.has(receipt.settlement)) return content;
-    const { settlement, payout, payee } = receipt as unknown as Parameters<typeof claimHash>[0];
-    const amountMsat = BigInt(receipt.amountMsat);
+  const asked = new Map<string, Promise<{ readonly invoice: string; readonly paymentHash: string }>>();
+  /** A claim and a receipt under another settlement, of another amount or payee, need another invoice: the same for both. */
+  async function pay(content: string, { kind, tags, id, pubkey }: NostrEvent): Promise<string> {
+    const name = `${kind}/${tagValue({ tags }, 'phase') ?? ''}`;
+    const isClaim = name === `${KINDS.claim}/claim`;
+    if ((!isClaim && name !== `${KINDS.notice}/receipt`) || id === target) return content;
+    const said = JSON.parse(content) as Record<'settlement' | 'payout' | 'payee' | 'amountMsat', string>;
+    if (byId.has(said.settlement)) return content;
+    const { settlement, payout } = said as unknown as Parameters<typeof claimHash>[0];
+    const payee = (isClaim ? pubkey : said.payee) as Pubkey;
+    const amountMsat = BigInt(said.amountMsat);
     const descriptionHash = claimHash({ job: world.jobId, settlement, payout, payee, amountMsat });
     const [from, to] = [world.lightning.wallet('retold', 10n ** 12n), world.lightning.wallet('payee')];
-    const { invoice, paymentHash } = await to.makeInvoice({ msat: amountMsat, descriptionHash, expirySec: 86_400 });
+    const making =
+      asked.get(descriptionHash) ?? to.makeInvoice({ msat: amountMsat, descriptionHash, expirySec: 86_400 });
+    asked.set(descriptionHash, making);
+    const { invoice, paymentHash } = await making;
+    if (isClaim) return JSON.stringify({ ...said, invoiceHash: invoiceHash(invoice) });
     const paid = await from.pay(invoice, 0);
     if (paid.kind !== 'paid') throw new Error(`not paid: ${paid.kind}`);
-    return JSON.stringify({ ...receipt, invoice, paymentHash, preimage: paid.preimage });
+    return JSON.stringify({ ...said, invoice, paymentHash, preimage: paid.preimage });
   }
 
   for (const event of byId.values()) await tell(event);

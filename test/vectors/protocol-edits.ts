@@ -184,7 +184,7 @@ export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-
     first('plan', 'purpose', 'gift'),
     first('plan', 'payout', HEX),
   ],
-  claim: [...amount('amountMsat'), upper('payout'), set('sealed', '', 'no sealed text'), drop('settlement')],
+  claim: [...amount('amountMsat'), upper('invoiceHash'), drop('invoiceHash'), upper('payout'), set('sealed', '', 'no sealed text'), drop('settlement')],
   'claim-void': [upper('paymentHash'), drop('paymentHash'), set('reason', hugeText(501), 'a reason of 501 characters')],
   receipt: [
     ...amount('amountMsat'),
@@ -194,6 +194,7 @@ export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-
     set('invoice', `ln${hugeText(7_088)}`, 'an invoice of 7,090 characters'),
   ],
   received: [...amount('amountMsat'), upper('receipt')],
+  'claim-bad': [upper('payout'), drop('rule'), set('rule', 'sealed', 'an invoice with rule sealed'), set('invoice', null, 'no invoice with another rule'), set('rule', 'price', 'another rule')],
   unpaid: [set('degraded', 1), ...amount('amountMsat'), drop('claim')],
   artifact: artifactEdits,
 };

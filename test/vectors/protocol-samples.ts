@@ -10,6 +10,7 @@ import { buildListing, buildSnapshot, type DatasetManifest } from '../../src/pro
 import type { ContentOf, EventName } from '../../src/protocol/events.js';
 import { encodeGrant, grantHash, type Grant } from '../../src/protocol/grant.js';
 import { encodeLocator, locatorHash } from '../../src/protocol/locator.js';
+import { invoiceHash } from '../../src/protocol/claim.js';
 import type { Pointer } from '../../src/protocol/pointer.js';
 import { publicKey, signEvent } from '../../src/schnorr.js';
 import {
@@ -115,6 +116,7 @@ const seed = sha256('seed');
 const update = (round: number, shard: number, script: JobScript) =>
   blobOf(`update ${round} ${shard}`, `update/${script.jobId}/${round}/${shard}/${people[shard]!.pubkey}`);
 
+const INVOICE = `lnbcrt210n1${hashOf('invoice')}`;
 const script = scriptJob({
   trainers: 2,
   spares: 1,
@@ -138,7 +140,8 @@ const script = scriptJob({
     },
     'claim/0/0': (content: ContentOf<'claim'>) => ({
       ...content,
-      sealed: seal(people[0]!, customer, JSON.stringify({ invoice: `lnbcrt210n1${hashOf('invoice')}` })),
+      invoiceHash: invoiceHash(INVOICE),
+      sealed: seal(people[0]!, customer, JSON.stringify({ invoice: INVOICE })),
     }),
   },
   after: {
@@ -228,6 +231,18 @@ const partial = scriptJob({
   alter: { 'commit/0/0': () => null, 'reveal/0/1': () => null },
 });
 
+/** Its first claim asks for more than was promised. */
+const refused = scriptJob({
+  rounds: 1,
+  until: 'claim/0/0',
+  alter: { 'claim/0/0': (content: ContentOf<'claim'>) => ({ ...content, invoiceHash: invoiceHash(INVOICE) }) },
+});
+const { payout: refusedPayout } = refused.at('claim/0/0', 'claim').content;
+refused.say(customer, 'claim-bad', 'claim-bad', {
+  ...{ claim: refused.raw('claim/0/0').id, payout: refusedPayout, rule: 'amount', invoice: INVOICE },
+  detail: 'the invoice is over another amount: expected 21000 msat, got 2100000 msat',
+});
+
 type Sample = readonly [name: string, event: NostrEvent];
 export type Samples = Record<EventName | 'snapshot' | 'listing' | 'artifact-listing' | 'chunk', readonly Sample[]>;
 
@@ -262,6 +277,7 @@ export const samples: Samples = {
   scores: [['of two updates', script.raw('scores/0')], ['with repeated segments', checked.raw('scores/0')]],
   settlement: [['of two payees', script.raw('settlement/0')]],
   claim: [['with a sealed invoice', script.raw('claim/0/0')]],
+  'claim-bad': [['an invoice over another amount', refused.raw('claim-bad')]],
   'claim-void': [['of an expired invoice', script.raw('claim-void')]],
   receipt: [['paid', script.raw('receipt/0/0')]],
   received: [['countersigned', script.raw('received/0/0')]],

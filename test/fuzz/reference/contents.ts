@@ -139,6 +139,7 @@ const terms = object(
     rounds: integer(1, 10_000),
     trainers: integer(1, 1_024),
     quorum: integer(1, 1_024),
+    network: constant('bitcoin', 'testnet', 'signet', 'simnet', 'regtest', 'sandbox'),
     rail: constant('instalments', 'none'),
     ...{ maxPriceMsat: msat, budgetMsat: msat, payoutFloorMsat: msat },
     award: constant('full', 'deadline'),
@@ -258,7 +259,7 @@ export const contents: Readonly<Record<string, Check>> = {
     plan: list(object({ payout: hex64, payee: hex64, purpose: constant('trainer'), amountMsat: msat }), 0, 1_024),
     totalMsat: msat,
   }),
-  '4633/claim': object({ settlement: hex64, payout: hex64, amountMsat: msat, sealed }),
+  '4633/claim': object({ settlement: hex64, payout: hex64, amountMsat: msat, invoiceHash: hex64, sealed }),
   '4633/void': object({ claim: hex64, payout: hex64, paymentHash: hex64, reason: text(500) }),
   '4628/receipt': object({
     ...{ settlement: hex64, payout: hex64, claim: hex64, payee: hex64, amountMsat: msat, invoice },
@@ -266,6 +267,13 @@ export const contents: Readonly<Record<string, Check>> = {
   }),
   '4628/received': object({ receipt: hex64, payout: hex64, amountMsat: msat }),
   '4628/unpaid': object({ settlement: hex64, payout: hex64, claim: hex64, amountMsat: msat, degraded }),
+  '4628/claim-bad': object(
+    {
+      ...{ claim: hex64, payout: hex64, invoice: orNull(invoice), detail: text(500) },
+      rule: constant('sealed', 'text', 'network', 'amount', 'claim', 'expiry', 'hold', 'reused'),
+    },
+    (bad: { rule: string; invoice: unknown }) => (bad.rule === 'sealed') === (bad.invoice === null),
+  ),
   '4628/fraud': object({
     ...{ round, shard, trainer: hex64, submission: hex64, scores: hex64 },
     ...{ segment, committed: hex64, repeated: hex64 },

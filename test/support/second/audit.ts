@@ -3,7 +3,20 @@ import type { Keys } from './data.js';
 import { Keyed } from './keyed.js';
 import { auditPatience } from './patience.js';
 import { planOf, Walk, type Walked } from './rules.js';
-import { Bad, Events, expandCommit, fields, fromHex, hex, must, nameOf, sha256, u64, type RawEvent } from './wire.js';
+import {
+  Bad,
+  Events,
+  expandCommit,
+  fields,
+  fromHex,
+  hex,
+  must,
+  nameOf,
+  sha256,
+  u64,
+  type ClaimBad,
+  type RawEvent,
+} from './wire.js';
 
 /**
  * A second audit of a job: written from docs/protocol.md, from raw events and plain JSON, with node:crypto and a second library
@@ -81,6 +94,15 @@ function auditMoney(all: Events, walked: Walked, nowSec: number): void {
     for (const { payout, payee, amountMsat } of planOf(walked, round)) {
       const receipt = round.receipts.get(payout);
       const place = [job.id, round.settlement.id, payout, payee].map(fromHex);
+      for (const [id, notice] of walked.refused) {
+        const { rule, invoice, payout: of } = fields<ClaimBad>(notice);
+        if (of !== payout || invoice === null) continue;
+        const others = rounds.flatMap(({ receipts }) => [...receipts].filter(([other]) => other !== payout));
+        const used = others.map(([, event]) => fields(event).paymentHash);
+        const wants = { amountMsat, claimHash: hex(sha256('nmkt/1/claim', ...place, u64(BigInt(amountMsat)))) };
+        const found = broken(invoice, { ...wants, network: terms.network, at: all.at(id).created_at, used });
+        must(found === rule, notice.id, `the invoice: ${found}`);
+      }
       if (receipt === undefined) {
         // What a proven fraud was not paid is not owed any more.
         if (walked.frauds.has(payee)) continue;
@@ -89,7 +111,8 @@ function auditMoney(all: Events, walked: Walked, nowSec: number): void {
         const claim = theirs.findLast((event) => {
           const said = fields(event);
           const isIt = nameOf(event) === '4633/claim' && said.payout === payout && said.amountMsat === amountMsat;
-          return isIt && said.settlement === round.settlement!.id && !given.includes(event.id);
+          const isOpen = !given.includes(event.id) && !walked.refused.has(event.id);
+          return isIt && said.settlement === round.settlement!.id && isOpen;
         });
         if (claim !== undefined) must(nowSec <= claim.created_at + terms.payWithinSec, claim.id, 'not paid');
         continue;
@@ -97,8 +120,42 @@ function auditMoney(all: Events, walked: Walked, nowSec: number): void {
       const { invoice, paymentHash } = fields(receipt);
       const wanted = hex(sha256('nmkt/1/claim', ...place, u64(BigInt(amountMsat))));
       must(read(invoice) === [wanted, paymentHash, amountMsat].join(' '), receipt.id, 'another invoice');
+      const asked = (all.chains.get(payee)?.events ?? []).filter(
+        (event) => nameOf(event) === '4633/claim' && fields(event).payout === payout,
+      );
+      const hashes = asked.map((event) => fields(event).invoiceHash);
+      must(hashes.includes(hex(sha256('nmkt/1/invoice', invoice))), receipt.id, 'an invoice that nobody claimed with');
+      must(prefixIn(invoice) === PREFIX[terms.network], receipt.id, 'another network');
     }
   }
+}
+
+const PREFIX: Readonly<Record<string, string>> = {
+  ...{ bitcoin: 'bc', testnet: 'tb', signet: 'tbs', simnet: 'sb', regtest: 'bcrt', sandbox: 'bcrt' },
+};
+const prefixIn = (invoice: string): string | undefined => /^ln(bcrt|bc|tbs|tb|sb)\d*[munp]?1/.exec(invoice)?.[1];
+
+interface Wanted {
+  readonly amountMsat: string;
+  readonly claimHash: string;
+  readonly network: string;
+  readonly at: number;
+  readonly used: readonly string[];
+}
+
+/** "Refused claims" of docs/protocol.md. */
+function broken(invoice: string, { amountMsat, claimHash, network, at, used }: Wanted): string | null {
+  const said = read(invoice).split(' ');
+  if (said.length !== 3) return 'text';
+  const { sections } = decodeBolt11(invoice) as { sections: readonly { name: string; value?: unknown }[] };
+  const number = (name: string, otherwise: number): number =>
+    Number(sections.find((section) => section.name === name)?.value ?? otherwise);
+  if (prefixIn(invoice) !== PREFIX[network]) return 'network';
+  if (said[2] !== amountMsat) return 'amount';
+  if (said[0] !== claimHash) return 'claim';
+  if (number('timestamp', 0) + number('expiry', 3_600) < at + 82_800) return 'expiry';
+  if (number('min_final_cltv_expiry', 18) > 80) return 'hold';
+  return used.includes(said[1]!) ? 'reused' : null;
 }
 
 /** Description hash, payment hash and amount of an invoice; empty when it is none. */

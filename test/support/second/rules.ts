@@ -10,6 +10,7 @@ import {
   sha256,
   u32,
   type BidRow,
+  type ClaimBad,
   type Events,
   type RawEvent,
   type ScoreRow,
@@ -52,6 +53,8 @@ export interface Walked {
   readonly artifact: RawEvent | null;
   /** Trainers proven to have forged. */
   readonly frauds: ReadonlyMap<string, RawEvent>;
+  /** By claim. */
+  readonly refused: ReadonlyMap<string, RawEvent>;
 }
 
 export class Walk implements Walked {
@@ -59,6 +62,7 @@ export class Walk implements Walked {
   readonly rounds: Round[] = [];
   artifact: RawEvent | null = null;
   readonly frauds = new Map<string, RawEvent>();
+  readonly refused = new Map<string, RawEvent>();
   #award: RawEvent | null = null;
   #spares: BidRow[] = [];
   readonly #held = new Map<number, Held>();
@@ -77,7 +81,7 @@ export class Walk implements Walked {
   /** @throws Bad that names the first event which does not follow, or one that is missing */
   take(event: RawEvent): void {
     const name = nameOf(event);
-    must(!this.#isOver || name === '4628/receipt', event.id, 'after the end');
+    must(!this.#isOver || ['4628/receipt', '4628/claim-bad'].includes(name), event.id, 'after the end');
     const step = {
       '4626/award': () => this.#takeAward(event),
       '4626/replace': () => this.#takeReplace(event),
@@ -92,6 +96,7 @@ export class Walk implements Walked {
       '4622/void': () => this.#takeVoid(event),
       '4630': () => this.#takeSettlement(event),
       '4628/receipt': () => this.#takeReceipt(event),
+      '4628/claim-bad': () => this.#takeClaimBad(event),
       '4632': () => this.#takeArtifact(event),
     }[name];
     if (step === undefined) throw new Bad(event.id, `a ${name} of the customer`);
@@ -284,6 +289,20 @@ export class Walk implements Walked {
     const isIts = nameOf(claim) === '4633/claim' && claim.pubkey === payee && said.payout === payout;
     must(isIts && said.settlement === settlement && said.amountMsat === amountMsat, event.id, 'another claim');
     round.receipts.set(payout, event);
+  }
+
+  #takeClaimBad(event: RawEvent): void {
+    const { claim: id, payout, invoice } = fields<ClaimBad>(event);
+    const claim = this.events.at(id);
+    must(nameOf(claim) === '4633/claim' && fields(claim).payout === payout, event.id, 'no claim of that payout');
+    const isShown = invoice === null || hex(sha256('nmkt/1/invoice', invoice)) === fields(claim).invoiceHash;
+    must(isShown, event.id, 'another invoice than the claim’s');
+    const isPaid = this.rounds.some(({ receipts }) => {
+      const receipt = receipts.get(payout);
+      return receipt !== undefined && fields(receipt).claim === id;
+    });
+    must(!isPaid && !this.refused.has(id), event.id, 'paid, or refused before');
+    this.refused.set(id, event);
   }
 
   #takeCancel(event: RawEvent): void {

@@ -173,6 +173,7 @@ export interface Fields {
   readonly claim: string;
   readonly amountMsat: string;
   readonly invoice: string;
+  readonly invoiceHash: string;
   readonly paymentHash: string;
   readonly preimage: string;
   readonly priceMsat: string;
@@ -191,6 +192,13 @@ export interface Fields {
   }[];
   readonly locator: string;
 }
+/** Of 4628 `claim-bad`. */
+export interface ClaimBad {
+  readonly claim: string;
+  readonly payout: string;
+  readonly rule: string;
+  readonly invoice: string | null;
+}
 /** Of 4629. */
 export interface Scores {
   readonly round: number;
@@ -208,6 +216,7 @@ export interface Terms {
   readonly trainers: number;
   readonly quorum: number;
   readonly maxPriceMsat: string;
+  readonly network: string;
   readonly acceptedEngines: readonly string[];
   readonly strictLoss: boolean;
   readonly maxReplacements: number;
