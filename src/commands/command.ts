@@ -21,6 +21,8 @@ export interface Outcome {
   readonly text?: string;
   /** The likely next command, shown on stderr. */
   readonly next?: string;
+  /** The home now has what the flags said: the next command needs `--home` alone. */
+  readonly isKeptInHome?: boolean;
   /** Exit status when it is not 0, e.g. 7 partly done, with the value printed. */
   readonly exit?: number;
 }

@@ -235,6 +235,7 @@ async function show({ deps }: Context, changed: readonly string[], role: Role | 
       ['wallet', value.hasWallet ? 'set' : 'none: free jobs only'],
       ['engine', value.engine],
     ]),
+    isKeptInHome: true,
     next: role === undefined ? NEXT.both : `nmkt doctor, then ${NEXT[role]}`,
   };
 }

@@ -53,7 +53,8 @@ export function createOutput(options: OutputOptions, streams: Streams = process)
   const off = !options.color || options.quiet;
   const onTerminal = (isTerminal: boolean): boolean => wantsColor({ isTerminal, off, env: options.env });
   const style = createStyle(onTerminal(isTerminal));
-  const asTyped = (text: string): string => typable(text, options.carried ?? [], options.env);
+  const asTyped = (text: string, carried = options.carried ?? []): string => typable(text, carried, options.env);
+  const homeOnly = options.carried?.filter(([flag]) => flag === '--home');
   return {
     style,
     isInteractive: onTerminal(isTerminal),
@@ -61,11 +62,14 @@ export function createOutput(options: OutputOptions, streams: Streams = process)
     columns: columnsOf(options.env['COLUMNS'], streams.stdout.columns),
     quiet: options.quiet,
     emit: (event, text) => stdout.line(options.json ? toJsonLine(event) : withoutControls(text)),
-    result({ value, text, next }) {
+    result({ value, text, next, isKeptInHome }) {
       if (options.json) {
         if (value !== undefined) stdout.line(toJsonLine(value));
       } else if (text !== undefined && text !== '') stdout.line(withoutControls(text));
-      if (next !== undefined && !options.quiet) stderr.line(`${style.dim('next:')} ${withoutControls(asTyped(next))}`);
+      if (next !== undefined && !options.quiet)
+        stderr.line(
+          `${style.dim('next:')} ${withoutControls(asTyped(next, isKeptInHome ? homeOnly : options.carried))}`,
+        );
     },
     error(error, stack) {
       const { text } = rescued(error);

@@ -62,6 +62,8 @@ describe('nmkt init without a terminal', () => {
     expect(existsSync(home)).toBe(false);
     const remedied = await runNmkt(['init', '--new-key', '--relay', relay, '--json', '--home', home], { cwd });
     expect([remedied.status, remedied.stderr]).toEqual([0, expect.stringContaining('set key, relays') as string]);
+    // The home has the relay now; what comes next needs the home alone.
+    expect(remedied.stderr).toContain(`next: nmkt doctor --home ${home}, then`);
   });
 
   it('takes everything from files and flags; files are private, and nothing secret is said', async () => {
