@@ -35,13 +35,14 @@ export async function readBook(
   if (book.state().missing.length > 0) await book.refresh();
   if (book.state().job !== null) return { book, relays };
   book.close();
-  throw new NmktError('job-unknown', `no relay that answered has job ${jobId.slice(0, 12)}…`, {
+  const isOffline = source?.isOffline === true;
+  const who = isOffline ? 'the dump does not hold' : 'no relay that answered has';
+  throw new NmktError('job-unknown', `${who} job ${jobId.slice(0, 12)}…`, {
     expected: 'a job event',
     got: `nothing from ${relays.urls.join(', ')}`,
-    remedy:
-      source?.isOffline === true
-        ? 'check the id: the dump is of another job'
-        : 'check the id, or name the relay of the job with --relay URL',
+    remedy: isOffline
+      ? 'check the id: the dump is of another job'
+      : 'check the id, or name the relay of the job with --relay URL',
   });
 }
 

@@ -30,6 +30,8 @@ interface Line {
   /** 1-based. */
   readonly number: number;
   readonly offset: number;
+  /** The last one, without a newline: recordDump ends every line with one. */
+  readonly isCut?: true;
 }
 interface Slot {
   readonly offset: number;
@@ -138,12 +140,12 @@ async function* lines(file: FileHandle, path: string): AsyncGenerator<Line> {
     rest = rest.subarray(start);
     if (rest.length > MAX_LINE_BYTES) throw tooLarge(path, number, `${MAX_LINE_BYTES} bytes in a line`);
     if (bytesRead > 0) continue;
-    if (rest.length > 0) yield { bytes: rest, number, offset };
+    if (rest.length > 0) yield { bytes: rest, number, offset, isCut: true };
     return;
   }
 }
 
-function readLine({ bytes, number }: Line, path: string): NostrEvent {
+function readLine({ bytes, number, isCut }: Line, path: string): NostrEvent {
   if (bytes.length > MAX_LINE_BYTES) throw tooLarge(path, number, `${MAX_LINE_BYTES} bytes in a line`);
   let named = '';
   try {
@@ -152,10 +154,26 @@ function readLine({ bytes, number }: Line, path: string): NostrEvent {
     named = event.id;
     if (isAuthentic(event, isUnescaped(text))) return event;
   } catch (error) {
-    const got = isNmktError(error) ? `${error.message}: ${error.got ?? ''}` : 'no JSON in UTF-8';
+    const part = isCut === true ? 'a line that is cut off: the file is not whole' : 'no JSON in UTF-8';
+    const got = isNmktError(error) ? `${error.message}: ${error.got ?? ''}` : part;
     throw badLine(path, number, got, error);
   }
   throw badLine(path, number, `event ${named}, whose id is not its hash or whose signature does not verify`);
+}
+
+/** Does a file begin with a signed event, or hold nothing? Not, when there is no such file. */
+export async function isDump(path: string): Promise<boolean> {
+  const file = await open(path, 'r').catch(() => undefined);
+  if (file === undefined) return false;
+  try {
+    if (!(await file.stat()).isFile()) return false;
+    for await (const line of lines(file, path)) return readLine(line, path).id.length > 0;
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await file.close();
+  }
 }
 
 /** The file may have changed since it was opened. */

@@ -1,9 +1,10 @@
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { nodeDisk } from '../disk/node-disk.js';
 import { NmktError } from '../errors.js';
 import type { NostrEvent, Relays } from '../ports.js';
 import { KINDS } from '../protocol/kinds.js';
+import { isDump } from './dump-reader.js';
 import { eventJson } from './event-json.js';
 
 export interface DumpRecorder {
@@ -20,9 +21,10 @@ export interface DumpRecorder {
  * they come first, in order of (created_at, id); chunks follow as they are fetched and are not kept in memory. What
  * arrives beside them after the first chunk stays out.
  *
- * @throws NmktError `bad-usage` when the file cannot be made
+ * @throws NmktError `bad-usage` when the file cannot be made, or holds something else than an earlier dump
  */
 export async function recordDump(path: string, inner: Relays): Promise<DumpRecorder> {
+  if (await isOther(path)) throw wouldReplace(path);
   const part = `${path}.part`;
   const file = await open(part, 'w').catch((error: unknown) => {
     throw notWritten(path, error);
@@ -88,6 +90,20 @@ export async function recordDump(path: string, inner: Relays): Promise<DumpRecor
       await rm(part, { force: true });
     },
   };
+}
+
+/** A slip of the hand must not cost anybody a key or a model. */
+async function isOther(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isFile() === true && !(await isDump(path));
+}
+
+function wouldReplace(path: string): NmktError {
+  return new NmktError('bad-usage', `${path} is there already and is no dump`, {
+    expected: 'a new file, or an earlier dump to replace',
+    got: 'a file of something else',
+    remedy: 'name another file with --dump',
+  });
 }
 
 /** Whole or not at all. */
