@@ -12,6 +12,8 @@ export interface CommandRows {
   readonly offline: Ending;
   /** The call without any relay. */
   readonly unset: Ending;
+  /** Flags that ask on a terminal, typed where there is none: status 2, and the way that needs none. */
+  readonly asks?: readonly [words: readonly string[], ...Exclude<Ending, string>];
   /** What a person might type after each own option that takes a value; `free`: every text is one. */
   readonly wrong: Readonly<Record<string, 'free' | readonly [value: string, ...Exclude<Ending, string>]>>;
   /** Words and environment with which a wrong value is looked at at all, where that is not the call. */
@@ -155,6 +157,7 @@ export const rows: Readonly<Record<string, CommandRows>> = {
   resign: { call: [JOB], bare: help('resign'), offline: silent, unset: noRelay, wrong: { '--reason': 'free' } },
   init: {
     call: ['--new-key'],
+    asks: [['--encrypt'], 'bad-usage', /--key-password-file.*NMKT_KEY_PASSWORD/],
     bare: ['bad-usage', 'nmkt init --new-key --relay wss://relay.example'],
     offline: 'done',
     unset: ['bad-usage', 'nmkt init --new-key --relay wss://relay.example'],
@@ -179,6 +182,7 @@ export const rows: Readonly<Record<string, CommandRows>> = {
     call: ['x.bak'],
     env: { NMKT_KEY: KEY },
     bare: help('backup'),
+    asks: [['--password'], 'bad-usage', /--password-file|NMKT_BACKUP_PASSWORD/],
     offline: 'done',
     unset: 'done',
     wrong: { '--password-file': ['nothing/here', 'bad-settings', /./] },

@@ -82,13 +82,18 @@ it('every command has rows, and every option that takes a value has one among th
 });
 
 describe.each(names)('nmkt %s', (name) => {
-  const { call, bare, offline, unset, wrong, wrongCall = call, env } = rowsOf(name) ?? { call: [], wrong: {} };
+  const { call, bare, offline, unset, wrong, wrongCall = call, asks, env } = rowsOf(name) ?? { call: [], wrong: {} };
   const options = env === undefined ? {} : { env };
 
   it.skipIf(bare === 'serves')('without anything', () => ends([name], bare as Ending, options));
 
   it('with a relay that refuses connections', () =>
     ends([name, ...call, ...REFUSING, '--home', 'h'], offline, options));
+
+  it.skipIf(asks === undefined)('with a flag that asks, and nobody to answer', () => {
+    const [words, code, remedy] = asks!;
+    return ends([name, ...call, ...REFUSING, ...words], [code, remedy], options);
+  });
 
   it('without a relay', () => ends([name, ...call], unset, options));
 
