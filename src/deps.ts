@@ -18,12 +18,24 @@ import { lockFolder, type LockOptions } from './disk/lock.js';
 import { NmktError } from './errors.js';
 import { hex, type Bytes } from './hash.js';
 import type { Rung } from './learning/types.js';
-import type { Clock, Journal, Network, Progress, Prompt, RandomBytes, Relays, Signer, Wallet } from './ports.js';
+import type {
+  Clock,
+  Engine,
+  Journal,
+  Network,
+  Progress,
+  Prompt,
+  RandomBytes,
+  Relays,
+  Signer,
+  Wallet,
+} from './ports.js';
 import type { DumpRelays } from './relay/dump-reader.js';
 import type { DumpRecorder } from './relay/dump-writer.js';
 import type { RelayOptions, RunningRelay } from './relay/embedded.js';
 import { keepSecret } from './terminal/redact.js';
 import type { InformationAnswer } from './relay/fetch-information.js';
+import type { ProbeFacts, ProbeOptions } from './relay/probe.js';
 import type { EngineLimits, RungReport, TrainingEngine } from './training/engine.js';
 import type { Ledger, LedgerRecord } from './wallet/ledger.js';
 import type { WalletService, WalletServiceOptions } from './wallet/service.js';
@@ -90,10 +102,12 @@ export interface Deps {
   startWalletService(options: Omit<WalletServiceOptions, 'clock' | 'random'>): Promise<WalletService>;
   /** A new training worker. @throws `engine-unavailable` */
   engine(request?: EngineRequest): Promise<TrainingEngine>;
-  /** Tries every engine, whatever the settings want. */
-  describeEngines(): Promise<readonly RungReport[]>;
+  /** Tries every engine, whatever the settings want. @param measure  asked for the speed of each that is fit */
+  describeEngines(measure?: (engine: Engine) => Promise<number>): Promise<readonly RungReport[]>;
   /** What a relay says of itself, and its clock. @throws NmktError `bad-settings` for a URL that may not be connected to */
   relayInformation(url: string): Promise<InformationAnswer>;
+  /** Tries out what a market needs of a relay. @throws NmktError `bad-settings` for a URL that may not be connected to */
+  probeRelay(url: string, options: Pick<ProbeOptions, 'signer' | 'isWriting'>): Promise<ProbeFacts>;
   openJournal<R>(path: string): Promise<Journal<R>>;
   /** Seals the home into one file. Lock the home first. @throws what backUpHome throws */
   writeBackup(path: string, options: BackupOptions): Promise<BackedUp>;
@@ -299,9 +313,9 @@ export async function createDeps({ flags, env, cwd, progress, prompt, signal }: 
       const { createEngine } = await import('./training/engine.js');
       return closing(await createEngine({ want: settings.engine.value, accepted, limits }));
     },
-    async describeEngines() {
+    async describeEngines(measure) {
       const { describeEngines } = await import('./training/engine.js');
-      return describeEngines();
+      return describeEngines(measure);
     },
     async relayInformation(url) {
       const [{ fetchInformation }, { checkRelayUrl }] = await Promise.all([
@@ -309,6 +323,14 @@ export async function createDeps({ flags, env, cwd, progress, prompt, signal }: 
         import('./relay/relay-url.js'),
       ]);
       return fetchInformation(checkRelayUrl(url, network), systemClock);
+    },
+    async probeRelay(url, options) {
+      const [{ probeRelay }, { checkRelayUrl }] = await Promise.all([
+        import('./relay/probe.js'),
+        import('./relay/relay-url.js'),
+      ]);
+      const oneTime = await signerFor(random(32));
+      return probeRelay(checkRelayUrl(url, network), { ...options, oneTime, clock: systemClock, random });
     },
     openJournal,
     async writeBackup(path, options) {

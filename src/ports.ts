@@ -73,6 +73,13 @@ export interface WalletInfo {
   readonly network: Network;
   readonly methods: ReadonlySet<string>;
   readonly alias: string;
+  /** What requests and answers are sealed with (NIP-44, or nothing is asked). */
+  readonly encryption: 'nip44_v2';
+}
+/** Of a connection, for payments; what it renews is the wallet's affair. */
+export interface WalletBudget {
+  readonly usedMsat: bigint;
+  readonly totalMsat: bigint;
 }
 export interface InvoiceRequest {
   readonly msat: bigint;
@@ -96,6 +103,8 @@ export interface LookupResult {
 export interface Wallet {
   info(): Promise<WalletInfo>;
   balanceMsat(): Promise<bigint>;
+  /** Null: the connection has none. */
+  budget(): Promise<WalletBudget | null>;
   /** @returns the BOLT11 string and its payment hash (hex) */
   makeInvoice(request: InvoiceRequest): Promise<{ readonly invoice: string; readonly paymentHash: string }>;
   /** Never throws for a state of money. */

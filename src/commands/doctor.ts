@@ -1,21 +1,24 @@
 import { isNmktError } from '../errors.js';
 import { table } from '../terminal/table.js';
+import { measureThroughput } from '../roles/throughput.js';
 import type { CommandModule, Context } from './command.js';
 import { fail, type Check } from './doctor-check.js';
 import { checkHome, checkKey, judgeEngines, judgeNode } from './doctor-machine.js';
-import { askRelay, checkWallet, judgeClock, judgeRelay } from './doctor-network.js';
+import { askRelay, judgeClock, judgeRelay } from './doctor-relay.js';
+import { checkWallet } from './doctor-wallet.js';
 
 /** Makes no key and no folder. What it writes to relays expires in a minute. */
 export const command: CommandModule = {
   configure(program) {
     program
+      .option('--no-probe', 'write nothing: only connect, read and ask')
       .addHelpText('before', '$ nmkt doctor\n$ nmkt doctor --settings sb/trainer-1.json --home t1 --json\n')
       .addHelpText('after', HELP);
   },
 
-  async run(_args, _options, context) {
+  async run(_args, options, context) {
     context.progress.start('checking this machine, the relays and the wallet');
-    const checks = await allChecks(context);
+    const checks = await allChecks(context, options['probe'] !== false);
     const failed = checks.filter(({ state }) => state === 'fail');
     context.progress.done(failed.length === 0 ? 'nothing fails' : `${failed.length} of ${checks.length} checks fail`);
     return {
@@ -28,31 +31,57 @@ export const command: CommandModule = {
   },
 };
 
+/** Small enough for the slowest engine. */
+const TRIAL = {
+  model: { model: 'mlp', task: 'classification', inputs: 196, outputs: 10, hidden: [32] },
+  hyper: { optimizer: 'sgd', learningRate: 0.01, batch: 64, epochs: 1 },
+} as const;
+
 const HELP = `
-Checks Node.js, the home (permissions, lock, free disk), the key, the clock, each relay (an event that expires in a minute is written and read
-back), the wallet and each engine. Exit status: 0 when nothing fails, else 3.
+Checks Node.js, the home (permissions, lock, free disk), the key, the clock (by the relays), each relay, the wallet (network, methods, budget,
+encryption) and each engine (does it load, how many examples of a small model it trains in a second).
+A relay is tried with what a market needs: an event, an event as large as a chunk (64,412 bytes), a gift wrap, an ephemeral event, 16 of
+those at once, a login (NIP-42) where it demands one, and its limits (NIP-11). What is written expires in a minute, and its deletion is
+asked for. With --no-probe nothing is written and no login is tried. A chunk or gift wrap that one relay refuses is a warning while
+another relay takes it.
+Exit status: 0 when nothing fails (warnings too), else 3.
 With --json one document: checks, [{name, state, detail, remedy}], state being ok, warn or fail; remedy is null where nothing has to be done.`;
 
-async function allChecks(context: Context): Promise<Check[]> {
+async function allChecks(context: Context, isWriting: boolean): Promise<Check[]> {
   const { deps } = context;
   const { relays, engine } = deps.settings();
   const [home, key, wallet, network, engines] = await Promise.all([
     checkHome(context),
     checkKey(context),
     checkWallet(context),
-    checkRelays(context, relays.value),
-    deps.describeEngines(),
+    checkRelays(context, relays.value, isWriting),
+    deps.describeEngines((one) => measureThroughput(one, TRIAL)),
   ]);
-  return [judgeNode(process.versions.node), ...home, key, ...network, wallet, ...judgeEngines(engines, engine.value)];
+  return [
+    judgeNode(process.versions.node),
+    ...home,
+    key,
+    ...network,
+    ...wallet,
+    ...judgeEngines(engines, engine.value),
+  ];
 }
 
-async function checkRelays(context: Context, urls: readonly string[]): Promise<Check[]> {
+async function checkRelays(context: Context, urls: readonly string[], isWriting: boolean): Promise<Check[]> {
   if (urls.length === 0)
     return [fail('relays', 'none is set', 'nmkt init, or a private market: nmkt sandbox --dir sb')];
   try {
-    const pool = await context.deps.relays();
-    const facts = await Promise.all(pool.urls.map((url) => askRelay(context, url)));
-    return [judgeClock(facts), ...facts.map(judgeRelay)];
+    const { urls: known } = await context.deps.relays();
+    const facts = await Promise.all(known.map((url) => askRelay(context, url, isWriting)));
+    return [
+      judgeClock(facts),
+      ...facts.flatMap((one) =>
+        judgeRelay(
+          one,
+          facts.filter((other) => other !== one),
+        ),
+      ),
+    ];
   } catch (error) {
     if (!isNmktError(error)) throw error;
     return [fail('relays', error.message, error.remedy)];

@@ -9,9 +9,10 @@ export interface RelayInformation {
   readonly software: string;
   readonly needsAuth: boolean;
   readonly needsPayment: boolean;
-  /** Bytes; null where it sets no limit. */
+  /** Null where it sets no limit. */
   readonly maxMessageBytes: number | null;
   readonly maxContentBytes: number | null;
+  readonly maxSubscriptions: number | null;
 }
 
 export interface InformationAnswer {
@@ -95,6 +96,7 @@ function readInformation(body: string): RelayInformation | null {
       needsPayment: limitation['payment_required'] === true,
       maxMessageBytes: countOf(limitation['max_message_length']),
       maxContentBytes: countOf(limitation['max_content_length']),
+      maxSubscriptions: countOf(limitation['max_subscriptions']),
     };
   } catch {
     return null;

@@ -28,6 +28,7 @@ export interface RungReport {
   readonly id?: EngineId;
   /** From the start of the thread's code to the end of its first tiny training. */
   readonly coldMs?: number;
+  readonly examplesPerSec?: number;
 }
 
 /** An engine also takes the scale of byte features in `predict` (default 1: the bytes are the inputs). */
@@ -69,14 +70,19 @@ export async function createEngine(options: EngineOptions = {}): Promise<Trainin
   });
 }
 
-/** Tries every rung, fastest first, and stops each again. */
-export async function describeEngines(): Promise<readonly RungReport[]> {
+/** Tries every rung, fastest first, and stops each again. @param measure  asked for the speed of each that is fit */
+export async function describeEngines(measure?: (engine: Engine) => Promise<number>): Promise<readonly RungReport[]> {
   const reports: RungReport[] = [];
   for (const rung of LADDER) {
     try {
       const thread = await fitThread(rung);
-      await thread.stop();
-      reports.push({ rung, ok: true, reason: '', id: thread.id, coldMs: thread.coldMs });
+      try {
+        const examplesPerSec = await measure?.(engineOn(rung, thread, DEFAULT_LIMITS));
+        const speed = examplesPerSec === undefined ? {} : { examplesPerSec };
+        reports.push({ rung, ok: true, reason: '', id: thread.id, coldMs: thread.coldMs, ...speed });
+      } finally {
+        await thread.stop();
+      }
     } catch (error) {
       reports.push({ rung, ok: false, reason: firstLine(error) });
     }

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { NmktError } from '../errors.js';
-import type { InvoiceRequest, LookupResult, Network, PayOutcome, Wallet, WalletInfo } from '../ports.js';
+import type { InvoiceRequest, LookupResult, Network, PayOutcome, Wallet, WalletBudget, WalletInfo } from '../ports.js';
 import { decodeInvoice } from './bolt11.js';
 import { checkInvoice, prefixOf } from './check-invoice.js';
 import { CONNECTION_LOST, openNwcClient, type NwcClient } from './nwc-client.js';
@@ -51,7 +51,12 @@ class NwcWallet implements Wallet {
     const answer = await this.#ask('get_info', () => this.#client.call((sdk) => sdk.getInfo(), this.#replyTimeoutMs));
     const network = readNetwork(answer.network);
     if (network === undefined) throw this.#wrongNetwork(`the network ${this.#clean(answer.network)}`);
-    this.#info = { network, methods: await this.#announced(), alias: this.#clean(answer.alias) };
+    this.#info = {
+      network,
+      methods: await this.#announced(),
+      alias: this.#clean(answer.alias),
+      encryption: 'nip44_v2',
+    };
     return this.#info;
   }
 
@@ -62,6 +67,18 @@ class NwcWallet implements Wallet {
     );
     if (!Number.isSafeInteger(balance)) throw this.#unreachable('get_balance', 'a balance that is not an integer');
     return BigInt(balance);
+  }
+
+  async budget(): Promise<WalletBudget | null> {
+    await this.#require('get_budget');
+    const answer = (await this.#ask('get_budget', () =>
+      this.#client.call((sdk) => sdk.getBudget(), this.#replyTimeoutMs),
+    )) as { used_budget?: unknown; total_budget?: unknown };
+    const { used_budget: used = 0, total_budget: total } = answer;
+    if (total === undefined || total === null) return null;
+    const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
+    if (!isCount(used) || !isCount(total)) throw this.#unreachable('get_budget', 'a budget that is not an integer');
+    return { usedMsat: BigInt(used as number), totalMsat: BigInt(total as number) };
   }
 
   async makeInvoice({ msat, descriptionHash, expirySec }: InvoiceRequest) {

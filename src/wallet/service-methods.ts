@@ -7,6 +7,7 @@ import type { Ledger, LedgerEntry } from './ledger.js';
 export const METHODS = [
   'get_info',
   'get_balance',
+  'get_budget',
   'make_invoice',
   'pay_invoice',
   'lookup_invoice',
@@ -56,6 +57,8 @@ export async function runMethod(method: Method, params: Params, account: string,
       };
     case 'get_balance':
       return { balance: Number(node.ledger.balanceMsat(account)) };
+    case 'get_budget':
+      return {}; // NIP-47: a connection without a budget
     case 'make_invoice':
       return makeInvoice(params, account, node);
     case 'pay_invoice':

@@ -3,68 +3,107 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Check } from '../../src/commands/doctor-check.js';
 import { judgeDisk, judgeEngines, judgeNode, MIN_NODE } from '../../src/commands/doctor-machine.js';
-import { judgeClock, judgeRelay, judgeWallet, type RelayFacts } from '../../src/commands/doctor-network.js';
+import { judgeClock, judgeRelay, type RelayFacts } from '../../src/commands/doctor-relay.js';
+import { judgeWallet, type WalletFacts } from '../../src/commands/doctor-wallet.js';
+import type { RelayInformation } from '../../src/relay/fetch-information.js';
+import type { ProbeFacts, ProbeStep, StepFacts } from '../../src/relay/probe.js';
 import { runNmkt, temporaryFolder } from '../support/run-nmkt.js';
 import { startSandbox } from '../support/story.js';
 
 const information = {
   ...{ name: 'a relay', software: 'x', needsAuth: false, needsPayment: false },
-  ...{ maxMessageBytes: null, maxContentBytes: null },
+  ...{ maxMessageBytes: null, maxContentBytes: null, maxSubscriptions: null },
+};
+const fine: StepFacts = { state: 'stored', message: '', isBack: true, writeMs: 40, readMs: 20 };
+const steps = { event: fine, chunk: fine, wrap: fine, ephemeral: fine };
+const reached: ProbeFacts = {
+  ...{ problem: null, connectMs: 10, clockAheadSec: null, auth: 'none' },
+  ...{ slower: null, readProblem: null, steps },
 };
 const good: RelayFacts = {
   url: 'wss://relay.example',
   answer: { information, problem: '', clockAheadSec: 0.3 },
-  written: { state: 'stored', message: '' },
-  ...{ writeMs: 40, isReadBack: true, readMs: 20 },
+  probe: reached,
 };
-const saying = (more: Partial<typeof information> & { readonly maxMessageBytes?: number | null }): RelayFacts => ({
+const saying = (more: Partial<RelayInformation>): RelayFacts => ({
   ...good,
   answer: { ...good.answer, information: { ...information, ...more } },
 });
+const probing = (more: Partial<ProbeFacts>): RelayFacts => ({ ...good, probe: { ...reached, ...more } });
+const stepping = (name: ProbeStep, more: Partial<StepFacts>): RelayFacts =>
+  probing({ steps: { ...steps, [name]: { ...fine, ...more } } });
+const refused = { state: 'refused', isBack: false } as const;
 
 describe('a relay', () => {
-  it.each<[string, RelayFacts, Check['state'], RegExp, RegExp | null]>([
-    ['that stores and answers', good, 'ok', /written in 40 ms, read in 20 ms, a relay, no AUTH needed/, null],
-    ['that wants AUTH and got it', saying({ needsAuth: true }), 'ok', /AUTH needed and answered/, null],
-    ['that wants money', saying({ needsPayment: true }), 'ok', /wants to be paid/, null],
+  it.each<[string, RelayFacts, string, Check['state'], RegExp, RegExp | null]>([
+    ['that stores and answers', good, '', 'ok', /written in 40 ms, read in 20 ms, a relay$/, null],
     [
       'without NIP-11',
       { ...good, answer: { information: null, problem: 'HTTP status 404', clockAheadSec: null } },
-      'ok',
-      /no NIP-11 document \(HTTP status 404\)/,
-      null,
-    ],
-    [
-      'that is silent',
-      { ...good, written: { state: 'unreachable', message: 'ECONNREFUSED' } },
-      'fail',
-      /no answer: ECONNREFUSED/,
-      /--relay/,
-    ],
+      ...['', 'ok', /no NIP-11 document \(HTTP status 404\)/, null],
+    ] as never,
+    ['that is not there', probing({ problem: 'ECONNREFUSED' }), '', 'fail', /no answer: ECONNREFUSED/, /--relay/],
     [
       'that does not know the key',
-      { ...good, written: { state: 'refused', message: 'auth-required: members only' } },
-      'fail',
-      /members only/,
-      /admit your key/,
-    ],
+      stepping('event', { ...refused, message: 'auth-required: members only' }),
+      ...['', 'fail', /members only/, /admit your key/],
+    ] as never,
     [
       'that refuses',
-      { ...good, written: { state: 'refused', message: 'blocked: spam' } },
+      stepping('event', { ...refused, message: 'blocked: spam' }),
+      '',
       'fail',
-      /blocked: spam/,
+      /spam/,
       /ask its operator/,
     ],
-    ['that forgets', { ...good, isReadBack: false }, 'fail', /did not give it back/, /--relay/],
-    ['that is slow', { ...good, readMs: 3_001 }, 'warn', /slow/, /--relay/],
-    ['that takes no chunk', saying({ maxMessageBytes: 64_411 as never }), 'warn', /64411 bytes/, /datasets/],
-    ['that takes a chunk', saying({ maxMessageBytes: 64_412 as never }), 'ok', /written/, null],
-    ['whose contents are small', saying({ maxContentBytes: 64_039 as never }), 'warn', /64039 bytes/, /datasets/],
-  ])('%s', (_, facts, state, detail, remedy) => {
-    const check = judgeRelay(facts);
-    expect(check).toMatchObject({ name: 'relay wss://relay.example', state, detail: expect.stringMatching(detail) });
+    [
+      'that says nothing',
+      stepping('event', { state: 'silent', isBack: false }),
+      '',
+      'fail',
+      /takes no events/,
+      /--relay/,
+    ],
+    ['that forgets', stepping('event', { isBack: false }), '', 'fail', /did not give it back/, /--relay/],
+    ['that is slow', stepping('event', { readMs: 3_001 }), '', 'warn', /slow/, /--relay/],
+    ['that takes a chunk', good, ' chunk', 'ok', /64412 bytes in 40 ms, gave it back in 20 ms/, null],
+    [
+      'that takes no chunk',
+      stepping('chunk', { ...refused, message: 'too large' }),
+      ' chunk',
+      'fail',
+      /too large/,
+      /data/,
+    ],
+    ['that keeps no wrap', stepping('wrap', { isBack: false }), ' gift wrap', 'fail', /not give it back/, /grants/],
+    ['that passes nothing on', stepping('ephemeral', { isBack: false }), ' ephemeral', 'warn', /nobody/, /one process/],
+    ['without a limit of pace', good, ' rate', 'ok', /no limit met/, null],
+    ['that is hasty', probing({ slower: 'rate-limited: calm' }), ' rate', 'warn', /rate-limited: calm/, /uploads wait/],
+    ['that wants no login', good, ' AUTH', 'ok', /not demanded/, null],
+    ['that offers a login', probing({ auth: 'offered' }), ' AUTH', 'ok', /offered/, null],
+    ['that demands a login', probing({ auth: 'accepted' }), ' AUTH', 'ok', /demanded .*accepted/, null],
+    ['that refuses the login', probing({ auth: 'refused' }), ' AUTH', 'fail', /refuses it/, /nmkt whoami/],
+    ['that may demand a login', probing({ auth: 'demanded' }), ' AUTH', 'warn', /not tried/, /--no-probe/],
+    ['that sets no limits', good, ' limits', 'ok', /leaves room/, null],
+    ['that says small messages', saying({ maxMessageBytes: 64_411 }), ' limits', 'warn', /64411 bytes/, /--relay/],
+    ['that says large messages', saying({ maxMessageBytes: 64_412 }), ' limits', 'ok', /leaves room/, null],
+    ['that says small contents', saying({ maxContentBytes: 64_039 }), ' limits', 'warn', /64039 bytes/, /--relay/],
+    ['that says few subscriptions', saying({ maxSubscriptions: 9 }), ' limits', 'warn', /at most 9 sub/, /--relay/],
+    ['that wants money', saying({ needsPayment: true }), ' limits', 'warn', /wants to be paid/, /--relay/],
+    ['only read', probing({ steps: null }), '', 'ok', /nothing was written/, null],
+    ['not even read', probing({ steps: null, readProblem: 'no answer to a REQ' }), '', 'fail', /REQ/, /--relay/],
+  ])('%s', (_, facts, row, state, detail, remedy) => {
+    const check = judgeRelay(facts).find(({ name }) => name === `relay wss://relay.example${row}`)!;
+    expect(check).toMatchObject({ state, detail: expect.stringMatching(detail) });
     if (remedy === null) expect(check.remedy).toBeNull();
     else expect(check.remedy).toMatch(remedy);
+  });
+
+  it('is only warned of when another one takes chunks', () => {
+    const small = stepping('chunk', { ...refused, message: 'too large' });
+    const stateBeside = (other: RelayFacts) =>
+      judgeRelay(small, [other]).find(({ name }) => name.endsWith(' chunk'))!.state;
+    expect([stateBeside(good), stateBeside(small)]).toEqual(['warn', 'fail']);
   });
 });
 
@@ -83,35 +122,67 @@ describe('the clock', () => {
     expect(by(...ahead)).toMatchObject({ name: 'clock', state, detail });
   });
 
+  const dateless = { information: null, problem: 'ECONNREFUSED', clockAheadSec: null };
   it('is only a question when no relay answers', () => {
-    const silent: RelayFacts = {
-      ...good,
-      answer: { information: null, problem: 'ECONNREFUSED', clockAheadSec: null },
-      written: { state: 'unreachable', message: '' },
-    };
-    expect(judgeClock([silent])).toMatchObject({ state: 'warn' });
+    expect(judgeClock([{ ...probing({ problem: 'x', steps: null }), answer: dateless }])).toMatchObject({
+      state: 'warn',
+    });
+  });
+
+  it('is wrong when relays refuse events of now for their time', () => {
+    const late = stepping('event', { ...refused, message: 'invalid: created_at is 3600 s ahead' });
+    expect(judgeClock([{ ...late, answer: dateless }])).toMatchObject({
+      state: 'fail',
+      detail: expect.stringContaining('3600 s ahead'),
+    });
+  });
+
+  it('is read from the upgrade where there is no document', () => {
+    expect(judgeClock([{ ...probing({ clockAheadSec: 400 }), answer: dateless }])).toMatchObject({ state: 'fail' });
   });
 });
 
 describe('a wallet', () => {
-  const all = ['get_info', 'get_balance', 'make_invoice', 'pay_invoice', 'lookup_invoice'];
-  const having = (methods: readonly string[], network = 'regtest') =>
-    judgeWallet({ alias: 'hub', network: network as never, methods: new Set(methods) }, 21_500n, 'sandbox');
+  const all = ['get_info', 'get_balance', 'get_budget', 'make_invoice', 'pay_invoice', 'lookup_invoice'];
+  const having = (methods: readonly string[], network = 'regtest', budget: WalletFacts['budget'] = null) => {
+    const info = {
+      alias: 'hub',
+      network: network as never,
+      methods: new Set(methods),
+      encryption: 'nip44_v2' as const,
+    };
+    return judgeWallet({ info, balanceMsat: 21_500n, budget }, 'sandbox');
+  };
+  const without = (method: string) => all.filter((name) => name !== method);
 
-  it.each<[string, readonly string[], Check['state'], RegExp]>([
-    ['that does everything', all, 'ok', /^hub on regtest, 21 sat$/],
-    ['that cannot pay', all.filter((name) => name !== 'pay_invoice'), 'warn', /cannot pay: no pay_invoice/],
-    ['that cannot be paid', all.filter((name) => name !== 'make_invoice'), 'warn', /cannot be paid: no make_invoice/],
-    ['that only shows', ['get_info', 'get_balance'], 'fail', /neither pay nor be paid/],
-  ])('%s', (_, methods, state, detail) => {
-    expect(having(methods)).toMatchObject({ name: 'wallet', state, detail: expect.stringMatching(detail) });
+  it.each<[string, readonly Check[], string, Check['state'], RegExp]>([
+    ['that is there', having(all), 'wallet', 'ok', /^hub on regtest, 21 sat$/],
+    ['of another network', having(all, 'bitcoin'), 'wallet', 'fail', /on bitcoin, the settings say sandbox/],
+    ['that does everything', having(all), 'wallet methods', 'ok', /pay and be paid/],
+    ['that cannot pay', having(without('pay_invoice')), 'wallet methods', 'warn', /cannot pay, .*no pay_invoice/],
+    ['that cannot be paid', having(without('make_invoice')), 'wallet methods', 'warn', /no make_invoice/],
+    ['that cannot look up', having(without('lookup_invoice')), 'wallet methods', 'fail', /no lookup_invoice$/],
+    ['that only shows', having(['get_info', 'get_balance']), 'wallet methods', 'fail', /neither pay nor be paid/],
+    ['without a budget', having(all), 'wallet budget', 'ok', /none/],
+    [
+      'with a budget',
+      having(all, 'regtest', { usedMsat: 1_000_000n, totalMsat: 5_000_000n }),
+      ...['wallet budget', 'ok', /4000 of 5000 sat left/],
+    ] as never,
+    [
+      'with a spent budget',
+      having(all, 'regtest', { usedMsat: 5_000_500n, totalMsat: 5_000_000n }),
+      ...['wallet budget', 'warn', /0 of 5000 sat left/],
+    ] as never,
+    ['that seals', having(all), 'wallet encryption', 'ok', /nip44_v2/],
+  ])('%s', (_, checks, name, state, detail) => {
+    const check = checks.find((one) => one.name === name)!;
+    expect(check).toMatchObject({ state, detail: expect.stringMatching(detail) });
+    expect(check.remedy === null).toBe(state === 'ok');
   });
 
-  it('of another network fails', () => {
-    expect(having(all, 'bitcoin')).toMatchObject({
-      state: 'fail',
-      remedy: expect.stringContaining('--network bitcoin'),
-    });
+  it('that cannot pay has no budget to judge', () => {
+    expect(having(without('pay_invoice')).map(({ name }) => name)).not.toContain('wallet budget');
   });
 });
 
@@ -151,7 +222,11 @@ describe('nmkt doctor', () => {
     expect(status, stdout + stderr).toBe(0);
     const { checks } = JSON.parse(stdout) as { checks: Check[] };
     expect(checks.map(({ name }) => name)).toEqual([
-      ...['node', 'home', 'disk', 'key', 'clock', `relay ${sandbox.relay}`, 'wallet'],
+      ...['node', 'home', 'disk', 'key', 'clock'],
+      ...['', ' chunk', ' gift wrap', ' ephemeral', ' rate', ' AUTH', ' limits'].map(
+        (row) => `relay ${sandbox.relay}${row}`,
+      ),
+      ...['wallet', 'wallet methods', 'wallet budget', 'wallet encryption'],
       ...['engine node', 'engine wasm', 'engine cpu'],
     ]);
     for (const { state, remedy } of checks) {
@@ -161,7 +236,12 @@ describe('nmkt doctor', () => {
     const detailOf = (name: string) => checks.find((check) => check.name === name)!.detail;
     expect(detailOf('home')).toContain('not made yet');
     expect(detailOf('clock')).toBe('as the relays');
-    expect(detailOf(`relay ${sandbox.relay}`)).toMatch(/written in \d+ ms, read in \d+ ms, nmkt relay, no AUTH needed/);
+    expect(detailOf(`relay ${sandbox.relay}`)).toMatch(/written in \d+ ms, read in \d+ ms, nmkt relay$/);
+    expect(checks.filter(({ name }) => name.startsWith('relay ')).map(({ state }) => state)).toEqual(
+      Array(7).fill('ok'),
+    );
+    expect(detailOf('wallet budget')).toMatch(/^none/);
+    expect(detailOf('engine wasm')).toMatch(/^wasm\/[0-9a-f]{8}\/.*, trains [1-9]\d* small examples\/s$/);
     expect(detailOf('wallet')).toMatch(/ on regtest, 1000000 sat$/);
     expect(() => readFileSync(join(sandbox.folder, 'new', 'key'))).toThrow('ENOENT');
     const text = await runNmkt(['doctor', ...sandbox.as('customer', 'new')]);

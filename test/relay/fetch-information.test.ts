@@ -30,7 +30,7 @@ it('tells a clock that is an hour ahead', async () => {
   const { information, clockAheadSec } = await ask(url);
   expect(information).toEqual({
     ...{ name: ' [31mred', software: '', needsAuth: true, needsPayment: false },
-    ...{ maxMessageBytes: null, maxContentBytes: null },
+    ...{ maxMessageBytes: null, maxContentBytes: null, maxSubscriptions: null },
   });
   expect(clockAheadSec).toBeGreaterThan(3_598);
   expect(clockAheadSec).toBeLessThan(3_602);

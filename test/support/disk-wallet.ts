@@ -39,7 +39,8 @@ export function diskWallets(clock: Clock, random: RandomBytes): DiskWallets {
   return {
     serve: (next) => (ledger = next),
     wallet: (account) => ({
-      info: async () => ({ network: 'regtest', methods: new Set(METHODS), alias: account }),
+      info: async () => ({ network: 'regtest', methods: new Set(METHODS), alias: account, encryption: 'nip44_v2' }),
+      budget: async () => null,
       balanceMsat: async () => BigInt((await ask(account, 'get_balance', {}))['balance'] as number),
       async makeInvoice({ msat, descriptionHash, expirySec }) {
         const params = { amount: Number(msat), description_hash: descriptionHash, expiry: expirySec };

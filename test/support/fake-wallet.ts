@@ -67,7 +67,9 @@ export class FakeLightning {
         network: this.network === 'sandbox' ? 'regtest' : this.network,
         methods: new Set(['get_info', 'get_balance', 'make_invoice', 'pay_invoice', 'lookup_invoice']),
         alias: `fake ${name}`,
+        encryption: 'nip44_v2',
       }),
+      budget: async () => null,
       balanceMsat: async () => {
         throwNext(faults.balance);
         return this.balance(name);

@@ -563,6 +563,7 @@ function guarded(wallet: Wallet, process: Running): Wallet {
   return {
     info: () => wallet.info(),
     balanceMsat: () => (process.check(), wallet.balanceMsat()),
+    budget: () => (process.check(), wallet.budget()),
     makeInvoice: (request) => (process.check(), wallet.makeInvoice(request)),
     pay: (invoice, timeoutMs) => (process.check(), wallet.pay(invoice, timeoutMs)),
     lookup: (paymentHash) => (process.check(), wallet.lookup(paymentHash)),

@@ -36,6 +36,7 @@ const hastyClock: Clock = {
 function hurried(wallet: Wallet): Wallet {
   return {
     info: () => wallet.info(),
+    budget: () => wallet.budget(),
     balanceMsat: () => wallet.balanceMsat(),
     makeInvoice: (request) => wallet.makeInvoice(request),
     pay: (invoice) => wallet.pay(invoice, TIMEOUT_MS),
