@@ -4,7 +4,9 @@ import { convKernels } from './conv.js';
 import { matmulKernels } from './matmul.js';
 import { loadModule } from './module.js';
 import { poolKernels } from './pool.js';
+import { reduceKernels } from './reduce.js';
 import { segmentKernels } from './segment.js';
+import { unaryKernels } from './unary.js';
 
 const installed = new WeakSet<object>();
 
@@ -20,7 +22,8 @@ export async function installKernels(bytes: Uint8Array): Promise<void> {
   if (installed.has(backend)) return;
   guardAllocation(backend.wasm);
   const module = await loadModule(backend, bytes);
-  const kernels = [matmulKernels, convKernels, poolKernels, segmentKernels].flatMap((make) => make(module));
+  const makers = [matmulKernels, convKernels, poolKernels, segmentKernels, unaryKernels, reduceKernels];
+  const kernels = makers.flatMap((make) => make(module));
   for (const { kernelName, kernelFunc } of kernels) {
     if (tf.getKernel(kernelName, 'wasm')) tf.unregisterKernel(kernelName, 'wasm');
     tf.registerKernel({ kernelName, backendName: 'wasm', kernelFunc });

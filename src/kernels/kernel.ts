@@ -1,4 +1,4 @@
-import type { KernelFunc, TensorInfo } from '@tensorflow/tfjs-core';
+import { getKernel, type KernelFunc, type TensorInfo } from '@tensorflow/tfjs-core';
 import type { WasmBackend } from './backend.js';
 
 /** A kernel to be registered for the backend `wasm`. */
@@ -19,6 +19,19 @@ export function kernel<Inputs extends string, Attributes>(
   compute: (call: Call<Inputs, Attributes>) => TensorInfo,
 ): Kernel {
   return { kernelName, kernelFunc: compute as unknown as KernelFunc };
+}
+
+/** Ours where the input holds float32 and `compute` takes the call; the stock kernel, which must be there now, elsewhere. */
+export function elseStock<Input extends string, Attributes>(
+  kernelName: string,
+  input: Input,
+  compute: (call: Call<Input, Attributes>) => TensorInfo | undefined,
+): Kernel {
+  const stock = getKernel(kernelName, 'wasm').kernelFunc as unknown as (call: Call<Input, Attributes>) => TensorInfo;
+  return kernel<Input, Attributes>(kernelName, (call) => {
+    const own = call.inputs[input].dtype === 'float32' ? compute(call) : undefined;
+    return own ?? stock(call);
+  });
 }
 
 /** @throws Error when a tensor does not hold float32, which is all that our kernels compute with */

@@ -28,6 +28,9 @@ export interface Functions {
   maxPoolGradient(geometry: number, x: number, dy: number, dx: number): void;
   avgPoolGradient(geometry: number, dy: number, dx: number): void;
   segmentSum(x: number, ids: number, count: number, width: number, segments: number, out: number): void;
+  unary(x: number, count: number, kind: number, out: number): void;
+  softmax(x: number, rows: number, width: number, out: number): void;
+  sum(x: number, outer: number, count: number, inner: number, scale: number, out: number): void;
   finish(c: number, rows: number, n: number, bias: number, kind: number, alpha: number, slopes: number): void;
 }
 

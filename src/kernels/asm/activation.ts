@@ -1,4 +1,5 @@
 import { exp64, high64, join32 } from './exp';
+import { sigmoid64 } from './unary';
 
 /** Numbers of the activations, as in ../activation.ts; 0 is linear. */
 const RELU = 1;
@@ -46,10 +47,4 @@ function activate(x: v128, kind: i32, slope: v128): v128 {
 function elu(x: v128): v128 {
   const one = f64x2.splat(1);
   return join32(f64x2.sub(exp64(f64x2.promote_low_f32x4(x)), one), f64x2.sub(exp64(high64(x)), one));
-}
-
-/** 1 / (1 + e^-x) */
-function sigmoid64(x: v128): v128 {
-  const one = f64x2.splat(1);
-  return f64x2.div(one, f64x2.add(one, exp64(f64x2.neg(x))));
 }

@@ -1,0 +1,63 @@
+// Sums over the middle of [outer, count, inner], added in float64 and rounded once. The order depends on `count` and
+// `inner` alone.
+
+import { high64, join32 } from './exp';
+
+/** out[o, i] = scale * sum over r of x[o, r, i] */
+export function sum(x: usize, outer: i32, count: i32, inner: i32, scale: f64, out: usize): void {
+  const row = (<usize>inner) << 2;
+  for (let o = 0; o < outer; o++) {
+    if (inner == 1) store<f32>(out, <f32>(scale * sumLine(x, count)));
+    else sumColumns(x, count, row, scale, out);
+    x += <usize>count * row;
+    out += row;
+  }
+}
+
+/** Four sums side by side, then one. */
+function sumLine(x: usize, count: i32): f64 {
+  let low = f64x2.splat(0);
+  let high = low;
+  const end = x + ((<usize>count) << 2);
+  for (; x + 16 <= end; x += 16) {
+    const four = v128.load(x);
+    low = f64x2.add(low, f64x2.promote_low_f32x4(four));
+    high = f64x2.add(high, high64(four));
+  }
+  const both = f64x2.add(low, high);
+  let total = f64x2.extract_lane(both, 0) + f64x2.extract_lane(both, 1);
+  for (; x < end; x += 4) total += <f64>load<f32>(x);
+  return total;
+}
+
+function sumColumns(x: usize, count: i32, row: usize, scale: f64, out: usize): void {
+  const scales = f64x2.splat(scale);
+  let column: usize = 0;
+  for (; column + 32 <= row; column += 32) {
+    let a = f64x2.splat(0);
+    let b = a;
+    let c = a;
+    let d = a;
+    let from = x + column;
+    for (let r = 0; r < count; r++) {
+      const left = v128.load(from);
+      const right = v128.load(from, 16);
+      a = f64x2.add(a, f64x2.promote_low_f32x4(left));
+      b = f64x2.add(b, high64(left));
+      c = f64x2.add(c, f64x2.promote_low_f32x4(right));
+      d = f64x2.add(d, high64(right));
+      from += row;
+    }
+    v128.store(out + column, join32(f64x2.mul(a, scales), f64x2.mul(b, scales)));
+    v128.store(out + column, join32(f64x2.mul(c, scales), f64x2.mul(d, scales)), 16);
+  }
+  for (; column < row; column += 4) {
+    let total: f64 = 0;
+    let from = x + column;
+    for (let r = 0; r < count; r++) {
+      total += <f64>load<f32>(from);
+      from += row;
+    }
+    store<f32>(out + column, <f32>(scale * total));
+  }
+}
