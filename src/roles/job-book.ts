@@ -14,6 +14,8 @@ import type { EventType } from '../protocol/envelope.js';
 import { JOB_KINDS } from '../protocol/kinds.js';
 import type { Clock, FetchResult, Filter, Journal, NostrEvent, Progress, Relays, Signer } from '../ports.js';
 import type { Bell } from './bell.js';
+import { createBookLimits } from './book-limits.js';
+import { keyInUse, requireAllAnswers, requireSoundChain } from './book-refusals.js';
 import { createHoldings } from './holdings.js';
 
 /** Signed bytes, durable before they are published: a restart publishes the same bytes and signs nothing twice. */
@@ -63,6 +65,9 @@ export interface BookPorts {
   readonly restoredAt?: number;
 }
 
+/** Reasons kept of events that could not be parsed. */
+const MAX_UNREADABLE = 1_000;
+
 /** Most relays return at most some hundred events for one filter; the pool pages. */
 export function jobFilters(jobId: EventId): Filter[] {
   return [{ ids: [jobId] }, { '#e': [jobId], kinds: JOB_KINDS }];
@@ -88,13 +93,36 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
     try {
       const one = parseJobEvent(event);
       if (one.job !== jobId) return;
+      if (event.id !== jobId && !limits.admit(event, one, evict)) return;
       raw.set(event.id, event);
       parsed.set(event.id, one);
+      if (one.type === 'award' && isTrusted(one.author)) award = one;
+      if (one.type === 'award' || one.type === 'job') noteAward();
       cached = null;
       bell.ring();
     } catch (error) {
-      bad.set(event.id, (error as Error).message);
+      if (bad.size < MAX_UNREADABLE) bad.set(event.id, (error as Error).message);
     }
+  };
+  let award: EventOf<'award'> | null = null;
+  /** The journal of a customer may name the award before its relays brought the job. */
+  const noteAward = (): void => {
+    const job = parsed.get(jobId);
+    if (award === null || job?.type !== 'job' || job.author !== award.author) return;
+    limits.awarded(new Set(award.content.bids.map(({ trainer }) => trainer)), job.content.rounds);
+  };
+  const isTrusted = (author: Pubkey): boolean => author === signer?.pubkey || author === parsed.get(jobId)?.author;
+  const limits = createBookLimits(isTrusted);
+  const evict = (id: EventId): void => {
+    raw.delete(id);
+    parsed.delete(id);
+    cached = null;
+  };
+  /** Whom to trust, and who bids, is known before strangers are counted. */
+  const inOrder = (events: readonly NostrEvent[]): NostrEvent[] => {
+    const author = events.find(({ id }) => id === jobId)?.pubkey ?? parsed.get(jobId)?.author;
+    const rank = ({ id, pubkey }: NostrEvent): number => (id === jobId ? 0 : pubkey === author ? 1 : 2);
+    return [...events].sort((a, b) => rank(a) - rank(b) || a.created_at - b.created_at);
   };
 
   const holdings = createHoldings(relays);
@@ -143,7 +171,7 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
     // What is published while they answer is not expected in the answer.
     const own = ownChain().filter((event) => !unpublished.has(event.id));
     const { events, answered } = await fetchAll();
-    events.forEach(hear);
+    inOrder(events).forEach(hear);
     await Promise.all(answered.map((relay) => catchUp(relay, own)));
     return answered;
   };
@@ -174,7 +202,7 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
       remedy: 'check the network, or name another relay with --relay URL',
     });
   const kept = new Set(raw.keys());
-  for (const event of fetched.events) {
+  for (const event of inOrder(fetched.events)) {
     add(event);
     unpublished.delete(event.id);
   }
@@ -248,42 +276,4 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
     },
     close: () => subscription.close(),
   };
-}
-
-/** Signing on a chain that forks or has a hole would make, or hide, a second event with the same seq. */
-function requireSoundChain(state: JobState, me: Pubkey): void {
-  const chain = state.chains.get(me);
-  if (chain === undefined || (chain.fork === null && chain.gapBefore === null && chain.broken === null)) return;
-  throw new NmktError('forked', 'this key has events of this job that do not form one chain', {
-    expected: 'seq 0, 1, 2 ... each naming the one before',
-    got:
-      chain.fork !== null
-        ? `two events with seq ${chain.fork.seq}`
-        : `an event without its predecessor: ${(chain.gapBefore ?? chain.broken)!}`,
-    remedy:
-      'run with the home that signed them, or with a relay that has them all; never use one key in two homes at once',
-  });
-}
-
-function requireAllAnswers(jobId: EventId, { answered, silent }: FetchResult, hasForeign: boolean): void {
-  if (silent.length === 0) return;
-  throw new NmktError(
-    'relay-unreachable',
-    hasForeign
-      ? 'another home of this key signed events of this job, and a relay that may hold more of them is silent'
-      : 'this home was restored from a backup, and a relay that may hold what was signed since is silent',
-    {
-      expected: `an answer from ${silent.join(', ')}`,
-      got: `answers from ${answered.join(', ')} for job ${jobId.slice(0, 12)}…`,
-      remedy: 'try again later; a relay that is gone for good has to be left out: name the others with --relay',
-    },
-  );
-}
-
-function keyInUse(event: NostrEvent, jobId: EventId): NmktError {
-  return new NmktError('key-in-use', 'another process signs with this key', {
-    expected: 'one process for each key',
-    got: `event ${event.id.slice(0, 12)}… of job ${jobId.slice(0, 12)}…, which this home did not sign`,
-    remedy: 'stop one of the two, then run the same command again',
-  });
 }

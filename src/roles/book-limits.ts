@@ -1,0 +1,92 @@
+import type { EventId, Pubkey } from '../hash.js';
+import type { NostrEvent } from '../ports.js';
+import type { JobEvent } from '../protocol/events.js';
+
+/** Anybody may publish events that name a job: what strangers can make a participant remember is bounded. */
+
+/** Of everybody but the customer, the own key and the bidders that the award names. */
+const MAX_STRANGE_EVENTS = 4_096;
+const MAX_STRANGE_CHARS = 16 << 20;
+const MAX_EVENTS_OF_STRANGER = 8;
+/** Of such a bidder, and so many more for each round. */
+const MAX_EVENTS_OF_BIDDER = 64;
+const MAX_EVENTS_PER_ROUND = 24;
+
+export interface BookLimits {
+  /** Is it to be kept? @param evict  is told which other event has to go for it */
+  admit(event: NostrEvent, one: JobEvent, evict: (id: EventId) => void): boolean;
+  /** Its bidders are no strangers any more. */
+  awarded(bidders: ReadonlySet<Pubkey>, rounds: number): void;
+}
+
+interface Strange {
+  readonly id: EventId;
+  readonly author: Pubkey;
+  readonly chars: number;
+  /** Null: no bid. A bid above the ceiling wins nothing, and goes first among bids. */
+  readonly priceMsat: bigint | null;
+}
+
+/** @param isTrusted  the customer and the own key: never bounded */
+export function createBookLimits(isTrusted: (author: Pubkey) => boolean): BookLimits {
+  const strange = new Map<EventId, Strange>();
+  const counts = new Map<Pubkey, number>();
+  let chars = 0;
+  let known: { readonly bidders: ReadonlySet<Pubkey>; readonly most: number } | null = null;
+
+  const forget = (one: Strange): void => {
+    strange.delete(one.id);
+    chars -= one.chars;
+    const left = counts.get(one.author)! - 1;
+    if (left === 0) counts.delete(one.author);
+    else counts.set(one.author, left);
+  };
+  /** What counts least: no bid, then the dearest, then the latest to come. */
+  const worst = (): Strange => {
+    let found: Strange | null = null;
+    for (const one of strange.values()) if (found === null || isWorse(one, found)) found = one;
+    return found!;
+  };
+
+  return {
+    admit(event, one, evict) {
+      if (isTrusted(one.author)) return true;
+      const count = counts.get(one.author) ?? 0;
+      if (known?.bidders.has(one.author) === true) {
+        if (count >= known.most) return false;
+        counts.set(one.author, count + 1);
+        return true;
+      }
+      if (count >= MAX_EVENTS_OF_STRANGER) return false;
+      const priceMsat = one.type === 'bid' ? one.content.priceMsat : null;
+      const next = { id: one.id, author: one.author, chars: sizeOf(event), priceMsat };
+      strange.set(one.id, next);
+      counts.set(one.author, count + 1);
+      chars += next.chars;
+      while (strange.size > MAX_STRANGE_EVENTS || chars > MAX_STRANGE_CHARS) {
+        const out = worst();
+        forget(out);
+        if (out === next) return false;
+        evict(out.id);
+      }
+      return true;
+    },
+    awarded(bidders, rounds) {
+      known = { bidders, most: MAX_EVENTS_OF_BIDDER + MAX_EVENTS_PER_ROUND * rounds };
+      for (const one of [...strange.values()]) {
+        if (!bidders.has(one.author)) continue;
+        strange.delete(one.id);
+        chars -= one.chars;
+      }
+    },
+  };
+}
+
+function isWorse(a: Strange, b: Strange): boolean {
+  if (a.priceMsat === null || b.priceMsat === null) return a.priceMsat === null;
+  return a.priceMsat >= b.priceMsat;
+}
+
+function sizeOf({ content, tags }: NostrEvent): number {
+  return content.length + tags.reduce((sum, tag) => sum + tag.reduce((chars, value) => chars + value.length, 0), 0);
+}
