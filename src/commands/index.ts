@@ -38,6 +38,7 @@ export const commandGroups: readonly CommandGroup[] = [
       { name: 'audit', summary: 'recompute a job from its events and say whether it holds' },
       { name: 'doctor', summary: 'check clock, relays, wallet, engines and home; say what to do' },
       { name: 'whoami', summary: 'show the key, relays, wallet and settings in use, each with its origin' },
+      { name: 'completion', summary: 'print a script that completes commands, options and paths in your shell' },
     ],
   },
   {

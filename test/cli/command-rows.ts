@@ -178,6 +178,7 @@ export const rows: Readonly<Record<string, CommandRows>> = {
   },
   doctor: { call: [], bare: 'done', offline: 'done', unset: 'done', wrong: {} },
   whoami: { call: [], bare: 'done', offline: 'done', unset: 'done', wrong: {} },
+  completion: { call: ['bash'], bare: help('completion'), offline: 'done', unset: 'done', wrong: {} },
   backup: {
     call: ['x.bak'],
     env: { NMKT_KEY: KEY },
