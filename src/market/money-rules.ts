@@ -97,9 +97,12 @@ export function payoutsOf(draft: Draft, round: DraftRound): PayoutState[] {
       payee: line.payee,
       amountMsat: line.amountMsat,
       claim: claim ?? null,
+      // Also behind a gap in its chain: a payee cannot take back what it signed and was paid for.
       asked: new Set(
-        theirs.flatMap((event) =>
-          event.type === 'claim' && event.content.payout === line.payout ? event.content.invoiceHash : [],
+        [...draft.byId.values()].flatMap((event) =>
+          event.type === 'claim' && event.author === line.payee && event.content.payout === line.payout
+            ? event.content.invoiceHash
+            : [],
         ),
       ),
       refused: refusedOf(draft, line.payout),

@@ -120,8 +120,8 @@ function auditMoney(all: Events, walked: Walked, nowSec: number): void {
       const { invoice, paymentHash } = fields(receipt);
       const wanted = hex(sha256('nmkt/1/claim', ...place, u64(BigInt(amountMsat))));
       must(read(invoice) === [wanted, paymentHash, amountMsat].join(' '), receipt.id, 'another invoice');
-      const asked = (all.chains.get(payee)?.events ?? []).filter(
-        (event) => nameOf(event) === '4633/claim' && fields(event).payout === payout,
+      const asked = [...all.byId.values()].filter(
+        (event) => event.pubkey === payee && nameOf(event) === '4633/claim' && fields(event).payout === payout,
       );
       const hashes = asked.map((event) => fields(event).invoiceHash);
       must(hashes.includes(hex(sha256('nmkt/1/invoice', invoice))), receipt.id, 'an invoice that nobody claimed with');
