@@ -2,7 +2,7 @@ import { isNmktError } from '../errors.js';
 import type { EventId } from '../hash.js';
 import { foldJob } from '../market/fold.js';
 import { paidMsat, type JobState } from '../market/state.js';
-import { describeJob } from '../roles/describe-job.js';
+import { describeJob, WAYS_ON, type LapseState } from '../roles/describe-job.js';
 import { describeRounds, describeTrainers } from '../roles/describe-work.js';
 import { secretsFile } from '../roles/post.js';
 import { table } from '../terminal/table.js';
@@ -142,6 +142,7 @@ function describe(status: Status): string {
     ['phase', status.phaseText],
     ...(waitsFor === null ? [] : [['waits for', `${waitsFor}, until ${timeOf(until!)}`]]),
     ...(lapse === null ? [] : [['late', `${lapse.state} since ${timeOf(lapse.since)}: ${lapse.meaning}`]]),
+    ...(lapse === null ? [] : waysOn(lapse.state)),
     ['money', `${status.rail ?? '-'}, ${sats(status.paidMsat)} paid, ${sats(status.owedMsat)} owed`],
     ...(status.model === null ? [] : [['model', `${status.model}  ${score(status)} on set B`]]),
     ...(violation === null
@@ -155,6 +156,11 @@ function describe(status: Status): string {
     ...status.missing.map((id) => ['missing', id]),
   ];
   return [table(facts), roundTable(status), trainerTable(status)].filter((part) => part !== '').join('\n\n');
+}
+
+function waysOn(state: LapseState): (readonly string[])[] {
+  const { customer, trainer } = WAYS_ON[state];
+  return [['way on', `customer: ${customer}; trainer: ${trainer}; anybody: nmkt audit JOB`]];
 }
 
 function score({ loss, accuracy }: { readonly loss: number | null; readonly accuracy: number | null }): string {

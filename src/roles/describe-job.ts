@@ -52,6 +52,18 @@ const MEANING: Readonly<Record<LapseState, string>> = {
   unpaid: 'trainers train no further round for this customer',
 };
 
+/** What each side can do about a lapse; whoever else looks can audit. */
+export const WAYS_ON: Readonly<Record<LapseState, { readonly customer: string; readonly trainer: string }>> = {
+  lapsed: { customer: 'nmkt post-job --again', trainer: 'nothing: the bid is free' },
+  'not-started': {
+    customer: 'nmkt collect-model JOB goes on',
+    trainer: 'nmkt serve-trainer --job JOB opens the grant',
+  },
+  overdue: { customer: 'nmkt collect-model JOB goes on', trainer: 'nmkt serve-trainer --job JOB goes on if it can' },
+  unsettled: { customer: 'nmkt collect-model JOB settles', trainer: 'nmkt earnings shows what is owed' },
+  unpaid: { customer: 'nmkt collect-model JOB pays', trainer: 'nmkt earnings shows what is owed' },
+};
+
 /** Times in Unix seconds. The fold decides what counts; this only says what is next, and what is late. */
 export function describeJob(state: JobState, nowSec: number): JobDescription {
   const own = state.job === null ? null : nextStep(state, nowSec);

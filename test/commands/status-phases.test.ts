@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { foldJob } from '../../src/market/fold.js';
-import { describeJob, type LapseState } from '../../src/roles/describe-job.js';
+import { describeJob, WAYS_ON, type LapseState } from '../../src/roles/describe-job.js';
 import { describeRounds, describeTrainers } from '../../src/roles/describe-work.js';
 import {
   customer,
@@ -195,4 +195,8 @@ describe('work', () => {
       [people[2]!.pubkey, 2, 'ready'],
     ]);
   });
+});
+
+it.each(Object.entries(WAYS_ON))('%s has a way on for each side', (_, { customer, trainer }) => {
+  expect([customer, trainer].every((text) => /^(nmkt [a-z-]+|nothing: )/.test(text))).toBe(true);
 });
