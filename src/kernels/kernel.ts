@@ -16,7 +16,7 @@ export interface Call<Inputs extends string, Attributes> {
 
 export function kernel<Inputs extends string, Attributes>(
   kernelName: string,
-  compute: (call: Call<Inputs, Attributes>) => TensorInfo,
+  compute: (call: Call<Inputs, Attributes>) => TensorInfo | TensorInfo[],
 ): Kernel {
   return { kernelName, kernelFunc: compute as unknown as KernelFunc };
 }

@@ -31,6 +31,8 @@ export interface Functions {
   unary(x: number, count: number, kind: number, out: number): void;
   softmax(x: number, rows: number, width: number, out: number): void;
   sum(x: number, outer: number, count: number, inner: number, scale: number, out: number): void;
+  /** Addresses of w, g, m, v and of the new w, m, v; then beta1, beta2, rate, scale, epsilon, keep. */
+  adam(count: number, ...addressesAndFactors: readonly number[]): void;
   finish(c: number, rows: number, n: number, bias: number, kind: number, alpha: number, slopes: number): void;
 }
 

@@ -1,3 +1,4 @@
+export { adam } from './adam';
 export { finish } from './activation';
 export { conv2d, conv2dFilterGradient, conv2dInputGradient, convScratch } from './conv';
 export { depthwiseFilterGradient, depthwiseInputGradient } from './depthwise';

@@ -1,0 +1,99 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { addressOf } from './backend.js';
+import { assertFloats, kernel, type Kernel } from './kernel.js';
+import type { Module } from './module.js';
+
+export interface AdamOptions {
+  readonly learningRate: number;
+  /** Default 0.9. */
+  readonly beta1?: number;
+  /** Default 0.999. */
+  readonly beta2?: number;
+  /** Outside of the root; default 1e-7, as in tf.train.adam. */
+  readonly epsilon?: number;
+  /** Decoupled (AdamW, Loshchilov and Hutter 2019, arXiv:1711.05101): w -= learningRate * weightDecay * w. Default 0. */
+  readonly weightDecay?: number;
+}
+interface Step {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly rate: number;
+  readonly scale: number;
+  readonly epsilon: number;
+  readonly keep: number;
+}
+const STEP = 'FusedAdamStep';
+
+export function adamKernels({ run }: Module): readonly Kernel[] {
+  return [
+    kernel<'w' | 'g' | 'm' | 'v', Step>(STEP, ({ inputs: { w, g, m, v }, backend, attrs: step }) => {
+      assertFloats(STEP, [w, g, m, v]);
+      const outs = [w, m, v].map(({ shape }) => backend.makeOutput(shape, 'float32'));
+      const count = tf.util.sizeFromShape(w.shape);
+      const [wAt, gAt, mAt, vAt, newW, newM, newV] = [w, g, m, v, ...outs].map((one) => addressOf(backend, one)) as [
+        ...Seven,
+      ];
+      const { beta1, beta2, rate, scale, epsilon, keep } = step;
+      run.adam(count, wAt, gAt, mAt, vAt, newW, newM, newV, beta1, beta2, rate, scale, epsilon, keep);
+      return outs;
+    }),
+  ];
+}
+type Seven = [number, number, number, number, number, number, number];
+
+/** Adam (Kingma and Ba 2015) and AdamW for variables on the wasm backend with our kernels: one kernel per variable and step. */
+export class FusedAdam extends tf.Optimizer {
+  private readonly moments = new Map<string, { mean: tf.Tensor; square: tf.Tensor }>();
+  private decay1 = 1; // beta1^t by repeated multiplication: Math.pow differs between V8 versions
+  private decay2 = 1;
+
+  constructor(private readonly options: AdamOptions) {
+    super();
+  }
+
+  static get className(): string {
+    return 'FusedAdam';
+  }
+
+  applyGradients(gradients: tf.NamedTensorMap | { name: string; tensor: tf.Tensor }[]): void {
+    const { learningRate, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7, weightDecay = 0 } = this.options;
+    this.decay1 *= beta1;
+    this.decay2 *= beta2;
+    const step = {
+      beta1,
+      beta2,
+      rate: learningRate / (1 - this.decay1),
+      scale: 1 / (1 - this.decay2),
+      epsilon,
+      keep: 1 - learningRate * weightDecay,
+    };
+    const named: [string, tf.Tensor | null][] = Array.isArray(gradients)
+      ? gradients.map(({ name, tensor }) => [name, tensor])
+      : Object.entries(gradients);
+    tf.tidy(() => {
+      for (const [name, g] of named) if (g !== null) this.update(name, g, step);
+    });
+    this.incrementIterations();
+  }
+
+  private update(name: string, g: tf.Tensor, step: Step): void {
+    const variable = tf.engine().registeredVariables[name]!;
+    const old = this.moments.get(name);
+    const { mean, square } = old ?? { mean: tf.zerosLike(variable), square: tf.zerosLike(variable) };
+    const inputs = { w: variable, g, m: mean, v: square } as unknown as tf.NamedTensorMap;
+    const outs = tf.engine().runKernel<tf.Tensor[]>(STEP, inputs, step as unknown as tf.NamedAttrMap);
+    variable.assign(outs[0]!);
+    this.moments.set(name, { mean: tf.keep(outs[1]!), square: tf.keep(outs[2]!) });
+    tf.dispose([mean, square]);
+  }
+
+  override dispose(): void {
+    for (const { mean, square } of this.moments.values()) tf.dispose([mean, square]);
+    this.moments.clear();
+    super.dispose();
+  }
+
+  getConfig(): tf.serialization.ConfigDict {
+    return { ...this.options };
+  }
+}
