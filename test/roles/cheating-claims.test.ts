@@ -23,9 +23,7 @@ const asking = (make: (own: Wallet, request: InvoiceRequest, count: number) => M
 const writing =
   (world: World) =>
   (changes: Parameters<World['lightning']['makeInvoice']>[2]): TrainerOptions =>
-    asking(
-      async (_, request) => world.lightning.makeInvoice(world.trainers[0]!.name, request, changes),
-    );
+    asking(async (_, request) => world.lightning.makeInvoice(world.trainers[0]!.name, request, changes));
 
 /** What the customer says to its user, and the rule that everybody can check. */
 const cases: [string, RegExp, InvoiceRule, (world: World) => TrainerOptions][] = [
@@ -72,9 +70,7 @@ describe('a trainer that claims with', () => {
   test('a bad invoice once, by mistake: refused, claimed again, paid, and it goes on', async () => {
     const world = await createWorld({ ...MARKET, rounds: 2 });
     const once = asking(async (own, request, count) =>
-      count === 0
-        ? (world.lightning.makeInvoice('x', { ...request, msat: 1n }))
-        : own.makeInvoice(request),
+      count === 0 ? world.lightning.makeInvoice('x', { ...request, msat: 1n }) : own.makeInvoice(request),
     );
     const { state } = await world.run({ trainers: { 0: once } });
     expect(refusals(state)).toEqual([`${world.trainers[0]!.signer.pubkey} amount`]);
