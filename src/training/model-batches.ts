@@ -2,13 +2,10 @@ import { prng } from '../learning/prng.js';
 import type { Bytes } from '../hash.js';
 import type { Examples } from '../learning/types.js';
 
-/** One batch, its features also transposed: the gradient of the first layer then needs no transposed product. */
 export interface Batch {
   readonly rows: number;
   /** [rows, inputs] */
   readonly features: Float32Array;
-  /** [inputs, rows] */
-  readonly transposed: Float32Array;
   readonly labels: Examples['labels'];
 }
 
@@ -55,16 +52,11 @@ export function* batchesForever(examples: Examples, batchSize: number, seed: Byt
 function gather(picked: Uint32Array, inputs: number, labels: Examples['labels'], read: (at: number) => number): Batch {
   const rows = picked.length;
   const features = new Float32Array(rows * inputs);
-  const transposed = new Float32Array(rows * inputs);
   const batchLabels = labels instanceof Int32Array ? new Int32Array(rows) : new Float32Array(rows);
   for (let row = 0; row < rows; row++) {
     const from = picked[row]! * inputs;
-    for (let i = 0; i < inputs; i++) {
-      const value = read(from + i);
-      features[row * inputs + i] = value;
-      transposed[i * rows + row] = value;
-    }
+    for (let i = 0; i < inputs; i++) features[row * inputs + i] = read(from + i);
     batchLabels[row] = labels[picked[row]!]!;
   }
-  return { rows, features, transposed, labels: batchLabels };
+  return { rows, features, labels: batchLabels };
 }

@@ -3,11 +3,8 @@ import type { ParamSet } from '../learning/types.js';
 import type { Batch } from './model-batches.js';
 
 /**
- * A stack of dense layers on the current tfjs backend: relu between layers, none after the last.
- *
- * Back-propagation is written out, with products of untransposed matrices only: tfjs-backend-wasm 4.22 runs those on
- * SIMD kernels and transposed ones on scalar loops (about 70 times slower), and its fused transposed product adds the
- * bias several times.
+ * A stack of dense layers on the current tfjs backend: relu between layers, none after the last. Back-propagation is
+ * written out, so that which operations run, and in which order, is ours.
  */
 export interface Layer {
   readonly kernel: Float32Array;
@@ -56,10 +53,9 @@ export function gradients<L extends { readonly delta: Float32Array }>(
     for (let layer = layers.length - 1; layer >= 0; layer--) {
       const { inputs, outputs, kernel } = layers[layer]!;
       const below = hidden[layer]!; // [rows, in]
-      const turned = layer === 0 ? tf.tensor2d(batch.transposed, [inputs, batch.rows]) : tf.transpose(below); // [in, rows]
-      found.unshift(read(tf.matMul(turned, delta)), read(tf.sum(delta, 0))); // [in, out], [out]
+      found.unshift(read(tf.matMul(below, delta, true)), read(tf.sum(delta, 0))); // [in, out], [out]
       if (layer === 0) break;
-      const back = tf.matMul(delta, tf.transpose(tf.tensor2d(kernel, [inputs, outputs]))); // [rows, in]
+      const back = tf.matMul(delta, tf.tensor2d(kernel, [inputs, outputs]), false, true); // [rows, in]
       delta = tf.mul(back, tf.step(below)); // relu' is 1 above 0
     }
   });

@@ -41,12 +41,11 @@ function oracle(spec: ModelSpec, layers: readonly Layer[], batch: Batch): { loss
 function randomBatch(spec: ModelSpec, rows: number): Batch {
   const random = prng(seed(9), `batch/${rows}`);
   const features = Float32Array.from({ length: rows * spec.inputs }, () => random.normal());
-  const transposed = Float32Array.from(features, (_, i) => features[(i % rows) * spec.inputs + Math.floor(i / rows)]!);
   const labels =
     spec.task === 'classification'
       ? Int32Array.from({ length: rows }, () => random.below(spec.outputs))
       : Float32Array.from({ length: rows }, () => random.normal());
-  return { rows, features, transposed, labels };
+  return { rows, features, labels };
 }
 
 const width = fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 46, max: 66 }));
