@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { NmktError } from '../errors.js';
-import { concatBytes, fromHex, hex, sha256, sha256Hex, u32be, type Sha256 } from '../hash.js';
-import { decodeParams, encodeParams } from '../learning/safetensors.js';
+import { sha256Hex, type Sha256 } from '../hash.js';
+import { encodeParams } from '../learning/safetensors.js';
 import { trainingSeed } from '../learning/seeds.js';
-import { stateHash, stateShapes } from '../learning/train-state.js';
+import { stateHash } from '../learning/train-state.js';
 import type { ParamSet, TrainState } from '../learning/types.js';
 import { drawnSegmentOf, type Assignment, type JobState, type RoundState } from '../market/state.js';
 import type { RoundGrant, ShardGrant } from '../protocol/grant.js';
@@ -16,31 +16,32 @@ import { modelOf } from './measure.js';
 import { baseLabel, blobSecrets, fetchParams, publishParams, stateLabel, updateLabel } from './round-blobs.js';
 import { repeatSegment } from './spot-check.js';
 import type { TrainerEnv } from './trainer.js';
+import {
+  decodeStateFile,
+  decodeUpdateFile,
+  encodeStateFile,
+  encodeUpdateFile,
+  TRAINING_SECRET_BYTES,
+  type CommittedWork,
+  type Work,
+} from './trainer-files.js';
 import { openGrantedShard } from './trainer-grant.js';
 
 /** A round of a trainer: train once, keep what must survive, commit, reveal. */
-
-const TRAINING_SECRET_BYTES = 64;
 
 /** What must survive a crash between commitment and reveal. */
 const updateFile = (round: RoundState) => `update-${round.open.id}.bin`;
 /** A state between two segments, by its number from 1; the draw may ask for any. */
 const stateFile = (round: RoundState, segment: number) => `state-${round.open.id}-${segment}.safetensors`;
 
-/** A file that went bad must not look like forged work: its own hash stands in front. */
-function withDigest(bytes: Uint8Array): Uint8Array {
-  return concatBytes(sha256(bytes), bytes);
-}
-
 async function readState(
   env: TrainerEnv,
   round: RoundState,
-  { model, hyper, spot }: JobTerms,
+  terms: JobTerms,
   segment: number,
 ): Promise<TrainState | undefined> {
   const file = await env.files.read(stateFile(round, segment));
-  if (file === undefined || hex(sha256(file.subarray(32))) !== hex(file.subarray(0, 32))) return undefined;
-  return { step: segment * spot!.everySteps, tensors: decodeParams(file.slice(32), stateShapes(model, hyper)) };
+  return file === undefined ? undefined : decodeStateFile(file, terms, segment);
 }
 
 /** What an interrupted training left behind: it goes on after the last whole state, to the same bytes. */
@@ -61,20 +62,24 @@ async function keptStates(
 
 /** Has this home the bytes and the salt of its commitment? Another home of the same key may have made another one. */
 export async function hasCommitted(env: TrainerEnv, state: JobState, round: RoundState): Promise<boolean> {
-  const file = await env.files.read(updateFile(round));
-  if (file === undefined) return false;
+  const work = await readWork(env, round);
+  if (work === undefined) return false;
   const made = round.commits.get(env.signer.pubkey);
-  return made === undefined || commitmentIn(file, env, state, round, made.content.shard) === made.content.commitment;
+  return made === undefined || commitmentTo(work, env, state, round, made.content.shard) === made.content.commitment;
 }
 
-function commitmentIn(
-  file: Uint8Array,
+async function readWork(env: TrainerEnv, round: RoundState): Promise<CommittedWork | undefined> {
+  const file = await env.files.read(updateFile(round));
+  return file === undefined ? undefined : decodeUpdateFile(file);
+}
+
+function commitmentTo(
+  { salt, bytes, checkpoints }: CommittedWork,
   { signer }: Pick<TrainerEnv, 'signer'>,
   { jobId }: JobState,
   { round, open }: RoundState,
   shard: number,
 ): Sha256 {
-  const { salt, bytes, checkpoints } = splitFile(file);
   return commitmentOf({
     ...{ job: jobId, round, shard, trainer: signer.pubkey, checkpoints, salt },
     baseHash: open.content.base.sha256,
@@ -91,46 +96,24 @@ export async function train(
   roundGrant: Received<RoundGrant>,
 ): Promise<void> {
   const job = state.job!;
-  let file = await env.files.read(updateFile(round));
-  if (file === undefined) {
+  let work = await readWork(env, round);
+  if (work === undefined) {
     if (shardGrant === undefined)
       throw new NmktError('not-ready', 'the shard grant has not arrived again', {
         remedy: 'wait: the customer’s relay still has it',
       });
-    const work = await trainUpdate(env, state, round, seat.shard, shardGrant.grant, roundGrant.grant);
+    const fresh = await trainUpdate(env, state, round, seat.shard, shardGrant.grant, roundGrant.grant);
     // A commitment cannot be retrained: secret and bytes are durable before it is signed.
-    file = joinFile(env.random(TRAINING_SECRET_BYTES), work);
+    const file = encodeUpdateFile(env.random(TRAINING_SECRET_BYTES), fresh);
     await env.files.write(updateFile(round), file);
+    work = decodeUpdateFile(file)!;
   }
   // The job may have ended while it trained.
   if (env.book.state().cancelled !== null) return;
-  const commitment = commitmentIn(file, env, state, round, seat.shard);
+  const commitment = commitmentTo(work, env, state, round, seat.shard);
   await env.book.sign('commit', { round: round.round, shard: seat.shard, open: round.open.id, commitment }, [
     job.author,
   ]);
-}
-
-/** A finished training: canonical bytes of the update, hashes of the states between its segments. */
-interface Work {
-  readonly bytes: Uint8Array;
-  readonly checkpoints: readonly Sha256[];
-}
-
-/** salt 32, content secret 32, u32 number of checkpoints, their hashes, bytes of the update. */
-function joinFile(secrets: Uint8Array, { bytes, checkpoints }: Work): Uint8Array {
-  return concatBytes(secrets, u32be(checkpoints.length), ...checkpoints.map((hash) => fromHex(hash)), bytes);
-}
-
-function splitFile(file: Uint8Array): Work & { readonly salt: Uint8Array; readonly secret: Uint8Array } {
-  const count = new DataView(file.buffer, file.byteOffset).getUint32(TRAINING_SECRET_BYTES);
-  const first = TRAINING_SECRET_BYTES + 4;
-  const hashAt = (index: number) => hex(file.slice(first + 32 * index, first + 32 * (index + 1))) as Sha256;
-  return {
-    salt: file.slice(0, 32),
-    secret: file.slice(32, TRAINING_SECRET_BYTES),
-    checkpoints: Array.from({ length: count }, (_, index) => hashAt(index)),
-    bytes: file.slice(first + 32 * count),
-  };
 }
 
 async function trainUpdate(
@@ -153,7 +136,7 @@ async function trainUpdate(
   const keep = (at: TrainState): void => {
     checkpoints.push(stateHash(at));
     const path = stateFile(round, checkpoints.length);
-    kept = kept.then(() => env.files.write(path, withDigest(encodeParams(at.tensors))));
+    kept = kept.then(() => env.files.write(path, encodeStateFile(at)));
     kept.catch(() => undefined); // it is awaited below
   };
   const result = await engine.train(
@@ -183,7 +166,7 @@ function openBase(env: TrainerEnv, state: JobState, round: RoundState, { key }: 
 export async function reveal(env: TrainerEnv, state: JobState, round: RoundState, shard: number): Promise<void> {
   const job = state.job!;
   const me = env.signer.pubkey;
-  const { salt, secret, bytes, checkpoints } = splitFile((await env.files.read(updateFile(round)))!);
+  const { salt, secret, bytes, checkpoints } = (await readWork(env, round))!;
   const { key } = blobSecrets(secret, 'update', round.round);
   const { pointer, inline } = await publishParams(
     env.relays,

@@ -93,6 +93,11 @@ const hugeEvents = {
   snapshot: event(KINDS.snapshot, long),
   chunk: event(KINDS.chunk, long),
 };
+const manyCheckpoints = event(
+  KINDS.submission,
+  JSON.stringify({ checkpoints: Array.from({ length: 100_000 }, () => 'ab'.repeat(32)) }),
+  [['phase', 'reveal']],
+);
 const deepJob = event(KINDS.job, `{"hyper":${deep(31_000)}}`);
 const hugeWrap = note('a', { kind: 1059, content: long });
 const manyTags = event(
@@ -142,6 +147,7 @@ const cases: [string, readonly ErrorCode[], () => unknown][] = [
   ['a job of 8 MiB', ['bad-event'], () => parseJobEvent(hugeEvents.job)],
   ['a job nested 31,000 deep', ['bad-event'], () => parseJobEvent(deepJob)],
   ['a job with 200,000 tags', ['bad-event'], () => parseJobEvent(manyTags)],
+  ['a reveal with 100,000 checkpoints', ['bad-event'], () => parseJobEvent(manyCheckpoints)],
   ['a snapshot of 8 MiB', ['bad-event'], () => parseSnapshot(hugeEvents.snapshot)],
   ['a chunk of 8 MiB', ['bad-event'], () => parseChunk(hugeEvents.chunk)],
   ['a grant of 8 MiB', ['bad-event'], () => parseGrant(KINDS.grant, long)],

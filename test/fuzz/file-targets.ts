@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
@@ -6,15 +7,17 @@ import { readReason } from '../../src/commands/reason.js';
 import { readBounds } from '../../src/commands/trainer-bounds.js';
 import { readSecretFile } from '../../src/config/secret-file.js';
 import { readSettingsFile } from '../../src/config/settings-file.js';
-import { sha256, utf8 } from '../../src/hash.js';
+import { sha256, sha256Hex, utf8 } from '../../src/hash.js';
 import { openJournal } from '../../src/journal/file-journal.js';
 import { decodeRecord, encodeRecord } from '../../src/journal/record-json.js';
 import { decodeExamples, encodeExamples } from '../../src/learning/examples.js';
 import { decodeCanonical, decodeParams, decodeSafetensors, encodeParams } from '../../src/learning/safetensors.js';
 import { initialParams, parameterShapes } from '../../src/learning/params.js';
 import { parseDecimal9, parseNumber } from '../../src/learning/schema.js';
+import { stateShapes } from '../../src/learning/train-state.js';
 import type { DataSchema, ModelSpec } from '../../src/learning/types.js';
 import { jobFileSchema, parseDuration, parseJobFile } from '../../src/roles/job-file.js';
+import { decodeStateFile, decodeUpdateFile, encodeStateFile, encodeUpdateFile } from '../../src/roles/trainer-files.js';
 import { tableFormat, tableRows } from '../../src/training/csv.js';
 import { readDataset, readWithSchema } from '../../src/training/dataset.js';
 import { readIdx } from '../../src/training/idx.js';
@@ -38,6 +41,26 @@ const params = encodeParams(initialParams(spec, sha256('seed')));
 const vectors = readFileSync(new URL('../vectors/learning/core.json', import.meta.url), 'utf8');
 const { file: core } = JSON.parse(vectors) as { file: string };
 const schema: DataSchema = { task: 'classification', shape: [2], inputs: 2, dtype: 'U8', scale: 1, outputs: 3 };
+const training = {
+  model: spec,
+  hyper: { optimizer: 'adam', learningRate: 0.01, batch: 4, epochs: 1 } as const,
+  spot: { ratePpm: 1_000_000, everySteps: 5, engine: 'cpu/00000000/x/x64' as never },
+};
+const moments = stateShapes(spec, training.hyper).slice(shapes.length);
+const stateFile = encodeStateFile({
+  step: 5,
+  tensors: [
+    ...initialParams(spec, sha256('seed')),
+    ...moments.map(({ name, shape }) => ({ name, shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) })),
+  ],
+});
+/** Another state under its own hash, as a home of another job might hold it. */
+const withHash = (bytes: Uint8Array): Uint8Array => Buffer.concat([sha256(bytes), bytes]);
+const updateFile = encodeUpdateFile(Buffer.concat([sha256('salt'), sha256('content')]), {
+  bytes: params,
+  checkpoints: [0, 1, 2].map((number) => sha256Hex(`${number}`)),
+});
+
 const examples = encodeExamples(
   { rows: 3, inputs: 2, features: Uint8Array.of(1, 2, 3, 4, 5, 6), scale: 1, labels: Int32Array.of(0, 1, 2) },
   schema,
@@ -146,6 +169,43 @@ export const fileTargets: readonly Target[] = [
     make: (random) => brokenSafetensors(random, [params]),
     run: (file) => stored(decodeParams(file, shapes)),
     reference: (file) => bare(readCanonical(file)),
+  }),
+  target('states of a training', ['bad-blob', 'too-large', 'shape-mismatch'], {
+    make: (random) =>
+      random.below(3) === 0
+        ? mutateBytes(random, [stateFile])
+        : withHash(brokenSafetensors(random, [stateFile.subarray(32)])),
+    run: (file) => {
+      const state = decodeStateFile(file, training, 3);
+      return state === undefined ? 'damaged' : { step: state.step, tensors: stored(state.tensors) };
+    },
+    reference: (file) => {
+      const [hash, bytes] = [Buffer.from(file.subarray(0, 32)), Buffer.from(file.subarray(32))];
+      if (!hash.equals(createHash('sha256').update(bytes).digest())) return 'damaged';
+      return { step: 15, tensors: bare(readCanonical(bytes)) };
+    },
+  }),
+  target('updates that a trainer committed to', [], {
+    make: (random) => {
+      const file = mutateBytes(random, [updateFile, updateFile.subarray(0, 200)]);
+      // The number of hashes: the field that everything after it hangs on.
+      if (file.length >= 68 && random.below(2) === 0)
+        new DataView(file.buffer, file.byteOffset).setUint32(
+          64,
+          random.pick([0, 1, 3, 4, 127, 128, 2 ** 31, 2 ** 32 - 1]),
+        );
+      return file;
+    },
+    run: (file) => decodeUpdateFile(file) ?? 'damaged',
+    reference: (file) => {
+      const text = Buffer.from(file).toString('hex');
+      const count = Number(`0x${text.slice(128, 136)}`);
+      const end = 136 + 64 * count;
+      if (text.length < 136 || count > 127 || end > text.length) return 'damaged';
+      const hashes = text.slice(136, end).match(/.{64}/g) ?? [];
+      const [salt, secret] = [text.slice(0, 64), text.slice(64, 128)];
+      return { salt, secret, checkpoints: hashes, bytes: text.slice(end) };
+    },
   }),
   target('shards', ['bad-blob', 'too-large', 'shape-mismatch'], {
     make: (random) => brokenSafetensors(random, [examples]),

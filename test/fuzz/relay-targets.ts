@@ -119,15 +119,17 @@ const addresses = [
   '[::ffff:10.0.0.1]',
 ];
 
-const dump = ['a', 'b'].map((name) => `${JSON.stringify(note(name))}\n`).join('');
+const phaseOf = ({ tags }: NostrEvent) => tags.find(([name]) => name === 'phase')?.[1] ?? '';
+/** Lines of dumps: two notes, and what spot checks leave behind. */
+const dumped = [note('a'), note('b'), ...events.filter((event) => /^(draw|fraud|reveal)$/.test(phaseOf(event)))];
 
 /** A mutation that leaves most lines alone, so that most dumps are read to their end. */
 function brokenDump(random: Random): Buffer {
-  const lines = dump.split('\n').slice(0, -1);
+  const lines = Array.from({ length: 3 }, () => JSON.stringify(random.pick(dumped)));
   const at = random.below(lines.length);
   const changed = lines.map((line, i) => (i === at ? jsonOrText(random, line) : line)).join('\n');
   if (random.below(4) > 0) return Buffer.from(random.below(2) === 0 ? changed : `${changed}\n`);
-  return Buffer.from(mutateBytes(random, [Buffer.from(dump)]));
+  return Buffer.from(mutateBytes(random, [Buffer.from(lines.map((line) => `${line}\n`).join(''))]));
 }
 
 /** IPv4 in a range that no public relay has, by numbers. */

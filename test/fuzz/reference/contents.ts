@@ -245,7 +245,7 @@ export const contents: Readonly<Record<string, Check>> = {
       0,
       1_024,
     ),
-    ...{ aggregate: hex64, lossPpm: loss, accuracyPpm: orNull(ppm) },
+    ...{ aggregate: hex64, lossPpm: loss, accuracyPpm: orNull(ppm), engine: optional(engine) },
   }),
   '4622/void': object({ round, reason: constant('no-quorum'), degraded }),
   '4627/commit': object({ round, shard, open: hex64, commitment: hex64 }),

@@ -1,0 +1,62 @@
+import { concatBytes, fromHex, hex, sha256, u32be, type Sha256 } from '../hash.js';
+import { decodeParams, encodeParams } from '../learning/safetensors.js';
+import { stateShapes } from '../learning/train-state.js';
+import type { TrainState } from '../learning/types.js';
+import type { JobTerms } from '../protocol/job.js';
+import { MAX_CHECKPOINTS } from '../protocol/submission.js';
+
+/** Files of a trainer's round: what it committed to, and the states between the segments of a training. */
+
+export const TRAINING_SECRET_BYTES = 64;
+
+/** A finished training: canonical bytes of the update, hashes of the states between its segments. */
+export interface Work {
+  readonly bytes: Uint8Array;
+  readonly checkpoints: readonly Sha256[];
+}
+
+export interface CommittedWork extends Work {
+  readonly salt: Uint8Array;
+  readonly secret: Uint8Array;
+}
+
+/** salt 32, content secret 32, u32 number of checkpoints, their hashes, bytes of the update. */
+export function encodeUpdateFile(secrets: Uint8Array, { bytes, checkpoints }: Work): Uint8Array {
+  return concatBytes(secrets, u32be(checkpoints.length), ...checkpoints.map((hash) => fromHex(hash)), bytes);
+}
+
+/** @returns undefined for a file that was never written like that: its commitment can be made no more */
+export function decodeUpdateFile(file: Uint8Array): CommittedWork | undefined {
+  const first = TRAINING_SECRET_BYTES + 4;
+  if (file.length < first) return undefined;
+  const count = new DataView(file.buffer, file.byteOffset).getUint32(TRAINING_SECRET_BYTES);
+  const end = first + 32 * count;
+  if (count > MAX_CHECKPOINTS || end > file.length) return undefined;
+  const hashAt = (index: number) => hex(file.slice(first + 32 * index, first + 32 * (index + 1))) as Sha256;
+  return {
+    salt: file.slice(0, 32),
+    secret: file.slice(32, TRAINING_SECRET_BYTES),
+    checkpoints: Array.from({ length: count }, (_, index) => hashAt(index)),
+    bytes: file.slice(end),
+  };
+}
+
+/** A file that went bad must not look like forged work: its own hash stands in front. */
+export function encodeStateFile({ tensors }: TrainState): Uint8Array {
+  const bytes = encodeParams(tensors);
+  return concatBytes(sha256(bytes), bytes);
+}
+
+/**
+ * @param segment  from 1: the state before it
+ * @returns        undefined for a file that is not as it was written
+ */
+export function decodeStateFile(
+  file: Uint8Array,
+  { model, hyper, spot }: Pick<JobTerms, 'model' | 'hyper' | 'spot'>,
+  segment: number,
+): TrainState | undefined {
+  const bytes = file.slice(32);
+  if (hex(sha256(bytes)) !== hex(file.subarray(0, 32))) return undefined;
+  return { step: segment * spot!.everySteps, tensors: decodeParams(bytes, stateShapes(model, hyper)) };
+}
