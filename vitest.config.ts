@@ -1,10 +1,15 @@
 import { defineConfig } from 'vitest/config';
+import { keepOutput } from './test/support/secrets/outputs.js';
 
 /** Two workers: the tests also start relays, training threads and whole processes of their own. */
-const shared = { pool: 'forks' as const, maxWorkers: 2, globalSetup: ['test/support/global-setup.ts'] };
+const shared = { pool: 'forks' as const, maxWorkers: 2, setupFiles: ['test/support/secrets/taps.ts'] };
 
 export default defineConfig({
   test: {
+    globalSetup: ['test/support/global-setup.ts', 'test/support/global-secrets.ts'],
+    // The search for secrets when all tests have ended takes a few seconds.
+    teardownTimeout: 120_000,
+    onConsoleLog: (text) => void keepOutput('console', `${text}\n`),
     projects: [
       {
         test: {

@@ -17,11 +17,12 @@ import { sha256, u32be, utf8 } from '../../src/hash.js';
 import { localSigner } from '../../src/relay/signer.js';
 import { filesBelow } from '../support/story.js';
 import { temporaryFolder } from '../support/run-nmkt.js';
+import { keepPassword } from '../support/secrets/outputs.js';
 import { backUp, contents, JOB, makeHome, owner, put, restore, SECRET } from './samples.js';
 
 const file = () => join(temporaryFolder(), 'home.bak');
 const stranger = localSigner(sha256('stranger'));
-const PASSWORD = 'correct horse battery';
+const PASSWORD = keepPassword('correct horse battery');
 
 /** What a home holds, without what a restore says of itself. */
 const state = (dir: string) => new Map([...filesBelow(dir)].filter(([name]) => name !== 'restored.json'));

@@ -10,10 +10,11 @@ import type { Signer } from '../../src/ports.js';
 import { localSigner } from '../../src/relay/signer.js';
 import { namedRandom } from '../support/market-world.js';
 import { temporaryFolder } from '../support/run-nmkt.js';
+import { keepSecret } from '../support/secrets/outputs.js';
 
 /** Homes of one participant for tests of backups. */
 
-export const SECRET = sha256('backup owner');
+export const SECRET = keepSecret(sha256('backup owner'));
 export const owner: Signer = localSigner(SECRET);
 export const JOB = 'ab'.repeat(32);
 export const never: AbortSignal = new AbortController().signal;

@@ -41,7 +41,7 @@ describe('a dump of a paid job whose models travel as chunks', () => {
 
   const files = () => {
     const folder = temporaryFolder();
-    writeFileSync(join(folder, 'keys.json'), keys);
+    writeFileSync(join(folder, 'keys.json'), keys, { mode: 0o600 });
     return { folder, dump: join(folder, 'job.ndjson'), keysFile: join(folder, 'keys.json') };
   };
 

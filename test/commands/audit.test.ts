@@ -28,7 +28,7 @@ describe('nmkt audit of a paid job', () => {
 
   it('passes on the public level for a stranger, and does not pick up keys that happen to lie there', async () => {
     const cwd = temporaryFolder();
-    writeFileSync(join(cwd, 'audit-keys.json'), keys);
+    writeFileSync(join(cwd, 'audit-keys.json'), keys, { mode: 0o600 });
     const words = ['audit', world.jobId, '--relay', await relayWith(events, START_SEC + 3_600), '--home', 'home'];
     const json = await runNmkt([...words, '--json'], { cwd });
     expect(json.status).toBe(0);
@@ -55,9 +55,9 @@ describe('nmkt audit of a paid job', () => {
     mkdirSync(join(home, 'jobs', world.jobId), { recursive: true });
     writeFileSync(join(home, 'key'), hex(world.customer.secret), { mode: 0o600 });
     writeFileSync(join(home, 'jobs', world.jobId, 'job.json'), JSON.stringify(world.secrets), { mode: 0o600 });
-    const [keysFile, dataFile] = [join(folder, 'keys.json'), join(folder, 'data.json')];
-    writeFileSync(keysFile, keys);
-    writeFileSync(dataFile, encodeAuditKeys(await world.allKeys()));
+    const [keysFile, dataFile] = [join(folder, 'audit-keys.json'), join(folder, 'audit-data.json')];
+    writeFileSync(keysFile, keys, { mode: 0o600 });
+    writeFileSync(dataFile, encodeAuditKeys(await world.allKeys()), { mode: 0o600 });
     return { home, keysFile, dataFile };
   }
 
@@ -174,7 +174,7 @@ describe('nmkt audit of a job that does not hold', () => {
     });
     const url = await relayWith(world.network.events(), START_SEC + 3_600);
     const file = join(temporaryFolder(), 'keys.json');
-    writeFileSync(file, encodeAuditKeys((await world.audit()).keys));
+    writeFileSync(file, encodeAuditKeys((await world.audit()).keys), { mode: 0o600 });
     expect(JSON.parse((await audit(url, world.jobId, '--json')).stdout)).toMatchObject({ verdict: 'PASS' });
     const { status, stdout } = await audit(url, world.jobId, '--json', '--keys', file);
     expect(status).toBe(4);

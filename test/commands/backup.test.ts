@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { KINDS } from '../../src/protocol/kinds.js';
 import { poolForTest } from '../relay/samples.js';
 import { runNmkt } from '../support/run-nmkt.js';
+import { keepPassword } from '../support/secrets/outputs.js';
 import {
   filesBelow,
   iris,
@@ -15,7 +16,7 @@ import {
   type Stream,
 } from '../support/story.js';
 
-const PASSWORD = 'four words of it';
+const PASSWORD = keepPassword('four words of it');
 
 function passwordFile(sandbox: Sandbox): string {
   const path = join(sandbox.folder, 'password');

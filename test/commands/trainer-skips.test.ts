@@ -4,7 +4,7 @@ import { describeSkip, skippedJob, type SkipReason } from '../../src/commands/tr
 import type { Network } from '../../src/ports.js';
 import type { EventOf } from '../../src/protocol/events.js';
 import { customer, people, scriptJob } from '../support/job-script.js';
-import { runNmkt } from '../support/run-nmkt.js';
+import { finished, startNmkt } from '../support/run-nmkt.js';
 
 const terms = { deadline: 4_000_000_000, payoutFloorMsat: 10_000n };
 const job = scriptJob({ until: 'job', terms }).parsed[0] as EventOf<'job'>;
@@ -64,8 +64,16 @@ describe('a job that is skipped', () => {
 });
 
 it('a trainer says that no relay answers, and waits', async () => {
-  const words = 'serve-trainer --price 0 --once --timeout 1s --relay ws://127.0.0.1:9 --engine cpu'.split(' ');
-  const { status, stderr } = await runNmkt(words);
-  expect(status).toBe(3);
-  expect(stderr).toContain('warning: no relay answers: ws://127.0.0.1:9');
+  const child = startNmkt('serve-trainer --price 0 --once --relay ws://127.0.0.1:9 --engine cpu'.split(' '));
+  const end = finished(child);
+  let said = '';
+  await new Promise<void>((done) =>
+    child.stderr!.on('data', (text: string) => {
+      said += text;
+      if (said.includes('warning: no relay answers: ws://127.0.0.1:9')) done();
+    }),
+  );
+  expect(child.exitCode).toBeNull();
+  child.kill('SIGINT');
+  expect((await end).status).toBe(130);
 });

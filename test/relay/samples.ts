@@ -6,11 +6,12 @@ import { startRelay, type RelayOptions, type RunningRelay } from '../../src/rela
 import { connectRelays, type PoolOptions } from '../../src/relay/pool.js';
 import { localSigner } from '../../src/relay/signer.js';
 import { signEvent } from '../../src/schnorr.js';
+import { keepSecret } from '../support/secrets/outputs.js';
 import type { EventTemplate, NostrEvent, RandomBytes, Relays } from '../../src/ports.js';
 
 export const NOW = 1_800_000_000;
 
-export const secretOf = (name: string) => sha256(`test secret of ${name}`);
+export const secretOf = (name: string) => keepSecret(sha256(`test secret of ${name}`));
 export const signerOf = (name: string) => localSigner(secretOf(name));
 export const pubkeyOf = (name: string) => signerOf(name).pubkey;
 

@@ -1,17 +1,11 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it } from 'vitest';
 import { openLogStore } from '../../src/relay/store-log.js';
 import type { NostrEvent } from '../../src/ports.js';
+import { temporaryFolder } from '../support/run-nmkt.js';
 import { note, NOW, poolForTest, relayForTest } from './samples.js';
-
-function folder(): string {
-  const dir = mkdtempSync(join(tmpdir(), 'nmkt-log-'));
-  onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
-  return dir;
-}
 
 const open = (dir: string, nowSec = NOW) => openLogStore(dir, () => nowSec);
 type Store = Awaited<ReturnType<typeof open>>;
@@ -36,13 +30,13 @@ async function reread(dir: string, nowSec = NOW): Promise<NostrEvent[]> {
 const three = [0, 1, 2].map((i) => note('alice', { created_at: NOW - i, content: `☃ ${i}` }));
 
 it('has the same events after a restart', async () => {
-  const dir = folder();
+  const dir = temporaryFolder();
   await written(dir, three);
   expect(await reread(dir)).toEqual(three);
 });
 
 it('holds an event in the file before it says so', async () => {
-  const dir = folder();
+  const dir = temporaryFolder();
   const store = await open(dir);
   await add(store, three[0]!);
   expect(readFileSync(join(dir, 'events.jsonl'), 'utf8')).toBe(`${JSON.stringify(three[0])}\n`);
@@ -50,7 +44,7 @@ it('holds an event in the file before it says so', async () => {
 });
 
 it('shows an event to queries in the tick of onStored, not before', async () => {
-  const store = await open(folder());
+  const store = await open(temporaryFolder());
   const isThere = () => store.find({ ids: [three[0]!.id] }, 1, () => true).length === 1;
   let atStored = false;
   const adding = store.add(three[0]!, JSON.stringify(three[0]), () => (atStored = isThere()));
@@ -61,7 +55,7 @@ it('shows an event to queries in the tick of onStored, not before', async () => 
 });
 
 it('stores an event that arrives twice at once only once', async () => {
-  const dir = folder();
+  const dir = temporaryFolder();
   const store = await open(dir);
   expect(await Promise.all([add(store, three[0]!), add(store, three[0]!)])).toEqual(['new', 'duplicate']);
   expect(await all(store)).toEqual([three[0]]);
@@ -70,7 +64,7 @@ it('stores an event that arrives twice at once only once', async () => {
 });
 
 it('cuts a torn end at every length and goes on', async () => {
-  const dir = folder();
+  const dir = temporaryFolder();
   const path = join(dir, 'events.jsonl');
   await written(dir, three);
   const full = statSync(path).size;
@@ -85,7 +79,7 @@ it('cuts a torn end at every length and goes on', async () => {
 });
 
 it('skips damage in the middle and keeps what follows', async () => {
-  const dir = folder();
+  const dir = temporaryFolder();
   const path = join(dir, 'events.jsonl');
   await written(dir, three);
   const lines = readFileSync(path, 'utf8').split('\n');
@@ -95,14 +89,14 @@ it('skips damage in the middle and keeps what follows', async () => {
 });
 
 it('starts on a file of zeros, as a crashed file system leaves', async () => {
-  const dir = folder();
+  const dir = temporaryFolder();
   await written(dir, three);
   appendFileSync(join(dir, 'events.jsonl'), Buffer.alloc(5000));
   expect(await reread(dir)).toEqual(three);
 });
 
 it('honours deletions, replacements and expiry after a restart', async () => {
-  const dir = folder();
+  const dir = temporaryFolder();
   const [old, fresh] = [NOW - 1, NOW].map((created_at) => note('alice', { kind: 10_000, created_at }));
   const deleted = note('bob');
   const deletion = note('bob', { kind: 5, tags: [['e', deleted.id]] });
@@ -117,7 +111,7 @@ it('honours deletions, replacements and expiry after a restart', async () => {
 });
 
 it('rewrites a log that is mostly deleted, so that deleted bytes are gone', async () => {
-  const dir = folder();
+  const dir = temporaryFolder();
   const big = Array.from({ length: 20 }, (_, i) => note('alice', { content: `${i}${'x'.repeat(100_000)}` }));
   const deletion = note('alice', { kind: 5, tags: big.slice(1).map(({ id }) => ['e', id]) });
   await written(dir, [...big, deletion]);
@@ -131,7 +125,7 @@ it('rewrites a log that is mostly deleted, so that deleted bytes are gone', asyn
 });
 
 it('lets one process use a folder, and takes over from a dead one', async () => {
-  const dir = folder();
+  const dir = temporaryFolder();
   const first = await open(dir);
   await expect(open(dir)).rejects.toMatchObject({ code: 'home-locked' });
   await first.close();
@@ -141,7 +135,7 @@ it('lets one process use a folder, and takes over from a dead one', async () => 
 });
 
 it('serves everything it acknowledged after a restart of the whole relay', async () => {
-  const dir = folder();
+  const dir = temporaryFolder();
   const first = await relayForTest({ dir });
   const pool = poolForTest([first.url]);
   const events = Array.from({ length: 100 }, (_, i) => note('alice', { created_at: NOW - i, content: `${i}` }));

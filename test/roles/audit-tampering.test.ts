@@ -1,8 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeReceiptInvoice } from '../../src/commands/find-job.js';
 import { isNmktError } from '../../src/errors.js';
 import { sha256 } from '../../src/hash.js';
@@ -16,9 +15,9 @@ import { createBell } from '../../src/roles/bell.js';
 import { openBook } from '../../src/roles/job-book.js';
 import { signEvent } from '../../src/schnorr.js';
 import { createWorld, type TrainerOptions, type World } from '../support/market-world.js';
+import { folderOfFile } from '../support/run-nmkt.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'nmkt-test-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = folderOfFile();
 
 let world: World;
 let keys: AuditKeys;

@@ -22,6 +22,7 @@ import {
 import { roundGrantFor, shardGrantFor, type ServeEnd, type TrainerEnv } from '../../src/roles/trainer.js';
 import { answerGrant, bid, claim, countersign, markUnpaid, voidClaim } from '../../src/roles/trainer-actions.js';
 import { decideTrainer } from '../../src/roles/trainer-decide.js';
+import { keepSalt } from '../support/secrets/outputs.js';
 
 /** What a cheat has in a round before it commits. */
 export interface Loot {
@@ -99,7 +100,7 @@ export function rogueTrainer(forge: Forge): (env: TrainerEnv) => Promise<ServeEn
         const loot = await train(env, state, action.round, action.shard);
         const forgery = await forge(loot);
         const { honest, states } = loot;
-        const made = forgery && { forgery, bytes: forgery.bytes ?? honest, states, salt: env.random(32) };
+        const made = forgery && { forgery, bytes: forgery.bytes ?? honest, states, salt: keepSalt(env.random(32)) };
         forged.set(action.round.round, made);
         if (forgery?.commits === 'twice') {
           await commitTwice(env, action.round, action.shard, made!);

@@ -3,6 +3,7 @@ import { kindClass, matcher, newestFirst } from '../../src/relay/filter.js';
 import type { EventStore } from '../../src/relay/store.js';
 import { hasValidSignature } from '../../src/schnorr.js';
 import type { MemoryNetwork } from './memory-relays.js';
+import { keepEvent } from './secrets/outputs.js';
 
 /** One relay over the store of the embedded relay, without sockets: it can go away and come back with what it kept. */
 export interface DiskRelay extends MemoryNetwork {
@@ -36,6 +37,7 @@ export function diskRelay(): DiskRelay {
     if (here === null) return { state: 'unreachable', message: 'away' };
     if (!here.has(event.id) && !hasValidSignature(event))
       return { state: 'refused', message: 'invalid: id or signature' };
+    keepEvent(event);
     const broadcast = (): void => {
       for (const watch of [...watches]) if (watch.matches(event)) watch.deliver(event);
     };

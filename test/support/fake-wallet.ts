@@ -55,6 +55,12 @@ export class FakeLightning {
     this.#balances.clear();
   }
 
+  /** Of every invoice that it ever made. */
+  preimages(): { readonly preimage: string; readonly isPaid: boolean }[] {
+    const paid = new Set(this.payments.map(({ paymentHash }) => paymentHash));
+    return [...this.#invoices].map(([hash, { preimage }]) => ({ preimage, isPaid: paid.has(hash) }));
+  }
+
   balance(name: string): bigint {
     return this.#balances.get(name) ?? 0n;
   }

@@ -27,6 +27,8 @@ import { splitDataset, type Split } from '../../src/training/split.js';
 import { decodeInvoice } from '../../src/wallet/bolt11.js';
 import type { PayoutRecord } from '../../src/wallet/payout-records.js';
 import { FakeLightning, type FakeFaults } from './fake-wallet.js';
+import { keepOutput } from './secrets/outputs.js';
+import { keepSecretsOf, watchWorld } from './secrets/worlds.js';
 import { memoryNetwork, type MemoryNetwork } from './memory-relays.js';
 import { stubEngine } from './stub-engine.js';
 import { virtualClock, type VirtualClock } from './virtual-clock.js';
@@ -268,7 +270,10 @@ export interface World {
 }
 
 export function quietProgress(said: string[]): Progress {
-  const say = (text = '') => void said.push(text);
+  const say = (text = ''): void => {
+    said.push(text);
+    keepOutput('said', `${text}\n`);
+  };
   return { start: say, update: say, done: say, note: say, warn: (text) => say(`warning: ${text}`) };
 }
 
@@ -456,7 +461,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       engine: async () => withoutTrial(engine),
       shard: { examples: null },
       emit: (event, fields) =>
-        void who.said.push(
+        quietProgress(who.said).note(
           `${event} ${JSON.stringify(fields, (_, value: unknown) => (typeof value === 'bigint' ? `${value}` : value))}`,
         ),
     });
@@ -537,6 +542,14 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     },
     totalMsat: () => [customer, ...bidders].reduce((sum, who) => sum + lightning.balance(who.name), 0n),
   };
+  // A world on a ground of its own is too large to be kept until its test ends.
+  if (ground === undefined)
+    watchWorld({
+      ...{ name, secrets, people: [customer, ...bidders] },
+      events: () => network.events(),
+      preimages: () => lightning.preimages(),
+    });
+  else keepSecretsOf(secrets);
   return world;
 }
 

@@ -3,6 +3,7 @@ import type { FetchResult, Filter, NostrEvent, PublishOutcome, Relays, Subscript
 import { hasValidSignature } from '../../src/schnorr.js';
 import { readEvent } from '../../src/relay/paging.js';
 import type { RelayFault } from './faults/relay-faults.js';
+import { keepEvent } from './secrets/outputs.js';
 
 type Listener = (event: NostrEvent) => void;
 
@@ -28,6 +29,7 @@ class MemoryRelay {
     if (kindClass(event.kind) !== 'ephemeral' && !this.#keep(event)) {
       return { state: 'stored', message: 'duplicate: a newer version is here' };
     }
+    keepEvent(event);
     if (this.fault?.passesOn !== false) for (const listener of [...this.#listeners]) listener(event);
     return { state: 'stored', message: '' };
   }

@@ -2,7 +2,9 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { onTestFinished } from 'vitest';
+import { afterAll, onTestFinished } from 'vitest';
+import { keepGiven } from './secrets/outputs.js';
+import { inspectFolder } from './secrets/run.js';
 
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
@@ -22,8 +24,21 @@ export const binary = resolve('bin/nmkt.js');
 /** An empty folder that goes when the test ends. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'nmkt-test-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  onTestFinished(() => remove(folder));
   return folder;
+}
+
+/** One for all tests of a file, made before the first of them starts. */
+export function folderOfFile(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'nmkt-test-'));
+  afterAll(() => remove(folder));
+  return folder;
+}
+
+/** Looks for secrets in places that are not theirs, then removes it. */
+export function remove(folder: string): void {
+  inspectFolder(folder);
+  rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
 }
 
 /** The person's own settings stay out: an empty HOME, no NMKT_* and no NO_COLOR but those given. */
@@ -33,6 +48,7 @@ export function isolatedEnv(home: string, extra: Readonly<Record<string, string>
 
 /** Starts the real binary; ended with the test if it still runs then. */
 export function startNmkt(args: readonly string[], options: RunOptions = {}): ChildProcess {
+  keepGiven({}, options.stdin);
   const folder = options.cwd ?? temporaryFolder();
   const child = spawn(process.execPath, [binary, ...args], {
     cwd: folder,

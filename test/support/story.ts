@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { type ChildProcess } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -7,7 +7,7 @@ import { expect, onTestFinished } from 'vitest';
 import { decodeRecord } from '../../src/journal/record-json.js';
 import type { NostrEvent } from '../../src/ports.js';
 import type { LedgerRecord } from '../../src/wallet/ledger.js';
-import { finished, runNmkt, startNmkt, type RunOptions, type RunResult } from './run-nmkt.js';
+import { finished, remove, runNmkt, startNmkt, type RunOptions, type RunResult } from './run-nmkt.js';
 
 /** A market of real processes: what its participants print, what the relay stored, what the wallets' books say. */
 
@@ -73,7 +73,7 @@ export function oneDocument({ stdout, stderr }: Pick<RunResult, 'stdout' | 'stde
 /** A folder that goes when the test ends, after the processes that still wrote to it. */
 export function storyFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'nmkt-story-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 }));
+  onTestFinished(() => remove(folder));
   return folder;
 }
 

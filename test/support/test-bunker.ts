@@ -2,6 +2,7 @@ import { v2 as nip44 } from 'nostr-tools/nip44';
 import { finalizeEvent, getPublicKey, verifyEvent, type EventTemplate } from 'nostr-tools/pure';
 import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
+import { keepSecret } from './secrets/outputs.js';
 
 /**
  * A remote signer (NIP-46) on nostr-tools' own primitives and a bare socket: it shares no code with the client it tests.
@@ -45,7 +46,7 @@ export interface TestBunkerOptions {
 
 export async function startTestBunker(options: TestBunkerOptions): Promise<TestBunker> {
   const { relay, secret, user, token = 'let-me-in', behave = () => undefined } = options;
-  const [pubkey, userPubkey] = [getPublicKey(secret), getPublicKey(user)];
+  const [pubkey, userPubkey] = [getPublicKey(keepSecret(secret)), getPublicKey(keepSecret(user))];
   const asked: string[] = [];
   const signed: string[] = [];
   const clients: string[] = [...(options.clients ?? [])];

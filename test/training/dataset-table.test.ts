@@ -1,14 +1,11 @@
-import { mkdtemp, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { readDataset, readWithSchema, type DatasetOptions } from '../../src/training/dataset.js';
+import { folderOfFile } from '../support/run-nmkt.js';
 
-let folder: string;
+const folder = folderOfFile();
 let files = 0;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'nmkt-table-'));
-});
 
 async function file(text: string | Uint8Array, extension = 'csv'): Promise<string> {
   const path = join(folder, `${files++}.${extension}`);

@@ -1,25 +1,24 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { loadLayersModel } from '@tensorflow/tfjs-layers';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { sha256Hex } from '../../src/hash.js';
 import { initialParams } from '../../src/learning/params.js';
 import { decodeSafetensors } from '../../src/learning/safetensors.js';
 import type { ModelSpec } from '../../src/learning/types.js';
 import { createEngine } from '../../src/training/engine.js';
 import { readModelFiles, writeModelFiles } from '../../src/training/model-files.js';
+import { temporaryFolder } from '../support/run-nmkt.js';
 import { brightTenths, initial, mlp, seed } from './engine-data.js';
 
 let dir: string;
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'nmkt-model-'));
+beforeEach(() => {
+  dir = temporaryFolder();
 });
-afterEach(() => rm(dir, { recursive: true }));
 
 const meta = { scale: 255, classes: ['a', 'b'], job: { round: 3, id: 'x' } };
 /** With more than ten layers, whose canonical order (dense_10 before dense_2) is not that of the network. */

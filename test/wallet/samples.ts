@@ -10,10 +10,11 @@ import { connectWallet, type WalletOptions } from '../../src/wallet/nwc.js';
 import { startWalletService, type WalletFault, type WalletServiceOptions } from '../../src/wallet/service.js';
 import { formatWalletUri } from '../../src/wallet/wallet-uri.js';
 import { memoryJournal } from '../support/memory-journal.js';
+import { keepSecret } from '../support/secrets/outputs.js';
 
-export const serviceSecret = sha256('wallet service');
-export const nodeSecret = sha256('lightning node');
-export const connectionOf = (name: string) => sha256(`connection of ${name}`);
+export const serviceSecret = keepSecret(sha256('wallet service'));
+export const nodeSecret = keepSecret(sha256('lightning node'));
+export const connectionOf = (name: string) => keepSecret(sha256(`connection of ${name}`));
 export const connections = new Map<Pubkey, string>(
   ['customer', 'trainer'].map((name) => [publicKey(connectionOf(name)), name]),
 );
