@@ -69,7 +69,7 @@ describe('nmkt init without a terminal', () => {
   it('takes everything from files and flags; files are private, and nothing secret is said', async () => {
     const { file, init, home, read } = homeHere();
     const options = {
-      keyFile: file('key.txt', nsec),
+      keyFile: file('key', nsec),
       walletFile: file('wallet.txt', wallet),
       relay: [relay],
       network: 'bitcoin',
@@ -130,7 +130,7 @@ describe('nmkt init without a terminal', () => {
     const { init, home, file, read } = homeHere();
     await init({ options: { newKey: true, relay: [relay] } });
     const before = contents(home);
-    const keyFile = file('other', nsec);
+    const keyFile = file('key', nsec);
     await expect(init({ options: { keyFile } })).rejects.toMatchObject({
       code: 'bad-usage',
       remedy: expect.stringContaining('--replace-key') as string,
@@ -152,7 +152,7 @@ describe('nmkt init without a terminal', () => {
 
   it('keeps the key under a password, names it all the same, and signs with the password', async () => {
     const { init, file, home, read } = homeHere();
-    const options = { keyFile: file('k', nsec), relay: [relay], encrypt: true };
+    const options = { keyFile: file('key', nsec), relay: [relay], encrypt: true };
     await expect(init({ options })).rejects.toMatchObject({
       code: 'bad-usage',
       remedy: expect.stringMatching(/--key-password-file.*NMKT_KEY_PASSWORD/) as string,
@@ -212,7 +212,7 @@ describe('nmkt init on a terminal', () => {
 
   it('does not ask for what flags gave', async () => {
     const { init, file } = homeHere();
-    const options = { keyFile: file('k', nsec), relay: [relay], network: 'regtest', role: 'trainer' };
+    const options = { keyFile: file('key', nsec), relay: [relay], network: 'regtest', role: 'trainer' };
     const prompt = scriptedPrompt(['', '']);
     expect((await init({ options, prompt })).shown).toMatchObject({
       key: { pubkey },
@@ -243,7 +243,7 @@ describe('nmkt init on a terminal', () => {
     const { init, file, home } = homeHere();
     await init({ options: { newKey: true, relay: [relay] } });
     const before = contents(home);
-    const options = { keyFile: file('other', nsec) };
+    const options = { keyFile: file('key', nsec) };
     await expect(init({ options, prompt: scriptedPrompt(['yes']) })).rejects.toMatchObject({ code: 'bad-usage' });
     expect(contents(home)).toEqual(before);
     expect((await init({ options, prompt: scriptedPrompt(['replace']) })).shown.key).toMatchObject({ pubkey });
