@@ -85,15 +85,16 @@ describe.each(names)('nmkt %s', (name) => {
   const { call, bare, offline, unset, wrong, wrongCall = call, asks, env } = rowsOf(name) ?? { call: [], wrong: {} };
   const options = env === undefined ? {} : { env };
 
-  it.skipIf(bare === 'serves')('without anything', () => ends([name], bare as Ending, options));
+  if (bare !== 'serves') it('without anything', () => ends([name], bare, options));
 
   it('with a relay that refuses connections', () =>
     ends([name, ...call, ...REFUSING, '--home', 'h'], offline, options));
 
-  it.skipIf(asks === undefined)('with a flag that asks, and nobody to answer', () => {
-    const [words, code, remedy] = asks!;
-    return ends([name, ...call, ...REFUSING, ...words], [code, remedy], options);
-  });
+  if (asks !== undefined)
+    it('with a flag that asks, and nobody to answer', () => {
+      const [words, code, remedy] = asks;
+      return ends([name, ...call, ...REFUSING, ...words], [code, remedy], options);
+    });
 
   it('without a relay', () => ends([name, ...call], unset, options));
 
