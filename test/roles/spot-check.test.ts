@@ -57,7 +57,8 @@ describe('a trainer that', () => {
     test(`${what}: is a proven fraud, unpaid, and a spare takes over`, async () => {
       // One segment is drawn: who trains the first of four honestly is caught in three draws of four.
       let found: { readonly world: World; readonly result: RunResult } | undefined;
-      for (let draw = 0; draw < 6 && (found?.result.state.frauds.size ?? 0) === 0; draw++) {
+      const isCaughtAtOnce = (): boolean => found?.result.state.rounds[0]?.close?.content.rejected.length === 1;
+      for (let draw = 0; draw < 6 && !isCaughtAtOnce(); draw++) {
         const market = { trainers: 3, spares: 1, rounds: 2, job: { quorum: 2, award: 'deadline' } } as const;
         const world = await createWorld({ name: `${what} ${draw}`, ...market });
         found = { world, result: await world.run({ trainers: { 1: { act: rogueTrainer(forge) } } }) };
