@@ -3,7 +3,7 @@ import { Session } from 'node:inspector/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, it } from 'vitest';
-import { checkMany } from './check.js';
+import { checkMany, slow } from './check.js';
 import { targets } from './targets.js';
 
 /** Exported `parse…`, `decode…`, `open…` and `read…` that need no target of their own, and why. */
@@ -61,6 +61,7 @@ async function functionsOf(act: () => Promise<unknown>): Promise<ReadonlySet<str
 }
 
 it('every exported reader of src is entered by the inputs of some target, or is exempt for a reason', async () => {
+  slow.factor = 20;
   const entered = await functionsOf(async () => {
     for (const reader of targets) await checkMany(reader, 120);
   });
