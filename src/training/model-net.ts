@@ -25,12 +25,9 @@ export function layersOf(widths: readonly number[], weights: ParamSet): readonly
 }
 
 /** Outputs of the last layer, [rows, outputs], row-major. */
-export function forward(layers: readonly Layer[], features: Float32Array, rows: number): Float32Array {
-  let outputs: Float32Array = new Float32Array(0);
-  tf.tidy(() => {
-    outputs = read(activations(layers, features, rows).at(-1)!);
-  });
-  return outputs;
+export async function forward(layers: readonly Layer[], features: Float32Array, rows: number): Promise<Float32Array> {
+  const [outputs] = await readAll(tf.tidy(() => [activations(layers, features, rows).at(-1)!]));
+  return outputs!;
 }
 
 /**
@@ -38,32 +35,35 @@ export function forward(layers: readonly Layer[], features: Float32Array, rows: 
  *
  * @param lossOf  gets the outputs [rows, outputs] and answers d(loss) / d(outputs) of the same size
  */
-export function gradients<L extends { readonly delta: Float32Array }>(
+export async function gradients<L extends { readonly delta: Float32Array }>(
   layers: readonly Layer[],
   batch: Batch,
   lossOf: (outputs: Float32Array) => L,
-): { readonly loss: L; readonly gradients: readonly Float32Array[] } {
-  const found: Float32Array[] = [];
-  let loss!: L;
-  // Arrays leave tidy by assignment: a typed array returned from it is walked element by element.
-  tf.tidy(() => {
-    const hidden = activations(layers, batch.features, batch.rows);
-    loss = lossOf(read(hidden.at(-1)!));
-    let delta = tf.tensor2d(loss.delta, [batch.rows, layers.at(-1)!.outputs]); // [rows, out]
-    for (let layer = layers.length - 1; layer >= 0; layer--) {
-      const { inputs, outputs, kernel } = layers[layer]!;
-      const below = hidden[layer]!; // [rows, in]
-      found.unshift(read(tf.matMul(below, delta, true)), read(tf.sum(delta, 0))); // [in, out], [out]
-      if (layer === 0) break;
-      const back = tf.matMul(delta, tf.tensor2d(kernel, [inputs, outputs]), false, true); // [rows, in]
-      delta = tf.mul(back, tf.step(below)); // relu' is 1 above 0
-    }
-  });
-  return { loss, gradients: found };
+): Promise<{ readonly loss: L; readonly gradients: readonly Float32Array[] }> {
+  const hidden = tf.tidy(() => activations(layers, batch.features, batch.rows));
+  try {
+    const loss = lossOf(await hidden.at(-1)!.data<'float32'>());
+    const found = tf.tidy(() => {
+      const slopes: tf.Tensor[] = [];
+      let delta = tf.tensor2d(loss.delta, [batch.rows, layers.at(-1)!.outputs]); // [rows, out]
+      for (let layer = layers.length - 1; layer >= 0; layer--) {
+        const { inputs, outputs, kernel } = layers[layer]!;
+        const below = hidden[layer]!; // [rows, in]
+        slopes.unshift(tf.matMul(below, delta, true), tf.sum(delta, 0)); // [in, out], [out]
+        if (layer === 0) break;
+        const back = tf.matMul(delta, tf.tensor2d(kernel, [inputs, outputs]), false, true); // [rows, in]
+        delta = tf.mul(back, tf.step(below)); // relu' is 1 above 0
+      }
+      return slopes;
+    });
+    return { loss, gradients: await readAll(found) };
+  } finally {
+    tf.dispose(hidden);
+  }
 }
 
 /** The inputs followed by the output of each layer. */
-function activations(layers: readonly Layer[], features: Float32Array, rows: number): readonly tf.Tensor2D[] {
+function activations(layers: readonly Layer[], features: Float32Array, rows: number): tf.Tensor2D[] {
   const all = [tf.tensor2d(features, [rows, layers[0]!.inputs])];
   for (const [i, { kernel, bias, inputs, outputs }] of layers.entries()) {
     const sum = tf.add(tf.matMul(all[i]!, tf.tensor2d(kernel, [inputs, outputs])), tf.tensor1d(bias));
@@ -72,7 +72,14 @@ function activations(layers: readonly Layer[], features: Float32Array, rows: num
   return all;
 }
 
-/** On `cpu` these are the tensor's own values: nobody writes to them, and the tensor ends with its tidy. */
-function read(tensor: tf.Tensor): Float32Array {
-  return tensor.dataSync<'float32'>();
+/**
+ * The values, and the end of the tensors. Never `dataSync`: a GPU cannot answer at once (backend webgpu has no readSync in
+ * Node.js). On `cpu` these are the tensor's own values: nobody writes to them any more.
+ */
+async function readAll(tensors: readonly tf.Tensor[]): Promise<Float32Array[]> {
+  try {
+    return await Promise.all(tensors.map((tensor) => tensor.data<'float32'>()));
+  } finally {
+    tf.dispose([...tensors]);
+  }
 }

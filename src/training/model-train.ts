@@ -19,12 +19,17 @@ export const TRAINING_REVISION = 1;
 export type OnStep = (done: number, total: number, loss: number) => void;
 
 /**
- * Mini-batch training on the current tfjs backend; the request was checked before. Runs to the end without yielding.
+ * Mini-batch training on the current tfjs backend; the request was checked before. Waits only for the backend: on wasm and cpu
+ * it runs to the end without a turn of the event loop.
  *
  * @returns    losses are means over the first and the last batch, before their updates; `wallMs` is 0, the caller measures
  * @throws     NmktError `training-failed` at the first loss or weight that is not finite
  */
-export function train(request: TrainRequest, onStep: OnStep, onState: (state: TrainState) => void): TrainResult {
+export async function train(
+  request: TrainRequest,
+  onStep: OnStep,
+  onState: (state: TrainState) => void,
+): Promise<TrainResult> {
   const { model, examples, hyper, from, stateEvery = Infinity } = request;
   const widths = layerWidths(model);
   const layers = layersOf(widths, from === undefined ? request.weights : weightsOf(from, model));
@@ -39,7 +44,9 @@ export function train(request: TrainRequest, onStep: OnStep, onState: (state: Tr
   let lossLast = 0;
   for (let step = moments.step; step < end; step++) {
     const batch = batches.next().value;
-    const found = gradients(layers, batch, (outputs) => batchLoss(model.task, outputs, batch.labels, model.outputs));
+    const found = await gradients(layers, batch, (outputs) =>
+      batchLoss(model.task, outputs, batch.labels, model.outputs),
+    );
     lossLast = found.loss.sum / batch.rows;
     if (step === moments.step) lossFirst = lossLast;
     if (!Number.isFinite(lossLast)) throw diverged(`the loss is ${lossLast} at step ${step + 1} of ${steps}`);
@@ -54,7 +61,11 @@ export function train(request: TrainRequest, onStep: OnStep, onState: (state: Tr
 }
 
 /** Loss added in float64 in the order of the examples; NaN and Infinity are reported, not thrown. */
-export function evaluate(model: ModelSpec, weights: ParamSet, examples: TrainRequest['examples']): Evaluation {
+export async function evaluate(
+  model: ModelSpec,
+  weights: ParamSet,
+  examples: TrainRequest['examples'],
+): Promise<Evaluation> {
   const { rows, inputs, features, scale, labels } = examples;
   const layers = layersOf(layerWidths(model), weights);
   const losses = new Float64Array(rows);
@@ -62,7 +73,7 @@ export function evaluate(model: ModelSpec, weights: ParamSet, examples: TrainReq
   let hits = 0;
   for (let from = 0; from < rows; from += EVALUATION_ROWS) {
     const to = Math.min(from + EVALUATION_ROWS, rows);
-    const outputs = forward(layers, rowsOf(features, scale, inputs, from, to), to - from);
+    const outputs = await forward(layers, rowsOf(features, scale, inputs, from, to), to - from);
     const loss = batchLoss(model.task, outputs, labels.subarray(from, to), model.outputs, losses.subarray(from, to));
     sum += loss.sum;
     hits += loss.hits;
@@ -73,18 +84,18 @@ export function evaluate(model: ModelSpec, weights: ParamSet, examples: TrainReq
 }
 
 /** Probabilities [rows, classes] or values [rows, 1]; features are inputs already (scale 1) unless `scale` says otherwise. */
-export function predict(
+export async function predict(
   model: ModelSpec,
   weights: ParamSet,
   features: Uint8Array | Float32Array,
   rows: number,
   scale: number,
-): Float32Array {
+): Promise<Float32Array> {
   const layers = layersOf(layerWidths(model), weights);
   const out = new Float32Array(rows * model.outputs);
   for (let from = 0; from < rows; from += EVALUATION_ROWS) {
     const to = Math.min(from + EVALUATION_ROWS, rows);
-    const outputs = forward(layers, rowsOf(features, scale, model.inputs, from, to), to - from);
+    const outputs = await forward(layers, rowsOf(features, scale, model.inputs, from, to), to - from);
     out.set(model.task === 'classification' ? softmaxRows(outputs, model.outputs) : outputs, from * model.outputs);
   }
   return out;

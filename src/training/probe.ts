@@ -8,7 +8,7 @@ import { smoke } from './tfjs-smoke.js';
 async function probe(): Promise<string | null> {
   try {
     await loadRung('node');
-    smoke();
+    await smoke();
     return null;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);

@@ -9,8 +9,8 @@ const TOLERANCE = 1e-3;
  *
  * @throws Error when the loss is not the known one: the backend computes wrongly here
  */
-export function smoke(): void {
-  const { lossLast } = train(
+export async function smoke(): Promise<void> {
+  const { lossLast } = await train(
     {
       model: { model: 'mlp', task: 'classification', inputs: 2, outputs: 2, hidden: [3] },
       weights: [

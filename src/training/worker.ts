@@ -15,20 +15,20 @@ function say(reply: WorkerReply, transfer: readonly ArrayBuffer[] = []): void {
   port.postMessage(reply, transfer);
 }
 
-function answer(request: WorkerRequest): void {
+async function answer(request: WorkerRequest): Promise<void> {
   switch (request.kind) {
     case 'train': {
       const start = performance.now();
-      const result = train(request.request, throttled(), (state) =>
+      const result = await train(request.request, throttled(), (state) =>
         say({ kind: 'state', state }, buffersOf(state.tensors)),
       );
       const wallMs = Math.round(performance.now() - start);
       return say({ kind: 'trained', result: { ...result, wallMs } }, buffersOf(result.weights));
     }
     case 'evaluate':
-      return say({ kind: 'evaluated', result: evaluate(request.model, request.weights, request.examples) });
+      return say({ kind: 'evaluated', result: await evaluate(request.model, request.weights, request.examples) });
     case 'predict': {
-      const result = predict(request.model, request.weights, request.features, request.rows, request.scale);
+      const result = await predict(request.model, request.weights, request.features, request.rows, request.scale);
       return say({ kind: 'predicted', result }, [result.buffer as ArrayBuffer]);
     }
   }
@@ -66,13 +66,10 @@ async function start({ rung }: WorkerStart): Promise<void> {
   const began = performance.now();
   try {
     const id = await loadRung(rung);
-    smoke();
+    await smoke();
+    // One request at a time: the other side waits for the answer before it sends the next.
     port.on('message', (request: WorkerRequest) => {
-      try {
-        answer(request);
-      } catch (error) {
-        say({ kind: 'failed', error: plain(error) });
-      }
+      void answer(request).catch((error: unknown) => say({ kind: 'failed', error: plain(error) }));
     });
     say({ kind: 'ready', id, coldMs: performance.now() - began });
   } catch (error) {

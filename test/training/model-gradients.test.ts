@@ -72,7 +72,7 @@ describe.each(['cpu', 'wasm'])('back-propagation on %s', (backend) => {
         await tf.setBackend('cpu');
         const expected = oracle(spec, layers, batch);
         await tf.setBackend(backend);
-        const got = gradients(layers, batch, (outputs) => batchLoss(task, outputs, batch.labels, spec.outputs));
+        const got = await gradients(layers, batch, (outputs) => batchLoss(task, outputs, batch.labels, spec.outputs));
         expect(got.loss.sum / rows).toBeCloseTo(expected.loss, 4);
         for (const [i, wanted] of expected.gradients.entries())
           expect(farthest(got.gradients[i]!, wanted)).toBeLessThan(2e-5);
@@ -81,12 +81,13 @@ describe.each(['cpu', 'wasm'])('back-propagation on %s', (backend) => {
     );
   });
 
-  test('leaves no tensors behind', () => {
+  test('leaves no tensors behind', async () => {
     const spec: ModelSpec = { model: 'mlp', task: 'classification', inputs: 5, outputs: 3, hidden: [4] };
     const layers = layersOf(layerWidths(spec), initialParams(spec, seed(1)));
     const batch = randomBatch(spec, 6);
     const before = tf.memory().numTensors;
-    for (let i = 0; i < 5; i++) gradients(layers, batch, (outputs) => batchLoss(spec.task, outputs, batch.labels, 3));
+    for (let i = 0; i < 5; i++)
+      await gradients(layers, batch, (outputs) => batchLoss(spec.task, outputs, batch.labels, 3));
     expect(tf.memory().numTensors).toBe(before);
   });
 });
