@@ -1,17 +1,13 @@
 import { sha256Hex, type Bytes, type Sha256 } from '../hash.js';
+import { architecture } from './architecture.js';
 import { badFile } from './safetensors-header.js';
 import { checkShapes, encodeParams, type NamedShape } from './safetensors.js';
 import { prng } from './prng.js';
 import type { ModelSpec, ParamSet } from './types.js';
 
-/** In order of names: `dense_0/bias` [out], `dense_0/kernel` [in, out], `dense_1/bias`, ... The last layer gives the logits or the value. */
+/** In order of names. */
 export function parameterShapes(spec: ModelSpec): NamedShape[] {
-  const widths = [spec.inputs, ...spec.hidden, spec.outputs];
-  const shapes = widths.slice(1).flatMap((out, layer) => [
-    { name: `dense_${layer}/bias`, shape: [out] },
-    { name: `dense_${layer}/kernel`, shape: [widths[layer]!, out] },
-  ]);
-  return shapes.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return architecture(spec).map(({ name, shape }) => ({ name, shape }));
 }
 
 function elements(shape: readonly number[]): number {
@@ -49,18 +45,14 @@ export function checkFinite(params: ParamSet): void {
   }
 }
 
-/**
- * Glorot uniform (Glorot & Bengio 2010): kernels in [-limit, limit), limit = sqrt(6 / (in + out)); biases 0. Each kernel
- * draws from its own stream `init/NAME`, so the bytes are equal on every machine and engine.
- */
+/** Each tensor that is not constant draws from its own stream `init/NAME`, so the bytes are equal on every machine and engine. */
 export function initialParams(spec: ModelSpec, seed: Bytes): ParamSet {
-  return parameterShapes(spec).map(({ name, shape }) => {
+  return architecture(spec).map(({ name, shape, start }) => {
     const data = new Float32Array(elements(shape));
-    const [inputs, outputs] = shape;
-    if (inputs !== undefined && outputs !== undefined) {
-      const limit = Math.sqrt(6 / (inputs + outputs));
+    if (start === 'ones') data.fill(1);
+    else if (start !== 'zeros') {
       const stream = prng(seed, `init/${name}`);
-      for (let i = 0; i < data.length; i++) data[i] = (2 * stream.float() - 1) * limit;
+      for (let i = 0; i < data.length; i++) data[i] = (2 * stream.float() - 1) * start.limit;
     }
     return { name, shape, data };
   });

@@ -12,10 +12,20 @@ export const MOMENTS = ['mean', 'square'] as const;
 export function stateShapes(spec: ModelSpec, { optimizer }: Pick<HyperParameters, 'optimizer'>): NamedShape[] {
   const weights = parameterShapes(spec);
   if (optimizer === 'sgd') return weights;
-  return [
-    ...weights,
-    ...MOMENTS.flatMap((moment) => weights.map(({ name, shape }) => ({ name: `${moment}/${name}`, shape }))),
-  ];
+  const moments = MOMENTS.flatMap((moment) => weights.map(({ name, shape }) => ({ name: `${moment}/${name}`, shape })));
+  return [...weights, ...moments].sort(byName);
+}
+
+const byName = (a: { readonly name: string }, b: { readonly name: string }): number => (a.name < b.name ? -1 : 1);
+
+/** Of equal sizes in the order of the weights, with names in front: the tensors of a state. */
+export function stateTensors(
+  weights: ParamSet,
+  moments: Readonly<Record<(typeof MOMENTS)[number], readonly Float32Array[]>>,
+): ParamSet {
+  const of = (moment: (typeof MOMENTS)[number]): ParamSet =>
+    moments[moment].map((data, i) => ({ ...weights[i]!, name: `${moment}/${weights[i]!.name}`, data }));
+  return [...weights, ...MOMENTS.flatMap(of)].sort(byName);
 }
 
 /** SHA-256("nmkt/1/state" || u32 step || SHA-256 of the canonical bytes): what a trainer commits to. */

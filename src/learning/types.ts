@@ -15,17 +15,45 @@ export type Rung = 'node' | 'wasm' | 'cpu';
 
 export type Task = 'classification' | 'regression';
 
-/** `logreg`: one dense layer. `mlp`: dense + relu for each hidden width, then dense. */
-export interface ModelSpec {
-  readonly model: 'logreg' | 'mlp';
+/** What every architecture says. Only these are known: nothing that is read is ever executed. */
+interface AnyModel {
   readonly task: Task;
-  /** Features per example after flattening, >= 1. */
+  /** Features per example after flattening, >= 1; of `gpt` the tokens of its context. */
   readonly inputs: number;
-  /** Classes (>= 2) for classification, 1 for regression. */
+  /** Classes (>= 2) for classification, 1 for regression; of `gpt` the size of the vocabulary. */
   readonly outputs: number;
+}
+
+/** `logreg`: one dense layer. `mlp`: dense + relu for each hidden width, then dense. */
+export interface DenseSpec extends AnyModel {
+  readonly model: 'logreg' | 'mlp';
   /** Widths of hidden layers; empty for logreg. */
   readonly hidden: readonly number[];
 }
+
+/** After LeNet-5: for each number of filters a 5 x 5 convolution of stride 1 that keeps the size, relu, 2 x 2 max pooling; then as `mlp`. */
+export interface CnnSpec extends AnyModel {
+  readonly model: 'cnn';
+  /** [height, width, channels]; the product is `inputs`. */
+  readonly shape: readonly number[];
+  readonly filters: readonly number[];
+  readonly hidden: readonly number[];
+}
+
+/**
+ * Decoder-only transformer after GPT-2: learned positions, normalised before attention and feed-forward (gelu, 4 x width), and
+ * before the head, which is the token embedding. It predicts the next token at each place of its context.
+ */
+export interface GptSpec extends AnyModel {
+  readonly model: 'gpt';
+  readonly layers: number;
+  /** Divides `width`. */
+  readonly heads: number;
+  readonly width: number;
+}
+
+export type ModelSpec = DenseSpec | CnnSpec | GptSpec;
+export type ModelName = ModelSpec['model'];
 
 export interface HyperParameters {
   readonly optimizer: 'adam' | 'sgd';

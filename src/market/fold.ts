@@ -1,5 +1,5 @@
 import type { EventId, Pubkey } from '../hash.js';
-import type { ModelSpec } from '../learning/types.js';
+import { plainSpec } from '../learning/architecture.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
 import { applyAward, applyReplace, openBids } from './award-rules.js';
 import { buildChains, type Chain } from './chain.js';
@@ -122,8 +122,8 @@ function applyArtifact(draft: Draft, event: EventOf<'artifact'>): Broken | null 
       'artifact',
       `the model must hash to ${draft.modelHash ?? 'none'}, got ${event.content.weights.sha256}`,
     );
-  if (spellModel(event.content.model) !== spellModel(draft.job.content.model))
-    return broken('artifact', 'its model is of another architecture than the job asked for');
+  const [asked, made] = [draft.job.content.model, event.content.model].map((spec) => JSON.stringify(plainSpec(spec)));
+  if (made !== asked) return broken('artifact', 'its model is of another architecture than the job asked for');
   const credited = credits(draft)
     .map(([trainer, rounds]) => `${trainer}:${rounds}`)
     .join(' ');
@@ -133,10 +133,6 @@ function applyArtifact(draft: Draft, event: EventOf<'artifact'>): Broken | null 
     return broken('artifact', `${event.content.rounds} is not the number of closed rounds`);
   draft.artifact = event;
   return null;
-}
-
-function spellModel({ model, task, inputs, hidden, outputs }: ModelSpec): string {
-  return [model, task, inputs, ...hidden, outputs].join(' ');
 }
 
 /** Everyone who held a seat in a round, by key, with the rounds in which its update was accepted. */

@@ -1,5 +1,6 @@
 import { NmktError } from '../errors.js';
 import { fromHex } from '../hash.js';
+import type { ModelSpec } from '../learning/types.js';
 import { acceptedRounds, paidMsat, type JobState } from '../market/state.js';
 import type { AuditKeys, DataKeys, EpochKeys } from './audit-format.js';
 import type { CustomerEnv, JobSecrets, OwnedEpoch } from './customer-env.js';
@@ -131,7 +132,7 @@ export function collectDataKeys(secrets: JobSecrets): DataKeys {
 /** A page for whoever finds the folder. */
 export function modelCard(state: JobState, model: CollectedModel): string {
   const terms = state.job!.content;
-  const { model: spec, hyper, hidden } = { ...terms, hidden: terms.model.hidden };
+  const { model: spec, hyper } = terms;
   const percent = (ppm: number | null) => (ppm === null ? '-' : `${(ppm / 10_000).toFixed(2)} %`);
   const rows = state.rounds.map(
     (round) =>
@@ -143,7 +144,7 @@ Trained by ${model.trainers.length} independent trainers over Nostr with nmkt, p
 
 | | |
 |---|---|
-| model | ${spec.model}, ${spec.inputs} inputs, ${hidden.length === 0 ? '' : `hidden ${hidden.join(', ')}, `}${spec.outputs} outputs |
+| model | ${describeSpec(spec)} |
 | ${spec.task === 'classification' ? 'accuracy' : 'loss'} on evaluation set B (${terms.evalB.rows} rows) | ${spec.task === 'classification' ? percent(state.artifact!.content.accuracyPpm) : model.metrics.loss} |
 | loss on set B | ${model.metrics.loss} |
 | rounds | ${model.rounds} of ${terms.rounds}, ${hyper.epochs === undefined ? `${hyper.localSteps} steps` : `${hyper.epochs} epochs`} each, ${hyper.optimizer} ${hyper.learningRate}, batch ${hyper.batch} |
@@ -169,6 +170,16 @@ nmkt predict ${'<this folder>'} new-rows.csv
 nmkt audit ${model.job} --keys audit-keys.json
 \`\`\`
 `;
+}
+
+function describeSpec(spec: ModelSpec): string {
+  const parts: Readonly<Record<string, string>> = {
+    ...('filters' in spec && { filters: spec.filters.join(', ') }),
+    ...('hidden' in spec && { hidden: spec.hidden.join(', ') }),
+    ...(spec.model === 'gpt' && { layers: `${spec.layers}`, heads: `${spec.heads}`, width: `${spec.width}` }),
+  };
+  const inside = Object.entries(parts).flatMap(([name, value]) => (value === '' ? [] : [`${name} ${value}`]));
+  return [spec.model, `${spec.inputs} inputs`, ...inside, `${spec.outputs} outputs`].join(', ');
 }
 
 /** A finished job has a model. @throws NmktError `not-ready`, or `job-closed` when it was cancelled */

@@ -1,11 +1,12 @@
 import { NmktError, type ErrorCode } from '../errors.js';
-import { checkFinite, checkParams, parameterCount } from '../learning/params.js';
+import { modelCost } from '../learning/model-cost.js';
+import { checkFinite, checkParams } from '../learning/params.js';
 import { checkShapes } from '../learning/safetensors.js';
 import { stateShapes, stepCount } from '../learning/train-state.js';
 import type { HyperParameters, ModelSpec, ParamSet } from '../learning/types.js';
 import type { TrainRequest } from '../ports.js';
-import { EVALUATION_ROWS } from './model-schedule.js';
-import { checkSpec, layerWidths } from './model-spec.js';
+import { evaluationRows } from './model-schedule.js';
+import { checkSpec } from './model-spec.js';
 
 /** What this machine is ready to spend on one call, whatever a job asks for. */
 export interface EngineLimits {
@@ -21,6 +22,8 @@ export const DEFAULT_LIMITS: EngineLimits = { maxParams: 25_000_000, maxBytes: 2
 
 /** Weights, gradients, two moments, the tensor on the heap, the packed copy of the kernel, and the copies in transit. */
 const COPIES_OF_WEIGHTS = 8;
+/** Values, gradients, and what products and derivatives put beside them. */
+const COPIES_OF_ACTIVATIONS = 4;
 
 type Data = Pick<TrainRequest['examples'], 'features' | 'rows'> & { readonly labels?: Int32Array | Float32Array };
 
@@ -29,7 +32,8 @@ export function checkTrain(request: TrainRequest, limits: EngineLimits): void {
   checkHyper(request.hyper);
   if (request.seed.length !== 32)
     throw unusable('bad-job', 'the seed has a wrong length', '32 bytes', `${request.seed.length} bytes`);
-  checkSizes(request.model, request.examples, Math.min(request.hyper.batch, request.examples.rows), limits);
+  const batch = Math.min(request.hyper.batch, request.examples.rows);
+  checkSizes(request.model, request.examples, () => batch, limits);
   checkExamples(request.model, request.examples);
   checkParams(request.weights, request.model);
   checkPart(request);
@@ -58,7 +62,7 @@ export function checkEvaluate(
   examples: TrainRequest['examples'],
   limits: EngineLimits,
 ): void {
-  checkSizes(model, examples, EVALUATION_ROWS, limits);
+  checkSizes(model, examples, evaluationRows, limits);
   checkExamples(model, examples);
   checkParams(weights, model);
 }
@@ -70,20 +74,25 @@ export function checkPredict(
   rows: number,
   limits: EngineLimits,
 ): void {
-  checkSizes(model, { features, rows }, EVALUATION_ROWS, limits);
+  checkSizes(model, { features, rows }, evaluationRows, limits);
   checkFeatures(model, features, rows);
   checkParams(weights, model);
 }
 
-function checkSizes(model: ModelSpec, data: Data, batchRows: number, limits: EngineLimits): void {
+/** @param rowsAtOnce  asked once the model is known to be sound */
+function checkSizes(
+  model: ModelSpec,
+  data: Data,
+  rowsAtOnce: (model: ModelSpec) => number,
+  limits: EngineLimits,
+): void {
   checkSpec(model);
-  const params = parameterCount(model);
-  if (params > limits.maxParams) throw tooLarge('parameters', limits.maxParams, params);
-  const widths = layerWidths(model).reduce((sum, width) => sum + width, 0);
+  const { parameters, activations } = modelCost(model);
+  if (parameters > limits.maxParams) throw tooLarge('parameters', limits.maxParams, parameters);
   const bytes =
     2 * (data.features.byteLength + (data.labels?.byteLength ?? 0)) +
-    4 * COPIES_OF_WEIGHTS * params +
-    4 * 4 * batchRows * widths +
+    4 * COPIES_OF_WEIGHTS * parameters +
+    4 * COPIES_OF_ACTIVATIONS * rowsAtOnce(model) * activations +
     4 * data.rows * model.outputs;
   if (bytes > limits.maxBytes) throw tooLarge('bytes of memory', limits.maxBytes, bytes);
 }
@@ -98,6 +107,14 @@ function checkFeatures(model: ModelSpec, features: Uint8Array | Float32Array, ro
       `${rows} rows of ${model.inputs} features`,
       `${features.length} values`,
     );
+  if (model.model === 'gpt') checkTokens(model.outputs, features);
+}
+
+/** A number beyond the vocabulary would be looked up outside of the embedding. */
+function checkTokens(vocabulary: number, tokens: Uint8Array | Float32Array): void {
+  const at = tokens.findIndex((token) => !(Number.isInteger(token) && token >= 0 && token < vocabulary));
+  if (at >= 0)
+    throw unusable('bad-dataset', 'a token is not in the vocabulary', `0 to ${vocabulary - 1}`, `${tokens[at]!}`);
 }
 
 function checkExamples(model: ModelSpec, examples: TrainRequest['examples']): void {

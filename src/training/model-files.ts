@@ -5,6 +5,7 @@ import { replaceFile } from '../disk/durable.js';
 import { nodeDisk } from '../disk/node-disk.js';
 import { NmktError, type ErrorCode } from '../errors.js';
 import { sha256Hex, utf8, type Bytes, type Sha256 } from '../hash.js';
+import { plainSpec } from '../learning/architecture.js';
 import { checkParams, parameterCount, parameterShapes } from '../learning/params.js';
 import { decodeParams, encodeParams } from '../learning/safetensors.js';
 import type { ModelSpec, ParamSet } from '../learning/types.js';
@@ -50,9 +51,8 @@ export async function writeModelFiles(
   checkParams(weights, spec);
   const safetensors = encodeParams(weights);
   const binary = manifestBytes(weights);
-  const { model, task, inputs, outputs, hidden } = spec;
   const nmkt = {
-    spec: { model, task, inputs, outputs, hidden },
+    spec: plainSpec(spec),
     safetensorsSha256: sha256Hex(safetensors),
     meta: sortKeys(meta),
   };

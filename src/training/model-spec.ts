@@ -1,32 +1,85 @@
 import { NmktError } from '../errors.js';
-import type { ModelSpec } from '../learning/types.js';
+import { mapSizes } from '../learning/architecture.js';
+import { modelCost } from '../learning/model-cost.js';
+import type { CnnSpec, DenseSpec, GptSpec, ModelSpec } from '../learning/types.js';
 
 /** Largest width of a layer and largest number of hidden layers: a bound before any multiplication. */
 const MAX_WIDTH = 1 << 24;
 const MAX_HIDDEN_LAYERS = 64;
 
-/** @throws NmktError `bad-job` when a width is not a positive integer or the parts contradict each other */
+/** A product of sizes beyond it is refused before it is worked out. */
+const MAX_NUMBERS = 2 ** 40;
+
+/** @throws NmktError `bad-job` when a size is not a positive integer or the parts contradict each other */
 export function checkSpec(spec: ModelSpec): void {
-  const bad = (expected: string, got: unknown): never => {
-    throw new NmktError('bad-job', 'the model is not usable', {
-      remedy: 'correct the model in the job',
-      expected,
-      got: Array.isArray(got) ? `a list of ${got.length}` : typeof got === 'object' ? 'an object' : `${got as string}`,
-    });
-  };
-  if (spec.model !== 'logreg' && spec.model !== 'mlp') bad('model logreg or mlp', spec.model);
-  if (spec.task !== 'classification' && spec.task !== 'regression') bad('classification or regression', spec.task);
-  if (!Array.isArray(spec.hidden) || spec.hidden.length > MAX_HIDDEN_LAYERS)
-    bad(`a list of at most ${MAX_HIDDEN_LAYERS} hidden widths`, spec.hidden);
-  for (const width of [spec.inputs, spec.outputs, ...spec.hidden])
-    if (!Number.isInteger(width) || width < 1 || width > MAX_WIDTH) bad(`widths from 1 to ${MAX_WIDTH}`, width);
-  if (spec.model === 'logreg' && spec.hidden.length > 0) bad('no hidden layers for logreg', spec.hidden);
-  if (spec.model === 'mlp' && spec.hidden.length === 0) bad('at least one hidden width for mlp', spec.hidden);
-  if (spec.task === 'classification' && spec.outputs < 2) bad('at least 2 classes', spec.outputs);
-  if (spec.task === 'regression' && spec.outputs !== 1) bad('1 output for regression', spec.outputs);
+  const { task, inputs, outputs } = spec;
+  if (task !== 'classification' && task !== 'regression') throw bad('classification or regression', task);
+  for (const width of [inputs, outputs]) checkWidth(width);
+  if (task === 'classification' && outputs < 2) throw bad('at least 2 classes', outputs);
+  if (task === 'regression' && outputs !== 1) throw bad('1 output for regression', outputs);
+  switch (spec.model) {
+    case 'logreg':
+    case 'mlp':
+      return checkDense(spec);
+    case 'cnn':
+      return checkCnn(spec);
+    case 'gpt':
+      return checkGpt(spec);
+    default:
+      throw bad('model logreg, mlp, cnn or gpt', (spec as { model: unknown }).model);
+  }
 }
 
-/** Widths from the inputs to the outputs: one more than there are layers. */
-export function layerWidths(spec: ModelSpec): readonly number[] {
-  return [spec.inputs, ...spec.hidden, spec.outputs];
+function checkDense({ model, hidden }: DenseSpec): void {
+  checkWidths('hidden widths', hidden);
+  if (model === 'logreg' && hidden.length > 0) throw bad('no hidden layers for logreg', hidden);
+  if (model === 'mlp' && hidden.length === 0) throw bad('at least one hidden width for mlp', hidden);
+}
+
+function checkCnn(spec: CnnSpec): void {
+  checkWidths('hidden widths', spec.hidden);
+  checkWidths('sizes of an image', spec.shape);
+  checkWidths('numbers of filters', spec.filters);
+  if (spec.shape.length !== 3 || product(spec.shape) !== spec.inputs)
+    throw bad(`[height, width, channels] of ${spec.inputs} inputs`, spec.shape.join(' x '));
+  if (spec.filters.length === 0) throw bad('at least one convolution for cnn', spec.filters);
+  const smallest = Math.min(...mapSizes(spec).at(-1)!);
+  if (smallest < 1) throw bad('images that can be halved by each convolution', spec.shape.join(' x '));
+  checkNumbers(spec);
+}
+
+function checkGpt(spec: GptSpec): void {
+  if (spec.task !== 'classification') throw bad('classification of the next token for gpt', spec.task);
+  for (const size of [spec.layers, spec.heads, spec.width]) checkWidth(size);
+  if (spec.layers > MAX_HIDDEN_LAYERS) throw bad(`at most ${MAX_HIDDEN_LAYERS} layers`, spec.layers);
+  if (spec.width % spec.heads !== 0) throw bad(`a width that ${spec.heads} heads divide`, spec.width);
+  checkNumbers(spec);
+}
+
+function checkWidths(what: string, widths: readonly number[]): void {
+  if (!Array.isArray(widths) || widths.length > MAX_HIDDEN_LAYERS)
+    throw bad(`a list of at most ${MAX_HIDDEN_LAYERS} ${what}`, widths);
+  widths.forEach(checkWidth);
+}
+
+function checkWidth(width: unknown): void {
+  if (!Number.isInteger(width) || (width as number) < 1 || (width as number) > MAX_WIDTH)
+    throw bad(`whole sizes from 1 to ${MAX_WIDTH}`, width);
+}
+
+/** Doubles count exactly up to here, so what is worked out from the sizes later is exact. */
+function checkNumbers(spec: ModelSpec): void {
+  const { parameters, activations } = modelCost(spec);
+  const most = Math.max(parameters, activations);
+  if (!(most <= MAX_NUMBERS)) throw bad(`at most ${MAX_NUMBERS} parameters and activations`, most);
+}
+
+const product = (sizes: readonly number[]): number => sizes.reduce((volume, size) => volume * size, 1);
+
+function bad(expected: string, got: unknown): NmktError {
+  return new NmktError('bad-job', 'the model is not usable', {
+    remedy: 'correct the model in the job',
+    expected,
+    got: Array.isArray(got) ? `a list of ${got.length}` : typeof got === 'object' ? 'an object' : `${got as string}`,
+  });
 }

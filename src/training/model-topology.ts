@@ -1,16 +1,17 @@
-import type { ModelSpec, ParamSet } from '../learning/types.js';
 import { concatBytes, type Bytes } from '../hash.js';
-import { layerWidths } from './model-spec.js';
+import { CONVOLUTION, denseWidths, POOL } from '../learning/architecture.js';
+import type { CnnSpec, DenseSpec, ModelSpec, ParamSet } from '../learning/types.js';
 
 /**
  * The model as TensorFlow.js and Keras write it: a LayersModel file, format of tfjs-layers 4.22 and
  * https://www.tensorflow.org/js/guide/save_load. Weights are float32, little-endian, in the order of the manifest.
  */
 export interface LayersModelFile {
-  readonly format: 'layers-model';
+  /** A `gpt` has layers that TensorFlow.js has not: its file says so and has no topology. */
+  readonly format: 'layers-model' | 'nmkt-model';
   readonly generatedBy: string;
   readonly convertedBy: null;
-  readonly modelTopology: object;
+  readonly modelTopology?: object;
   readonly weightsManifest: readonly {
     readonly paths: readonly string[];
     readonly weights: readonly {
@@ -24,15 +25,10 @@ export interface LayersModelFile {
 /** `weightsPath` is relative to the folder of model.json. */
 export function layersModel(spec: ModelSpec, weights: ParamSet, weightsPath: string): LayersModelFile {
   return {
-    format: 'layers-model',
+    format: spec.model === 'gpt' ? 'nmkt-model' : 'layers-model',
     generatedBy: 'nmkt',
     convertedBy: null,
-    modelTopology: {
-      class_name: 'Sequential',
-      config: { name: spec.model, layers: denseLayers(spec) },
-      keras_version: 'tfjs-layers 4.22.0',
-      backend: 'tensor_flow.js',
-    },
+    ...(spec.model !== 'gpt' && { modelTopology: topology(spec) }),
     weightsManifest: [
       {
         paths: [weightsPath],
@@ -49,15 +45,39 @@ export function manifestBytes(weights: ParamSet): Bytes {
   );
 }
 
+function topology(spec: DenseSpec | CnnSpec): object {
+  const layers = spec.model === 'cnn' ? [...convolutions(spec), ...denseLayers(spec)] : denseLayers(spec);
+  return {
+    class_name: 'Sequential',
+    config: { name: spec.model, layers },
+    keras_version: 'tfjs-layers 4.22.0',
+    backend: 'tensor_flow.js',
+  };
+}
+
 /** As Keras orders them: by layer, kernel before bias. */
 function inManifestOrder(weights: ParamSet): ParamSet {
   const layer = (name: string): number => Number(/\d+/.exec(name)?.[0]);
   const kind = (name: string): number => (name.endsWith('/kernel') ? 0 : 1);
-  return [...weights].sort((a, b) => layer(a.name) - layer(b.name) || kind(a.name) - kind(b.name));
+  const block = (name: string): number => (name.startsWith('conv_') ? 0 : 1);
+  if (!weights.some(({ name }) => name.startsWith('dense_'))) return weights;
+  return [...weights].sort(
+    (a, b) => block(a.name) - block(b.name) || layer(a.name) - layer(b.name) || kind(a.name) - kind(b.name),
+  );
 }
 
-function denseLayers(spec: ModelSpec): readonly object[] {
-  const widths = layerWidths(spec);
+const initialised = {
+  kernel_initializer: { class_name: 'GlorotUniform', config: { seed: null } },
+  bias_initializer: { class_name: 'Zeros', config: {} },
+  kernel_regularizer: null,
+  bias_regularizer: null,
+  activity_regularizer: null,
+  kernel_constraint: null,
+  bias_constraint: null,
+};
+
+function denseLayers(spec: DenseSpec | CnnSpec): readonly object[] {
+  const widths = denseWidths(spec);
   const last = widths.length - 2;
   return widths.slice(1).map((units, layer) => ({
     class_name: 'Dense',
@@ -65,17 +85,38 @@ function denseLayers(spec: ModelSpec): readonly object[] {
       name: `dense_${layer}`,
       trainable: true,
       dtype: 'float32',
-      ...(layer === 0 && { batch_input_shape: [null, spec.inputs] }),
+      ...(layer === 0 && spec.model !== 'cnn' && { batch_input_shape: [null, spec.inputs] }),
       units,
       activation: layer < last ? 'relu' : spec.task === 'classification' ? 'softmax' : 'linear',
       use_bias: true,
-      kernel_initializer: { class_name: 'GlorotUniform', config: { seed: null } },
-      bias_initializer: { class_name: 'Zeros', config: {} },
-      kernel_regularizer: null,
-      bias_regularizer: null,
-      activity_regularizer: null,
-      kernel_constraint: null,
-      bias_constraint: null,
+      ...initialised,
     },
   }));
+}
+
+function convolutions({ shape, filters }: CnnSpec): readonly object[] {
+  const format = { data_format: 'channels_last', trainable: true, dtype: 'float32' };
+  const layers = filters.flatMap((channels, layer) => [
+    {
+      class_name: 'Conv2D',
+      config: {
+        name: `conv_${layer}`,
+        ...format,
+        ...(layer === 0 && { batch_input_shape: [null, ...shape] }),
+        filters: channels,
+        kernel_size: [CONVOLUTION, CONVOLUTION],
+        strides: [1, 1],
+        padding: 'same',
+        dilation_rate: [1, 1],
+        activation: 'relu',
+        use_bias: true,
+        ...initialised,
+      },
+    },
+    {
+      class_name: 'MaxPooling2D',
+      config: { name: `pool_${layer}`, ...format, pool_size: [POOL, POOL], strides: [POOL, POOL], padding: 'valid' },
+    },
+  ]);
+  return [...layers, { class_name: 'Flatten', config: { name: 'flatten', ...format } }];
 }

@@ -1,14 +1,13 @@
+import * as tf from '@tensorflow/tfjs-core';
 import { NmktError } from '../errors.js';
-import { parameterShapes } from '../learning/params.js';
-import { stepCount, weightsOf } from '../learning/train-state.js';
+import { stateTensors, stepCount, weightsOf } from '../learning/train-state.js';
 import type { HyperParameters, ModelSpec, ParamSet, TrainState } from '../learning/types.js';
 import type { Evaluation, TrainRequest, TrainResult } from '../ports.js';
 import { batchesForever, rowsOf } from './model-batches.js';
 import { batchLoss, softmaxRows } from './model-loss.js';
-import { forward, gradients, layersOf, type Layer } from './model-net.js';
 import { freshMoments, makeOptimizer, type Moments } from './model-optimizer.js';
-import { EVALUATION_ROWS } from './model-schedule.js';
-import { layerWidths } from './model-spec.js';
+import { evaluationRows } from './model-schedule.js';
+import { netOf, type Net } from './net.js';
 
 /**
  * Counted into the engine id: raise it whenever the same request gives other bytes than before (order of examples,
@@ -31,11 +30,16 @@ export async function train(
   onState: (state: TrainState) => void,
 ): Promise<TrainResult> {
   const { model, examples, hyper, from, stateEvery = Infinity } = request;
-  const widths = layerWidths(model);
-  const layers = layersOf(widths, from === undefined ? request.weights : weightsOf(from, model));
-  const flat = layers.flatMap((layer) => [layer.kernel, layer.bias]);
-  const sizes = flat.map((data) => data.length);
-  const moments = from === undefined ? freshMoments(hyper, sizes) : momentsOf(from, widths, hyper);
+  const net = netOf(model);
+  const start = from === undefined ? request.weights : weightsOf(from, model);
+  const weights = start.map(({ data }) => new Float32Array(data)); // training goes on in them
+  const moments =
+    from === undefined
+      ? freshMoments(
+          hyper,
+          weights.map((data) => data.length),
+        )
+      : momentsOf(from, start, hyper);
   const optimize = makeOptimizer(hyper, moments);
   const steps = stepCount(hyper, examples.rows);
   const end = Math.min(steps, request.toStep ?? steps);
@@ -44,20 +48,19 @@ export async function train(
   let lossLast = 0;
   for (let step = moments.step; step < end; step++) {
     const batch = batches.next().value;
-    const found = await gradients(layers, batch, (outputs) =>
-      batchLoss(model.task, outputs, batch.labels, model.outputs),
-    );
-    lossLast = found.loss.sum / batch.rows;
+    const tensors = upload(net, weights);
+    const found = await net.gradients(tensors, batch);
+    tf.dispose(tensors);
+    lossLast = found.loss.sum / (batch.rows * net.positions);
     if (step === moments.step) lossFirst = lossLast;
     if (!Number.isFinite(lossLast)) throw diverged(`the loss is ${lossLast} at step ${step + 1} of ${steps}`);
-    optimize(flat, found.gradients);
+    optimize(weights, await readAll(found.gradients));
     onStep(step + 1, steps, lossLast);
     const done = step + 1;
-    if (done < steps && (done === end || done % stateEvery === 0))
-      onState({ step: done, tensors: stateTensors(model, layers, moments) });
+    if (done < steps && (done === end || done % stateEvery === 0)) onState(stateAfter(net, done, weights, moments));
   }
-  if (!flat.every(isFinite)) throw diverged('a weight is not finite after the last step');
-  return { weights: paramsOf(model, layers), steps, lossFirst, lossLast, wallMs: 0 };
+  if (!weights.every(isFinite)) throw diverged('a weight is not finite after the last step');
+  return { weights: named(net, weights), steps, lossFirst, lossLast, wallMs: 0 };
 }
 
 /** Loss added in float64 in the order of the examples; NaN and Infinity are reported, not thrown. */
@@ -67,23 +70,32 @@ export async function evaluate(
   examples: TrainRequest['examples'],
 ): Promise<Evaluation> {
   const { rows, inputs, features, scale, labels } = examples;
-  const layers = layersOf(layerWidths(model), weights);
+  const net = netOf(model);
   const losses = new Float64Array(rows);
+  const each = net.positions === 1 ? undefined : new Float64Array(evaluationRows(model) * net.positions);
   let sum = 0;
   let hits = 0;
-  for (let from = 0; from < rows; from += EVALUATION_ROWS) {
-    const to = Math.min(from + EVALUATION_ROWS, rows);
-    const outputs = await forward(layers, rowsOf(features, scale, inputs, from, to), to - from);
-    const loss = batchLoss(model.task, outputs, labels.subarray(from, to), model.outputs, losses.subarray(from, to));
+  await inPasses(net, weights, rows, async (tensors, from, to) => {
+    const batch = {
+      rows: to - from,
+      features: rowsOf(features, scale, inputs, from, to),
+      labels: labels.subarray(from, to),
+    };
+    const outputs = await forward(net, tensors, batch.features, batch.rows);
+    const loss = batchLoss(model.task, outputs, net.targets(batch), model.outputs, each ?? losses.subarray(from, to));
+    if (each !== undefined) losses.set(meanOfEach(each, net.positions).subarray(0, batch.rows), from);
     sum += loss.sum;
     hits += loss.hits;
-  }
-  const loss = sum / rows;
-  const measured = { loss, count: rows, losses };
-  return model.task === 'classification' ? { ...measured, accuracy: hits / rows } : measured;
+  });
+  const answers = rows * net.positions;
+  const measured = { loss: sum / answers, count: rows, losses };
+  return model.task === 'classification' ? { ...measured, accuracy: hits / answers } : measured;
 }
 
-/** Probabilities [rows, classes] or values [rows, 1]; features are inputs already (scale 1) unless `scale` says otherwise. */
+/**
+ * Probabilities [rows, classes] (of a text: of what follows its last token) or values [rows, 1]; features are inputs already
+ * (scale 1) unless `scale` says otherwise.
+ */
 export async function predict(
   model: ModelSpec,
   weights: ParamSet,
@@ -91,41 +103,91 @@ export async function predict(
   rows: number,
   scale: number,
 ): Promise<Float32Array> {
-  const layers = layersOf(layerWidths(model), weights);
+  const net = netOf(model);
   const out = new Float32Array(rows * model.outputs);
-  for (let from = 0; from < rows; from += EVALUATION_ROWS) {
-    const to = Math.min(from + EVALUATION_ROWS, rows);
-    const outputs = await forward(layers, rowsOf(features, scale, model.inputs, from, to), to - from);
+  await inPasses(net, weights, rows, async (tensors, from, to) => {
+    const all = await forward(net, tensors, rowsOf(features, scale, model.inputs, from, to), to - from);
+    const outputs = net.positions === 1 ? all : lastOfEach(all, net.positions, model.outputs);
     out.set(model.task === 'classification' ? softmaxRows(outputs, model.outputs) : outputs, from * model.outputs);
-  }
+  });
   return out;
 }
 
-function paramsOf(model: ModelSpec, layers: readonly Layer[]): ParamSet {
-  return parameterShapes(model).map(({ name, shape }) => {
-    const layer = layers[Number(/^dense_(\d+)/.exec(name)![1])]!;
-    return { name, shape, data: name.endsWith('/kernel') ? layer.kernel : layer.bias };
-  });
+async function inPasses(
+  net: Net,
+  weights: ParamSet,
+  rows: number,
+  pass: (tensors: readonly tf.Tensor[], from: number, to: number) => Promise<void>,
+): Promise<void> {
+  const tensors = upload(
+    net,
+    weights.map(({ data }) => data),
+  );
+  const most = evaluationRows(net.spec);
+  try {
+    for (let from = 0; from < rows; from += most) await pass(tensors, from, Math.min(from + most, rows));
+  } finally {
+    tf.dispose(tensors);
+  }
 }
 
-/** Copies, sorted by name: training goes on in the arrays themselves. */
-function stateTensors(model: ModelSpec, layers: readonly Layer[], { mean, square }: Moments): ParamSet {
-  const weights = paramsOf(model, layers);
-  const moment = (prefix: string, arrays: readonly Float32Array[]): ParamSet => {
-    const like = layers.map((layer, i) => ({ ...layer, kernel: arrays[2 * i]!, bias: arrays[2 * i + 1]! }));
-    return paramsOf(model, like).map((tensor) => ({ ...tensor, name: `${prefix}/${tensor.name}` }));
-  };
-  const all = mean.length === 0 ? weights : [...weights, ...moment('mean', mean), ...moment('square', square)];
-  return all.map((tensor) => ({ ...tensor, data: new Float32Array(tensor.data) }));
+async function forward(
+  net: Net,
+  tensors: readonly tf.Tensor[],
+  features: Float32Array,
+  rows: number,
+): Promise<Float32Array> {
+  const [outputs] = await readAll([tf.tidy(() => net.forward(tensors, features, rows))]);
+  return outputs!;
 }
 
-function momentsOf({ step, tensors }: TrainState, widths: readonly number[], { optimizer }: HyperParameters): Moments {
-  const moment = (prefix: string): Float32Array[] => {
-    if (optimizer === 'sgd') return [];
-    const own = tensors.filter(({ name }) => name.startsWith(`${prefix}/`));
-    const bare = own.map((tensor) => ({ ...tensor, name: tensor.name.slice(prefix.length + 1) }));
-    return layersOf(widths, bare).flatMap((layer) => [layer.kernel, layer.bias]);
-  };
+/** [rows x positions, width] -> [rows, width] */
+function lastOfEach(outputs: Float32Array, positions: number, width: number): Float32Array {
+  const rows = outputs.length / positions / width;
+  const last = new Float32Array(rows * width);
+  for (let row = 0; row < rows; row++) {
+    const at = ((row + 1) * positions - 1) * width;
+    last.set(outputs.subarray(at, at + width), row * width);
+  }
+  return last;
+}
+
+function meanOfEach(each: Float64Array, positions: number): Float64Array {
+  const means = new Float64Array(each.length / positions);
+  for (let i = 0; i < each.length; i++) means[Math.floor(i / positions)]! += each[i]!;
+  return means.map((sum) => sum / positions);
+}
+
+function upload({ shapes }: Net, weights: readonly Float32Array[]): tf.Tensor[] {
+  return shapes.map(({ shape }, i) => tf.tensor(weights[i]!, [...shape]));
+}
+
+/**
+ * The values, and the end of the tensors. Never `dataSync`: a GPU cannot answer at once (backend webgpu has no readSync in
+ * Node.js). On `cpu` these are the tensor's own values: nobody writes to them any more.
+ */
+async function readAll(tensors: readonly tf.Tensor[]): Promise<Float32Array[]> {
+  try {
+    return await Promise.all(tensors.map((tensor) => tensor.data<'float32'>()));
+  } finally {
+    tf.dispose([...tensors]);
+  }
+}
+
+function named({ shapes }: Net, arrays: readonly Float32Array[]): ParamSet {
+  return shapes.map(({ name, shape }, i) => ({ name, shape, data: arrays[i]! }));
+}
+
+/** Copies: training goes on in the arrays themselves. */
+function stateAfter(net: Net, step: number, weights: readonly Float32Array[], moments: Moments): TrainState {
+  const tensors = stateTensors(named(net, weights), moments);
+  return { step, tensors: tensors.map((tensor) => ({ ...tensor, data: new Float32Array(tensor.data) })) };
+}
+
+function momentsOf({ step, tensors }: TrainState, weights: ParamSet, { optimizer }: HyperParameters): Moments {
+  const found = new Map(tensors.map(({ name, data }) => [name, data]));
+  const moment = (prefix: string): Float32Array[] =>
+    optimizer === 'sgd' ? [] : weights.map(({ name }) => new Float32Array(found.get(`${prefix}/${name}`)!));
   return { step, mean: moment('mean'), square: moment('square') };
 }
 

@@ -1,6 +1,6 @@
 import { initialParams } from '../../src/learning/params.js';
 import { prng } from '../../src/learning/prng.js';
-import type { Examples, ModelSpec, ParamSet } from '../../src/learning/types.js';
+import type { DenseSpec, Examples, ModelSpec, ParamSet } from '../../src/learning/types.js';
 
 /** Two clouds in the plane around (2, 2) and (-2, -2): any linear model separates them. */
 export function clouds(rows: number): Examples {
@@ -21,8 +21,8 @@ export function brightTenths(rows: number, inputs: number): Examples {
   return { rows, inputs, features, scale: 255, labels };
 }
 
-export const logreg: ModelSpec = { model: 'logreg', task: 'classification', inputs: 2, outputs: 2, hidden: [] };
-export const mlp: ModelSpec = { model: 'mlp', task: 'classification', inputs: 50, outputs: 10, hidden: [19, 12] };
+export const logreg: DenseSpec = { model: 'logreg', task: 'classification', inputs: 2, outputs: 2, hidden: [] };
+export const mlp: DenseSpec = { model: 'mlp', task: 'classification', inputs: 50, outputs: 10, hidden: [19, 12] };
 
 export const seed = (value: number): Uint8Array => new Uint8Array(32).fill(value);
 export const initial = (spec: ModelSpec): ParamSet => initialParams(spec, seed(1));

@@ -3,7 +3,7 @@ import { hex, sha256 } from '../../src/hash.js';
 import { initialParams } from '../../src/learning/params.js';
 import { initialisationSeed } from '../../src/learning/seeds.js';
 import { stateHash } from '../../src/learning/train-state.js';
-import type { HyperParameters, ModelSpec, ParamSet, TrainState } from '../../src/learning/types.js';
+import type { DenseSpec, HyperParameters, ParamSet, TrainState } from '../../src/learning/types.js';
 import { tinyExamples } from '../support/market-world.js';
 import { initialWeights } from '../support/second/numbers.js';
 import * as second from '../support/second/training.js';
@@ -13,7 +13,7 @@ import { wasmEngine } from '../support/wasm-engine.js';
 /** Training of logreg written a second time, from docs/protocol.md. */
 
 const seed = sha256('twice');
-const model: ModelSpec = { model: 'logreg', task: 'classification', inputs: 24, outputs: 3, hidden: [] };
+const model: DenseSpec = { model: 'logreg', task: 'classification', inputs: 24, outputs: 3, hidden: [] };
 const examples = tinyExamples(22);
 const rows = {
   labels: [...examples.labels],

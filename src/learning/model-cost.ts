@@ -1,0 +1,57 @@
+import { architecture, CONVOLUTION, denseWidths, FEED_FORWARD, mapSizes } from './architecture.js';
+import type { CnnSpec, GptSpec, ModelSpec } from './types.js';
+
+/** What a model takes, worked out from its description alone: nothing is built for it. */
+export interface ModelCost {
+  readonly parameters: number;
+  /** Numbers that one example leaves on its way to the outputs, and that its gradients need again. */
+  readonly activations: number;
+  /** Additions and multiplications of products per example, forwards only; a training step takes three times as many. */
+  readonly flops: number;
+}
+
+export function modelCost(spec: ModelSpec): ModelCost {
+  const parameters = architecture(spec).reduce(
+    (sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1),
+    0,
+  );
+  switch (spec.model) {
+    case 'logreg':
+    case 'mlp':
+      return { parameters, activations: sum(denseWidths(spec)), flops: 2 * parameters };
+    case 'cnn':
+      return { parameters, ...cnnCost(spec) };
+    case 'gpt':
+      return { parameters, ...gptCost(spec) };
+  }
+}
+
+/** Answers per example: of `gpt` one for each token of its context. */
+export function positions(spec: ModelSpec): number {
+  return spec.model === 'gpt' ? spec.inputs : 1;
+}
+
+/** Sums, relu, pooling; and a convolution unfolds its windows block by block, in memory of its own. */
+function cnnCost(spec: CnnSpec): Omit<ModelCost, 'parameters'> {
+  const sizes = mapSizes(spec);
+  const widths = denseWidths(spec);
+  let activations = spec.inputs + 2 * sum(widths);
+  let flops = 2 * products(widths);
+  for (const [layer, channels] of spec.filters.entries()) {
+    const [height, width, below] = sizes[layer] as [number, number, number];
+    activations += height * width * channels * 3;
+    flops += 2 * height * width * channels * below * CONVOLUTION * CONVOLUTION;
+  }
+  return { activations, flops };
+}
+
+/** Per token a block keeps about 30 widths (norms, products, gelu in its parts) and three scores per head and token. */
+function gptCost({ inputs, outputs, layers, heads, width }: GptSpec): Omit<ModelCost, 'parameters'> {
+  const perToken = layers * ((14 + 8 * FEED_FORWARD) * width + 4 * heads * inputs) + 6 * width + 4 * outputs;
+  const block = 2 * (3 + 1 + 2 * FEED_FORWARD) * width * width + 2 * 2 * inputs * width;
+  return { activations: inputs * perToken, flops: inputs * (layers * block + 2 * width * outputs) };
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
+const products = (widths: readonly number[]): number =>
+  widths.slice(1).reduce((total, width, i) => total + width * widths[i]!, 0);
