@@ -1,5 +1,5 @@
-import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { bech32 } from '@scure/base';
+import * as secp from 'tiny-secp256k1';
 import { NmktError } from '../errors.js';
 import { concatBytes, fromHex, hex, sha256, utf8, type Bytes, type Sha256 } from '../hash.js';
 import { formatAmount, parseAmount } from './bolt11-amount.js';
@@ -48,6 +48,11 @@ const KNOWN_EVEN_FEATURES = new Set([8, 14, 16, 24, 48, 56]);
 const VARIABLE_ONION = 8;
 const PAYMENT_SECRET = 14;
 
+/** A Lightning node's public key, 33 bytes compressed, hex. */
+export function nodeIdOf(nodeSecret: Bytes): string {
+  return hex(secp.pointFromScalar(nodeSecret, true)!);
+}
+
 /** Signs with the node's key; `paymentSecret` sets its feature bit. Optional fields are left out, not defaulted. */
 export function encodeInvoice(fields: InvoiceFields, nodeSecret: Bytes): string {
   const { timestampSec, paymentHash, description, descriptionHash, paymentSecret, expirySec, minFinalCltv } = fields;
@@ -62,11 +67,8 @@ export function encodeInvoice(fields: InvoiceFields, nodeSecret: Bytes): string 
     ...(paymentSecret === undefined ? [] : field(TYPE.s, bech32.toWords(fromHex(paymentSecret)))),
     ...(paymentSecret === undefined ? [] : field(TYPE.nine, featureWords([VARIABLE_ONION, PAYMENT_SECRET]))),
   ];
-  const [recovery, ...compact] = secp256k1.sign(signedHash(prefix, words), nodeSecret, {
-    prehash: false,
-    format: 'recovered',
-  });
-  const signature = bech32.toWords(Uint8Array.of(...compact, recovery!));
+  const { signature: compact, recoveryId } = secp.signRecoverable(signedHash(prefix, words), nodeSecret);
+  const signature = bech32.toWords(Uint8Array.of(...compact, recoveryId));
   return bech32.encode(prefix, [...words, ...signature], false);
 }
 
@@ -140,15 +142,16 @@ function checkFeatures(words: readonly number[]): void {
 
 function signerOf(prefix: string, words: readonly number[], signature: readonly number[], node?: Bytes): string {
   const bytes = bytesOf(signature);
+  const compact = bytes.subarray(0, 64);
   const hash = signedHash(prefix, words);
   try {
     if (node) {
-      const isValid = secp256k1.verify(bytes.subarray(0, 64), hash, node, { prehash: false, lowS: false });
-      if (!isValid) throw new Error('signed by another node');
+      if (!secp.verify(hash, node, compact)) throw new Error('signed by another node');
       return hex(node);
     }
-    const recovered = Uint8Array.of(bytes[64]!, ...bytes.subarray(0, 64));
-    return hex(secp256k1.recoverPublicKey(recovered, hash, { prehash: false }));
+    const payee = secp.recover(hash, compact, bytes[64] as secp.RecoveryIdType, true);
+    if (payee === null) throw new Error('signed by nobody');
+    return hex(payee);
   } catch (cause) {
     throw bad('has a wrong signature', 'the signature of the node to be paid', 'another', cause);
   }

@@ -1,9 +1,10 @@
-import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { v2 as nip44 } from 'nostr-tools/nip44';
+import { conversationKey } from '../ecdh.js';
 import { isNmktError, NmktError } from '../errors.js';
-import { hex, type Bytes, type Pubkey } from '../hash.js';
+import type { Bytes, Pubkey } from '../hash.js';
 import type { NostrEvent, Relays } from '../ports.js';
 import { publicKey, signEvent } from '../schnorr.js';
+import { nodeIdOf } from './bolt11.js';
 import { METHODS, RequestRefused, runMethod, type Method, type Params, type SandboxNode } from './service-methods.js';
 
 /** The wallet side of NIP-47, NIP-44 only: https://github.com/nostr-protocol/nips/blob/master/47.md */
@@ -57,9 +58,9 @@ export interface WalletService {
 export async function startWalletService(options: WalletServiceOptions): Promise<WalletService> {
   const { relays, secret, connections, methods = METHODS, announcedEncryption = 'nip44_v2' } = options;
   const pubkey = publicKey(secret);
-  const node: SandboxNode = { ...options, nodePubkey: hex(secp256k1.getPublicKey(options.nodeSecret, true)) };
+  const node: SandboxNode = { ...options, nodePubkey: nodeIdOf(options.nodeSecret) };
   const seen = new Set<string>();
-  const keys = new Map([...connections.keys()].map((peer) => [peer, nip44.utils.getConversationKey(secret, peer)]));
+  const keys = new Map([...connections.keys()].map((peer) => [peer, conversationKey(secret, peer)]));
   let isOpen = true;
 
   const reply = async (request: NostrEvent, body: object, copies = 1): Promise<void> => {

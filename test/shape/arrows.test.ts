@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { importsOf, sourceFiles, type Import } from '../support/source-tree.js';
 
 /** What every folder may import. */
-const roots = ['errors', 'hash', 'schnorr', 'ports'];
+const roots = ['errors', 'hash', 'schnorr', 'ecdh', 'ports'];
 
 /** folder -> folders it may import from besides itself and the roots; values and types alike. */
 const arrows: Readonly<Record<string, readonly string[]>> = {

@@ -1,8 +1,7 @@
-import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { NmktError } from '../../src/errors.js';
-import { hex, sha256 } from '../../src/hash.js';
+import { sha256 } from '../../src/hash.js';
 import type { Clock, PayOutcome, RandomBytes, Wallet } from '../../src/ports.js';
-import { decodeInvoice } from '../../src/wallet/bolt11.js';
+import { decodeInvoice, nodeIdOf } from '../../src/wallet/bolt11.js';
 import type { Ledger } from '../../src/wallet/ledger.js';
 import { NOT_MOVED, readLookup, readPayment, rejected } from '../../src/wallet/nwc-answers.js';
 import { METHODS, RequestRefused, runMethod, type Method, type Params } from '../../src/wallet/service-methods.js';
@@ -17,7 +16,7 @@ export interface DiskWallets {
 export function diskWallets(clock: Clock, random: RandomBytes): DiskWallets {
   let ledger: Ledger | null = null;
   const nodeSecret = sha256('disk wallets');
-  const nodePubkey = hex(secp256k1.getPublicKey(nodeSecret, true));
+  const nodePubkey = nodeIdOf(nodeSecret);
 
   /** @throws NmktError `wallet-unreachable`: it may have done it, or not */
   const ask = async (account: string, method: Method, params: Params): Promise<Readonly<Record<string, unknown>>> => {

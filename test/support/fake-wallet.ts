@@ -1,7 +1,6 @@
-import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { hex, sha256, sha256Hex } from '../../src/hash.js';
 import type { InvoiceRequest, LookupResult, Network, PayOutcome, Wallet } from '../../src/ports.js';
-import { decodeInvoice, encodeInvoice, type Invoice, type InvoiceFields } from '../../src/wallet/bolt11.js';
+import { decodeInvoice, encodeInvoice, nodeIdOf, type Invoice, type InvoiceFields } from '../../src/wallet/bolt11.js';
 import { prefixOf } from '../../src/wallet/check-invoice.js';
 
 /** Taken one per call of that method, in order; then the wallet is honest again. */
@@ -38,7 +37,7 @@ export class FakeLightning {
   }: { network?: Network; nowSec?: () => number } = {}) {
     this.network = network;
     this.#nowSec = nowSec;
-    this.nodePubkey = hex(secp256k1.getPublicKey(this.#nodeSecret, true));
+    this.nodePubkey = nodeIdOf(this.#nodeSecret);
   }
 
   /** The payee gives an unpaid invoice up: it can be paid no more. @returns false when it was paid */
