@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { adamKernels } from './adam.js';
 import { guardAllocation, type WasmBackend } from './backend.js';
 import { convKernels } from './conv.js';
+import { copyKernels } from './copy.js';
 import { matmulKernels } from './matmul.js';
 import { loadModule } from './module.js';
 import { poolKernels } from './pool.js';
@@ -23,7 +24,16 @@ export async function installKernels(bytes: Uint8Array): Promise<void> {
   if (installed.has(backend)) return;
   guardAllocation(backend.wasm);
   const module = await loadModule(backend, bytes);
-  const makers = [matmulKernels, convKernels, poolKernels, segmentKernels, unaryKernels, reduceKernels, adamKernels];
+  const makers = [
+    matmulKernels,
+    convKernels,
+    poolKernels,
+    segmentKernels,
+    copyKernels,
+    unaryKernels,
+    reduceKernels,
+    adamKernels,
+  ];
   const kernels = makers.flatMap((make) => make(module));
   for (const { kernelName, kernelFunc } of kernels) {
     if (tf.getKernel(kernelName, 'wasm')) tf.unregisterKernel(kernelName, 'wasm');

@@ -8,30 +8,37 @@ export interface Kernel {
 }
 
 /** What tfjs hands a kernel, as this kernel knows it. */
-export interface Call<Inputs extends string, Attributes> {
+export interface Call<Inputs extends PropertyKey, Attributes> {
   readonly inputs: Record<Inputs, TensorInfo>;
   readonly backend: WasmBackend;
   readonly attrs: Attributes;
 }
 
-export function kernel<Inputs extends string, Attributes>(
+export function kernel<Inputs extends PropertyKey, Attributes>(
   kernelName: string,
   compute: (call: Call<Inputs, Attributes>) => TensorInfo | TensorInfo[],
 ): Kernel {
   return { kernelName, kernelFunc: compute as unknown as KernelFunc };
 }
 
-/** Ours where the input holds float32 and `compute` takes the call; the stock kernel, which must be there now, elsewhere. */
+/** Ours where `compute` takes the call and answers it; the stock kernel, which must be there now, elsewhere. */
+export function orStock<Inputs extends PropertyKey, Attributes>(
+  kernelName: string,
+  compute: (call: Call<Inputs, Attributes>) => TensorInfo | TensorInfo[] | undefined,
+): Kernel {
+  const stock = getKernel(kernelName, 'wasm').kernelFunc as unknown as (call: Call<Inputs, Attributes>) => TensorInfo;
+  return kernel<Inputs, Attributes>(kernelName, (call) => compute(call) ?? stock(call));
+}
+
+/** The same for kernels of one input that we have for float32 alone. */
 export function elseStock<Input extends string, Attributes>(
   kernelName: string,
   input: Input,
   compute: (call: Call<Input, Attributes>) => TensorInfo | undefined,
 ): Kernel {
-  const stock = getKernel(kernelName, 'wasm').kernelFunc as unknown as (call: Call<Input, Attributes>) => TensorInfo;
-  return kernel<Input, Attributes>(kernelName, (call) => {
-    const own = call.inputs[input].dtype === 'float32' ? compute(call) : undefined;
-    return own ?? stock(call);
-  });
+  return orStock<Input, Attributes>(kernelName, (call) =>
+    call.inputs[input].dtype === 'float32' ? compute(call) : undefined,
+  );
 }
 
 /** @throws Error when a tensor does not hold float32, which is all that our kernels compute with */

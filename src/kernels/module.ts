@@ -28,8 +28,13 @@ export interface Functions {
   maxPoolGradient(geometry: number, x: number, dy: number, dx: number): void;
   avgPoolGradient(geometry: number, dy: number, dx: number): void;
   segmentSum(x: number, ids: number, count: number, width: number, segments: number, out: number): void;
+  /** Of the layout at that address. */
+  copyRows(layout: number, from: number, to: number): void;
+  turn(layout: number, from: number, to: number): void;
+  gather(x: number, size: number, ids: number, count: number, bytes: number, out: number): number;
   unary(x: number, count: number, kind: number, out: number): void;
   softmax(x: number, rows: number, width: number, out: number): void;
+  max(x: number, outer: number, count: number, inner: number, out: number): void;
   sum(x: number, outer: number, count: number, inner: number, scale: number, out: number): void;
   /** Addresses of w, g, m, v and of the new w, m, v; then beta1, beta2, rate, scale, epsilon, keep. */
   adam(count: number, ...addressesAndFactors: readonly number[]): void;

@@ -1,4 +1,4 @@
-import { util, type TensorInfo } from '@tensorflow/tfjs-core';
+import { util } from '@tensorflow/tfjs-core';
 import { addressOf } from './backend.js';
 import { elseStock, type Kernel } from './kernel.js';
 import type { Module } from './module.js';
@@ -22,11 +22,6 @@ export function unaryKernels(module: Module): readonly Kernel[] {
       const rows = util.sizeFromShape(logits.shape.slice(0, -1));
       module.run.softmax(addressOf(backend, logits), rows, width, addressOf(backend, out));
       return out;
-    }),
-    // The stock one copies the values; nobody writes into a tensor, so both may share them, as on the cpu backend.
-    elseStock<'x', object>('Identity', 'x', ({ inputs: { x }, backend }): TensorInfo => {
-      backend.incRef(x.dataId);
-      return { dataId: x.dataId, shape: x.shape, dtype: x.dtype };
     }),
   ];
 }

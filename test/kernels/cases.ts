@@ -19,17 +19,36 @@ export interface Values {
 export type Inputs = Readonly<Record<string, Values>>;
 
 export function compute(backendName: 'cpu' | 'wasm', kernelName: string, inputs: Inputs, attrs: object = {}): Values {
+  return computeAll(backendName, kernelName, inputs, attrs)[0]!;
+}
+
+/** Of a kernel with several outputs. */
+export function computeAll(
+  backendName: 'cpu' | 'wasm',
+  kernelName: string,
+  inputs: Inputs,
+  attrs: object = {},
+): Values[] {
   const backend = tf.engine().findBackend(backendName);
   const infos: Record<string, tf.TensorInfo> = {};
   for (const [name, { shape, data }] of Object.entries(inputs)) {
     const dtype = data instanceof Int32Array ? 'int32' : 'float32';
     infos[name] = { dataId: backend.write(data.slice(), [...shape], dtype), shape: [...shape], dtype };
   }
+  const places = Object.keys(inputs).every((name, i) => name === `${i}`) ? Object.values(infos) : infos;
   const kernel = tf.getKernel(kernelName, backendName);
-  const out = kernel.kernelFunc({ inputs: infos, backend, attrs: attrs as tf.NamedAttrMap }) as tf.TensorInfo;
-  const data = Float32Array.from(backend.readSync(out.dataId) as Float32Array);
-  for (const { dataId } of [...Object.values(infos), out]) backend.disposeData(dataId);
-  return { shape: out.shape, data };
+  const out = kernel.kernelFunc({
+    inputs: places as unknown as tf.NamedTensorInfoMap,
+    backend,
+    attrs: attrs as tf.NamedAttrMap,
+  });
+  const outs = Array.isArray(out) ? out : [out];
+  const values = outs.map(({ dataId, shape }) => ({
+    shape,
+    data: Float32Array.from(backend.readSync(dataId) as Float32Array),
+  }));
+  for (const { dataId } of [...Object.values(infos), ...outs]) backend.disposeData(dataId);
+  return values;
 }
 
 /** A reproducible stream of numbers in [0, 1): mulberry32. */

@@ -5,10 +5,13 @@ const LN2_HIGH: f64 = 6.9314718036912381649e-1; // fdlibm's split of ln 2: k * L
 const LN2_LOW: f64 = 1.90821492927058770002e-10;
 const INVERSE_LN2: f64 = 1.442695040888963387;
 
+const ROUND: f64 = 6755399441055744; // 1.5 * 2^52: adding it rounds to a whole number, which the low bits then hold
+
 /** e^x of two float64, for results that are rounded to float32: outside of [-200, 200] the answer is that of the edge. */
 export function exp64(value: v128): v128 {
-  const x = f64x2.max(f64x2.splat(-200), f64x2.min(f64x2.splat(200), value));
-  const k = f64x2.nearest(f64x2.mul(x, f64x2.splat(INVERSE_LN2)));
+  const x = f64x2.pmax(f64x2.pmin(value, f64x2.splat(200)), f64x2.splat(-200)); // NaN stays
+  const shifted = f64x2.add(f64x2.mul(x, f64x2.splat(INVERSE_LN2)), f64x2.splat(ROUND));
+  const k = f64x2.sub(shifted, f64x2.splat(ROUND));
   const r = f64x2.sub(f64x2.sub(x, f64x2.mul(k, f64x2.splat(LN2_HIGH))), f64x2.mul(k, f64x2.splat(LN2_LOW))); // |r| <= ln(2) / 2; the rest of Taylor's series after r^9 is below 7e-12
   let sum = f64x2.splat(1.0 / 362880.0);
   sum = term(sum, r, 1.0 / 40320.0);
@@ -20,8 +23,12 @@ export function exp64(value: v128): v128 {
   sum = term(sum, r, 0.5);
   sum = term(sum, r, 1.0);
   sum = term(sum, r, 1.0);
-  const exponents = i64x2.extend_low_i32x4_s(i32x4.trunc_sat_f64x2_s_zero(k)); // 0 for NaN, whose r stays NaN
-  return f64x2.mul(sum, i64x2.shl(i64x2.add(exponents, i64x2.splat(1023)), 52));
+  return f64x2.mul(sum, i64x2.shl(i64x2.add(shifted, i64x2.splat(1023)), 52));
+}
+
+/** e^x of four float32. */
+export function exp32(x: v128): v128 {
+  return join32(exp64(f64x2.promote_low_f32x4(x)), exp64(high64(x)));
 }
 
 function term(sum: v128, r: v128, coefficient: f64): v128 {

@@ -1,5 +1,5 @@
-// Sums over the middle of [outer, count, inner], added in float64 and rounded once. The order depends on `count` and
-// `inner` alone.
+// Sums and maxima over the middle of [outer, count, inner]. Sums are added in float64 and rounded once; their order
+// depends on `count` and `inner` alone.
 
 import { high64, join32 } from './exp';
 
@@ -59,5 +59,52 @@ function sumColumns(x: usize, count: i32, row: usize, scale: f64, out: usize): v
       from += row;
     }
     store<f32>(out + column, <f32>(scale * total));
+  }
+}
+
+/** out[o, i] = the largest x[o, r, i]; NaN if one of them is, -Infinity of none. */
+export function max(x: usize, outer: i32, count: i32, inner: i32, out: usize): void {
+  const row = (<usize>inner) << 2;
+  for (let o = 0; o < outer; o++) {
+    if (inner == 1) store<f32>(out, largest(x, count));
+    else maxColumns(x, count, row, out);
+    x += <usize>count * row;
+    out += row;
+  }
+}
+
+export function largest(x: usize, count: i32): f32 {
+  let four = f32x4.splat(-Infinity);
+  let other = four;
+  const end = x + ((<usize>count) << 2);
+  for (; x + 32 <= end; x += 32) {
+    four = f32x4.max(four, v128.load(x));
+    other = f32x4.max(other, v128.load(x, 16));
+  }
+  four = f32x4.max(four, other);
+  for (; x < end; x += 4) four = f32x4.max(four, v128.load32_splat(x));
+  const two = f32x4.max(four, i64x2.shuffle(four, four, 1, 0));
+  return f32x4.extract_lane(f32x4.max(two, i32x4.shuffle(two, two, 1, 0, 3, 2)), 0);
+}
+
+function maxColumns(x: usize, count: i32, row: usize, out: usize): void {
+  let column: usize = 0;
+  for (; column + 16 <= row; column += 16) {
+    let four = f32x4.splat(-Infinity);
+    let from = x + column;
+    for (let r = 0; r < count; r++) {
+      four = f32x4.max(four, v128.load(from));
+      from += row;
+    }
+    v128.store(out + column, four);
+  }
+  for (; column < row; column += 4) {
+    let one = f32x4.splat(-Infinity);
+    let from = x + column;
+    for (let r = 0; r < count; r++) {
+      one = f32x4.max(one, v128.load32_splat(from));
+      from += row;
+    }
+    store<f32>(out + column, f32x4.extract_lane(one, 0));
   }
 }

@@ -2,7 +2,7 @@ import { exp64, high64, join32 } from './exp';
 import { log64 } from './log';
 
 /** Numbers of the functions, as in ../unary.ts. */
-const EXP = 0;
+export const EXP = 0;
 const LOG = 1;
 const TANH = 2;
 
@@ -19,7 +19,7 @@ export function unary(x: usize, count: i32, kind: i32, out: usize): void {
   }
 }
 
-function apply(x: v128, kind: i32): v128 {
+export function apply(x: v128, kind: i32): v128 {
   const low = f64x2.promote_low_f32x4(x);
   const high = high64(x);
   if (kind == EXP) return join32(exp64(low), exp64(high));
@@ -35,27 +35,11 @@ export function sigmoid64(x: v128): v128 {
 }
 
 /** (1 - e^-2|x|) / (1 + e^-2|x|) with the sign of x; x itself below 1e-4, where x^3 / 3 is lost in rounding. */
-function tanh64(x: v128): v128 {
+export function tanh64(x: v128): v128 {
   const one = f64x2.splat(1);
   const size = f64x2.abs(x);
   const power = exp64(f64x2.mul(size, f64x2.splat(-2)));
   const found = f64x2.div(f64x2.sub(one, power), f64x2.add(one, power));
   const signed = v128.or(found, v128.and(x, f64x2.splat(-0.0)));
   return v128.bitselect(x, signed, f64x2.lt(size, f64x2.splat(1e-4)));
-}
-
-/** Each of `rows` rows of `width` values to e^(x - largest) over the sum of those, added in float64 in order. */
-export function softmax(x: usize, rows: i32, width: i32, out: usize): void {
-  const bytes = (<usize>width) << 2;
-  for (let row = 0; row < rows; row++) {
-    let top: f32 = -Infinity;
-    for (let j: usize = 0; j < bytes; j += 4) top = max<f32>(top, load<f32>(x + j));
-    for (let j: usize = 0; j < bytes; j += 4) store<f32>(out + j, load<f32>(x + j) - top);
-    unary(out, width, EXP, out);
-    let sum: f64 = 0;
-    for (let j: usize = 0; j < bytes; j += 4) sum += <f64>load<f32>(out + j);
-    for (let j: usize = 0; j < bytes; j += 4) store<f32>(out + j, <f32>(<f64>load<f32>(out + j) / sum));
-    x += bytes;
-    out += bytes;
-  }
 }
