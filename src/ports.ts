@@ -134,6 +134,11 @@ export interface TrainResult {
   readonly lossFirst: number;
   readonly lossLast: number;
   readonly wallMs: number;
+  /**
+   * Kernels that took part and whose bits differ between machines of one engine id; absent where none did. With them a
+   * training repeats within a tolerance only, as it always does on the rung `node`: nobody may be accused over its bits.
+   */
+  readonly inexact?: readonly string[];
 }
 /** Mean loss over the examples; accuracy in [0, 1] for classification, absent for regression. */
 export interface Evaluation {

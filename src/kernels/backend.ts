@@ -3,8 +3,13 @@ import type { DataId, DataType, KernelBackend, TensorInfo } from '@tensorflow/tf
 /** What is used of tfjs-backend-wasm 4.22: its memory, its allocator, and its book of tensors. */
 export interface WasmBackend extends KernelBackend {
   readonly wasm: WasmModule;
-  readonly dataIdMap: { get(dataId: DataId): { readonly memoryOffset: number } };
+  readonly dataIdMap: { get(dataId: DataId): Entry };
   makeOutput(shape: readonly number[], dtype: DataType): TensorInfo;
+}
+interface Entry {
+  readonly memoryOffset: number;
+  readonly shape: readonly number[];
+  readonly dtype: DataType;
 }
 export interface WasmModule {
   _malloc(bytes: number): number;

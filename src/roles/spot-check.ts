@@ -1,3 +1,4 @@
+import { NmktError } from '../errors.js';
 import { sha256Hex, type Pubkey, type Sha256 } from '../hash.js';
 import { encodeParams } from '../learning/safetensors.js';
 import { trainingSeed } from '../learning/seeds.js';
@@ -11,7 +12,7 @@ import type { EventOf } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
 import type { ScoreRow } from '../protocol/score.js';
 import type { SealedUpdate } from '../protocol/submission.js';
-import type { Engine, Relays, TrainRequest } from '../ports.js';
+import type { Engine, Relays, TrainRequest, TrainResult } from '../ports.js';
 import { isUnproven } from './missing.js';
 import { isOwnTrouble } from './patience.js';
 import { fetchCanonical, stateLabel } from './round-blobs.js';
@@ -38,6 +39,20 @@ function requestOf({ terms, base, examples, seed, round, shard, trainer }: Agree
     examples,
     seed: trainingSeed(seed, round, shard, trainer),
   };
+}
+
+/**
+ * In a job with spot checks, before anything is concluded from the bits of a training: by who committed to it and who repeats it.
+ *
+ * @throws NmktError `training-failed` when a kernel took part whose bits differ between machines: then a difference proves nothing
+ */
+export function assertRepeatable({ inexact }: Pick<TrainResult, 'inexact'>): void {
+  if (inexact === undefined) return;
+  throw new NmktError('training-failed', 'this training does not repeat to the bit, and the job checks bits', {
+    remedy: 'post the job with --verification floor, or with another model',
+    expected: 'kernels with the same bits on every machine',
+    got: inexact.join(', '),
+  });
 }
 
 /** Hashes that a reveal of this training lists, were it trained with `everySteps`. */
@@ -70,13 +85,14 @@ async function trainTo(
 ): Promise<Sha256> {
   const toStep = Math.min(step, stepCount(training.terms.hyper, training.examples.rows));
   let end: TrainState | undefined;
-  const { weights } = await engine.train(
+  const result = await engine.train(
     { ...requestOf(training), toStep, ...(from !== null && { from }) },
     undefined,
     signal,
     (state) => (end = state),
   );
-  return end === undefined ? sha256Hex(encodeParams(weights)) : stateHash(end);
+  assertRepeatable(result);
+  return end === undefined ? sha256Hex(encodeParams(result.weights)) : stateHash(end);
 }
 
 /** What a segment ends in when the training is repeated from its base. */
@@ -98,8 +114,9 @@ export async function repeatAll(
 ): Promise<{ readonly segment: number; readonly hash: Sha256 } | null> {
   const ends: Sha256[] = [];
   const request = { ...requestOf(training), stateEvery: training.terms.spot!.everySteps };
-  const { weights } = await engine.train(request, undefined, signal, (state) => ends.push(stateHash(state)));
-  ends.push(sha256Hex(encodeParams(weights)));
+  const result = await engine.train(request, undefined, signal, (state) => ends.push(stateHash(state)));
+  assertRepeatable(result);
+  ends.push(sha256Hex(encodeParams(result.weights)));
   const segment = ends.findIndex((hash, index) => hash !== committedEnd(committed, index));
   return segment < 0 ? null : { segment, hash: ends[segment]! };
 }

@@ -14,7 +14,7 @@ import { chunkExpiry } from './customer-actions.js';
 import type { Received } from './inbox.js';
 import { modelOf } from './measure.js';
 import { baseLabel, blobSecrets, fetchParams, publishParams, stateLabel, updateLabel } from './round-blobs.js';
-import { repeatSegment } from './spot-check.js';
+import { assertRepeatable, repeatSegment } from './spot-check.js';
 import type { TrainerEnv } from './trainer.js';
 import {
   decodeStateFile,
@@ -154,6 +154,7 @@ async function trainUpdate(
     keep,
   );
   await kept;
+  if (spot !== null) assertRepeatable(result);
   return { bytes: encodeParams(result.weights), checkpoints };
 }
 

@@ -45,6 +45,8 @@ async function loadWasm(): Promise<Uint8Array[]> {
   if (!(await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT'))) throw new Error('this Node runs WebAssembly without SIMD');
   const kernels = readKernels();
   await installKernels(kernels);
+  const { installNet } = await import('../kernels/net.js');
+  installNet();
   return [readFileSync(require.resolve('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm')), kernels];
 }
 

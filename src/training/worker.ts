@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { NmktError } from '../errors.js';
+import { watchInexact } from '../kernels/inexact.js';
 import type { ParamSet } from '../learning/types.js';
 import { evaluate, predict, train, type OnStep } from './model-train.js';
 import { loadRung } from './tfjs-rungs.js';
@@ -19,11 +20,12 @@ async function answer(request: WorkerRequest): Promise<void> {
   switch (request.kind) {
     case 'train': {
       const start = performance.now();
-      const result = await train(request.request, throttled(), (state) =>
-        say({ kind: 'state', state }, buffersOf(state.tensors)),
+      const { result, inexact } = await watchInexact(() =>
+        train(request.request, throttled(), (state) => say({ kind: 'state', state }, buffersOf(state.tensors))),
       );
       const wallMs = Math.round(performance.now() - start);
-      return say({ kind: 'trained', result: { ...result, wallMs } }, buffersOf(result.weights));
+      const whole = { ...result, wallMs, ...(inexact.length > 0 && { inexact }) };
+      return say({ kind: 'trained', result: whole }, buffersOf(result.weights));
     }
     case 'evaluate':
       return say({ kind: 'evaluated', result: await evaluate(request.model, request.weights, request.examples) });

@@ -3,6 +3,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import { readKernels } from '../../src/kernels/file.js';
 import { installKernels } from '../../src/kernels/install.js';
+import { installNet } from '../../src/kernels/net.js';
 
 /** Runs one kernel on our backend and on tfjs-backend-cpu, the oracle, without the rest of tfjs between. */
 
@@ -10,6 +11,7 @@ export async function startBackends(): Promise<void> {
   await tf.setBackend('cpu');
   if (!(await tf.setBackend('wasm'))) throw new Error('the wasm backend did not start');
   await installKernels(readKernels());
+  installNet();
 }
 
 export interface Values {

@@ -1,11 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { sha256Hex } from '../../src/hash.js';
+import { initialParams } from '../../src/learning/params.js';
 import { encodeParams } from '../../src/learning/safetensors.js';
 import { stateHash } from '../../src/learning/train-state.js';
 import type { ParamSet } from '../../src/learning/types.js';
 import { owedMsat, paidMsat } from '../../src/market/state.js';
 import type { Engine } from '../../src/ports.js';
+import { repeatAll, repeatSegment, type AgreedTraining } from '../../src/roles/spot-check.js';
 import { createWorld, type RunResult, type TrainerOptions, type World } from '../support/market-world.js';
+import { stubEngine } from '../support/stub-engine.js';
 import { rogueTrainer, tampering, type Forge } from './rogue.js';
 
 const START_MSAT = 1_000_000_000n;
@@ -149,6 +152,41 @@ describe('a trainer that', () => {
   });
 });
 
+describe('a training in which a kernel took part whose bits differ between machines', () => {
+  test('is not committed to: its trainer is absent, not accused', async () => {
+    const world = await createWorld({ trainers: 3, rounds: 1, job: { quorum: 2, award: 'deadline' } });
+    const adapt: TrainerOptions['adapt'] = (env) => ({ ...env, engine: async () => inexact(await env.engine()) });
+    const { state, ends } = await world.run({ trainers: { 1: { adapt } } });
+    const trainer = world.trainers[1]!.signer.pubkey;
+    expect(ends[1]).toMatchObject({ code: 'training-failed', got: 'FFT' });
+    expect(state.frauds.size).toBe(0);
+    expect(state.rounds[0]!.listedReveals.has(trainer)).toBe(false);
+    expect(state.rounds[0]!.close!.content.accepted).toHaveLength(2);
+  });
+
+  test('is not compared, however it was repeated', async () => {
+    const model = { model: 'logreg', task: 'regression', inputs: 1, outputs: 1, hidden: [] } as const;
+    const training: AgreedTraining = {
+      terms: {
+        model,
+        hyper: { optimizer: 'sgd', learningRate: 0.1, batch: 1, localSteps: 2 },
+        spot: { everySteps: 1 } as AgreedTraining['terms']['spot'],
+      },
+      base: initialParams(model, new Uint8Array(32)),
+      examples: { rows: 1, inputs: 1, features: Float32Array.of(1), scale: 1, labels: Float32Array.of(1) },
+      seed: new Uint8Array(32),
+      round: 0,
+      shard: 0,
+      trainer: 'aa'.repeat(32) as AgreedTraining['trainer'],
+    };
+    const committed = { checkpoints: [], updateHash: sha256Hex('anything') };
+    const engine = inexact(stubEngine());
+    await expect(repeatSegment(engine, training, 0, null)).rejects.toMatchObject({ code: 'training-failed' });
+    await expect(repeatAll(engine, training, committed as never)).rejects.toMatchObject({ code: 'training-failed' });
+    expect(await repeatAll(stubEngine(), training, committed as never)).not.toBeNull();
+  });
+});
+
 describe('a customer that', () => {
   test('repeats on another engine than the job names accuses nobody', async () => {
     const world = await createWorld({ trainers: 2, rounds: 1 });
@@ -188,6 +226,10 @@ describe('a customer that', () => {
     expect(ends[1]).toMatchObject({ end: 'lost', why: expect.stringContaining('the accusation is false') as string });
   });
 });
+
+function inexact(engine: Engine): Engine {
+  return { ...engine, train: async (...args) => ({ ...(await engine.train(...args)), inexact: ['FFT'] }) };
+}
 
 /** The last bits of each weight differ, as on another machine or after a shortcut. */
 function rounding(engine: Engine): Engine {
