@@ -187,7 +187,7 @@ function globalOptions(): Option[] {
     new Option('--key-file <file>', 'file of mode 0600 with the private key, or the address of a bunker'),
     new Option('--key-password-file <file>', 'file of mode 0600 with the password of an encrypted key'),
     new Option('--wallet-file <file>', 'file of mode 0600 with a NIP-47 connection'),
-    new Option('--engine <name>', 'auto, node, wasm or cpu'),
+    new Option('--engine <name>', 'auto, node, webgpu, wasm or cpu'),
     new Option('--json', 'machine-readable output on stdout'),
     new Option('--quiet', 'no conversation on stderr'),
     new Option('--no-color', 'no colours or spinners'),

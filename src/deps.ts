@@ -3,7 +3,7 @@ import type { BackedUp, Restored } from './backup/home-backup.js';
 import type { Backup } from './backup/read.js';
 import { resolve } from 'node:path';
 import { systemClock } from './config/clock.js';
-import { defaultHomeDir, openHome, type Home } from './config/home.js';
+import { defaultHomeDir, engineDir, openHome, type Home } from './config/home.js';
 import type { BunkerPort, Identity, KeyReport } from './config/identity.js';
 import type { BunkerAddress } from './config/key-text.js';
 import {
@@ -311,11 +311,11 @@ export async function createDeps({ flags, env, cwd, progress, prompt, signal }: 
     },
     async engine({ accepted, limits } = {}) {
       const { createEngine } = await import('./training/engine.js');
-      return closing(await createEngine({ want: settings.engine.value, accepted, limits }));
+      return closing(await createEngine({ want: settings.engine.value, accepted, limits, folder: engineDir(env) }));
     },
     async describeEngines(measure) {
       const { describeEngines } = await import('./training/engine.js');
-      return describeEngines(measure);
+      return describeEngines(measure, { folder: engineDir(env) });
     },
     async relayInformation(url) {
       const [{ fetchInformation }, { checkRelayUrl }] = await Promise.all([

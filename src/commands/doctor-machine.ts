@@ -113,13 +113,18 @@ export function judgeDisk(free: number | null, path: string): Check {
  */
 export function judgeEngines(reports: readonly RungReport[], want: string): readonly Check[] {
   const isNoneFit = !reports.some((report) => report.ok);
-  return reports.map(({ rung, ok: isFit, reason, id, coldMs, examplesPerSec }) => {
+  return reports.map(({ rung, ok: isFit, reason, install, isSlow, id, coldMs, examplesPerSec }) => {
     const name = `engine ${rung}`;
     const start = coldMs === undefined ? '' : `, starts in ${Math.round(coldMs)} ms`;
     const speed = examplesPerSec === undefined ? '' : `, trains ${examplesPerSec} small examples/s`;
-    if (isFit) return ok(name, `${id ?? rung}${start}${speed}`);
-    if (want === rung) return fail(name, reason, `--engine auto, or repair it: npm ci`);
+    if (isFit)
+      return ok(
+        name,
+        `${id ?? rung}${start}${speed}${isSlow === true ? `, ${reason}: only with --engine ${rung}` : ''}`,
+      );
+    if (want === rung) return fail(name, reason, `--engine auto, or ${install ?? 'repair it: npm ci'}`);
     if (isNoneFit) return fail(name, reason, 'install again: npm ci');
-    return warn(name, `not here: ${reason}`, 'nothing has to be done: another engine is there');
+    const remedy = 'nothing has to be done: another engine is there';
+    return warn(name, `not here: ${reason}`, install === undefined ? remedy : `${remedy}; to have it: ${install}`);
   });
 }

@@ -30,6 +30,7 @@ const NETWORK_WORDS: Readonly<Record<Network, string>> = {
 const ENGINE_WORDS: Readonly<Record<Rung | 'auto', string>> = {
   auto: 'auto      the fastest that loads',
   node: 'node      tfjs-node, if it is installed',
+  webgpu: 'webgpu    a GPU, if webgpu is installed',
   wasm: 'wasm      WebAssembly, repeats bit by bit',
   cpu: 'cpu       plain JavaScript, slow',
 };

@@ -61,7 +61,7 @@ export const command: CommandModule = {
 
 const HELP = `
 Reads only: makes no key, and answers without relays or a wallet. Settings come from a flag, else the --settings file, the environment
-(NMKT_HOME, NMKT_RELAYS, NMKT_WALLET, NMKT_NETWORK, NMKT_ENGINE, NMKT_KEY, NMKT_KEY_FILE, NMKT_SETTINGS), ./nmkt.json, the home, the default.
+(NMKT_HOME, NMKT_RELAYS, NMKT_WALLET, NMKT_NETWORK, NMKT_ENGINE, NMKT_ENGINE_DIR, NMKT_KEY, NMKT_KEY_FILE, NMKT_SETTINGS), ./nmkt.json, the home, the default.
 A key is an nsec, 64 hex characters, an ncryptsec (its password from --key-password-file, NMKT_KEY_PASSWORD or a question), or a bunker:// address
 of a remote signer (waited for NMKT_BUNKER_TIMEOUT seconds, 60 by default).
 With --json one document:

@@ -34,13 +34,21 @@ export interface Home {
  * @param env  `NMKT_HOME` wins
  */
 export function defaultHomeDir(env: NodeJS.ProcessEnv, platform: NodeJS.Platform = process.platform): string {
-  if (env['NMKT_HOME']) return resolve(env['NMKT_HOME']);
+  return env['NMKT_HOME'] ? resolve(env['NMKT_HOME']) : dataFolder(env, platform, 'nmkt');
+}
+
+/** Where optional engines lie and what probes of them said: shared by all homes of the user. @param env  `NMKT_ENGINE_DIR` wins */
+export function engineDir(env: NodeJS.ProcessEnv, platform: NodeJS.Platform = process.platform): string {
+  return env['NMKT_ENGINE_DIR'] ? resolve(env['NMKT_ENGINE_DIR']) : dataFolder(env, platform, 'nmkt-engines');
+}
+
+function dataFolder(env: NodeJS.ProcessEnv, platform: NodeJS.Platform, name: string): string {
   const user = env['HOME'] ?? env['USERPROFILE'] ?? homedir();
-  if (platform === 'win32') return join(env['LOCALAPPDATA'] ?? join(user, 'AppData', 'Local'), 'nmkt');
-  if (platform === 'darwin') return join(user, 'Library', 'Application Support', 'nmkt');
+  if (platform === 'win32') return join(env['LOCALAPPDATA'] ?? join(user, 'AppData', 'Local'), name);
+  if (platform === 'darwin') return join(user, 'Library', 'Application Support', name);
   const xdg = env['XDG_DATA_HOME'];
   // The specification tells programs to ignore a relative path here.
-  return join(xdg && isAbsolute(xdg) ? xdg : join(user, '.local', 'share'), 'nmkt');
+  return join(xdg && isAbsolute(xdg) ? xdg : join(user, '.local', 'share'), name);
 }
 
 /** Touches no disk. @param processes  see lock.ts */

@@ -5,7 +5,7 @@ import type { Network } from '../ports.js';
 /** One check per setting, wherever its value came from; `where` names that place in the error. All throw `bad-settings`. */
 
 export const networks = ['sandbox', 'regtest', 'simnet', 'signet', 'testnet', 'bitcoin'] as const satisfies Network[];
-export const engines = ['auto', 'node', 'wasm', 'cpu'] as const satisfies (Rung | 'auto')[];
+export const engines = ['auto', 'node', 'webgpu', 'wasm', 'cpu'] as const satisfies (Rung | 'auto')[];
 
 /** WebSocket URLs without credentials; in the given order, each once. */
 export function checkRelays(value: unknown, where: string): readonly string[] {

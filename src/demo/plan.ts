@@ -11,7 +11,7 @@ export interface DemoPlan {
   readonly dir: string;
   readonly isTemporary: boolean;
   readonly modelDir: string;
-  /** auto, node, wasm or cpu */
+  /** auto, node, webgpu, wasm or cpu */
   readonly engine: string;
 }
 

@@ -11,7 +11,7 @@ export type ParamSet = readonly Tensor[];
 
 /** rung / module hash / tfjs version / CPU class, e.g. `wasm/3f2a9c10/4.22.0/x64`. Equal ids promise equal bytes (wasm, cpu). */
 export type EngineId = Branded<string, 'EngineId'>;
-export type Rung = 'node' | 'wasm' | 'cpu';
+export type Rung = 'node' | 'webgpu' | 'wasm' | 'cpu';
 
 export type Task = 'classification' | 'regression';
 

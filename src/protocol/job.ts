@@ -53,9 +53,9 @@ const terms = z.object({
   /** Exactly with `spot`. */
   spot: spotCheck.nullable(),
   acceptedEngines: z
-    .array(z.enum(['node', 'wasm', 'cpu']))
+    .array(z.enum(['node', 'webgpu', 'wasm', 'cpu']))
     .min(1)
-    .max(3),
+    .max(4),
   aggregation: z.literal('fedavg'),
   codec: z.literal('f32'),
   strictLoss: z.boolean(),

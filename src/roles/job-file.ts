@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { NmktError } from '../errors.js';
+import type { Rung } from '../learning/types.js';
 import { MAX_CHECKPOINTS } from '../protocol/submission.js';
 
 /** The job file and its flags: what a customer asks for, in its own units (sats, durations as text). */
@@ -21,10 +22,15 @@ export function parseDuration(text: string | number, field: string): number {
 
 const duration = z.union([z.string().regex(DURATION, 'expected a duration such as 15m'), z.int().min(1)]);
 const count = (min: number, max: number) => z.int().min(min).max(max);
-const ENGINES = ['node', 'wasm', 'cpu'] as const;
+const ENGINES = ['node', 'webgpu', 'wasm', 'cpu'] as const;
 const engines = z.union([
   z.array(z.enum(ENGINES)).min(1),
-  z.string().regex(/^(node|wasm|cpu)(,(node|wasm|cpu))*$/, 'expected node, wasm, cpu, or several with commas'),
+  z
+    .string()
+    .regex(
+      /^(node|webgpu|wasm|cpu)(,(node|webgpu|wasm|cpu))*$/,
+      'expected node, webgpu, wasm, cpu, or several with commas',
+    ),
 ]);
 
 export const jobFileSchema = z.strictObject({
@@ -150,7 +156,7 @@ function describe(value: unknown): string {
 /** Equal bytes need one engine that repeats. @throws NmktError `bad-job` when it is asked for where it cannot work */
 export function hasSpotChecks(job: Pick<JobFile, 'verification' | 'acceptedEngines'>): boolean {
   const accepted = enginesOf(job);
-  const canRepeat = accepted.length === 1 && accepted[0] !== 'node';
+  const canRepeat = accepted.length === 1 && repeats(accepted[0]!);
   if (job.verification === 'spot' && !canRepeat)
     throw new NmktError('bad-job', 'spot checks need one engine that repeats bit by bit', {
       expected: 'acceptedEngines wasm, or cpu alone',
@@ -160,7 +166,12 @@ export function hasSpotChecks(job: Pick<JobFile, 'verification' | 'acceptedEngin
   return job.verification === 'spot' || (job.verification === undefined && canRepeat);
 }
 
-export function enginesOf(job: Pick<JobFile, 'acceptedEngines'>): ('node' | 'wasm' | 'cpu')[] {
+/** Native libraries and GPUs promise results within a tolerance only. */
+function repeats(rung: Rung): boolean {
+  return rung === 'wasm' || rung === 'cpu';
+}
+
+export function enginesOf(job: Pick<JobFile, 'acceptedEngines'>): Rung[] {
   const list = typeof job.acceptedEngines === 'string' ? job.acceptedEngines.split(',') : job.acceptedEngines;
   return ENGINES.filter((engine) => list.includes(engine));
 }

@@ -3,21 +3,26 @@ import type { EngineId, Examples, ModelSpec, ParamSet, Rung } from '../learning/
 import type { Engine } from '../ports.js';
 import { checkEvaluate, checkPredict, checkTrain, DEFAULT_LIMITS, type EngineLimits } from './engine-request.js';
 import { queueOn } from './engine-queue.js';
-import { probeNode } from './probe-node.js';
+import { installCommand, isInstalled, OPTIONAL_PACKAGES } from './optional-packages.js';
+import type { EnginePlace } from './tfjs-rungs.js';
+import { judgeRung, type Verdict, type VerdictOptions } from './verdict.js';
+import { isNative } from './worker-carrier.js';
 import { startThread, type TrainingThread } from './worker-thread.js';
 
 export type { EngineLimits } from './engine-request.js';
 
-/** Fastest first. `node` only promises results within a tolerance, `wasm` and `cpu` equal bytes for equal ids. */
-export const LADDER: readonly Rung[] = ['node', 'wasm', 'cpu'];
+/** Fastest first. `node` and `webgpu` only promise results within a tolerance, `wasm` and `cpu` equal bytes for equal ids. */
+export const LADDER: readonly Rung[] = ['node', 'webgpu', 'wasm', 'cpu'];
 
-export interface EngineOptions {
+export interface EngineOptions extends EnginePlace {
   /** A single rung, or the first of the ladder that loads (default). */
   readonly want?: 'auto' | Rung;
   /** Rungs that the job accepts; default all. */
   readonly accepted?: readonly Rung[];
   /** Default: 25 million parameters, 2 GiB, 60 minutes. */
   readonly limits?: Partial<EngineLimits>;
+  /** Default 60 seconds. */
+  readonly probeTimeoutMs?: number;
 }
 
 /** `reason` is empty when the rung is fit; `id` is there when it is. */
@@ -26,6 +31,10 @@ export interface RungReport {
   readonly ok: boolean;
   readonly reason: string;
   readonly id?: EngineId;
+  /** What to type to have a rung that is not installed. */
+  readonly install?: string;
+  /** Fit, but slower than wasm: only taken when it is asked for by name. */
+  readonly isSlow?: boolean;
   /** From the start of the thread's code to the end of its first tiny training. */
   readonly coldMs?: number;
   readonly examplesPerSec?: number;
@@ -58,7 +67,10 @@ export async function createEngine(options: EngineOptions = {}): Promise<Trainin
       continue;
     }
     try {
-      return engineOn(rung, await fitThread(rung), limits);
+      const verdict = await fitness(rung, options);
+      if (verdict.flaw !== null) throw new Error(verdict.flaw);
+      if (want === 'auto' && isSlow(verdict)) throw new Error(slowness(verdict));
+      return await startEngine(rung, options, limits);
     } catch (error) {
       reasons.push(`${rung}: ${firstLine(error)}`);
     }
@@ -70,34 +82,64 @@ export async function createEngine(options: EngineOptions = {}): Promise<Trainin
   });
 }
 
-/** Tries every rung, fastest first, and stops each again. @param measure  asked for the speed of each that is fit */
-export async function describeEngines(measure?: (engine: Engine) => Promise<number>): Promise<readonly RungReport[]> {
+/**
+ * Tries every rung, fastest first, anew whatever earlier probes said, and stops each again.
+ *
+ * @param measure  asked for the speed of each that is fit
+ */
+export async function describeEngines(
+  measure?: (engine: Engine) => Promise<number>,
+  options: EnginePlace & { readonly probeTimeoutMs?: number } = {},
+): Promise<readonly RungReport[]> {
   const reports: RungReport[] = [];
   for (const rung of LADDER) {
     try {
-      const thread = await fitThread(rung);
+      const verdict = await fitness(rung, { ...options, isFresh: true });
+      if (verdict.flaw !== null) throw new Error(verdict.flaw);
+      const thread = await startThread({ rung, ...placeOf(options) });
       try {
-        const examplesPerSec = await measure?.(engineOn(rung, thread, DEFAULT_LIMITS));
+        const examplesPerSec = await measure?.(engineOn(rung, thread, options, DEFAULT_LIMITS));
         const speed = examplesPerSec === undefined ? {} : { examplesPerSec };
-        reports.push({ rung, ok: true, reason: '', id: thread.id, coldMs: thread.coldMs, ...speed });
+        const slow = isSlow(verdict) ? { reason: slowness(verdict), isSlow: true } : { reason: '' };
+        reports.push({ rung, ok: true, ...slow, id: thread.id, coldMs: thread.coldMs, ...speed });
       } finally {
         await thread.stop();
       }
     } catch (error) {
-      reports.push({ rung, ok: false, reason: firstLine(error) });
+      reports.push({ rung, ok: false, reason: firstLine(error), ...remedyFor(rung, options) });
     }
   }
   return reports;
 }
 
-async function fitThread(rung: Rung): Promise<TrainingThread> {
-  const flaw = rung === 'node' ? await probeNode() : null;
-  if (flaw !== null) throw new Error(flaw);
-  return startThread(rung);
+/** The rungs without native code are proved by their own start. */
+async function fitness(rung: Rung, options: VerdictOptions): Promise<Verdict> {
+  return isNative(rung) ? judgeRung(rung, options) : { flaw: null };
 }
 
-function engineOn(rung: Rung, thread: TrainingThread, limits: EngineLimits): TrainingEngine {
-  const queue = queueOn(thread, () => startThread(rung), limits.maxMinutes);
+function isSlow({ gigaflops, wasmGigaflops }: Verdict): boolean {
+  return gigaflops !== undefined && wasmGigaflops !== undefined && gigaflops < wasmGigaflops;
+}
+
+function slowness({ gigaflops, wasmGigaflops }: Verdict): string {
+  return `slower than wasm here: ${gigaflops!.toFixed(0)} against ${wasmGigaflops!.toFixed(0)} GFLOP/s`;
+}
+
+function remedyFor(rung: Rung, { folder }: EnginePlace): { readonly install?: string } {
+  const isThere = OPTIONAL_PACKAGES[rung] === undefined || folder === undefined || isInstalled(rung, folder);
+  return isThere ? {} : { install: installCommand(rung, folder) };
+}
+
+function placeOf({ folder, isSoftwareFine }: EnginePlace): EnginePlace {
+  return { folder, isSoftwareFine };
+}
+
+async function startEngine(rung: Rung, place: EnginePlace, limits: EngineLimits): Promise<TrainingEngine> {
+  return engineOn(rung, await startThread({ rung, ...placeOf(place) }), place, limits);
+}
+
+function engineOn(rung: Rung, thread: TrainingThread, place: EnginePlace, limits: EngineLimits): TrainingEngine {
+  const queue = queueOn(thread, () => startThread({ rung, ...placeOf(place) }), limits.maxMinutes);
   return {
     id: thread.id,
     async train(request, onProgress, signal, onState) {

@@ -15,7 +15,8 @@ import { netOf, type Net } from './net.js';
  */
 export const TRAINING_REVISION = 1;
 
-export type OnStep = (done: number, total: number, loss: number) => void;
+/** @returns what the training waits for before it goes on, if anything */
+export type OnStep = (done: number, total: number, loss: number) => void | Promise<void>;
 
 /**
  * Mini-batch training on the current tfjs backend; the request was checked before. Waits only for the backend: on wasm and cpu
@@ -55,7 +56,8 @@ export async function train(
     if (step === moments.step) lossFirst = lossLast;
     if (!Number.isFinite(lossLast)) throw diverged(`the loss is ${lossLast} at step ${step + 1} of ${steps}`);
     optimize(weights, await readAll(found.gradients));
-    onStep(step + 1, steps, lossLast);
+    const pause = onStep(step + 1, steps, lossLast);
+    if (pause instanceof Promise) await pause;
     const done = step + 1;
     if (done < steps && (done === end || done % stateEvery === 0)) onState(stateAfter(net, done, weights, moments));
   }

@@ -1,18 +1,27 @@
+import { matmulSpeed } from './matmul-speed.js';
 import { loadRung } from './tfjs-rungs.js';
 import { smoke } from './tfjs-smoke.js';
+import { releaseWebgpu } from './tfjs-webgpu.js';
+import type { Verdict } from './verdict.js';
+import type { WorkerStart } from './worker-messages.js';
 
 /**
- * A process of its own that loads the native rung and trains one step: a crash of the native library ends this process
- * and not the trainer. Sends null, or the reason why the rung is unfit.
+ * A process of its own that loads a native rung and trains a tiny net: a crash of the native library ends this process and
+ * not the trainer. Then the time of large products, against those of wasm. Sends the verdict.
  */
-async function probe(): Promise<string | null> {
+async function probe({ rung, ...place }: WorkerStart): Promise<Verdict> {
   try {
-    await loadRung('node');
+    await loadRung(rung, place);
     await smoke();
-    return null;
+    const gigaflops = await matmulSpeed();
+    releaseWebgpu();
+    await loadRung('wasm');
+    return { flaw: null, gigaflops, wasmGigaflops: await matmulSpeed() };
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return { flaw: (error instanceof Error ? error.message : String(error)).split('\n', 1)[0]!.trim() };
   }
 }
 
-process.send!(await probe(), undefined, {}, () => process.exit());
+const verdict = await probe(JSON.parse(process.argv[2]!) as WorkerStart);
+// The end of a GPU's threads is nothing to wait for.
+process.send!(verdict, undefined, {}, () => process.exit());

@@ -6,10 +6,19 @@ import { readKernels } from '../kernels/file.js';
 import { installKernels } from '../kernels/install.js';
 import type { EngineId, Rung } from '../learning/types.js';
 import { TRAINING_REVISION } from './model-train.js';
+import { findPackages } from './optional-packages.js';
+import { loadWebgpu } from './tfjs-webgpu.js';
 
 /** Loads one backend of TensorFlow.js into this thread. Only the training worker and the probe import this file. */
 
 const require = createRequire(import.meta.url);
+
+export interface EnginePlace {
+  /** Where optional packages may lie besides those of nmkt. */
+  readonly folder?: string | undefined;
+  /** Lets `webgpu` run on an adapter that computes on the processor, to try the code where there is no GPU. */
+  readonly isSoftwareFine?: boolean | undefined;
+}
 
 /**
  * After it, tensors of this thread live on the rung.
@@ -17,24 +26,26 @@ const require = createRequire(import.meta.url);
  * @returns  `rung/hash/4.22.0/x64`: the hash is over what decides the bits besides the CPU class
  * @throws   whatever the backend throws, or an Error that says what is missing
  */
-export async function loadRung(rung: Rung): Promise<EngineId> {
-  const modules = await loaders[rung]();
+export async function loadRung(rung: Rung, place: EnginePlace = {}): Promise<EngineId> {
+  const modules = await loaders[rung](place);
   const hash = sha256Hex(`nmkt training ${TRAINING_REVISION}\n`, ...modules).slice(0, 8);
   return `${rung}/${hash}/${tf.version_core}/${process.arch}` as EngineId;
 }
 
 /** Each answers the bytes that name what computes: the wasm binaries, or versions where there is no one file. */
-const loaders: Record<Rung, () => Promise<readonly (Uint8Array | string)[]>> = {
+const loaders: Record<Rung, (place: EnginePlace) => Promise<readonly (Uint8Array | string)[]>> = {
   node: loadNode,
+  webgpu: ({ folder, isSoftwareFine = false }) => loadWebgpu(folder, isSoftwareFine),
   wasm: loadWasm,
   cpu: loadCpu,
 };
 
-async function loadNode(): Promise<string[]> {
+async function loadNode({ folder }: EnginePlace): Promise<string[]> {
   // tfjs-node 4.22 calls util.isNullOrUndefined, which Node 23 removed (tensorflow/tfjs#8609).
   const util = require('node:util') as { isNullOrUndefined?: (value: unknown) => boolean };
   util.isNullOrUndefined ??= (value) => value === null || value === undefined;
-  const node = require('@tensorflow/tfjs-node') as { version: Record<string, string> };
+  const [found] = findPackages('node', folder);
+  const node = require(found!.path) as { version: Record<string, string> };
   await use('tensorflow');
   return [`tfjs-node ${JSON.stringify(node.version)}`];
 }

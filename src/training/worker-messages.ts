@@ -1,10 +1,11 @@
 import type { ErrorCode } from '../errors.js';
 import type { EngineId, ModelSpec, ParamSet, Rung, TrainState } from '../learning/types.js';
 import type { Evaluation, TrainRequest, TrainResult } from '../ports.js';
+import type { EnginePlace } from './tfjs-rungs.js';
 
 /** What the two sides of the training thread say to each other. Typed arrays travel by transfer. */
 
-export interface WorkerStart {
+export interface WorkerStart extends EnginePlace {
   readonly rung: Rung;
 }
 

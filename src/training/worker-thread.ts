@@ -1,17 +1,13 @@
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
 import { NmktError } from '../errors.js';
-import type { EngineId, Rung, TrainState } from '../learning/types.js';
-import type { WorkerReply, WorkerRequest } from './worker-messages.js';
+import type { EngineId, TrainState } from '../learning/types.js';
+import { startCarrier } from './worker-carrier.js';
+import type { WorkerReply, WorkerRequest, WorkerStart } from './worker-messages.js';
 
-/** JavaScript heap of the thread; tensors and datasets lie outside of it. */
-const MAX_HEAP_MB = 1024;
 const START_TIMEOUT_MS = 60_000;
 
 type Answer = Exclude<WorkerReply, { kind: 'ready' | 'unfit' | 'progress' | 'state' }>;
 
-/** A running training thread. One request at a time; it does not keep the process alive between requests. */
+/** A running training, in a thread or a process (see worker-carrier). One request at a time; it does not keep the process alive between requests. */
 export interface TrainingThread {
   readonly id: EngineId;
   readonly coldMs: number;
@@ -27,61 +23,25 @@ export interface Hear {
   readonly onState?: ((state: TrainState) => void) | undefined;
 }
 
-/**
- * The compiled file: beside this one, or in dist when this one runs from TypeScript.
- *
- * @throws NmktError `engine-unavailable` when nmkt was not built
- */
-export function compiledFile(name: 'worker' | 'probe'): string {
-  for (const place of [`./${name}.js`, `../../dist/training/${name}.js`]) {
-    const path = fileURLToPath(new URL(place, import.meta.url));
-    if (existsSync(path)) return path;
-  }
-  throw new NmktError('engine-unavailable', `the compiled ${name}.js is missing`, {
-    remedy: 'npm run build',
-    expected: `dist/training/${name}.js`,
-    got: 'no such file',
-  });
-}
-
-/** Only what native libraries need to load: no keys, no wallet. */
-export function scrubbedEnvironment(): NodeJS.ProcessEnv {
-  const kept = ['PATH', 'LD_LIBRARY_PATH', 'DYLD_LIBRARY_PATH', 'SystemRoot', 'TEMP', 'TMPDIR'];
-  const entries = kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]));
-  return { ...Object.fromEntries(entries), TF_CPP_MIN_LOG_LEVEL: '2' } as NodeJS.ProcessEnv;
-}
-
 /** Loads the rung and waits for its first tiny training. @throws Error with the reason why the rung is unfit */
-export async function startThread(rung: Rung): Promise<TrainingThread> {
-  // With `stdout` and `stderr` set nothing the thread prints reaches ours. They stay unread: reading holds the process.
-  const worker = new Worker(compiledFile('worker'), {
-    workerData: { rung },
-    env: scrubbedEnvironment(),
-    execArgv: [],
-    stdout: true,
-    stderr: true,
-    resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
-  });
+export async function startThread(start: WorkerStart): Promise<TrainingThread> {
+  const worker = startCarrier(start);
   let alive = true;
   let waiting: ((reply: WorkerReply | Error) => void) | undefined;
-  worker.on('message', (reply: WorkerReply) => waiting?.(reply));
-  worker.on('error', (error) => {
+  worker.onReply((reply) => waiting?.(reply));
+  worker.onEnd((why) => {
     alive = false;
-    waiting?.(error);
-  });
-  worker.on('exit', () => {
-    alive = false;
-    waiting?.(new Error('the training thread ended'));
+    waiting?.(why);
   });
 
   async function stop(): Promise<void> {
     alive = false;
-    await worker.terminate();
+    await worker.end();
   }
 
   /** The first reply that `onReply` does not swallow; holds the process meanwhile. */
   async function receive(isAnswer: (reply: WorkerReply) => boolean): Promise<WorkerReply> {
-    worker.ref();
+    worker.hold();
     try {
       return await new Promise<WorkerReply>((resolve, reject) => {
         waiting = (reply) => {
@@ -91,11 +51,11 @@ export async function startThread(rung: Rung): Promise<TrainingThread> {
       });
     } finally {
       waiting = undefined;
-      worker.unref();
+      worker.release();
     }
   }
 
-  const timer = setTimeout(() => void worker.terminate(), START_TIMEOUT_MS);
+  const timer = setTimeout(() => void worker.end(), START_TIMEOUT_MS);
   const first = await receive(() => true).finally(() => clearTimeout(timer));
   if (first.kind !== 'ready') {
     await stop();
@@ -103,7 +63,7 @@ export async function startThread(rung: Rung): Promise<TrainingThread> {
   }
 
   async function ask(request: WorkerRequest, transfer: readonly ArrayBuffer[], hear: Hear): Promise<Answer> {
-    worker.postMessage(request, transfer);
+    worker.post(request, transfer);
     const reply = await receive((message) => {
       if (message.kind === 'progress') hear.onProgress?.(message.done, message.total, message.loss);
       else if (message.kind === 'state') hear.onState?.(message.state);

@@ -7,13 +7,21 @@ import { loadRung } from './tfjs-rungs.js';
 import { smoke } from './tfjs-smoke.js';
 import type { PlainError, WorkerReply, WorkerRequest, WorkerStart } from './worker-messages.js';
 
-/** The training thread: loads its rung, proves it with a tiny training, then answers one request after the other. */
+/** The training thread, or process: loads its rung, proves it with a tiny training, then answers one request after the other. */
 
 const PROGRESS_EVERY_MS = 200;
-const port = parentPort!;
 
+/** In a process there is nothing to transfer: messages are copied. */
 function say(reply: WorkerReply, transfer: readonly ArrayBuffer[] = []): void {
-  port.postMessage(reply, transfer);
+  if (parentPort === null) process.send!(reply);
+  else parentPort.postMessage(reply, transfer);
+}
+
+function listen(hear: (request: WorkerRequest) => void): void {
+  if (parentPort !== null) return void parentPort.on('message', hear);
+  process.on('message', (message) => hear(message as WorkerRequest));
+  // Whoever asked is gone.
+  process.on('disconnect', () => process.exit());
 }
 
 async function answer(request: WorkerRequest): Promise<void> {
@@ -45,9 +53,11 @@ function throttled(): OnStep {
   let last = performance.now();
   return (done, total, loss) => {
     const now = performance.now();
-    if (now - last < PROGRESS_EVERY_MS && done < total) return;
+    if (now - last < PROGRESS_EVERY_MS && done < total) return undefined;
     last = now;
     say({ kind: 'progress', done, total, loss });
+    // A process sees the end of its parent, and sends, only between turns of its event loop.
+    return parentPort === null ? new Promise((resolve) => setImmediate(resolve)) : undefined;
   };
 }
 
@@ -63,14 +73,14 @@ function mute(): void {
   process.stderr.write = () => true;
 }
 
-async function start({ rung }: WorkerStart): Promise<void> {
+async function start({ rung, ...place }: WorkerStart): Promise<void> {
   mute();
   const began = performance.now();
   try {
-    const id = await loadRung(rung);
+    const id = await loadRung(rung, place);
     await smoke();
     // One request at a time: the other side waits for the answer before it sends the next.
-    port.on('message', (request: WorkerRequest) => {
+    listen((request) => {
       void answer(request).catch((error: unknown) => say({ kind: 'failed', error: plain(error) }));
     });
     say({ kind: 'ready', id, coldMs: performance.now() - began });
@@ -79,4 +89,4 @@ async function start({ rung }: WorkerStart): Promise<void> {
   }
 }
 
-await start(workerData as WorkerStart);
+await start((parentPort === null ? JSON.parse(process.argv[2]!) : workerData) as WorkerStart);

@@ -29,7 +29,7 @@ it('bash completes commands, options, choices and paths', async () => {
   expect(complete('bid', '--pri')).toEqual(['--price']);
   expect(complete('init', '--role', 't')).toEqual(['trainer']);
   expect(complete('bid', '--network', 'sig')).toEqual(['signet']);
-  expect(complete('whoami', '--engine', '').sort()).toEqual(['auto', 'cpu', 'node', 'wasm']);
+  expect(complete('whoami', '--engine', '').sort()).toEqual(['auto', 'cpu', 'node', 'wasm', 'webgpu']);
   expect(complete('--json', 'whoami', '--home', 'pl')).toEqual(['place']);
   expect(complete('completion', 'z')).toEqual(['zsh']);
   expect(complete('bid', '--price', '')).toEqual([]);

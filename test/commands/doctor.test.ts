@@ -206,12 +206,16 @@ describe('the machine', () => {
   it('needs one engine, and the wanted one', () => {
     const states = (want: string, fit: readonly string[]) =>
       judgeEngines(
-        (['node', 'wasm', 'cpu'] as const).map((rung) => ({ rung, ok: fit.includes(rung), reason: 'not installed' })),
+        (['node', 'webgpu', 'wasm', 'cpu'] as const).map((rung) => ({
+          rung,
+          ok: fit.includes(rung),
+          reason: 'not installed',
+        })),
         want,
       ).map(({ state }) => state);
-    expect(states('auto', ['wasm', 'cpu'])).toEqual(['warn', 'ok', 'ok']);
-    expect(states('node', ['wasm', 'cpu'])).toEqual(['fail', 'ok', 'ok']);
-    expect(states('auto', [])).toEqual(['fail', 'fail', 'fail']);
+    expect(states('auto', ['wasm', 'cpu'])).toEqual(['warn', 'warn', 'ok', 'ok']);
+    expect(states('node', ['wasm', 'cpu'])).toEqual(['fail', 'warn', 'ok', 'ok']);
+    expect(states('auto', [])).toEqual(['fail', 'fail', 'fail', 'fail']);
   });
 });
 
@@ -227,7 +231,7 @@ describe('nmkt doctor', () => {
         (row) => `relay ${sandbox.relay}${row}`,
       ),
       ...['wallet', 'wallet methods', 'wallet budget', 'wallet encryption'],
-      ...['engine node', 'engine wasm', 'engine cpu'],
+      ...['engine node', 'engine webgpu', 'engine wasm', 'engine cpu'],
     ]);
     for (const { state, remedy } of checks) {
       expect(state).not.toBe('fail');

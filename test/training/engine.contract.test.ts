@@ -5,7 +5,7 @@ import { stateHash, stateShapes } from '../../src/learning/train-state.js';
 import type { HyperParameters, ModelSpec, TrainState } from '../../src/learning/types.js';
 import type { Engine, TrainRequest } from '../../src/ports.js';
 import { createEngine } from '../../src/training/engine.js';
-import { probeNode } from '../../src/training/probe-node.js';
+import { judgeRung } from '../../src/training/verdict.js';
 import { stubEngine } from '../support/stub-engine.js';
 import { brightTenths, clouds, initial, logreg, mlp, seed, zeros } from './engine-data.js';
 
@@ -24,9 +24,9 @@ const engines: { name: string; make: () => Promise<Engine>; deep: boolean; exact
   { name: 'cpu', make: () => createEngine({ want: 'cpu' }), deep: true, exact: true },
   { name: 'wasm', make: () => createEngine({ want: 'wasm' }), deep: true, exact: true },
 ];
-const flaw = await probeNode();
+const { flaw } = await judgeRung('node', {});
 if (flaw === null) engines.push({ name: 'node', make: () => createEngine({ want: 'node' }), deep: true, exact: false });
-else console.log(`SKIP engine contract on node: ${flaw.split('\n')[0]}`);
+else console.log(`SKIP engine contract on node: ${flaw}`);
 
 describe.each(engines)('the $name engine', ({ name, make, deep, exact }) => {
   let engine: Engine;

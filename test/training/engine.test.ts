@@ -132,6 +132,7 @@ test('without an acceptable rung it says why each one was left out', async () =>
   expect(failure).toMatchObject({ code: 'engine-unavailable' });
   expect((failure as { got: string }).got.split('; ').map((reason) => reason.split(':')[0])).toEqual([
     'node',
+    'webgpu',
     'wasm',
     'cpu',
   ]);
@@ -139,7 +140,7 @@ test('without an acceptable rung it says why each one was left out', async () =>
 
 test('every rung is described, with the reason when it does not load', async () => {
   const reports = await describeEngines();
-  expect(reports.map(({ rung }) => rung)).toEqual(['node', 'wasm', 'cpu']);
+  expect(reports.map(({ rung }) => rung)).toEqual(['node', 'webgpu', 'wasm', 'cpu']);
   for (const { ok, reason, id } of reports) expect(ok).toBe(reason === '' && id !== undefined);
   expect(reports.filter(({ ok }) => ok).map(({ rung }) => rung)).toEqual(expect.arrayContaining(['wasm', 'cpu']));
 });

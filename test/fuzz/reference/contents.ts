@@ -152,7 +152,7 @@ const terms = object(
     keyRelease: constant('open'),
     verification: constant('floor', 'spot'),
     spot: orNull(object({ ratePpm: integer(0, 1_000_000), everySteps: integer(1, 1_000_000), engine })),
-    acceptedEngines: list(constant('node', 'wasm', 'cpu'), 1, 3),
+    acceptedEngines: list(constant('node', 'webgpu', 'wasm', 'cpu'), 1, 4),
     aggregation: constant('fedavg'),
     codec: constant('f32'),
     strictLoss: boolean,

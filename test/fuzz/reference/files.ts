@@ -76,7 +76,7 @@ export function readRecord(line: string): unknown {
 }
 
 const NETWORKS = ['sandbox', 'regtest', 'simnet', 'signet', 'testnet', 'bitcoin'];
-const ENGINES = ['auto', 'node', 'wasm', 'cpu'];
+const ENGINES = ['auto', 'node', 'webgpu', 'wasm', 'cpu'];
 
 /** Five fields, no others. */
 export function readSettings(text: string): unknown {

@@ -1,0 +1,99 @@
+/**
+ * The webgpu rung for real: `npm run build && node test/interop/webgpu-run.mjs FOLDER [--software]`, where FOLDER is what
+ * `npm install --prefix FOLDER webgpu@0.6.2 @tensorflow/tfjs-backend-webgpu@4.22.0` made. No network. Trains dense, convolutional
+ * and attention nets through the engine, on webgpu and on wasm, compares weights and losses and prints speeds.
+ * Prints SKIP and the reason where there is no adapter; status 1 where numbers differ too much.
+ * --software also takes an adapter that computes on the processor, and leaves the large nets out.
+ */
+import { createRequire } from 'node:module';
+import { initialParams } from '../../dist/learning/params.js';
+import { prng } from '../../dist/learning/prng.js';
+import { createEngine, describeEngines } from '../../dist/training/engine.js';
+import { judgeRung } from '../../dist/training/verdict.js';
+
+const folder = process.argv.slice(2).find((word) => !word.startsWith('--'));
+const place = { folder, isSoftwareFine: process.argv.includes('--software') };
+const STEPS = 20;
+/** Of the loss, and of a weight: Adam's first steps are of the learning rate's size whatever the size of a gradient. */
+const TOLERANCE = { loss: 1e-3, weights: 1e-3 };
+const LEARNING_RATE = 1e-4;
+
+const image = { task: 'classification', inputs: 784, outputs: 10 };
+const text = { model: 'gpt', task: 'classification', outputs: 65 };
+const small = [
+  { batch: 64, model: { ...image, model: 'mlp', hidden: [128] } },
+  { batch: 32, model: { ...image, model: 'cnn', shape: [28, 28, 1], filters: [6, 16], hidden: [120, 84] } },
+  { batch: 4, model: { ...text, inputs: 32, layers: 2, heads: 2, width: 32 } },
+];
+const large = [
+  { batch: 512, model: { ...image, model: 'mlp', hidden: [2048, 2048] } },
+  { batch: 256, model: { ...image, model: 'cnn', shape: [28, 28, 1], filters: [32, 64], hidden: [512] } },
+  { batch: 32, model: { ...text, inputs: 64, layers: 4, heads: 4, width: 128 } },
+];
+
+const say = (line) => process.stdout.write(`${line}\n`);
+const { version } = createRequire(import.meta.url)('../../package.json');
+say(`nmkt ${version}, Node.js ${process.version}, ${process.platform} ${process.arch}`);
+
+const reports = await describeEngines(undefined, place);
+for (const { rung, ok, reason, id } of reports) say(`rung ${rung}: ${ok ? id : 'not here'} ${reason}`);
+const own = reports.find(({ rung }) => rung === 'webgpu');
+if (!own.ok) {
+  say(`SKIP webgpu: ${own.reason}`);
+  process.exit(0);
+}
+const { gigaflops, wasmGigaflops } = await judgeRung('webgpu', place);
+say(`products of 1024 x 1024: webgpu ${gigaflops.toFixed(1)} GFLOP/s, wasm ${wasmGigaflops.toFixed(1)} GFLOP/s`);
+
+let isFailed = false;
+for (const { model, batch } of place.isSoftwareFine ? small : [...small, ...large]) {
+  const name = `${JSON.stringify(model)}, batches of ${batch}`;
+  const [gpu, wasm] = [await trained('webgpu', model, batch), await trained('wasm', model, batch)];
+  const ratio = gpu.perSecond / wasm.perSecond;
+  say(`${name}: webgpu ${gpu.perSecond} examples/s, wasm ${wasm.perSecond}, ratio ${ratio.toFixed(2)}`);
+  judge('loss', Math.abs(gpu.loss - wasm.loss) / wasm.loss, TOLERANCE.loss);
+  judge(
+    'weights',
+    Math.max(...gpu.weights.map(({ data }, i) => farthest(data, wasm.weights[i].data))),
+    TOLERANCE.weights,
+  );
+}
+say(isFailed ? 'FAILED' : 'PASSED');
+process.exit(isFailed ? 1 : 0);
+
+function judge(what, difference, allowed) {
+  const isNear = difference <= allowed;
+  isFailed ||= !isNear;
+  say(
+    `  ${isNear ? 'ok  ' : 'FAIL'} ${what}: differs from wasm by ${difference.toExponential(1)} (allowed ${allowed})`,
+  );
+}
+
+function farthest(a, b) {
+  return a.reduce((most, value, i) => (Math.abs(value - b[i]) <= most ? most : Math.abs(value - b[i])), 0);
+}
+
+/** As a job would train it, on made-up data, after a few steps in which the GPU makes its plans. */
+async function trained(want, model, batch) {
+  const random = prng(new Uint8Array(32), 'interop/webgpu');
+  const rows = 4 * batch;
+  const most = model.model === 'gpt' ? model.outputs : 256;
+  const examples = {
+    rows,
+    inputs: model.inputs,
+    features: Uint8Array.from({ length: rows * model.inputs }, () => random.below(most)),
+    scale: model.model === 'gpt' ? 1 : 255,
+    labels: Int32Array.from({ length: rows }, () => random.below(model.outputs)),
+  };
+  const seed = new Uint8Array(32);
+  const engine = await createEngine({ want, ...place });
+  const train = (localSteps) => {
+    const hyper = { optimizer: 'adam', learningRate: LEARNING_RATE, batch, localSteps };
+    return engine.train({ model, weights: initialParams(model, seed), examples, hyper, seed });
+  };
+  await train(3);
+  const { weights, wallMs } = await train(STEPS);
+  const { loss } = await engine.evaluate(model, weights, examples);
+  await engine.close();
+  return { weights, loss, perSecond: Math.round((STEPS * batch * 1000) / wallMs) };
+}
