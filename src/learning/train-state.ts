@@ -5,14 +5,27 @@ import type { HyperParameters, ModelSpec, ParamSet, TrainState } from './types.j
 
 /** What a training is between two steps: everything that the next step depends on besides data, seed and hyper-parameters. */
 
-/** Adam's two moments, in front of the name of the tensor they belong to. */
-export const MOMENTS = ['mean', 'square'] as const;
+/** What optimizers remember per weight, in front of the name of the tensor they belong to. */
+export const MOMENTS = ['mean', 'square', 'velocity'] as const;
+export type Moment = (typeof MOMENTS)[number];
 
-/** Tensors of a state in order of names: the weights, and with Adam `mean/NAME` and `square/NAME` of each. */
-export function stateShapes(spec: ModelSpec, { optimizer }: Pick<HyperParameters, 'optimizer'>): NamedShape[] {
+const KEPT: Readonly<Record<HyperParameters['optimizer'], readonly Moment[]>> = {
+  sgd: [],
+  momentum: ['velocity'],
+  adam: ['mean', 'square'],
+  adamw: ['mean', 'square'],
+};
+
+export function momentsOf({ optimizer }: Pick<HyperParameters, 'optimizer'>): readonly Moment[] {
+  return KEPT[optimizer];
+}
+
+/** Tensors of a state in order of names: the weights, and `mean/NAME`, say, of each for every moment that is kept. */
+export function stateShapes(spec: ModelSpec, hyper: Pick<HyperParameters, 'optimizer'>): NamedShape[] {
   const weights = parameterShapes(spec);
-  if (optimizer === 'sgd') return weights;
-  const moments = MOMENTS.flatMap((moment) => weights.map(({ name, shape }) => ({ name: `${moment}/${name}`, shape })));
+  const moments = momentsOf(hyper).flatMap((moment) =>
+    weights.map(({ name, shape }) => ({ name: `${moment}/${name}`, shape })),
+  );
   return [...weights, ...moments].sort(byName);
 }
 
@@ -21,9 +34,9 @@ const byName = (a: { readonly name: string }, b: { readonly name: string }): num
 /** Of equal sizes in the order of the weights, with names in front: the tensors of a state. */
 export function stateTensors(
   weights: ParamSet,
-  moments: Readonly<Record<(typeof MOMENTS)[number], readonly Float32Array[]>>,
+  moments: Readonly<Record<Moment, readonly Float32Array[]>>,
 ): ParamSet {
-  const of = (moment: (typeof MOMENTS)[number]): ParamSet =>
+  const of = (moment: Moment): ParamSet =>
     moments[moment].map((data, i) => ({ ...weights[i]!, name: `${moment}/${weights[i]!.name}`, data }));
   return [...weights, ...MOMENTS.flatMap(of)].sort(byName);
 }

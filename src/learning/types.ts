@@ -56,15 +56,25 @@ export type ModelSpec = DenseSpec | CnnSpec | GptSpec;
 export type ModelName = ModelSpec['model'];
 
 export interface HyperParameters {
-  readonly optimizer: 'adam' | 'sgd';
+  readonly optimizer: 'sgd' | 'momentum' | 'adam' | 'adamw';
   readonly learningRate: number;
+  /** Exactly with `momentum`: the share of the velocity that is kept, in (0, 1). */
+  readonly momentum?: number;
+  /** Exactly with `adamw`: weights shrink by learning rate x this per step. */
+  readonly weightDecay?: number;
+  /** Gradients longer than this, all tensors as one vector, are shortened to it. */
+  readonly clipNorm?: number;
+  /** Steps of each training over which the learning rate rises to its value. */
+  readonly warmupSteps?: number;
+  /** `cosine`: from there down towards 0 at the end of each training. */
+  readonly decay?: 'cosine';
   readonly batch: number;
   /** Exactly one of the two is set. */
   readonly epochs?: number;
   readonly localSteps?: number;
 }
 
-/** A training after `step` steps: weights and, with Adam, its moments; sorted by name (see train-state). */
+/** A training after `step` steps: weights and the moments of the optimizer; sorted by name (see train-state). */
 export interface TrainState {
   readonly step: number;
   readonly tensors: ParamSet;

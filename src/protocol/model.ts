@@ -25,8 +25,13 @@ export function decimalText(value: number): string {
 
 export const hyperParameters: z.ZodType<HyperParameters> = z
   .object({
-    optimizer: z.enum(['adam', 'sgd']),
+    optimizer: z.enum(['adam', 'sgd', 'momentum', 'adamw']),
     learningRate: positive,
+    momentum: positive.optional(),
+    weightDecay: positive.optional(),
+    clipNorm: positive.optional(),
+    warmupSteps: int(1, 1_000_000).optional(),
+    decay: z.literal('cosine').optional(),
     batch: int(1, 65_536),
     epochs: int(1, 1_000).optional(),
     localSteps: int(1, 1_000_000).optional(),
@@ -34,4 +39,10 @@ export const hyperParameters: z.ZodType<HyperParameters> = z
   .refine(
     (hyper) => (hyper.epochs === undefined) !== (hyper.localSteps === undefined),
     'exactly one of epochs and localSteps',
-  );
+  )
+  .refine(({ optimizer, momentum }) => (optimizer === 'momentum' ? momentum! < 1 : momentum === undefined), {
+    message: 'momentum below 1, exactly with the optimizer momentum',
+  })
+  .refine(({ optimizer, weightDecay }) => (optimizer === 'adamw') === (weightDecay !== undefined), {
+    message: 'weightDecay exactly with the optimizer adamw',
+  });

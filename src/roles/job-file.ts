@@ -43,8 +43,24 @@ export const jobFileSchema = z.strictObject({
   epochs: count(1, 1_000).optional().describe('passes over the shard per round (default 2); excludes localSteps'),
   localSteps: count(1, 1_000_000).optional().describe('batches per round instead of epochs'),
   batch: count(1, 65_536).default(32).describe('examples per step'),
-  optimizer: z.enum(['adam', 'sgd']).default('adam').describe('of the trainers; its state starts fresh each round'),
+  optimizer: z
+    .enum(['adam', 'adamw', 'sgd', 'momentum'])
+    .default('adam')
+    .describe('of the trainers; its state starts fresh each round'),
   learningRate: z.number().positive().max(100).default(0.001).describe('of the optimizer'),
+  momentum: z.number().positive().lt(1).optional().describe('share of the velocity that is kept (momentum); default 0.9'),
+  weightDecay: z
+    .number()
+    .positive()
+    .max(100)
+    .optional()
+    .describe('how much weights shrink, times the learning rate (adamw); default 0.01'),
+  clipNorm: z.number().positive().max(1e6).optional().describe('gradients longer than this are shortened to it'),
+  warmupSteps: count(0, 1_000_000).default(0).describe('steps of each round over which the learning rate rises'),
+  decay: z
+    .enum(['none', 'cosine'])
+    .default('none')
+    .describe('cosine: the learning rate falls towards 0 by the end of each round'),
   maxPriceSats: count(0, 21e14).default(300).describe('ceiling: sats per accepted round and shard'),
   budgetSats: count(0, 21e14)
     .optional()

@@ -22,12 +22,12 @@ export async function measureThroughput(
       ? Int32Array.from({ length: rows }, (_, row) => row % model.outputs)
       : Float32Array.from({ length: rows }, (_, row) => (row % 7) / 7);
   const examples: Examples = { rows, inputs: model.inputs, features, scale: 255, labels };
-  const { optimizer, learningRate, batch } = hyper;
+  const { epochs: _, localSteps: __, ...step } = hyper;
   const request = {
     model,
     weights: initialParams(model, seed),
     examples,
-    hyper: { optimizer, learningRate, batch, epochs: 1 },
+    hyper: { ...step, epochs: 1 },
     seed,
   };
   // Once to warm up: compilers optimise what they have seen.

@@ -158,8 +158,20 @@ function checkExamples(model: ModelSpec, examples: TrainRequest['examples']): vo
 
 function checkHyper(hyper: HyperParameters): void {
   const whole = (value: number | undefined): boolean => Number.isSafeInteger(value) && value! >= 1;
-  if (hyper.optimizer !== 'adam' && hyper.optimizer !== 'sgd')
-    throw unusable('bad-job', 'unknown optimizer', 'adam or sgd', String(hyper.optimizer));
+  const positive = (value: number | undefined): boolean => Number.isFinite(value) && value! > 0;
+  if (!['sgd', 'momentum', 'adam', 'adamw'].includes(hyper.optimizer))
+    throw unusable('bad-job', 'unknown optimizer', 'sgd, momentum, adam or adamw', String(hyper.optimizer));
+  const { momentum, weightDecay, clipNorm, warmupSteps = 0, decay } = hyper;
+  if (hyper.optimizer === 'momentum' ? !(positive(momentum) && momentum! < 1) : momentum !== undefined)
+    throw unusable('bad-job', 'the momentum is not usable', 'above 0 and below 1, with momentum only', `${momentum}`);
+  if (hyper.optimizer === 'adamw' ? !positive(weightDecay) : weightDecay !== undefined)
+    throw unusable('bad-job', 'the weight decay is not usable', 'above 0, with adamw only', `${weightDecay}`);
+  if (clipNorm !== undefined && !positive(clipNorm))
+    throw unusable('bad-job', 'the norm to clip to is not usable', 'a finite number above 0', `${clipNorm}`);
+  if (!(Number.isSafeInteger(warmupSteps) && warmupSteps >= 0))
+    throw unusable('bad-job', 'the warm-up is not usable', 'a whole number of steps', `${warmupSteps}`);
+  if (decay !== undefined && decay !== 'cosine')
+    throw unusable('bad-job', 'unknown decay of the learning rate', 'cosine', String(decay));
   if (!(Number.isFinite(hyper.learningRate) && hyper.learningRate > 0))
     throw unusable('bad-job', 'the learning rate is not usable', 'a finite number above 0', String(hyper.learningRate));
   if (!whole(hyper.batch))

@@ -1,11 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { NmktError } from '../errors.js';
-import { stateTensors, stepCount, weightsOf } from '../learning/train-state.js';
+import { learningRateAt } from '../learning/schedule.js';
+import { momentsOf, stateTensors, stepCount, weightsOf, type Moment } from '../learning/train-state.js';
 import type { HyperParameters, ModelSpec, ParamSet, TrainState } from '../learning/types.js';
 import type { Evaluation, TrainRequest, TrainResult } from '../ports.js';
 import { batchesForever, rowsOf } from './model-batches.js';
 import { batchLoss, softmaxRows } from './model-loss.js';
-import { freshMoments, makeOptimizer, type Moments } from './model-optimizer.js';
+import { freshMoments, globalNorm, makeOptimizer, type Moments } from './model-optimizer.js';
 import { evaluationRows } from './model-schedule.js';
 import { netOf, type Net } from './net.js';
 
@@ -40,7 +41,7 @@ export async function train(
           hyper,
           weights.map((data) => data.length),
         )
-      : momentsOf(from, start, hyper);
+      : momentsAt(from, start, hyper);
   const optimize = makeOptimizer(hyper, moments);
   const steps = stepCount(hyper, examples.rows);
   const end = Math.min(steps, request.toStep ?? steps);
@@ -49,13 +50,15 @@ export async function train(
   let lossLast = 0;
   for (let step = moments.step; step < end; step++) {
     const batch = batches.next().value;
+    const rate = learningRateAt(hyper, step, steps);
     const tensors = upload(net, weights);
     const found = await net.gradients(tensors, batch);
     tf.dispose(tensors);
     lossLast = found.loss.sum / (batch.rows * net.positions);
     if (step === moments.step) lossFirst = lossLast;
     if (!Number.isFinite(lossLast)) throw diverged(`the loss is ${lossLast} at step ${step + 1} of ${steps}`);
-    optimize(weights, await readAll(found.gradients));
+    const slopes = await readAll(found.gradients);
+    optimize(weights, slopes, rate, clipFactor(hyper, slopes));
     const pause = onStep(step + 1, steps, lossLast);
     if (pause instanceof Promise) await pause;
     const done = step + 1;
@@ -186,11 +189,19 @@ function stateAfter(net: Net, step: number, weights: readonly Float32Array[], mo
   return { step, tensors: tensors.map((tensor) => ({ ...tensor, data: new Float32Array(tensor.data) })) };
 }
 
-function momentsOf({ step, tensors }: TrainState, weights: ParamSet, { optimizer }: HyperParameters): Moments {
+function momentsAt({ step, tensors }: TrainState, weights: ParamSet, hyper: HyperParameters): Moments {
   const found = new Map(tensors.map(({ name, data }) => [name, data]));
-  const moment = (prefix: string): Float32Array[] =>
-    optimizer === 'sgd' ? [] : weights.map(({ name }) => new Float32Array(found.get(`${prefix}/${name}`)!));
-  return { step, mean: moment('mean'), square: moment('square') };
+  const kept = momentsOf(hyper);
+  const of = (moment: Moment): Float32Array[] =>
+    kept.includes(moment) ? weights.map(({ name }) => new Float32Array(found.get(`${moment}/${name}`)!)) : [];
+  return { step, mean: of('mean'), square: of('square'), velocity: of('velocity') };
+}
+
+/** By global norm (Pascanu et al. 2013, arXiv:1211.5063). */
+function clipFactor({ clipNorm }: HyperParameters, gradients: readonly Float32Array[]): number {
+  if (clipNorm === undefined) return 1;
+  const norm = globalNorm(gradients);
+  return norm > clipNorm ? clipNorm / norm : 1;
 }
 
 function isFinite(data: Float32Array): boolean {

@@ -1,4 +1,4 @@
-import { MOMENTS, stepCount, weightsOf } from '../../src/learning/train-state.js';
+import { momentsOf, stepCount, weightsOf } from '../../src/learning/train-state.js';
 import type { EngineId, ModelSpec, ParamSet, TrainState } from '../../src/learning/types.js';
 import type { Engine, Evaluation, TrainRequest, TrainResult } from '../../src/ports.js';
 import { checkEvaluate, checkPredict, checkTrain, DEFAULT_LIMITS } from '../../src/training/engine-request.js';
@@ -82,7 +82,7 @@ function descend(request: TrainRequest, onState: (state: TrainState) => void = (
 function stateOf(weights: ParamSet, { optimizer }: TrainRequest['hyper']): ParamSet {
   const zeros = (moment: string) =>
     weights.map(({ name, shape, data }) => ({ name: `${moment}/${name}`, shape, data: new Float32Array(data.length) }));
-  return [...copied(weights), ...(optimizer === 'adam' ? MOMENTS.flatMap(zeros) : [])];
+  return [...copied(weights), ...momentsOf({ optimizer }).flatMap(zeros)];
 }
 
 function measure(model: ModelSpec, weights: ParamSet, examples: TrainRequest['examples']): Evaluation {

@@ -127,8 +127,13 @@ const terms = object(
     model,
     hyper: object(
       {
-        optimizer: constant('adam', 'sgd'),
+        optimizer: constant('adam', 'sgd', 'momentum', 'adamw'),
         learningRate: decimal,
+        momentum: optional(decimal),
+        weightDecay: optional(decimal),
+        clipNorm: optional(decimal),
+        warmupSteps: optional(integer(1, 1_000_000)),
+        decay: optional(constant('cosine')),
         batch: integer(1, 65_536),
         epochs: optional(integer(1, 1_000)),
         localSteps: optional(integer(1, 1_000_000)),
