@@ -1,10 +1,11 @@
 import { enginesOf, parseDuration, type JobFile } from './job-file.js';
+import { hyperParameters } from './job-hyper.js';
 import { NmktError } from '../errors.js';
 import { fromHex, hex, sha256Hex, type EventId, type Sha256 } from '../hash.js';
 import { parameterCount } from '../learning/params.js';
 import { chainCommitment, scoringSecret, seedCommitment } from '../learning/seeds.js';
 import { stepCount } from '../learning/train-state.js';
-import type { EngineId, HyperParameters, ModelSpec } from '../learning/types.js';
+import type { EngineId, ModelSpec } from '../learning/types.js';
 import { parseSnapshot } from '../protocol/dataset.js';
 import { JOB, type JobTerms } from '../protocol/job.js';
 import type { Network } from '../ports.js';
@@ -142,11 +143,6 @@ function modelSpec(
     throw bad('at least one hidden layer', 'none', '--hidden 128, or --model logreg');
   parameterCount(spec);
   return spec;
-}
-
-function hyperParameters(job: JobFile): HyperParameters {
-  const steps = job.localSteps === undefined ? { epochs: job.epochs ?? 2 } : { localSteps: job.localSteps };
-  return { optimizer: job.optimizer, learningRate: job.learningRate, batch: job.batch, ...steps };
 }
 
 const jobFolder = (id: EventId) => `jobs/${id}`;

@@ -161,23 +161,6 @@ test('a gpt does not see what comes later', async () => {
   for (const place of [4, 5, 6]) expect(one[place]).not.toEqual(other[place]);
 });
 
-test.each(['adam', 'sgd'] as const)('%s moves weights like the optimizer of tfjs', async (name) => {
-  await tf.setBackend('cpu');
-  const start = Float32Array.of(1, -2, 0.5, 3);
-  const mine = new Float32Array(start);
-  const optimize = makeOptimizer(
-    { optimizer: name, learningRate: 0.05, batch: 1, epochs: 1 },
-    freshMoments({ optimizer: name }, [4]),
-  );
-  const theirs = tf.variable(tf.tensor1d(start));
-  const optimizer = name === 'adam' ? tf.train.adam(0.05, 0.9, 0.999, 1e-7) : tf.train.sgd(0.05);
-  for (let step = 0; step < 20; step++) {
-    optimize([mine], [mine.map((w, i) => 2 * w * (i + 1))]); // d/dw sum (i + 1) w^2
-    optimizer.minimize(() => tf.sum(tf.mul(tf.square(theirs), tf.tensor1d([1, 2, 3, 4]))));
-  }
-  expect(farthest(mine, theirs.dataSync() as Float32Array)).toBeLessThan(1e-5);
-});
-
 function farthest(a: Float32Array, b: Float32Array): number {
   expect(a.length).toBe(b.length);
   return a.reduce((far, value, i) => Math.max(far, Math.abs(value - b[i]!)), 0);

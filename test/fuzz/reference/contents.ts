@@ -138,8 +138,10 @@ const terms = object(
         epochs: optional(integer(1, 1_000)),
         localSteps: optional(integer(1, 1_000_000)),
       },
-      (hyper: { epochs?: number; localSteps?: number }) =>
-        (hyper.epochs === undefined) !== (hyper.localSteps === undefined),
+      (hyper: Record<'epochs' | 'localSteps' | 'momentum' | 'weightDecay', number | undefined> & { optimizer: string }) =>
+        (hyper.epochs === undefined) !== (hyper.localSteps === undefined) &&
+        (hyper.momentum === undefined ? hyper.optimizer !== 'momentum' : hyper.optimizer === 'momentum' && hyper.momentum < 1) &&
+        (hyper.weightDecay === undefined) !== (hyper.optimizer === 'adamw'),
     ),
     rounds: integer(1, 10_000),
     trainers: integer(1, 1_024),
