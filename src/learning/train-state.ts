@@ -32,10 +32,7 @@ export function stateShapes(spec: ModelSpec, hyper: Pick<HyperParameters, 'optim
 const byName = (a: { readonly name: string }, b: { readonly name: string }): number => (a.name < b.name ? -1 : 1);
 
 /** Of equal sizes in the order of the weights, with names in front: the tensors of a state. */
-export function stateTensors(
-  weights: ParamSet,
-  moments: Readonly<Record<Moment, readonly Float32Array[]>>,
-): ParamSet {
+export function stateTensors(weights: ParamSet, moments: Readonly<Record<Moment, readonly Float32Array[]>>): ParamSet {
   const of = (moment: Moment): ParamSet =>
     moments[moment].map((data, i) => ({ ...weights[i]!, name: `${moment}/${weights[i]!.name}`, data }));
   return [...weights, ...MOMENTS.flatMap(of)].sort(byName);

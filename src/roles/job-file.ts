@@ -48,7 +48,12 @@ export const jobFileSchema = z.strictObject({
     .default('adam')
     .describe('of the trainers; its state starts fresh each round'),
   learningRate: z.number().positive().max(100).default(0.001).describe('of the optimizer'),
-  momentum: z.number().positive().lt(1).optional().describe('share of the velocity that is kept (momentum); default 0.9'),
+  momentum: z
+    .number()
+    .positive()
+    .lt(1)
+    .optional()
+    .describe('share of the velocity that is kept (momentum); default 0.9'),
   weightDecay: z
     .number()
     .positive()

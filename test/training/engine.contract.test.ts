@@ -10,6 +10,15 @@ import { stubEngine } from '../support/stub-engine.js';
 import { brightTenths, clouds, initial, logreg, mlp, seed, zeros } from './engine-data.js';
 
 const sgd: HyperParameters = { optimizer: 'sgd', learningRate: 0.1, batch: 8, epochs: 2 };
+const OPTIMIZERS: Record<string, Omit<HyperParameters, 'learningRate' | 'batch'>> = {
+  adam: { optimizer: 'adam' },
+  sgd: { optimizer: 'sgd' },
+  momentum: { optimizer: 'momentum', momentum: 0.9 },
+  'adamw on a schedule, clipped': {
+    ...{ optimizer: 'adamw', weightDecay: 0.01, clipNorm: 0.5 },
+    ...{ warmupSteps: 6, decay: 'cosine' },
+  },
+};
 const line: ModelSpec = { model: 'logreg', task: 'regression', inputs: 2, outputs: 1, hidden: [] };
 const onClouds: TrainRequest = {
   model: logreg,
@@ -141,13 +150,13 @@ describe.each(engines)('the $name engine', ({ name, make, deep, exact }) => {
     await expect(train).rejects.toMatchObject({ code: 'interrupted' });
   });
 
-  test.each(['sgd', 'adam'] as const)(
+  test.each(deep ? Object.keys(OPTIMIZERS) : ['sgd', 'adam'])(
     'goes on from any state of a training with %s as if it had not stopped',
-    async (optimizer) => {
+    async (name) => {
       const model = deep ? mlp : logreg;
       const examples = deep ? brightTenths(40, 50) : clouds(40);
       // 5 batches per pass, 15 steps: states after 4, 8 and 12 stand within passes.
-      const hyper: HyperParameters = { optimizer, learningRate: 0.01, batch: 8, epochs: 3 };
+      const hyper: HyperParameters = { ...OPTIMIZERS[name]!, learningRate: 0.01, batch: 8, epochs: 3 };
       const whole = { model, weights: initial(model), examples, hyper, seed: seed(5) };
       const states: TrainState[] = [];
       const plain = await engine.train(whole);

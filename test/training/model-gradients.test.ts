@@ -11,7 +11,6 @@ import { prng } from '../../src/learning/prng.js';
 import type { DenseSpec, ModelSpec } from '../../src/learning/types.js';
 import type { Batch } from '../../src/training/model-batches.js';
 import { batchLoss } from '../../src/training/model-loss.js';
-import { freshMoments, makeOptimizer } from '../../src/training/model-optimizer.js';
 import { netOf, type Net } from '../../src/training/net.js';
 import { initial, seed } from './engine-data.js';
 

@@ -138,9 +138,13 @@ const terms = object(
         epochs: optional(integer(1, 1_000)),
         localSteps: optional(integer(1, 1_000_000)),
       },
-      (hyper: Record<'epochs' | 'localSteps' | 'momentum' | 'weightDecay', number | undefined> & { optimizer: string }) =>
+      (
+        hyper: Record<'epochs' | 'localSteps' | 'momentum' | 'weightDecay', number | undefined> & { optimizer: string },
+      ) =>
         (hyper.epochs === undefined) !== (hyper.localSteps === undefined) &&
-        (hyper.momentum === undefined ? hyper.optimizer !== 'momentum' : hyper.optimizer === 'momentum' && hyper.momentum < 1) &&
+        (hyper.momentum === undefined
+          ? hyper.optimizer !== 'momentum'
+          : hyper.optimizer === 'momentum' && hyper.momentum < 1) &&
         (hyper.weightDecay === undefined) !== (hyper.optimizer === 'adamw'),
     ),
     rounds: integer(1, 10_000),
