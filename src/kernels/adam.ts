@@ -24,7 +24,7 @@ interface Step {
 }
 const STEP = 'FusedAdamStep';
 
-export function adamKernels({ run }: Module): readonly Kernel[] {
+export function adamKernels(module: Module): readonly Kernel[] {
   return [
     kernel<'w' | 'g' | 'm' | 'v', Step>(STEP, ({ inputs: { w, g, m, v }, backend, attrs: step }) => {
       assertFloats(STEP, [w, g, m, v]);
@@ -34,7 +34,15 @@ export function adamKernels({ run }: Module): readonly Kernel[] {
         ...Seven,
       ];
       const { beta1, beta2, rate, scale, epsilon, keep } = step;
-      run.adam(count, wAt, gAt, mAt, vAt, newW, newM, newV, beta1, beta2, rate, scale, epsilon, keep);
+      module.all(
+        'adam',
+        module.pieces(count, 4, 40 * count).map(({ first, count: some }) => {
+          const step = 4 * first;
+          const before = [wAt + step, gAt + step, mAt + step, vAt + step] as const;
+          const after = [newW + step, newM + step, newV + step] as const;
+          return [some, ...before, ...after, beta1, beta2, rate, scale, epsilon, keep];
+        }),
+      );
       return outs;
     }),
   ];

@@ -16,7 +16,12 @@ export interface WasmModule {
   _free(address: number): void;
   /** Replaced whenever the memory grows. */
   readonly HEAPU8: Uint8Array;
-  readonly asm: { readonly memory: object };
+  readonly asm: { readonly memory: { readonly buffer: ArrayBuffer | SharedArrayBuffer } };
+}
+
+/** Is its memory one that threads can share? */
+export function isShared({ wasm }: WasmBackend): boolean {
+  return wasm.asm.memory.buffer instanceof SharedArrayBuffer;
 }
 
 /** Byte address of the tensor's first value; it stays where it is as long as the tensor lives. */

@@ -15,7 +15,7 @@ interface Finish {
  * Bias and activation, in place. Shapes other than one value per column, which is what layers have, are written out
  * in full first (the stock Prelu knows one slope per column alone). Consumes `product`.
  */
-export function finish({ run }: Module, backend: WasmBackend, product: TensorInfo, how: Finish): TensorInfo {
+export function finish(module: Module, backend: WasmBackend, product: TensorInfo, how: Finish): TensorInfo {
   const { bias, slopes, activation, alpha } = how;
   let out = product;
   let rowBias = bias;
@@ -30,7 +30,14 @@ export function finish({ run }: Module, backend: WasmBackend, product: TensorInf
   const allSlopes = byRow ? slopes : spread(backend, slopes!, out.shape);
   const n = byRow ? out.shape.at(-1)! : size;
   const [biasAt, slopesAt] = [rowBias, allSlopes].map((row) => (row === undefined ? 0 : addressOf(backend, row)));
-  run.finish(addressOf(backend, out), size / (n || 1), n, biasAt!, ACTIVATIONS.indexOf(activation), alpha, slopesAt!);
+  const at = addressOf(backend, out);
+  const kind = ACTIVATIONS.indexOf(activation);
+  module.all(
+    'finish',
+    module
+      .pieces(size / (n || 1), 1, 4 * size)
+      .map(({ first, count }) => [at + 4 * first * n, count, n, biasAt!, kind, alpha, slopesAt!]),
+  );
   if (!byRow) backend.disposeData(allSlopes!.dataId);
   return out;
 }

@@ -61,21 +61,86 @@ function multiply(
   ];
   const [aRow, aColumn] = transposeA ? [1, columnsA] : [columnsA, 1];
   const [bRow, bColumn] = transposeB ? [1, columnsB] : [columnsB, 1];
-  const { run } = module;
-  const work = module.scratch(run.gemmScratch());
   const count = util.sizeFromShape(outer);
+  const a1: Matrices = { at: addressA, row: aRow, column: aColumn, next: stepOf(outerA, outer, 4 * m * k) };
+  const b1: Matrices = { at: addressB, row: bRow, column: bColumn, next: stepOf(outerB, outer, 4 * k * n) };
+  const c1: Matrices = { at: addressOut, row: n, column: 1, next: 4 * m * n };
   if (!transposeA && util.sizeFromShape(outerB) === 1) {
     // One B for every A: the rows of all A are one matrix.
-    run.gemm(count * m, n, k, addressA, aRow, aColumn, addressB, bRow, bColumn, addressOut, n, false, work);
-    return out;
-  }
-  const [placesA, placesB] = [placesIn(outerA, outer), placesIn(outerB, outer)];
-  for (let i = 0; i < count; i++) {
-    const fromA = addressA + 4 * m * k * placesA(i);
-    const fromB = addressB + 4 * k * n * placesB(i);
-    run.gemm(m, n, k, fromA, aRow, aColumn, fromB, bRow, bColumn, addressOut + 4 * m * n * i, n, false, work);
+    products(module, 1, [count * m, n, k], a1, b1, c1);
+  } else if (a1.next !== undefined && b1.next !== undefined) {
+    products(module, count, [m, n, k], a1, b1, c1);
+  } else {
+    const [placesA, placesB] = [placesIn(outerA, outer), placesIn(outerB, outer)];
+    for (let i = 0; i < count; i++)
+      products(
+        module,
+        1,
+        [m, n, k],
+        { ...a1, at: addressA + 4 * m * k * placesA(i) },
+        { ...b1, at: addressB + 4 * k * n * placesB(i) },
+        { ...c1, at: addressOut + 4 * m * n * i },
+      );
   }
   return out;
+}
+
+/** Equally spaced matrices: the address of the first, strides of rows and columns in elements, bytes to the next (0 if undefined). */
+interface Matrices {
+  readonly at: number;
+  readonly row: number;
+  readonly column: number;
+  readonly next: number | undefined;
+}
+
+/** In pieces of some of the products; of one alone, or few, some rows or columns, whichever there are more of. */
+function products(
+  module: Module,
+  count: number,
+  [m, n, k]: readonly [number, number, number],
+  a: Matrices,
+  b: Matrices,
+  c: Matrices,
+): void {
+  const by = count >= 8 ? 'products' : m >= n ? 'rows' : 'columns';
+  const [size, step] = { products: [count, 1] as const, rows: [m, 4] as const, columns: [n, 8] as const }[by];
+  const [aNext, bNext, cNext] = [a.next ?? 0, b.next ?? 0, c.next ?? 0];
+  const calls = module.pieces(size, step, count * m * n * k).map(({ first, count: part }) => {
+    const [moveA, moveB, moveC] = {
+      products: [aNext, bNext, cNext] as const,
+      rows: [4 * a.row, 0, 4 * c.row] as const,
+      columns: [0, 4 * b.column, 4] as const,
+    }[by];
+    const [products, rows, columns] =
+      by === 'products' ? [part, m, n] : by === 'rows' ? [count, part, n] : [count, m, part];
+    const [fromA, fromB, to] = [a.at + first * moveA, b.at + first * moveB, c.at + first * moveC];
+    return [
+      products,
+      rows,
+      columns,
+      k,
+      fromA,
+      a.row,
+      a.column,
+      aNext,
+      fromB,
+      b.row,
+      b.column,
+      bNext,
+      to,
+      c.row,
+      cNext,
+      0,
+    ];
+  });
+  module.all('products', calls as Parameters<Module['run']['products']>[], module.run.gemmScratch());
+}
+
+/** Bytes from one matrix to the next along `outer`, which `own` is broadcast to; undefined where they are not equally spaced. */
+function stepOf(own: readonly number[], outer: readonly number[], bytes: number): number | undefined {
+  if (own.every((size) => size === 1)) return 0;
+  const isWhole = own.length === outer.length && own.every((size, axis) => size === outer[axis]);
+  return isWhole ? bytes : undefined;
 }
 
 function lastTwo({ shape }: TensorInfo): readonly [number, number] {

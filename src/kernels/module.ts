@@ -1,24 +1,33 @@
-import type { WasmBackend } from './backend.js';
+import { isShared, type WasmBackend } from './backend.js';
+import { GEOMETRY_BYTES } from './geometry.js';
+import { withSharedMemory } from './memory.js';
+import type { Kernel } from './queue.js';
+import { startThreads } from './threads.js';
 
 /** Functions of kernels.wasm. Addresses and sizes are bytes, strides elements; see `asm/` for what each does. */
 export interface Functions {
   gemmScratch(): number;
-  gemm(
+  /** `count` products, the addresses of each `aNext`, `bNext` and `cNext` bytes after those of the one before. */
+  products(
+    count: number,
     m: number,
     n: number,
     k: number,
     a: number,
     aRow: number,
     aColumn: number,
+    aNext: number,
     b: number,
     bRow: number,
     bColumn: number,
+    bNext: number,
     c: number,
-    ldc: number,
-    accumulate: boolean,
+    cRow: number,
+    cNext: number,
     scratch: number,
   ): void;
-  /** Of the geometry at that address. */
+  /** Of the geometry at that address: what belongs into its last field, and what the three below it need to work in. */
+  blockRows(geometry: number): number;
   convScratch(geometry: number): number;
   conv2d: Convolution;
   conv2dFilterGradient: Convolution;
@@ -35,12 +44,14 @@ export interface Functions {
   unary(x: number, count: number, kind: number, out: number): void;
   softmax(x: number, rows: number, width: number, out: number): void;
   max(x: number, outer: number, count: number, inner: number, out: number): void;
-  sum(x: number, outer: number, count: number, inner: number, scale: number, out: number): void;
-  /** Addresses of w, g, m, v and of the new w, m, v; then beta1, beta2, rate, scale, epsilon, keep. */
-  adam(count: number, ...addressesAndFactors: readonly number[]): void;
+  sum(x: number, outer: number, count: number, inner: number, width: number, scale: number, out: number): void;
+  adam(...numbers: Adam): void;
   finish(c: number, rows: number, n: number, bias: number, kind: number, alpha: number, slopes: number): void;
 }
 
+/** Count; addresses of w, g, m, v and of the new w, m, v; then beta1, beta2, rate, scale, epsilon, keep. */
+type Adam = [...Seven, ...Seven];
+type Seven = [number, number, number, number, number, number, number];
 type Convolution = (geometry: number, first: number, second: number, out: number, scratch: number) => void;
 type DepthwiseGradient = (geometry: number, first: number, second: number, out: number) => void;
 
@@ -49,34 +60,96 @@ export interface Module {
   readonly run: Functions;
   /** Address, 64-byte aligned, of memory to work in: grown when a kernel asks for more, kept, and anyone's at the next call. */
   scratch(bytes: number): number;
+  /**
+   * [0, size) whole, or, where there are threads and `work`, counted in about multiplications, pays for them, in pieces
+   * that begin at multiples of `step`. Pieces never share a sum: the bits do not depend on the number of threads.
+   */
+  pieces(size: number, step: number, work: number): readonly Piece[];
+  /**
+   * Makes the calls, in any order and on any thread, and waits for all.
+   *
+   * @param workBytes  where it is not 0, the last argument of each call becomes the address of so much memory to work in
+   */
+  all<Name extends keyof Functions>(
+    name: Name,
+    calls: readonly Parameters<Functions[Name]>[],
+    workBytes?: number,
+  ): void;
+  /** Room for the geometries of as many calls as there are pieces at most. */
+  readonly geometries: number;
+  stop(): void;
+}
+
+export interface Piece {
+  readonly first: number;
+  readonly count: number;
 }
 
 const ALIGNMENT = 64;
+const MOST_PIECES = 16;
+/** Below it, and for pieces smaller than that, threads cost more than they save: some 20 microseconds of one. */
+const LEAST_WORK = 400_000;
 
 /** The part of it that we use; TypeScript knows it from the browser's library alone. */
 declare const WebAssembly: {
-  instantiate(bytes: Uint8Array, imports: object): Promise<{ readonly instance: { readonly exports: object } }>;
+  Module: new (bytes: Uint8Array) => object;
+  instantiate(module: object, imports: object): Promise<{ readonly exports: object }>;
 };
 
 /**
- * @param bytes  kernels.wasm: it brings no data, no stack and no allocator, so it disturbs nothing in that memory
- * @throws       WebAssembly.CompileError or LinkError when this host runs no SIMD, or the memory is shared between threads
+ * @param bytes    kernels.wasm: it brings no data, no stack and no allocator, so it disturbs nothing in that memory
+ * @param threads  more than one: the memory must be shared
+ * @throws         WebAssembly.CompileError or LinkError when this host runs no SIMD; what a thread throws that does not start
  */
-export async function loadModule(backend: WasmBackend, bytes: Uint8Array): Promise<Module> {
-  const { memory } = backend.wasm.asm;
-  const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } });
+export async function loadModule(
+  backend: WasmBackend,
+  bytes: Uint8Array,
+  threads = 1,
+  leastWork = LEAST_WORK,
+): Promise<Module> {
+  const { wasm } = backend;
+  const { memory } = wasm.asm;
+  const module = new WebAssembly.Module(isShared(backend) ? withSharedMemory(bytes) : bytes);
+  const exports = (await WebAssembly.instantiate(module, { env: { memory } })).exports as unknown as Functions;
+  const kernels = exports as unknown as Record<string, Kernel>;
+  const others = threads > 1 ? await startThreads(threads - 1, module, memory, exports) : undefined;
+  const aligned = (size: number): number => Math.ceil(size / ALIGNMENT) * ALIGNMENT;
   let block = 0;
   let size = 0;
-  return {
-    run: instance.exports as unknown as Functions,
-    scratch(wanted) {
-      if (wanted > size) {
-        const larger = backend.wasm._malloc(wanted + ALIGNMENT) >>> 0;
-        if (block !== 0) backend.wasm._free(block);
-        block = larger;
-        size = wanted;
-      }
-      return Math.ceil(block / ALIGNMENT) * ALIGNMENT;
-    },
+  const scratch = (wanted: number): number => {
+    if (wanted > size) {
+      const larger = wasm._malloc(wanted + ALIGNMENT) >>> 0;
+      if (block !== 0) wasm._free(block);
+      block = larger;
+      size = wanted;
+    }
+    return aligned(block);
   };
+  return {
+    run: exports,
+    scratch,
+    geometries: aligned(wasm._malloc(MOST_PIECES * GEOMETRY_BYTES + ALIGNMENT) >>> 0),
+    pieces(whole, step, work) {
+      const most = others === undefined ? 1 : Math.min(MOST_PIECES, 2 * threads, work / leastWork);
+      return most < 2 ? [{ first: 0, count: whole }] : cut(whole, step, Math.floor(most));
+    },
+    all(name, calls, workBytes = 0) {
+      const each = aligned(workBytes);
+      if (others !== undefined && calls.length > 1)
+        return others.all(name, calls, each === 0 ? 0 : scratch(threads * each), each);
+      for (const numbers of calls as readonly number[][]) {
+        if (each > 0) numbers[numbers.length - 1] = scratch(each);
+        kernels[name]!(...numbers);
+      }
+    },
+    stop: () => others?.stop(),
+  };
+}
+
+/** At most `most` pieces of about the same size. */
+function cut(whole: number, step: number, most: number): Piece[] {
+  const steps = Math.ceil(whole / step);
+  const pieces = Math.max(1, Math.min(most, steps));
+  const places = Array.from({ length: pieces + 1 }, (_, i) => Math.min(whole, Math.round((i * steps) / pieces) * step));
+  return places.slice(1).map((end, i) => ({ first: places[i]!, count: end - places[i]! }));
 }

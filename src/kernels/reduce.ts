@@ -17,11 +17,10 @@ interface Maximum extends Axes {
 type Reduction = (x: number, outer: number, count: number, inner: number, out: number) => void;
 
 export function reduceKernels(module: Module): readonly Kernel[] {
-  const { run } = module;
   const scaled =
     (name: 'Sum' | 'Mean'): Reduction =>
     (x, outer, count, inner, out) =>
-      run.sum(x, outer, count, inner, name === 'Mean' ? 1 / count : 1, out);
+      sum(module, x, [outer, count, inner], name === 'Mean' ? 1 / count : 1, out);
   return [
     ...(['Sum', 'Mean'] as const).map((name) =>
       elseStock<'x', Addition>(name, 'x', ({ inputs: { x }, backend, attrs: { axis, keepDims } }) =>
@@ -29,7 +28,7 @@ export function reduceKernels(module: Module): readonly Kernel[] {
       ),
     ),
     elseStock<'x', Maximum>('Max', 'x', ({ inputs: { x }, backend, attrs: { reductionIndices, keepDims } }) =>
-      reduce(module, backend, x, reductionIndices, keepDims, (...call) => run.max(...call)),
+      reduce(module, backend, x, reductionIndices, keepDims, (...call) => module.run.max(...call)),
     ),
   ];
 }
@@ -58,4 +57,19 @@ function reduce(
   compute(addressOf(backend, from), outer, count, inner, addressOf(backend, out));
   if (!isRun) backend.disposeData(from.dataId);
   return out;
+}
+
+/** In pieces of outer places, or of columns where there is one such place. */
+function sum(module: Module, x: number, size: readonly [number, number, number], scale: number, out: number): void {
+  const [outer, count, inner] = size;
+  const byColumns = outer === 1;
+  const stride = byColumns ? 1 : count * inner;
+  const pieces = module.pieces(byColumns ? inner : outer, byColumns ? 8 : 1, 2 * outer * count * inner);
+  module.all(
+    'sum',
+    pieces.map(({ first, count: some }) => {
+      const [from, to] = [x + 4 * first * stride, out + 4 * first * (byColumns ? 1 : inner)];
+      return [from, byColumns ? 1 : some, count, byColumns ? some : inner, inner, scale, to];
+    }),
+  );
 }

@@ -6,13 +6,23 @@ import type { Module } from './module.js';
 /** In the order of the numbers in asm/unary.ts. */
 const FUNCTIONS = ['Exp', 'Log', 'Tanh', 'Sigmoid'] as const;
 
+/** Of one value, in multiplications of matrices. */
+const WORK = 80;
+
 /** Their own bits on every machine: tfjs takes them from XNNPACK, which has one set per kind of processor. */
 export function unaryKernels(module: Module): readonly Kernel[] {
   return [
     ...FUNCTIONS.map((name, kind) =>
       elseStock<'x', object>(name, 'x', ({ inputs: { x }, backend }) => {
         const out = backend.makeOutput(x.shape, 'float32');
-        module.run.unary(addressOf(backend, x), util.sizeFromShape(x.shape), kind, addressOf(backend, out));
+        const [from, to] = [addressOf(backend, x), addressOf(backend, out)];
+        const size = util.sizeFromShape(x.shape);
+        module.all(
+          'unary',
+          module
+            .pieces(size, 4, WORK * size)
+            .map(({ first, count }) => [from + 4 * first, count, kind, to + 4 * first]),
+        );
         return out;
       }),
     ),
@@ -20,7 +30,13 @@ export function unaryKernels(module: Module): readonly Kernel[] {
       const out = backend.makeOutput(logits.shape, 'float32');
       const width = logits.shape.at(-1)!; // tfjs allows the last dimension alone
       const rows = util.sizeFromShape(logits.shape.slice(0, -1));
-      module.run.softmax(addressOf(backend, logits), rows, width, addressOf(backend, out));
+      const [from, to] = [addressOf(backend, logits), addressOf(backend, out)];
+      module.all(
+        'softmax',
+        module
+          .pieces(rows, 1, WORK * rows * width)
+          .map(({ first, count }) => [from + 4 * first * width, count, width, to + 4 * first * width]),
+      );
       return out;
     }),
   ];

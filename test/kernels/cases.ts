@@ -66,10 +66,10 @@ export function stream(seed: number): () => number {
 
 export interface Draw {
   /** An integer in [low, high]. */
-  int(low: number, high: number): number;
-  pick<T>(choices: readonly T[]): T;
+  readonly int: (low: number, high: number) => number;
+  readonly pick: <T>(choices: readonly T[]) => T;
   /** Mostly in [-2, 2]; `wild` mixes in NaN, infinities, zeros of both signs, denormals, and large and tiny numbers. */
-  floats(shape: readonly number[], wild?: boolean): Values;
+  readonly floats: (shape: readonly number[], wild?: boolean) => Values;
 }
 
 export function draw(seed: number): Draw {

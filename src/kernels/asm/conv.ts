@@ -8,14 +8,17 @@ import { Geometry, places, window } from './geometry';
 /** Floats of unfolded input that are worked on at a time: 512 KiB. The order of sums depends on it, so it is fixed. */
 const UNFOLDED: i32 = 131072;
 
-/** Rows unfolded at a time: whole blocks of `gemm`, at least one. */
-function blockRows(g: Geometry): i32 {
-  return max(128, (UNFOLDED / max(1, window(g))) & ~127);
+/**
+ * Rows unfolded at a time: whole blocks of `gemm`, at least one; 0 where the input is its own unfolded matrix. Sums
+ * depend on it, so a part of a convolution takes the number of the whole.
+ */
+export function blockRows(g: Geometry): i32 {
+  return isPlain(g) ? 0 : max(128, (UNFOLDED / max(1, window(g))) & ~127);
 }
 
 /** Bytes that the three functions below need to work in. */
 export function convScratch(g: Geometry): usize {
-  return gemmScratch() + ((<usize>min(blockRows(g), (places(g) + 3) & ~3) * <usize>window(g)) << 2);
+  return gemmScratch() + ((<usize>min(g.blockRows, (places(g) + 3) & ~3) * <usize>window(g)) << 2);
 }
 
 /** A filter of 1 x 1 without stride and padding: the input is its own unfolded matrix. */
@@ -28,9 +31,9 @@ export function conv2d(g: Geometry, x: usize, filter: usize, out: usize, scratch
   const depth = window(g);
   const n = g.outChannels;
   const all = places(g);
-  if (isPlain(g)) return gemm(all, n, depth, x, depth, 1, filter, n, 1, out, n, false, scratch);
+  if (g.blockRows == 0) return gemm(all, n, depth, x, depth, 1, filter, n, 1, out, n, false, scratch);
   const unfolded = scratch + gemmScratch();
-  const step = blockRows(g);
+  const step = g.blockRows;
   for (let row = 0; row < all; row += step) {
     const rows = min(step, all - row);
     unfold(g, x, row, rows, unfolded);
@@ -42,10 +45,10 @@ export function conv2dFilterGradient(g: Geometry, x: usize, dy: usize, out: usiz
   const depth = window(g);
   const n = g.outChannels;
   const all = places(g);
-  if (isPlain(g)) return gemm(depth, n, all, x, 1, depth, dy, n, 1, out, n, false, scratch);
+  if (g.blockRows == 0) return gemm(depth, n, all, x, 1, depth, dy, n, 1, out, n, false, scratch);
   if (all == 0) memory.fill(out, 0, (<usize>depth * <usize>n) << 2);
   const unfolded = scratch + gemmScratch();
-  const step = blockRows(g);
+  const step = g.blockRows;
   for (let row = 0; row < all; row += step) {
     const rows = min(step, all - row);
     unfold(g, x, row, rows, unfolded);
@@ -57,10 +60,10 @@ export function conv2dInputGradient(g: Geometry, dy: usize, filter: usize, out: 
   const depth = window(g);
   const n = g.outChannels;
   const all = places(g);
-  if (isPlain(g)) return gemm(all, depth, n, dy, n, 1, filter, 1, n, out, depth, false, scratch);
+  if (g.blockRows == 0) return gemm(all, depth, n, dy, n, 1, filter, 1, n, out, depth, false, scratch);
   memory.fill(out, 0, (<usize>(g.batch * g.inHeight) * <usize>(g.inWidth * g.inChannels)) << 2);
   const unfolded = scratch + gemmScratch();
-  const step = blockRows(g);
+  const step = g.blockRows;
   for (let row = 0; row < all; row += step) {
     const rows = min(step, all - row);
     const from = dy + ((<usize>row * <usize>n) << 2);

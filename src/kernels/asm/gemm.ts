@@ -66,6 +66,33 @@ export function gemm(
   }
 }
 
+/** `count` products whose matrices lie `aNext`, `bNext` and `cNext` bytes apart; 0: the same one each time. */
+export function products(
+  count: i32,
+  m: i32,
+  n: i32,
+  k: i32,
+  a: usize,
+  aRow: i32,
+  aColumn: i32,
+  aNext: usize,
+  b: usize,
+  bRow: i32,
+  bColumn: i32,
+  bNext: usize,
+  c: usize,
+  cRow: i32,
+  cNext: usize,
+  scratch: usize,
+): void {
+  for (let i = 0; i < count; i++) {
+    gemm(m, n, k, a, aRow, aColumn, b, bRow, bColumn, c, cRow, false, scratch);
+    a += aNext;
+    b += bNext;
+    c += cNext;
+  }
+}
+
 /** Byte offset of `count` steps of `stride` elements. */
 function at(count: i32, stride: i32): usize {
   return (<usize>count * <usize>stride) << 2;

@@ -19,6 +19,8 @@ export class Geometry {
   dilationWidth: i32;
   padTop: i32;
   padLeft: i32;
+  /** Of a convolution: rows unfolded at a time (see conv.ts); 0: none are. */
+  blockRows: i32;
 }
 
 /** Places of the output over all of the batch. */

@@ -1,8 +1,8 @@
 export { adam } from './adam';
 export { finish } from './activation';
-export { conv2d, conv2dFilterGradient, conv2dInputGradient, convScratch } from './conv';
+export { conv2d, conv2dFilterGradient, conv2dInputGradient, convScratch, blockRows } from './conv';
 export { depthwiseFilterGradient, depthwiseInputGradient } from './depthwise';
-export { gemm, gemmScratch } from './gemm';
+export { gemmScratch, products } from './gemm';
 export { copyRows, gather, turn } from './layout';
 export { avgPoolGradient, maxPoolGradient } from './pool';
 export { max, sum } from './reduce';

@@ -1,14 +1,14 @@
 // Sums and maxima over the middle of [outer, count, inner]. Sums are added in float64 and rounded once; their order
-// depends on `count` and `inner` alone.
+// depends on `count` and `width` alone.
 
 import { high64, join32 } from './exp';
 
-/** out[o, i] = scale * sum over r of x[o, r, i] */
-export function sum(x: usize, outer: i32, count: i32, inner: i32, scale: f64, out: usize): void {
-  const row = (<usize>inner) << 2;
+/** out[o, i] = scale * sum over r of x[o, r, i], for the first `inner` of `width` columns i. */
+export function sum(x: usize, outer: i32, count: i32, inner: i32, width: i32, scale: f64, out: usize): void {
+  const row = (<usize>width) << 2;
   for (let o = 0; o < outer; o++) {
-    if (inner == 1) store<f32>(out, <f32>(scale * sumLine(x, count)));
-    else sumColumns(x, count, row, scale, out);
+    if (width == 1) store<f32>(out, <f32>(scale * sumLine(x, count)));
+    else sumColumns(x, count, (<usize>inner) << 2, row, scale, out);
     x += <usize>count * row;
     out += row;
   }
@@ -30,10 +30,10 @@ function sumLine(x: usize, count: i32): f64 {
   return total;
 }
 
-function sumColumns(x: usize, count: i32, row: usize, scale: f64, out: usize): void {
+function sumColumns(x: usize, count: i32, columns: usize, row: usize, scale: f64, out: usize): void {
   const scales = f64x2.splat(scale);
   let column: usize = 0;
-  for (; column + 32 <= row; column += 32) {
+  for (; column + 32 <= columns; column += 32) {
     let a = f64x2.splat(0);
     let b = a;
     let c = a;
@@ -51,7 +51,7 @@ function sumColumns(x: usize, count: i32, row: usize, scale: f64, out: usize): v
     v128.store(out + column, join32(f64x2.mul(a, scales), f64x2.mul(b, scales)));
     v128.store(out + column, join32(f64x2.mul(c, scales), f64x2.mul(d, scales)), 16);
   }
-  for (; column < row; column += 4) {
+  for (; column < columns; column += 4) {
     let total: f64 = 0;
     let from = x + column;
     for (let r = 0; r < count; r++) {
