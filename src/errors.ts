@@ -62,8 +62,12 @@ export const ERRORS = {
   'training-failed': {
     exit: 4,
     retry: false,
-    meaning:
-      'training ended in a non-finite number, ran out of memory or out of time, or does not repeat to the bit where the job checks bits',
+    meaning: 'training ran out of memory or out of time, or does not repeat to the bit where the job checks bits',
+  },
+  diverged: {
+    exit: 4,
+    retry: false,
+    meaning: 'a training ran away: its loss is no number, or far above where it began',
   },
   'job-unknown': { exit: 3, retry: true, meaning: 'no relay that answered has this job or dataset' },
   'home-locked': { exit: 5, retry: true, meaning: 'another nmkt process uses this home' },

@@ -124,6 +124,8 @@ export interface TrainRequest {
   readonly from?: TrainState;
   /** Stop after this step of the whole training. */
   readonly toStep?: number;
+  /** Stop with `diverged` at the first batch whose mean loss is above it. */
+  readonly lossLimit?: number;
   /** Hand out the state after every so many steps of the whole training. */
   readonly stateEvery?: number;
 }

@@ -31,6 +31,10 @@ export const commandGroups: readonly CommandGroup[] = [
     ],
   },
   {
+    heading: 'Train here:',
+    commands: [{ name: 'train', summary: 'train a model on this machine, without relays or money' }],
+  },
+  {
     heading: 'Look and check:',
     commands: [
       { name: 'init', summary: 'choose key, relays, network, wallet and engine once, for this home' },

@@ -28,8 +28,10 @@ const NUMBERS = new Set([
 
 const kebab = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-export function addJobFlags(program: Command): void {
+/** @param only  names of the fields that get a flag; default all */
+export function addJobFlags(program: Command, only?: readonly string[]): void {
   for (const { name, fallback, about } of jobFields()) {
+    if (only?.includes(name) === false) continue;
     const shown =
       fallback === null || fallback === '' ? '' : ` (default ${JSON.stringify(fallback).replace(/[[\]"]/g, '')})`;
     const sentence = about.replace(/\b[a-z]+(?:[A-Z][a-z]+)+\b/g, (field) => `--${kebab(field)}`);

@@ -1,19 +1,17 @@
 import { basename } from 'node:path';
 import { naddrEncode } from 'nostr-tools/nip19';
 import { formatEventId } from '../config/identifiers.js';
-import { NmktError } from '../errors.js';
 import { hmacSha256, fromHex, utf8, type Pubkey } from '../hash.js';
-import type { Task } from '../learning/types.js';
 import { KINDS } from '../protocol/kinds.js';
 import { backUpDataset, backUpJob } from '../roles/backup.js';
 import { parseJobFile } from '../roles/job-file.js';
 import { jobTerms, postJob } from '../roles/post.js';
 import { publishDataset, requestHash, type DatasetRecord } from '../roles/publish.js';
 import { table } from '../terminal/table.js';
-import { readDataset, readWithSchema } from '../training/dataset.js';
 import { splitDataset } from '../training/split.js';
 import type { CommandModule, Outcome } from './command.js';
 import { checkerOf, customerPorts, optionalInteger, optionalNumber } from './customer-ports.js';
+import { addDataFlags, dataChoices } from './data-flags.js';
 import { readJobFile } from './job-flags.js';
 import { describeTask, publishPlan } from './publish-plan.js';
 import { confirmJob, maxSatsOf } from './spending.js';
@@ -22,24 +20,11 @@ const DEFAULT_SHARDS = 3;
 
 export const command: CommandModule = {
   configure(program) {
+    program.argument('<path>', 'CSV or TSV, IDX images (.gz too), or a folder with MNIST-like names');
+    addDataFlags(program);
     program
-      .argument('<path>', 'CSV or TSV, IDX images (.gz too), or a folder with MNIST-like names')
-      .option('--label <column>', 'CSV: the column to predict, by name or 0-based number')
-      .option('--labels <file>', 'IDX: the label file (default: the sibling with labels-idx1 in its name)')
-      .option('--test <path>', 'evaluation set B, final and reported (default: split off)')
-      .option('--test-labels <file>', 'IDX: the labels of --test')
-      .option(
-        '--eval-fraction <share>',
-        'share of the rows for evaluation set A, and for B without --test (default 0.1)',
-      )
       .option('--shards <n>', 'parts; each trainer gets one (default: trainers of --job, else 3)')
       .option('--labels-per-shard <k>', 'give each shard examples of k labels only (non-IID)')
-      .option('--task <task>', 'classification or regression (default: inferred)')
-      .option('--features <columns>', 'CSV: use only these columns (commas)')
-      .option('--drop <columns>', 'CSV: leave these columns out (commas)')
-      .option('--categorical <columns>', 'CSV: treat as categories (commas)')
-      .option('--numeric <columns>', 'CSV: treat as numbers (commas)')
-      .option('--max-bytes <n>', 'largest file, and largest size a file declares (default 1073741824)')
       .option('--name <text>', 'title of the dataset; public (default: the file name)')
       .option('--expires <days>', 'days until relays may forget the chunks (default 90)')
       .option('--job <file>', 'post this job on the dataset as well')
@@ -55,46 +40,18 @@ export const command: CommandModule = {
   },
 
   async run([path], options, context) {
-    const columns = (name: string) => (typeof options[name] === 'string' ? { [name]: options[name].split(',') } : {});
-    const text = (name: string) => (typeof options[name] === 'string' ? { [name]: options[name] } : {});
     maxSatsOf(options);
-    if (options['testLabels'] !== undefined && options['test'] === undefined)
-      throw new NmktError('bad-usage', '--test-labels belongs to --test', {
-        expected: '--test PATH beside it',
-        got: 'no --test',
-        remedy: 'add --test PATH, or leave out --test-labels',
-      });
+    const data = dataChoices(path!, options);
     const jobFile = typeof options['job'] === 'string' ? await readJobFile(options['job']) : undefined;
     const job = jobFile && parseJobFile(jobFile, `the job file ${options['job'] as string}`);
     const shards = optionalInteger(options['shards'], '--shards', 1, 1_024) ?? job?.trainers ?? DEFAULT_SHARDS;
-    const evalFraction = optionalNumber(options['evalFraction'], '--eval-fraction', 0.001, 0.499) ?? 0.1;
+    const { evalFraction } = data;
     const labelsPerShard = optionalInteger(options['labelsPerShard'], '--labels-per-shard', 1, 10_000);
-    const maxBytes = optionalInteger(options['maxBytes'], '--max-bytes', 1, 2 ** 40);
-    const limit = maxBytes === undefined ? {} : { maxBytes };
-    const task = taskOf(options['task']);
     const days = optionalNumber(options['expires'], '--expires', 1, 3_650) ?? 90;
 
     context.progress.start(`reading ${path!}`);
-    const dataset = await readDataset(path!, {
-      ...text('label'),
-      ...text('labels'),
-      ...(task && { task }),
-      ...columns('features'),
-      ...columns('drop'),
-      ...columns('categorical'),
-      ...columns('numeric'),
-      ...limit,
-    });
-    const testPath = options['test'];
-    const test =
-      typeof testPath === 'string'
-        ? (
-            await readWithSchema(testPath, dataset.schema, {
-              ...(typeof options['testLabels'] === 'string' && { labels: options['testLabels'] }),
-              ...limit,
-            })
-          ).examples
-        : dataset.test;
+    const dataset = await data.read();
+    const { test } = dataset;
     const name = typeof options['name'] === 'string' ? options['name'] : basename(path!);
     const request = requestHash(dataset.schema, dataset.examples, test, {
       name,
@@ -164,16 +121,6 @@ With --json one document:
   examples, shards   of all rows, evaluation sets included; bytes, chunks: encrypted
   relays             where they went
 With --dry-run instead {name, schema, parts: [{part, examples, labels}], maxEvents, visible}.`;
-
-function taskOf(value: unknown): Task | undefined {
-  if (value === undefined || value === 'classification' || value === 'regression') return value;
-  const got = (value as string).slice(0, 32);
-  throw new NmktError('bad-usage', `--task ${got} is unknown`, {
-    expected: 'classification or regression',
-    got,
-    remedy: 'leave out --task: the label decides',
-  });
-}
 
 function report(record: DatasetRecord, author: Pubkey, relays: readonly string[], job: string | undefined): Outcome {
   const dataset = naddrEncode({

@@ -133,7 +133,8 @@ function bad(expected: string, got: string, remedy: string): NmktError {
   return new NmktError('bad-job', 'the job cannot be posted like this', { expected, got, remedy });
 }
 
-function modelSpec(
+/** @throws NmktError `bad-job` for a model that does not fit the data */
+export function modelSpec(
   job: JobFile,
   schema: { readonly task: ModelSpec['task']; readonly inputs: number; readonly outputs: number },
 ): ModelSpec {

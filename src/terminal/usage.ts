@@ -20,17 +20,17 @@ export function usageError(
   const [first = '', second = ''] = message.split('\n');
   const got = /'([^']*)'/.exec(first)?.[1] ?? 'something else';
   const near = /Did you mean (?:one of )?([^,?]+)/.exec(second)?.[1];
-  const suggestion = near ?? (code === 'commander.unknownCommand' ? partOf(names, got) : undefined);
+  const isCommand = code === 'commander.unknownCommand' && got.length >= 3;
+  // A whole part of a name is surer than a typo, a typo surer than the first letters.
+  const suggestion =
+    (isCommand ? names.find((name) => name.includes(got)) : undefined) ??
+    near ??
+    (isCommand ? names.find((name) => name.startsWith(got.slice(0, 3))) : undefined);
   return new NmktError('bad-usage', first.replace(/^error: /, ''), {
     remedy: suggestion === undefined ? `${command} --help` : corrected(words, got, suggestion),
     expected: expectedBy(code, command, first),
     got: gotBy(code, first) ?? got,
   });
-}
-
-function partOf(names: readonly string[], word: string): string | undefined {
-  if (word.length < 3) return undefined;
-  return names.find((name) => name.includes(word)) ?? names.find((name) => name.startsWith(word.slice(0, 3)));
 }
 
 /** Only the wrong word changes; the rest of the call is as it was. */

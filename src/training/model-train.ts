@@ -24,14 +24,14 @@ export type OnStep = (done: number, total: number, loss: number) => void | Promi
  * it runs to the end without a turn of the event loop.
  *
  * @returns    losses are means over the first and the last batch, before their updates; `wallMs` is 0, the caller measures
- * @throws     NmktError `training-failed` at the first loss or weight that is not finite
+ * @throws     NmktError `diverged` at the first loss or weight that is not finite, or a loss above the limit
  */
 export async function train(
   request: TrainRequest,
   onStep: OnStep,
   onState: (state: TrainState) => void,
 ): Promise<TrainResult> {
-  const { model, examples, hyper, from, stateEvery = Infinity } = request;
+  const { model, examples, hyper, from, stateEvery = Infinity, lossLimit = Number.MAX_VALUE } = request;
   const net = netOf(model);
   const start = from === undefined ? request.weights : weightsOf(from, model);
   const weights = start.map(({ data }) => new Float32Array(data)); // training goes on in them
@@ -56,7 +56,7 @@ export async function train(
     tf.dispose(tensors);
     lossLast = found.loss.sum / (batch.rows * net.positions);
     if (step === moments.step) lossFirst = lossLast;
-    if (!Number.isFinite(lossLast)) throw diverged(`the loss is ${lossLast} at step ${step + 1} of ${steps}`);
+    if (!(lossLast <= lossLimit)) throw diverged({ what: `the loss is ${lossLast}`, step, steps, rate, lossLimit });
     const slopes = await readAll(found.gradients);
     optimize(weights, slopes, rate, clipFactor(hyper, slopes));
     const pause = onStep(step + 1, steps, lossLast);
@@ -64,7 +64,14 @@ export async function train(
     const done = step + 1;
     if (done < steps && (done === end || done % stateEvery === 0)) onState(stateAfter(net, done, weights, moments));
   }
-  if (!weights.every(isFinite)) throw diverged('a weight is not finite after the last step');
+  if (!weights.every(isFinite))
+    throw diverged({
+      what: 'a weight is not finite',
+      step: end - 1,
+      steps,
+      rate: learningRateAt(hyper, end - 1, steps),
+      lossLimit,
+    });
   return { weights: named(net, weights), steps, lossFirst, lossLast, wallMs: 0 };
 }
 
@@ -208,10 +215,22 @@ function isFinite(data: Float32Array): boolean {
   return data.every(Number.isFinite);
 }
 
-function diverged(message: string): NmktError {
-  return new NmktError('training-failed', message, {
-    remedy: 'lower the learning rate, or look for extreme values in the dataset',
-    expected: 'finite numbers',
-    got: 'a number that is not finite',
+/** @param step  from 0 */
+function diverged(at: {
+  readonly what: string;
+  readonly step: number;
+  readonly steps: number;
+  readonly rate: number;
+  readonly lossLimit: number;
+}): NmktError {
+  const { what, step, steps, rate, lossLimit } = at;
+  return new NmktError('diverged', `${what} at step ${step + 1} of ${steps}, at learning rate ${shortest(rate)}`, {
+    remedy: `--learning-rate ${shortest(rate / 10)}, or look for extreme values in the dataset`,
+    expected: lossLimit === Number.MAX_VALUE ? 'finite numbers' : `a loss of at most ${shortest(lossLimit)}`,
+    got: what,
   });
+}
+
+function shortest(value: number): string {
+  return String(Number(value.toPrecision(4)));
 }

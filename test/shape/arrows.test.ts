@@ -38,6 +38,7 @@ const pureForCommands = [
   'terminal/call',
   'terminal/table',
   'terminal/plot',
+  'training/checkpoint',
   'training/dataset',
   'training/digits',
   'training/split',

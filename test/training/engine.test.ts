@@ -34,7 +34,7 @@ describe('an engine on wasm', () => {
 
   test('says so when the numbers stop being finite', async () => {
     const wild = { ...request, hyper: { ...request.hyper, optimizer: 'sgd' as const, learningRate: 1e30 } };
-    await expect(engine.train(wild)).rejects.toMatchObject({ code: 'training-failed' });
+    await expect(engine.train(wild)).rejects.toMatchObject({ code: 'diverged' });
   });
 
   test('takes arrays that are views into larger buffers', async () => {

@@ -1,0 +1,76 @@
+import type { Command } from 'commander';
+import { NmktError } from '../errors.js';
+import type { Examples, Task } from '../learning/types.js';
+import { readDataset, readWithSchema, type Dataset } from '../training/dataset.js';
+import { optionalInteger, optionalNumber } from './customer-ports.js';
+
+/** The flags that say how a file becomes examples: the same wherever a dataset is read. */
+export function addDataFlags(program: Command): void {
+  program
+    .option('--label <column>', 'CSV: the column to predict, by name or 0-based number')
+    .option('--labels <file>', 'IDX: the label file (default: the sibling with labels-idx1 in its name)')
+    .option('--test <path>', 'evaluation set B, final and reported (default: split off)')
+    .option('--test-labels <file>', 'IDX: the labels of --test')
+    .option('--eval-fraction <share>', 'share of the rows for evaluation set A, and for B without --test (default 0.1)')
+    .option('--task <task>', 'classification or regression (default: inferred)')
+    .option('--features <columns>', 'CSV: use only these columns (commas)')
+    .option('--drop <columns>', 'CSV: leave these columns out (commas)')
+    .option('--categorical <columns>', 'CSV: treat as categories (commas)')
+    .option('--numeric <columns>', 'CSV: treat as numbers (commas)')
+    .option('--max-bytes <n>', 'largest file, and largest size a file declares (default 1073741824)');
+}
+
+export interface DataChoices {
+  readonly path: string;
+  readonly evalFraction: number;
+  read(): Promise<Dataset>;
+}
+
+/** Looks at every flag before a file is read, which may take long. @throws NmktError `bad-usage` */
+export function dataChoices(path: string, options: Readonly<Record<string, unknown>>): DataChoices {
+  const columns = (name: string) => (typeof options[name] === 'string' ? { [name]: options[name].split(',') } : {});
+  const text = (name: string) => (typeof options[name] === 'string' ? { [name]: options[name] } : {});
+  if (options['testLabels'] !== undefined && options['test'] === undefined)
+    throw new NmktError('bad-usage', '--test-labels belongs to --test', {
+      expected: '--test PATH beside it',
+      got: 'no --test',
+      remedy: 'add --test PATH, or leave out --test-labels',
+    });
+  const evalFraction = optionalNumber(options['evalFraction'], '--eval-fraction', 0.001, 0.499) ?? 0.1;
+  const maxBytes = optionalInteger(options['maxBytes'], '--max-bytes', 1, 2 ** 40);
+  const limit = maxBytes === undefined ? {} : { maxBytes };
+  const task = taskOf(options['task']);
+  const testSet = async (dataset: Dataset): Promise<Examples | undefined> => {
+    if (typeof options['test'] !== 'string') return dataset.test;
+    const labels = typeof options['testLabels'] === 'string' ? { labels: options['testLabels'] } : {};
+    return (await readWithSchema(options['test'], dataset.schema, { ...labels, ...limit })).examples;
+  };
+  return {
+    path,
+    evalFraction,
+    async read() {
+      const dataset = await readDataset(path, {
+        ...text('label'),
+        ...text('labels'),
+        ...(task && { task }),
+        ...columns('features'),
+        ...columns('drop'),
+        ...columns('categorical'),
+        ...columns('numeric'),
+        ...limit,
+      });
+      const test = await testSet(dataset);
+      return { schema: dataset.schema, examples: dataset.examples, ...(test && { test }) };
+    },
+  };
+}
+
+function taskOf(value: unknown): Task | undefined {
+  if (value === undefined || value === 'classification' || value === 'regression') return value;
+  const got = (value as string).slice(0, 32);
+  throw new NmktError('bad-usage', `--task ${got} is unknown`, {
+    expected: 'classification or regression',
+    got,
+    remedy: 'leave out --task: the label decides',
+  });
+}

@@ -1,0 +1,71 @@
+import { fromHex, hmacSha256, sha256Hex, utf8, type Bytes } from '../hash.js';
+import { encodeExamples } from '../learning/examples.js';
+import type { DataSchema, Examples, HyperParameters, ModelSpec } from '../learning/types.js';
+import { jobFields, type JobFile } from '../roles/job-file.js';
+import { hyperParameters } from '../roles/job-hyper.js';
+import { modelSpec } from '../roles/post.js';
+import { splitDataset } from '../training/split.js';
+import type { Context } from './command.js';
+import type { DataChoices } from './data-flags.js';
+import { jobFromFlags, readJobFile } from './job-flags.js';
+import { describeTask } from './publish-plan.js';
+
+/** What is trained, on what and how: all that `nmkt train` decides before it begins. */
+export interface Plan {
+  readonly schema: DataSchema;
+  readonly model: ModelSpec;
+  readonly hyper: HyperParameters;
+  readonly examples: Examples;
+  readonly test: Examples;
+  /** Everything the model follows from, but for the engine. */
+  readonly request: string;
+  readonly seed: Bytes;
+}
+
+/** Fields of a job file that say what is traded, or that have flags of their own here. */
+const NOT_TRAINING = ['title', 'dataset', 'rounds', 'trainers', 'epochs', 'localSteps'];
+const LAST_TRAINING_FIELD = 'decay';
+export const EPOCHS = 10;
+
+/** Fields that say how a model is trained, not how it is paid. */
+export function trainingFields(): string[] {
+  const names = jobFields().map(({ name }) => name);
+  return names.slice(0, names.indexOf(LAST_TRAINING_FIELD) + 1).filter((name) => !NOT_TRAINING.includes(name));
+}
+
+export async function jobOf(options: Readonly<Record<string, unknown>>): Promise<JobFile> {
+  const file = typeof options['job'] === 'string' ? await readJobFile(options['job']) : undefined;
+  const job = jobFromFlags(file ?? {}, options);
+  const isNamed = options['epochs'] !== undefined || options['localSteps'] !== undefined;
+  if (isNamed) return job;
+  if (file === undefined) return { ...job, epochs: EPOCHS };
+  const rounds = job.rounds;
+  return job.localSteps === undefined
+    ? { ...job, epochs: (job.epochs ?? 2) * rounds }
+    : { ...job, localSteps: job.localSteps * rounds };
+}
+
+export async function readPlan(data: DataChoices, job: JobFile, { progress }: Context): Promise<Plan> {
+  progress.start(`reading ${data.path}`);
+  const { schema, examples, test } = await data.read();
+  const model = modelSpec(job, schema);
+  const hyper = hyperParameters(job);
+  const digest = (one: Examples) => sha256Hex(encodeExamples(one, schema));
+  const { evalFraction } = data;
+  const parts = [schema, digest(examples), test === undefined ? null : digest(test), evalFraction];
+  const own = fromHex(sha256Hex(JSON.stringify(parts)));
+  const split = splitDataset(examples, {
+    shards: 1,
+    seed: hmacSha256(utf8('nmkt/1/split'), own),
+    evalFraction,
+    ...(test !== undefined && { test }),
+  });
+  progress.note(describeTask(schema));
+  return {
+    ...{ schema, model, hyper },
+    examples: split.shards[0]!,
+    test: split.b,
+    request: sha256Hex(JSON.stringify([...parts, model, hyper])),
+    seed: hmacSha256(utf8('nmkt/1/train'), own),
+  };
+}

@@ -1,0 +1,77 @@
+import type { Evaluation } from '../ports.js';
+
+/** What `nmkt train` answers, with --json and as the files beside the model. */
+export interface TrainReport {
+  readonly dir: string;
+  readonly model: string;
+  readonly parameters: number;
+  /** Of training and of the held-out set. */
+  readonly examples: { readonly train: number; readonly test: number };
+  readonly steps: number;
+  /** After which step of an earlier run this one began; null: at the beginning. */
+  readonly resumedAt: number | null;
+  /** On the held-out set; accuracy is null for regression. */
+  readonly metrics: { readonly loss: number; readonly accuracy: number | null };
+  readonly initialMetrics: { readonly loss: number; readonly accuracy: number | null };
+  /** Mean over the last batch, before its update. */
+  readonly finalLoss: number;
+  readonly engine: string;
+  /** Of training alone, over all runs. */
+  readonly seconds: number;
+  readonly samplesPerSec: number;
+  /** SHA-256 of model.safetensors. */
+  readonly weights: string;
+}
+
+export function metricsOf({ loss, accuracy }: Evaluation): { readonly loss: number; readonly accuracy: number | null } {
+  return { loss, accuracy: accuracy ?? null };
+}
+
+/**
+ * Where a training stands, in a line: speed and time left since this run began.
+ *
+ * @param from  step at which this run began
+ */
+export function describeStep(at: {
+  readonly from: number;
+  readonly done: number;
+  readonly total: number;
+  readonly loss: number;
+  readonly batch: number;
+  readonly elapsedMs: number;
+}): string {
+  const { from, done, total, loss, batch, elapsedMs } = at;
+  const stepsPerMs = (done - from) / Math.max(1, elapsedMs);
+  const leftSec = Math.round((total - done) / stepsPerMs / 1000);
+  const speed = `${Math.round(stepsPerMs * batch * 1000)} examples/s`;
+  return `step ${done} of ${total}, loss ${loss.toFixed(4)}, ${speed}, ${describeSeconds(leftSec)} left`;
+}
+
+function describeSeconds(sec: number): string {
+  if (sec < 120) return `${sec} s`;
+  return sec < 7_200 ? `${Math.round(sec / 60)} min` : `${(sec / 3_600).toFixed(1)} h`;
+}
+
+/** A page for whoever finds the folder. */
+export function trainedCard(report: TrainReport, training: string): string {
+  const { metrics, initialMetrics, examples } = report;
+  const measured = (one: TrainReport['metrics']) =>
+    one.accuracy === null ? `loss ${one.loss}` : `accuracy ${(100 * one.accuracy).toFixed(2)} %, loss ${one.loss}`;
+  return `# A model trained with nmkt
+
+| | |
+|---|---|
+| model | ${report.model}, ${report.parameters} parameters |
+| on ${examples.test} held-out examples | ${measured(metrics)} |
+| before training | ${measured(initialMetrics)} |
+| training | ${training}, ${report.steps} steps over ${examples.train} examples |
+| engine | \`${report.engine}\` |
+| weights | sha256 \`${report.weights}\` |
+
+Files: \`model.json\` and \`weights.bin\` (TensorFlow.js LayersModel), \`model.safetensors\`.
+
+\`\`\`
+nmkt predict ${'<this folder>'} new-rows.csv
+\`\`\`
+`;
+}

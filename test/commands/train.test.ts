@@ -1,0 +1,114 @@
+import { watch } from 'node:fs';
+import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { finished, runNmkt, startNmkt, temporaryFolder } from '../support/run-nmkt.js';
+
+const IRIS = resolve('examples/iris.csv');
+/** Long enough to be stopped in the middle, on the slowest machine after the first checkpoint. */
+const LONG = ['train', IRIS, '--label', 'species', '--local-steps', '8000', '--batch', '8', '--checkpoint-every', '50'];
+const SCHEDULE = ['--optimizer', 'adamw', '--decay', 'cosine', '--warmup-steps', '100', '--clip-norm', '1'];
+
+interface Report {
+  readonly metrics: { readonly accuracy: number; readonly loss: number };
+  readonly initialMetrics: { readonly accuracy: number };
+  readonly examples: { readonly train: number; readonly test: number };
+  readonly steps: number;
+  readonly resumedAt: number | null;
+  readonly engine: string;
+  readonly samplesPerSec: number;
+  readonly weights: string;
+}
+
+async function trained(args: readonly string[], cwd: string): Promise<Report> {
+  const { status, stdout, stderr } = await runNmkt([...args, '--json'], { cwd });
+  expect(status, stderr).toBe(0);
+  return JSON.parse(stdout) as Report;
+}
+
+/** Resolves when a checkpoint after `step` lies in the folder. */
+function checkpointAfter(step: number, dir: string): Promise<number> {
+  return new Promise((done) => {
+    const watcher = watch(dir, () => void look());
+    const look = async (): Promise<void> => {
+      const text = await readFile(join(dir, 'checkpoint.json'), 'utf8').catch(() => '{"step":0}');
+      const found = (JSON.parse(text) as { step: number }).step;
+      if (found <= step) return;
+      watcher.close();
+      done(found);
+    };
+    void look();
+  });
+}
+
+describe('nmkt train', () => {
+  it('trains a model that predict applies, the same one twice', async () => {
+    const cwd = temporaryFolder();
+    const call = ['train', IRIS, '--label', 'species', '--epochs', '40', '--engine', 'wasm'];
+    const one = await trained([...call, '--out', 'one'], cwd);
+    expect(one).toMatchObject({ examples: { train: 120, test: 15 }, steps: 160, resumedAt: null });
+    expect(one.engine).toMatch(/^wasm\//);
+    expect(one.metrics.accuracy).toBeGreaterThan(0.9);
+    expect(one.metrics.accuracy).toBeGreaterThan(one.initialMetrics.accuracy);
+    expect(one.samplesPerSec).toBeGreaterThan(0);
+    expect((await readdir(join(cwd, 'one'))).sort()).toEqual([
+      'README.md',
+      'model.json',
+      'model.safetensors',
+      'weights.bin',
+    ]);
+    expect((await trained([...call, '--out', 'two'], cwd)).weights).toBe(one.weights);
+    const predicted = await runNmkt(['predict', 'one', IRIS], { cwd });
+    expect([predicted.status, predicted.stderr]).toEqual([0, expect.stringMatching(/accuracy 0\.9\d+, loss/)]);
+  });
+
+  it('killed, then stopped with Ctrl-C, goes on each time, to the bytes of an undisturbed training', async () => {
+    const cwd = temporaryFolder();
+    const call = [...LONG, ...SCHEDULE, '--out', 'm'];
+    const m = join(cwd, 'm');
+    const undisturbed = trained([...LONG, ...SCHEDULE, '--out', 'whole'], cwd);
+    await mkdir(m);
+
+    const killed = startNmkt(call, { cwd });
+    const first = await checkpointAfter(0, m);
+    killed.kill('SIGKILL');
+    expect((await finished(killed)).signal).toBe('SIGKILL');
+
+    const stopped = startNmkt([...call, '--resume'], { cwd });
+    const second = await checkpointAfter(first, m);
+    stopped.kill('SIGINT');
+    const { status, stderr } = await finished(stopped);
+    expect([status, stderr]).toEqual([130, expect.stringContaining('going on after step')]);
+
+    const last = await trained(call, cwd);
+    expect(last.resumedAt).toBeGreaterThanOrEqual(second);
+    expect(last.resumedAt).toBeLessThan(8000);
+    expect(last.weights).toBe((await undisturbed).weights);
+    expect(await readdir(m)).not.toContain('checkpoint.json');
+  });
+
+  it('takes no damaged checkpoint: --resume fails then', async () => {
+    const cwd = temporaryFolder();
+    const call = [...LONG, '--out', 'm'];
+    await mkdir(join(cwd, 'm'));
+    const killed = startNmkt(call, { cwd });
+    await checkpointAfter(0, join(cwd, 'm'));
+    killed.kill('SIGKILL');
+    await finished(killed);
+    const names = (await readdir(join(cwd, 'm'))).filter((name) => name.endsWith('.safetensors'));
+    expect(names.length).toBeGreaterThan(0);
+    for (const name of names) await writeFile(join(cwd, 'm', name), 'x');
+    const refused = await runNmkt([...call, '--resume', '--json'], { cwd });
+    expect([refused.status, JSON.parse(refused.stdout)]).toMatchObject([5, { error: { code: 'not-ready' } }]);
+  });
+
+  it('stops a training that runs away, and says where, at which rate and what to try', async () => {
+    const cwd = temporaryFolder();
+    const call = ['train', IRIS, '--label', 'species', '--out', 'm', '--optimizer', 'sgd', '--learning-rate', '50'];
+    const { status, stdout } = await runNmkt([...call, '--json'], { cwd });
+    const { error } = JSON.parse(stdout) as { error: Record<string, string> };
+    expect([status, error['code']]).toEqual([4, 'diverged']);
+    expect(error['message']).toMatch(/^the loss is [\d.]+ at step \d+ of \d+, at learning rate 50$/);
+    expect(error['remedy']).toMatch(/^--learning-rate 5, /);
+  });
+});
