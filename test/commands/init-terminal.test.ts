@@ -51,7 +51,7 @@ it.skipIf(!hasScript)('sets up a home by the answers typed on a terminal, and sh
       ['Which money?', ENTER],
       ['Relays', `ws://127.0.0.1:1${ENTER}`],
       ['Which wallet?', ENTER],
-      ['What trains?', DOWN + DOWN + ENTER],
+      ['What trains?', DOWN.repeat(3) + ENTER],
     ],
   );
   expect([status, screen]).toEqual([0, expect.stringContaining('serve-trainer --price 100')]);
