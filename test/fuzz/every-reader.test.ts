@@ -9,6 +9,7 @@ import { targets } from './targets.js';
 /** Exported `parse…`, `decode…`, `open…` and `read…` that need no target of their own, and why. */
 const EXEMPT: Readonly<Record<string, string>> = {
   'src/commands/demo-compare.ts readSecrets': 'the file that the same command wrote a moment ago',
+  'src/commands/train-plan.ts readPlan': 'options; files go through readDataset and readJobFile',
   'src/commands/find-job.ts readBook': 'asks relays; what they answer goes through readEvent and parseJobEvent',
   'src/demo/live-view.ts openLiveView': 'draws',
   'src/market/award-rules.ts openBids': 'takes parsed events; to open is no reading here',

@@ -7,6 +7,7 @@ import { readReason } from '../../src/commands/reason.js';
 import { readBounds } from '../../src/commands/trainer-bounds.js';
 import { readSecretFile } from '../../src/config/secret-file.js';
 import { readSettingsFile } from '../../src/config/settings-file.js';
+import { nodeDisk } from '../../src/disk/node-disk.js';
 import { sha256, sha256Hex, utf8 } from '../../src/hash.js';
 import { openJournal } from '../../src/journal/file-journal.js';
 import { decodeRecord, encodeRecord } from '../../src/journal/record-json.js';
@@ -18,6 +19,7 @@ import { stateShapes } from '../../src/learning/train-state.js';
 import type { DataSchema, ModelSpec } from '../../src/learning/types.js';
 import { jobFileSchema, parseDuration, parseJobFile } from '../../src/roles/job-file.js';
 import { decodeStateFile, decodeUpdateFile, encodeStateFile, encodeUpdateFile } from '../../src/roles/trainer-files.js';
+import { readCheckpoint } from '../../src/training/checkpoint.js';
 import { tableFormat, tableRows } from '../../src/training/csv.js';
 import { readDataset, readWithSchema } from '../../src/training/dataset.js';
 import { readIdx } from '../../src/training/idx.js';
@@ -183,6 +185,33 @@ export const fileTargets: readonly Target[] = [
       const [hash, bytes] = [Buffer.from(file.subarray(0, 32)), Buffer.from(file.subarray(32))];
       if (!hash.equals(createHash('sha256').update(bytes).digest())) return 'damaged';
       return { step: 15, tensors: bare(readCanonical(bytes)) };
+    },
+  }),
+  target('checkpoints of a training without a market', ['bad-blob', 'too-large', 'shape-mismatch'], {
+    share: 0.3,
+    make: (random) => {
+      const bytes =
+        random.below(3) === 0 ? brokenSafetensors(random, [stateFile.subarray(32)]) : stateFile.subarray(32);
+      const index = { version: 1, request: 'this one', engine: 'cpu', step: 5, sha256: sha256Hex(bytes), wallMs: 12 };
+      return { bytes, index: random.below(3) === 0 ? JSON.stringify(index) : mutateJsonText(random, index) };
+    },
+    run: async ({ bytes, index }) => {
+      const dir = dirname(fileOf(join('checkpoint', 'checkpoint.json'), index));
+      fileOf(join('checkpoint', 'checkpoint-5.safetensors'), bytes);
+      const found = await readCheckpoint(nodeDisk, dir, 'this one', training);
+      return found === undefined ? 'none' : { step: found.state.step, tensors: stored(found.state.tensors) };
+    },
+    reference: ({ bytes, index }) => {
+      const none = { anyOf: ['none'] };
+      try {
+        const { version, request, engine, step, sha256: hash, wallMs } = JSON.parse(index) as Record<string, unknown>;
+        if (version !== 1 || request !== 'this one' || typeof engine !== 'string' || step !== 5) return none;
+        if (!Number.isFinite(wallMs) || Number(wallMs) < 0) return none;
+        if (hash !== createHash('sha256').update(bytes).digest('hex')) return none;
+      } catch {
+        return none;
+      }
+      return { step: 5, tensors: bare(readCanonical(bytes)) };
     },
   }),
   target('updates that a trainer committed to', [], {
