@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { NmktError } from '../errors.js';
 import type { Examples, Task } from '../learning/types.js';
-import { readDataset, readWithSchema, type Dataset } from '../training/dataset.js';
+import { readDataset, readWithSchema, TOKENIZERS, type Dataset, type Tokenizer } from '../training/dataset.js';
 import { optionalInteger, optionalNumber } from './customer-ports.js';
 
 /** The flags that say how a file becomes examples: the same wherever a dataset is read. */
@@ -17,6 +17,8 @@ export function addDataFlags(program: Command): void {
     .option('--drop <columns>', 'CSV: leave these columns out (commas)')
     .option('--categorical <columns>', 'CSV: treat as categories (commas)')
     .option('--numeric <columns>', 'CSV: treat as numbers (commas)')
+    .option('--tokenizer <name>', 'text: char or byte (default: char up to 256 different characters)')
+    .option('--context <n>', 'text: tokens per example (default 64)')
     .option('--max-bytes <n>', 'largest file, and largest size a file declares (default 1073741824)');
 }
 
@@ -40,6 +42,8 @@ export function dataChoices(path: string, options: Readonly<Record<string, unkno
   const maxBytes = optionalInteger(options['maxBytes'], '--max-bytes', 1, 2 ** 40);
   const limit = maxBytes === undefined ? {} : { maxBytes };
   const task = taskOf(options['task']);
+  const tokenizer = tokenizerOf(options['tokenizer']);
+  const context = optionalInteger(options['context'], '--context', 1, 65_536);
   const testSet = async (dataset: Dataset): Promise<Examples | undefined> => {
     if (typeof options['test'] !== 'string') return dataset.test;
     const labels = typeof options['testLabels'] === 'string' ? { labels: options['testLabels'] } : {};
@@ -53,6 +57,8 @@ export function dataChoices(path: string, options: Readonly<Record<string, unkno
         ...text('label'),
         ...text('labels'),
         ...(task && { task }),
+        ...(tokenizer && { tokenizer }),
+        ...(context !== undefined && { context }),
         ...columns('features'),
         ...columns('drop'),
         ...columns('categorical'),
@@ -72,5 +78,16 @@ function taskOf(value: unknown): Task | undefined {
     expected: 'classification or regression',
     got,
     remedy: 'leave out --task: the label decides',
+  });
+}
+
+function tokenizerOf(value: unknown): Tokenizer | undefined {
+  const known = TOKENIZERS.find((name) => name === value);
+  if (value === undefined || known !== undefined) return known;
+  const got = (value as string).slice(0, 32);
+  throw new NmktError('bad-usage', `--tokenizer ${got} is unknown`, {
+    expected: TOKENIZERS.join(' or '),
+    got,
+    remedy: '--tokenizer char',
   });
 }

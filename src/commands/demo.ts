@@ -8,6 +8,7 @@ import { summaryText, type DemoResult } from '../demo/summary.js';
 import { writeNewDigits } from '../demo/digits-files.js';
 import { NmktError } from '../errors.js';
 import { quoted } from '../terminal/call.js';
+import { MODEL_NAMES } from '../learning/model-choice.js';
 import type { CommandModule, Context, Outcome } from './command.js';
 import { optionalInteger } from './customer-ports.js';
 import { runMarket, type DemoTools } from './demo-market.js';
@@ -19,8 +20,8 @@ export const command: CommandModule = {
     program
       .option('--trainers <n>', 'how many trainers take part, with a shard each', '3')
       .option('--rounds <n>', 'how often they train and are paid', '3')
-      .option('--model <name>', 'mlp or logreg', 'mlp')
-      .option('--data <path>', 'your own data instead of drawn digits: CSV, TSV, IDX images, or a folder of these')
+      .option('--model <name>', 'mlp, logreg, cnn (images) or gpt (text)', 'mlp')
+      .option('--data <path>', 'your own data instead of drawn digits: CSV, TSV, IDX images, text (.txt), or a folder')
       .option('--label <column>', 'CSV: the column to predict, by name or 0-based number')
       .option('--test <path>', 'data to measure the model on at the end (default: split off)')
       .option('--price <sats>', 'what each trainer asks per accepted round; 0 makes a free job', '300')
@@ -129,11 +130,11 @@ async function readPlan(options: Readonly<Record<string, unknown>>, { deps }: Co
     typeof options[name] === 'string' && options[name] !== '' ? options[name] : undefined;
   const integer = (name: string, min: number, max: number): number =>
     optionalInteger(options[name], `--${name}`, min, max)!;
-  const model = text('model');
-  if (model !== 'mlp' && model !== 'logreg')
-    throw new NmktError('bad-usage', `--model ${model ?? ''} is unknown`, {
-      expected: 'mlp or logreg',
-      got: model ?? 'nothing',
+  const model = MODEL_NAMES.find((name) => name === text('model'));
+  if (model === undefined)
+    throw new NmktError('bad-usage', `--model ${text('model') ?? ''} is unknown`, {
+      expected: MODEL_NAMES.join(', '),
+      got: text('model') ?? 'nothing',
       remedy: 'nmkt demo --model mlp',
     });
   const counts = {

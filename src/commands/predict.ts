@@ -1,5 +1,6 @@
 import { NmktError } from '../errors.js';
 import { targetValue } from '../learning/schema.js';
+import { classNames } from '../learning/tokens.js';
 import type { DataSchema, Examples, ModelSpec } from '../learning/types.js';
 import { dataSchema } from '../protocol/dataset.js';
 import type { Engine } from '../ports.js';
@@ -66,13 +67,15 @@ function schemaOf({ spec, meta }: StoredModel, dir: string): DataSchema {
   });
 }
 
-function fits({ task, inputs, outputs, shape, classes }: DataSchema, spec: ModelSpec): boolean {
+function fits(schema: DataSchema, spec: ModelSpec): boolean {
+  const { task, inputs, outputs, shape } = schema;
+  const names = classNames(schema);
   return (
     task === spec.task &&
     inputs === spec.inputs &&
     outputs === spec.outputs &&
     shape.reduce((product, size) => product * size, 1) === inputs &&
-    (task === 'regression' || (classes?.length === outputs && new Set(classes).size === outputs))
+    (task === 'regression' || (names.length === outputs && new Set(names).size === outputs))
   );
 }
 
@@ -89,7 +92,7 @@ async function predictRows(
   { rows, inputs, features, scale }: Examples,
   context: Context,
 ): Promise<void> {
-  const show = schema.task === 'classification' ? classRow(schema.classes!, rows) : valueRow(schema, rows);
+  const show = schema.task === 'classification' ? classRow(classNames(schema), rows) : valueRow(schema, rows);
   for (let from = 0; from < rows && !context.signal.aborted; from += BLOCK_ROWS) {
     const count = Math.min(BLOCK_ROWS, rows - from);
     const block = features.subarray(from * inputs, (from + count) * inputs);
@@ -114,16 +117,21 @@ type ShowRow = (
 ) => { readonly event: Record<string, unknown>; readonly text: string };
 
 function classRow(classes: readonly string[], rows: number): ShowRow {
-  const width = Math.max(...classes.map((name) => name.length));
+  const width = Math.max(...classes.map((name) => shown(name).length));
   return (row, outputs) => {
     const best = indexOfLargest(outputs);
     const prediction = classes[best]!;
     const probabilities = Object.fromEntries(classes.map((name, index) => [name, digits(outputs[index]!, 6)]));
     return {
       event: { row, prediction, probabilities },
-      text: `${rowNumber(row, rows)}  ${prediction.padEnd(width)}  ${outputs[best]!.toFixed(4)}`,
+      text: `${rowNumber(row, rows)}  ${shown(prediction).padEnd(width)}  ${outputs[best]!.toFixed(4)}`,
     };
   };
+}
+
+/** A line break or a space that is predicted, so that one sees it. */
+function shown(name: string): string {
+  return /^\S+( \S+)*$/.test(name) ? name : JSON.stringify(name);
 }
 
 function valueRow(schema: DataSchema, rows: number): ShowRow {

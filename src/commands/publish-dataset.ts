@@ -20,7 +20,7 @@ const DEFAULT_SHARDS = 3;
 
 export const command: CommandModule = {
   configure(program) {
-    program.argument('<path>', 'CSV or TSV, IDX images (.gz too), or a folder with MNIST-like names');
+    program.argument('<path>', 'CSV or TSV, IDX images (.gz too), text (.txt), or a folder with MNIST-like names');
     addDataFlags(program);
     program
       .option('--shards <n>', 'parts; each trainer gets one (default: trainers of --job, else 3)')

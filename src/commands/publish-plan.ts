@@ -28,7 +28,7 @@ export function publishPlan(name: string, schema: DataSchema, split: Split): Out
     0,
   );
   const visible = {
-    everybody: 'name, schema (columns, category values, means, classes), counts and sizes of shards',
+    everybody: `name, schema (${schema.text === undefined ? 'columns, category values, means, classes' : 'tokenizer, which characters occur'}), counts and sizes of shards`,
     trainers: 'its own shard, the global model of each round',
     customer: 'everything',
     nobodyElse: 'rows, labels, which chunks belong to this dataset',
@@ -57,13 +57,16 @@ export function publishPlan(name: string, schema: DataSchema, split: Split): Out
 }
 
 /** The task, which the label decides unless `--task` does, with what it predicts. */
-export function describeTask({ task, label, classes, target, inputs }: DataSchema): string {
+export function describeTask(schema: DataSchema): string {
+  const { task, label, classes, target, inputs, outputs } = schema;
   const from = `from ${inputs} ${inputs === 1 ? 'input' : 'inputs'}`;
   if (task === 'regression') {
     const spread =
       target === undefined ? '' : `, mean ${short(target.mean)}, standard deviation ${short(target.stdDev)}`;
     return `regression of ${target?.name ?? 'the target'} ${from}${spread}`;
   }
+  if (schema.text !== undefined)
+    return `the next token of ${outputs} after ${inputs}: ${schema.text.tokenizer === 'char' ? 'characters' : 'bytes'} of a text`;
   const names = classes ?? [];
   const shown = names.slice(0, MAX_HISTOGRAM).join(', ');
   return `classification of ${label ?? 'the labels'} ${from} into ${names.length} classes: ${shown}${names.length > MAX_HISTOGRAM ? ', ...' : ''}`;

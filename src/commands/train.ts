@@ -12,7 +12,7 @@ import { DIVERGED_RATIO, trainPlan } from './train-run.js';
 export const command: CommandModule = {
   configure(program) {
     program
-      .argument('<path>', 'CSV or TSV, IDX images (.gz too), or a folder with MNIST-like names')
+      .argument('<path>', 'CSV or TSV, IDX images (.gz too), text (.txt), or a folder with MNIST-like names')
       .requiredOption('--out <dir>', 'where the model goes, and the checkpoints until it is there');
     addDataFlags(program);
     addJobFlags(program, trainingFields());
@@ -25,7 +25,7 @@ export const command: CommandModule = {
       .option('--fresh', 'begin anew, whatever checkpoint there is')
       .addHelpText(
         'before',
-        '$ nmkt train wine.csv --label quality --out model\n$ nmkt train mnist/ --model mlp --epochs 5 --out model --json\n',
+        '$ nmkt train wine.csv --label quality --out model\n$ nmkt train mnist/ --model cnn --epochs 5 --out model --json\n',
       )
       .addHelpText('after', HELP);
   },

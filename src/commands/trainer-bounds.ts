@@ -2,6 +2,7 @@ import { isNmktError } from '../errors.js';
 import type { Pubkey } from '../hash.js';
 import { parsePubkey } from '../config/identifiers.js';
 import { maxShardBytes } from '../learning/examples.js';
+import { fitsData } from '../learning/model-choice.js';
 import { parameterCount } from '../learning/params.js';
 import type { Rung } from '../learning/types.js';
 import { acceptsEngine } from '../market/auction.js';
@@ -73,11 +74,7 @@ export async function skipReason(
     snapshot.manifest.shards.some((shard) => maxShardBytes(snapshot.manifest.schema, shard.examples) > bounds.maxBytes)
   )
     return 'max-bytes';
-  if (
-    snapshot.manifest.schema.inputs !== terms.model.inputs ||
-    snapshot.manifest.schema.outputs !== terms.model.outputs
-  )
-    return 'model';
+  if (!fitsData(terms.model, snapshot.manifest.schema)) return 'model';
   try {
     const { id } = await trainer.engine(terms.acceptedEngines);
     if (!acceptsEngine(terms, id)) return 'engine';

@@ -1,8 +1,10 @@
+import type { ModelName } from '../learning/types.js';
+
 /** What the user asked the demo for. */
 export interface DemoPlan {
   readonly trainers: number;
   readonly rounds: number;
-  readonly model: 'mlp' | 'logreg';
+  readonly model: ModelName;
   /** Per accepted round and shard; 0 is a free job. */
   readonly priceSats: number;
   /** Null: procedural digits. */

@@ -35,6 +35,15 @@ function checkClasses(labels: Int32Array, outputs: number): void {
     throw badFile(`the label of example ${at} is no class`, { expected: `0 to ${outputs - 1}`, got: `${labels[at]!}` });
 }
 
+function checkTokens(tokens: Uint8Array | Float32Array, vocabulary: number): void {
+  const at = tokens.findIndex((token) => !(Number.isInteger(token) && token >= 0 && token < vocabulary));
+  if (at >= 0)
+    throw badFile(`token ${at} is not in the vocabulary`, {
+      expected: `0 to ${vocabulary - 1}`,
+      got: `${tokens[at]!}`,
+    });
+}
+
 /**
  * @throws NmktError `bad-blob` for bytes that are not canonical or a label out of range, `shape-mismatch` when they are
  *         not of the schema, `too-large`
@@ -59,6 +68,7 @@ export function decodeExamples(file: Bytes, schema: DataSchema, limits: SizeLimi
       got: '0',
     });
   if (labels instanceof Int32Array) checkClasses(labels, schema.outputs);
+  if (schema.text !== undefined) checkTokens(features, schema.outputs);
   return { rows, inputs: schema.inputs, features, scale: schema.scale, labels };
 }
 

@@ -113,6 +113,12 @@ export interface CategoricalColumn {
 
 export type Column = NumericColumn | CategoricalColumn;
 
+/**
+ * How text becomes tokens. `char`: each character by its place in `characters` (code points, ascending, none twice). `byte`: the bytes
+ * of its UTF-8.
+ */
+export type TextCode = { readonly tokenizer: 'char'; readonly characters: string } | { readonly tokenizer: 'byte' };
+
 /** How the raw data become inputs and labels: part of the manifest, so that prediction applies the same. */
 export interface DataSchema {
   readonly task: Task;
@@ -133,4 +139,6 @@ export interface DataSchema {
   readonly target?: { readonly name: string; readonly mean: Decimal9; readonly stdDev: Decimal9 };
   /** Tables only, in the order of the inputs they become. */
   readonly columns?: readonly Column[];
+  /** Text only: an example is `inputs` tokens (scale 1), its label the token that follows; `outputs` is the vocabulary. */
+  readonly text?: TextCode;
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { widthOf } from '../learning/schema.js';
+import { BYTE_TOKENS, MAX_CHARACTERS, vocabularySize } from '../learning/tokens.js';
 import type { DataSchema } from '../learning/types.js';
 import type { EventId, Pubkey } from '../hash.js';
 import type { EventTemplate, NostrEvent } from '../ports.js';
@@ -14,6 +15,26 @@ const column = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('categorical'), name: text(200), values: z.array(text(200)).max(64) }),
 ]);
 
+const textCode = z.discriminatedUnion('tokenizer', [
+  z.object({
+    tokenizer: z.literal('char'),
+    characters: z.string().refine(isAscending, `expected 2 to ${MAX_CHARACTERS} characters by code point, none twice`),
+  }),
+  z.object({ tokenizer: z.literal('byte') }),
+]);
+
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+function isAscending(characters: string): boolean {
+  if (characters.length > 2 * MAX_CHARACTERS || LONE_SURROGATE.test(characters)) return false;
+  const points = Array.from(characters, (character) => character.codePointAt(0)!);
+  return (
+    points.length >= 2 &&
+    points.length <= MAX_CHARACTERS &&
+    points.every((point, i) => i === 0 || point > points[i - 1]!)
+  );
+}
+
 /** How rows become numbers: public, so that anyone who holds the model can predict. */
 export const dataSchema: z.ZodType<DataSchema> = z
   .object({
@@ -27,6 +48,7 @@ export const dataSchema: z.ZodType<DataSchema> = z
     classes: z.array(text(200)).max(10_000).optional(),
     target: z.object({ name: text(200), mean: decimal9, stdDev }).optional(),
     columns: z.array(column).max(5_000).optional(),
+    text: textCode.optional(),
   })
   .refine((schema) => product(schema.shape) === schema.inputs, 'inputs are the product of the shape')
   .refine(
@@ -39,7 +61,15 @@ export const dataSchema: z.ZodType<DataSchema> = z
     ({ columns, inputs }) =>
       columns === undefined || columns.reduce((sum, column) => sum + widthOf(column), 0) === inputs,
     'columns are as wide as the inputs',
-  );
+  )
+  .refine(isText, 'text is tokens of its vocabulary');
+
+/** Tokens in a row, of which the next one is the label. */
+function isText({ task, shape, dtype, scale, outputs, text, classes, columns }: DataSchema): boolean {
+  if (text === undefined) return true;
+  const fits = task === 'classification' && shape.length === 1 && scale === 1 && outputs === vocabularySize(text);
+  return fits && dtype === (outputs <= BYTE_TOKENS ? 'U8' : 'F32') && classes === undefined && columns === undefined;
+}
 
 const product = (shape: readonly number[]) => shape.reduce((volume, size) => volume * size, 1);
 

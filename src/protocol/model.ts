@@ -2,17 +2,47 @@ import { z } from 'zod';
 import type { HyperParameters, ModelSpec } from '../learning/types.js';
 import { int, positiveDecimal } from './scalars.js';
 
+const common = {
+  task: z.enum(['classification', 'regression']),
+  inputs: int(1, 1_000_000),
+  outputs: int(1, 100_000),
+};
+const widths = z.array(int(1, 65_536)).max(16);
+
+const dense = z
+  .object({ model: z.enum(['logreg', 'mlp']), ...common, hidden: widths })
+  .refine((spec) => spec.model === 'mlp' || spec.hidden.length === 0, 'logreg has no hidden layers')
+  .refine((spec) => spec.model === 'logreg' || spec.hidden.length > 0, 'mlp has at least one hidden layer');
+
+const cnn = z
+  .object({
+    model: z.literal('cnn'),
+    ...common,
+    shape: z.tuple([int(1, 65_536), int(1, 65_536), int(1, 65_536)]),
+    filters: z.array(int(1, 4_096)).min(1).max(8),
+    hidden: widths,
+  })
+  .refine(({ shape, inputs }) => shape.reduce((product, size) => product * size, 1) === inputs, 'inputs are the image')
+  .refine(
+    ({ shape, filters }) => Math.min(shape[0], shape[1]) >= 2 ** filters.length,
+    'each convolution halves the image',
+  );
+
+const gpt = z
+  .object({
+    model: z.literal('gpt'),
+    ...common,
+    task: z.literal('classification'),
+    inputs: int(1, 65_536),
+    layers: int(1, 64),
+    heads: int(1, 256),
+    width: int(1, 16_384),
+  })
+  .refine(({ width, heads }) => width % heads === 0, 'heads divide the width');
+
 /** An architecture from the allow-list; nothing from the wire is ever executed. */
 export const modelSpec: z.ZodType<ModelSpec> = z
-  .object({
-    model: z.enum(['logreg', 'mlp']),
-    task: z.enum(['classification', 'regression']),
-    inputs: int(1, 1_000_000),
-    outputs: int(1, 100_000),
-    hidden: z.array(int(1, 65_536)).max(16),
-  })
-  .refine((spec) => spec.model === 'mlp' || spec.hidden.length === 0, 'logreg has no hidden layers')
-  .refine((spec) => spec.model === 'logreg' || spec.hidden.length > 0, 'mlp has at least one hidden layer')
+  .discriminatedUnion('model', [dense, cnn, gpt])
   .refine((spec) => (spec.task === 'regression' ? spec.outputs === 1 : spec.outputs >= 2), 'outputs fit the task');
 
 const positive = z.codec(positiveDecimal, z.number(), { decode: Number, encode: (value) => decimalText(value) });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { NmktError } from '../errors.js';
+import { MODEL_NAMES, MODEL_SIZES } from '../learning/model-choice.js';
 import type { Rung } from '../learning/types.js';
 import { MAX_CHECKPOINTS } from '../protocol/submission.js';
 
@@ -36,7 +37,11 @@ const engines = z.union([
 export const jobFileSchema = z.strictObject({
   title: z.string().max(200).default('').describe('a line for humans; everybody can read it'),
   dataset: z.string().max(2_000).optional().describe('the dataset: id or naddr; filled in by publish-dataset --job'),
-  model: z.enum(['mlp', 'logreg']).default('mlp').describe('mlp: dense layers with relu; logreg: one layer'),
+  model: z
+    .enum(MODEL_NAMES)
+    .optional()
+    .describe('logreg: one layer; mlp: dense layers with relu (default for tables); cnn (images); gpt (text)'),
+  size: z.enum(MODEL_SIZES).default('nano').describe('of cnn and gpt: nano, micro, mini, small'),
   hidden: z.array(count(1, 65_536)).max(16).default([128]).describe('widths of the hidden layers (mlp)'),
   rounds: count(1, 10_000).default(5).describe('how often updates are collected, paid and averaged'),
   trainers: count(1, 1_024).optional().describe('seats; each gets one shard; default: the shards of the dataset'),

@@ -2,10 +2,10 @@ import { enginesOf, parseDuration, type JobFile } from './job-file.js';
 import { hyperParameters } from './job-hyper.js';
 import { NmktError } from '../errors.js';
 import { fromHex, hex, sha256Hex, type EventId, type Sha256 } from '../hash.js';
-import { parameterCount } from '../learning/params.js';
+import { chooseModel, modelFor } from '../learning/model-choice.js';
 import { chainCommitment, scoringSecret, seedCommitment } from '../learning/seeds.js';
 import { stepCount } from '../learning/train-state.js';
-import type { EngineId, ModelSpec } from '../learning/types.js';
+import type { DataSchema, EngineId, ModelSpec } from '../learning/types.js';
 import { parseSnapshot } from '../protocol/dataset.js';
 import { JOB, type JobTerms } from '../protocol/job.js';
 import type { Network } from '../ports.js';
@@ -134,16 +134,16 @@ function bad(expected: string, got: string, remedy: string): NmktError {
 }
 
 /** @throws NmktError `bad-job` for a model that does not fit the data */
-export function modelSpec(
-  job: JobFile,
-  schema: { readonly task: ModelSpec['task']; readonly inputs: number; readonly outputs: number },
-): ModelSpec {
-  const { task, inputs, outputs } = schema;
-  const spec: ModelSpec = { model: job.model, task, inputs, outputs, hidden: job.model === 'logreg' ? [] : job.hidden };
-  if (spec.model === 'mlp' && spec.hidden.length === 0)
-    throw bad('at least one hidden layer', 'none', '--hidden 128, or --model logreg');
-  parameterCount(spec);
-  return spec;
+export function modelSpec(job: JobFile, schema: DataSchema): ModelSpec {
+  const spec = chooseModel(job, schema);
+  if (typeof spec !== 'string') return spec;
+  const model = job.model ?? modelFor(schema);
+  const instead = model === 'mlp' ? '--hidden 128, or --model logreg' : `--model ${modelFor(schema)}`;
+  throw bad(
+    `${spec} for ${model}`,
+    model === 'mlp' ? 'none' : `examples of shape ${schema.shape.join(' x ')}`,
+    instead,
+  );
 }
 
 const jobFolder = (id: EventId) => `jobs/${id}`;

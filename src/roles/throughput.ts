@@ -1,4 +1,5 @@
-import { initialParams, parameterCount } from '../learning/params.js';
+import { modelCost } from '../learning/model-cost.js';
+import { initialParams } from '../learning/params.js';
 import type { Examples } from '../learning/types.js';
 import type { JobTerms } from '../protocol/job.js';
 import type { Engine } from '../ports.js';
@@ -14,14 +15,16 @@ export async function measureThroughput(
   engine: Engine,
   { model, hyper }: Pick<JobTerms, 'model' | 'hyper'>,
 ): Promise<number> {
-  const rows = Math.max(hyper.batch, Math.min(2_048, Math.floor(TRIAL_BUDGET / (3 * parameterCount(model)))));
+  const rows = Math.max(hyper.batch, Math.min(2_048, Math.floor(TRIAL_BUDGET / (1.5 * modelCost(model).flops))));
   const seed = new Uint8Array(32);
-  const features = Uint8Array.from({ length: rows * model.inputs }, (_, index) => (index * 97) & 255);
+  // Of a text the numbers are tokens: within any vocabulary.
+  const [most, scale] = model.model === 'gpt' ? [Math.min(256, model.outputs), 1] : [256, 255];
+  const features = Uint8Array.from({ length: rows * model.inputs }, (_, index) => (index * 97) % most);
   const labels =
     model.task === 'classification'
       ? Int32Array.from({ length: rows }, (_, row) => row % model.outputs)
       : Float32Array.from({ length: rows }, (_, row) => (row % 7) / 7);
-  const examples: Examples = { rows, inputs: model.inputs, features, scale: 255, labels };
+  const examples: Examples = { rows, inputs: model.inputs, features, scale, labels };
   const { epochs: _, localSteps: __, ...step } = hyper;
   const request = {
     model,

@@ -3,11 +3,14 @@ import { NmktError } from '../errors.js';
 import type { DataSchema, Examples } from '../learning/types.js';
 import { imagesInFolder, readIdxDataset, readIdxWithSchema } from './dataset-idx.js';
 import { readTable, readTableWithSchema, type TableOptions } from './dataset-table.js';
+import { looksLikeText, readTextDataset, readTextWithSchema, type TextOptions } from './dataset-text.js';
 import { looksLikeIdx } from './idx.js';
 
-/** A data file (CSV, TSV, IDX) or a folder of IDX files, as a schema and examples in memory. */
+export { TOKENIZERS, type Tokenizer } from './dataset-text.js';
 
-export interface DatasetOptions extends TableOptions {
+/** A data file (CSV, TSV, IDX, plain text) or a folder of IDX files, as a schema and examples in memory. */
+
+export interface DatasetOptions extends TableOptions, TextOptions {
   /** IDX: the label file, if not the sibling of the usual name. */
   readonly labels?: string;
   /** Of each file, and of what it declares; default 1 GiB. */
@@ -23,7 +26,7 @@ export interface Dataset {
 
 const MAX_BYTES = 1_073_741_824;
 
-type Format = 'folder' | 'idx' | 'table';
+type Format = 'folder' | 'idx' | 'table' | 'text';
 
 /** Starts of formats that are common and not read here, for a message better than "ragged". */
 const OTHER_FORMATS: readonly (readonly [string, string])[] = [
@@ -45,7 +48,7 @@ async function firstBytes(path: string): Promise<Uint8Array> {
   }
 }
 
-async function formatOf(path: string, maxBytes: number): Promise<Format> {
+async function formatOf(path: string, maxBytes: number, text: boolean): Promise<Format> {
   const found = await stat(path).catch((cause: unknown) => {
     throw new NmktError('bad-dataset', `${path} cannot be read`, {
       remedy: 'check the path',
@@ -74,25 +77,25 @@ async function formatOf(path: string, maxBytes: number): Promise<Format> {
   if (other !== undefined || start.includes(0))
     throw new NmktError('bad-dataset', `${path} is of a format that is not read`, {
       remedy: 'convert it to CSV',
-      expected: 'CSV, TSV or IDX',
+      expected: 'CSV, TSV, IDX or text',
       got: other?.[1] ?? 'binary data',
     });
-  return 'table';
+  return text ? 'text' : 'table';
 }
 
-/** Flags that only a table understands, given for images, would be ignored in silence. */
-function refuseTableFlags(options: DatasetOptions): void {
+/** Flags that only a table understands, given for something else, would be ignored in silence. */
+function refuseTableFlags(options: DatasetOptions, what: 'IDX' | 'text'): void {
   const flag = (['label', 'features', 'drop', 'categorical', 'numeric'] as const).find(
     (name) => options[name] !== undefined && options[name].length > 0,
   );
   if (flag !== undefined)
-    throw new NmktError('bad-usage', `--${flag} is for tables, this is IDX`, {
-      remedy: `leave out --${flag}; a label file is named with --labels`,
+    throw new NmktError('bad-usage', `--${flag} is for tables, this is ${what}`, {
+      remedy: `leave out --${flag}${what === 'IDX' ? '; a label file is named with --labels' : ''}`,
       expected: 'no column flags',
       got: `--${flag}`,
     });
   if (options.task === 'regression')
-    throw new NmktError('bad-usage', 'IDX labels are classes', {
+    throw new NmktError('bad-usage', what === 'IDX' ? 'IDX labels are classes' : 'the tokens of a text are classes', {
       remedy: 'leave out --task',
       expected: '--task classification',
       got: '--task regression',
@@ -110,12 +113,18 @@ function refuseTableFlags(options: DatasetOptions): void {
  */
 export async function readDataset(path: string, options: DatasetOptions = {}): Promise<Dataset> {
   const maxBytes = options.maxBytes ?? MAX_BYTES;
-  const format = await formatOf(path, maxBytes);
+  const format = await formatOf(path, maxBytes, looksLikeText(path, options));
   if (format === 'table') {
-    refuseLabelFile(path, options.labels);
+    refuseLabelFile(path, options.labels, 'table');
     return readTable(path, options);
   }
-  refuseTableFlags(options);
+  if (format === 'text') {
+    refuseLabelFile(path, options.labels, 'text');
+    refuseTableFlags(options, 'text');
+    return readTextDataset(path, options);
+  }
+  refuseTextFlags(options);
+  refuseTableFlags(options, 'IDX');
   if (format === 'idx') return readIdxDataset(path, options.labels, maxBytes);
   const { train, test } = await imagesInFolder(path);
   const dataset = await readIdxDataset(train, options.labels, maxBytes);
@@ -123,13 +132,23 @@ export async function readDataset(path: string, options: DatasetOptions = {}): P
   return { ...dataset, test: (await readIdxWithSchema(test, dataset.schema, { maxBytes })).examples };
 }
 
-/** A table has its label in a column; a file of labels beside it would be ignored. */
-function refuseLabelFile(path: string, labels: string | undefined): void {
+/** A table has its label in a column, a text in the token that follows; a file of labels beside it would be ignored. */
+function refuseLabelFile(path: string, labels: string | undefined, what: 'table' | 'text'): void {
   if (labels === undefined) return;
-  throw new NmktError('bad-usage', `${path} is a table, and tables have no file of labels`, {
+  throw new NmktError('bad-usage', `${path} is a ${what}, and a ${what} has no file of labels`, {
     expected: 'IDX images beside a file of labels',
-    got: `a table, and ${labels}`,
+    got: `a ${what}, and ${labels}`,
     remedy: 'leave the file of labels out; for a table --label COLUMN names the label',
+  });
+}
+
+function refuseTextFlags({ tokenizer, context }: TextOptions): void {
+  if (tokenizer === undefined && context === undefined) return;
+  const flag = tokenizer === undefined ? '--context' : '--tokenizer';
+  throw new NmktError('bad-usage', `${flag} is for text, this is IDX`, {
+    expected: 'no flags of text',
+    got: flag,
+    remedy: `leave out ${flag}`,
   });
 }
 
@@ -151,7 +170,7 @@ export async function readWithSchema(
   options: SchemaOptions = {},
 ): Promise<{ examples: Examples; isLabelled: boolean }> {
   const maxBytes = options.maxBytes ?? MAX_BYTES;
-  const format = await formatOf(path, maxBytes);
+  const format = await formatOf(path, maxBytes, schema.text !== undefined);
   if (format === 'idx') return readIdxWithSchema(path, schema, { ...options, maxBytes });
   if (format === 'folder')
     throw new NmktError('bad-dataset', `${path} is a folder`, {
@@ -159,7 +178,11 @@ export async function readWithSchema(
       expected: 'a file',
       got: 'a folder',
     });
-  refuseLabelFile(path, options.labels);
+  if (format === 'text') {
+    refuseLabelFile(path, options.labels, 'text');
+    return { examples: await readTextWithSchema(path, schema), isLabelled: true };
+  }
+  refuseLabelFile(path, options.labels, 'table');
   const read = await readTableWithSchema(path, schema);
   if (!read.isLabelled && options.labelsOptional !== true)
     throw new NmktError('label-missing', `${path} lacks the label column`, {

@@ -15,6 +15,7 @@ import { decodeExamples, encodeExamples } from '../../src/learning/examples.js';
 import { decodeCanonical, decodeParams, decodeSafetensors, encodeParams } from '../../src/learning/safetensors.js';
 import { initialParams, parameterShapes } from '../../src/learning/params.js';
 import { parseDecimal9, parseNumber } from '../../src/learning/schema.js';
+import { decodeTokens } from '../../src/learning/tokens.js';
 import { stateShapes } from '../../src/learning/train-state.js';
 import type { DataSchema, ModelSpec } from '../../src/learning/types.js';
 import { jobFileSchema, parseDuration, parseJobFile } from '../../src/roles/job-file.js';
@@ -28,7 +29,15 @@ import { openSandboxFolder } from '../../src/wallet/sandbox-folder.js';
 import { formatWalletUri } from '../../src/wallet/wallet-uri.js';
 import { fileOf } from './files.js';
 import { mutateBytes, mutateJson, mutateJsonText, mutateText, nasty, type Random } from './mutate.js';
-import { checkJobFile, plainOf, readJournal, readRecord, readSettings, readTable } from './reference/files.js';
+import {
+  checkJobFile,
+  plainOf,
+  readJournal,
+  readRecord,
+  readSettings,
+  readTable,
+  readTextSlowly,
+} from './reference/files.js';
 import { readJson, refuse } from './reference/json.js';
 import { readCanonical, readIdx as readIdxSlowly, readTensors, type Tensor } from './reference/safetensors.js';
 import { decimal9 } from './reference/scalars.js';
@@ -38,6 +47,9 @@ import { target, type Target } from './target.js';
 
 const MIB = 1 << 20;
 const spec: ModelSpec = { model: 'mlp', task: 'classification', inputs: 4, outputs: 3, hidden: [5] };
+const texts = ['abcabdabe\n\u{1f989} d\u00e9ja vu, ab', '\ufeffone two', 'aaaaaaaaaaaaaab'].map((text) =>
+  Buffer.from(text),
+);
 const shapes = parameterShapes(spec);
 const params = encodeParams(initialParams(spec, sha256('seed')));
 const vectors = readFileSync(new URL('../vectors/learning/core.json', import.meta.url), 'utf8');
@@ -297,6 +309,39 @@ export const fileTargets: readonly Target[] = [
     make: (random) => mutateText(random, tables),
     run: async (text) => {
       await readWithSchema(fileOf('rows.csv', text), tableSchema, { labelsOptional: true, maxBytes: MIB });
+    },
+  }),
+  target('texts', ['bad-dataset', 'too-large'], {
+    share: 0.4,
+    make: (random) => ({ file: mutateBytes(random, texts), isBytes: random.below(3) === 0 }),
+    run: async ({ file, isBytes }) => {
+      const options = { context: 4, maxBytes: MIB, ...(isBytes && { tokenizer: 'byte' as const }) };
+      const { examples, schema: found } = await readDataset(fileOf('story.txt', file), options);
+      const again = await readWithSchema(fileOf('story.txt'), found, { maxBytes: MIB });
+      if (sha256Hex(again.examples.features as Uint8Array) !== sha256Hex(examples.features as Uint8Array))
+        throw new Error('read otherwise with its own schema');
+      return [examples.features, [...examples.labels], found.text];
+    },
+    reference: ({ file, isBytes }) => readTextSlowly(file, isBytes, 4),
+  }),
+  target('tokens', [], {
+    share: 0.4,
+    make: (random) => {
+      const characters = random.pick(['ab', '\n\ud83e\udd89', '\ufeff\u{1f600}']);
+      return {
+        characters,
+        tokens: Array.from({ length: random.below(12) }, () => random.below(4)),
+        bytes: mutateBytes(random, texts),
+      };
+    },
+    run: ({ characters, tokens, bytes }) => [
+      decodeTokens({ tokenizer: 'char', characters }, tokens),
+      decodeTokens({ tokenizer: 'byte' }, bytes),
+    ],
+    reference: ({ characters, tokens, bytes }) => {
+      let text = '';
+      for (const token of tokens) text += Array.from(characters)[token] ?? String.fromCharCode(0xfffd);
+      return [text, Buffer.from(bytes).toString('utf8')];
     },
   }),
   target('IDX', ['bad-dataset', 'too-large'], {

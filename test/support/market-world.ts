@@ -196,6 +196,10 @@ export interface WorldOptions {
   /** Per shard. */
   readonly rows?: number;
   readonly inputs?: number;
+  /** Instead of made-up rows. */
+  readonly data?: { readonly schema: DataSchema; readonly examples: Examples };
+  /** A real one, whose trials are real too. */
+  readonly engine?: Engine;
   /** Of which three occur. (inputs + 1) x classes above 13,000: a model takes two chunks and an index; below 6,000 none. */
   readonly classes?: number;
 }
@@ -315,7 +319,8 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const clock = ground?.clock ?? virtualClock(options.startSec);
   const network = ground?.network ?? memoryNetwork(options.relays, (ms) => clock.wait(ms));
   const lightning = new FakeLightning({ nowSec: () => clock.nowSec() });
-  const engine = ground?.engine ?? stubEngine(ENGINE_ID);
+  const engine = ground?.engine ?? options.engine ?? stubEngine(ENGINE_ID);
+  const trialEngine = options.engine ?? withoutTrial(engine);
   const begin = async (
     who: Participant,
     kill?: Kill,
@@ -340,10 +345,14 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   for (let i = 0; i < trainers + spares; i++) bidders.push(await participant(`trainer ${i}`));
   bidders.sort((a, b) => (a.signer.pubkey < b.signer.pubkey ? -1 : 1));
 
-  const split = splitDataset(tinyExamples(rows * trainers + 60, name, inputs), {
+  const data = options.data ?? {
+    schema: tinySchema(inputs, classes),
+    examples: tinyExamples(rows * trainers + 60, name, inputs),
+  };
+  const split = splitDataset(data.examples, {
     shards: trainers,
     seed: sha256('split'),
-    evalFraction: 30 / (rows * trainers + 60),
+    evalFraction: 30 / data.examples.rows,
   });
   const never = new AbortController().signal;
   const ports = (who: Participant, process: Running = new Process(who, undefined), signer = who.signer) => ({
@@ -360,7 +369,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const dataset = await publishDataset(
     {
       name: 'tiny',
-      schema: tinySchema(inputs, classes),
+      schema: data.schema,
       ...split,
       request: sha256Hex(name),
       expirationSec: clock.nowSec() + 90 * 86_400,
@@ -458,7 +467,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       wallet: terms.rail === 'none' ? null : guarded(wallet(who.wallet), process),
       network: 'sandbox',
       paymentHashOf: (invoice) => decodeInvoice(invoice).paymentHash,
-      engine: async () => withoutTrial(engine),
+      engine: async () => trialEngine,
       shard: { examples: null },
       emit: (event, fields) =>
         quietProgress(who.said).note(

@@ -50,6 +50,23 @@ const column: Check = (value) => {
     : object({ kind: constant('categorical'), name: text(200), values: list(text(200), 0, 64) })(value);
 };
 
+/** The object among several that its field `name` says. */
+const either =
+  (name: string, kinds: Readonly<Record<string, Check>>): Check =>
+  (value) => {
+    const kind = value instanceof JsonObject ? fieldOf(value, name) : undefined;
+    return typeof kind === 'string' && Object.hasOwn(kinds, kind) ? kinds[kind]!(value) : refuse(`no ${name}`);
+  };
+
+/** 2 to 4,096 code points, none a surrogate, each above the one before. */
+const alphabet: Check = (value) => {
+  if (typeof value !== 'string') return refuse('no alphabet');
+  const points = Array.from(value, (character) => character.codePointAt(0)!);
+  const rises = points.every((point, i) => i === 0 || points[i - 1]! < point);
+  const isText = points.every((point) => point < 0xd800 || point > 0xdfff);
+  return points.length >= 2 && points.length <= 4_096 && rises && isText ? value : refuse('no alphabet');
+};
+
 interface Schema {
   readonly task: string;
   readonly shape: readonly number[];
@@ -57,6 +74,7 @@ interface Schema {
   readonly dtype: string;
   readonly scale: number;
   readonly outputs: number;
+  readonly text?: { readonly tokenizer: string; readonly characters?: string };
   readonly classes?: readonly string[];
   readonly columns?: readonly { readonly kind: string; readonly values?: readonly string[] }[];
 }
@@ -75,9 +93,20 @@ export const schema = object(
     classes: optional(list(text(200), 0, 10_000)),
     target: optional(object({ name: text(200), mean: decimal9, stdDev: spread })),
     columns: optional(list(column, 0, 5_000)),
+    text: optional(
+      either('tokenizer', {
+        char: object({ tokenizer: constant('char'), characters: alphabet }),
+        byte: object({ tokenizer: constant('byte') }),
+      }),
+    ),
   },
   (value: Schema) => {
-    const { shape, inputs, outputs, dtype, scale, classes, columns } = value;
+    const { shape, inputs, outputs, dtype, scale, classes, columns, task, text: code } = value;
+    if (code !== undefined) {
+      const size = code.tokenizer === 'byte' ? 256 : [...code.characters!].length;
+      if (task !== 'classification' || shape.length > 1 || scale !== 1 || outputs !== size) return false;
+      if ((dtype === 'U8') !== size <= 256 || classes !== undefined || columns !== undefined) return false;
+    }
     const width = columns?.reduce((sum, one) => sum + (one.kind === 'numeric' ? 1 : one.values!.length), 0);
     return (
       shape.map(BigInt).reduce((product, size) => product * size, 1n) === BigInt(inputs) &&
@@ -89,16 +118,50 @@ export const schema = object(
   },
 );
 
-export const model = object(
-  {
-    model: constant('logreg', 'mlp'),
-    task: constant('classification', 'regression'),
-    inputs: integer(1, 1_000_000),
-    outputs: integer(1, 100_000),
+const architectures = {
+  logreg: { hidden: list(integer(1, 65_536), 0, 0) },
+  mlp: { hidden: list(integer(1, 65_536), 1, 16) },
+  cnn: {
+    shape: list(integer(1, 65_536), 3, 3),
+    filters: list(integer(1, 4_096), 1, 8),
     hidden: list(integer(1, 65_536), 0, 16),
   },
-  (value: { model: string; task: string; outputs: number; hidden: readonly number[] }) =>
-    fitsTask(value) && (value.model === 'logreg') === (value.hidden.length === 0),
+  gpt: { layers: integer(1, 64), heads: integer(1, 256), width: integer(1, 16_384) },
+};
+interface Architecture {
+  readonly task: string;
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly shape: readonly number[];
+  readonly filters: readonly number[];
+  readonly heads: number;
+  readonly width: number;
+}
+const isSound: Readonly<Record<string, (value: Architecture) => boolean>> = {
+  cnn: ({ shape: [height, width, channels], filters, inputs }) =>
+    BigInt(height!) * BigInt(width!) * BigInt(channels!) === BigInt(inputs) &&
+    filters.reduce(([h, w]) => [Math.floor(h! / 2), Math.floor(w! / 2)], [height, width]).every((size) => size! > 0),
+  gpt: ({ width, heads }) => width % heads === 0,
+};
+
+/** One of several: which, the field `name` says. */
+export const model = either(
+  'model',
+  Object.fromEntries(
+    Object.entries(architectures).map(([name, own]) => [
+      name,
+      object(
+        {
+          model: constant(name),
+          task: name === 'gpt' ? constant('classification') : constant('classification', 'regression'),
+          inputs: integer(1, name === 'gpt' ? 65_536 : 1_000_000),
+          outputs: integer(1, 100_000),
+          ...own,
+        },
+        (value: Architecture) => fitsTask(value) && (isSound[name]?.(value) ?? true),
+      ),
+    ]),
+  ),
 );
 
 const manifest = object({

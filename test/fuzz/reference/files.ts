@@ -226,3 +226,23 @@ export function checkJobFile(value: unknown): void {
   const { epochs, localSteps } = value as { epochs?: unknown; localSteps?: unknown };
   if (epochs !== undefined && localSteps !== undefined) refuse('epochs and localSteps');
 }
+
+/** UTF-8 without a mark in front, as [tokens of the windows, what follows each, how it was read]. */
+export function readTextSlowly(file: Uint8Array, isBytes: boolean, context: number): unknown {
+  const whole = Buffer.from(file).toString('utf8');
+  if (!Buffer.from(whole, 'utf8').equals(file)) return refuse('no UTF-8');
+  const text = whole.startsWith('\ufeff') ? whole.slice(1) : whole;
+  const points = Array.from(text, (character) => character.codePointAt(0)!);
+  const known: number[] = [];
+  for (const point of points) if (!known.includes(point)) known.push(point);
+  known.sort((a, b) => a - b);
+  const tokens = isBytes ? [...Buffer.from(text)] : points.map((point) => known.indexOf(point));
+  const windows: number[] = [];
+  const labels: number[] = [];
+  for (let at = 0; at + context < tokens.length; at += context) {
+    for (let i = 0; i < context; i++) windows.push(tokens[at + i]!);
+    labels.push(tokens[at + context]!);
+  }
+  const code = isBytes ? { tokenizer: 'byte' } : { tokenizer: 'char', characters: String.fromCodePoint(...known) };
+  return [Uint8Array.from(windows), labels, code];
+}

@@ -317,8 +317,7 @@ export class Walk implements Walked {
     const { weights, model, rounds, trainers } = fields(event);
     must(last !== undefined && this.rounds.length === this.terms.rounds && isDone(this, last), event.id, 'too early');
     must(weights.sha256 === this.#model, event.id, 'another model');
-    const spell = ({ model: kind, task, inputs, outputs, hidden }: Terms['model']) =>
-      [kind, task, inputs, outputs, ...hidden].join();
+    const spell = (spec: Terms['model']) => JSON.stringify(Object.entries(spec).sort(([a], [b]) => byText(a, b)));
     must(spell(model) === spell(this.terms.model), event.id, 'another architecture');
     const closes = this.rounds.flatMap(({ close }) => (close === null ? [] : [fields(close).accepted]));
     must(rounds === closes.length, event.id, 'another number of rounds');

@@ -1,0 +1,83 @@
+import { readFile } from 'node:fs/promises';
+import { NmktError } from '../errors.js';
+import { BYTE_TOKENS, charactersOf, encodeText, MAX_CHARACTERS, vocabularySize } from '../learning/tokens.js';
+import type { DataSchema, Examples, TextCode } from '../learning/types.js';
+
+/** Plain text in UTF-8 as examples of a fixed number of tokens and the one that follows. */
+
+export const TOKENIZERS = ['char', 'byte'] as const;
+export type Tokenizer = (typeof TOKENIZERS)[number];
+
+export interface TextOptions {
+  /** Default: char where the text has at most 256 different characters, else byte. */
+  readonly tokenizer?: Tokenizer;
+  /** Tokens per example; default 64. */
+  readonly context?: number;
+}
+
+const CONTEXT = 64;
+/** Names that text usually has: what is inside does not tell it from a table. */
+const NAMES = /\.(txt|text|md)$/i;
+
+export function looksLikeText(path: string, options: TextOptions): boolean {
+  return NAMES.test(path) || options.tokenizer !== undefined || options.context !== undefined;
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path));
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause;
+    throw new NmktError('bad-dataset', `${path} is no text`, {
+      expected: 'UTF-8',
+      got: 'bytes that are none',
+      remedy: 'save it as UTF-8',
+      cause,
+    });
+  }
+}
+
+function chooseCode(text: string, tokenizer: Tokenizer | undefined): TextCode {
+  const characters = charactersOf(text);
+  const count = [...characters].length;
+  if (tokenizer === 'byte' || (tokenizer === undefined && count > BYTE_TOKENS)) return { tokenizer: 'byte' };
+  if (count < 2 || count > MAX_CHARACTERS)
+    throw new NmktError('bad-dataset', 'the text cannot be read by its characters', {
+      expected: `2 to ${MAX_CHARACTERS} different characters`,
+      got: `${count}`,
+      remedy: '--tokenizer byte',
+    });
+  return { tokenizer: 'char', characters };
+}
+
+/** Windows side by side: the label of one is the first token of the next. */
+function toExamples(tokens: Int32Array, schema: DataSchema, path: string): Examples {
+  const { inputs, dtype } = schema;
+  const rows = Math.floor((tokens.length - 1) / inputs);
+  if (rows < 1)
+    throw new NmktError('bad-dataset', `${path} is too short`, {
+      expected: `at least ${inputs + 1} tokens`,
+      got: `${tokens.length}`,
+      remedy: 'give more text; a dataset published with a smaller --context takes less',
+    });
+  const used = tokens.subarray(0, rows * inputs);
+  const features = dtype === 'U8' ? Uint8Array.from(used) : Float32Array.from(used);
+  const labels = Int32Array.from({ length: rows }, (_, row) => tokens[(row + 1) * inputs]!);
+  return { rows, inputs, features, scale: 1, labels };
+}
+
+export async function readTextDataset(
+  path: string,
+  { tokenizer, context = CONTEXT }: TextOptions,
+): Promise<{ schema: DataSchema; examples: Examples }> {
+  const content = await readText(path);
+  const text = chooseCode(content, tokenizer);
+  const outputs = vocabularySize(text);
+  const dtype = outputs <= BYTE_TOKENS ? 'U8' : 'F32';
+  const schema = { task: 'classification', shape: [context], inputs: context, dtype, scale: 1, outputs, text } as const;
+  return { schema, examples: toExamples(encodeText(text, content), schema, path) };
+}
+
+export async function readTextWithSchema(path: string, schema: DataSchema): Promise<Examples> {
+  return toExamples(encodeText(schema.text!, await readText(path)), schema, path);
+}

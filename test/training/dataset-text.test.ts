@@ -1,0 +1,48 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, expect, test } from 'vitest';
+import { decodeExamples, encodeExamples } from '../../src/learning/examples.js';
+import { readDataset, readWithSchema } from '../../src/training/dataset.js';
+import { temporaryFolder } from '../support/run-nmkt.js';
+
+let dir: string;
+beforeEach(() => {
+  dir = temporaryFolder();
+});
+function file(content: string | Uint8Array, name = 'story.txt'): string {
+  writeFileSync(join(dir, name), content);
+  return join(dir, name);
+}
+
+test('a text becomes windows side by side, each with the token that follows it', async () => {
+  const { schema, examples } = await readDataset(file('abcabdabe'), { context: 3 });
+  expect(schema).toEqual({
+    ...{ task: 'classification', shape: [3], inputs: 3, dtype: 'U8', scale: 1, outputs: 5 },
+    text: { tokenizer: 'char', characters: 'abcde' },
+  });
+  expect(examples).toEqual({
+    ...{ rows: 2, inputs: 3, scale: 1, features: Uint8Array.of(0, 1, 2, 0, 1, 3), labels: Int32Array.of(0, 0) },
+  });
+  expect((await readWithSchema(file('eddc', 'other'), schema)).examples.features).toEqual(Uint8Array.of(4, 3, 3));
+});
+
+test('a vocabulary beyond a byte is kept as floats', async () => {
+  const letters = Array.from({ length: 300 }, (_, i) => String.fromCodePoint(0x4e00 + i)).join('');
+  const { schema, examples } = await readDataset(file(letters), { tokenizer: 'char', context: 299 });
+  expect([schema.dtype, schema.outputs, examples.features[298]]).toEqual(['F32', 300, 298]);
+  expect((await readDataset(file(letters))).schema.text).toEqual({ tokenizer: 'byte' });
+});
+
+test.each([
+  [Uint8Array.of(0x61, 0xff), 'bad-dataset', 'is no text'],
+  ['abc', 'bad-dataset', 'is too short'],
+])('what cannot be used is refused: %j', async (content, code, message) => {
+  const rejected = expect(readDataset(file(content), { context: 3 })).rejects;
+  await rejected.toMatchObject({ code, message: expect.stringContaining(message) as string });
+});
+
+test('a shard with a token beyond the vocabulary is refused before anything looks it up', async () => {
+  const { schema, examples } = await readDataset(file('abcabdabe'), { context: 3 });
+  const bad = encodeExamples({ ...examples, features: Uint8Array.of(0, 1, 2, 0, 5, 3) }, schema);
+  expect(() => decodeExamples(bad, schema, { maxBytes: 10_000 })).toThrow('token 4 is not in the vocabulary');
+});
