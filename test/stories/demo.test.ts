@@ -136,7 +136,7 @@ describe('nmkt demo', () => {
     writeFileSync(join(folder, 'nmkt-demo-model', 'thesis.txt'), 'mine');
     const refusals: [string[], Record<string, string>, string][] = [
       [['--trainers', '0'], {}, '--trainers'],
-      [['--model', 'cnn'], {}, 'mlp or logreg'],
+      [['--model', 'zzz'], {}, 'logreg, mlp, cnn, gpt'],
       [['--label', 'quality'], {}, '--data PATH'],
       [[], { NMKT_NETWORK: 'bitcoin' }, 'play money only'],
       [[], {}, 'holds no model'],
