@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replaceFile } from '../disk/durable.js';
 import { nodeDisk } from '../disk/node-disk.js';
@@ -29,6 +28,7 @@ import { customerPorts, optionalNumber } from './customer-ports.js';
 import { maxSatsOf } from './spending.js';
 import { decodeReceiptInvoice, findJob, readBook } from './find-job.js';
 import { lead } from './lead.js';
+import { requireFolder } from './out-folder.js';
 import { notYours, ownSecrets } from './own-job.js';
 import { requirePayments, type Holds } from './unpaid.js';
 
@@ -71,17 +71,6 @@ export const command: CommandModule = {
     }
   },
 };
-
-/** Before hours of training, not after them. */
-async function requireFolder(dir: string): Promise<void> {
-  const there = await stat(dir).catch(() => undefined);
-  if (there === undefined || there.isDirectory()) return;
-  throw new NmktError('bad-usage', `${dir} is a file`, {
-    expected: 'a new folder, or one of an earlier run',
-    got: 'a file',
-    remedy: 'name a folder after --out',
-  });
-}
 
 const HELP = `
 Writes model.json and weights.bin (TensorFlow.js), model.safetensors, provenance.json, README.md and the secret audit-keys.json. Stopped at any

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { NmktError } from '../errors.js';
 import type { Examples, Task } from '../learning/types.js';
-import { readDataset, readWithSchema, TOKENIZERS, type Dataset, type Tokenizer } from '../training/dataset.js';
+import { readDataset, readWithSchema, TOKENIZERS, type Dataset } from '../training/dataset.js';
 import { optionalInteger, optionalNumber } from './customer-ports.js';
 
 /** The flags that say how a file becomes examples: the same wherever a dataset is read. */
@@ -41,8 +41,13 @@ export function dataChoices(path: string, options: Readonly<Record<string, unkno
   const evalFraction = optionalNumber(options['evalFraction'], '--eval-fraction', 0.001, 0.499) ?? 0.1;
   const maxBytes = optionalInteger(options['maxBytes'], '--max-bytes', 1, 2 ** 40);
   const limit = maxBytes === undefined ? {} : { maxBytes };
-  const task = taskOf(options['task']);
-  const tokenizer = tokenizerOf(options['tokenizer']);
+  const task = oneOf<Task>(
+    '--task',
+    options['task'],
+    ['classification', 'regression'],
+    'leave out --task: the label decides',
+  );
+  const tokenizer = oneOf('--tokenizer', options['tokenizer'], TOKENIZERS, '--tokenizer char');
   const context = optionalInteger(options['context'], '--context', 1, 65_536);
   const testSet = async (dataset: Dataset): Promise<Examples | undefined> => {
     if (typeof options['test'] !== 'string') return dataset.test;
@@ -71,23 +76,15 @@ export function dataChoices(path: string, options: Readonly<Record<string, unkno
   };
 }
 
-function taskOf(value: unknown): Task | undefined {
-  if (value === undefined || value === 'classification' || value === 'regression') return value;
+/** @throws NmktError `bad-usage` for another word than those known */
+function oneOf<Word extends string>(
+  flag: string,
+  value: unknown,
+  known: readonly Word[],
+  remedy: string,
+): Word | undefined {
+  const found = known.find((word) => word === value);
+  if (value === undefined || found !== undefined) return found;
   const got = (value as string).slice(0, 32);
-  throw new NmktError('bad-usage', `--task ${got} is unknown`, {
-    expected: 'classification or regression',
-    got,
-    remedy: 'leave out --task: the label decides',
-  });
-}
-
-function tokenizerOf(value: unknown): Tokenizer | undefined {
-  const known = TOKENIZERS.find((name) => name === value);
-  if (value === undefined || known !== undefined) return known;
-  const got = (value as string).slice(0, 32);
-  throw new NmktError('bad-usage', `--tokenizer ${got} is unknown`, {
-    expected: TOKENIZERS.join(' or '),
-    got,
-    remedy: '--tokenizer char',
-  });
+  throw new NmktError('bad-usage', `${flag} ${got} is unknown`, { expected: known.join(' or '), got, remedy });
 }

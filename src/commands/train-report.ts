@@ -1,9 +1,11 @@
+import type { ModelName } from '../learning/types.js';
 import type { Evaluation } from '../ports.js';
+import { describeModelFiles } from '../roles/collect.js';
 
 /** What `nmkt train` answers, with --json and as the files beside the model. */
 export interface TrainReport {
   readonly dir: string;
-  readonly model: string;
+  readonly model: ModelName;
   readonly parameters: number;
   /** Of training and of the held-out set. */
   readonly examples: { readonly train: number; readonly test: number };
@@ -68,10 +70,10 @@ export function trainedCard(report: TrainReport, training: string): string {
 | engine | \`${report.engine}\` |
 | weights | sha256 \`${report.weights}\` |
 
-Files: \`model.json\` and \`weights.bin\` (TensorFlow.js LayersModel), \`model.safetensors\`.
+Files: ${describeModelFiles(report.model)}.
 
 \`\`\`
-nmkt predict ${'<this folder>'} new-rows.csv
+nmkt predict <this folder> new-rows.csv
 \`\`\`
 `;
 }

@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises';
 import { nodeDisk } from '../disk/node-disk.js';
 import { NmktError } from '../errors.js';
 import { prepareFolder } from '../training/checkpoint.js';
@@ -6,6 +5,7 @@ import type { CommandModule } from './command.js';
 import { optionalInteger } from './customer-ports.js';
 import { addDataFlags, dataChoices } from './data-flags.js';
 import { addJobFlags } from './job-flags.js';
+import { requireFolder } from './out-folder.js';
 import { EPOCHS, jobOf, readPlan, trainingFields } from './train-plan.js';
 import { DIVERGED_RATIO, trainPlan } from './train-run.js';
 
@@ -58,14 +58,3 @@ With --json one document:
   dir, model, parameters, examples {train, test}, steps, resumedAt (a step, or null)
   metrics, initialMetrics  {loss, accuracy} on the held-out set after and before, accuracy null for regression
   finalLoss                of the last batch; seconds, samplesPerSec: of training; engine: its id; weights: sha256 of model.safetensors`;
-
-/** Before hours of training, not after them. */
-async function requireFolder(dir: string): Promise<void> {
-  const there = await stat(dir).catch(() => undefined);
-  if (there === undefined || there.isDirectory()) return;
-  throw new NmktError('bad-usage', `${dir} is a file`, {
-    expected: 'a new folder, or one of an earlier run',
-    got: 'a file',
-    remedy: 'name a folder after --out',
-  });
-}

@@ -1,6 +1,6 @@
 import { NmktError } from '../errors.js';
 import { fromHex } from '../hash.js';
-import type { ModelSpec } from '../learning/types.js';
+import type { ModelName, ModelSpec } from '../learning/types.js';
 import { acceptedRounds, paidMsat, type JobState } from '../market/state.js';
 import type { AuditKeys, DataKeys, EpochKeys } from './audit-format.js';
 import type { CustomerEnv, JobSecrets, OwnedEpoch } from './customer-env.js';
@@ -162,14 +162,20 @@ ${rows.join('\n')}
 |---|---|---|
 ${model.trainers.map((trainer) => `| \`${trainer.pubkey}\` | ${trainer.rounds} | ${trainer.paidMsat / 1000n} |`).join('\n')}
 
-Files: \`model.json\` and \`weights.bin\` (TensorFlow.js LayersModel), \`model.safetensors\`, \`provenance.json\` (every contribution,
+Files: ${describeModelFiles(spec.model)}, \`provenance.json\` (every contribution,
 signature and payment), \`audit-keys.json\` (secret: opens the rounds and updates for an auditor).
 
 \`\`\`
-nmkt predict ${'<this folder>'} new-rows.csv
+nmkt predict <this folder> new-rows.csv
 nmkt audit ${model.job} --keys audit-keys.json
 \`\`\`
 `;
+}
+
+/** Of a model folder; TensorFlow.js lacks the layers of `gpt`. */
+export function describeModelFiles(model: ModelName): string {
+  const files = '`model.json` and `weights.bin`';
+  return `${files} (${model === 'gpt' ? 'of nmkt alone' : 'TensorFlow.js LayersModel'}), \`model.safetensors\``;
 }
 
 function describeSpec(spec: ModelSpec): string {

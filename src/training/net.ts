@@ -1,9 +1,8 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import type { Bytes } from '../hash.js';
-import { modelCost, positions, type ModelCost } from '../learning/model-cost.js';
-import { initialParams, parameterShapes } from '../learning/params.js';
+import { positions } from '../learning/model-cost.js';
+import { parameterShapes } from '../learning/params.js';
 import type { NamedShape } from '../learning/safetensors.js';
-import type { Examples, ModelSpec, ParamSet } from '../learning/types.js';
+import type { Examples, ModelSpec } from '../learning/types.js';
 import type { Batch } from './model-batches.js';
 import type { BatchLoss } from './model-loss.js';
 import { cnnForward } from './net-cnn.js';
@@ -16,11 +15,8 @@ export interface Net {
   readonly spec: ModelSpec;
   /** In order of names, as in a ParamSet. */
   readonly shapes: readonly NamedShape[];
-  readonly cost: ModelCost;
   /** Answers per example: 1, or one for each token. */
   readonly positions: number;
-  /** Equal bytes on every machine. */
-  initial(seed: Bytes): ParamSet;
   /**
    * Logits or values, to be called within a tidy.
    *
@@ -44,9 +40,7 @@ export function netOf(spec: ModelSpec): Net {
   const about = {
     spec,
     shapes: parameterShapes(spec),
-    cost: modelCost(spec),
     positions: positions(spec),
-    initial: (seed: Bytes) => initialParams(spec, seed),
     targets: (batch: Batch) => (spec.model === 'gpt' ? nextTokens(batch, spec.inputs) : batch.labels),
   };
   switch (spec.model) {

@@ -83,7 +83,11 @@ function probe(
       child.kill('SIGKILL');
       resolve({ flaw: `it did not load and train within ${probeTimeoutMs / 1000} s` });
     }, probeTimeoutMs);
-    child.once('message', (verdict) => resolve(verdictShape.parse(verdict)));
+    // A library may send messages of its own: what is no verdict is none.
+    child.on('message', (message) => {
+      const verdict = verdictShape.safeParse(message);
+      if (verdict.success) resolve(verdict.data);
+    });
     child.once('error', (error) => resolve({ flaw: error.message }));
     child.once('exit', (code, signal) => {
       clearTimeout(timer);

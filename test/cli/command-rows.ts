@@ -37,6 +37,23 @@ const portTaken = ['port-in-use', /--port, or 0 for a free one/] as const;
 
 export const FILES = ['iris.csv', 'file', 'folder/'];
 
+/** Of flags that say how a file becomes examples. */
+const data: CommandRows['wrong'] = {
+  '--label': ['zzz', 'label-missing', '--label "species"'],
+  '--labels': ['iris.csv', 'bad-usage', /leave the file of labels out/],
+  '--test': noFile,
+  '--test-labels': ['iris.csv', 'bad-usage', /add --test PATH/],
+  '--eval-fraction': number('--eval-fraction'),
+  '--task': ['zzz', 'bad-usage', /leave out --task/],
+  '--features': column('--features'),
+  '--drop': column('--drop'),
+  '--categorical': column('--categorical'),
+  '--numeric': column('--numeric'),
+  '--tokenizer': ['zzz', 'bad-usage', '--tokenizer char'],
+  '--context': number('--context'),
+  '--max-bytes': number('--max-bytes'),
+};
+
 export const rows: Readonly<Record<string, CommandRows>> = {
   'publish-dataset': {
     call: ['iris.csv', '--label', 'species'],
@@ -44,21 +61,9 @@ export const rows: Readonly<Record<string, CommandRows>> = {
     offline: ['relay-unreachable', /run the same command again, or add a relay with --relay/],
     unset: noRelay,
     wrong: {
-      '--label': ['zzz', 'label-missing', '--label "species"'],
-      '--labels': ['iris.csv', 'bad-usage', /leave the file of labels out/],
-      '--test': noFile,
-      '--test-labels': ['iris.csv', 'bad-usage', /add --test PATH/],
-      '--eval-fraction': number('--eval-fraction'),
+      ...data,
       '--shards': number('--shards'),
       '--labels-per-shard': number('--labels-per-shard'),
-      '--task': ['zzz', 'bad-usage', /leave out --task/],
-      '--features': column('--features'),
-      '--drop': column('--drop'),
-      '--categorical': column('--categorical'),
-      '--numeric': column('--numeric'),
-      '--tokenizer': ['zzz', 'bad-usage', '--tokenizer char'],
-      '--context': number('--context'),
-      '--max-bytes': number('--max-bytes'),
       '--name': 'free',
       '--expires': number('--expires'),
       '--job': ['nothing/here', 'bad-job', 'nmkt post-job --print-defaults'],
@@ -144,19 +149,7 @@ export const rows: Readonly<Record<string, CommandRows>> = {
     unset: 'done',
     wrong: {
       '--out': ['file', 'bad-usage', 'name a folder after --out'],
-      '--label': ['zzz', 'label-missing', '--label "species"'],
-      '--labels': ['iris.csv', 'bad-usage', /leave the file of labels out/],
-      '--test': noFile,
-      '--test-labels': ['iris.csv', 'bad-usage', /add --test PATH/],
-      '--eval-fraction': number('--eval-fraction'),
-      '--task': ['zzz', 'bad-usage', /leave out --task/],
-      '--features': column('--features'),
-      '--drop': column('--drop'),
-      '--categorical': column('--categorical'),
-      '--numeric': column('--numeric'),
-      '--tokenizer': ['zzz', 'bad-usage', '--tokenizer char'],
-      '--context': number('--context'),
-      '--max-bytes': number('--max-bytes'),
+      ...data,
       '--model': job,
       '--size': job,
       '--hidden': job,

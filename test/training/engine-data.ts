@@ -1,6 +1,7 @@
 import { initialParams } from '../../src/learning/params.js';
 import { prng } from '../../src/learning/prng.js';
 import type { DenseSpec, Examples, ModelSpec, ParamSet } from '../../src/learning/types.js';
+import type { TrainRequest } from '../../src/ports.js';
 
 /** Two clouds in the plane around (2, 2) and (-2, -2): any linear model separates them. */
 export function clouds(rows: number): Examples {
@@ -28,3 +29,12 @@ export const seed = (value: number): Uint8Array => new Uint8Array(32).fill(value
 export const initial = (spec: ModelSpec): ParamSet => initialParams(spec, seed(1));
 export const zeros = (spec: ModelSpec): ParamSet =>
   initial(spec).map((tensor) => ({ ...tensor, data: new Float32Array(tensor.data.length) }));
+
+/** Two epochs of Adam. */
+export const request: TrainRequest = {
+  model: mlp,
+  weights: initial(mlp),
+  examples: brightTenths(64, 50),
+  hyper: { optimizer: 'adam', learningRate: 0.01, batch: 10, epochs: 2 },
+  seed: seed(5),
+};

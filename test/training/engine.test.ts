@@ -7,15 +7,8 @@ import { isNmktError } from '../../src/errors.js';
 import { paramsHash } from '../../src/learning/params.js';
 import type { TrainRequest } from '../../src/ports.js';
 import { createEngine, describeEngines, type TrainingEngine } from '../../src/training/engine.js';
-import { brightTenths, initial, mlp, seed } from './engine-data.js';
+import { brightTenths, initial, mlp, request } from './engine-data.js';
 
-const request: TrainRequest = {
-  model: mlp,
-  weights: initial(mlp),
-  examples: brightTenths(64, 50),
-  hyper: { optimizer: 'adam', learningRate: 0.01, batch: 10, epochs: 2 },
-  seed: seed(5),
-};
 const endless: TrainRequest = { ...request, hyper: { ...request.hyper, epochs: 1_000_000 } };
 
 describe('an engine on wasm', () => {

@@ -3,19 +3,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { paramsHash } from '../../src/learning/params.js';
 import type { TrainState } from '../../src/learning/types.js';
-import type { TrainRequest } from '../../src/ports.js';
 import { createEngine, describeEngines } from '../../src/training/engine.js';
 import { judgeRung } from '../../src/training/verdict.js';
-import { brightTenths, initial, mlp, seed } from './engine-data.js';
+import { mlp, request } from './engine-data.js';
 import { BROKEN, fakeEngines, working, type Fakes } from './fake-engines.js';
 
-const request: TrainRequest = {
-  model: mlp,
-  weights: initial(mlp),
-  examples: brightTenths(64, 50),
-  hyper: { optimizer: 'adam', learningRate: 0.01, batch: 10, epochs: 2 },
-  seed: seed(5),
-};
 const NODE = ['@tensorflow/tfjs-node', '4.22.0'] as const;
 const reasons = {
   throws: 'the binding is missing',

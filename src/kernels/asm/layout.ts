@@ -1,3 +1,5 @@
+import { turnFour } from './turn';
+
 // Copies between places of different strides: slices, concatenations and transpositions of values of four bytes.
 
 /**
@@ -88,21 +90,6 @@ function turnBand(from: usize, step: usize, rows: usize, width: usize, to: usize
   for (; column < width; column++)
     for (let row: usize = 0; row < rows; row++)
       store<u32>(to + column * across + (row << 2), load<u32>(from + row * step + (column << 2)));
-}
-
-function turnFour(from: usize, step: usize, to: usize, across: usize): void {
-  const a = v128.load(from);
-  const b = v128.load(from + step);
-  const c = v128.load(from + 2 * step);
-  const d = v128.load(from + 3 * step);
-  const ab = i32x4.shuffle(a, b, 0, 4, 1, 5);
-  const cd = i32x4.shuffle(c, d, 0, 4, 1, 5);
-  const ef = i32x4.shuffle(a, b, 2, 6, 3, 7);
-  const gh = i32x4.shuffle(c, d, 2, 6, 3, 7);
-  v128.store(to, i64x2.shuffle(ab, cd, 0, 2));
-  v128.store(to + across, i64x2.shuffle(ab, cd, 1, 3));
-  v128.store(to + 2 * across, i64x2.shuffle(ef, gh, 0, 2));
-  v128.store(to + 3 * across, i64x2.shuffle(ef, gh, 1, 3));
 }
 
 /**

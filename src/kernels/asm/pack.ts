@@ -1,3 +1,5 @@
+import { turnFour } from './turn';
+
 /**
  * Up to four lanes (rows of A or columns of B) over `depth` steps: writes, for each step, the four values side by side
  * and moves on by `step` bytes. Lanes that are not there become zeros. Strides count elements.
@@ -21,18 +23,7 @@ function copyLanes(from: usize, along: usize, depth: i32, to: usize, step: usize
 function turnLanes(from: usize, lane: usize, depth: i32, to: usize, step: usize): void {
   let k = 0;
   for (; k + 4 <= depth; k += 4) {
-    const a = v128.load(from);
-    const b = v128.load(from + lane);
-    const c = v128.load(from + 2 * lane);
-    const d = v128.load(from + 3 * lane);
-    const ab = i32x4.shuffle(a, b, 0, 4, 1, 5);
-    const cd = i32x4.shuffle(c, d, 0, 4, 1, 5);
-    const ef = i32x4.shuffle(a, b, 2, 6, 3, 7);
-    const gh = i32x4.shuffle(c, d, 2, 6, 3, 7);
-    v128.store(to, i64x2.shuffle(ab, cd, 0, 2));
-    v128.store(to + step, i64x2.shuffle(ab, cd, 1, 3));
-    v128.store(to + 2 * step, i64x2.shuffle(ef, gh, 0, 2));
-    v128.store(to + 3 * step, i64x2.shuffle(ef, gh, 1, 3));
+    turnFour(from, lane, to, step);
     from += 16;
     to += 4 * step;
   }
