@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { addressOf } from './backend.js';
+import { addressesOf } from './backend.js';
 import { assertFloats, kernel, type Kernel } from './kernel.js';
 import type { Module } from './module.js';
 
@@ -30,9 +30,8 @@ export function adamKernels(module: Module): readonly Kernel[] {
       assertFloats(STEP, [w, g, m, v]);
       const outs = [w, m, v].map(({ shape }) => backend.makeOutput(shape, 'float32'));
       const count = tf.util.sizeFromShape(w.shape);
-      const [wAt, gAt, mAt, vAt, newW, newM, newV] = [w, g, m, v, ...outs].map((one) => addressOf(backend, one)) as [
-        ...Seven,
-      ];
+      const [wAt, gAt, mAt, vAt] = addressesOf(backend, [w, g, m, v]);
+      const [newW, newM, newV] = addressesOf(backend, outs) as [number, number, number];
       const { beta1, beta2, rate, scale, epsilon, keep } = step;
       module.all(
         'adam',
@@ -47,7 +46,6 @@ export function adamKernels(module: Module): readonly Kernel[] {
     }),
   ];
 }
-type Seven = [number, number, number, number, number, number, number];
 
 /** Adam (Kingma and Ba 2015) and AdamW for variables on the wasm backend with our kernels: one kernel per variable and step. */
 export class FusedAdam extends tf.Optimizer {

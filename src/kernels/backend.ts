@@ -29,6 +29,13 @@ export function addressOf(backend: WasmBackend, tensor: TensorInfo): number {
   return backend.dataIdMap.get(tensor.dataId).memoryOffset;
 }
 
+export function addressesOf<T extends readonly TensorInfo[]>(
+  backend: WasmBackend,
+  tensors: readonly [...T],
+): { [K in keyof T]: number } {
+  return tensors.map((tensor) => addressOf(backend, tensor)) as { [K in keyof T]: number };
+}
+
 /** Above this size the heap, which ends at 4 GiB, may not be able to grow for what tfjs asks for by itself. */
 const NEARLY_FULL = 3.5 * 2 ** 30;
 /** Kept free then for tfjs's own book of tensors and for what its kernels work in: it does not look whether it got it. */

@@ -1,6 +1,6 @@
 import { backend_util, util, type TensorInfo } from '@tensorflow/tfjs-core';
 import type { Activation } from './activation.js';
-import { addressOf, type WasmBackend } from './backend.js';
+import { addressesOf, type WasmBackend } from './backend.js';
 import { finish } from './finish.js';
 import { writeGeometry } from './geometry.js';
 import { assertFloats, kernel, type Kernel } from './kernel.js';
@@ -127,7 +127,7 @@ function convolve(
     info.filterWidth *
     (isDepthwise(name) ? 4 : info.inChannels);
   const pieces = module.pieces(by === 'images' ? info.batchSize : info.filterHeight, 1, work);
-  const places = [first, second, out].map((tensor) => addressOf(backend, tensor)) as [number, number, number];
+  const places = addressesOf(backend, [first, second, out]);
   const calls = pieces.map((piece, i) => {
     const geometry = writeGeometry(module, backend, info, { [by]: piece, blockRows }, i);
     const [a, b, to] = places.map((place, j) => place + piece.first * steps[j]!) as [number, number, number];

@@ -1,5 +1,5 @@
 import { backend_util, slice_util, util, type DataType, type TensorInfo } from '@tensorflow/tfjs-core';
-import { addressOf, type WasmBackend } from './backend.js';
+import { addressesOf, addressOf, type WasmBackend } from './backend.js';
 import { orStock, type Kernel } from './kernel.js';
 import { copyAxes, strides, type Axis } from './layout.js';
 import type { Module } from './module.js';
@@ -168,7 +168,7 @@ function concat(
 function gather({ run }: Module, backend: WasmBackend, x: TensorInfo, indices: TensorInfo, axis: number): TensorInfo {
   const size = x.shape[axis]!;
   const out = backend.makeOutput([...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)], x.dtype);
-  const [from, ids, to] = [x, indices, out].map((tensor) => addressOf(backend, tensor)) as [number, number, number];
+  const [from, ids, to] = addressesOf(backend, [x, indices, out]);
   const bytes = strides(x.shape)[axis]!;
   const count = util.sizeFromShape(indices.shape);
   for (let outer = 0; outer < util.sizeFromShape(x.shape.slice(0, axis)); outer++) {

@@ -1,14 +1,19 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { adamKernels } from './adam.js';
+import { attentionKernels } from './attention.js';
 import { guardAllocation, isShared, type WasmBackend } from './backend.js';
 import { convKernels } from './conv.js';
 import { copyKernels } from './copy.js';
 import type { Kernel } from './kernel.js';
 import { matmulKernels } from './matmul.js';
+import { geluKernels, registerReluGradient } from './gelu.js';
+import { lstmKernels, registerLstmGradient } from './lstm.js';
 import { loadModule, type Module } from './module.js';
+import { normKernels } from './norm.js';
 import { poolKernels } from './pool.js';
 import { reduceKernels } from './reduce.js';
 import { segmentKernels } from './segment.js';
+import { registerSoftmaxGradients, softmaxKernels } from './softmax.js';
 import { unaryKernels } from './unary.js';
 
 export interface Options {
@@ -35,6 +40,7 @@ export async function installKernels(bytes: Uint8Array, options: Options = {}): 
   guardAllocation(backend.wasm);
   const module = await loadModule(backend, bytes, threads, leastWork);
   registerKernels(makeKernels(module));
+  for (const register of [registerSoftmaxGradients, registerReluGradient, registerLstmGradient]) register();
   const dispose = backend.dispose.bind(backend);
   backend.dispose = () => {
     module.stop();
@@ -54,6 +60,11 @@ export function makeKernels(module: Module): Kernel[] {
     unaryKernels,
     reduceKernels,
     adamKernels,
+    softmaxKernels,
+    normKernels,
+    geluKernels,
+    attentionKernels,
+    lstmKernels,
   ];
   return makers.flatMap((make) => make(module));
 }

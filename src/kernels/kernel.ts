@@ -1,4 +1,5 @@
-import { getKernel, type KernelFunc, type TensorInfo } from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
+import type { KernelFunc, Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import type { WasmBackend } from './backend.js';
 
 /** A kernel to be registered for the backend `wasm`. */
@@ -26,7 +27,9 @@ export function orStock<Inputs extends PropertyKey, Attributes>(
   kernelName: string,
   compute: (call: Call<Inputs, Attributes>) => TensorInfo | TensorInfo[] | undefined,
 ): Kernel {
-  const stock = getKernel(kernelName, 'wasm').kernelFunc as unknown as (call: Call<Inputs, Attributes>) => TensorInfo;
+  const stock = tf.getKernel(kernelName, 'wasm').kernelFunc as unknown as (
+    call: Call<Inputs, Attributes>,
+  ) => TensorInfo;
   return kernel<Inputs, Attributes>(kernelName, (call) => compute(call) ?? stock(call));
 }
 
@@ -45,4 +48,17 @@ export function elseStock<Input extends string, Attributes>(
 export function assertFloats(kernelName: string, tensors: readonly TensorInfo[]): void {
   const other = tensors.find(({ dtype }) => dtype !== 'float32');
   if (other) throw new Error(`${kernelName} takes float32 on wasm, not ${other.dtype}: cast it first`);
+}
+
+/** Whether the current backend has this kernel of ours: what we fuse is a composition of stock operations elsewhere. */
+export function hasKernel(kernelName: string): boolean {
+  return tf.getBackend() === 'wasm' && tf.getKernel(kernelName, 'wasm') !== undefined;
+}
+
+export function runKernel<Result extends Tensor | Tensor[] = Tensor>(
+  kernelName: string,
+  inputs: Readonly<Record<string, Tensor>>,
+  attributes: Readonly<Record<string, number | boolean>> = {},
+): Result {
+  return tf.engine().runKernel<Result>(kernelName, { ...inputs }, { ...attributes });
 }

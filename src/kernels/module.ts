@@ -43,6 +43,25 @@ export interface Functions {
   gather(x: number, size: number, ids: number, count: number, bytes: number, out: number): number;
   unary(x: number, count: number, kind: number, out: number): void;
   softmax(x: number, rows: number, width: number, out: number): void;
+  logSoftmax(x: number, rows: number, width: number, out: number): void;
+  softmaxGradient(dy: number, y: number, rows: number, width: number, scale: number, out: number): void;
+  logSoftmaxGradient(dy: number, y: number, rows: number, width: number, out: number): void;
+  /** Count of heads; t, s, d, e; addresses of q, k, v; scale, causal (1 or 0); addresses of weights, output and scratch. */
+  attention(...call: number[]): void;
+  /** The same five; addresses of dy, q, k, v, weights; scale; addresses of dq, dk, dv and scratch. */
+  attentionGradient(...call: number[]): void;
+  /** Addresses of x, gamma, beta; rows, width, epsilon; address of the output. */
+  layerNorm(...call: number[]): void;
+  /** Addresses of dy, x, gamma; rows, width, epsilon; addresses of dx, dgamma, dbeta and scratch. */
+  layerNormGradient(...call: number[]): void;
+  /** `exact` and `hard` are 1 or 0. */
+  gelu(x: number, count: number, exact: number, out: number): void;
+  geluGradient(dy: number, x: number, count: number, exact: number, out: number): void;
+  reluGradient(dy: number, x: number, count: number, out: number): void;
+  /** batch, time, units, hard; addresses of gates, recurrent kernel, h0, c0, h, c and scratch. */
+  lstm(...call: number[]): void;
+  /** The same four; addresses of gates, recurrent kernel, c0, c, dh, dc, dhNext, dcNext, dz and scratch. */
+  lstmGradient(...call: number[]): void;
   max(x: number, outer: number, count: number, inner: number, out: number): void;
   sum(x: number, outer: number, count: number, inner: number, width: number, scale: number, out: number): void;
   adam(...numbers: Adam): void;

@@ -1,5 +1,5 @@
 import { backend_util } from '@tensorflow/tfjs-core';
-import { addressOf, type WasmBackend } from './backend.js';
+import { addressesOf, addressOf, type WasmBackend } from './backend.js';
 import { writeGeometry } from './geometry.js';
 import { assertFloats, kernel, type Kernel } from './kernel.js';
 import type { Module } from './module.js';
@@ -17,7 +17,7 @@ export function poolKernels(module: Module): readonly Kernel[] {
       assertFloats('MaxPoolGrad', [dy, input]);
       const out = backend.makeOutput(input.shape, 'float32');
       const info = infoOf(input.shape, attrs);
-      const [x, from, to] = [input, dy, out].map((tensor) => addressOf(backend, tensor)) as [number, number, number];
+      const [x, from, to] = addressesOf(backend, [input, dy, out]);
       module.all(
         'maxPoolGradient',
         byImages(module, backend, info).map(({ geometry, image, map }) => [

@@ -1,5 +1,5 @@
 import { util } from '@tensorflow/tfjs-core';
-import { addressOf } from './backend.js';
+import { addressesOf } from './backend.js';
 import { assertFloats, kernel, type Kernel } from './kernel.js';
 import type { Module } from './module.js';
 
@@ -15,8 +15,8 @@ export function segmentKernels(module: Module): readonly Kernel[] {
           () => `UnsortedSegmentSum takes one int32 per row of x, not ${segmentIds.dtype} [${segmentIds.shape.join()}]`,
         );
         const out = backend.makeOutput([numSegments, ...row], 'float32');
-        const [from, ids, to] = [x, segmentIds, out].map((tensor) => addressOf(backend, tensor));
-        module.run.segmentSum(from!, ids!, count!, util.sizeFromShape(row), numSegments, to!);
+        const [from, ids, to] = addressesOf(backend, [x, segmentIds, out]);
+        module.run.segmentSum(from, ids, count!, util.sizeFromShape(row), numSegments, to);
         return out;
       },
     ),

@@ -26,18 +26,5 @@ export function unaryKernels(module: Module): readonly Kernel[] {
         return out;
       }),
     ),
-    elseStock<'logits', { readonly dim: number }>('Softmax', 'logits', ({ inputs: { logits }, backend }) => {
-      const out = backend.makeOutput(logits.shape, 'float32');
-      const width = logits.shape.at(-1)!; // tfjs allows the last dimension alone
-      const rows = util.sizeFromShape(logits.shape.slice(0, -1));
-      const [from, to] = [addressOf(backend, logits), addressOf(backend, out)];
-      module.all(
-        'softmax',
-        module
-          .pieces(rows, 1, WORK * rows * width)
-          .map(({ first, count }) => [from + 4 * first * width, count, width, to + 4 * first * width]),
-      );
-      return out;
-    }),
   ];
 }

@@ -10,7 +10,7 @@ import { useSharedMemory, withSharedMemory } from '../../src/kernels/memory.js';
 import { loadModule, type Module } from '../../src/kernels/module.js';
 import { kernelNames, makeBuffers, offer, queueIn, takeCalls, waitForCalls } from '../../src/kernels/queue.js';
 import type { ThreadStart } from '../../src/kernels/thread.js';
-import { compute, draw, type Inputs } from './cases.js';
+import { computeAll, draw, type Inputs, type Values } from './cases.js';
 import { hashOf, networks, STEPS, train } from './networks.js';
 
 let one: Kernel[];
@@ -33,12 +33,13 @@ afterAll(() => stop());
 /** Does that kernel make the same bits on one thread and on three? */
 function agree(name: string, inputs: Inputs, attrs: object = {}): void {
   registerKernels(one);
-  const wanted = compute('wasm', name, inputs, attrs);
+  const wanted = computeAll('wasm', name, inputs, attrs);
   registerKernels(three);
-  const got = compute('wasm', name, inputs, attrs);
-  expect(Buffer.from(got.data.buffer).equals(Buffer.from(wanted.data.buffer)), `${name} ${JSON.stringify(attrs)}`).toBe(
-    true,
-  );
+  const got = computeAll('wasm', name, inputs, attrs);
+  for (const [i, { data }] of wanted.entries())
+    expect(Buffer.from(got[i]!.data.buffer).equals(Buffer.from(data.buffer)), `${name} ${JSON.stringify(attrs)}`).toBe(
+      true,
+    );
 }
 
 describe('three threads', () => {
@@ -135,6 +136,30 @@ describe('three threads', () => {
         return hashOf(outs.map((out) => out.dataSync<'float32'>()));
       });
       expect(both[1]).toBe(both[0]);
+    }
+  });
+
+  test('make the same bits as one in kernels of sequences', () => {
+    for (let seed = 1; seed <= 30; seed++) {
+      const { int, pick, floats } = draw(seed);
+      const [rows, width] = [int(1, 40), int(1, 40)];
+      const [x, dy] = [floats([rows, width], true), floats([rows, width], true)];
+      const exact = pick([true, false]);
+      agree('LogSoftmax', { logits: x });
+      for (const name of ['SoftmaxGrad', 'LogSoftmaxGrad']) agree(name, { dy, y: x });
+      agree('LayerNorm', { x, gamma: floats([width]), beta: floats([width]) }, { epsilon: 1e-5 });
+      agree('Gelu', { x }, { exact });
+      agree('GeluGrad', { dy, x }, { exact });
+      const [heads, t, s, d, e] = [int(1, 9), int(1, 12), int(1, 12), int(1, 9), int(1, 9)];
+      const three = { q: floats([heads, t, d]), k: floats([heads, s, d]), v: floats([heads, s, e]) };
+      agree('Attention', three, { scale: 0.5, causal: pick([true, false]) });
+      agree('AttentionGrad', { ...three, dy: floats([heads, t, e]), weights: floats([heads, t, s]) }, { scale: 0.5 });
+      const [batch, time, units] = [int(1, 9), int(1, 5), int(1, 17)];
+      const state = (): Values => floats([batch, time, units]);
+      const before = { recurrent: floats([units, 4 * units]), h0: floats([batch, units]), c0: floats([batch, units]) };
+      const gates = floats([batch, time, 4 * units]);
+      agree('Lstm', { ...before, sums: gates }, { hard: exact });
+      agree('LstmGrad', { ...before, gates, dh: state(), dc: state(), h: state(), c: state() }, { hard: exact });
     }
   });
 

@@ -1,11 +1,15 @@
 export { adam } from './adam';
 export { finish } from './activation';
+export { attention, attentionGradient } from './attention';
 export { conv2d, conv2dFilterGradient, conv2dInputGradient, convScratch, blockRows } from './conv';
 export { depthwiseFilterGradient, depthwiseInputGradient } from './depthwise';
+export { gelu, geluGradient, reluGradient } from './gelu';
 export { gemmScratch, products } from './gemm';
 export { copyRows, gather, turn } from './layout';
+export { lstm, lstmGradient } from './lstm';
+export { layerNorm, layerNormGradient } from './norm';
 export { avgPoolGradient, maxPoolGradient } from './pool';
 export { max, sum } from './reduce';
 export { segmentSum } from './segment';
-export { softmax } from './softmax';
+export { logSoftmax, logSoftmaxGradient, softmax, softmaxGradient } from './softmax';
 export { unary } from './unary';

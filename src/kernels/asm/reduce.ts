@@ -15,7 +15,7 @@ export function sum(x: usize, outer: i32, count: i32, inner: i32, width: i32, sc
 }
 
 /** Four sums side by side, then one. */
-function sumLine(x: usize, count: i32): f64 {
+export function sumLine(x: usize, count: i32): f64 {
   let low = f64x2.splat(0);
   let high = low;
   const end = x + ((<usize>count) << 2);

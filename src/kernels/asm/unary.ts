@@ -2,7 +2,7 @@ import { exp64, high64, join32 } from './exp';
 import { log64 } from './log';
 
 /** Numbers of the functions, as in ../unary.ts. */
-export const EXP = 0;
+const EXP = 0;
 const LOG = 1;
 const TANH = 2;
 
@@ -19,7 +19,7 @@ export function unary(x: usize, count: i32, kind: i32, out: usize): void {
   }
 }
 
-export function apply(x: v128, kind: i32): v128 {
+function apply(x: v128, kind: i32): v128 {
   const low = f64x2.promote_low_f32x4(x);
   const high = high64(x);
   if (kind == EXP) return join32(exp64(low), exp64(high));
