@@ -9,12 +9,13 @@ import { initialisationSeed } from '../learning/seeds.js';
 import { stepCount } from '../learning/train-state.js';
 import type { HyperParameters, TrainState } from '../learning/types.js';
 import type { Engine, TrainResult } from '../ports.js';
+import { describeStep } from '../roles/pace.js';
 import { table } from '../terminal/table.js';
 import { readCheckpoint, removeCheckpoint, writeCheckpoint } from '../training/checkpoint.js';
 import { writeModelFiles } from '../training/model-files.js';
 import type { Context } from './command.js';
 import type { Plan } from './train-plan.js';
-import { describeStep, metricsOf, trainedCard, type TrainReport } from './train-report.js';
+import { metricsOf, trainedCard, type TrainReport } from './train-report.js';
 
 /** Checkpoints in a whole training, unless --checkpoint-every says otherwise. */
 const CHECKPOINTS = 20;

@@ -48,15 +48,37 @@ export function encodeStateFile({ tensors }: TrainState): Uint8Array {
 }
 
 /**
- * @param segment  from 1: the state before it
- * @returns        undefined for a file that is not as it was written
+ * @param step  after which the state stands
+ * @returns     undefined for a file that is not as it was written
  */
 export function decodeStateFile(
   file: Uint8Array,
-  { model, hyper, spot }: Pick<JobTerms, 'model' | 'hyper' | 'spot'>,
-  segment: number,
+  { model, hyper }: Pick<JobTerms, 'model' | 'hyper'>,
+  step: number,
 ): TrainState | undefined {
   const bytes = file.slice(32);
   if (hex(sha256(bytes)) !== hex(file.subarray(0, 32))) return undefined;
-  return { step: segment * spot!.everySteps, tensors: decodeParams(bytes, stateShapes(model, hyper)) };
+  return { step, tensors: decodeParams(bytes, stateShapes(model, hyper)) };
+}
+
+/**
+ * The last state of a training that nobody checks: a hash of `tag`, step and bytes, u32 step, bytes.
+ *
+ * @param tag  hash of what the training follows from
+ */
+export function encodePartFile({ step, tensors }: TrainState, tag: Uint8Array): Uint8Array {
+  const rest = concatBytes(u32be(step), encodeParams(tensors));
+  return concatBytes(sha256(tag, rest), rest);
+}
+
+/** @returns undefined for the file of another training, or one that is not as it was written */
+export function decodePartFile(
+  file: Uint8Array,
+  { model, hyper }: Pick<JobTerms, 'model' | 'hyper'>,
+  tag: Uint8Array,
+): TrainState | undefined {
+  const rest = file.slice(32);
+  if (hex(sha256(tag, rest)) !== hex(file.subarray(0, 32)) || rest.length < 4) return undefined;
+  const step = new DataView(rest.buffer, rest.byteOffset).getUint32(0);
+  return { step, tensors: decodeParams(rest.slice(4), stateShapes(model, hyper)) };
 }

@@ -3,23 +3,21 @@ import { NmktError } from '../errors.js';
 import { sha256Hex, type Sha256 } from '../hash.js';
 import { encodeParams } from '../learning/safetensors.js';
 import { trainingSeed } from '../learning/seeds.js';
-import { stateHash } from '../learning/train-state.js';
-import type { ParamSet, TrainState } from '../learning/types.js';
+import type { ParamSet } from '../learning/types.js';
 import { drawnSegmentOf, type Assignment, type JobState, type RoundState } from '../market/state.js';
 import type { RoundGrant, ShardGrant } from '../protocol/grant.js';
 import type { EventOf } from '../protocol/events.js';
-import type { JobTerms } from '../protocol/job.js';
 import { commitmentOf, sealedUpdate, type SealedUpdate } from '../protocol/submission.js';
 import { chunkExpiry } from './customer-actions.js';
 import type { Received } from './inbox.js';
+import { keptStates, findState } from './kept-states.js';
 import { modelOf } from './measure.js';
+import { describeStep } from './pace.js';
 import { baseLabel, blobSecrets, fetchParams, publishParams, stateLabel, updateLabel } from './round-blobs.js';
 import { assertRepeatable, repeatSegment } from './spot-check.js';
 import type { TrainerEnv } from './trainer.js';
 import {
-  decodeStateFile,
   decodeUpdateFile,
-  encodeStateFile,
   encodeUpdateFile,
   TRAINING_SECRET_BYTES,
   type CommittedWork,
@@ -31,34 +29,6 @@ import { openGrantedShard } from './trainer-grant.js';
 
 /** What must survive a crash between commitment and reveal. */
 const updateFile = (round: RoundState) => `update-${round.open.id}.bin`;
-/** A state between two segments, by its number from 1; the draw may ask for any. */
-const stateFile = (round: RoundState, segment: number) => `state-${round.open.id}-${segment}.safetensors`;
-
-async function readState(
-  env: TrainerEnv,
-  round: RoundState,
-  terms: JobTerms,
-  segment: number,
-): Promise<TrainState | undefined> {
-  const file = await env.files.read(stateFile(round, segment));
-  return file === undefined ? undefined : decodeStateFile(file, terms, segment);
-}
-
-/** What an interrupted training left behind: it goes on after the last whole state, to the same bytes. */
-async function keptStates(
-  env: TrainerEnv,
-  round: RoundState,
-  terms: JobTerms,
-): Promise<{ readonly checkpoints: Sha256[]; readonly last: TrainState | undefined }> {
-  const checkpoints: Sha256[] = [];
-  let last: TrainState | undefined;
-  for (;;) {
-    const next = terms.spot === null ? undefined : await readState(env, round, terms, checkpoints.length + 1);
-    if (next === undefined) return { checkpoints, last };
-    checkpoints.push(stateHash(next));
-    last = next;
-  }
-}
 
 /** Has this home the bytes and the salt of its commitment? Another home of the same key may have made another one. */
 export async function hasCommitted(env: TrainerEnv, state: JobState, round: RoundState): Promise<boolean> {
@@ -130,32 +100,33 @@ async function trainUpdate(
   const engine = await env.engine();
   const name = `round ${round.round + 1} of ${job.content.rounds}`;
   const { spot } = job.content;
-  const { checkpoints, last } = await keptStates(env, round, job.content);
+  const seed = trainingSeed(shardGrant.seed, round.round, shard, env.signer.pubkey);
+  const { rows } = env.shard.examples;
+  const states = await keptStates(env, round, job.content, { rows, seed, engine: engine.id });
+  const { last, everySteps } = states;
   if (last !== undefined) env.progress.note(`${name}: going on after step ${last.step}`);
-  let kept: Promise<unknown> = Promise.resolve();
-  const keep = (at: TrainState): void => {
-    checkpoints.push(stateHash(at));
-    const path = stateFile(round, checkpoints.length);
-    kept = kept.then(() => env.files.write(path, encodeStateFile(at)));
-    kept.catch(() => undefined); // it is awaited below
-  };
+  const startMs = env.clock.nowMs();
   const result = await engine.train(
     {
       model: job.content.model,
       weights,
       examples: env.shard.examples,
       hyper: job.content.hyper,
-      seed: trainingSeed(shardGrant.seed, round.round, shard, env.signer.pubkey),
-      ...(spot !== null && { stateEvery: spot.everySteps }),
+      seed,
+      stateEvery: everySteps,
       ...(last !== undefined && { from: last }),
     },
-    (done, total, loss) => env.progress.update(`${name}: step ${done} of ${total}, loss ${loss.toFixed(4)}`),
+    (done, total, loss) => {
+      const elapsedMs = env.clock.nowMs() - startMs;
+      const at = { from: last?.step ?? 0, done, total, loss, batch: job.content.hyper.batch, elapsedMs };
+      env.progress.update(`${name}: ${describeStep(at)}`);
+    },
     env.signal,
-    keep,
+    (state) => states.take(state),
   );
-  await kept;
+  await states.written();
   if (spot !== null) assertRepeatable(result);
-  return { bytes: encodeParams(result.weights), checkpoints };
+  return { bytes: encodeParams(result.weights), checkpoints: states.checkpoints };
 }
 
 function openBase(env: TrainerEnv, state: JobState, round: RoundState, { key }: RoundGrant): Promise<ParamSet> {
@@ -217,7 +188,7 @@ async function publishState(
   secret: Uint8Array,
 ): Promise<SealedUpdate['state']> {
   const job = state.job!;
-  const before = await readState(env, round, job.content, segment);
+  const before = await findState(env, round, job.content, segment);
   if (before === undefined) {
     env.progress.warn(`round ${round.round + 1}: the state before segment ${segment} is no longer in the home`);
     return null;
@@ -254,7 +225,7 @@ export async function answerFraud(
   const { round: index, shard, segment } = content;
   const round = state.rounds[index]!;
   const terms = state.job!.content;
-  const before = segment === 0 ? null : await readState(env, round, terms, segment);
+  const before = segment === 0 ? null : await findState(env, round, terms, segment);
   const unknown = 'this home cannot repeat it any more';
   if (shardGrant === undefined || roundGrant === undefined || before === undefined) return unknown;
   const base = await openBase(env, state, round, roundGrant);

@@ -19,7 +19,14 @@ import { decodeTokens } from '../../src/learning/tokens.js';
 import { stateShapes } from '../../src/learning/train-state.js';
 import type { DataSchema, ModelSpec } from '../../src/learning/types.js';
 import { jobFileSchema, parseDuration, parseJobFile } from '../../src/roles/job-file.js';
-import { decodeStateFile, decodeUpdateFile, encodeStateFile, encodeUpdateFile } from '../../src/roles/trainer-files.js';
+import {
+  decodePartFile,
+  decodeStateFile,
+  decodeUpdateFile,
+  encodePartFile,
+  encodeStateFile,
+  encodeUpdateFile,
+} from '../../src/roles/trainer-files.js';
 import { readCheckpoint } from '../../src/training/checkpoint.js';
 import { tableFormat, tableRows } from '../../src/training/csv.js';
 import { readDataset, readWithSchema } from '../../src/training/dataset.js';
@@ -61,13 +68,16 @@ const training = {
   spot: { ratePpm: 1_000_000, everySteps: 5, engine: 'cpu/00000000/x/x64' as never },
 };
 const moments = stateShapes(spec, training.hyper).slice(shapes.length);
-const stateFile = encodeStateFile({
+const lastState = {
   step: 5,
   tensors: [
     ...initialParams(spec, sha256('seed')),
     ...moments.map(({ name, shape }) => ({ name, shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) })),
   ],
-});
+};
+const stateFile = encodeStateFile(lastState);
+const tag = sha256('this training');
+const partFile = encodePartFile(lastState, tag);
 /** Another state under its own hash, as a home of another job might hold it. */
 const withHash = (bytes: Uint8Array): Uint8Array => Buffer.concat([sha256(bytes), bytes]);
 const updateFile = encodeUpdateFile(Buffer.concat([sha256('salt'), sha256('content')]), {
@@ -190,13 +200,30 @@ export const fileTargets: readonly Target[] = [
         ? mutateBytes(random, [stateFile])
         : withHash(brokenSafetensors(random, [stateFile.subarray(32)])),
     run: (file) => {
-      const state = decodeStateFile(file, training, 3);
+      const state = decodeStateFile(file, training, 15);
       return state === undefined ? 'damaged' : { step: state.step, tensors: stored(state.tensors) };
     },
     reference: (file) => {
       const [hash, bytes] = [Buffer.from(file.subarray(0, 32)), Buffer.from(file.subarray(32))];
       if (!hash.equals(createHash('sha256').update(bytes).digest())) return 'damaged';
       return { step: 15, tensors: bare(readCanonical(bytes)) };
+    },
+  }),
+  target('the last state of a training that nobody checks', ['bad-blob', 'too-large', 'shape-mismatch'], {
+    share: 0.5,
+    make: (random) => {
+      if (random.below(3) === 0) return mutateBytes(random, [partFile]);
+      const rest = Buffer.concat([Buffer.of(0, 0, 0, 7), brokenSafetensors(random, [stateFile.subarray(32)])]);
+      return Buffer.concat([sha256(tag, rest), rest]);
+    },
+    run: (file) => {
+      const state = decodePartFile(file, training, tag);
+      return state === undefined ? 'damaged' : { step: state.step, tensors: stored(state.tensors) };
+    },
+    reference: (file) => {
+      const [hash, rest] = [Buffer.from(file.subarray(0, 32)), Buffer.from(file.subarray(32))];
+      if (!hash.equals(createHash('sha256').update(tag).update(rest).digest())) return 'damaged';
+      return { step: rest.readUInt32BE(0), tensors: bare(readCanonical(rest.subarray(4))) };
     },
   }),
   target('checkpoints of a training without a market', ['bad-blob', 'too-large', 'shape-mismatch'], {
