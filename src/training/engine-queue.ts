@@ -3,7 +3,7 @@ import type { WorkerReply, WorkerRequest } from './worker-messages.js';
 import type { Hear, TrainingThread } from './worker-thread.js';
 import { parcel } from './worker-transfer.js';
 
-/** Requests to one training thread, one at a time in the order they came; a lost thread is replaced by the next request. */
+/** Requests to one training thread, one at a time in the order they came; a thread that was lost, or in which one failed, is replaced by the next request. */
 export interface ThreadQueue {
   ask<K extends WorkerRequest['kind']>(
     request: WorkerRequest & { readonly kind: K },
@@ -49,7 +49,10 @@ export function queueOn(
     try {
       if (stop.aborted) throw interrupted();
       const { message, transfer } = parcel(request);
-      return await running.ask(message, transfer, hear);
+      const reply = await running.ask(message, transfer, hear);
+      // What it held is known to nobody any more, and the memory of WebAssembly never shrinks.
+      if (reply.kind === 'failed') await running.stop();
+      return reply;
     } catch (error) {
       throw reason ?? error;
     } finally {

@@ -96,7 +96,7 @@ export async function describeEngines(
     try {
       const verdict = await fitness(rung, { ...options, isFresh: true });
       if (verdict.flaw !== null) throw new Error(verdict.flaw);
-      const thread = await startThread({ rung, ...placeOf(options) });
+      const thread = await startThread({ rung, maxBytes: DEFAULT_LIMITS.maxBytes, ...placeOf(options) });
       try {
         const examplesPerSec = await measure?.(engineOn(rung, thread, options, DEFAULT_LIMITS));
         const speed = examplesPerSec === undefined ? {} : { examplesPerSec };
@@ -135,11 +135,16 @@ function placeOf({ folder, isSoftwareFine }: EnginePlace): EnginePlace {
 }
 
 async function startEngine(rung: Rung, place: EnginePlace, limits: EngineLimits): Promise<TrainingEngine> {
-  return engineOn(rung, await startThread({ rung, ...placeOf(place) }), place, limits);
+  const { maxBytes } = limits;
+  return engineOn(rung, await startThread({ rung, maxBytes, ...placeOf(place) }), place, limits);
 }
 
 function engineOn(rung: Rung, thread: TrainingThread, place: EnginePlace, limits: EngineLimits): TrainingEngine {
-  const queue = queueOn(thread, () => startThread({ rung, ...placeOf(place) }), limits.maxMinutes);
+  const queue = queueOn(
+    thread,
+    () => startThread({ rung, maxBytes: limits.maxBytes, ...placeOf(place) }),
+    limits.maxMinutes,
+  );
   return {
     id: thread.id,
     async train(request, onProgress, signal, onState) {

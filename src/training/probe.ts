@@ -9,7 +9,7 @@ import type { WorkerStart } from './worker-messages.js';
  * A process of its own that loads a native rung and trains a tiny net: a crash of the native library ends this process and
  * not the trainer. Then the time of large products, against those of wasm. Sends the verdict.
  */
-async function probe({ rung, ...place }: WorkerStart): Promise<Verdict> {
+async function probe({ rung, ...place }: Omit<WorkerStart, 'maxBytes'>): Promise<Verdict> {
   try {
     await loadRung(rung, place);
     await smoke();
@@ -22,6 +22,6 @@ async function probe({ rung, ...place }: WorkerStart): Promise<Verdict> {
   }
 }
 
-const verdict = await probe(JSON.parse(process.argv[2]!) as WorkerStart);
+const verdict = await probe(JSON.parse(process.argv[2]!) as Omit<WorkerStart, 'maxBytes'>);
 // The end of a GPU's threads is nothing to wait for.
 process.send!(verdict, undefined, {}, () => process.exit());

@@ -7,6 +7,8 @@ import type { EnginePlace } from './tfjs-rungs.js';
 
 export interface WorkerStart extends EnginePlace {
   readonly rung: Rung;
+  /** What a training may take beyond what the rung takes when it is idle. */
+  readonly maxBytes: number;
 }
 
 export type WorkerRequest =

@@ -5,11 +5,13 @@ import type { ParamSet } from '../learning/types.js';
 import { evaluate, predict, train, type OnStep } from './model-train.js';
 import { loadRung } from './tfjs-rungs.js';
 import { smoke } from './tfjs-smoke.js';
+import { memoryGuard, processBytes, threadBytes } from './worker-memory.js';
 import type { PlainError, WorkerReply, WorkerRequest, WorkerStart } from './worker-messages.js';
 
 /** The training thread, or process: loads its rung, proves it with a tiny training, then answers one request after the other. */
 
 const PROGRESS_EVERY_MS = 200;
+let checkMemory = (): void => undefined;
 
 /** In a process there is nothing to transfer: messages are copied. */
 function say(reply: WorkerReply, transfer: readonly ArrayBuffer[] = []): void {
@@ -48,13 +50,14 @@ function buffersOf(params: ParamSet): ArrayBuffer[] {
   return params.map((tensor) => tensor.data.buffer as ArrayBuffer);
 }
 
-/** About five reports a second, and always the last. */
+/** About five reports a second, and always the last; and as often a look at the memory. */
 function throttled(): OnStep {
   let last = performance.now();
   return (done, total, loss) => {
     const now = performance.now();
     if (now - last < PROGRESS_EVERY_MS && done < total) return undefined;
     last = now;
+    checkMemory();
     say({ kind: 'progress', done, total, loss });
     // A process sees the end of its parent, and sends, only between turns of its event loop.
     return parentPort === null ? new Promise((resolve) => setImmediate(resolve)) : undefined;
@@ -73,12 +76,13 @@ function mute(): void {
   process.stderr.write = () => true;
 }
 
-async function start({ rung, ...place }: WorkerStart): Promise<void> {
+async function start({ rung, maxBytes, ...place }: WorkerStart): Promise<void> {
   mute();
   const began = performance.now();
   try {
     const id = await loadRung(rung, place);
     await smoke();
+    checkMemory = memoryGuard(parentPort === null ? processBytes : threadBytes, maxBytes);
     // One request at a time: the other side waits for the answer before it sends the next.
     listen((request) => {
       void answer(request).catch((error: unknown) => say({ kind: 'failed', error: plain(error) }));

@@ -101,6 +101,18 @@ test('a call over the time limit fails, and the next one works', async () => {
   await engine.close();
 });
 
+test('a training that takes more memory than its estimate fails, and the next one works', async () => {
+  // The estimate is 0.9 MB; the arrays that V8 has not collected yet are soon more.
+  const engine = await createEngine({ want: 'cpu', limits: { maxBytes: 1_000_000 } });
+  await expect(engine.train(endless)).rejects.toMatchObject({
+    code: 'training-failed',
+    message: 'the training uses more memory than the limit',
+    expected: 'at most 1000000 bytes',
+  });
+  expect((await engine.train(request)).steps).toBe(14);
+  await engine.close();
+});
+
 test('limits of parameters and memory refuse before anything is made', async () => {
   const engine = await createEngine({ want: 'cpu', limits: { maxParams: 1000, maxBytes: 1e6 } });
   await expect(engine.train(request)).rejects.toMatchObject({ code: 'too-large', expected: 'at most 1000 parameters' });

@@ -14,12 +14,17 @@ export const BROKEN = {
 const require = createRequire(import.meta.url);
 const pathOf = (name: string): string => JSON.stringify(require.resolve(name));
 
-/** A backend `tensorflow` made of the cpu kernels; its products end the process while a file `crash` lies in `folder`. */
+/** A backend `tensorflow` made of the cpu kernels; its products end the process while a file `crash` lies in `folder`, and take 100 MB for good while `hog` does. */
 export const working = (folder: string): string => `
 const tf = require(${pathOf('@tensorflow/tfjs-core')});
 const { MathBackendCPU } = require(${pathOf('@tensorflow/tfjs-backend-cpu')});
 tf.registerBackend('tensorflow', () => new MathBackendCPU());
-const crash = () => require('node:fs').existsSync(${JSON.stringify(join(folder, 'crash'))}) && process.abort();
+const { existsSync } = require('node:fs');
+const taken = [];
+const crash = () => {
+  if (existsSync(${JSON.stringify(join(folder, 'crash'))})) process.abort();
+  if (existsSync(${JSON.stringify(join(folder, 'hog'))})) taken.push(Buffer.alloc(100_000_000, 1));
+};
 for (const { kernelName, kernelFunc } of tf.getKernelsForBackend('cpu'))
   tf.registerKernel({
     kernelName,

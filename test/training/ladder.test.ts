@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { paramsHash } from '../../src/learning/params.js';
@@ -102,6 +102,23 @@ describe('an engine in a process of its own', () => {
       got: 'the training process ended with SIGABRT',
     });
     fakes.put(...NODE, working(join(fakes.folder, 'elsewhere')));
+    expect((await engine.train(request)).steps).toBe(14);
+    await engine.close();
+  });
+
+  test('that takes more memory than it may costs that job alone, with its reason', async () => {
+    fakes.put(...NODE, working(fakes.folder));
+    const limits = { maxBytes: 250_000_000 };
+    const engine = await createEngine({ want: 'node', folder: fakes.folder, limits });
+    const hog = join(fakes.folder, 'hog');
+    writeFileSync(hog, '');
+    const endless = { ...request, hyper: { ...request.hyper, epochs: 1_000_000 } };
+    await expect(engine.train(endless)).rejects.toMatchObject({
+      code: 'training-failed',
+      message: 'the training uses more memory than the limit',
+      expected: 'at most 250000000 bytes',
+    });
+    rmSync(hog);
     expect((await engine.train(request)).steps).toBe(14);
     await engine.close();
   });
