@@ -1,6 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-layers'; // registers the gradients
 import { FusedAdam } from '../src/kernels/adam.js';
+import { attention } from '../src/kernels/attention.js';
+import { lstm as sequence } from '../src/kernels/lstm.js';
+import { layerNorm } from '../src/kernels/norm.js';
 
 /** Small models written out over tfjs, as a user would, with one Adam step to be timed. */
 export interface BenchModel {
@@ -132,8 +135,42 @@ const lstm: BenchModel = {
   },
 };
 
-const gpt: BenchModel = {
-  name: 'char-GPT 4x128, context 64',
+/** The same size, as one kernel over the sequence. Where ours are not, `sequence` is a composition of stock kernels. */
+const fusedLstm: BenchModel = {
+  ...lstm,
+  name: 'fused LSTM 64, 20 steps',
+  start(batch) {
+    const [time, units, words] = [20, 64, 100];
+    const ids = tf.tensor2d(
+      Array.from({ length: batch * time }, (_, i) => (i * 31) % words),
+      [batch, time],
+      'int32',
+    );
+    const y = labels(batch, 2);
+    const shapes = {
+      embedding: [words, units],
+      'cell/w': [units, 4 * units],
+      'cell/r': [units, 4 * units],
+      'cell/b': [4 * units],
+      'out/w': [units, 2],
+      'out/b': [2],
+    };
+    return training(shapes, [ids, y], (w) => {
+      const x = tf.gather<tf.Tensor>(w('embedding'), ids) as tf.Tensor3D; // [batch, time, units]
+      const { h } = sequence(x, {
+        kernel: w('cell/w') as unknown as tf.Tensor2D,
+        recurrentKernel: w('cell/r') as unknown as tf.Tensor2D,
+        bias: w('cell/b') as unknown as tf.Tensor1D,
+      });
+      const last = tf.reshape(tf.slice(h, [0, time - 1, 0], [batch, 1, units]), [batch, units]);
+      return tf.losses.softmaxCrossEntropy(y, dense(last, w, 'out'));
+    });
+  },
+};
+
+/** Written out of stock operations, or with attention and layer normalization as kernels of their own. */
+const gptOf = (fused: boolean): BenchModel => ({
+  name: `${fused ? 'fused ' : ''}char-GPT 4x128, context 64`,
   unit: 'tokens',
   batch: 16,
   cpuBatch: 1,
@@ -157,26 +194,35 @@ const gpt: BenchModel = {
         Object.assign(shapes, { [`${i}/${name}/w`]: [narrow, wide], [`${i}/${name}/b`]: [wide] });
     return training(shapes, [ids, y, mask], (w) => {
       const rows = batch * time;
+      const [ones, zeros] = [tf.ones<tf.Rank.R1>([width]), tf.zeros<tf.Rank.R1>([width])];
       const norm = (x: tf.Tensor): tf.Tensor => {
+        if (fused) return layerNorm(x, ones, zeros);
         const centred = tf.sub(x, tf.mean(x, -1, true));
         return tf.mul(centred, tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), 1e-5)));
       };
       const split = (x: tf.Tensor): tf.Tensor =>
         tf.transpose(tf.reshape(x, [batch, time, heads, width / heads]), [0, 2, 1, 3]); // [batch, heads, time, size]
+      const looked = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor): tf.Tensor => {
+        const scores = tf.add(tf.mul(tf.matMul(q, k, false, true), 1 / Math.sqrt(width / heads)), mask);
+        return tf.matMul(tf.softmax(scores), v);
+      };
       let h: tf.Tensor = tf.reshape(tf.add(tf.gather(w('words'), ids), w('places')), [rows, width]);
       for (let i = 0; i < layers; i++) {
         const [q, k, v] = tf.split(dense(norm(h), w, `${i}/qkv`), 3, 1).map(split);
-        const scores = tf.add(tf.mul(tf.matMul(q!, k!, false, true), 1 / Math.sqrt(width / heads)), mask);
-        const seen = tf.transpose(tf.matMul(tf.softmax(scores), v!), [0, 2, 1, 3]);
+        const seen = tf.transpose(
+          fused ? attention(...four([q!, k!, v!]), { causal: true }) : looked(q!, k!, v!),
+          [0, 2, 1, 3],
+        );
         h = tf.add(h, dense(tf.reshape(seen, [rows, width]), w, `${i}/proj`));
         h = tf.add(h, dense(tf.relu(dense(norm(h), w, `${i}/up`)), w, `${i}/down`));
       }
       return tf.losses.softmaxCrossEntropy(y, tf.matMul(norm(h), w('words'), false, true));
     });
   },
-};
+});
+const four = (all: readonly tf.Tensor[]) => all as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
 
-export const models: readonly BenchModel[] = [mlp, lenet, lstm, gpt];
+export const models: readonly BenchModel[] = [mlp, lenet, lstm, gptOf(false), fusedLstm, gptOf(true)];
 /** Examples in `batch`: a text is `context` tokens. */
 export function examplesIn(model: BenchModel, batch: number): number {
   return model.unit === 'tokens' ? batch * 64 : batch;

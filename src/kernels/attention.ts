@@ -15,6 +15,9 @@ export interface AttentionOptions {
   readonly scale?: number;
 }
 
+/** Beside it any score vanishes in a softmax. */
+const UNSEEN = -1e9;
+
 /** In pieces of some heads, which have nothing in common. */
 export function attentionKernels(module: Module): readonly Kernel[] {
   const work = module.run.gemmScratch();
@@ -92,9 +95,15 @@ export function attention(q: Tensor4D, k: Tensor4D, v: Tensor4D, options: Attent
 function composed(q: Tensor4D, k: Tensor4D, v: Tensor4D, causal: boolean, scale: number): Tensor4D {
   return tf.tidy(() => {
     const scores = tf.mul(tf.matMul(q, k, false, true), scale); // [batch, heads, t, s]
-    const [t, s] = [q.shape[2], k.shape[2]];
+    const t = q.shape[2];
     if (!causal || t === 0) return tf.matMul<Tensor4D>(tf.softmax(scores), v);
-    const mask = tf.mul(tf.sub(tf.linalg.bandPart(tf.ones([t, s]), -1, 0), 1), 1e9);
-    return tf.matMul<Tensor4D>(tf.softmax(tf.add(scores, mask)), v);
+    return tf.matMul<Tensor4D>(tf.softmax(tf.add(scores, causalMask(t))), v);
   });
+}
+
+/** 0 where a place may look, far below every score where the text goes on. [t, t] */
+function causalMask(t: number): Tensor {
+  const mask = new Float32Array(t * t);
+  for (let from = 0; from < t; from++) mask.fill(UNSEEN, from * t + from + 1, (from + 1) * t);
+  return tf.tensor2d(mask, [t, t]);
 }

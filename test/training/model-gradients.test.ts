@@ -142,8 +142,19 @@ describe.each(['cpu', 'wasm'])('back-propagation on %s', (backend) => {
   });
 });
 
-test('a gpt does not see what comes later', async () => {
+test('a gpt has the loss and the gradients on wasm, of kernels of its own, that it has on cpu', async () => {
+  const batch = randomBatch(gpt, 5);
   await tf.setBackend('cpu');
+  const wanted = await found(netOf(gpt), batch);
+  await tf.setBackend('wasm');
+  expect(tf.getKernel('Attention', 'wasm')).toBeDefined();
+  const got = await found(netOf(gpt), batch);
+  expect(got.loss).toBeCloseTo(wanted.loss, 5);
+  for (const [i, slopes] of wanted.gradients.entries()) expect(farthest(got.gradients[i]!, slopes)).toBeLessThan(1e-6);
+});
+
+test.each(['cpu', 'wasm'])('a gpt does not see what comes later, on %s', async (backend) => {
+  await tf.setBackend(backend);
   const net = netOf(gpt);
   const { features } = randomBatch(gpt, 1);
   const weights = initial(gpt).map(({ shape, data }) => tf.tensor(data, [...shape]));
