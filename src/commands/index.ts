@@ -19,6 +19,7 @@ export const commandGroups: readonly CommandGroup[] = [
       { name: 'collect-model', summary: 'run a job to its end: award, aggregate, pay, write the model' },
       { name: 'cancel', summary: 'end a job early: pay accepted rounds, free the rest' },
       { name: 'predict', summary: 'apply a collected model to new rows' },
+      { name: 'generate', summary: 'go on with a text, by a collected or trained text model' },
     ],
   },
   {

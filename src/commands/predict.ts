@@ -1,18 +1,16 @@
 import { NmktError } from '../errors.js';
 import { targetValue } from '../learning/schema.js';
 import { classNames } from '../learning/tokens.js';
-import type { DataSchema, Examples, ModelSpec } from '../learning/types.js';
-import { dataSchema } from '../protocol/dataset.js';
+import type { DataSchema, Examples } from '../learning/types.js';
 import type { Engine } from '../ports.js';
 import { readWithSchema } from '../training/dataset.js';
 import { readModelFiles, type StoredModel } from '../training/model-files.js';
 import type { CommandModule, Context } from './command.js';
 import { optionalInteger } from './customer-ports.js';
+import { OWN_LIMITS, schemaOf } from './stored-schema.js';
 
 /** Rows per call of the engine: output begins early, and the weights travel to its thread seldom. */
 const BLOCK_ROWS = 8_192;
-/** The model is the user's own: what could be collected can be applied. */
-const LIMITS = { maxParams: 250_000_000, maxBytes: 2 ** 34 };
 
 export const command: CommandModule = {
   configure(program) {
@@ -49,35 +47,12 @@ If the file has labels, accuracy and loss over these rows go to stderr.`,
       ...(maxBytes !== undefined && { maxBytes }),
     });
     const examples = firstRows(read.examples, limit);
-    const engine = await context.deps.engine({ limits: LIMITS });
+    const engine = await context.deps.engine({ limits: OWN_LIMITS });
     await predictRows(engine, model, schema, examples, context);
     if (read.isLabelled) context.progress.note(await measured(engine, model, schema, examples));
     return {};
   },
 };
-
-/** @throws NmktError `bad-job` when the model carries no schema that fits it */
-function schemaOf({ spec, meta }: StoredModel, dir: string): DataSchema {
-  const parsed = dataSchema.safeParse(meta['schema']);
-  if (parsed.success && fits(parsed.data, spec)) return parsed.data;
-  throw new NmktError('bad-job', `the model in ${dir} does not say how rows become its inputs`, {
-    expected: `a schema of ${spec.inputs} inputs and ${spec.outputs} outputs in model.json`,
-    got: parsed.success ? `one of ${parsed.data.inputs} inputs and ${parsed.data.outputs} outputs` : 'none',
-    remedy: 'write the model again with nmkt collect-model',
-  });
-}
-
-function fits(schema: DataSchema, spec: ModelSpec): boolean {
-  const { task, inputs, outputs, shape } = schema;
-  const names = classNames(schema);
-  return (
-    task === spec.task &&
-    inputs === spec.inputs &&
-    outputs === spec.outputs &&
-    shape.reduce((product, size) => product * size, 1) === inputs &&
-    (task === 'regression' || (names.length === outputs && new Set(names).size === outputs))
-  );
-}
 
 function firstRows(examples: Examples, limit: number | undefined): Examples {
   if (limit === undefined || limit >= examples.rows) return examples;

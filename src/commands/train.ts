@@ -45,7 +45,8 @@ export const command: CommandModule = {
     const plan = await readPlan(data, job, context);
     await prepareFolder(nodeDisk, dir);
     const { report, text } = await trainPlan(plan, dir, { ...options, every }, context);
-    return { value: report, text, next: `nmkt predict ${dir} FILE` };
+    const next = plan.schema.text === undefined ? `nmkt predict ${dir} FILE` : `nmkt generate ${dir} --prompt TEXT`;
+    return { value: report, text, next };
   },
 };
 

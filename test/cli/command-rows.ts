@@ -142,6 +142,18 @@ export const rows: Readonly<Record<string, CommandRows>> = {
     unset: ['bad-usage', 'name the folder that nmkt collect-model wrote'],
     wrong: { '--labels': 'free', '--max-bytes': number('--max-bytes'), '--limit': number('--limit') },
   },
+  generate: {
+    call: ['folder', '--prompt', 'a'],
+    bare: help('generate'),
+    offline: ['bad-usage', 'name the folder that nmkt collect-model wrote'],
+    unset: ['bad-usage', 'name the folder that nmkt collect-model wrote'],
+    wrong: {
+      '--prompt': 'free',
+      '--length': number('--length'),
+      '--temperature': number('--temperature'),
+      '--seed': number('--seed'),
+    },
+  },
   train: {
     call: ['iris.csv', '--label', 'species', '--out', 'm', '--epochs', '1'],
     bare: help('train'),
