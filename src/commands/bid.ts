@@ -1,5 +1,6 @@
 import { NmktError } from '../errors.js';
 import type { EventId, Pubkey } from '../hash.js';
+import { parameterCount } from '../learning/params.js';
 import { hasResigned, type JobState } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
@@ -12,6 +13,7 @@ import { table } from '../terminal/table.js';
 import type { CommandModule, Context, Outcome } from './command.js';
 import { customerPorts, presenceOf, optionalInteger } from './customer-ports.js';
 import { findJob, readBook } from './find-job.js';
+import { MAX_PARAMS } from './trainer-bounds.js';
 
 const SAT = 1_000n;
 
@@ -44,6 +46,7 @@ With --json one document: {job, bid, priceMsat, engine}.`,
     requireOpen(book.state(), ports.signer.pubkey, ports.clock.nowSec());
     requireNotResigned(book.state(), ports.signer.pubkey);
     checkPrice(book.state().job!.content, priceMsat);
+    checkSize(book.state().job!.content);
     requireWallet(context, book.state().job!.content);
     return describe(id, await publishBid(context, ports, id, priceMsat));
   },
@@ -124,6 +127,17 @@ function checkPrice({ rail, maxPriceMsat, payoutFloorMsat }: JobTerms, priceMsat
       remedy: `--price ${limit}`,
     },
   );
+}
+
+/** Weights for a trial are made on this thread. */
+function checkSize({ model }: JobTerms): void {
+  const size = parameterCount(model);
+  if (size <= MAX_PARAMS) return;
+  throw new NmktError('too-large', 'the model of the job has more parameters than a bid tries out', {
+    expected: `at most ${MAX_PARAMS} parameters`,
+    got: `${size}`,
+    remedy: `nmkt serve-trainer --max-params ${size} bids if this machine can bear it`,
+  });
 }
 
 function requireWallet({ deps }: Context, { rail }: JobTerms): void {

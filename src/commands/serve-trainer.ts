@@ -17,7 +17,7 @@ export const command: CommandModule = {
       .option('--once', 'stop after one job (its last payment)')
       .option('--timeout <duration>', 'with --once: give up after this long (exit 3)')
       .option('--max-params <n>', 'largest model, in parameters (default 20000000)')
-      .option('--max-bytes <n>', 'largest shard, in bytes (default 1073741824)')
+      .option('--max-bytes <n>', 'most memory of one training: data, model, batch (default 1073741824)')
       .option('--max-minutes <n>', 'longest training of one round (default 60)')
       .option('--max-exposure <sats>', 'most unpaid work at any time (default: the price of one round)')
       .option('--allow <npub...>', 'work for these customers only')

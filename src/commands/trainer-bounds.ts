@@ -3,6 +3,7 @@ import type { Pubkey } from '../hash.js';
 import { parsePubkey } from '../config/identifiers.js';
 import { maxShardBytes } from '../learning/examples.js';
 import { fitsData } from '../learning/model-choice.js';
+import { callBytes } from '../learning/model-cost.js';
 import { parameterCount } from '../learning/params.js';
 import type { Rung } from '../learning/types.js';
 import { acceptsEngine } from '../market/auction.js';
@@ -14,6 +15,8 @@ import { optionalInteger } from './customer-ports.js';
 import type { SkipReason } from './trainer-skips.js';
 
 export const SAT = 1_000n;
+/** Of a model, unless --max-params says otherwise. */
+export const MAX_PARAMS = 20_000_000;
 
 /** What a trainer lets strangers ask of it. */
 export interface Bounds {
@@ -43,13 +46,20 @@ export function readBounds(options: Readonly<Record<string, unknown>>, network: 
   return {
     priceMsat: BigInt(price) * SAT,
     network,
-    maxParams: optionalInteger(options['maxParams'], '--max-params', 1, 1e12) ?? 20_000_000,
+    maxParams: optionalInteger(options['maxParams'], '--max-params', 1, 1e12) ?? MAX_PARAMS,
     maxBytes: optionalInteger(options['maxBytes'], '--max-bytes', 1, 2 ** 40) ?? 1_073_741_824,
     maxMinutes: optionalInteger(options['maxMinutes'], '--max-minutes', 1, 525_600) ?? 60,
     maxExposureMsat: exposure === undefined ? null : BigInt(exposure) * SAT,
     allow: people('allow'),
     deny: people('deny'),
   };
+}
+
+/** Memory of a training on the largest shard, as the engine estimates it: nothing of the size is made before. */
+export function trainingBytes({ model, hyper }: JobTerms, { manifest }: Snapshot): number {
+  const rows = Math.max(...manifest.shards.map(({ examples }) => examples));
+  const dataBytes = maxShardBytes(manifest.schema, rows);
+  return callBytes(model, { batch: Math.min(hyper.batch, rows), rows, dataBytes });
 }
 
 /** Why a job is not for this trainer; a job that was begun goes on whatever the bounds say now. */
@@ -70,10 +80,7 @@ export async function skipReason(
   if (terms.rail !== 'none' && bounds.priceMsat > terms.maxPriceMsat) return 'price';
   if (terms.rail !== 'none' && bounds.priceMsat < terms.payoutFloorMsat) return 'payout-floor';
   if (parameterCount(terms.model) > bounds.maxParams) return 'max-params';
-  if (
-    snapshot.manifest.shards.some((shard) => maxShardBytes(snapshot.manifest.schema, shard.examples) > bounds.maxBytes)
-  )
-    return 'max-bytes';
+  if (trainingBytes(terms, snapshot) > bounds.maxBytes) return 'max-bytes';
   if (!fitsData(terms.model, snapshot.manifest.schema)) return 'model';
   try {
     const { id } = await trainer.engine(terms.acceptedEngines);

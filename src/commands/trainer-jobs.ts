@@ -169,8 +169,8 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
   const reason = snapshot === null ? 'dataset-missing' : await skipReason(server, job, snapshot, isBegun);
   if (reason !== null) {
     await journal.close();
-    skip(server, job, reason);
-    if (isNamed) throw skippedJob(job, reason, bounds);
+    skip(server, job, reason, snapshot);
+    if (isNamed) throw skippedJob(job, reason, bounds, snapshot);
     return null;
   }
   // Its story was told when it happened; only what is still to come is told.
@@ -179,7 +179,7 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
   if (!isNamed && !isPast && isOthers(book.state(), signer.pubkey)) {
     book.close();
     await journal.close();
-    skip(server, job, 'awarded');
+    skip(server, job, 'awarded', snapshot);
     return null;
   }
   const unwatch = server.inbox.watch(bell);
@@ -223,8 +223,8 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
   }
 }
 
-function skip(server: Server, job: EventOf<'job'>, reason: SkipReason): void {
-  const { expected, got } = describeSkip(reason, job, server.bounds);
+function skip(server: Server, job: EventOf<'job'>, reason: SkipReason, snapshot: Snapshot | null): void {
+  const { expected, got } = describeSkip(reason, job, server.bounds, snapshot);
   server.emit(job.id, 'skipped', { reason, expected, got }, `skipped: expected ${expected}, got ${got}`);
 }
 

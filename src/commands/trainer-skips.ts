@@ -1,8 +1,9 @@
 import { formatPubkey } from '../config/identifiers.js';
 import { NmktError, type ErrorCode } from '../errors.js';
 import { parameterCount } from '../learning/params.js';
+import type { Snapshot } from '../protocol/dataset.js';
 import type { EventOf } from '../protocol/events.js';
-import type { Bounds } from './trainer-bounds.js';
+import { trainingBytes, type Bounds } from './trainer-bounds.js';
 
 /** Why a trainer leaves a job alone, as `skipped` events name it. */
 export type SkipReason =
@@ -28,8 +29,13 @@ interface SkipFacts {
 
 const SAT = 1_000n;
 
-/** The bound and what met it, in the words of the flags. */
-export function describeSkip(reason: SkipReason, { author, content }: EventOf<'job'>, bounds: Bounds): SkipFacts {
+/** The bound and what met it, in the words of the flags. @param snapshot  null where it was not found */
+export function describeSkip(
+  reason: SkipReason,
+  { author, content }: EventOf<'job'>,
+  bounds: Bounds,
+  snapshot: Snapshot | null,
+): SkipFacts {
   const price = `--price ${bounds.priceMsat / SAT}`;
   const customer = formatPubkey(author);
   switch (reason) {
@@ -57,12 +63,14 @@ export function describeSkip(reason: SkipReason, { author, content }: EventOf<'j
       const size = parameterCount(content.model);
       return { expected: `at most ${bounds.maxParams} parameters`, got: `${size}`, remedy: `--max-params ${size}` };
     }
-    case 'max-bytes':
+    case 'max-bytes': {
+      const bytes = trainingBytes(content, snapshot!);
       return {
-        expected: `shards of at most ${bounds.maxBytes} bytes`,
-        got: 'a larger one',
-        remedy: 'raise --max-bytes if this machine can bear it',
+        expected: `a training in at most ${bounds.maxBytes} bytes of memory`,
+        got: `about ${bytes}`,
+        remedy: `--max-bytes ${bytes} if this machine can bear it`,
       };
+    }
     case 'customer':
       return { expected: 'a customer that --allow and --deny let in', got: customer, remedy: `--allow ${customer}` };
     case 'own-job':
@@ -94,13 +102,16 @@ export function describeSkip(reason: SkipReason, { author, content }: EventOf<'j
 const OTHER_JOBS = 'serve other jobs: leave out --job';
 
 /** The job that `--job` names is skipped. */
-export function skippedJob(job: EventOf<'job'>, reason: SkipReason, bounds: Bounds): NmktError {
+export function skippedJob(
+  job: EventOf<'job'>,
+  reason: SkipReason,
+  bounds: Bounds,
+  snapshot: Snapshot | null,
+): NmktError {
   return new NmktError(
     CODES[reason] ?? 'job-closed',
     `job ${job.id.slice(0, 12)}… is not for this trainer: ${reason}`,
-    {
-      ...describeSkip(reason, job, bounds),
-    },
+    describeSkip(reason, job, bounds, snapshot),
   );
 }
 

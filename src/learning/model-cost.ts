@@ -26,6 +26,26 @@ export function modelCost(spec: ModelSpec): ModelCost {
   }
 }
 
+/** Weights, gradients, two moments, the tensor on the heap, the packed copy of the kernel, and the copies in transit. */
+const COPIES_OF_WEIGHTS = 8;
+/** Values, gradients, and what products and derivatives put beside them. */
+const COPIES_OF_ACTIVATIONS = 4;
+
+/**
+ * Memory of one call on a model, at most: data, weights, optimizer state and activations.
+ *
+ * @param batch      examples at once
+ * @param dataBytes  of all examples, labels included
+ */
+export function callBytes(
+  spec: ModelSpec,
+  { batch, rows, dataBytes }: { readonly batch: number; readonly rows: number; readonly dataBytes: number },
+): number {
+  const { parameters, activations } = modelCost(spec);
+  const numbers = COPIES_OF_WEIGHTS * parameters + COPIES_OF_ACTIVATIONS * batch * activations + rows * spec.outputs;
+  return 2 * dataBytes + 4 * numbers;
+}
+
 /** Answers per example: of `gpt` one for each token of its context. */
 export function positions(spec: ModelSpec): number {
   return spec.model === 'gpt' ? spec.inputs : 1;

@@ -6,6 +6,8 @@ import type { Engine } from '../ports.js';
 
 /** Multiply-adds a trial may take: well below a second on one core with WebAssembly. */
 const TRIAL_BUDGET = 600_000_000;
+/** A job may name any batch: of a trial it leaves no more numbers than this behind, inputs included. */
+const TRIAL_ACTIVATIONS = 2 ** 25;
 
 /**
  * Examples per second that this engine trains of a job's model, measured on made-up bytes: what a bid tells the customer.
@@ -15,11 +17,15 @@ export async function measureThroughput(
   engine: Engine,
   { model, hyper }: Pick<JobTerms, 'model' | 'hyper'>,
 ): Promise<number> {
-  const rows = Math.max(hyper.batch, Math.min(2_048, Math.floor(TRIAL_BUDGET / (1.5 * modelCost(model).flops))));
+  const { activations, flops } = modelCost(model);
+  const most = Math.max(1, Math.floor(TRIAL_ACTIVATIONS / Math.max(model.inputs, activations)));
+  const batch = Math.min(hyper.batch, most);
+  const fitting = Math.min(2_048, Math.floor(TRIAL_BUDGET / (1.5 * flops)));
+  const rows = Math.min(most, Math.max(batch, fitting));
   const seed = new Uint8Array(32);
   // Of a text the numbers are tokens: within any vocabulary.
-  const [most, scale] = model.model === 'gpt' ? [Math.min(256, model.outputs), 1] : [256, 255];
-  const features = Uint8Array.from({ length: rows * model.inputs }, (_, index) => (index * 97) % most);
+  const [values, scale] = model.model === 'gpt' ? [Math.min(256, model.outputs), 1] : [256, 255];
+  const features = Uint8Array.from({ length: rows * model.inputs }, (_, index) => (index * 97) % values);
   const labels =
     model.task === 'classification'
       ? Int32Array.from({ length: rows }, (_, row) => row % model.outputs)
@@ -30,7 +36,7 @@ export async function measureThroughput(
     model,
     weights: initialParams(model, seed),
     examples,
-    hyper: { ...step, epochs: 1 },
+    hyper: { ...step, batch, epochs: 1 },
     seed,
   };
   // Once to warm up: compilers optimise what they have seen.

@@ -1,5 +1,5 @@
 import { NmktError, type ErrorCode } from '../errors.js';
-import { modelCost } from '../learning/model-cost.js';
+import { callBytes, modelCost } from '../learning/model-cost.js';
 import { checkFinite, checkParams } from '../learning/params.js';
 import { checkShapes } from '../learning/safetensors.js';
 import { stateShapes, stepCount } from '../learning/train-state.js';
@@ -19,11 +19,6 @@ export interface EngineLimits {
 
 /** 25 million parameters train within 1 GiB. */
 export const DEFAULT_LIMITS: EngineLimits = { maxParams: 25_000_000, maxBytes: 2 ** 31, maxMinutes: 60 };
-
-/** Weights, gradients, two moments, the tensor on the heap, the packed copy of the kernel, and the copies in transit. */
-const COPIES_OF_WEIGHTS = 8;
-/** Values, gradients, and what products and derivatives put beside them. */
-const COPIES_OF_ACTIVATIONS = 4;
 
 type Data = Pick<TrainRequest['examples'], 'features' | 'rows'> & { readonly labels?: Int32Array | Float32Array };
 
@@ -87,13 +82,10 @@ function checkSizes(
   limits: EngineLimits,
 ): void {
   checkSpec(model);
-  const { parameters, activations } = modelCost(model);
+  const { parameters } = modelCost(model);
   if (parameters > limits.maxParams) throw tooLarge('parameters', limits.maxParams, parameters);
-  const bytes =
-    2 * (data.features.byteLength + (data.labels?.byteLength ?? 0)) +
-    4 * COPIES_OF_WEIGHTS * parameters +
-    4 * COPIES_OF_ACTIVATIONS * rowsAtOnce(model) * activations +
-    4 * data.rows * model.outputs;
+  const dataBytes = data.features.byteLength + (data.labels?.byteLength ?? 0);
+  const bytes = callBytes(model, { batch: rowsAtOnce(model), rows: data.rows, dataBytes });
   if (bytes > limits.maxBytes) throw tooLarge('bytes of memory', limits.maxBytes, bytes);
 }
 

@@ -103,6 +103,17 @@ describe('nmkt bid', () => {
     expect(await bids()).toEqual([]);
   });
 
+  it('refuses a model that is too large to try out, with its size', async () => {
+    const model = { model: 'logreg', task: 'classification', inputs: 1_000_000, outputs: 100_000, hidden: [] } as const;
+    const { bid, bids } = await market({ terms: { model } });
+    const refused = await bid('21');
+    expect([refused.status, JSON.parse(refused.stdout)]).toMatchObject([
+      4,
+      { error: { code: 'too-large', expected: 'at most 20000000 parameters', got: '100000100000' } },
+    ]);
+    expect(await bids()).toEqual([]);
+  });
+
   it('tells an unknown job from a relay that does not answer', async () => {
     const { bid } = await market();
     const elsewhere = await bid('21', { relay: await relayWith([]) });
