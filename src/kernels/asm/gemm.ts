@@ -1,7 +1,7 @@
 // C[m, n] (+)= A[m, k] * B[k, n] in float32. Strides make every transposition an order of packing.
 //
 // A and B are packed in blocks: A into strips of 4 rows (for each k: 4 values), B into strips of 8 columns (for each k:
-// 8 values), padded with zeros, so that the innermost loop reads both in order and keeps a tile of 4 x 8 sums in
+// 8 values), padded with values of no meaning, so that the innermost loop reads both in order and keeps a tile of 4 x 8 sums in
 // registers. Each element of C is the sum, in order, of the sums over DEPTH consecutive k: an order that depends on k
 // alone, not on m, n, the block sizes of rows and columns, or the machine.
 
@@ -135,13 +135,22 @@ function block(
   }
 }
 
+/** The first `columns` of a tile's rows: whole vectors where there are four. */
 function copyTile(tile: usize, rows: i32, columns: i32, to: usize, step: usize, add: bool): void {
+  const vectors = (<usize>(columns & ~3)) << 2;
+  const width = (<usize>columns) << 2;
   for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < columns; j++) {
-      const p = to + <usize>i * step + ((<usize>j) << 2);
-      const value = load<f32>(tile + ((<usize>(i * 8 + j)) << 2));
-      store<f32>(p, add ? load<f32>(p) + value : value);
+    let at: usize = 0;
+    for (; at < vectors; at += 16) {
+      const values = v128.load(tile + at);
+      v128.store(to + at, add ? f32x4.add(v128.load(to + at), values) : values);
     }
+    for (; at < width; at += 4) {
+      const value = load<f32>(tile + at);
+      store<f32>(to + at, add ? load<f32>(to + at) + value : value);
+    }
+    tile += 32;
+    to += step;
   }
 }
 

@@ -2,28 +2,80 @@ import { Geometry } from './geometry';
 
 /**
  * The gradient goes to the first largest value of each window, in the order of rows and columns; nowhere where no value
- * is above -Infinity (NaN never is), as on the cpu backend.
+ * is above -Infinity (NaN never is), as on the cpu backend. Four channels at a time, the last ones overlapping those before.
  */
 export function maxPoolGradient(g: Geometry, x: usize, dy: usize, dx: usize): void {
   clear(g, dx);
-  for (let image = 0; image < g.batch; image++) {
+  const image = (<usize>(g.inHeight * g.inWidth) * <usize>g.inChannels) << 2;
+  const overlap = i32x4.splat((4 - (g.inChannels & 3)) & 3);
+  const fresh = i32x4.ge_s(i32x4(0, 1, 2, 3), overlap); // lanes of the last four that none before had
+  for (let i = 0; i < g.batch; i++) {
     for (let oy = 0; oy < g.outHeight; oy++) {
       for (let ox = 0; ox < g.outWidth; ox++) {
-        for (let c = 0; c < g.inChannels; c++) {
-          const best = largest(g, x, image, oy, ox, c);
-          if (best >= 0) {
-            const to = dx + ((<usize>best) << 2);
-            store<f32>(to, load<f32>(to) + load<f32>(dy));
-          }
-          dy += 4;
+        let c = 0;
+        for (; c + 4 <= g.inChannels; c += 4) {
+          const at = (<usize>c) << 2;
+          toLargest(g, x + at, oy, ox, v128.load(dy + at), dx + at);
         }
+        if (c < g.inChannels && c > 0) {
+          const at = (<usize>(g.inChannels - 4)) << 2;
+          toLargest(g, x + at, oy, ox, v128.and(v128.load(dy + at), fresh), dx + at);
+        } else {
+          for (; c < g.inChannels; c++) {
+            const at = (<usize>c) << 2;
+            const best = largest(g, x + at, oy, ox);
+            if (best >= 0) {
+              const to = dx + at + <usize>best;
+              store<f32>(to, load<f32>(to) + load<f32>(dy + at));
+            }
+          }
+        }
+        dy += (<usize>g.inChannels) << 2;
       }
+    }
+    x += image;
+    dx += image;
+  }
+}
+
+/** Adds each lane of `dy` where the first largest of its window is, and +0 to the other places, which changes no sum. */
+function toLargest(g: Geometry, x: usize, oy: i32, ox: i32, dy: v128, dx: usize): void {
+  const top = oy * g.strideHeight - g.padTop;
+  const left = ox * g.strideWidth - g.padLeft;
+  let value = f32x4.splat(-Infinity);
+  let best = i32x4.splat(-1);
+  for (let i = 0; i < g.filterHeight; i++) {
+    const y = top + i * g.dilationHeight;
+    if (y < 0 || y >= g.inHeight) continue;
+    for (let j = 0; j < g.filterWidth; j++) {
+      const at = left + j * g.dilationWidth;
+      if (at < 0 || at >= g.inWidth) continue;
+      const candidate = v128.load(x + offset(g, y, at));
+      const isLarger = f32x4.gt(candidate, value);
+      value = v128.bitselect(candidate, value, isLarger);
+      best = v128.bitselect(i32x4.splat(i * g.filterWidth + j), best, isLarger);
+    }
+  }
+  for (let i = 0; i < g.filterHeight; i++) {
+    const y = top + i * g.dilationHeight;
+    if (y < 0 || y >= g.inHeight) continue;
+    for (let j = 0; j < g.filterWidth; j++) {
+      const at = left + j * g.dilationWidth;
+      if (at < 0 || at >= g.inWidth) continue;
+      const to = dx + offset(g, y, at);
+      const isBest = i32x4.eq(best, i32x4.splat(i * g.filterWidth + j));
+      v128.store(to, f32x4.add(v128.load(to), v128.and(dy, isBest)));
     }
   }
 }
 
-/** Index in x of the window's largest value, or -1. */
-function largest(g: Geometry, x: usize, image: i32, oy: i32, ox: i32, c: i32): i32 {
+/** Bytes from a channel of an image's first pixel to that of another one. */
+function offset(g: Geometry, y: i32, x: i32): usize {
+  return (<usize>(y * g.inWidth + x) * <usize>g.inChannels) << 2;
+}
+
+/** Offset of the largest value of the window of one channel, or -1. */
+function largest(g: Geometry, x: usize, oy: i32, ox: i32): i32 {
   let best = -1;
   let value: f32 = -Infinity;
   for (let i = 0; i < g.filterHeight; i++) {
@@ -32,11 +84,10 @@ function largest(g: Geometry, x: usize, image: i32, oy: i32, ox: i32, c: i32): i
     for (let j = 0; j < g.filterWidth; j++) {
       const at = ox * g.strideWidth - g.padLeft + j * g.dilationWidth;
       if (at < 0 || at >= g.inWidth) continue;
-      const index = ((image * g.inHeight + y) * g.inWidth + at) * g.inChannels + c;
-      const candidate = load<f32>(x + ((<usize>index) << 2));
+      const candidate = load<f32>(x + offset(g, y, at));
       if (candidate > value) {
         value = candidate;
-        best = index;
+        best = <i32>offset(g, y, at);
       }
     }
   }
