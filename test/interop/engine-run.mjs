@@ -1,9 +1,9 @@
 /**
- * The webgpu rung for real: `npm run build && node test/interop/webgpu-run.mjs FOLDER [--software]`, where FOLDER is what
- * `npm install --prefix FOLDER webgpu@0.6.2 @tensorflow/tfjs-backend-webgpu@4.22.0` made. No network. Trains dense, convolutional
- * and attention nets through the engine, on webgpu and on wasm, compares weights and losses and prints speeds.
- * Prints SKIP and the reason where there is no adapter; status 1 where numbers differ too much.
- * --software also takes an adapter that computes on the processor, and leaves the large nets out.
+ * A native rung for real: `npm run build && node test/interop/engine-run.mjs webgpu|node FOLDER [--software]`, where FOLDER has the
+ * packages (`nmkt doctor` says how to put them there). No network. Trains dense, convolutional and attention nets through the
+ * engine, on that rung and on wasm, compares weights and losses and prints speeds. Prints SKIP and the reason where the rung does
+ * not work; status 1 where numbers differ too much.
+ * --software also takes a GPU that computes on the processor, and leaves the large nets out.
  */
 import { createRequire } from 'node:module';
 import { initialParams } from '../../dist/learning/params.js';
@@ -11,7 +11,7 @@ import { prng } from '../../dist/learning/prng.js';
 import { createEngine, describeEngines } from '../../dist/training/engine.js';
 import { judgeRung } from '../../dist/training/verdict.js';
 
-const folder = process.argv.slice(2).find((word) => !word.startsWith('--'));
+const [rung, folder] = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const place = { folder, isSoftwareFine: process.argv.includes('--software') };
 const STEPS = 20;
 /**
@@ -41,25 +41,25 @@ const { version } = createRequire(import.meta.url)('../../package.json');
 say(`nmkt ${version}, Node.js ${process.version}, ${process.platform} ${process.arch}`);
 
 const reports = await describeEngines(undefined, place);
-for (const { rung, ok, reason, id } of reports) say(`rung ${rung}: ${ok ? id : 'not here'} ${reason}`);
-const own = reports.find(({ rung }) => rung === 'webgpu');
+for (const one of reports) say(`rung ${one.rung}: ${one.ok ? one.id : 'not here'} ${one.reason}`);
+const own = reports.find((one) => one.rung === rung);
 if (!own.ok) {
-  say(`SKIP webgpu: ${own.reason}`);
+  say(`SKIP ${rung}: ${own.reason}`);
   process.exit(0);
 }
-const { gigaflops, wasmGigaflops } = await judgeRung('webgpu', place);
-say(`products of 1024 x 1024: webgpu ${gigaflops.toFixed(1)} GFLOP/s, wasm ${wasmGigaflops.toFixed(1)} GFLOP/s`);
+const { gigaflops, wasmGigaflops } = await judgeRung(rung, place);
+say(`products of 1024 x 1024: ${rung} ${gigaflops.toFixed(1)} GFLOP/s, wasm ${wasmGigaflops.toFixed(1)} GFLOP/s`);
 
 let isFailed = false;
 for (const { model, batch } of place.isSoftwareFine ? small : [...small, ...large]) {
   const name = `${JSON.stringify(model)}, batches of ${batch}`;
-  const [gpu, wasm] = [await trained('webgpu', model, batch), await trained('wasm', model, batch)];
-  const ratio = gpu.perSecond / wasm.perSecond;
-  say(`${name}: webgpu ${gpu.perSecond} examples/s, wasm ${wasm.perSecond}, ratio ${ratio.toFixed(2)}`);
-  judge('loss', Math.abs(gpu.loss - wasm.loss) / wasm.loss, TOLERANCE.loss);
+  const [own, wasm] = [await trained(rung, model, batch), await trained('wasm', model, batch)];
+  const ratio = own.perSecond / wasm.perSecond;
+  say(`${name}: ${rung} ${own.perSecond} examples/s, wasm ${wasm.perSecond}, ratio ${ratio.toFixed(2)}`);
+  judge('loss', Math.abs(own.loss - wasm.loss) / wasm.loss, TOLERANCE.loss);
   const start = initialParams(model, SEED);
-  const farthest = Math.max(...gpu.weights.map(({ data }, i) => most(data, wasm.weights[i].data)));
-  judge('weights', distance(gpu.weights, wasm.weights) / distance(wasm.weights, start), TOLERANCE.weights, farthest);
+  const farthest = Math.max(...own.weights.map(({ data }, i) => most(data, wasm.weights[i].data)));
+  judge('weights', distance(own.weights, wasm.weights) / distance(wasm.weights, start), TOLERANCE.weights, farthest);
 }
 say(isFailed ? 'FAILED' : 'PASSED');
 process.exit(isFailed ? 1 : 0);
@@ -82,7 +82,7 @@ function most(a, b) {
   return a.reduce((most, value, i) => (Math.abs(value - b[i]) <= most ? most : Math.abs(value - b[i])), 0);
 }
 
-/** As a job would train it, on made-up data, after a few steps in which the GPU makes its plans. */
+/** As a job would train it, on made-up data, after a few steps in which a GPU makes its plans. */
 async function trained(want, model, batch) {
   const random = prng(SEED, 'interop/webgpu');
   const rows = 4 * batch;
