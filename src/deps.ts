@@ -44,6 +44,8 @@ export interface EngineRequest {
   /** Rungs the job accepts; absent: any. The participant's own `engine` setting narrows it further. */
   readonly accepted?: readonly Rung[];
   readonly limits?: Partial<EngineLimits>;
+  /** Of the wasm rung; default 1. */
+  readonly threads?: number;
 }
 
 /**
@@ -309,9 +311,10 @@ export async function createDeps({ flags, env, cwd, progress, prompt, signal }: 
       opened.push({ close: async () => service.close() });
       return service;
     },
-    async engine({ accepted, limits } = {}) {
+    async engine({ accepted, limits, threads } = {}) {
       const { createEngine } = await import('./training/engine.js');
-      return closing(await createEngine({ want: settings.engine.value, accepted, limits, folder: engineDir(env) }));
+      const want = settings.engine.value;
+      return closing(await createEngine({ want, accepted, limits, threads, folder: engineDir(env) }));
     },
     async describeEngines(measure) {
       const { describeEngines } = await import('./training/engine.js');

@@ -6,6 +6,7 @@ import { parseDuration } from '../roles/job-file.js';
 import { keyInUse } from '../roles/presence.js';
 import type { CommandModule } from './command.js';
 import { customerPorts, presenceOf } from './customer-ports.js';
+import { addThreadsFlag, engineWords, readThreads } from './threads.js';
 import { readBounds } from './trainer-bounds.js';
 import { enginesOf, serveAll, type Server } from './trainer-jobs.js';
 
@@ -21,7 +22,9 @@ export const command: CommandModule = {
       .option('--max-minutes <n>', 'longest training of one round (default 60)')
       .option('--max-exposure <sats>', 'most unpaid work at any time (default: the price of one round)')
       .option('--allow <npub...>', 'work for these customers only')
-      .option('--deny <npub...>', 'never work for these customers')
+      .option('--deny <npub...>', 'never work for these customers');
+    addThreadsFlag(program);
+    program
       .addHelpText(
         'before',
         '$ nmkt serve-trainer --price 300\n$ nmkt serve-trainer --settings sb/trainer-1.json --home t1 --price 300 --once --json\n',
@@ -32,6 +35,7 @@ export const command: CommandModule = {
   async run(_args, options, context) {
     const { deps, progress, signal } = context;
     const bounds = readBounds(options, deps.network);
+    const threads = readThreads(options);
     const only = typeof options['job'] === 'string' ? parseEventReference(options['job']) : undefined;
     if (only?.type === 'address')
       throw new NmktError('bad-key', 'a job is an event, not an address', {
@@ -51,7 +55,7 @@ export const command: CommandModule = {
     const wallet = await deps.wallet();
     // Work that cannot be paid for is not bid for.
     await wallet?.info();
-    const engines = enginesOf(context, bounds);
+    const engines = enginesOf(context, bounds, threads);
     const server: Server = {
       context,
       ports,
@@ -70,8 +74,8 @@ export const command: CommandModule = {
     server.emit(
       null,
       'ready',
-      { pubkey: signer.pubkey, engine: id, relays: relays.urls },
-      `ready on ${relays.urls.join(', ')} with ${id}`,
+      { pubkey: signer.pubkey, engine: id, threads, relays: relays.urls },
+      `ready on ${relays.urls.join(', ')} with ${engineWords(id, threads)}`,
     );
     progress.start('waiting for jobs');
     try {
@@ -100,7 +104,7 @@ const HELP = `
 Goes on with what this home began, whatever the bounds say now. A job that is not for it gives a skipped event with the reason.
 Exit status with --once: 0 after a job's last payment, 3 after --timeout; 5 when the job of --job went to others or is over.
 With --json one object per line, each with event, at (Unix seconds) and, where there is one, job:
-  ready      {pubkey, engine, relays}
+  ready      {pubkey, engine, threads, relays}
   skipped    {reason, expected, got}, reason being own-job, closed, awarded, customer, no-wallet, network, price,
              payout-floor, max-params, max-bytes, model, engine or dataset-missing
   bid        {bid, priceMsat}; awarded: {shard, priceMsat, rounds}; lost: {reason}

@@ -14,6 +14,7 @@ import { table } from '../terminal/table.js';
 import { readCheckpoint, removeCheckpoint, writeCheckpoint } from '../training/checkpoint.js';
 import { writeModelFiles } from '../training/model-files.js';
 import type { Context } from './command.js';
+import { engineWords } from './threads.js';
 import type { Plan } from './train-plan.js';
 import { metricsOf, trainedCard, type TrainReport } from './train-report.js';
 
@@ -28,7 +29,7 @@ const LIMITS = { maxParams: 250_000_000, maxBytes: 2 ** 34, maxMinutes: 60 * 24 
 export async function trainPlan(
   plan: Plan,
   dir: string,
-  options: Readonly<Record<string, unknown>> & { readonly every: number | undefined },
+  options: Readonly<Record<string, unknown>> & { readonly every: number | undefined; readonly threads: number },
   context: Context,
 ): Promise<{ report: TrainReport; text: string }> {
   const { model, hyper, examples, request } = plan;
@@ -40,10 +41,11 @@ export async function trainPlan(
       got: 'none',
       remedy: 'leave out --resume to begin anew',
     });
-  const engine = await deps.engine({ limits: LIMITS });
-  if (kept === undefined) progress.note(`training on ${engine.id}`);
+  const engine = await deps.engine({ limits: LIMITS, threads: options.threads });
+  const words = engineWords(engine.id, options.threads);
+  if (kept === undefined) progress.note(`training on ${words}`);
   else {
-    progress.note(`going on after step ${kept.state.step} on ${engine.id}`);
+    progress.note(`going on after step ${kept.state.step} on ${words}`);
     if (kept.engine !== engine.id)
       progress.warn(`it began on ${kept.engine}: the bytes will be those of neither alone`);
   }

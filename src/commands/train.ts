@@ -6,6 +6,7 @@ import { optionalInteger } from './customer-ports.js';
 import { addDataFlags, dataChoices } from './data-flags.js';
 import { addJobFlags } from './job-flags.js';
 import { requireFolder } from './out-folder.js';
+import { addThreadsFlag, readThreads } from './threads.js';
 import { EPOCHS, jobOf, readPlan, trainingFields } from './train-plan.js';
 import { DIVERGED_RATIO, trainPlan } from './train-run.js';
 
@@ -22,7 +23,9 @@ export const command: CommandModule = {
       .option('--job <file>', 'train as this job file says; flags win over it')
       .option('--checkpoint-every <n>', 'steps between checkpoints (default: a twentieth of all)')
       .option('--resume', 'go on from a checkpoint, or fail: never begin anew')
-      .option('--fresh', 'begin anew, whatever checkpoint there is')
+      .option('--fresh', 'begin anew, whatever checkpoint there is');
+    addThreadsFlag(program);
+    program
       .addHelpText(
         'before',
         '$ nmkt train wine.csv --label quality --out model\n$ nmkt train mnist/ --model cnn --epochs 5 --out model --json\n',
@@ -34,6 +37,7 @@ export const command: CommandModule = {
     const data = dataChoices(path!, options);
     const job = await jobOf(options);
     const every = optionalInteger(options['checkpointEvery'], '--checkpoint-every', 1, 1e9);
+    const threads = readThreads(options);
     if (options['resume'] === true && options['fresh'] === true)
       throw new NmktError('bad-usage', '--resume and --fresh exclude each other', {
         expected: 'one of the two',
@@ -44,7 +48,7 @@ export const command: CommandModule = {
     await requireFolder(dir);
     const plan = await readPlan(data, job, context);
     await prepareFolder(nodeDisk, dir);
-    const { report, text } = await trainPlan(plan, dir, { ...options, every }, context);
+    const { report, text } = await trainPlan(plan, dir, { ...options, every, threads }, context);
     const next = plan.schema.text === undefined ? `nmkt predict ${dir} FILE` : `nmkt generate ${dir} --prompt TEXT`;
     return { value: report, text, next };
   },
@@ -54,6 +58,7 @@ const HELP = `
 Trains on this machine, with the engine that trainers use and without relays, money or a key: what a market's model is held against. Data and model take the
 flags of publish-dataset and post-job; one set is held out (--test, else split off) and measured at the end. Equal data and flags give equal bytes on the same engine.
 Stopped at any moment (Ctrl-C, kill -9), the same command goes on from the last checkpoint, to the same bytes.
+--threads N (or NMKT_THREADS) lets the wasm engine take N processors, at most those of the machine: the bytes are those of one.
 A loss that is no number, or ${DIVERGED_RATIO} times that of the untrained model, ends it (exit 4, diverged).
 With --json one document:
   dir, model, parameters, examples {train, test}, steps, resumedAt (a step, or null)

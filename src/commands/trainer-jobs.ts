@@ -34,16 +34,16 @@ export interface Server {
 }
 
 /** One worker per rung in use: the default one serves every job that accepts it. */
-export function enginesOf({ deps }: Context, bounds: Bounds): Server['engine'] {
+export function enginesOf({ deps }: Context, bounds: Bounds, threads: number): Server['engine'] {
   const limits = { maxBytes: bounds.maxBytes, maxMinutes: bounds.maxMinutes };
-  const best = deps.engine({ limits });
+  const best = deps.engine({ limits, threads });
   best.catch(() => undefined);
   const others = new Map<string, Promise<Engine>>();
   return async (accepted) => {
     const engine = await best;
     if (accepted === undefined || accepted.includes(rungOf(engine.id))) return engine;
     const key = accepted.join();
-    const other = others.get(key) ?? deps.engine({ accepted, limits });
+    const other = others.get(key) ?? deps.engine({ accepted, limits, threads });
     others.set(key, other);
     return other;
   };

@@ -130,8 +130,8 @@ function remedyFor(rung: Rung, { folder }: EnginePlace): { readonly install?: st
   return isThere ? {} : { install: installCommand(rung, folder) };
 }
 
-function placeOf({ folder, isSoftwareFine }: EnginePlace): EnginePlace {
-  return { folder, isSoftwareFine };
+function placeOf({ folder, isSoftwareFine, threads }: EnginePlace): EnginePlace {
+  return { folder, isSoftwareFine, threads };
 }
 
 async function startEngine(rung: Rung, place: EnginePlace, limits: EngineLimits): Promise<TrainingEngine> {

@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { sha256Hex } from '../hash.js';
 import { readKernels } from '../kernels/file.js';
 import { installKernels } from '../kernels/install.js';
+import { useSharedMemory } from '../kernels/memory.js';
 import type { EngineId, Rung } from '../learning/types.js';
 import { TRAINING_REVISION } from './model-train.js';
 import { findPackages } from './optional-packages.js';
@@ -18,6 +19,8 @@ export interface EnginePlace {
   readonly folder?: string | undefined;
   /** Lets `webgpu` run on an adapter that computes on the processor, to try the code where there is no GPU. */
   readonly isSoftwareFine?: boolean | undefined;
+  /** Processors that the kernels of `wasm` take; default 1. Neither the bits nor the id depend on it. */
+  readonly threads?: number | undefined;
 }
 
 /**
@@ -50,12 +53,13 @@ async function loadNode({ folder }: EnginePlace): Promise<string[]> {
   return [`tfjs-node ${JSON.stringify(node.version)}`];
 }
 
-async function loadWasm(): Promise<Uint8Array[]> {
+async function loadWasm({ threads = 1 }: EnginePlace): Promise<Uint8Array[]> {
   await import('@tensorflow/tfjs-backend-wasm');
-  await use('wasm');
+  if (threads > 1) await useSharedMemory();
+  else await use('wasm');
   if (!(await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT'))) throw new Error('this Node runs WebAssembly without SIMD');
   const kernels = readKernels();
-  await installKernels(kernels);
+  await installKernels(kernels, { threads });
   const { installNet } = await import('../kernels/net.js');
   installNet();
   return [readFileSync(require.resolve('@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm')), kernels];

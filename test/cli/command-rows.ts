@@ -177,6 +177,7 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       '--local-steps': ['zzz', 'bad-usage', 'leave one out'],
       '--job': ['nothing/here', 'bad-job', 'nmkt post-job --print-defaults'],
       '--checkpoint-every': number('--checkpoint-every'),
+      '--threads': number('--threads'),
     },
   },
   'serve-trainer': {
@@ -194,6 +195,7 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       '--max-exposure': number('--max-exposure'),
       '--allow': id,
       '--deny': id,
+      '--threads': number('--threads'),
     },
   },
   bid: {

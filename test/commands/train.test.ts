@@ -1,5 +1,6 @@
 import { watch } from 'node:fs';
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { finished, runNmkt, startNmkt, temporaryFolder } from '../support/run-nmkt.js';
@@ -57,9 +58,25 @@ describe('nmkt train', () => {
       'model.safetensors',
       'weights.bin',
     ]);
-    expect((await trained([...call, '--out', 'two'], cwd)).weights).toBe(one.weights);
+    const more = ['--threads', `${Math.min(2, availableParallelism())}`];
+    expect((await trained([...call, ...more, '--out', 'two'], cwd)).weights).toBe(one.weights);
     const predicted = await runNmkt(['predict', 'one', IRIS], { cwd });
     expect([predicted.status, predicted.stderr]).toEqual([0, expect.stringMatching(/accuracy 0\.9\d+, loss/)]);
+  });
+
+  it.each(['0', '100000'])('takes no %s threads, from the flag or the environment', async (threads) => {
+    const cwd = temporaryFolder();
+    const call = ['train', IRIS, '--label', 'species', '--out', 'm', '--json'];
+    const flag = await runNmkt([...call, '--threads', threads], { cwd });
+    const environment = await runNmkt(call, { cwd, env: { NMKT_THREADS: threads } });
+    for (const [{ status, stderr, stdout }, name] of [
+      [flag, '--threads'],
+      [environment, 'NMKT_THREADS'],
+    ] as const) {
+      expect(status).toBe(2);
+      expect(stderr + stdout).toContain(`${name} is`);
+      expect(stderr + stdout).toContain(`from 1 to ${availableParallelism()}`);
+    }
   });
 
   it('killed, then stopped with Ctrl-C, goes on each time, to the bytes of an undisturbed training', async () => {
