@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
+import { afterAll } from 'vitest';
 import { readKernels } from '../../src/kernels/file.js';
 import { installKernels } from '../../src/kernels/install.js';
 import { installNet } from '../../src/kernels/net.js';
@@ -112,7 +113,12 @@ export function absolute({ shape, data }: Values): Values {
 }
 
 /** Runs `check` on `count` cases; fails with the seed and the words of the first that is wrong. */
+let made = 0;
+// `NMKT_COUNT_CASES=1 npx vitest run test/kernels` says how many cases each file draws.
+if (process.env['NMKT_COUNT_CASES']) afterAll(() => console.log(`${made} generated cases`));
+
 export function forCases(count: number, check: (draw: Draw, seed: number) => string | undefined): void {
+  made += count;
   for (let seed = 1; seed <= count; seed++) {
     const flaw = check(draw(seed), seed);
     if (flaw !== undefined) throw new Error(`case ${seed}: ${flaw}`);
