@@ -40,6 +40,7 @@ export const commandGroups: readonly CommandGroup[] = [
     commands: [
       { name: 'init', summary: 'choose key, relays, network, wallet and engine once, for this home' },
       { name: 'status', summary: 'show where a job stands, from its signed events' },
+      { name: 'inspect', summary: 'what a model takes: parameters, memory, operations, time; nothing is built' },
       { name: 'audit', summary: 'recompute a job from its events and say whether it holds' },
       { name: 'doctor', summary: 'check clock, relays, wallet, engines and home; say what to do' },
       { name: 'whoami', summary: 'show the key, relays, wallet and settings in use, each with its origin' },

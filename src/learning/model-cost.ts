@@ -10,6 +10,16 @@ export interface ModelCost {
   readonly flops: number;
 }
 
+/** Weights, gradients, two moments, the tensor on the heap, the packed copy of the kernel, and the copies in transit. */
+const COPIES_OF_WEIGHTS = 8;
+/** Values, gradients, and what products and derivatives put beside them. */
+const COPIES_OF_ACTIVATIONS = 4;
+
+/** What a call holds beside its data. @param rows  at once: the batch of a training */
+export function modelBytes({ parameters, activations }: Omit<ModelCost, 'flops'>, rows: number): number {
+  return 4 * COPIES_OF_WEIGHTS * parameters + 4 * COPIES_OF_ACTIVATIONS * rows * activations;
+}
+
 export function modelCost(spec: ModelSpec): ModelCost {
   const parameters = architecture(spec).reduce(
     (sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1),
@@ -26,11 +36,6 @@ export function modelCost(spec: ModelSpec): ModelCost {
   }
 }
 
-/** Weights, gradients, two moments, the tensor on the heap, the packed copy of the kernel, and the copies in transit. */
-const COPIES_OF_WEIGHTS = 8;
-/** Values, gradients, and what products and derivatives put beside them. */
-const COPIES_OF_ACTIVATIONS = 4;
-
 /**
  * Memory of one call on a model, at most: data, weights, optimizer state and activations.
  *
@@ -41,9 +46,14 @@ export function callBytes(
   spec: ModelSpec,
   { batch, rows, dataBytes }: { readonly batch: number; readonly rows: number; readonly dataBytes: number },
 ): number {
-  const { parameters, activations } = modelCost(spec);
-  const numbers = COPIES_OF_WEIGHTS * parameters + COPIES_OF_ACTIVATIONS * batch * activations + rows * spec.outputs;
-  return 2 * dataBytes + 4 * numbers;
+  return 2 * dataBytes + modelBytes(modelCost(spec), batch) + 4 * rows * spec.outputs;
+}
+
+/** What most of the work is: dense layers, convolutions, or sequences. */
+export type ModelKind = 'dense' | 'images' | 'text';
+
+export function kindOf({ model }: ModelSpec): ModelKind {
+  return model === 'gpt' ? 'text' : model === 'cnn' ? 'images' : 'dense';
 }
 
 /** Answers per example: of `gpt` one for each token of its context. */

@@ -6,6 +6,8 @@ import { nodeDisk } from '../disk/node-disk.js';
 import { NmktError, type ErrorCode } from '../errors.js';
 import { sha256Hex, utf8, type Bytes, type Sha256 } from '../hash.js';
 import { plainSpec } from '../learning/architecture.js';
+import { readLayersModel } from '../learning/layers-model.js';
+import { kindOf, modelCost, type ModelCost, type ModelKind } from '../learning/model-cost.js';
 import { checkParams, parameterCount, parameterShapes } from '../learning/params.js';
 import { decodeParams, encodeParams } from '../learning/safetensors.js';
 import type { ModelSpec, ParamSet } from '../learning/types.js';
@@ -90,13 +92,29 @@ export async function readModelFiles(dir: string): Promise<StoredModel> {
   return { spec, weights, meta };
 }
 
+/** What a model takes, from its model.json alone: one of ours, or a LayersModel of TensorFlow.js or Keras. */
+export interface ModelSize {
+  readonly name: string;
+  readonly kind: ModelKind;
+  readonly cost: ModelCost;
+}
+
+/**
+ * @param path  a model.json, or the folder of one
+ * @throws NmktError `bad-job` for what is no model, or has layers that are not on the list
+ */
+export async function readModelSize(path: string): Promise<ModelSize> {
+  const file = path.endsWith('.json') ? path : join(path, MODEL_JSON);
+  const json = parseJson(await readAtMost(file, MAX_JSON_BYTES));
+  const spec = field(field(field(json, 'userDefinedMetadata'), 'nmkt'), 'spec');
+  if (!isObject(spec)) return readLayersModel(json);
+  const own = spec as unknown as ModelSpec;
+  checkSpec(own);
+  return { name: own.model, kind: kindOf(own), cost: modelCost(own) };
+}
+
 function parseModelJson(bytes: Bytes): { spec: ModelSpec; meta: ModelMeta; safetensorsSha256: string } {
-  let file: unknown;
-  try {
-    file = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch {
-    throw unreadable('bad-job', `${MODEL_JSON} is not usable`, 'JSON in UTF-8', 'something else');
-  }
+  const file = parseJson(bytes);
   const nmkt = field(field(file, 'userDefinedMetadata'), 'nmkt');
   const [spec, meta, safetensorsSha256] = ['spec', 'meta', 'safetensorsSha256'].map((name) => field(nmkt, name));
   if (!isObject(spec) || !isObject(meta) || typeof safetensorsSha256 !== 'string')
@@ -107,6 +125,14 @@ function parseModelJson(bytes: Bytes): { spec: ModelSpec; meta: ModelMeta; safet
       'no userDefinedMetadata.nmkt of that form',
     );
   return { spec: spec as unknown as ModelSpec, meta, safetensorsSha256 };
+}
+
+function parseJson(bytes: Bytes): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    throw unreadable('bad-job', `${MODEL_JSON} is not usable`, 'JSON in UTF-8', 'something else');
+  }
 }
 
 async function readAtMost(path: string, maxBytes: number): Promise<Bytes> {

@@ -154,6 +154,22 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       '--seed': number('--seed'),
     },
   },
+  inspect: {
+    call: ['iris.csv', '--label', 'species'],
+    bare: help('inspect'),
+    offline: 'done',
+    unset: 'done',
+    wrong: {
+      ...data,
+      '--model': job,
+      '--size': job,
+      '--hidden': job,
+      '--batch': job,
+      '--job': ['nothing/here', 'bad-job', 'nmkt post-job --print-defaults'],
+      '--max-params': number('--max-params'),
+      '--max-memory': number('--max-memory'),
+    },
+  },
   train: {
     call: ['iris.csv', '--label', 'species', '--out', 'm', '--epochs', '1'],
     bare: help('train'),

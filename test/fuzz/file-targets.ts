@@ -31,7 +31,7 @@ import { readCheckpoint } from '../../src/training/checkpoint.js';
 import { tableFormat, tableRows } from '../../src/training/csv.js';
 import { readDataset, readWithSchema } from '../../src/training/dataset.js';
 import { readIdx } from '../../src/training/idx.js';
-import { readModelFiles, writeModelFiles } from '../../src/training/model-files.js';
+import { readModelFiles, readModelSize, writeModelFiles } from '../../src/training/model-files.js';
 import { openSandboxFolder } from '../../src/wallet/sandbox-folder.js';
 import { formatWalletUri } from '../../src/wallet/wallet-uri.js';
 import { fileOf } from './files.js';
@@ -132,6 +132,20 @@ await writeModelFiles(modelFolder, spec, initialParams(spec, sha256('seed')), {
   schema,
 });
 const modelJson: unknown = JSON.parse(readFileSync(join(modelFolder, 'model.json'), 'utf8'));
+
+const kerasJson = {
+  modelTopology: {
+    class_name: 'Sequential',
+    config: {
+      layers: [
+        { class_name: 'Conv2D', config: { batch_input_shape: [null, 8, 8, 1], filters: 2, kernel_size: [3, 3] } },
+        { class_name: 'MaxPooling2D', config: { pool_size: [2, 2], padding: 'same' } },
+        { class_name: 'Flatten', config: {} },
+        { class_name: 'Dense', config: { units: 3 } },
+      ],
+    },
+  },
+};
 
 const tables = [
   'a,b,c,species\n1,2.5,x,one\n3,4,"y, ""z""",two\n5,,x,one\n6,7,y,two\n',
@@ -448,6 +462,16 @@ export const fileTargets: readonly Target[] = [
       reference: (text: string) => void readJson(text),
     },
   ),
+  target('sizes of models', ['bad-job', 'bad-settings', 'too-large'], {
+    share: 0.5,
+    make: (random) => broken(random, random.pick([modelJson, kerasJson])),
+    run: async (text: string) => {
+      const { cost } = await readModelSize(fileOf('keras.json', text));
+      if (!Object.values(cost).every((count) => Number.isSafeInteger(count) && count >= 0))
+        throw new TypeError('no count');
+    },
+    reference: (text: string) => void readJson(text),
+  }),
   target('lines of journals', ['SyntaxError', 'RangeError'], {
     make: (random) => jsonOrRecord(random),
     run: decodeRecord,
