@@ -9,11 +9,15 @@ export interface Batch {
   readonly labels: Examples['labels'];
 }
 
-/** Turns stored features into inputs: value / scale, rounded once to float32. */
-export function makeReader(features: Examples['features'], scale: number): (at: number) => number {
-  if (features instanceof Float32Array) return (at) => features[at]!;
+/** Copies `count` stored features from `at` on to `to` in `out` as inputs: value / scale, rounded once to float32. */
+type Reader = (at: number, count: number, out: Float32Array, to: number) => void;
+
+function makeReader(features: Examples['features'], scale: number): Reader {
+  if (features instanceof Float32Array) return (at, count, out, to) => out.set(features.subarray(at, at + count), to);
   const table = Float32Array.from({ length: 256 }, (_, value) => value / scale);
-  return (at) => table[features[at]!]!;
+  return (at, count, out, to) => {
+    for (let i = 0; i < count; i++) out[to + i] = table[features[at + i]!]!;
+  };
 }
 
 /** Rows `from` to `to` (exclusive) in stored order, [to - from, inputs]. */
@@ -24,9 +28,8 @@ export function rowsOf(
   from: number,
   to: number,
 ): Float32Array {
-  const read = makeReader(features, scale);
   const out = new Float32Array((to - from) * inputs);
-  for (let i = 0, at = from * inputs; i < out.length; i++, at++) out[i] = read(at);
+  makeReader(features, scale)(from * inputs, out.length, out, 0);
   return out;
 }
 
@@ -49,13 +52,12 @@ export function* batchesForever(examples: Examples, batchSize: number, seed: Byt
   }
 }
 
-function gather(picked: Uint32Array, inputs: number, labels: Examples['labels'], read: (at: number) => number): Batch {
+function gather(picked: Uint32Array, inputs: number, labels: Examples['labels'], read: Reader): Batch {
   const rows = picked.length;
   const features = new Float32Array(rows * inputs);
   const batchLabels = labels instanceof Int32Array ? new Int32Array(rows) : new Float32Array(rows);
   for (let row = 0; row < rows; row++) {
-    const from = picked[row]! * inputs;
-    for (let i = 0; i < inputs; i++) features[row * inputs + i] = read(from + i);
+    read(picked[row]! * inputs, inputs, features, row * inputs);
     batchLabels[row] = labels[picked[row]!]!;
   }
   return { rows, features, labels: batchLabels };
