@@ -40,7 +40,6 @@ export async function installKernels(bytes: Uint8Array, options: Options = {}): 
   guardAllocation(backend.wasm);
   const module = await loadModule(backend, bytes, threads, leastWork);
   registerKernels(makeKernels(module));
-  for (const register of [registerSoftmaxGradients, registerReluGradient, registerLstmGradient]) register();
   const dispose = backend.dispose.bind(backend);
   backend.dispose = () => {
     module.stop();
@@ -69,10 +68,11 @@ export function makeKernels(module: Module): Kernel[] {
   return makers.flatMap((make) => make(module));
 }
 
-/** In the place of those with these names. */
+/** In the place of those with these names, and with the gradients that belong to them. */
 export function registerKernels(kernels: readonly Kernel[]): void {
   for (const { kernelName, kernelFunc } of kernels) {
     if (tf.getKernel(kernelName, 'wasm')) tf.unregisterKernel(kernelName, 'wasm');
     tf.registerKernel({ kernelName, backendName: 'wasm', kernelFunc });
   }
+  for (const register of [registerSoftmaxGradients, registerReluGradient, registerLstmGradient]) register();
 }
