@@ -3,6 +3,7 @@ import { targetValue } from '../learning/schema.js';
 import { classNames } from '../learning/tokens.js';
 import type { DataSchema, Examples } from '../learning/types.js';
 import type { Engine } from '../ports.js';
+import { describeMetrics, measureModel } from '../roles/model-metrics.js';
 import { readWithSchema } from '../training/dataset.js';
 import { readModelFiles, type StoredModel } from '../training/model-files.js';
 import type { CommandModule, Context } from './command.js';
@@ -31,7 +32,7 @@ With --json one object per row:
   row            number of the row, from 0, without the header
   prediction     name of the class (text), or the value in the units of the target column (number)
   probabilities  {class: probability}; null for regression
-If the file has labels, accuracy and loss over these rows go to stderr.`,
+If the file has labels, accuracy, loss and what else fits the data (top5, auc, mae, rmse, perplexity) over these rows go to stderr.`,
       );
   },
 
@@ -130,15 +131,12 @@ function rowNumber(row: number, rows: number): string {
   return String(row).padStart(String(rows - 1).length);
 }
 
-async function measured(
-  engine: Engine,
-  { spec, weights }: StoredModel,
-  schema: DataSchema,
-  examples: Examples,
-): Promise<string> {
-  const { accuracy, loss, count } = await engine.evaluate(spec, weights, examples);
-  if (accuracy !== undefined)
-    return `accuracy ${digits(accuracy, 6)}, loss ${digits(loss, 6)} on ${count} labelled rows`;
+async function measured(engine: Engine, model: StoredModel, schema: DataSchema, examples: Examples): Promise<string> {
+  const metrics = await measureModel(engine, model, schema, examples);
+  const { accuracy, loss } = metrics;
+  const more = describeMetrics(metrics).map((one) => `, ${one}`);
+  const on = `on ${examples.rows} labelled rows`;
+  if (accuracy !== null) return `accuracy ${digits(accuracy, 6)}, loss ${digits(loss, 6)}${more.join('')} ${on}`;
   const name = schema.target?.name ?? 'the target';
-  return `loss ${digits(loss, 6)} on ${count} labelled rows: squared error of ${name} in units of its variance`;
+  return `loss ${digits(loss, 6)}${more.join('')} ${on}: loss is the squared error of ${name} in units of its variance`;
 }

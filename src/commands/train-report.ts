@@ -1,6 +1,7 @@
 import type { ModelName } from '../learning/types.js';
 import type { Evaluation } from '../ports.js';
 import { describeModelFiles } from '../roles/collect.js';
+import { describeMetrics, type ModelMetrics } from '../roles/model-metrics.js';
 
 /** What `nmkt train` answers, with --json and as the files beside the model. */
 export interface TrainReport {
@@ -12,8 +13,8 @@ export interface TrainReport {
   readonly steps: number;
   /** After which step of an earlier run this one began; null: at the beginning. */
   readonly resumedAt: number | null;
-  /** On the held-out set; accuracy is null for regression. */
-  readonly metrics: { readonly loss: number; readonly accuracy: number | null };
+  /** On the held-out set. */
+  readonly metrics: ModelMetrics;
   readonly initialMetrics: { readonly loss: number; readonly accuracy: number | null };
   /** Mean over the last batch, before its update. */
   readonly finalLoss: number;
@@ -32,8 +33,12 @@ export function metricsOf({ loss, accuracy }: Evaluation): { readonly loss: numb
 /** A page for whoever finds the folder. */
 export function trainedCard(report: TrainReport, training: string): string {
   const { metrics, initialMetrics, examples } = report;
-  const measured = (one: TrainReport['metrics']) =>
-    one.accuracy === null ? `loss ${one.loss}` : `accuracy ${(100 * one.accuracy).toFixed(2)} %, loss ${one.loss}`;
+  const measured = (one: ModelMetrics) =>
+    [
+      ...(one.accuracy === null ? [] : [`accuracy ${(100 * one.accuracy).toFixed(2)} %`]),
+      `loss ${one.loss}`,
+      ...describeMetrics(one),
+    ].join(', ');
   return `# A model trained with nmkt
 
 | | |

@@ -10,6 +10,7 @@ import { stepCount } from '../learning/train-state.js';
 import type { HyperParameters, TrainState } from '../learning/types.js';
 import type { Engine, TrainResult } from '../ports.js';
 import { describeStep } from '../roles/pace.js';
+import { describeMetrics, measureModel } from '../roles/model-metrics.js';
 import { table } from '../terminal/table.js';
 import { readCheckpoint, removeCheckpoint, writeCheckpoint } from '../training/checkpoint.js';
 import { writeModelFiles } from '../training/model-files.js';
@@ -129,7 +130,7 @@ async function finish(
 ): Promise<{ report: TrainReport; text: string }> {
   const { model, hyper, schema, examples, test } = plan;
   const { engine, result, before, from, wallMs } = run;
-  const metrics = metricsOf(await engine.evaluate(model, result.weights, test));
+  const metrics = await measureModel(engine, { spec: model, weights: result.weights }, schema, test);
   const report: TrainReport = {
     dir,
     model: model.model,
@@ -149,7 +150,8 @@ async function finish(
   await replaceFile(nodeDisk, join(dir, 'README.md'), trainedCard(report, describeHyper(hyper)), 0o666);
   await removeCheckpoint(nodeDisk, dir);
   const measured = metrics.accuracy === null ? `loss ${metrics.loss}` : `accuracy ${metrics.accuracy}`;
-  progress.done(`${report.steps} steps, ${measured}`);
+  const more = describeMetrics(metrics);
+  progress.done([`${report.steps} steps`, measured, ...more].join(', '));
   return {
     report,
     text: table([
@@ -158,6 +160,7 @@ async function finish(
         metrics.accuracy === null ? 'loss' : 'accuracy',
         `${metrics.accuracy ?? metrics.loss} on ${test.rows} held-out examples`,
       ],
+      ...(more.length > 0 ? [['also', more.join(', ')]] : []),
       ['before', before.accuracy ?? before.loss],
       ['trained', `${report.steps} steps in ${report.seconds.toFixed(1)} s, ${report.samplesPerSec} examples/s`],
       ['engine', report.engine],

@@ -62,5 +62,6 @@ Stopped at any moment (Ctrl-C, kill -9), the same command goes on from the last 
 A loss that is no number, or ${DIVERGED_RATIO} times that of the untrained model, ends it (exit 4, diverged).
 With --json one document:
   dir, model, parameters, examples {train, test}, steps, resumedAt (a step, or null)
-  metrics, initialMetrics  {loss, accuracy} on the held-out set after and before, accuracy null for regression
+  metrics, initialMetrics  {loss, accuracy} on the held-out set after and before, accuracy null for regression; after also what fits the data:
+                           top5 (more than ten classes), auc (two), mae and rmse in units of the target, perplexity and bitsPerCharacter or bitsPerByte (text)
   finalLoss                of the last batch; seconds, samplesPerSec: of training; engine: its id; weights: sha256 of model.safetensors`;

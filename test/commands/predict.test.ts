@@ -104,7 +104,20 @@ describe('nmkt predict', () => {
       { row: 0, prediction: 105, probabilities: null },
       { row: 1, prediction: 115, probabilities: null },
     ]);
-    expect(stderr).toContain('loss 0.5 on 2 labelled rows');
+    expect(stderr).toContain('loss 0.5, mae 5, rmse 7.07107 on 2 labelled rows');
+  });
+
+  it('measures a text by perplexity and bits per character', async () => {
+    const folder = temporaryFolder();
+    const spec: ModelSpec = { model: 'logreg', task: 'classification', inputs: 1, outputs: 2, hidden: [] };
+    const about = { task: 'classification', shape: [1], inputs: 1, dtype: 'U8', scale: 1, outputs: 2 };
+    const dir = join(folder, 'model');
+    // After a (0) comes b with odds 3, after b (1) comes a with odds 3.
+    const weights = params(spec, [0, -2 * Math.log(3)], [0, Math.log(3)]);
+    await writeModelFiles(dir, spec, weights, { schema: { ...about, text: { tokenizer: 'char', characters: 'ab' } } });
+    const { stderr } = await predict(dir, file(folder, 'new.txt', 'ababa'));
+    // -log2(3 / 4) bits each.
+    expect(stderr).toContain('accuracy 1, loss 0.287682, perplexity 1.33333, bitsPerCharacter 0.415037 on 4');
   });
 
   it('streams a large output, and ends in peace when the reader leaves', async () => {
