@@ -5,11 +5,13 @@
 // registers. Each element of C is the sum, in order, of the sums over DEPTH consecutive k: an order that depends on k
 // alone, not on m, n, the block sizes of rows and columns, or the machine.
 
-import { pack4 } from './pack';
+import { copyPair, copySixteen, pack4 } from './pack';
 
 const DEPTH: i32 = 256;
 const ROWS: i32 = 128; // 128 KiB of packed A: stays in the second-level cache
 const COLUMNS: i32 = 1024; // 1 MiB of packed B
+const SIDE: i32 = 24; // columns that meet four rows at a time: 24 KiB of packed B stay in the first-level cache
+const BAND: i32 = 32; // rows of a matrix whose pages of memory are at hand while strips are packed from them
 const PACKED_A: usize = 4 * DEPTH * ROWS;
 const PACKED_B: usize = 4 * DEPTH * COLUMNS;
 const TILE: usize = 4 * 4 * 8;
@@ -99,12 +101,31 @@ function at(count: i32, stride: i32): usize {
 }
 
 function packRows(a: usize, aRow: i32, aColumn: i32, rows: i32, depth: i32, to: usize): void {
-  for (let i = 0; i < rows; i += 4)
-    pack4(a + at(i, aRow), aRow, aColumn, min(4, rows - i), depth, to + at(i, depth), 16);
+  let i = 0;
+  if (aRow == 1) {
+    i = rows & ~15;
+    for (let k = 0; k < depth; k += BAND) {
+      const steps = min(BAND, depth - k);
+      const from = a + at(k, aColumn);
+      for (let s = 0; s < i; s += 16)
+        copySixteen(from + at(s, 1), aColumn, steps, to + at(s, depth) + at(k, 4), at(4, depth));
+    }
+  }
+  for (; i < rows; i += 4) pack4(a + at(i, aRow), aRow, aColumn, min(4, rows - i), depth, to + at(i, depth), 16);
 }
 
 function packColumns(b: usize, bRow: i32, bColumn: i32, depth: i32, columns: i32, to: usize): void {
-  for (let j = 0; j < columns; j += 8) {
+  let j = 0;
+  if (bColumn == 1) {
+    j = columns & ~15;
+    for (let k = 0; k < depth; k += BAND) {
+      const steps = min(BAND, depth - k);
+      const from = b + at(k, bRow);
+      for (let s = 0; s < j; s += 16)
+        copyPair(from + at(s, 1), bRow, steps, to + at(s, depth) + at(k, 8), at(8, depth));
+    }
+  }
+  for (; j < columns; j += 8) {
     const strip = to + at(j, depth);
     pack4(b + at(j, bColumn), bColumn, bRow, min(4, columns - j), depth, strip, 32);
     pack4(b + at(j + 4, bColumn), bColumn, bRow, max(0, min(4, columns - j - 4)), depth, strip + 16, 32);
@@ -123,14 +144,22 @@ function block(
   tile: usize,
 ): void {
   const step = (<usize>ldc) << 2;
-  for (let j = 0; j < columns; j += 8) {
-    const strip = packedB + at(j, depth);
-    const whole = columns - j >= 8;
+  for (let first = 0; first < columns; first += SIDE) {
+    const end = min(columns, first + SIDE);
     for (let i = 0; i < rows; i += 4) {
-      const to = c + at(i, ldc) + ((<usize>j) << 2);
-      const inside = whole && rows - i >= 4;
-      micro(depth, packedA + at(i, depth), strip, inside ? to : tile, inside ? step : 32, inside && add);
-      if (!inside) copyTile(tile, min(4, rows - i), min(8, columns - j), to, step, add);
+      for (let j = first; j < end; j += 8) {
+        const to = c + at(i, ldc) + ((<usize>j) << 2);
+        const inside = columns - j >= 8 && rows - i >= 4;
+        micro(
+          depth,
+          packedA + at(i, depth),
+          packedB + at(j, depth),
+          inside ? to : tile,
+          inside ? step : 32,
+          inside && add,
+        );
+        if (!inside) copyTile(tile, min(4, rows - i), min(8, columns - j), to, step, add);
+      }
     }
   }
 }

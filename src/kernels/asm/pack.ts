@@ -11,6 +11,32 @@ export function pack4(from: usize, lane: i32, along: i32, lanes: i32, depth: i32
   else gather(from, (<usize>lane) << 2, (<usize>along) << 2, lanes, depth, to, step);
 }
 
+/** Two strips of eight values that lie side by side: whole lines of the cache are read, each once. `next` is from strip to strip. */
+export function copyPair(from: usize, along: i32, depth: i32, to: usize, next: usize): void {
+  const step = (<usize>along) << 2;
+  for (let k = 0; k < depth; k++) {
+    v128.store(to, v128.load(from));
+    v128.store(to, v128.load(from, 16), 16);
+    v128.store(to + next, v128.load(from, 32));
+    v128.store(to + next, v128.load(from, 48), 16);
+    from += step;
+    to += 32;
+  }
+}
+
+/** Four strips of four. */
+export function copySixteen(from: usize, along: i32, depth: i32, to: usize, next: usize): void {
+  const step = (<usize>along) << 2;
+  for (let k = 0; k < depth; k++) {
+    v128.store(to, v128.load(from));
+    v128.store(to + next, v128.load(from, 16));
+    v128.store(to + 2 * next, v128.load(from, 32));
+    v128.store(to + 3 * next, v128.load(from, 48));
+    from += step;
+    to += 16;
+  }
+}
+
 function clear(depth: i32, to: usize, step: usize): void {
   for (let k = 0; k < depth; k++) {
     v128.store(to, i32x4.splat(0));
