@@ -74,26 +74,37 @@ export function conv2dInputGradient(g: Geometry, dy: usize, filter: usize, out: 
 
 /** Writes `rows` rows of the unfolded input, from the place `first` on; zeros where the filter stands outside. */
 function unfold(g: Geometry, x: usize, first: i32, rows: i32, to: usize): void {
-  const line = (<usize>(g.filterWidth * g.inChannels)) << 2;
-  for (let row = first; row < first + rows; row++) {
-    const left = (row % g.outWidth) * g.strideWidth - g.padLeft;
-    const top = ((row / g.outWidth) % g.outHeight) * g.strideHeight - g.padTop;
-    const image = row / g.outWidth / g.outHeight;
-    for (let i = 0; i < g.filterHeight; i++) {
-      const y = top + i * g.dilationHeight;
-      if (y < 0 || y >= g.inHeight) zero(to, line);
+  const pixel = (<usize>g.inChannels) << 2;
+  const bytes = <usize>g.filterWidth * pixel;
+  const filterHeight = g.filterHeight;
+  const inHeight = g.inHeight;
+  const down = g.dilationHeight;
+  let ox = first % g.outWidth;
+  let oy = (first / g.outWidth) % g.outHeight;
+  let image = first / g.outWidth / g.outHeight;
+  for (let row = 0; row < rows; row++) {
+    const left = ox * g.strideWidth - g.padLeft;
+    const top = oy * g.strideHeight - g.padTop;
+    const isInside = g.dilationWidth == 1 && left >= 0 && left + g.filterWidth <= g.inWidth;
+    for (let i = 0; i < filterHeight; i++) {
+      const y = top + i * down;
+      if (y < 0 || y >= inHeight) zero(to, bytes);
+      else if (isInside) copy(x + lineAt(g, image, y) + <usize>left * pixel, to, bytes);
       else unfoldLine(g, x + lineAt(g, image, y), left, to);
-      to += line;
+      to += bytes;
+    }
+    if (++ox == g.outWidth) {
+      ox = 0;
+      if (++oy == g.outHeight) {
+        oy = 0;
+        image++;
+      }
     }
   }
 }
 
 function unfoldLine(g: Geometry, from: usize, left: i32, to: usize): void {
   const pixel = (<usize>g.inChannels) << 2;
-  if (g.dilationWidth == 1 && left >= 0 && left + g.filterWidth <= g.inWidth) {
-    copy(from + <usize>left * pixel, to, <usize>g.filterWidth * pixel);
-    return;
-  }
   for (let j = 0; j < g.filterWidth; j++) {
     const x = left + j * g.dilationWidth;
     if (x < 0 || x >= g.inWidth) zero(to, pixel);
@@ -105,24 +116,41 @@ function unfoldLine(g: Geometry, from: usize, left: i32, to: usize): void {
 /** Adds each value of the unfolded rows where `unfold` would have read it. */
 function fold(g: Geometry, from: usize, first: i32, rows: i32, x: usize): void {
   const pixel = (<usize>g.inChannels) << 2;
-  for (let row = first; row < first + rows; row++) {
-    const left = (row % g.outWidth) * g.strideWidth - g.padLeft;
-    const top = ((row / g.outWidth) % g.outHeight) * g.strideHeight - g.padTop;
-    const image = row / g.outWidth / g.outHeight;
-    for (let i = 0; i < g.filterHeight; i++) {
-      const y = top + i * g.dilationHeight;
-      const inside = y >= 0 && y < g.inHeight;
-      const line = inside ? x + lineAt(g, image, y) : 0;
-      if (inside && g.dilationWidth == 1 && left >= 0 && left + g.filterWidth <= g.inWidth) {
-        addTo(line + <usize>left * pixel, from, <usize>g.filterWidth * pixel);
-      } else if (inside) {
-        for (let j = 0; j < g.filterWidth; j++) {
-          const at = left + j * g.dilationWidth;
-          if (at >= 0 && at < g.inWidth) addTo(line + <usize>at * pixel, from + <usize>j * pixel, pixel);
-        }
+  const bytes = <usize>g.filterWidth * pixel;
+  const filterHeight = g.filterHeight;
+  const inHeight = g.inHeight;
+  const down = g.dilationHeight;
+  let ox = first % g.outWidth;
+  let oy = (first / g.outWidth) % g.outHeight;
+  let image = first / g.outWidth / g.outHeight;
+  for (let row = 0; row < rows; row++) {
+    const left = ox * g.strideWidth - g.padLeft;
+    const top = oy * g.strideHeight - g.padTop;
+    const isInside = g.dilationWidth == 1 && left >= 0 && left + g.filterWidth <= g.inWidth;
+    for (let i = 0; i < filterHeight; i++) {
+      const y = top + i * down;
+      if (y >= 0 && y < inHeight) {
+        const line = x + lineAt(g, image, y);
+        if (isInside) addTo(line + <usize>left * pixel, from, bytes);
+        else foldLine(g, from, left, line);
       }
-      from += <usize>g.filterWidth * pixel;
+      from += bytes;
     }
+    if (++ox == g.outWidth) {
+      ox = 0;
+      if (++oy == g.outHeight) {
+        oy = 0;
+        image++;
+      }
+    }
+  }
+}
+
+function foldLine(g: Geometry, from: usize, left: i32, line: usize): void {
+  const pixel = (<usize>g.inChannels) << 2;
+  for (let j = 0; j < g.filterWidth; j++) {
+    const at = left + j * g.dilationWidth;
+    if (at >= 0 && at < g.inWidth) addTo(line + <usize>at * pixel, from + <usize>j * pixel, pixel);
   }
 }
 
