@@ -49,6 +49,7 @@ If the file has labels, accuracy, loss and what else fits the data (top5, auc, m
     });
     const examples = firstRows(read.examples, limit);
     const engine = await context.deps.engine({ limits: OWN_LIMITS });
+    context.progress.update(`predicting on ${engine.id}`);
     await predictRows(engine, model, schema, examples, context);
     if (read.isLabelled) context.progress.note(await measured(engine, model, schema, examples));
     return {};
@@ -135,7 +136,7 @@ async function measured(engine: Engine, model: StoredModel, schema: DataSchema, 
   const metrics = await measureModel(engine, model, schema, examples);
   const { accuracy, loss } = metrics;
   const more = describeMetrics(metrics).map((one) => `, ${one}`);
-  const on = `on ${examples.rows} labelled rows`;
+  const on = `on ${examples.rows} labelled rows, by ${engine.id}`;
   if (accuracy !== null) return `accuracy ${digits(accuracy, 6)}, loss ${digits(loss, 6)}${more.join('')} ${on}`;
   const name = schema.target?.name ?? 'the target';
   return `loss ${digits(loss, 6)}${more.join('')} ${on}: loss is the squared error of ${name} in units of its variance`;

@@ -71,7 +71,7 @@ describe('nmkt predict', () => {
     const { status, stdout, stderr } = await predict(await animals(folder), data, '--limit', '2');
     expect(status).toBe(0);
     expect(stdout).toBe('0  cat  0.7500\n1  dog  0.7500\n');
-    expect(stderr).toMatch(/^accuracy 0\.5, loss \d\.\d+ on 2 labelled rows\n$/);
+    expect(stderr).toMatch(/^accuracy 0\.5, loss \d\.\d+ on 2 labelled rows, by cpu\/\S+\n$/);
   });
 
   it('scales bytes of images as training did, and names classes as the labels were', async () => {
