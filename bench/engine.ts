@@ -7,6 +7,7 @@ import { readKernels } from '../src/kernels/file.js';
 import { installKernels } from '../src/kernels/install.js';
 import { examplesIn, models, type BenchModel } from './engine-models.js';
 import { threadRates } from './engine-threads.js';
+import { torchRate } from './engine-torch.js';
 import type { BenchResult, BenchTarget } from './run.js';
 
 /**
@@ -38,6 +39,7 @@ export async function bench(): Promise<BenchResult> {
   };
 
   const rows: Row[] = [];
+  const tokens = { ours: 0 };
   const ratios = new Map<string, number>();
   const add = (what: string, unit: string, rates: Record<Engine, Rate>): void => {
     const by = (a: Rate, b: Rate): string | number => (typeof a === 'number' && typeof b === 'number' ? a / b : '-');
@@ -61,6 +63,7 @@ export async function bench(): Promise<BenchResult> {
   for (const model of models) {
     const rates = await inTurns(use, (engine) => modelRate(model, engine));
     add(`${model.name}, Adam`, `${model.unit}/s`, rates);
+    if (model.name.startsWith('char-GPT') && typeof rates.ours === 'number') tokens.ours = rates.ours;
   }
   const threads = threadRates();
   for (const [count, rate] of typeof threads === 'string'
@@ -89,6 +92,16 @@ export async function bench(): Promise<BenchResult> {
       oursByStock: '-',
       oursByCpu: '-',
     });
+  const torch = torchRate();
+  rows.push({
+    what: 'char-GPT 4x128, context 64, Adam, PyTorch',
+    unit: 'tokens/s',
+    ours: torch,
+    stock: '-',
+    cpu: '-',
+    oursByStock: '-',
+    oursByCpu: '-',
+  });
   rows.push({
     what: 'load of the machine',
     unit: '',
@@ -98,7 +111,20 @@ export async function bench(): Promise<BenchResult> {
     oursByStock: '-',
     oursByCpu: '-',
   });
-  const found = targets(products, ratios, native);
+  const share = typeof torch === 'number' ? tokens.ours / torch : undefined;
+  const found = [
+    ...targets(products, ratios, native),
+    ...(share === undefined
+      ? []
+      : [
+          {
+            name: 'engine: char-GPT, share of PyTorch',
+            target: '>= 0.40',
+            got: share.toFixed(2),
+            ok: share >= 0.4,
+          },
+        ]),
+  ];
   if (typeof threads === 'string') return { rows, targets: found };
   const gain = threads.two / threads.one;
   const second = {
