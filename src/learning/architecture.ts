@@ -1,5 +1,5 @@
 import type { NamedShape } from './safetensors.js';
-import type { CnnSpec, DenseSpec, GptSpec, ModelSpec } from './types.js';
+import type { CnnSpec, DenseSpec, GptSpec, LstmSpec, ModelSpec } from './types.js';
 
 /** Which tensors a model consists of, and what each starts from. */
 
@@ -29,6 +29,8 @@ export function plainSpec(spec: ModelSpec): ModelSpec {
       return { model, task, inputs, outputs, shape: spec.shape, filters: spec.filters, hidden: spec.hidden };
     case 'gpt':
       return { model, task, inputs, outputs, layers: spec.layers, heads: spec.heads, width: spec.width };
+    case 'lstm':
+      return { model, task, inputs, outputs, layers: spec.layers, width: spec.width };
   }
 }
 
@@ -41,6 +43,8 @@ function tensors(spec: ModelSpec): readonly Parameter[] {
       return [...convolutions(spec), ...dense(denseWidths(spec))];
     case 'gpt':
       return gpt(spec);
+    case 'lstm':
+      return lstm(spec);
   }
 }
 
@@ -117,5 +121,21 @@ function gpt({ inputs, outputs, layers, width }: GptSpec): readonly Parameter[] 
     { name: 'positions', shape: [inputs, width], start: wide },
     ...blocks.flat(),
     ...norm('norm'),
+  ];
+}
+
+/** `lstm_0/bias` [4 width], `lstm_0/kernel` and `lstm_0/recurrent` [width, 4 width]: input, forget, candidate and output gate side by side. */
+function lstm({ outputs, layers, width }: LstmSpec): readonly Parameter[] {
+  const gates = 4 * width;
+  const levels = Array.from({ length: layers }, (_, layer) => [
+    { name: `lstm_${layer}/bias`, shape: [gates], start: 'zeros' as const },
+    { name: `lstm_${layer}/kernel`, shape: [width, gates], start: glorot(width, gates) },
+    { name: `lstm_${layer}/recurrent`, shape: [width, gates], start: glorot(width, gates) },
+  ]);
+  return [
+    { name: 'tokens', shape: [outputs, width], start: { limit: 0.05 } },
+    ...levels.flat(),
+    { name: 'head/bias', shape: [outputs], start: 'zeros' },
+    { name: 'head/kernel', shape: [width, outputs], start: glorot(width, outputs) },
   ];
 }

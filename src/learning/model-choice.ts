@@ -1,8 +1,9 @@
-import type { CnnSpec, DataSchema, GptSpec, ModelName, ModelSpec } from './types.js';
+import { readsTokens } from './model-cost.js';
+import type { CnnSpec, DataSchema, GptSpec, LstmSpec, ModelName, ModelSpec } from './types.js';
 
 /** A model by name and size for data of a schema: what `--model` and `--size` mean. */
 
-export const MODEL_NAMES = ['logreg', 'mlp', 'cnn', 'gpt'] as const satisfies readonly ModelName[];
+export const MODEL_NAMES = ['logreg', 'mlp', 'cnn', 'gpt', 'lstm'] as const satisfies readonly ModelName[];
 export const MODEL_SIZES = ['nano', 'micro', 'mini', 'small'] as const;
 export type ModelSize = (typeof MODEL_SIZES)[number];
 
@@ -21,10 +22,17 @@ const GPT: Readonly<Record<ModelSize, Pick<GptSpec, 'layers' | 'heads' | 'width'
   small: { layers: 6, heads: 6, width: 384 },
 };
 
+const LSTM: Readonly<Record<ModelSize, Pick<LstmSpec, 'layers' | 'width'>>> = {
+  nano: { layers: 1, width: 64 },
+  micro: { layers: 1, width: 128 },
+  mini: { layers: 2, width: 256 },
+  small: { layers: 2, width: 512 },
+};
+
 export interface ModelWish {
   /** Absent: what suits the data. */
   readonly model?: ModelName | undefined;
-  /** Of cnn and gpt; nano when absent. */
+  /** Of cnn, gpt and lstm; nano when absent. */
   readonly size?: ModelSize | undefined;
   /** Of mlp. */
   readonly hidden: readonly number[];
@@ -64,6 +72,8 @@ export function chooseModel(wish: ModelWish, schema: DataSchema): ModelSpec | st
     }
     case 'gpt':
       return schema.text === undefined ? 'text' : { model, ...base, ...GPT[size] };
+    case 'lstm':
+      return schema.text === undefined ? 'text' : { model, ...base, ...LSTM[size] };
   }
 }
 
@@ -71,5 +81,5 @@ export function chooseModel(wish: ModelWish, schema: DataSchema): ModelSpec | st
 export function fitsData(spec: ModelSpec, schema: DataSchema): boolean {
   if (spec.inputs !== schema.inputs || spec.outputs !== schema.outputs) return false;
   if (spec.model === 'cnn') return imageShape(schema)?.join() === spec.shape.join();
-  return spec.model !== 'gpt' || schema.text !== undefined;
+  return !readsTokens(spec) || schema.text !== undefined;
 }

@@ -1,5 +1,5 @@
 import { architecture, CONVOLUTION, denseWidths, FEED_FORWARD, mapSizes } from './architecture.js';
-import type { CnnSpec, GptSpec, ModelSpec } from './types.js';
+import type { CnnSpec, GptSpec, LstmSpec, ModelSpec } from './types.js';
 
 /** What a model takes, worked out from its description alone: nothing is built for it. */
 export interface ModelCost {
@@ -33,6 +33,8 @@ export function modelCost(spec: ModelSpec): ModelCost {
       return { parameters, ...cnnCost(spec) };
     case 'gpt':
       return { parameters, ...gptCost(spec) };
+    case 'lstm':
+      return { parameters, ...lstmCost(spec) };
   }
 }
 
@@ -53,12 +55,17 @@ export function callBytes(
 export type ModelKind = 'dense' | 'images' | 'text';
 
 export function kindOf({ model }: ModelSpec): ModelKind {
-  return model === 'gpt' ? 'text' : model === 'cnn' ? 'images' : 'dense';
+  return readsTokens({ model }) ? 'text' : model === 'cnn' ? 'images' : 'dense';
 }
 
-/** Answers per example: of `gpt` one for each token of its context. */
+/** Models whose inputs are numbers of tokens, and that answer at each. */
+export function readsTokens({ model }: Pick<ModelSpec, 'model'>): boolean {
+  return model === 'gpt' || model === 'lstm';
+}
+
+/** Answers per example: of `gpt` and `lstm` one for each token of its context. */
 export function positions(spec: ModelSpec): number {
-  return spec.model === 'gpt' ? spec.inputs : 1;
+  return readsTokens(spec) ? spec.inputs : 1;
 }
 
 /** Sums, relu, pooling; and a convolution unfolds its windows block by block, in memory of its own. */
@@ -80,6 +87,12 @@ function gptCost({ inputs, outputs, layers, heads, width }: GptSpec): Omit<Model
   const perToken = layers * ((14 + 8 * FEED_FORWARD) * width + 4 * heads * inputs) + 6 * width + 4 * outputs;
   const block = 2 * (3 + 1 + 2 * FEED_FORWARD) * width * width + 2 * 2 * inputs * width;
   return { activations: inputs * perToken, flops: inputs * (layers * block + 2 * width * outputs) };
+}
+
+/** Per token a layer keeps its sums three times, its gates and both states. */
+function lstmCost({ inputs, outputs, layers, width }: LstmSpec): Omit<ModelCost, 'parameters'> {
+  const perToken = (18 * layers + 2) * width + 4 * outputs;
+  return { activations: inputs * perToken, flops: inputs * (layers * 16 * width * width + 2 * width * outputs) };
 }
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);

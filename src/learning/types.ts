@@ -18,9 +18,9 @@ export type Task = 'classification' | 'regression';
 /** What every architecture says. Only these are known: nothing that is read is ever executed. */
 interface AnyModel {
   readonly task: Task;
-  /** Features per example after flattening, >= 1; of `gpt` the tokens of its context. */
+  /** Features per example after flattening, >= 1; of `gpt` and `lstm` the tokens of its context. */
   readonly inputs: number;
-  /** Classes (>= 2) for classification, 1 for regression; of `gpt` the size of the vocabulary. */
+  /** Classes (>= 2) for classification, 1 for regression; of `gpt` and `lstm` the size of the vocabulary. */
   readonly outputs: number;
 }
 
@@ -52,7 +52,18 @@ export interface GptSpec extends AnyModel {
   readonly width: number;
 }
 
-export type ModelSpec = DenseSpec | CnnSpec | GptSpec;
+/**
+ * Token embedding, `layers` long short-term memories (Hochreiter and Schmidhuber 1997, with the forget gate) one on the other, and a
+ * dense head at each place: it predicts the next token there. Each starts from a state of zeros at the first token.
+ */
+export interface LstmSpec extends AnyModel {
+  readonly model: 'lstm';
+  readonly layers: number;
+  /** Of the embedding and of each state. */
+  readonly width: number;
+}
+
+export type ModelSpec = DenseSpec | CnnSpec | GptSpec | LstmSpec;
 export type ModelName = ModelSpec['model'];
 
 export interface HyperParameters {

@@ -40,9 +40,18 @@ const gpt = z
   })
   .refine(({ width, heads }) => width % heads === 0, 'heads divide the width');
 
+const lstm = z.object({
+  model: z.literal('lstm'),
+  ...common,
+  task: z.literal('classification'),
+  inputs: int(1, 65_536),
+  layers: int(1, 64),
+  width: int(1, 16_384),
+});
+
 /** An architecture from the allow-list; nothing from the wire is ever executed. */
 export const modelSpec: z.ZodType<ModelSpec> = z
-  .discriminatedUnion('model', [dense, cnn, gpt])
+  .discriminatedUnion('model', [dense, cnn, gpt, lstm])
   .refine((spec) => (spec.task === 'regression' ? spec.outputs === 1 : spec.outputs >= 2), 'outputs fit the task');
 
 const positive = z.codec(positiveDecimal, z.number(), { decode: Number, encode: (value) => decimalText(value) });

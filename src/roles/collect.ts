@@ -1,5 +1,6 @@
 import { NmktError } from '../errors.js';
 import { fromHex } from '../hash.js';
+import { readsTokens } from '../learning/model-cost.js';
 import type { ModelName, ModelSpec } from '../learning/types.js';
 import { acceptedRounds, paidMsat, type JobState } from '../market/state.js';
 import type { AuditKeys, DataKeys, EpochKeys } from './audit-format.js';
@@ -172,17 +173,19 @@ nmkt audit ${model.job} --keys audit-keys.json
 `;
 }
 
-/** Of a model folder; TensorFlow.js lacks the layers of `gpt`. */
+/** Of a model folder; those of `gpt` and `lstm` are ours. */
 export function describeModelFiles(model: ModelName): string {
   const files = '`model.json` and `weights.bin`';
-  return `${files} (${model === 'gpt' ? 'of nmkt alone' : 'TensorFlow.js LayersModel'}), \`model.safetensors\``;
+  return `${files} (${readsTokens({ model }) ? 'of nmkt alone' : 'TensorFlow.js LayersModel'}), \`model.safetensors\``;
 }
 
 function describeSpec(spec: ModelSpec): string {
   const parts: Readonly<Record<string, string>> = {
     ...('filters' in spec && { filters: spec.filters.join(', ') }),
     ...('hidden' in spec && { hidden: spec.hidden.join(', ') }),
-    ...(spec.model === 'gpt' && { layers: `${spec.layers}`, heads: `${spec.heads}`, width: `${spec.width}` }),
+    ...('layers' in spec && { layers: `${spec.layers}` }),
+    ...('heads' in spec && { heads: `${spec.heads}` }),
+    ...('width' in spec && { width: `${spec.width}` }),
   };
   const inside = Object.entries(parts).flatMap(([name, value]) => (value === '' ? [] : [`${name} ${value}`]));
   return [spec.model, `${spec.inputs} inputs`, ...inside, `${spec.outputs} outputs`].join(', ');

@@ -40,8 +40,8 @@ export const jobFileSchema = z.strictObject({
   model: z
     .enum(MODEL_NAMES)
     .optional()
-    .describe('logreg: one layer; mlp: dense layers with relu (default for tables); cnn (images); gpt (text)'),
-  size: z.enum(MODEL_SIZES).default('nano').describe('of cnn and gpt: nano, micro, mini, small'),
+    .describe('logreg: one layer; mlp: dense layers with relu (default for tables); cnn (images); gpt, lstm (text)'),
+  size: z.enum(MODEL_SIZES).default('nano').describe('of cnn, gpt and lstm: nano, micro, mini, small'),
   hidden: z.array(count(1, 65_536)).max(16).default([128]).describe('widths of the hidden layers (mlp)'),
   rounds: count(1, 10_000).default(5).describe('how often updates are collected, paid and averaged'),
   trainers: count(1, 1_024).optional().describe('seats; each gets one shard; default: the shards of the dataset'),

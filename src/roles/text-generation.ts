@@ -1,4 +1,5 @@
 import { NmktError } from '../errors.js';
+import { readsTokens } from '../learning/model-cost.js';
 import { prng } from '../learning/prng.js';
 import { sampleIndex } from '../learning/sampling.js';
 import type { ModelSpec, ParamSet } from '../learning/types.js';
@@ -49,7 +50,7 @@ export async function* generateTokens(
 
 /** Models that answer at each place answer there for the tokens up to it, whatever follows. */
 function readsShorter(spec: ModelSpec): boolean {
-  return spec.model === 'gpt';
+  return readsTokens(spec);
 }
 
 /** The same model for fewer tokens: what it says of them is the same, to rounding. */

@@ -1,4 +1,4 @@
-import { modelCost } from '../learning/model-cost.js';
+import { modelCost, readsTokens } from '../learning/model-cost.js';
 import { initialParams } from '../learning/params.js';
 import type { Examples } from '../learning/types.js';
 import type { JobTerms } from '../protocol/job.js';
@@ -24,7 +24,7 @@ export async function measureThroughput(
   const rows = Math.min(most, Math.max(batch, fitting));
   const seed = new Uint8Array(32);
   // Of a text the numbers are tokens: within any vocabulary.
-  const [values, scale] = model.model === 'gpt' ? [Math.min(256, model.outputs), 1] : [256, 255];
+  const [values, scale] = readsTokens(model) ? [Math.min(256, model.outputs), 1] : [256, 255];
   const features = Uint8Array.from({ length: rows * model.inputs }, (_, index) => (index * 97) % values);
   const labels =
     model.task === 'classification'

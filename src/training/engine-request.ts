@@ -1,5 +1,5 @@
 import { NmktError, type ErrorCode } from '../errors.js';
-import { callBytes, modelCost } from '../learning/model-cost.js';
+import { callBytes, modelCost, readsTokens } from '../learning/model-cost.js';
 import { checkFinite, checkParams } from '../learning/params.js';
 import { checkShapes } from '../learning/safetensors.js';
 import { stateShapes, stepCount } from '../learning/train-state.js';
@@ -99,7 +99,7 @@ function checkFeatures(model: ModelSpec, features: Uint8Array | Float32Array, ro
       `${rows} rows of ${model.inputs} features`,
       `${features.length} values`,
     );
-  if (model.model === 'gpt') checkTokens(model.outputs, features);
+  if (readsTokens(model)) checkTokens(model.outputs, features);
 }
 
 /** A number beyond the vocabulary would be looked up outside of the embedding. */

@@ -1,7 +1,7 @@
 import { NmktError } from '../errors.js';
 import { mapSizes } from '../learning/architecture.js';
 import { modelCost } from '../learning/model-cost.js';
-import type { CnnSpec, DenseSpec, GptSpec, ModelSpec } from '../learning/types.js';
+import type { CnnSpec, DenseSpec, GptSpec, LstmSpec, ModelSpec } from '../learning/types.js';
 
 /** Largest width of a layer and largest number of hidden layers: a bound before any multiplication. */
 const MAX_WIDTH = 1 << 24;
@@ -24,9 +24,10 @@ export function checkSpec(spec: ModelSpec): void {
     case 'cnn':
       return checkCnn(spec);
     case 'gpt':
-      return checkGpt(spec);
+    case 'lstm':
+      return checkText(spec);
     default:
-      throw bad('model logreg, mlp, cnn or gpt', (spec as { model: unknown }).model);
+      throw bad('model logreg, mlp, cnn, gpt or lstm', (spec as { model: unknown }).model);
   }
 }
 
@@ -48,11 +49,13 @@ function checkCnn(spec: CnnSpec): void {
   checkNumbers(spec);
 }
 
-function checkGpt(spec: GptSpec): void {
-  if (spec.task !== 'classification') throw bad('classification of the next token for gpt', spec.task);
-  for (const size of [spec.layers, spec.heads, spec.width]) checkWidth(size);
+function checkText(spec: GptSpec | LstmSpec): void {
+  if (spec.task !== 'classification') throw bad(`classification of the next token for ${spec.model}`, spec.task);
+  for (const size of [spec.layers, spec.width]) checkWidth(size);
+  if (spec.model === 'gpt') checkWidth(spec.heads);
   if (spec.layers > MAX_HIDDEN_LAYERS) throw bad(`at most ${MAX_HIDDEN_LAYERS} layers`, spec.layers);
-  if (spec.width % spec.heads !== 0) throw bad(`a width that ${spec.heads} heads divide`, spec.width);
+  if (spec.model === 'gpt' && spec.width % spec.heads !== 0)
+    throw bad(`a width that ${spec.heads} heads divide`, spec.width);
   checkNumbers(spec);
 }
 

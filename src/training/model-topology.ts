@@ -7,7 +7,7 @@ import type { CnnSpec, DenseSpec, ModelSpec, ParamSet } from '../learning/types.
  * https://www.tensorflow.org/js/guide/save_load. Weights are float32, little-endian, in the order of the manifest.
  */
 export interface LayersModelFile {
-  /** A `gpt` has layers that TensorFlow.js has not: its file says so and has no topology. */
+  /** A `gpt` has layers that TensorFlow.js has not, an `lstm` is written as ours: such a file says so and has no topology. */
   readonly format: 'layers-model' | 'nmkt-model';
   readonly generatedBy: string;
   readonly convertedBy: null;
@@ -25,10 +25,10 @@ export interface LayersModelFile {
 /** `weightsPath` is relative to the folder of model.json. */
 export function layersModel(spec: ModelSpec, weights: ParamSet, weightsPath: string): LayersModelFile {
   return {
-    format: spec.model === 'gpt' ? 'nmkt-model' : 'layers-model',
+    format: spec.model === 'gpt' || spec.model === 'lstm' ? 'nmkt-model' : 'layers-model',
     generatedBy: 'nmkt',
     convertedBy: null,
-    ...(spec.model !== 'gpt' && { modelTopology: topology(spec) }),
+    ...(spec.model !== 'gpt' && spec.model !== 'lstm' && { modelTopology: topology(spec) }),
     weightsManifest: [
       {
         paths: [weightsPath],

@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import { positions } from '../learning/model-cost.js';
+import { positions, readsTokens } from '../learning/model-cost.js';
 import { parameterShapes } from '../learning/params.js';
 import type { NamedShape } from '../learning/safetensors.js';
 import type { Examples, ModelSpec } from '../learning/types.js';
@@ -9,6 +9,7 @@ import { cnnForward } from './net-cnn.js';
 import { automaticGradients } from './net-automatic.js';
 import { denseForward, denseGradients } from './net-dense.js';
 import { gptForward } from './net-gpt.js';
+import { lstmForward } from './net-lstm.js';
 
 /** A model on the current tfjs backend. Its weights are tensors of whoever trains, in the order of `shapes`. */
 export interface Net {
@@ -41,7 +42,7 @@ export function netOf(spec: ModelSpec): Net {
     spec,
     shapes: parameterShapes(spec),
     positions: positions(spec),
-    targets: (batch: Batch) => (spec.model === 'gpt' ? nextTokens(batch, spec.inputs) : batch.labels),
+    targets: (batch: Batch) => (readsTokens(spec) ? nextTokens(batch, spec.inputs) : batch.labels),
   };
   switch (spec.model) {
     case 'logreg':
@@ -60,6 +61,11 @@ export function netOf(spec: ModelSpec): Net {
       return automatic({
         ...about,
         forward: (weights, features, rows) => gptForward(spec, weights, features, rows),
+      });
+    case 'lstm':
+      return automatic({
+        ...about,
+        forward: (weights, features, rows) => lstmForward(spec, weights, features, rows),
       });
   }
 }

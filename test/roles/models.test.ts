@@ -54,6 +54,7 @@ function words(rows: number): { schema: DataSchema; examples: Examples } {
 test.each([
   ['cnn', bars(220), 0.7],
   ['gpt', words(200), 0.3],
+  ['lstm', words(200), 0.3],
 ] as const)('%s is trained, repeated to the bit, averaged, paid and audited', async (model, data, least) => {
   const world = await createWorld({
     ...{ name: model, data, engine, rounds: 1 },

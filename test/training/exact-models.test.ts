@@ -19,12 +19,13 @@ const specs: Readonly<Record<ModelName, ModelSpec>> = {
     ...{ shape: [8, 10, 2], filters: [3, 5], hidden: [7] },
   },
   gpt: { model: 'gpt', task: 'classification', inputs: 7, outputs: 11, layers: 2, heads: 2, width: 8 },
+  lstm: { model: 'lstm', task: 'classification', inputs: 7, outputs: 11, layers: 2, width: 8 },
 };
 
 function examplesFor(spec: ModelSpec): Examples {
   const random = prng(seed(4), 'exact');
   const [rows, inputs] = [20, spec.inputs];
-  const value = () => (spec.model === 'gpt' ? random.below(spec.outputs) : random.normal());
+  const value = () => (spec.model === 'gpt' || spec.model === 'lstm' ? random.below(spec.outputs) : random.normal());
   const features = Float32Array.from({ length: rows * inputs }, value);
   return { rows, inputs, features, scale: 1, labels: Int32Array.from({ length: rows }, (_, i) => i % spec.outputs) };
 }

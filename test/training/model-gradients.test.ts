@@ -48,7 +48,8 @@ async function found(net: Net, batch: Batch): Promise<{ loss: number; gradients:
 
 function randomBatch(spec: ModelSpec, rows: number): Batch {
   const random = prng(seed(9), `batch/${rows}`);
-  const one = (): number => (spec.model === 'gpt' ? random.below(spec.outputs) : random.normal());
+  const one = (): number =>
+    spec.model === 'gpt' || spec.model === 'lstm' ? random.below(spec.outputs) : random.normal();
   const features = Float32Array.from({ length: rows * spec.inputs }, one);
   const labels =
     spec.task === 'classification'
@@ -73,11 +74,15 @@ const cnn: ModelSpec = {
 const gpt: ModelSpec = {
   ...{ model: 'gpt', task: 'classification', inputs: 7, outputs: 11, layers: 2, heads: 2, width: 8 },
 };
+const lstm: ModelSpec = {
+  ...{ model: 'lstm', task: 'classification', inputs: 7, outputs: 11, layers: 2, width: 8 },
+};
 const nets: ModelSpec[] = [
   { model: 'mlp', task: 'classification', inputs: 5, outputs: 3, hidden: [4] },
   cnn,
   { ...cnn, task: 'regression', outputs: 1 },
   gpt,
+  lstm,
 ];
 
 describe.each(['cpu', 'wasm'])('back-propagation on %s', (backend) => {
@@ -142,13 +147,16 @@ describe.each(['cpu', 'wasm'])('back-propagation on %s', (backend) => {
   });
 });
 
-test('a gpt has the loss and the gradients on wasm, of kernels of its own, that it has on cpu', async () => {
-  const batch = randomBatch(gpt, 5);
+test.each([
+  [gpt, 'Attention'],
+  [lstm, 'Lstm'],
+])('%o has the loss and the gradients on wasm, of kernels of its own, that it has on cpu', async (spec, kernel) => {
+  const batch = randomBatch(spec, 5);
   await tf.setBackend('cpu');
-  const wanted = await found(netOf(gpt), batch);
+  const wanted = await found(netOf(spec), batch);
   await tf.setBackend('wasm');
-  expect(tf.getKernel('Attention', 'wasm')).toBeDefined();
-  const got = await found(netOf(gpt), batch);
+  expect(tf.getKernel(kernel, 'wasm')).toBeDefined();
+  const got = await found(netOf(spec), batch);
   expect(got.loss).toBeCloseTo(wanted.loss, 5);
   for (const [i, slopes] of wanted.gradients.entries()) expect(farthest(got.gradients[i]!, slopes)).toBeLessThan(1e-6);
 });

@@ -127,6 +127,7 @@ const architectures = {
     hidden: list(integer(1, 65_536), 0, 16),
   },
   gpt: { layers: integer(1, 64), heads: integer(1, 256), width: integer(1, 16_384) },
+  lstm: { layers: integer(1, 64), width: integer(1, 16_384) },
 };
 interface Architecture {
   readonly task: string;
@@ -153,8 +154,9 @@ export const model = either(
       object(
         {
           model: constant(name),
-          task: name === 'gpt' ? constant('classification') : constant('classification', 'regression'),
-          inputs: integer(1, name === 'gpt' ? 65_536 : 1_000_000),
+          task:
+            name === 'gpt' || name === 'lstm' ? constant('classification') : constant('classification', 'regression'),
+          inputs: integer(1, name === 'gpt' || name === 'lstm' ? 65_536 : 1_000_000),
           outputs: integer(1, 100_000),
           ...own,
         },
