@@ -69,7 +69,7 @@ export interface Functions {
 }
 
 /** Count; addresses of w, g, m, v and of the new w, m, v; then beta1, beta2, rate, scale, epsilon, keep. */
-type Adam = [...Seven, ...Seven];
+type Adam = [number, ...Seven, ...Seven];
 type Seven = [number, number, number, number, number, number, number];
 type Convolution = (geometry: number, first: number, second: number, out: number, scratch: number) => void;
 type DepthwiseGradient = (geometry: number, first: number, second: number, out: number) => void;

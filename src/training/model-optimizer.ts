@@ -1,3 +1,4 @@
+import type { AdamStep } from '../kernels/adam.js';
 import type { Moment } from '../learning/train-state.js';
 import { momentsOf } from '../learning/train-state.js';
 import type { HyperParameters } from '../learning/types.js';
@@ -83,35 +84,37 @@ function momentum(share: number, { velocity }: Moments): Optimizer {
  * `decay`, which shrinks the weights beside the gradient's step (Loshchilov and Hutter 2019, arXiv:1711.05101).
  */
 function adam(decay: number, { step, mean: means, square: squares }: Moments): Optimizer {
-  let decay1 = 1; // beta1^t by repeated multiplication: Math.pow differs between V8 versions
-  let decay2 = 1;
-  for (let done = 0; done < step; done++) {
-    decay1 *= BETA_1;
-    decay2 *= BETA_2;
-  }
+  const scales = adamScales(decay, step);
   return (weights, gradients, rate, factor) => {
-    decay1 *= BETA_1;
-    decay2 *= BETA_2;
-    const scales = { factor, mean: rate / (1 - decay1), square: 1 / (1 - decay2), keep: 1 - rate * decay };
-    for (const [tensor, w] of weights.entries())
-      adamStep(w, gradients[tensor]!, means[tensor]!, squares[tensor]!, scales);
+    const now = { ...scales(rate), factor };
+    for (const [tensor, w] of weights.entries()) adamStep(w, gradients[tensor]!, means[tensor]!, squares[tensor]!, now);
   };
 }
 
-function adamStep(
-  w: Float32Array,
-  g: Float32Array,
-  m: Float32Array,
-  v: Float32Array,
-  scales: { readonly factor: number; readonly mean: number; readonly square: number; readonly keep: number },
-): void {
-  const { factor, mean: scale1, square: scale2, keep } = scales;
+/** The scalars of one step after the other, after `done` steps. */
+export function adamScales(decay: number, done: number): (rate: number) => Omit<AdamStep, 'factor'> {
+  let decay1 = 1; // beta1^t by repeated multiplication: Math.pow differs between V8 versions
+  let decay2 = 1;
+  const count = (): void => {
+    decay1 *= BETA_1;
+    decay2 *= BETA_2;
+  };
+  for (let step = 0; step < done; step++) count();
+  return (rate) => {
+    count();
+    const corrected = { rate: rate / (1 - decay1), scale: 1 / (1 - decay2) };
+    return { beta1: BETA_1, beta2: BETA_2, epsilon: EPSILON, keep: 1 - rate * decay, ...corrected };
+  };
+}
+
+function adamStep(w: Float32Array, g: Float32Array, m: Float32Array, v: Float32Array, step: AdamStep): void {
+  const { factor, rate, scale, keep } = step;
   for (let i = 0; i < w.length; i++) {
     const gradient = g[i]! * factor;
     const mean = BETA_1 * m[i]! + (1 - BETA_1) * gradient;
     const square = BETA_2 * v[i]! + (1 - BETA_2) * gradient * gradient;
     m[i] = mean;
     v[i] = square;
-    w[i] = w[i]! * keep - (scale1 * mean) / (Math.sqrt(scale2 * square) + EPSILON);
+    w[i] = w[i]! * keep - (rate * mean) / (Math.sqrt(scale * square) + EPSILON);
   }
 }

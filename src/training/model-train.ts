@@ -6,7 +6,8 @@ import type { HyperParameters, ModelSpec, ParamSet, TrainState } from '../learni
 import type { Evaluation, TrainRequest, TrainResult } from '../ports.js';
 import { batchesForever, rowsOf } from './model-batches.js';
 import { batchLoss, softmaxRows } from './model-loss.js';
-import { freshMoments, globalNorm, makeOptimizer, type Moments } from './model-optimizer.js';
+import { freshMoments, type Moments } from './model-optimizer.js';
+import { readAll, startProgress } from './model-progress.js';
 import { evaluationRows } from './model-schedule.js';
 import { netOf, type Net } from './net.js';
 
@@ -34,7 +35,7 @@ export async function train(
   const { model, examples, hyper, from, stateEvery = Infinity, lossLimit = Number.MAX_VALUE } = request;
   const net = netOf(model);
   const start = from === undefined ? request.weights : weightsOf(from, model);
-  const weights = start.map(({ data }) => new Float32Array(data)); // training goes on in them
+  const weights = start.map(({ data }) => new Float32Array(data)); // training may go on in them
   const moments =
     from === undefined
       ? freshMoments(
@@ -42,37 +43,41 @@ export async function train(
           weights.map((data) => data.length),
         )
       : momentsAt(from, start, hyper);
-  const optimize = makeOptimizer(hyper, moments);
+  const progress = startProgress(hyper, { shapes: net.shapes.map(({ shape }) => shape), weights, moments });
   const steps = stepCount(hyper, examples.rows);
   const end = Math.min(steps, request.toStep ?? steps);
   const batches = batchesForever(examples, hyper.batch, request.seed, moments.step);
   let lossFirst = 0;
   let lossLast = 0;
-  for (let step = moments.step; step < end; step++) {
-    const batch = batches.next().value;
-    const rate = learningRateAt(hyper, step, steps);
-    const tensors = upload(net, weights);
-    const found = await net.gradients(tensors, batch);
-    tf.dispose(tensors);
-    lossLast = found.loss.sum / (batch.rows * net.positions);
-    if (step === moments.step) lossFirst = lossLast;
-    if (!(lossLast <= lossLimit)) throw diverged({ what: `the loss is ${lossLast}`, step, steps, rate, lossLimit });
-    const slopes = await readAll(found.gradients);
-    optimize(weights, slopes, rate, clipFactor(hyper, slopes));
-    const pause = onStep(step + 1, steps, lossLast);
-    if (pause instanceof Promise) await pause;
-    const done = step + 1;
-    if (done < steps && (done === end || done % stateEvery === 0)) onState(stateAfter(net, done, weights, moments));
+  try {
+    for (let step = moments.step; step < end; step++) {
+      const batch = batches.next().value;
+      const rate = learningRateAt(hyper, step, steps);
+      const found = await net.gradients(progress.tensors(), batch);
+      lossLast = found.loss.sum / (batch.rows * net.positions);
+      if (step === moments.step) lossFirst = lossLast;
+      if (!(lossLast <= lossLimit)) {
+        tf.dispose([...found.gradients]);
+        throw diverged({ what: `the loss is ${lossLast}`, step, steps, rate, lossLimit });
+      }
+      await progress.step(found.gradients, rate);
+      const pause = onStep(step + 1, steps, lossLast);
+      if (pause instanceof Promise) await pause;
+      const done = step + 1;
+      if (done < steps && (done === end || done % stateEvery === 0)) {
+        const now = await progress.read();
+        onState(stateAfter(net, now.weights, { ...now.moments, step: done }));
+      }
+    }
+    const last = await progress.read();
+    if (!last.weights.every(isFinite)) {
+      const [step, rate] = [end - 1, learningRateAt(hyper, end - 1, steps)];
+      throw diverged({ what: 'a weight is not finite', step, steps, rate, lossLimit });
+    }
+    return { weights: named(net, last.weights), steps, lossFirst, lossLast, wallMs: 0 };
+  } finally {
+    progress.dispose();
   }
-  if (!weights.every(isFinite))
-    throw diverged({
-      what: 'a weight is not finite',
-      step: end - 1,
-      steps,
-      rate: learningRateAt(hyper, end - 1, steps),
-      lossLimit,
-    });
-  return { weights: named(net, weights), steps, lossFirst, lossLast, wallMs: 0 };
 }
 
 /** Loss added in float64 in the order of the examples; NaN and Infinity are reported, not thrown. */
@@ -174,26 +179,14 @@ function upload({ shapes }: Net, weights: readonly Float32Array[]): tf.Tensor[] 
   return shapes.map(({ shape }, i) => tf.tensor(weights[i]!, [...shape]));
 }
 
-/**
- * The values, and the end of the tensors. Never `dataSync`: a GPU cannot answer at once (backend webgpu has no readSync in
- * Node.js). On `cpu` these are the tensor's own values: nobody writes to them any more.
- */
-async function readAll(tensors: readonly tf.Tensor[]): Promise<Float32Array[]> {
-  try {
-    return await Promise.all(tensors.map((tensor) => tensor.data<'float32'>()));
-  } finally {
-    tf.dispose([...tensors]);
-  }
-}
-
 function named({ shapes }: Net, arrays: readonly Float32Array[]): ParamSet {
   return shapes.map(({ name, shape }, i) => ({ name, shape, data: arrays[i]! }));
 }
 
 /** Copies: training goes on in the arrays themselves. */
-function stateAfter(net: Net, step: number, weights: readonly Float32Array[], moments: Moments): TrainState {
+function stateAfter(net: Net, weights: readonly Float32Array[], moments: Moments): TrainState {
   const tensors = stateTensors(named(net, weights), moments);
-  return { step, tensors: tensors.map((tensor) => ({ ...tensor, data: new Float32Array(tensor.data) })) };
+  return { step: moments.step, tensors: tensors.map((tensor) => ({ ...tensor, data: new Float32Array(tensor.data) })) };
 }
 
 function momentsAt({ step, tensors }: TrainState, weights: ParamSet, hyper: HyperParameters): Moments {
@@ -202,13 +195,6 @@ function momentsAt({ step, tensors }: TrainState, weights: ParamSet, hyper: Hype
   const of = (moment: Moment): Float32Array[] =>
     kept.includes(moment) ? weights.map(({ name }) => new Float32Array(found.get(`${moment}/${name}`)!)) : [];
   return { step, mean: of('mean'), square: of('square'), velocity: of('velocity') };
-}
-
-/** By global norm (Pascanu et al. 2013, arXiv:1211.5063). */
-function clipFactor({ clipNorm }: HyperParameters, gradients: readonly Float32Array[]): number {
-  if (clipNorm === undefined) return 1;
-  const norm = globalNorm(gradients);
-  return norm > clipNorm ? clipNorm / norm : 1;
 }
 
 function isFinite(data: Float32Array): boolean {

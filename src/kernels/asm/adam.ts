@@ -1,6 +1,6 @@
 /**
- * One step of Adam on `count` parameters, worked out in float64 and rounded once per stored value:
- * m' = beta1 m + (1 - beta1) g, v' = beta2 v + (1 - beta2) g^2,
+ * One step of Adam on `count` parameters, worked out in float64 and rounded once per stored value; g is the gradient times `factor`:
+ * m' = beta1 m + (1 - beta1) g, v' = beta2 v + ((1 - beta2) g) g,
  * w' = keep w - rate m' / (sqrt(scale v') + epsilon), with the bias corrections in `rate` and `scale`.
  * Writes to new places: nothing that exists is changed.
  */
@@ -19,16 +19,17 @@ export function adam(
   scale: f64,
   epsilon: f64,
   keep: f64,
+  factor: f64,
 ): void {
   const bytes = (<usize>count) << 2;
   for (let i: usize = 0; i < bytes; i += 8) {
     if (i + 8 > bytes) {
-      stepOne(i, w, g, m, v, newW, newM, newV, beta1, beta2, rate, scale, epsilon, keep);
+      stepOne(i, w, g, m, v, newW, newM, newV, beta1, beta2, rate, scale, epsilon, keep, factor);
       return;
     }
-    const gradient = load2(g + i);
+    const gradient = scaled(factor, load2(g + i));
     const mean = f64x2.add(scaled(beta1, load2(m + i)), scaled(1 - beta1, gradient));
-    const square = f64x2.add(scaled(beta2, load2(v + i)), scaled(1 - beta2, f64x2.mul(gradient, gradient)));
+    const square = f64x2.add(scaled(beta2, load2(v + i)), f64x2.mul(scaled(1 - beta2, gradient), gradient));
     const root = f64x2.add(f64x2.sqrt(scaled(scale, square)), f64x2.splat(epsilon));
     store2(newM + i, mean);
     store2(newV + i, square);
@@ -51,10 +52,11 @@ function stepOne(
   scale: f64,
   epsilon: f64,
   keep: f64,
+  factor: f64,
 ): void {
-  const gradient = <f64>load<f32>(g + i);
+  const gradient = <f64>load<f32>(g + i) * factor;
   const mean = beta1 * <f64>load<f32>(m + i) + (1 - beta1) * gradient;
-  const square = beta2 * <f64>load<f32>(v + i) + (1 - beta2) * (gradient * gradient);
+  const square = beta2 * <f64>load<f32>(v + i) + (1 - beta2) * gradient * gradient;
   store<f32>(newM + i, <f32>mean);
   store<f32>(newV + i, <f32>square);
   store<f32>(newW + i, <f32>(keep * <f64>load<f32>(w + i) - (rate * mean) / (sqrt(scale * square) + epsilon)));
