@@ -39,7 +39,7 @@ function inArrays(hyper: HyperParameters, { shapes, weights, moments }: Start): 
     },
     async step(gradients, rate) {
       dispose();
-      const slopes = await readAll(gradients);
+      const slopes = await takeValues(gradients);
       optimize(weights, slopes, rate, clipFactor(hyper, slopes));
     },
     read: () => Promise.resolve({ weights, moments }),
@@ -78,7 +78,7 @@ function onBackend(hyper: HyperParameters, { shapes, weights, moments }: Start):
  * The values, and the end of the tensors. Never `dataSync`: a GPU cannot answer at once (backend webgpu has no readSync in
  * Node.js). On `cpu` these are the tensor's own values: nobody writes to them any more.
  */
-export async function readAll(tensors: readonly tf.Tensor[]): Promise<Float32Array[]> {
+export async function takeValues(tensors: readonly tf.Tensor[]): Promise<Float32Array[]> {
   try {
     return await valuesOf(tensors);
   } finally {

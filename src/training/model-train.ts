@@ -7,7 +7,7 @@ import type { Evaluation, TrainRequest, TrainResult } from '../ports.js';
 import { batchesForever, rowsOf } from './model-batches.js';
 import { batchLoss, softmaxRows } from './model-loss.js';
 import { freshMoments, type Moments } from './model-optimizer.js';
-import { readAll, startProgress } from './model-progress.js';
+import { takeValues, startProgress } from './model-progress.js';
 import { evaluationRows } from './model-schedule.js';
 import { netOf, type Net } from './net.js';
 
@@ -154,7 +154,7 @@ async function forward(
   features: Float32Array,
   rows: number,
 ): Promise<Float32Array> {
-  const [outputs] = await readAll([tf.tidy(() => net.forward(tensors, features, rows))]);
+  const [outputs] = await takeValues([tf.tidy(() => net.forward(tensors, features, rows))]);
   return outputs!;
 }
 
