@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { adamKernels } from './adam.js';
 import { attentionKernels } from './attention.js';
 import { guardAllocation, isShared, type WasmBackend } from './backend.js';
+import { binaryKernels } from './binary.js';
 import { convKernels } from './conv.js';
 import { copyKernels } from './copy.js';
 import type { Kernel } from './kernel.js';
@@ -57,6 +58,7 @@ export function makeKernels(module: Module): Kernel[] {
     segmentKernels,
     copyKernels,
     unaryKernels,
+    binaryKernels,
     reduceKernels,
     adamKernels,
     softmaxKernels,

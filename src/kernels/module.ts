@@ -42,6 +42,9 @@ export interface Functions {
   turn(layout: number, from: number, to: number): void;
   gather(x: number, size: number, ids: number, count: number, bytes: number, out: number): number;
   unary(x: number, count: number, kind: number, out: number): void;
+  /** Kind; addresses of a and b, each followed by its step in bytes; count, width of a block, address of the output. */
+  binary(...call: number[]): void;
+  repeat(row: number, n: number, times: number, out: number): void;
   softmax(x: number, rows: number, width: number, out: number): void;
   logSoftmax(x: number, rows: number, width: number, out: number): void;
   softmaxGradient(dy: number, y: number, rows: number, width: number, scale: number, out: number): void;

@@ -139,6 +139,17 @@ describe('three threads', () => {
     }
   });
 
+  test('make the same bits as one in additions, differences and products of values', () => {
+    for (let seed = 1; seed <= 60; seed++) {
+      const { int, pick, floats } = draw(seed);
+      const shape = [int(1, 40), int(1, 7), int(1, 90)];
+      const b = floats(pick([shape, shape.slice(1), shape.slice(2), []]), true);
+      const both = [floats(shape, true), b] as const;
+      const [left, right] = pick([both, [b, both[0]] as const]);
+      for (const name of ['Add', 'Sub', 'Multiply']) agree(name, { a: left, b: right });
+    }
+  });
+
   test('make the same bits as one in kernels of sequences', () => {
     for (let seed = 1; seed <= 30; seed++) {
       const { int, pick, floats } = draw(seed);

@@ -1,6 +1,7 @@
 export { adam } from './adam';
 export { finish } from './activation';
 export { attention, attentionGradient } from './attention';
+export { binary, repeat } from './binary';
 export { conv2d, conv2dFilterGradient, conv2dInputGradient, convScratch, blockRows } from './conv';
 export { depthwiseFilterGradient, depthwiseInputGradient } from './depthwise';
 export { gelu, geluGradient, reluGradient } from './gelu';

@@ -2,6 +2,7 @@
 // depends on `count` and `width` alone.
 
 import { high64, join32 } from './exp';
+import { loadLanes, storeLanes } from './lanes';
 
 /** out[o, i] = scale * sum over r of x[o, r, i], for the first `inner` of `width` columns i. */
 export function sum(x: usize, outer: i32, count: i32, inner: i32, width: i32, scale: f64, out: usize): void {
@@ -51,15 +52,29 @@ function sumColumns(x: usize, count: i32, columns: usize, row: usize, scale: f64
     v128.store(out + column, join32(f64x2.mul(a, scales), f64x2.mul(b, scales)));
     v128.store(out + column, join32(f64x2.mul(c, scales), f64x2.mul(d, scales)), 16);
   }
-  for (; column < columns; column += 4) {
-    let total: f64 = 0;
-    let from = x + column;
-    for (let r = 0; r < count; r++) {
-      total += <f64>load<f32>(from);
-      from += row;
+  if (column < columns) sumLast(x + column, count, columns - column, row, scales, out + column);
+}
+
+/** Of the last one to seven columns, side by side as well: each is added up in the same order alone. */
+function sumLast(x: usize, count: i32, bytes: usize, row: usize, scales: v128, out: usize): void {
+  let a = f64x2.splat(0);
+  let b = a;
+  let c = a;
+  let d = a;
+  const more = bytes > 16 ? bytes - 16 : 0;
+  for (let r = 0; r < count; r++) {
+    const four = loadLanes(x, bytes);
+    a = f64x2.add(a, f64x2.promote_low_f32x4(four));
+    b = f64x2.add(b, high64(four));
+    if (more > 0) {
+      const others = loadLanes(x + 16, more);
+      c = f64x2.add(c, f64x2.promote_low_f32x4(others));
+      d = f64x2.add(d, high64(others));
     }
-    store<f32>(out + column, <f32>(scale * total));
+    x += row;
   }
+  storeLanes(out, join32(f64x2.mul(a, scales), f64x2.mul(b, scales)), bytes);
+  if (more > 0) storeLanes(out + 16, join32(f64x2.mul(c, scales), f64x2.mul(d, scales)), more);
 }
 
 /** out[o, i] = the largest x[o, r, i]; NaN if one of them is, -Infinity of none. */
