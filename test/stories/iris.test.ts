@@ -67,6 +67,7 @@ it('a small market works command by command, and every command twice changes not
     pubkey: hex64,
     engine: expect.stringMatching(/^wasm\//) as string,
     relays: [sandbox.relay],
+    threads: 1,
   });
 
   const publish = ['publish-dataset', iris, '--label', 'species', ...customer];
