@@ -69,8 +69,11 @@ export interface Draw {
   /** An integer in [low, high]. */
   readonly int: (low: number, high: number) => number;
   readonly pick: <T>(choices: readonly T[]) => T;
-  /** Mostly in [-2, 2]; `wild` mixes in NaN, infinities, zeros of both signs, denormals, and large and tiny numbers. */
-  readonly floats: (shape: readonly number[], wild?: boolean) => Values;
+  /**
+   * Mostly in [-2, 2]; `wild` mixes in NaN, infinities, zeros of both signs, denormals, and large and tiny numbers: that
+   * share of all, by default a twentieth.
+   */
+  readonly floats: (shape: readonly number[], wild?: boolean | number) => Values;
 }
 
 export function draw(seed: number): Draw {
@@ -81,8 +84,9 @@ export function draw(seed: number): Draw {
     int,
     pick,
     floats(shape, wild = false) {
+      const share = wild === true ? 0.05 : Number(wild);
       const data = Float32Array.from({ length: tf.util.sizeFromShape([...shape]) }, () =>
-        wild && next() < 0.05 ? pick(WILD) : next() * 4 - 2,
+        share > 0 && next() < share ? pick(WILD) : next() * 4 - 2,
       );
       return { shape, data };
     },

@@ -171,10 +171,10 @@ function lstmStepGradient(
       const byH = f32x4.add(loadLanes(dh + j, left), loadLanes(dhNext + j, left));
       const through = f32x4.mul(f32x4.mul(byH, o), f32x4.sub(one, f32x4.mul(bend, bend)));
       const byC = f32x4.add(f32x4.add(loadLanes(dc + j, left), loadLanes(dcNext + j, left)), through);
-      storeLanes(to, f32x4.mul(f32x4.mul(byC, g), gateSlope(i, hard)), left);
-      storeLanes(to + width, f32x4.mul(f32x4.mul(byC, loadLanes(before + j, left)), gateSlope(f, hard)), left);
+      storeLanes(to, throughGate(f32x4.mul(byC, g), i, hard), left);
+      storeLanes(to + width, throughGate(f32x4.mul(byC, loadLanes(before + j, left)), f, hard), left);
       storeLanes(to + 2 * width, f32x4.mul(f32x4.mul(byC, i), f32x4.sub(one, f32x4.mul(g, g))), left);
-      storeLanes(to + 3 * width, f32x4.mul(f32x4.mul(byH, bend), gateSlope(o, hard)), left);
+      storeLanes(to + 3 * width, throughGate(f32x4.mul(byH, bend), o, hard), left);
       storeLanes(dcNext + j, f32x4.mul(byC, f), left);
     }
     gates += gateStride;
@@ -195,12 +195,12 @@ function gate(x: v128, hard: bool): v128 {
   return f32x4.min(f32x4.splat(1), f32x4.max(f32x4.splat(0), line));
 }
 
-/** By the gate's value; 0 where the hard one is at its end. */
-function gateSlope(y: v128, hard: bool): v128 {
+/** From the gradient by a gate's value `y` to that by its sum; 0 where the hard one is at its end, whatever the gradient. */
+function throughGate(gradient: v128, y: v128, hard: bool): v128 {
   const one = f32x4.splat(1);
-  if (!hard) return f32x4.mul(y, f32x4.sub(one, y));
+  if (!hard) return f32x4.mul(gradient, f32x4.mul(y, f32x4.sub(one, y)));
   const inside = v128.and(f32x4.gt(y, f32x4.splat(0)), f32x4.lt(y, one));
-  return v128.and(f32x4.splat(0.2), inside);
+  return v128.and(f32x4.mul(gradient, f32x4.splat(0.2)), inside);
 }
 
 function tanh32(x: v128): v128 {
