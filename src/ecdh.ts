@@ -1,8 +1,8 @@
 import { extract } from '@noble/hashes/hkdf.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { randomBytes } from 'node:crypto';
-import * as secp from 'tiny-secp256k1';
 import { concatBytes, fromHex, utf8, type Bytes, type Pubkey } from './hash.js';
+import { tiny } from './secp/wasm.js';
 
 /**
  * NIP-44 v2 conversation key: HKDF-extract of the x coordinate that both sides find, over tiny-secp256k1 (wasm), a fifth of the time of
@@ -21,19 +21,20 @@ export function conversationKey(secret: Bytes, peer: Pubkey): Bytes {
  * secret * P = (secret + r) * P - r * P.
  */
 function sharedX(secret: Bytes, peer: Pubkey): Bytes {
+  const secp = tiny();
   const point = concatBytes(Uint8Array.of(2), fromHex(peer));
   for (;;) {
     const blind = randomBytes(32);
     if (!secp.isPrivate(blind)) continue;
     const blinded = secp.privateAdd(secret, blind);
     if (blinded === null) continue;
-    const sum = secp.pointAdd(multiply(point, blinded), negated(multiply(point, blind)), true);
+    const sum = secp.pointAdd(
+      secp.pointMultiply(point, blinded, true)!,
+      negated(secp.pointMultiply(point, blind, true)!),
+      true,
+    );
     return sum!.subarray(1); // secret * P, which is no infinity: the group has prime order
   }
-}
-
-function multiply(point: Bytes, scalar: Bytes): Bytes {
-  return secp.pointMultiply(point, scalar, true)!;
 }
 
 function negated(point: Bytes): Bytes {

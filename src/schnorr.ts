@@ -1,29 +1,36 @@
-import * as secp from 'tiny-secp256k1';
 import { fromHex, hex, sha256, utf8, type Bytes, type EventId, type Pubkey } from './hash.js';
 import type { EventTemplate, NostrEvent } from './ports.js';
+import { provider } from './secp/provider.js';
 
 /**
- * BIP-340 over tiny-secp256k1 (wasm, no compiler): ten times the speed of pure JavaScript.
+ * BIP-340 by the fastest implementation that is here (secp/provider.ts).
  * Signing is deterministic (auxiliary randomness of zeros, as BIP-340 allows), so a repeated signature is the same bytes.
  */
 
+const NO_RANDOMNESS = new Uint8Array(32);
+
 /** @param secret 32 bytes in [1, n) */
 export function publicKey(secret: Bytes): Pubkey {
-  return hex(secp.xOnlyPointFromScalar(secret)) as Pubkey;
+  return hex(provider().publicKey(secret)) as Pubkey;
 }
 
 export function isValidSecret(secret: Bytes): boolean {
-  return secret.length === 32 && secp.isPrivate(secret);
+  return secret.length === 32 && provider().isValidSecret(secret);
 }
 
+/** @param hash 32 bytes @param secret 32 bytes in [1, n) */
 export function signHash(hash: Bytes, secret: Bytes): string {
-  return hex(secp.signSchnorr(hash, secret, new Uint8Array(32)));
+  if (hash.length !== 32 || secret.length !== 32) throw new RangeError('a hash and a secret key have 32 bytes each');
+  return hex(provider().sign(hash, secret, NO_RANDOMNESS));
 }
 
 /** Any malformed input is `false`, never an exception. */
 export function verifyHash(hash: Bytes, signature: string, pubkey: string): boolean {
+  // Checked here for all: native code would read past the end of anything shorter.
+  if (hash.length !== 32 || signature.length !== 128 || pubkey.length !== 64) return false;
+  const { verify } = provider();
   try {
-    return secp.verifySchnorr(hash, fromHex(pubkey), fromHex(signature));
+    return verify(hash, fromHex(pubkey), fromHex(signature));
   } catch {
     return false;
   }

@@ -2,6 +2,7 @@ import { access, constants, readdir, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { formatPubkey } from '../config/identifiers.js';
 import { isNmktError } from '../errors.js';
+import type { ProviderReport } from '../secp/provider.js';
 import type { RungReport } from '../training/engine.js';
 import type { Context } from './command.js';
 import { describeForm } from './describe-key.js';
@@ -105,6 +106,19 @@ export function judgeDisk(free: number | null, path: string): Check {
   return free < LOW_FREE_BYTES
     ? warn('disk', detail, 'free some space: datasets and models need it')
     : ok('disk', detail);
+}
+
+/** Which implementation signs and checks events, and why no faster one. @param reports fastest first @param used by name */
+export function judgeSignatures(reports: readonly ProviderReport[], used: ProviderReport['provider']): Check {
+  const native = reports.find(({ provider }) => provider === 'native');
+  const why =
+    used === 'native' || native === undefined || native.isUsable ? '' : `; native is not here: ${native.reason}`;
+  const check = used === 'noble' ? warn : ok;
+  return check(
+    'signatures',
+    `${used}${why}`,
+    'unset NMKT_SCHNORR, or use a Node.js with WebAssembly: a hundred times slower so',
+  );
 }
 
 /**

@@ -1,7 +1,7 @@
 import { bech32 } from '@scure/base';
-import * as secp from 'tiny-secp256k1';
 import { NmktError } from '../errors.js';
 import { concatBytes, fromHex, hex, sha256, utf8, type Bytes, type Sha256 } from '../hash.js';
+import { tiny } from '../secp/wasm.js';
 import { formatAmount, parseAmount } from './bolt11-amount.js';
 
 /** BOLT 11 invoices: https://github.com/lightning/bolts/blob/master/11-payment-encoding.md */
@@ -50,7 +50,7 @@ const PAYMENT_SECRET = 14;
 
 /** A Lightning node's public key, 33 bytes compressed, hex. */
 export function nodeIdOf(nodeSecret: Bytes): string {
-  return hex(secp.pointFromScalar(nodeSecret, true)!);
+  return hex(tiny().pointFromScalar(nodeSecret, true)!);
 }
 
 /** Signs with the node's key; `paymentSecret` sets its feature bit. Optional fields are left out, not defaulted. */
@@ -67,7 +67,7 @@ export function encodeInvoice(fields: InvoiceFields, nodeSecret: Bytes): string 
     ...(paymentSecret === undefined ? [] : field(TYPE.s, bech32.toWords(fromHex(paymentSecret)))),
     ...(paymentSecret === undefined ? [] : field(TYPE.nine, featureWords([VARIABLE_ONION, PAYMENT_SECRET]))),
   ];
-  const { signature: compact, recoveryId } = secp.signRecoverable(signedHash(prefix, words), nodeSecret);
+  const { signature: compact, recoveryId } = tiny().signRecoverable(signedHash(prefix, words), nodeSecret);
   const signature = bech32.toWords(Uint8Array.of(...compact, recoveryId));
   return bech32.encode(prefix, [...words, ...signature], false);
 }
@@ -146,10 +146,10 @@ function signerOf(prefix: string, words: readonly number[], signature: readonly 
   const hash = signedHash(prefix, words);
   try {
     if (node) {
-      if (!secp.verify(hash, node, compact)) throw new Error('signed by another node');
+      if (!tiny().verify(hash, node, compact)) throw new Error('signed by another node');
       return hex(node);
     }
-    const payee = secp.recover(hash, compact, bytes[64] as secp.RecoveryIdType, true);
+    const payee = tiny().recover(hash, compact, bytes[64] as 0 | 1 | 2 | 3, true);
     if (payee === null) throw new Error('signed by nobody');
     return hex(payee);
   } catch (cause) {

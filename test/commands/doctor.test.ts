@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Check } from '../../src/commands/doctor-check.js';
-import { judgeDisk, judgeEngines, judgeNode, MIN_NODE } from '../../src/commands/doctor-machine.js';
+import { judgeDisk, judgeEngines, judgeNode, judgeSignatures, MIN_NODE } from '../../src/commands/doctor-machine.js';
 import { judgeClock, judgeRelay, type RelayFacts } from '../../src/commands/doctor-relay.js';
 import { judgeWallet, type WalletFacts } from '../../src/commands/doctor-wallet.js';
 import type { RelayInformation } from '../../src/relay/fetch-information.js';
@@ -203,6 +203,21 @@ describe('the machine', () => {
     expect(states).toEqual(['ok', 'warn', 'fail', 'warn']);
   });
 
+  it('says which implementation signs, and why no faster one', () => {
+    const reports = [
+      { provider: 'native', isUsable: false, reason: 'no koffi' },
+      { provider: 'wasm', isUsable: true, reason: '' },
+    ] as const;
+    expect(judgeSignatures(reports, 'wasm')).toEqual({
+      name: 'signatures',
+      state: 'ok',
+      detail: 'wasm; native is not here: no koffi',
+      remedy: null,
+    });
+    expect(judgeSignatures(reports, 'noble').state).toBe('warn');
+    expect(judgeSignatures([{ provider: 'native', isUsable: true, reason: '' }], 'native').detail).toBe('native');
+  });
+
   it('needs one engine, and the wanted one', () => {
     const states = (want: string, fit: readonly string[]) =>
       judgeEngines(
@@ -226,7 +241,7 @@ describe('nmkt doctor', () => {
     expect(status, stdout + stderr).toBe(0);
     const { checks } = JSON.parse(stdout) as { checks: Check[] };
     expect(checks.map(({ name }) => name)).toEqual([
-      ...['node', 'home', 'disk', 'key', 'clock'],
+      ...['node', 'signatures', 'home', 'disk', 'key', 'clock'],
       ...['', ' chunk', ' gift wrap', ' ephemeral', ' rate', ' AUTH', ' limits'].map(
         (row) => `relay ${sandbox.relay}${row}`,
       ),
