@@ -39,6 +39,8 @@ export interface PublishOutcome {
   readonly relay: string;
   readonly state: 'stored' | 'refused' | 'unreachable';
   readonly message: string;
+  /** How often the relay put it off (`rate-limited:`, `error:`) before this answer. */
+  readonly postponed?: number;
 }
 
 /** `answered` relays sent EOSE; absence may only be concluded from them. */
@@ -52,14 +54,23 @@ export interface Subscription {
   close(): void;
 }
 
+export interface TransferOptions {
+  /** One of many: goes over connections of its own, more than one where the relay is far away. */
+  readonly isBulk?: boolean;
+}
+
 export interface Relays {
   readonly urls: readonly string[];
   /** To every relay (or to `relays`); never throws: the outcome per relay is the answer. */
-  publish(event: NostrEvent, relays?: readonly string[]): Promise<readonly PublishOutcome[]>;
+  publish(event: NostrEvent, relays?: readonly string[], options?: TransferOptions): Promise<readonly PublishOutcome[]>;
   /** De-duplicated by id, id and signature checked (unless `trustIds`: then the id only). Pages until complete. */
   fetch(
     filters: readonly Filter[],
-    options?: { readonly timeoutMs?: number; readonly trustIds?: boolean; readonly relays?: readonly string[] },
+    options?: {
+      readonly timeoutMs?: number;
+      readonly trustIds?: boolean;
+      readonly relays?: readonly string[];
+    } & TransferOptions,
   ): Promise<FetchResult>;
   /** Stored and new events, each once; re-subscribes after a reconnect. */
   subscribe(filters: readonly Filter[], onEvent: (event: NostrEvent) => void): Subscription;

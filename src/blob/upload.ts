@@ -1,31 +1,22 @@
 import { NmktError } from '../errors.js';
 import type { EventId } from '../hash.js';
-import type { NostrEvent, PublishOutcome, Relays } from '../ports.js';
+import type { NostrEvent, Relays } from '../ports.js';
 import { orInterrupted, requireRunning } from './interrupt.js';
+import { keepRecent, sourceOf, type ChunkSource } from './source.js';
+import { UploadLane, type LanePorts, type RelayTally } from './upload-lane.js';
+import { memoryLog, type UploadLog } from './upload-log.js';
+import { BOUNDS, type WindowBounds } from './window.js';
 
-const WINDOW = 64;
-/** Silences in a row after which a relay gets no more chunks: each one costs a full timeout. */
-const MAX_SILENCES = 3;
-/** NIP-01 prefixes of a no that further chunks would meet as well. */
-const LASTING_REFUSAL = /^(pow|restricted|blocked|auth-required):/;
+export type { RelayTally } from './upload-lane.js';
 
 export interface UploadOptions {
-  /** Events settled so far, of all. */
+  /** Chunks settled with every relay so far, of all. */
   readonly onProgress?: (done: number, total: number) => void;
-  /** Events in flight; the round trip, not the bandwidth, is what a window hides. */
-  readonly windowSize?: number;
+  /** Chunks in flight to each relay. */
+  readonly window?: WindowBounds;
+  /** What relays have of an earlier, interrupted run. */
+  readonly log?: UploadLog;
   readonly signal?: AbortSignal;
-}
-
-export interface RelayTally {
-  readonly relay: string;
-  readonly stored: number;
-  readonly refused: number;
-  readonly unreachable: number;
-  /** Not sent: the relay had refused or been silent before. */
-  readonly skipped: number;
-  /** The relay's last words that were not `stored`. */
-  readonly message: string;
 }
 
 export interface UploadResult {
@@ -33,113 +24,58 @@ export interface UploadResult {
   readonly relays: readonly RelayTally[];
 }
 
-interface RelayState {
-  stored: number;
-  refused: number;
-  unreachable: number;
-  silences: number;
-  /** Why it gets no more chunks. */
-  dropped: 'no' | 'silent' | 'refuses';
-  message: string;
-}
+/** Events that are sealed and not yet sent to the slowest relay that keeps step: 16 MB. */
+const KEPT = 256;
+/** Named in an error; the rest is counted. */
+const MAX_NAMED = 20;
 
 /**
- * Publishes every event to every relay, a window at a time. Safe to repeat: what a relay already has counts as stored.
- * An event that met silence everywhere is sent once more. Gives up early when a whole window was stored nowhere.
+ * Sends every chunk to every relay, each relay at its own pace: a window of chunks in flight that grows while all is well and
+ * halves on silence or `rate-limited:`. Memory is bounded by the windows, whatever the size. Safe to repeat: what a relay
+ * already has counts as stored, and with a `log` is not even sent. What met silence is sent once more.
  *
- * @returns per relay what it took; at least one relay stored each event
- * @throws NmktError `relay-refused` when an event is stored nowhere and every relay said no, `relay-unreachable` when
- *         some were silent, `interrupted`
+ * @returns per relay what it took; at least one relay stored each chunk
+ * @throws NmktError `relay-refused` when a chunk is stored nowhere and every relay said no, `relay-unreachable` when
+ *         some were silent, `interrupted`; what the log throws
  */
 export async function uploadBlob(
   relays: Relays,
-  events: readonly NostrEvent[],
+  chunks: readonly NostrEvent[] | ChunkSource,
   options: UploadOptions = {},
 ): Promise<UploadResult> {
-  const states = new Map<string, RelayState>(relays.urls.map((url) => [url, freshState()]));
-  requireRunning(options.signal);
-  let homeless = await sendWindowed(relays, events, states, options);
-  if (homeless.length > 0 && homeless.length < events.length && reopenSilent(states)) {
-    homeless = await sendWindowed(relays, homeless, states, { ...options, onProgress: () => undefined });
-  }
-  if (homeless.length > 0) throw notStored(events.length, homeless.length, states);
-  return { events: events.length, relays: tallies(states, events.length) };
-}
-
-/** @returns the events that no relay stored, those not sent at all included */
-async function sendWindowed(
-  relays: Relays,
-  events: readonly NostrEvent[],
-  states: ReadonlyMap<string, RelayState>,
-  { onProgress, windowSize = WINDOW, signal }: UploadOptions,
-): Promise<readonly NostrEvent[]> {
-  const homeless: NostrEvent[] = [];
-  let next = 0;
-  let settled = 0;
-  const isHopeless = () => homeless.length === settled && settled >= windowSize;
-
-  const sendRest = async (): Promise<void> => {
-    while (next < events.length && !isHopeless()) {
-      const event = events[next++]!;
-      if (!(await send(relays, event, states, signal))) homeless.push(event);
-      settled++;
-      onProgress?.(settled, events.length);
-    }
+  const { onProgress, window = BOUNDS, log = memoryLog(), signal } = options;
+  const whole = 'event' in chunks ? chunks : sourceOf(chunks);
+  const { count } = whole;
+  requireRunning(signal);
+  const copies = new Uint8Array(count);
+  const waiting = new Uint8Array(count).fill(relays.urls.length);
+  let done = 0;
+  const ports: LanePorts = {
+    relays,
+    source: keepRecent(whole, KEPT),
+    log,
+    bounds: window,
+    signal,
+    onSettled(index, isStored) {
+      if (isStored) copies[index]!++;
+      if (waiting[index]! > 0 && --waiting[index]! === 0) onProgress?.(++done, count);
+    },
   };
-  await Promise.all(Array.from({ length: Math.max(1, windowSize) }, sendRest));
-  return [...homeless, ...events.slice(next)];
-}
-
-/** Gives relays that were only silent another chance. @returns whether there are any */
-function reopenSilent(states: ReadonlyMap<string, RelayState>): boolean {
-  const silent = [...states.values()].filter(({ unreachable, dropped }) => unreachable > 0 && dropped !== 'refuses');
-  for (const state of silent) {
-    state.dropped = 'no';
-    state.silences = 0;
+  const all = Array.from({ length: count }, (_, index) => index);
+  const lanes = relays.urls.map((url) => new UploadLane(url, all, ports));
+  try {
+    await Promise.all(lanes.map((lane) => lane.run()));
+    await Promise.all(lanes.filter((lane) => lane.reopen()).map((lane) => lane.run()));
+  } finally {
+    await log.flush();
   }
-  return silent.length > 0;
+  const tallies = lanes.map((lane) => lane.tally());
+  const missing = all.filter((index) => copies[index] === 0);
+  if (missing.length > 0) throw notStored(count, missing, tallies);
+  return { events: count, relays: tallies };
 }
 
-function freshState(): RelayState {
-  return { stored: 0, refused: 0, unreachable: 0, silences: 0, dropped: 'no', message: '' };
-}
-
-/** @returns whether at least one relay stored the event */
-async function send(
-  relays: Relays,
-  event: NostrEvent,
-  states: ReadonlyMap<string, RelayState>,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
-  const open = [...states].filter(([, state]) => state.dropped === 'no').map(([url]) => url);
-  if (open.length === 0) return false;
-  const outcomes = await orInterrupted(relays.publish(event, open), signal);
-  for (const outcome of outcomes) note(states.get(outcome.relay), outcome);
-  return outcomes.some(({ state }) => state === 'stored');
-}
-
-function note(state: RelayState | undefined, outcome: PublishOutcome): void {
-  if (state === undefined) return;
-  state[outcome.state]++;
-  state.silences = outcome.state === 'unreachable' ? state.silences + 1 : 0;
-  if (outcome.state !== 'stored') state.message = outcome.message.slice(0, 200);
-  if (state.silences >= MAX_SILENCES) state.dropped = 'silent';
-  if (outcome.state === 'refused' && LASTING_REFUSAL.test(outcome.message)) state.dropped = 'refuses';
-}
-
-function tallies(states: ReadonlyMap<string, RelayState>, total: number): readonly RelayTally[] {
-  return [...states].map(([relay, { stored, refused, unreachable, message }]) => ({
-    relay,
-    stored,
-    refused,
-    unreachable,
-    skipped: Math.max(0, total - stored - refused - unreachable),
-    message,
-  }));
-}
-
-function notStored(total: number, missing: number, states: ReadonlyMap<string, RelayState>): NmktError {
-  const relays = tallies(states, total);
+function notStored(total: number, missing: readonly number[], relays: readonly RelayTally[]): NmktError {
   const isRefused = relays.length > 0 && relays.every(({ unreachable }) => unreachable === 0);
   const words = relays.map(
     (tally) =>
@@ -148,14 +84,14 @@ function notStored(total: number, missing: number, states: ReadonlyMap<string, R
   );
   return new NmktError(
     isRefused ? 'relay-refused' : 'relay-unreachable',
-    `${missing} of ${total} chunks are stored on no relay`,
+    `${missing.length} of ${total} chunks are stored on no relay`,
     {
       remedy: isRefused
         ? 'name a relay that takes 64 KB events of kind 4621 with --relay, or run your own: nmkt relay'
         : 'run the same command again, or add a relay with --relay: stored chunks are not sent twice',
       expected: `${total} chunks on at least one relay each`,
       got: words.join('; ') || 'no relay',
-      value: { events: total, missing, relays },
+      value: { events: total, missing: missing.length, chunks: missing.slice(0, MAX_NAMED), relays },
     },
   );
 }

@@ -28,6 +28,7 @@ export interface LinkOptions {
 }
 
 const MAX_REQUESTS = 6;
+const MAX_BULK_REQUESTS = 2;
 const MAX_POSTPONED = 4;
 const MAX_DROPS = 3;
 const FIRST_POSTPONE_MS = 1_000;
@@ -53,6 +54,8 @@ export class RelayLink {
   #auth: Auth = NO_AUTH;
   /** Of requests for stored events: relays allow 10 to 20 subscriptions, live ones included. */
   readonly slots = new Slots(MAX_REQUESTS);
+  /** Of those for many chunks: strfry drops a reader with more than 32 MiB unsent. */
+  readonly bulkSlots = new Slots(MAX_BULK_REQUESTS);
   #nextRequest = 0;
   /** performance.now() of the last message, pongs not counted, and of the last answer that did not come. */
   #saidAt = 0;
@@ -67,6 +70,15 @@ export class RelayLink {
       onFrame: (text) => this.#receive(text),
       onDown: (wasOpen, reason, code) => this.#onDown(wasOpen, reason, code),
     });
+  }
+
+  get rttMs(): number {
+    return this.#socket.rttMs;
+  }
+
+  /** Events that wait for their answer. */
+  get publishing(): number {
+    return this.#publishing.size;
   }
 
   get heardAt(): number {
@@ -103,7 +115,7 @@ export class RelayLink {
       settle: (result) => {
         watch.stop();
         this.#publishing.delete(id);
-        resolve(result);
+        resolve(publishing.postponed === 0 ? result : { ...result, postponed: publishing.postponed });
       },
     };
     this.#publishing.set(id, publishing);

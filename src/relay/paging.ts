@@ -10,6 +10,8 @@ export interface PagingOptions {
   readonly timeoutMs: number;
   /** Checks an event and takes it; false when it is not authentic. */
   readonly accept: (event: NostrEvent, isPlain: boolean) => boolean;
+  /** Pages of chunks: few at once. */
+  readonly isBulk?: boolean;
 }
 
 /** Relays refuse longer lists or silently cut the answer. */
@@ -89,7 +91,8 @@ interface Page {
 }
 
 function fetchPage(link: RelayLink, filter: Filter, options: PagingOptions): Promise<Page> {
-  return link.slots.run(() => requestPage(link, filter, options));
+  const slots = options.isBulk === true ? link.bulkSlots : link.slots;
+  return slots.run(() => requestPage(link, filter, options));
 }
 
 function requestPage(link: RelayLink, filter: Filter, { timeoutMs, accept }: PagingOptions): Promise<Page> {

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { isNmktError } from '../errors.js';
 import type { Clock, FetchResult, Filter, Network, NostrEvent, PublishOutcome, Relays, Signer } from '../ports.js';
-import type { Subscription } from '../ports.js';
+import type { Subscription, TransferOptions } from '../ports.js';
 import { checkedHash, eventJson, isAuthentic } from './event-json.js';
 import { matcher, newestFirst } from './filter.js';
 import { RelayLink } from './link.js';
@@ -26,6 +26,11 @@ export interface PoolOptions {
 const MAX_VERIFIED = 20_000;
 /** Ids a subscription remembers in order to deliver each event once. */
 const MAX_SEEN = 100_000;
+/** Connections to one relay, and the round trip from which on more than one is of use. */
+const MAX_SOCKETS = 4;
+const FAR_MS = 10;
+/** Chunks in flight on one connection before another is opened. */
+const BULK_PER_SOCKET = 32;
 /** Fewer stored events than this and no relay has cut its answer. */
 const SMALLEST_CAP = 50;
 
@@ -42,7 +47,8 @@ class RelayPool implements Relays {
   readonly urls: readonly string[];
   readonly #options: PoolOptions;
   readonly #timeoutMs: number;
-  readonly #links = new Map<string, RelayLink>();
+  /** By URL; the first is for everything, others share the load of transfers. */
+  readonly #links = new Map<string, RelayLink[]>();
   readonly #subscriptions = new Set<Subscription>();
   /** Id to the signature that verified. */
   readonly #verified = new Map<string, string>();
@@ -54,17 +60,24 @@ class RelayPool implements Relays {
     this.#timeoutMs = options.timeoutMs ?? 10_000;
   }
 
-  async publish(event: NostrEvent, relays = this.urls): Promise<readonly PublishOutcome[]> {
+  async publish(
+    event: NostrEvent,
+    relays = this.urls,
+    { isBulk = false }: TransferOptions = {},
+  ): Promise<readonly PublishOutcome[]> {
     const frame = `["EVENT",${eventJson(event)}]`;
-    return Promise.all(relays.map(async (relay) => ({ relay, ...(await this.#publishTo(relay, event.id, frame)) })));
+    return Promise.all(
+      relays.map(async (relay) => ({ relay, ...(await this.#publishTo(relay, event.id, frame, isBulk)) })),
+    );
   }
 
-  async #publishTo(relay: string, id: string, frame: string): Promise<Outcome> {
+  async #publishTo(relay: string, id: string, frame: string, isBulk: boolean): Promise<Outcome> {
     if (frame.length > MAX_FRAME_BYTES) {
       return { state: 'refused', message: `invalid: ${frame.length} characters, the limit is ${MAX_FRAME_BYTES}` };
     }
     try {
-      return await this.#link(relay).publish(id, frame);
+      const link = isBulk ? this.#bulkLink(relay, ({ publishing }) => publishing / BULK_PER_SOCKET) : this.#link(relay);
+      return await link.publish(id, frame);
     } catch (error) {
       if (isNmktError(error)) return { state: 'refused', message: error.message };
       throw error;
@@ -73,9 +86,13 @@ class RelayPool implements Relays {
 
   async fetch(
     filters: readonly Filter[],
-    options: { readonly timeoutMs?: number; readonly trustIds?: boolean; readonly relays?: readonly string[] } = {},
+    options: {
+      readonly timeoutMs?: number;
+      readonly trustIds?: boolean;
+      readonly relays?: readonly string[];
+    } & TransferOptions = {},
   ): Promise<FetchResult> {
-    const { timeoutMs = this.#timeoutMs, trustIds = false, relays = this.urls } = options;
+    const { timeoutMs = this.#timeoutMs, trustIds = false, relays = this.urls, isBulk = false } = options;
     const events = new Map<string, NostrEvent>();
     const accept = (event: NostrEvent, isPlain: boolean) => {
       if (events.has(event.id)) return true;
@@ -85,8 +102,8 @@ class RelayPool implements Relays {
     };
     const finished = await Promise.all(
       relays.map(async (relay) => {
-        const link = this.#linkOrNone(relay);
-        return link !== undefined && fetchAll(link, filters, { timeoutMs, accept });
+        const link = this.#linkOrNone(relay, isBulk);
+        return link !== undefined && fetchAll(link, filters, { timeoutMs, accept, isBulk });
       }),
     );
     return {
@@ -139,26 +156,41 @@ class RelayPool implements Relays {
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const subscription of [...this.#subscriptions]) subscription.close();
-    await Promise.all([...this.#links.values()].map((link) => link.close()));
+    await Promise.all([...this.#links.values()].flat().map((link) => link.close()));
   }
 
   /** @throws NmktError `bad-settings` for a URL that may not be connected to */
   #link(relay: string): RelayLink {
     const isOwn = this.urls.includes(relay);
     const url = isOwn ? relay : checkRelayUrl(relay, this.#options.network ?? 'bitcoin');
-    const known = this.#links.get(url);
-    if (known) return known;
+    return (this.#links.get(url) ?? [this.#open(url)])[0]!;
+  }
+
+  #open(url: string): RelayLink {
     const { signer, clock = systemClock } = this.#options;
     const link = new RelayLink(url, { signer, clock, timeoutMs: this.#timeoutMs });
-    this.#links.set(url, link);
+    this.#links.set(url, [...(this.#links.get(url) ?? []), link]);
     // A closed link answers at once that nobody is there.
     if (this.#isClosed) void link.close();
     return link;
   }
 
-  #linkOrNone(relay: string): RelayLink | undefined {
+  /**
+   * The connection with the least to do; one more when all are full and far away, where the window of one TCP connection,
+   * not the processor, is the limit. @param load  1 is full
+   */
+  #bulkLink(relay: string, load: (link: RelayLink) => number): RelayLink {
+    const first = this.#link(relay);
+    const links = this.#links.get(first.url)!;
+    const least = links.reduce((a, b) => (load(b) < load(a) ? b : a));
+    const isFar = first.rttMs !== Infinity && first.rttMs >= FAR_MS;
+    return load(least) >= 1 && isFar && links.length < MAX_SOCKETS ? this.#open(first.url) : least;
+  }
+
+  #linkOrNone(relay: string, isBulk = false): RelayLink | undefined {
+    const bulkLoad = ({ bulkSlots }: RelayLink) => (bulkSlots.isFull ? 1 : 0) + bulkSlots.waiting;
     try {
-      return this.#link(relay);
+      return isBulk ? this.#bulkLink(relay, bulkLoad) : this.#link(relay);
     } catch (error) {
       if (isNmktError(error)) return undefined;
       throw error;

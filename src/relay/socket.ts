@@ -36,6 +36,8 @@ export class RelaySocket {
   #isClosed = false;
   /** performance.now() of the last sign of life. */
   heardAt = -Infinity;
+  /** The shortest round trip seen, milliseconds. */
+  rttMs = Infinity;
 
   constructor(url: string, clock: Clock, events: SocketEvents) {
     this.#url = url;
@@ -104,16 +106,25 @@ export class RelaySocket {
     let openedAt: number | undefined;
     let failure = '';
     let pings: NodeJS.Timeout | undefined;
+    let pingedAt = 0;
     socket.on('open', () => {
       openedAt = this.heardAt = performance.now();
-      pings = setInterval(() => this.#probe(socket), PING_MS);
+      socket.ping();
+      pingedAt = openedAt;
+      pings = setInterval(() => {
+        this.#probe(socket);
+        pingedAt = performance.now();
+      }, PING_MS);
       this.#events.onOpen();
     });
     socket.on('message', (data: Buffer, isBinary: boolean) => {
       this.heardAt = performance.now();
       if (!isBinary) this.#events.onFrame(data.toString());
     });
-    socket.on('pong', () => (this.heardAt = performance.now()));
+    socket.on('pong', () => {
+      this.heardAt = performance.now();
+      this.rttMs = Math.min(this.rttMs, this.heardAt - pingedAt);
+    });
     let isTheirFrameTooBig = false;
     socket.on('error', (error: NodeJS.ErrnoException) => {
       failure = error.message || (error.code ?? 'no connection');

@@ -8,6 +8,7 @@ import { downloadBlob, uploadBlob, verifyStored } from '../../src/blob/transfer.
 import { memoryNetwork } from '../support/memory-relays.js';
 import { KEY, OPTIONS, answering, flip, noise, noisePackedTo } from './samples.js';
 
+const fixed = (size: number) => ({ first: size, min: size, max: size });
 const URLS = ['wss://a.example', 'wss://b.example'] as const;
 const READ = { key: KEY, context: OPTIONS.context, part: OPTIONS.part, maxBytes: 8_000_000 };
 const withCode = (code: string, rest: object = {}) => expect.objectContaining({ code, ...rest }) as Error;
@@ -38,7 +39,7 @@ function publishing(
     urls,
     publish: async (_event, to = urls) => {
       most = Math.max(most, ++inFlight);
-      await Promise.resolve();
+      await new Promise(setImmediate);
       inFlight--;
       return to.map((relay) => {
         sent.set(relay, sent.get(relay)! + 1);
@@ -245,8 +246,8 @@ describe('uploading', () => {
   test('keeps at most a window in flight and tells what each relay took', async () => {
     const { relays, most } = publishing(URLS, () => 'stored');
     const progress: number[] = [];
-    const result = await uploadBlob(relays, events, { windowSize: 8, onProgress: (done) => progress.push(done) });
-    expect(most()).toBe(8);
+    const result = await uploadBlob(relays, events, { window: fixed(8), onProgress: (done) => progress.push(done) });
+    expect(most()).toBe(16); // two relays
     expect(progress.at(-1)).toBe(85);
     expect(result.events).toBe(85);
     expect(result.relays.map(({ relay, stored, skipped }) => [relay, stored, skipped])).toEqual([
@@ -265,7 +266,7 @@ describe('uploading', () => {
   test('goes on with one relay when the other is silent or refuses, and stops asking that one', async () => {
     for (const state of ['unreachable', 'refused'] as const) {
       const { relays, sent } = publishing(URLS, (url) => (url === URLS[0] ? state : 'stored'));
-      const result = await uploadBlob(relays, events, { windowSize: 4 });
+      const result = await uploadBlob(relays, events, { window: fixed(4) });
       expect(result.relays[1]!.stored).toBe(85);
       expect(result.relays[0]!.stored).toBe(0);
       expect(sent.get(URLS[0])).toBeLessThan(10);
@@ -281,13 +282,13 @@ describe('uploading', () => {
 
   test('sends again what was in flight when the relay went away and came back', async () => {
     const { relays } = publishing([URLS[0]], (_, nth) => (nth > 20 && nth <= 23 ? 'unreachable' : 'stored'));
-    const result = await uploadBlob(relays, events, { windowSize: 8 });
+    const result = await uploadBlob(relays, events, { window: fixed(8) });
     expect(result.relays[0]).toMatchObject({ stored: 85, unreachable: 3 });
   });
 
   test('tells refusal from silence, with counts, and does not send everything into the void', async () => {
     const refusing = publishing(URLS, () => 'refused');
-    await expect(uploadBlob(refusing.relays, events, { windowSize: 4 })).rejects.toThrow(
+    await expect(uploadBlob(refusing.relays, events, { window: fixed(4) })).rejects.toThrow(
       withCode('relay-refused', {
         message: '85 of 85 chunks are stored on no relay',
         got: expect.stringContaining('(blocked: chunks)'),
@@ -297,7 +298,7 @@ describe('uploading', () => {
     const silent = publishing(URLS, (url) => (url === URLS[0] ? 'refused' : 'unreachable'));
     await expect(uploadBlob(silent.relays, events)).rejects.toThrow(withCode('relay-unreachable'));
     const full = publishing([URLS[0]], (_, nth) => (nth <= 80 ? 'stored' : 'refused'));
-    await expect(uploadBlob(full.relays, events, { windowSize: 1 })).rejects.toThrow(
+    await expect(uploadBlob(full.relays, events, { window: fixed(1) })).rejects.toThrow(
       withCode('relay-refused', { message: '5 of 85 chunks are stored on no relay' }),
     );
     await expect(uploadBlob(publishing([], () => 'stored').relays, events)).rejects.toThrow(
@@ -309,7 +310,7 @@ describe('uploading', () => {
     const stop = new AbortController();
     const { relays, sent } = publishing(URLS, () => 'stored');
     const onProgress = (done: number) => done === 10 && stop.abort();
-    const upload = uploadBlob(relays, events, { windowSize: 2, onProgress, signal: stop.signal });
+    const upload = uploadBlob(relays, events, { window: fixed(2), onProgress, signal: stop.signal });
     await expect(upload).rejects.toThrow(withCode('interrupted'));
     expect(sent.get(URLS[0])).toBeLessThan(15);
   });

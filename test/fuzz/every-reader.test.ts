@@ -8,6 +8,8 @@ import { targets } from './targets.js';
 
 /** Exported `parse…`, `decode…`, `open…` and `read…` that need no target of their own, and why. */
 const EXEMPT: Readonly<Record<string, string>> = {
+  'src/blob/upload-log.ts openUploadLog':
+    'lines come through readJournal; ranges of another upload are refused, see its tests',
   'src/commands/demo-compare.ts readSecrets': 'the file that the same command wrote a moment ago',
   'src/commands/train-plan.ts readPlan': 'options; files go through readDataset and readJobFile',
   'src/commands/find-job.ts readBook': 'asks relays; what they answer goes through readEvent and parseJobEvent',

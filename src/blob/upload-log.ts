@@ -1,0 +1,101 @@
+import { NmktError } from '../errors.js';
+import type { Journal } from '../ports.js';
+
+/** What each relay has stored of one upload, kept so that a killed one goes on where it was. */
+export interface UploadLog {
+  has(relay: string, index: number): boolean;
+  add(relay: string, index: number): void;
+  /** Everything added is on the disk. */
+  flush(): Promise<void>;
+}
+
+/** Index ranges, both ends included. */
+export interface UploadRecord {
+  readonly relay: string;
+  readonly stored: readonly (readonly [from: number, to: number])[];
+}
+
+/** What a crash may cost: this many chunks per relay are sent again, and answered `duplicate:`. */
+const GROUP = 64;
+
+/** Forgets everything when the process ends. */
+export function memoryLog(): UploadLog {
+  const sets = new Map<string, Set<number>>();
+  return {
+    has: (relay, index) => sets.get(relay)?.has(index) === true,
+    add: (relay, index) => void setOf(sets, relay).add(index),
+    flush: () => Promise.resolve(),
+  };
+}
+
+/**
+ * @param journal  of this upload alone
+ * @param count    chunks of the upload
+ * @throws NmktError `bad-journal` when a record is none; what `Journal.append` throws, from `flush`
+ */
+export async function openUploadLog(journal: Journal<UploadRecord>, count: number): Promise<UploadLog> {
+  const stored = new Map<string, Uint8Array>();
+  const flagsOf = (relay: string): Uint8Array => {
+    const known = stored.get(relay);
+    if (known !== undefined) return known;
+    const flags = new Uint8Array(count);
+    stored.set(relay, flags);
+    return flags;
+  };
+  for (const record of await journal.read()) {
+    const flags = flagsOf(record.relay);
+    for (const [from, to] of requireRanges(record, count)) flags.fill(1, from, to + 1);
+  }
+
+  const pending = new Map<string, Set<number>>();
+  let writing: Promise<void> = Promise.resolve();
+  const write = (relay: string, indices: ReadonlySet<number>): void => {
+    pending.delete(relay);
+    writing = writing.then(() => journal.append({ relay, stored: rangesOf(indices) }));
+    writing.catch(() => undefined); // `flush` tells
+  };
+  return {
+    has: (relay, index) => stored.get(relay)?.[index] === 1,
+    add(relay, index) {
+      flagsOf(relay)[index] = 1;
+      const indices = setOf(pending, relay).add(index);
+      if (indices.size >= GROUP) write(relay, indices);
+    },
+    flush() {
+      for (const [relay, indices] of pending) write(relay, indices);
+      return writing;
+    },
+  };
+}
+
+function setOf(sets: Map<string, Set<number>>, relay: string): Set<number> {
+  const known = sets.get(relay);
+  if (known !== undefined) return known;
+  const set = new Set<number>();
+  sets.set(relay, set);
+  return set;
+}
+
+function rangesOf(indices: ReadonlySet<number>): [number, number][] {
+  const ranges: [number, number][] = [];
+  for (const index of [...indices].sort((a, b) => a - b)) {
+    const last = ranges.at(-1);
+    if (last !== undefined && last[1] === index - 1) last[1] = index;
+    else ranges.push([index, index]);
+  }
+  return ranges;
+}
+
+function requireRanges({ relay, stored }: UploadRecord, count: number): UploadRecord['stored'] {
+  const isIndex = (value: unknown): boolean => Number.isInteger(value) && (value as number) >= 0;
+  const isRight =
+    typeof relay === 'string' &&
+    Array.isArray(stored) &&
+    stored.every(([from, to]) => isIndex(from) && isIndex(to) && from <= to && to < count);
+  if (isRight) return stored as UploadRecord['stored'];
+  throw new NmktError('bad-journal', 'the journal of an upload belongs to another one, or is damaged', {
+    remedy: 'remove the file and run the same command again: relays answer for what they have',
+    expected: `ranges of chunks below ${count}`,
+    got: JSON.stringify(stored).slice(0, 100),
+  });
+}
