@@ -3,7 +3,7 @@ import type { DataId, DataType, KernelBackend, TensorInfo } from '@tensorflow/tf
 /** What is used of tfjs-backend-wasm 4.22: its memory, its allocator, and its book of tensors. */
 export interface WasmBackend extends KernelBackend {
   readonly wasm: WasmModule;
-  readonly dataIdMap: { get(dataId: DataId): Entry };
+  readonly dataIdMap: { get(dataId: DataId): Entry; set(dataId: DataId, entry: Entry): void };
   makeOutput(shape: readonly number[], dtype: DataType): TensorInfo;
 }
 interface Entry {
@@ -54,13 +54,16 @@ export function guardAllocation(wasm: WasmModule): void {
       const spare = malloc(HEADROOM);
       if (spare !== 0) wasm._free(spare);
       else if (address !== 0) wasm._free(address);
-      if (spare === 0) throw refused(bytes);
+      if (spare === 0) throw refused(wasm, bytes);
     }
-    if (address === 0 && bytes > 0) throw refused(bytes);
+    if (address === 0 && bytes > 0) throw refused(wasm, bytes);
     return address;
   };
 }
 
-function refused(bytes: number): Error {
-  return new Error(`out of WebAssembly memory: ${bytes} bytes were refused`);
+function refused({ HEAPU8 }: WasmModule, bytes: number): Error {
+  const taken = `${Math.round(HEAPU8.length / 2 ** 20)} of 4096 MiB are taken`;
+  return new Error(
+    `out of WebAssembly memory: ${bytes} bytes were refused, ${taken}; try smaller batches or a smaller model`,
+  );
 }

@@ -5,6 +5,7 @@ import { guardAllocation, isShared, type WasmBackend } from './backend.js';
 import { binaryKernels } from './binary.js';
 import { convKernels } from './conv.js';
 import { copyKernels } from './copy.js';
+import { giveBackOnFailure } from './failure.js';
 import type { Kernel } from './kernel.js';
 import { matmulKernels } from './matmul.js';
 import { geluKernels, registerReluGradient } from './gelu.js';
@@ -41,6 +42,7 @@ export async function installKernels(bytes: Uint8Array, options: Options = {}): 
   guardAllocation(backend.wasm);
   const module = await loadModule(backend, bytes, threads, leastWork);
   registerKernels(makeKernels(module));
+  giveBackOnFailure(backend);
   const dispose = backend.dispose.bind(backend);
   backend.dispose = () => {
     module.stop();

@@ -23,7 +23,7 @@ const complex = (from: Draw, shape: number[], wild = false): tf.Tensor =>
 const sizes = (from: Draw): number[] => [from.int(1, 3), from.int(1, 9)];
 const ints = (values: number[]): tf.Tensor => tf.tensor1d(values, 'int32');
 
-/** One of each kernel that only the net has, and what complex numbers go through. */
+/** One of each kernel that only the net has, or that is wrong without it, and what complex numbers go through. */
 const runs: Readonly<Record<string, Run>> = {
   Complex: (from) => complex(from, sizes(from), true),
   Real: (from) => tf.real(complex(from, sizes(from), true)),
@@ -63,6 +63,12 @@ const runs: Readonly<Record<string, Run>> = {
         rowPartitionTensors: [ints([0, 2, 2, 5])],
       },
       { rowPartitionTypes: ['ROW_SPLITS'] },
+    ),
+  Conv3DBackpropInputV2: (from) =>
+    kernel(
+      'Conv3DBackpropInputV2',
+      { dy: floats(from, [1, 3, 4, 5, 3]), filter: floats(from, [2, 2, 2, 2, 3]) },
+      { ...{ strides: [1, 1, 1], pad: 'same' }, inputShape: [1, 3, 4, 5, 2] },
     ),
   StaticRegexReplace: (from) =>
     tf.string.staticRegexReplace(tf.tensor1d(['aXb', `X${from.int(0, 9)}X`, 'ü']), 'X', '--', true),
