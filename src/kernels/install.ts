@@ -6,7 +6,7 @@ import { binaryKernels } from './binary.js';
 import { convKernels } from './conv.js';
 import { copyKernels } from './copy.js';
 import { giveBackOnFailure } from './failure.js';
-import type { Kernel } from './kernel.js';
+import { refuseSecondDerivatives, type Kernel } from './kernel.js';
 import { matmulKernels } from './matmul.js';
 import { geluKernels, registerReluGradient } from './gelu.js';
 import { lstmKernels, registerLstmGradient } from './lstm.js';
@@ -79,4 +79,8 @@ export function registerKernels(kernels: readonly Kernel[]): void {
     tf.registerKernel({ kernelName, backendName: 'wasm', kernelFunc });
   }
   for (const register of [registerSoftmaxGradients, registerReluGradient, registerLstmGradient]) register();
+  refuseSecondDerivatives({
+    ...{ AttentionGrad: 'attention', LayerNormGrad: 'layerNorm', GeluGrad: 'gelu', LstmGrad: 'lstm' },
+    FusedAdamStep: 'a step of Adam',
+  });
 }

@@ -62,3 +62,19 @@ export function runKernel<Result extends Tensor | Tensor[] = Tensor>(
 ): Result {
   return tf.engine().runKernel<Result>(kernelName, { ...inputs }, { ...attributes });
 }
+
+/**
+ * Gradient kernels that have no gradient of their own: whoever asks for a second derivative is told which function it is, and where
+ * it can be had, instead of the name of a kernel.
+ */
+export function refuseSecondDerivatives(functions: Readonly<Record<string, string>>): void {
+  for (const [kernelName, name] of Object.entries(functions))
+    tf.registerGradient({
+      kernelName,
+      gradFunc: () => {
+        throw new Error(
+          `${name} of our kernels has a first derivative, no second one: as a composition of operations, after tf.setBackend('cpu'), it has both`,
+        );
+      },
+    });
+}

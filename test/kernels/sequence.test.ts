@@ -260,6 +260,30 @@ test('softmax and relu have gradients of gradients, as they have in tfjs', async
   for (const [i, value] of ours!.entries()) expect(value / wanted![i]!).toBeCloseTo(1, 3);
 });
 
+describe.each(functions.filter(({ name }) => !name.toLowerCase().includes('softmax')))(
+  '$name',
+  ({ name, shapes, make }) => {
+    /** By each input alone: the slope of the sum of squares of a slope, which is a number only where nothing is left out. */
+    const twice = (which: number): tf.Tensor => {
+      const tensors = shapes.map((shape, i) => tf.tensor(draw(i + 1).floats(shape).data, shape));
+      const of = (x: tf.Tensor): tf.Tensor => make(tensors.map((one, i) => (i === which ? x : one)));
+      const once = tf.grad((x: tf.Tensor) => tf.sum(tf.square(of(x))));
+      return tf.grad((x: tf.Tensor) => tf.sum(tf.square(once(x))))(tensors[which]!);
+    };
+
+    test('says that it has no second derivative, by any input; the composition has', async () => {
+      for (const which of shapes.keys()) {
+        const told = `${name.split(/[, ]/)[0]!} of our kernels has a first derivative, no second one: as a composition`;
+        expect(() => tf.tidy(() => twice(which))).toThrow(told);
+      }
+      await tf.setBackend('cpu');
+      for (const which of shapes.keys())
+        expect(tf.tidy(() => [...twice(which).dataSync()].every(Number.isFinite))).toBe(true);
+      await tf.setBackend('wasm');
+    });
+  },
+);
+
 test('leak nothing over three hundred steps of training', () => {
   const { floats } = draw(9);
   const tensor = (shape: number[]): tf.Tensor => tf.tensor(floats(shape).data, shape);
