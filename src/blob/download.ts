@@ -4,16 +4,11 @@ import type { NostrEvent, Relays } from '../ports.js';
 import { KINDS } from '../protocol/kinds.js';
 import { decodeIndex, openInline, openPacked, requireHash, type IndexRecord } from './blob.js';
 import { CHUNK_BYTES, SEALED_BYTES, fromBase64, openChunk, type ChunkPlace } from './chunk.js';
-import { orInterrupted, requireRunning } from './interrupt.js';
+import { fetchFromAll } from './fetch-lanes.js';
+import { requireRunning } from './interrupt.js';
 import type { SealKeys } from './keys.js';
 import { leafHash } from './merkle.js';
 import { admit, type BlobPointer } from './pointer.js';
-
-/** 64 ids are 4 MB of events; two requests in flight stay under the 32 MiB at which strfry drops a slow reader. */
-const BATCH = 64;
-const IN_FLIGHT = 2;
-/** A relay that was silent this often is not asked again: each silence costs a full timeout. */
-const MAX_SILENCES = 2;
 
 export interface DownloadOptions {
   readonly key: Bytes;
@@ -26,14 +21,18 @@ export interface DownloadOptions {
   /** Data chunks opened so far, of all. */
   readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;
+  /** A relay with nothing to do is asked for what another has kept waiting for so long. */
+  readonly stealAfterMs?: number;
 }
 
 interface Route {
   readonly relays: Relays;
-  readonly silences: Map<string, number>;
-  readonly answered: Set<string>;
   readonly signal: AbortSignal | undefined;
+  readonly stealAfterMs: number | undefined;
 }
+
+/** Chunks that an error names, from 1; the rest is counted. */
+const MAX_NAMED = 20;
 
 /** Chunks that no relay gave. Only relays that answered every time have said that they do not have them. */
 export class MissingChunks extends NmktError {
@@ -61,7 +60,7 @@ export async function downloadBlob(relays: Relays, pointer: BlobPointer, options
   requireRunning(signal);
   if (pointer.chunks === 0) return openInline(pointer, requireInline(options.inline), key, context, part, maxBytes);
 
-  const route: Route = { relays, silences: new Map(), answered: new Set(), signal };
+  const route: Route = { relays, signal, stealAfterMs: options.stealAfterMs };
   const records = await fetchRecords(route, pointer, keys.index, options);
   let done = 0;
   const packed = await fetchChunks(
@@ -110,84 +109,38 @@ interface Wanted {
 
 /** @returns the opened chunks, concatenated in the order of `wanted` */
 async function fetchChunks(
-  route: Route,
+  { relays, signal, stealAfterMs }: Route,
   wanted: readonly Wanted[],
   placeOf: (index: number) => ChunkPlace,
   keys: SealKeys,
   onOpened: () => void,
 ): Promise<Bytes> {
   const out = new Uint8Array(wanted.length * CHUNK_BYTES);
-  const take = (event: NostrEvent, index: number) => {
-    out.set(openEvent(event, wanted[index]!.leaf, keys, placeOf(index)), index * CHUNK_BYTES);
+  const opened = new Uint8Array(wanted.length);
+  let flaw: Error | undefined;
+  const take = (event: NostrEvent, index: number): boolean => {
+    if (opened[index] === 1) return true;
+    try {
+      out.set(openEvent(event, wanted[index]!.leaf, keys, placeOf(index)), index * CHUNK_BYTES);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      flaw ??= error; // another relay may have the right one
+      return false;
+    }
+    opened[index] = 1;
     onOpened();
+    return true;
   };
   const ids = wanted.map(({ id }) => id);
-  let missing = await fetchWindowed(route, ids, [...ids.keys()], take);
-  if (missing.length > 0 && missing.length < ids.length && route.silences.size > 0) {
-    route.silences.clear(); // a connection was lost on the way: one more chance
-    missing = await fetchWindowed(route, ids, missing, take);
-  }
-  if (missing.length > 0) throw notFound(route, missing.length, ids.length, placeOf(0).purpose);
-  return out;
-}
-
-/** @returns those of `indices` whose event no relay gave */
-async function fetchWindowed(
-  route: Route,
-  ids: readonly EventId[],
-  indices: readonly number[],
-  take: (event: NostrEvent, index: number) => void,
-): Promise<readonly number[]> {
-  const missing: number[] = [];
-  let next = 0;
-  let isFailed = false;
-  const takeBatches = async (): Promise<void> => {
-    while (next < indices.length && !isFailed) {
-      const turn = next / BATCH;
-      const batch = indices.slice(next, next + BATCH);
-      next += BATCH;
-      const found = await fetchBatch(
-        route,
-        batch.map((index) => ids[index]!),
-        turn,
-      );
-      for (const index of batch) {
-        const event = found.get(ids[index]!);
-        if (event === undefined) missing.push(index);
-        else take(event, index);
-      }
-    }
-  };
-  const stop = (error: unknown) => {
-    isFailed = true;
-    throw error;
-  };
-  await Promise.all(Array.from({ length: IN_FLIGHT }, () => takeBatches().catch(stop)));
-  return missing;
-}
-
-/** Asks one relay, then the next for what is still missing; batches start at different relays to share the load. */
-async function fetchBatch(
-  { relays, silences, answered, signal }: Route,
-  ids: readonly EventId[],
-  turn: number,
-): Promise<ReadonlyMap<string, NostrEvent>> {
-  const found = new Map<string, NostrEvent>();
-  const missing = new Set<string>(ids);
-  const start = turn % Math.max(1, relays.urls.length);
-  const rotated = [...relays.urls.slice(start), ...relays.urls.slice(0, start)];
-  rotated.sort((a, b) => (silences.get(a) ?? 0) - (silences.get(b) ?? 0)); // stable: relays that answer come first
-  for (const relay of rotated) {
-    if (missing.size === 0) break;
-    if ((silences.get(relay) ?? 0) >= MAX_SILENCES) continue;
-    const filter = { ids: [...missing], limit: missing.size };
-    const request = relays.fetch([filter], { trustIds: true, relays: [relay] });
-    const result = await orInterrupted(request, signal);
-    for (const event of result.events) if (missing.delete(event.id)) found.set(event.id, event);
-    if (result.answered.includes(relay)) answered.add(relay);
-    else silences.set(relay, (silences.get(relay) ?? 0) + 1);
-  }
-  return found;
+  const lanes = { take, signal, ...(stealAfterMs === undefined ? {} : { stealAfterMs }) };
+  const first = await fetchFromAll(relays, ids, [...ids.keys()], lanes);
+  // A connection was lost on the way: one more chance.
+  const isWorthMore = first.missing.length < ids.length && first.silent.size > 0 && first.missing.length > 0;
+  const { missing, answered, silent } = isWorthMore ? await fetchFromAll(relays, ids, first.missing, lanes) : first;
+  if (missing.length === 0) return out;
+  if (flaw !== undefined) throw flaw;
+  const unheard = relays.urls.filter((url) => silent.has(url) || !(answered.has(url) || first.answered.has(url)));
+  throw notFound(relays.urls, unheard, missing, ids.length, placeOf(0).purpose);
 }
 
 /** @param leaf  what the index promises; an index chunk has none, the root covers what it lists */
@@ -207,20 +160,25 @@ function openEvent(event: NostrEvent, leaf: Bytes | undefined, keys: SealKeys, p
 }
 
 function notFound(
-  { relays, answered, silences }: Route,
-  missing: number,
+  urls: readonly string[],
+  silent: readonly string[],
+  missing: readonly number[],
   total: number,
   purpose: string,
 ): MissingChunks {
-  const silent = relays.urls.filter((url) => !answered.has(url) || silences.has(url));
-  const message = `${missing} of ${total} ${purpose} chunks were found on no relay`;
+  const answered = urls.filter((url) => !silent.includes(url));
+  const message = `${missing.length} of ${total} ${purpose} chunks were found on no relay`;
+  const named = missing.slice(0, MAX_NAMED).map((index) => index + 1);
+  const more = missing.length > MAX_NAMED ? ` and ${missing.length - MAX_NAMED} more` : '';
   const detail = {
     remedy:
       silent.length > 0
         ? 'try again later, or name another relay that holds them with --relay'
         : 'every relay answered: they have expired or were deleted; ask the sender to publish them again',
     expected: `${total} chunks`,
-    got: `${total - missing} chunks; answered: ${[...answered].join(', ') || 'none'}; silent: ${silent.join(', ') || 'none'}`,
+    got:
+      `${total - missing.length} chunks; missing: ${named.join(', ')}${more}; ` +
+      `answered: ${answered.join(', ') || 'none'}; silent: ${silent.join(', ') || 'none'}`,
   };
-  return new MissingChunks(message, detail, relays.urls.length - silent.length, silent.length);
+  return new MissingChunks(message, detail, answered.length, silent.length);
 }

@@ -1,0 +1,159 @@
+import type { EventId } from '../hash.js';
+import type { NostrEvent, Relays } from '../ports.js';
+import { orInterrupted, requireRunning } from './interrupt.js';
+
+/** Many events by id, from all relays at once: whoever is ready takes the next batch, and what one lacks another is asked for. */
+
+/** 64 ids are 4 MB of chunks; relays with several connections answer several requests at once. */
+const BATCH = 64;
+const REQUESTS_PER_RELAY = 8;
+/** A relay that was silent this often is not asked again: each silence costs a full timeout. */
+const MAX_SILENCES = 2;
+/** With nothing else to do, a relay is asked as well for what another has not given for so long. */
+const STEAL_AFTER_MS = 1_000;
+/** As many as bits of an integer; settings and manifests name fewer. */
+const MAX_RELAYS = 30;
+
+export interface LanesOptions {
+  /**
+   * Takes an event: false when it is not what was asked for. The relay then counts as one that lacks it.
+   * May be called with what is there already.
+   */
+  readonly take: (event: NostrEvent, index: number) => boolean;
+  readonly signal: AbortSignal | undefined;
+  readonly stealAfterMs?: number;
+}
+
+export interface LanesResult {
+  /** Indices that no relay gave, sorted. */
+  readonly missing: readonly number[];
+  /** Relays that answered at least once; a relay can be in both. */
+  readonly answered: ReadonlySet<string>;
+  readonly silent: ReadonlySet<string>;
+}
+
+interface Lane {
+  readonly relay: string;
+  readonly bit: number;
+  /** What others lacked. */
+  readonly extra: number[];
+  silences: number;
+  isDropped: boolean;
+}
+
+interface Batch {
+  readonly lane: Lane;
+  readonly indices: readonly number[];
+  readonly sentAt: number;
+}
+
+/** @param wanted  indices into `ids` @throws NmktError `interrupted`; what `take` throws */
+export async function fetchFromAll(
+  relays: Relays,
+  ids: readonly EventId[],
+  wanted: readonly number[],
+  options: LanesOptions,
+): Promise<LanesResult> {
+  const { take, signal, stealAfterMs = STEAL_AFTER_MS } = options;
+  const lanes = relays.urls
+    .slice(0, MAX_RELAYS)
+    .map((relay, at): Lane => ({ relay, bit: 1 << at, extra: [], silences: 0, isDropped: false }));
+  const fresh = wanted.toReversed();
+  const have = new Set<number>();
+  const tried = new Map<number, number>();
+  const lost = new Set<number>();
+  const inFlight = new Set<Batch>();
+  const [answered, silent] = [new Set<string>(), new Set<string>()];
+  let finish!: () => void;
+  const whole = new Promise<void>((resolve) => (finish = resolve));
+  let wake: (() => void)[] = [];
+  const wakeAll = () => {
+    const waiting = wake;
+    wake = [];
+    for (const resolve of waiting) resolve();
+  };
+
+  /** To a relay that was not asked for it yet, or to the lost. */
+  const passOn = (index: number): void => {
+    if (have.has(index)) return;
+    const before = tried.get(index) ?? 0;
+    const next = lanes.find(({ isDropped, bit }) => !isDropped && (before & bit) === 0);
+    if (next) next.extra.push(index);
+    else lost.add(index);
+  };
+  const isAskedElsewhere = (index: number, batch: Batch): boolean =>
+    [...inFlight].some((other) => other !== batch && other.indices.includes(index));
+
+  const nextBatch = (lane: Lane): readonly number[] => {
+    const indices: number[] = [];
+    while (indices.length < BATCH && (lane.extra.length > 0 || fresh.length > 0)) {
+      const index = lane.extra.pop() ?? fresh.pop()!;
+      if (!have.has(index)) indices.push(index);
+    }
+    if (indices.length > 0 || lanes.length === 1) return indices;
+    const old = [...inFlight].find(
+      (batch) =>
+        batch.lane !== lane && performance.now() - batch.sentAt >= stealAfterMs && untried(lane, batch).length > 0,
+    );
+    return old === undefined ? [] : untried(lane, old);
+  };
+  const untried = (lane: Lane, { indices }: Batch): readonly number[] =>
+    indices.filter((index) => !have.has(index) && ((tried.get(index) ?? 0) & lane.bit) === 0);
+
+  const ask = async (lane: Lane, indices: readonly number[]): Promise<void> => {
+    const batch: Batch = { lane, indices, sentAt: performance.now() };
+    inFlight.add(batch);
+    for (const index of indices) tried.set(index, (tried.get(index) ?? 0) | lane.bit);
+    const byId = new Map<string, number>(indices.map((index) => [ids[index]!, index]));
+    const filter = { ids: [...byId.keys()], limit: byId.size };
+    try {
+      const request = relays.fetch([filter], { trustIds: true, isBulk: true, relays: [lane.relay] });
+      const { events, answered: heard } = await orInterrupted(request, signal);
+      for (const event of events) {
+        const index = byId.get(event.id);
+        if (index !== undefined && take(event, index)) have.add(index);
+      }
+      if (have.size === wanted.length) finish();
+      if (heard.includes(lane.relay)) answered.add(lane.relay);
+      else {
+        silent.add(lane.relay);
+        if (++lane.silences >= MAX_SILENCES) lane.isDropped = true;
+      }
+    } finally {
+      inFlight.delete(batch);
+    }
+    for (const index of indices) if (!isAskedElsewhere(index, batch)) passOn(index);
+    if (lane.isDropped) for (const index of lane.extra.splice(0)) passOn(index);
+    wakeAll();
+  };
+
+  let failure: Error | undefined;
+  const work = async (lane: Lane): Promise<void> => {
+    while (!lane.isDropped && failure === undefined && have.size < wanted.length) {
+      requireRunning(signal);
+      const indices = nextBatch(lane);
+      if (indices.length > 0) await ask(lane, indices);
+      else if (inFlight.size === 0) return;
+      else await orInterrupted(somethingNew(), signal);
+    }
+  };
+  /** Another batch is through, or it is time to look for one that is late. */
+  const somethingNew = (): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = setTimeout(resolve, Math.max(1, stealAfterMs));
+      wake.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  const stop = (error: unknown): void => {
+    failure ??= error instanceof Error ? error : new Error(String(error));
+    wakeAll();
+  };
+  const workers = lanes.flatMap((lane) => Array.from({ length: REQUESTS_PER_RELAY }, () => work(lane).catch(stop)));
+  // With all of it here nobody waits for a relay that is late.
+  await Promise.race([Promise.all(workers), whole]);
+  if (failure !== undefined) throw failure;
+  const missing = [...fresh, ...lost].filter((index) => !have.has(index));
+  return { missing: missing.sort((a, b) => a - b), answered, silent };
+}
