@@ -17,7 +17,8 @@ export function addDataFlags(program: Command): void {
     .option('--drop <columns>', 'CSV: leave these columns out (commas)')
     .option('--categorical <columns>', 'CSV: treat as categories (commas)')
     .option('--numeric <columns>', 'CSV: treat as numbers (commas)')
-    .option('--tokenizer <name>', 'text: char or byte (default: char up to 256 different characters)')
+    .option('--tokenizer <name>', 'text: char, byte or bpe (default: char up to 256 different characters, else byte)')
+    .option('--vocabulary <n>', 'text: tokens of --tokenizer bpe, learnt from the text (default 1024)')
     .option('--context <n>', 'text: tokens per example (default 64)')
     .option('--max-bytes <n>', 'largest file, and largest size a file declares (default 1073741824)');
 }
@@ -48,6 +49,7 @@ export function dataChoices(path: string, options: Readonly<Record<string, unkno
     'leave out --task: the label decides',
   );
   const tokenizer = oneOf('--tokenizer', options['tokenizer'], TOKENIZERS, '--tokenizer char');
+  const vocabulary = optionalInteger(options['vocabulary'], '--vocabulary', 257, 4_096);
   const context = optionalInteger(options['context'], '--context', 1, 65_536);
   const testSet = async (dataset: Dataset): Promise<Examples | undefined> => {
     if (typeof options['test'] !== 'string') return dataset.test;
@@ -63,6 +65,7 @@ export function dataChoices(path: string, options: Readonly<Record<string, unkno
         ...text('labels'),
         ...(task && { task }),
         ...(tokenizer && { tokenizer }),
+        ...(vocabulary !== undefined && { vocabulary }),
         ...(context !== undefined && { context }),
         ...columns('features'),
         ...columns('drop'),

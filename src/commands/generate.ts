@@ -1,7 +1,8 @@
 import { NmktError } from '../errors.js';
-import { decodeTokens, encodeText } from '../learning/tokens.js';
+import { decodeTokens } from '../learning/tokens.js';
 import type { DataSchema, TextCode } from '../learning/types.js';
 import { readModelFiles } from '../training/model-files.js';
+import { textTokens } from '../training/text-tokens.js';
 import { generateTokens } from '../roles/text-generation.js';
 import type { CommandModule } from './command.js';
 import { optionalInteger, optionalNumber } from './customer-ports.js';
@@ -35,7 +36,7 @@ export const command: CommandModule = {
     const model = await readModelFiles(dir!);
     const code = textCode(schemaOf(model, dir!), dir!);
     const prompt = options['prompt'] as string;
-    const known = encodeText(code, prompt);
+    const known = textTokens(code, prompt);
     const { inputs } = model.spec;
     if (known.length > inputs)
       progress.note(`the model reads ${inputs} tokens: the first ${known.length - inputs} of the prompt are not seen`);
@@ -67,7 +68,7 @@ export const command: CommandModule = {
 
 const HELP = `
 Text goes to stdout, everything else to stderr. The model sees as many tokens at once as an example of its dataset has (--context).
-A byte model may end within a character: what is no UTF-8 becomes U+FFFD.
+A model of bytes or byte pairs may end within a character: what is no UTF-8 becomes U+FFFD.
 With --json one document:
   prompt, text  text without the prompt; tokens: how many were added
   temperature, seed, engine  what it follows from`;

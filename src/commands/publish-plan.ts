@@ -28,7 +28,7 @@ export function publishPlan(name: string, schema: DataSchema, split: Split): Out
     0,
   );
   const visible = {
-    everybody: `name, schema (${schema.text === undefined ? 'columns, category values, means, classes' : 'tokenizer, which characters occur'}), counts and sizes of shards`,
+    everybody: `name, schema (${inSchema(schema)}), counts and sizes of shards`,
     trainers: 'its own shard, the global model of each round',
     customer: 'everything',
     nobodyElse: 'rows, labels, which chunks belong to this dataset',
@@ -56,6 +56,15 @@ export function publishPlan(name: string, schema: DataSchema, split: Split): Out
   };
 }
 
+const TOKENS = { char: 'characters', byte: 'bytes', bpe: 'byte pairs' } as const;
+
+function inSchema({ text }: DataSchema): string {
+  if (text === undefined) return 'columns, category values, means, classes';
+  return text.tokenizer === 'bpe'
+    ? 'tokenizer, words and pieces that the text has often'
+    : 'tokenizer, which characters occur';
+}
+
 /** The task, which the label decides unless `--task` does, with what it predicts. */
 export function describeTask(schema: DataSchema): string {
   const { task, label, classes, target, inputs, outputs } = schema;
@@ -66,7 +75,7 @@ export function describeTask(schema: DataSchema): string {
     return `regression of ${target?.name ?? 'the target'} ${from}${spread}`;
   }
   if (schema.text !== undefined)
-    return `the next token of ${outputs} after ${inputs}: ${schema.text.tokenizer === 'char' ? 'characters' : 'bytes'} of a text`;
+    return `the next token of ${outputs} after ${inputs}: ${TOKENS[schema.text.tokenizer]} of a text`;
   const names = classes ?? [];
   const shown = names.slice(0, MAX_HISTOGRAM).join(', ');
   return `classification of ${label ?? 'the labels'} ${from} into ${names.length} classes: ${shown}${names.length > MAX_HISTOGRAM ? ', ...' : ''}`;

@@ -126,9 +126,12 @@ export type Column = NumericColumn | CategoricalColumn;
 
 /**
  * How text becomes tokens. `char`: each character by its place in `characters` (code points, ascending, none twice). `byte`: the bytes
- * of its UTF-8.
+ * of its UTF-8. `bpe`: these bytes, joined by `merges` (see bpe.ts).
  */
-export type TextCode = { readonly tokenizer: 'char'; readonly characters: string } | { readonly tokenizer: 'byte' };
+export type TextCode =
+  | { readonly tokenizer: 'char'; readonly characters: string }
+  | { readonly tokenizer: 'byte' }
+  | { readonly tokenizer: 'bpe'; readonly merges: string };
 
 /** How the raw data become inputs and labels: part of the manifest, so that prediction applies the same. */
 export interface DataSchema {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_MERGES_TEXT, readMerges } from '../learning/bpe.js';
 import { widthOf } from '../learning/schema.js';
 import { BYTE_TOKENS, MAX_CHARACTERS, vocabularySize } from '../learning/tokens.js';
 import type { DataSchema } from '../learning/types.js';
@@ -6,7 +7,7 @@ import type { EventId, Pubkey } from '../hash.js';
 import type { EventTemplate, NostrEvent } from '../ports.js';
 import { checkEnvelope, checkPhase, encodeContent, parseContent, tagValue, badEvent } from './envelope.js';
 import { KINDS, PROTOCOL_TAG, PROTOCOL_VERSION } from './kinds.js';
-import { bytes32, decimal9, int, sha256Hex, text } from './scalars.js';
+import { base64, bytes32, decimal9, int, sha256Hex, text } from './scalars.js';
 
 const stdDev = decimal9.refine((value) => !/^(-|0\.0+$)/.test(value), 'expected more than 0');
 
@@ -21,6 +22,13 @@ const textCode = z.discriminatedUnion('tokenizer', [
     characters: z.string().refine(isAscending, `expected 2 to ${MAX_CHARACTERS} characters by code point, none twice`),
   }),
   z.object({ tokenizer: z.literal('byte') }),
+  z.object({
+    tokenizer: z.literal('bpe'),
+    merges: base64(MAX_MERGES_TEXT).refine(
+      (merges) => typeof readMerges(merges) !== 'string',
+      'expected 1 to 3,840 merges of tokens before them, none twice, to at most 64 bytes',
+    ),
+  }),
 ]);
 
 const LONE_SURROGATE = /\p{Surrogate}/u;

@@ -6,8 +6,10 @@ import {
   rootMeanSquaredError,
   topAccuracy,
 } from '../learning/metrics.js';
+import { readsTokens } from '../learning/model-cost.js';
 import { targetValue } from '../learning/schema.js';
-import type { DataSchema, Examples, ModelSpec, ParamSet } from '../learning/types.js';
+import { charactersPerToken } from '../learning/tokens.js';
+import type { DataSchema, Examples, ModelSpec, ParamSet, TextCode } from '../learning/types.js';
 import type { Engine } from '../ports.js';
 
 /** Those that fit the data; loss and accuracy (null for regression) always. */
@@ -38,8 +40,9 @@ export async function measureModel(
   const { loss, accuracy } = await engine.evaluate(spec, weights, examples);
   const base = { loss, accuracy: accuracy ?? null };
   if (schema.text !== undefined) {
-    const name = schema.text.tokenizer === 'byte' ? 'bitsPerByte' : 'bitsPerCharacter';
-    return { ...base, perplexity: perplexity(loss), [name]: bits(loss) };
+    const ofText = { ...base, perplexity: perplexity(loss) };
+    if (schema.text.tokenizer === 'byte') return { ...ofText, bitsPerByte: bits(loss) };
+    return { ...ofText, bitsPerCharacter: bits(loss) * tokensPerCharacter(spec, schema.text, examples) };
   }
   if (spec.task === 'classification' && spec.outputs > 2 && spec.outputs <= MANY_CLASSES) return base;
   const { features, rows, scale, labels } = examples;
@@ -52,6 +55,17 @@ export async function measureModel(
   if (spec.outputs > 2) return { ...base, top5: topAccuracy(outputs, labels, spec.outputs, 5) };
   const second = Float64Array.from({ length: rows }, (_, row) => outputs[2 * row + 1]!);
   return { ...base, auc: areaUnderCurve(second, labels) };
+}
+
+/** Of the tokens that the loss is the mean of: those after the first of an example where the model answers at each, and the label. */
+function tokensPerCharacter(spec: ModelSpec, text: TextCode, { rows, inputs, features, labels }: Examples): number {
+  if (text.tokenizer === 'char') return 1;
+  const counts = charactersPerToken(text);
+  let characters = 0;
+  for (const label of labels) characters += counts[label]!;
+  if (!readsTokens(spec)) return rows / characters;
+  for (let i = 0; i < rows * inputs; i++) if (i % inputs !== 0) characters += counts[features[i]!]!;
+  return (rows * inputs) / characters;
 }
 
 /** The ones beside loss and accuracy, for a line: `auc 0.93`. */

@@ -1,26 +1,37 @@
 import { readFile } from 'node:fs/promises';
 import { NmktError } from '../errors.js';
-import { BYTE_TOKENS, charactersOf, encodeText, MAX_CHARACTERS, vocabularySize } from '../learning/tokens.js';
+import { writeMerges } from '../learning/bpe.js';
+import { LEAST_COUNT, trainMerges } from '../learning/bpe-training.js';
+import { BYTE_TOKENS, charactersOf, MAX_CHARACTERS, vocabularySize } from '../learning/tokens.js';
 import type { DataSchema, Examples, TextCode } from '../learning/types.js';
+import { textTokens } from './text-tokens.js';
 
 /** Plain text in UTF-8 as examples of a fixed number of tokens and the one that follows. */
 
-export const TOKENIZERS = ['char', 'byte'] as const;
+export const TOKENIZERS = ['char', 'byte', 'bpe'] as const;
 export type Tokenizer = (typeof TOKENIZERS)[number];
 
 export interface TextOptions {
   /** Default: char where the text has at most 256 different characters, else byte. */
   readonly tokenizer?: Tokenizer;
+  /** Of `bpe`: tokens, the 256 bytes included; default 1,024. */
+  readonly vocabulary?: number;
   /** Tokens per example; default 64. */
   readonly context?: number;
 }
 
 const CONTEXT = 64;
+const VOCABULARY = 1_024;
 /** Names that text usually has: what is inside does not tell it from a table. */
 const NAMES = /\.(txt|text|md)$/i;
 
 export function looksLikeText(path: string, options: TextOptions): boolean {
-  return NAMES.test(path) || options.tokenizer !== undefined || options.context !== undefined;
+  return (
+    NAMES.test(path) ||
+    options.tokenizer !== undefined ||
+    options.vocabulary !== undefined ||
+    options.context !== undefined
+  );
 }
 
 async function readText(path: string): Promise<string> {
@@ -37,7 +48,14 @@ async function readText(path: string): Promise<string> {
   }
 }
 
-function chooseCode(text: string, tokenizer: Tokenizer | undefined): TextCode {
+function chooseCode(text: string, { tokenizer, vocabulary }: TextOptions): TextCode {
+  if (tokenizer === 'bpe') return trainedCode(text, vocabulary ?? VOCABULARY);
+  if (vocabulary !== undefined)
+    throw new NmktError('bad-usage', 'a vocabulary has a size with --tokenizer bpe alone', {
+      expected: '--tokenizer bpe beside --vocabulary',
+      got: tokenizer === undefined ? 'no --tokenizer' : `--tokenizer ${tokenizer}`,
+      remedy: 'add --tokenizer bpe, or leave out --vocabulary',
+    });
   const characters = charactersOf(text);
   const count = [...characters].length;
   if (tokenizer === 'byte' || (tokenizer === undefined && count > BYTE_TOKENS)) return { tokenizer: 'byte' };
@@ -48,6 +66,16 @@ function chooseCode(text: string, tokenizer: Tokenizer | undefined): TextCode {
       remedy: '--tokenizer byte',
     });
   return { tokenizer: 'char', characters };
+}
+
+function trainedCode(text: string, vocabulary: number): TextCode {
+  const merges = trainMerges(text, vocabulary);
+  if (merges.length > 0) return { tokenizer: 'bpe', merges: writeMerges(merges) };
+  throw new NmktError('bad-dataset', 'the text has no pair of characters to make a token of', {
+    expected: `a pair that stands in ${LEAST_COUNT} places`,
+    got: `none in ${text.length} characters`,
+    remedy: 'give more text, or --tokenizer byte',
+  });
 }
 
 /** Windows side by side: the label of one is the first token of the next. */
@@ -68,16 +96,17 @@ function toExamples(tokens: Int32Array, schema: DataSchema, path: string): Examp
 
 export async function readTextDataset(
   path: string,
-  { tokenizer, context = CONTEXT }: TextOptions,
+  options: TextOptions,
 ): Promise<{ schema: DataSchema; examples: Examples }> {
   const content = await readText(path);
-  const text = chooseCode(content, tokenizer);
+  const context = options.context ?? CONTEXT;
+  const text = chooseCode(content, options);
   const outputs = vocabularySize(text);
   const dtype = outputs <= BYTE_TOKENS ? 'U8' : 'F32';
   const schema = { task: 'classification', shape: [context], inputs: context, dtype, scale: 1, outputs, text } as const;
-  return { schema, examples: toExamples(encodeText(text, content), schema, path) };
+  return { schema, examples: toExamples(textTokens(text, content), schema, path) };
 }
 
 export async function readTextWithSchema(path: string, schema: DataSchema): Promise<Examples> {
-  return toExamples(encodeText(schema.text!, await readText(path)), schema, path);
+  return toExamples(textTokens(schema.text!, await readText(path)), schema, path);
 }

@@ -142,9 +142,10 @@ function refuseLabelFile(path: string, labels: string | undefined, what: 'table'
   });
 }
 
-function refuseTextFlags({ tokenizer, context }: TextOptions): void {
-  if (tokenizer === undefined && context === undefined) return;
-  const flag = tokenizer === undefined ? '--context' : '--tokenizer';
+function refuseTextFlags(options: TextOptions): void {
+  const name = (['tokenizer', 'vocabulary', 'context'] as const).find((one) => options[one] !== undefined);
+  if (name === undefined) return;
+  const flag = `--${name}`;
   throw new NmktError('bad-usage', `${flag} is for text, this is IDX`, {
     expected: 'no flags of text',
     got: flag,

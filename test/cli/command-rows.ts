@@ -50,6 +50,7 @@ const data: CommandRows['wrong'] = {
   '--categorical': column('--categorical'),
   '--numeric': column('--numeric'),
   '--tokenizer': ['zzz', 'bad-usage', '--tokenizer char'],
+  '--vocabulary': number('--vocabulary'),
   '--context': number('--context'),
   '--max-bytes': number('--max-bytes'),
 };

@@ -15,7 +15,8 @@ import { decodeExamples, encodeExamples } from '../../src/learning/examples.js';
 import { decodeCanonical, decodeParams, decodeSafetensors, encodeParams } from '../../src/learning/safetensors.js';
 import { initialParams, parameterShapes } from '../../src/learning/params.js';
 import { parseDecimal9, parseNumber } from '../../src/learning/schema.js';
-import { decodeTokens } from '../../src/learning/tokens.js';
+import { pieces } from '../../src/learning/bpe.js';
+import { bpeVocabulary, decodeTokens } from '../../src/learning/tokens.js';
 import { stateShapes } from '../../src/learning/train-state.js';
 import type { DataSchema, ModelSpec } from '../../src/learning/types.js';
 import { jobFileSchema, parseDuration, parseJobFile } from '../../src/roles/job-file.js';
@@ -32,6 +33,7 @@ import { tableFormat, tableRows } from '../../src/training/csv.js';
 import { readDataset, readWithSchema } from '../../src/training/dataset.js';
 import { readIdx } from '../../src/training/idx.js';
 import { readModelFiles, readModelSize, writeModelFiles } from '../../src/training/model-files.js';
+import { textTokens } from '../../src/training/text-tokens.js';
 import { openSandboxFolder } from '../../src/wallet/sandbox-folder.js';
 import { formatWalletUri } from '../../src/wallet/wallet-uri.js';
 import { fileOf } from './files.js';
@@ -45,6 +47,7 @@ import {
   readTable,
   readTextSlowly,
 } from './reference/files.js';
+import { mergeSlowly, tokensSlowly } from './reference/merges.js';
 import { readJson, refuse } from './reference/json.js';
 import { readCanonical, readIdx as readIdxSlowly, readTensors, type Tensor } from './reference/safetensors.js';
 import { decimal9 } from './reference/scalars.js';
@@ -383,6 +386,33 @@ export const fileTargets: readonly Target[] = [
       let text = '';
       for (const token of tokens) text += Array.from(characters)[token] ?? String.fromCharCode(0xfffd);
       return [text, Buffer.from(bytes).toString('utf8')];
+    },
+  }),
+  target('merges', ['bad-dataset'], {
+    share: 0.4,
+    make: (random) => {
+      const pair = () => [random.below(4) === 0 ? 255 + random.below(9) : 97 + random.below(3), 97 + random.below(2)];
+      const drawn = Array.from({ length: 1 + random.below(6) }, () =>
+        random.below(2) === 0 ? pair() : pair().reverse(),
+      );
+      const bytes = Buffer.from(drawn.flat().flatMap((token) => [token >> 8, token & 255]));
+      const text = (random.below(4) === 0 ? Buffer.from(mutateBytes(random, [bytes])) : bytes).toString('base64');
+      return {
+        merges: random.below(6) === 0 ? mutateText(random, [text]) : text,
+        words: mutateText(random, ['abcaab baa']),
+      };
+    },
+    run: ({ merges, words }) => {
+      const code = { tokenizer: 'bpe', merges } as const;
+      const text = Buffer.from(words).toString(); // no half characters
+      const tokens = textTokens(code, text);
+      if (decodeTokens(code, tokens) !== text) throw new Error('another text comes back');
+      return [bpeVocabulary(code).tokens, [...tokens]];
+    },
+    reference: ({ merges, words }) => {
+      const tokens = tokensSlowly(merges);
+      const parts = [...pieces(Buffer.from(words).toString())].flatMap((piece) => mergeSlowly(tokens, merges, piece));
+      return [tokens.map((token) => Buffer.from(token, 'hex')), parts];
     },
   }),
   target('IDX', ['bad-dataset', 'too-large'], {

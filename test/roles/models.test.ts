@@ -1,9 +1,12 @@
 import { beforeAll, expect, test } from 'vitest';
 import { prng } from '../../src/learning/prng.js';
-import { charactersOf, encodeText } from '../../src/learning/tokens.js';
-import type { DataSchema, Examples } from '../../src/learning/types.js';
+import { writeMerges } from '../../src/learning/bpe.js';
+import { trainMerges } from '../../src/learning/bpe-training.js';
+import { BYTE_TOKENS, charactersOf, vocabularySize } from '../../src/learning/tokens.js';
+import type { DataSchema, Examples, TextCode } from '../../src/learning/types.js';
 import type { Engine } from '../../src/ports.js';
 import { loadTape } from '../../src/training/net-automatic.js';
+import { textTokens } from '../../src/training/text-tokens.js';
 import { createWorld } from '../support/market-world.js';
 import { wasmEngine } from '../support/wasm-engine.js';
 
@@ -33,41 +36,52 @@ function bars(rows: number): { schema: DataSchema; examples: Examples } {
   };
 }
 
-/** Words of two kinds in turn: the next character follows from the last ones, mostly. */
-function words(rows: number): { schema: DataSchema; examples: Examples } {
+/** Words of two kinds in turn: the next token follows from the last ones, mostly. */
+function words(rows: number, codeOf = characters): { schema: DataSchema; examples: Examples } {
   const random = prng(new Uint8Array(32), 'words');
   const of = (list: readonly string[]) => list[random.below(list.length)]!;
   let text = '';
-  while (text.length <= rows * 12) text += `${of(['the', 'one', 'our'])} ${of(['cat', 'dog', 'owl', 'fox'])}\n`;
-  const code = { tokenizer: 'char', characters: charactersOf(text) } as const;
-  const tokens = encodeText(code, text);
-  const outputs = [...code.characters].length;
+  while (text.length <= rows * 12 * 4) text += `${of(['the', 'one', 'our'])} ${of(['cat', 'dog', 'owl', 'fox'])}\n`;
+  const code = codeOf(text);
+  const tokens = textTokens(code, text);
+  const outputs = vocabularySize(code);
+  const isSmall = outputs <= BYTE_TOKENS;
+  const features = tokens.subarray(0, rows * 12);
   return {
-    schema: { task: 'classification', shape: [12], inputs: 12, dtype: 'U8', scale: 1, outputs, text: code },
+    schema: {
+      ...{ task: 'classification', shape: [12], inputs: 12, dtype: isSmall ? 'U8' : 'F32', scale: 1, outputs },
+      text: code,
+    },
     examples: {
-      ...{ rows, inputs: 12, scale: 1, features: Uint8Array.from(tokens.subarray(0, rows * 12)) },
+      ...{ rows, inputs: 12, scale: 1, features: isSmall ? Uint8Array.from(features) : Float32Array.from(features) },
       labels: Int32Array.from({ length: rows }, (_, row) => tokens[(row + 1) * 12]!),
     },
   };
 }
+const characters = (text: string): TextCode => ({ tokenizer: 'char', characters: charactersOf(text) });
+const pairs = (text: string): TextCode => ({ tokenizer: 'bpe', merges: writeMerges(trainMerges(text, 270)) });
 
 test.each([
-  ['cnn', bars(220), 0.7],
-  ['gpt', words(200), 0.3],
-  ['lstm', words(200), 0.3],
-] as const)('%s is trained, repeated to the bit, averaged, paid and audited', async (model, data, least) => {
-  const world = await createWorld({
-    ...{ name: model, data, engine, rounds: 1 },
-    job: { model, acceptedEngines: 'wasm', spotRate: 1, optimizer: 'adam', learningRate: 0.01, epochs: 3, batch: 8 },
-  });
-  const { customer, state } = await world.run();
-  if (customer instanceof Error) throw customer;
-  expect(state.phase).toBe('finished');
-  expect(state.rounds.map((round) => round.close?.content.accepted.length)).toEqual([2]);
-  const repeated = state.rounds.flatMap((round) => round.scores?.content.scores.map(({ spot }) => spot) ?? []);
-  expect(repeated).toHaveLength(2);
-  for (const spot of repeated) expect(spot).not.toBeNull();
-  expect(state.artifact!.content.model).toEqual(world.terms.model);
-  expect(state.artifact!.content.accuracyPpm! / 1e6).toBeGreaterThan(least);
-  expect(await world.auditAll()).toMatchObject({ found: null, level: 'data', engine: engine.id });
-});
+  ['cnn', 'images', bars(220), 0.7],
+  ['gpt', 'characters', words(200), 0.3],
+  ['gpt', 'byte pairs', words(200, pairs), 0.2],
+  ['lstm', 'characters', words(200), 0.3],
+] as const)(
+  '%s of %s is trained, repeated to the bit, averaged, paid and audited',
+  async (model, kind, data, least) => {
+    const world = await createWorld({
+      ...{ name: `${model}-${kind}`, data, engine, rounds: 1 },
+      job: { model, acceptedEngines: 'wasm', spotRate: 1, optimizer: 'adam', learningRate: 0.01, epochs: 3, batch: 8 },
+    });
+    const { customer, state } = await world.run();
+    if (customer instanceof Error) throw customer;
+    expect(state.phase).toBe('finished');
+    expect(state.rounds.map((round) => round.close?.content.accepted.length)).toEqual([2]);
+    const repeated = state.rounds.flatMap((round) => round.scores?.content.scores.map(({ spot }) => spot) ?? []);
+    expect(repeated).toHaveLength(2);
+    for (const spot of repeated) expect(spot).not.toBeNull();
+    expect(state.artifact!.content.model).toEqual(world.terms.model);
+    expect(state.artifact!.content.accuracyPpm! / 1e6).toBeGreaterThan(least);
+    expect(await world.auditAll()).toMatchObject({ found: null, level: 'data', engine: engine.id });
+  },
+);

@@ -44,6 +44,7 @@ const pureForCommands = [
   'training/dataset',
   'training/digits',
   'training/split',
+  'training/text-tokens',
   'training/model-files',
   'relay/gift-wrap',
   'wallet/bolt11',

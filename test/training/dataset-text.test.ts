@@ -33,6 +33,31 @@ test('a vocabulary beyond a byte is kept as floats', async () => {
   expect((await readDataset(file(letters))).schema.text).toEqual({ tokenizer: 'byte' });
 });
 
+test('byte pairs are learnt from the text, and read again by its schema', async () => {
+  const { schema, examples } = await readDataset(file('abab '.repeat(9)), {
+    ...{ tokenizer: 'bpe', vocabulary: 258, context: 2 },
+  });
+  // a b and then ab ab, in the first piece alone and in eight after a space.
+  expect(schema).toEqual({
+    ...{ task: 'classification', shape: [2], inputs: 2, dtype: 'F32', scale: 1, outputs: 258 },
+    text: { tokenizer: 'bpe', merges: Buffer.of(0, 97, 0, 98, 1, 0, 1, 0).toString('base64') },
+  });
+  expect(examples.features.slice(0, 4)).toEqual(Float32Array.of(257, 32, 257, 32));
+  expect([...examples.labels].slice(0, 2)).toEqual([257, 257]);
+  expect((await readWithSchema(file('abc ab', 'other'), schema)).examples.features).toEqual(
+    Float32Array.of(256, 99, 32, 256).subarray(0, 2),
+  );
+});
+
+test.each([
+  ['abab '.repeat(9), { vocabulary: 300 }, 'bad-usage', 'with --tokenizer bpe alone'],
+  ['abab '.repeat(9), { tokenizer: 'byte', vocabulary: 300 }, 'bad-usage', 'with --tokenizer bpe alone'],
+  ['abcdefg', { tokenizer: 'bpe' }, 'bad-dataset', 'no pair of characters'],
+] as const)('byte pairs that cannot be learnt are refused: %j %j', async (content, options, code, message) => {
+  const rejected = expect(readDataset(file(content), options)).rejects;
+  await rejected.toMatchObject({ code, message: expect.stringContaining(message) as string });
+});
+
 test.each([
   [Uint8Array.of(0x61, 0xff), 'bad-dataset', 'is no text'],
   ['abc', 'bad-dataset', 'is too short'],

@@ -1,3 +1,4 @@
+import { tokensSlowly } from './merges.js';
 import { JsonObject, fieldOf, refuse, type Json } from './json.js';
 import {
   base64,
@@ -7,6 +8,7 @@ import {
   decimal,
   decimal9,
   engine,
+  fromBase64,
   hex64,
   integer,
   isTrue,
@@ -67,6 +69,12 @@ const alphabet: Check = (value) => {
   return points.length >= 2 && points.length <= 4_096 && rises && isText ? value : refuse('no alphabet');
 };
 
+const mergeList: Check = (value) => {
+  const merges = base64(20_480)(value);
+  tokensSlowly(merges);
+  return merges;
+};
+
 interface Schema {
   readonly task: string;
   readonly shape: readonly number[];
@@ -74,7 +82,7 @@ interface Schema {
   readonly dtype: string;
   readonly scale: number;
   readonly outputs: number;
-  readonly text?: { readonly tokenizer: string; readonly characters?: string };
+  readonly text?: { readonly tokenizer: string; readonly characters?: string; readonly merges?: string };
   readonly classes?: readonly string[];
   readonly columns?: readonly { readonly kind: string; readonly values?: readonly string[] }[];
 }
@@ -97,13 +105,16 @@ export const schema = object(
       either('tokenizer', {
         char: object({ tokenizer: constant('char'), characters: alphabet }),
         byte: object({ tokenizer: constant('byte') }),
+        bpe: object({ tokenizer: constant('bpe'), merges: mergeList }),
       }),
     ),
   },
   (value: Schema) => {
     const { shape, inputs, outputs, dtype, scale, classes, columns, task, text: code } = value;
     if (code !== undefined) {
-      const size = code.tokenizer === 'byte' ? 256 : [...code.characters!].length;
+      const { tokenizer, characters = '', merges = '' } = code;
+      const size = { char: [...characters].length, byte: 256, bpe: 256 + fromBase64(merges).length / 4 }[tokenizer];
+      if (size === undefined) return false;
       if (task !== 'classification' || shape.length > 1 || scale !== 1 || outputs !== size) return false;
       if ((dtype === 'U8') !== size <= 256 || classes !== undefined || columns !== undefined) return false;
     }
