@@ -50,6 +50,7 @@ export const command: CommandModule = {
       };
     };
     progress.start(`generating on ${engine.id}`);
+    const began = performance.now();
     for await (const token of generateTokens(engine, model, known, { length, temperature, seed })) {
       tokens.push(token);
       progress.update(`token ${tokens.length} of ${length}`);
@@ -61,7 +62,8 @@ export const command: CommandModule = {
           value: outcome(),
         });
     }
-    progress.done(`${tokens.length} tokens`);
+    const perSecond = (tokens.length * 1000) / Math.max(performance.now() - began, 1);
+    progress.done(`${tokens.length} tokens, ${Number(perSecond.toPrecision(3))} per second`);
     return outcome();
   },
 };

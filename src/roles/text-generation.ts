@@ -1,4 +1,5 @@
 import { NmktError } from '../errors.js';
+import { decodeGpt } from '../learning/gpt-decode.js';
 import { readsTokens } from '../learning/model-cost.js';
 import { prng } from '../learning/prng.js';
 import { sampleIndex } from '../learning/sampling.js';
@@ -18,7 +19,8 @@ export interface Draw {
 
 /**
  * Each token is drawn from what the model expects after the last `inputs` tokens so far. Equal arguments give equal tokens on an
- * engine that repeats.
+ * engine that repeats. Until its context is full a `gpt` keeps what it made of earlier tokens; after that every token has another
+ * place than before, so nothing that was kept is of use, and the engine reads them all.
  *
  * @param prompt  at least one token of the vocabulary; a model that reads a fixed number of tokens (a dense one) needs that many
  * @throws NmktError `bad-usage` for a prompt that is too short
@@ -39,13 +41,51 @@ export async function* generateTokens(
     });
   const random = prng(utf8(`${seed}`), 'nmkt/1/generate');
   let window = Array.from(prompt).slice(-inputs);
+  const cached = decoder(model, prompt, length);
   for (let i = 0; i < length; i++) {
-    const { spec, weights } = shortened(model.spec, model.weights, window.length);
-    const probabilities = await engine.predict(spec, weights, Float32Array.from(window), 1);
+    const probabilities =
+      cached !== undefined && prompt.length + i <= inputs
+        ? await afterTurn(() => cached(window))
+        : await predicted(engine, model, window);
     const token = sampleIndex(probabilities, temperature, random.float());
     yield token;
     window = [...window, token].slice(-inputs);
   }
+}
+
+/** Of a text in wasm a whole context costs about as much as this many tokens one after the other do here. */
+const WHOLE = 8;
+
+/** What takes a text of which it knows the beginning; undefined where nothing can be kept, or too little to be worth reading a long prompt. */
+function decoder(
+  { spec, weights }: { readonly spec: ModelSpec; readonly weights: ParamSet },
+  prompt: ArrayLike<number>,
+  length: number,
+): ((text: readonly number[]) => Float64Array) | undefined {
+  if (spec.model !== 'gpt' || WHOLE * Math.min(length, spec.inputs - prompt.length + 1) < prompt.length)
+    return undefined;
+  const next = decodeGpt(spec, weights);
+  let read = 0;
+  return (text) => {
+    let found: Float64Array = new Float64Array();
+    for (; read < text.length; read++) found = next(text[read]!);
+    return found;
+  };
+}
+
+/** So that Ctrl-C is heard between tokens. */
+async function afterTurn<T>(work: () => T): Promise<T> {
+  await new Promise((resolve) => setImmediate(resolve));
+  return work();
+}
+
+function predicted(
+  engine: Engine,
+  model: { readonly spec: ModelSpec; readonly weights: ParamSet },
+  window: readonly number[],
+): Promise<Float32Array> {
+  const { spec, weights } = shortened(model.spec, model.weights, window.length);
+  return engine.predict(spec, weights, Float32Array.from(window), 1);
 }
 
 /** Models that answer at each place answer there for the tokens up to it, whatever follows. */

@@ -2,9 +2,12 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { expect, it } from 'vitest';
+import { utf8 } from '../../src/hash.js';
 import { initialParams } from '../../src/learning/params.js';
+import { decodeGpt } from '../../src/learning/gpt-decode.js';
+import { prng } from '../../src/learning/prng.js';
 import { sampleIndex } from '../../src/learning/sampling.js';
-import type { ModelSpec, ParamSet } from '../../src/learning/types.js';
+import type { GptSpec, ModelSpec, ParamSet } from '../../src/learning/types.js';
 import { createEngine } from '../../src/training/engine.js';
 import { generateTokens } from '../../src/roles/text-generation.js';
 import { writeModelFiles } from '../../src/training/model-files.js';
@@ -36,6 +39,7 @@ it('writes the text to stdout and what else there is to say to stderr; with --js
   const { status, stdout, stderr } = await generate(dir, 'bba', '--length', '6', '--temperature', '0');
   expect([status, stdout]).toEqual([0, 'bbabababa\n']);
   expect(stderr).toContain('the first 2 of the prompt are not seen');
+  expect(stderr).toMatch(/6 tokens, [\d.]+ per second/);
   const json = await generate(dir, 'a', '--length', '3', '--seed', '7', '--json');
   expect(JSON.parse(json.stdout)).toMatchObject({ prompt: 'a', text: 'bab', tokens: 3, temperature: 1, seed: 7 });
 });
@@ -66,29 +70,62 @@ it('refuses a model of images, and names the command for it', async () => {
   ]);
 });
 
-it('a prompt shorter than the context is answered as at its place in a full window, whatever follows', async () => {
-  const spec: ModelSpec = {
-    ...{ model: 'gpt', task: 'classification', inputs: 6, outputs: 9 },
-    ...{ layers: 1, heads: 2, width: 8 },
-  };
-  // Larger than a start, so that tokens and places matter.
-  const weights = initialParams(spec, new Uint8Array(32)).map((one) => ({ ...one, data: one.data.map((x) => 20 * x) }));
-  const engine = await createEngine({ want: 'cpu' });
-  await tf.setBackend('cpu');
-  try {
-    const tokens: number[] = [];
-    const draw = { length: 7, temperature: 0, seed: 0 };
-    for await (const token of generateTokens(engine, { spec, weights }, [3, 1], draw)) tokens.push(token);
+const gpt: ModelSpec = {
+  ...{ model: 'gpt', task: 'classification', inputs: 6, outputs: 9 },
+  ...{ layers: 2, heads: 3, width: 9 },
+};
+const lstm: ModelSpec = { model: 'lstm', task: 'classification', inputs: 6, outputs: 9, layers: 1, width: 8 };
+/** Larger than a start, so that tokens and places matter. */
+const grown = (spec: ModelSpec): ParamSet =>
+  initialParams(spec, new Uint8Array(32)).map((one) => ({ ...one, data: one.data.map((x) => 20 * x) }));
+
+/** [6, 9]: of what follows each place of a whole context. */
+function expected(spec: ModelSpec, weights: ParamSet, window: readonly number[]): number[][] {
+  return tf.tidy(() => {
     const net = netOf(spec);
     const tensors = net.shapes.map(({ shape }, i) => tf.tensor(weights[i]!.data, [...shape]));
-    for (const [i, token] of tokens.entries()) {
-      const seen = [3, 1, ...tokens.slice(0, i)].slice(-6);
-      const window = Float32Array.from({ length: 6 }, (_, at) => seen[at] ?? 8);
-      const logits = net.forward(tensors, window, 1).arraySync()[seen.length - 1]!; // [9]
-      expect(sampleIndex(logits.map(Math.exp), 0, 0), `token ${i}`).toBe(token);
+    return tf.softmax(net.forward(tensors, Float32Array.from(window), 1)).arraySync();
+  });
+}
+
+it.each([gpt, lstm])(
+  '$model: each token follows from the last ones alone, at its place in a full window',
+  async (spec) => {
+    const weights = grown(spec);
+    const engine = await createEngine({ want: 'cpu' });
+    await tf.setBackend('cpu');
+    try {
+      for (const [seed, temperature] of [
+        [0, 0],
+        [1, 1],
+        [2, 1],
+        [3, 2],
+      ] as const) {
+        const tokens: number[] = [];
+        const draw = { length: 12, temperature, seed };
+        for await (const token of generateTokens(engine, { spec, weights }, [3, 1], draw)) tokens.push(token);
+        const random = prng(utf8(`${seed}`), 'nmkt/1/generate');
+        for (const [i, token] of tokens.entries()) {
+          const seen = [3, 1, ...tokens.slice(0, i)].slice(-6);
+          const window = Array.from({ length: 6 }, (_, at) => seen[at] ?? 8);
+          const next = expected(spec, weights, window)[seen.length - 1]!; // [9]
+          expect(sampleIndex(next, temperature, random.float()), `seed ${seed}, token ${i}`).toBe(token);
+        }
+        expect(new Set(tokens).size).toBeGreaterThan(1);
+      }
+    } finally {
+      await engine.close();
     }
-    expect(new Set(tokens).size).toBeGreaterThan(1);
-  } finally {
-    await engine.close();
-  }
+  },
+);
+
+it('a model that keeps what it made of earlier tokens expects what the whole model expects, at every place', async () => {
+  await tf.setBackend('cpu');
+  const spec: GptSpec = { ...gpt, inputs: 16 };
+  const weights = grown(spec);
+  const text = Array.from({ length: 16 }, (_, i) => (i * 5) % 9);
+  const next = decodeGpt(spec, weights);
+  for (const [place, wanted] of expected(spec, weights, text).entries())
+    for (const [i, probability] of next(text[place]!).entries())
+      expect(Math.abs(probability - wanted[i]!), `place ${place}`).toBeLessThan(1e-5);
 });
