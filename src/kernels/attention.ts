@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Tensor, Tensor4D } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor2D, Tensor4D } from '@tensorflow/tfjs-core';
 import { addressesOf, addressOf } from './backend.js';
 import { assertFloats, hasKernel, kernel, runKernel, type Kernel } from './kernel.js';
 import type { Module } from './module.js';
@@ -7,6 +7,10 @@ import type { Module } from './module.js';
 interface Weighing {
   readonly scale: number;
   readonly causal: boolean;
+}
+interface Texts {
+  readonly texts: number;
+  readonly heads: number;
 }
 export interface AttentionOptions {
   /** Place i sees the places up to i alone; default false. */
@@ -50,7 +54,38 @@ export function attentionKernels(module: Module): readonly Kernel[] {
       module.all('attentionGradient', calls, work + 4 * t * s);
       return outs;
     }),
+    kernel<'x', Weighing & Texts>('SelfAttention', ({ inputs: { x }, backend, attrs }) => {
+      assertFloats('SelfAttention', [x]);
+      const { texts, heads, scale, causal } = attrs;
+      const { t, d, rows, width } = sizesOfSelf(x.shape, attrs);
+      const out = backend.makeOutput([rows, width], 'float32');
+      const weights = backend.makeOutput([texts, heads, t, t], 'float32');
+      const [xAt, weightsAt, outAt] = addressesOf(backend, [x, weights, out]);
+      const calls = module
+        .pieces(texts * heads, 1, 2 * texts * heads * t * t * d)
+        .map(({ first, count }) => [first, count, heads, t, d, xAt, scale, Number(causal), weightsAt, outAt, 0]);
+      module.all('selfAttention', calls, work);
+      return [out, weights];
+    }),
+    kernel<'dy' | 'x' | 'weights', Weighing & Texts>('SelfAttentionGrad', ({ inputs, backend, attrs }) => {
+      const { dy, x, weights } = inputs;
+      assertFloats('SelfAttentionGrad', [dy, x, weights]);
+      const { texts, heads, scale } = attrs;
+      const { t, d } = sizesOfSelf(x.shape, attrs);
+      const dx = backend.makeOutput(x.shape, 'float32');
+      const [dyAt, xAt, weightsAt, to] = addressesOf(backend, [dy, x, weights, dx]);
+      const calls = module
+        .pieces(texts * heads, 1, 4 * texts * heads * t * t * d)
+        .map(({ first, count }) => [first, count, heads, t, d, dyAt, xAt, weightsAt, scale, to, 0]);
+      module.all('selfAttentionGradient', calls, work + 4 * t * t);
+      return dx;
+    }),
   ];
+}
+
+function sizesOfSelf([rows, columns]: readonly number[], { texts, heads }: Texts) {
+  const width = columns! / 3;
+  return { rows: rows!, width, t: rows! / texts, d: width / heads };
 }
 
 function sizes(q: readonly number[], k: readonly number[], v: readonly number[]) {
@@ -91,6 +126,41 @@ export function attention(q: Tensor4D, k: Tensor4D, v: Tensor4D, options: Attent
   });
   return fused(q, k, v) as Tensor4D;
 }
+
+/**
+ * `attention` of texts to themselves, on queries, keys and values as one product leaves them: nothing is transposed or copied.
+ *
+ * @param x  [texts x t, 3 x heads x d]: the queries of all heads, then the keys, then the values
+ * @returns  [texts x t, heads x d]
+ */
+export function selfAttention(x: Tensor2D, { texts, heads }: Texts, options: AttentionOptions = {}): Tensor2D {
+  const { rows, width, t, d } = sizesOfSelf(x.shape, { texts, heads });
+  const { causal = false, scale = 1 / Math.sqrt(d) } = options;
+  tf.util.assert(
+    texts > 0 && heads > 0 && Number.isInteger(t) && Number.isInteger(d) && scale > 0,
+    () => `selfAttention of ${heads} heads in ${texts} texts, of scale ${scale}, cannot take [${x.shape.join()}]`,
+  );
+  if (!hasKernel('SelfAttention'))
+    return tf.tidy(() => {
+      const [q, k, v] = tf
+        .split(x, 3, 1)
+        .map((part) => tf.transpose<Tensor4D>(tf.reshape(part, [texts, t, heads, d]), [0, 2, 1, 3])) as Three;
+      return tf.reshape(tf.transpose(attention(q, k, v, { causal, scale }), [0, 2, 1, 3]), [rows, width]);
+    });
+  const attributes = { texts, heads, scale, causal };
+  const fused = tf.customGrad((...all) => {
+    const [input, save] = all as unknown as [Tensor, (kept: Tensor[]) => void];
+    const [out, weights] = runKernel<Tensor[]>('SelfAttention', { x: input }, attributes);
+    save([input, weights!]);
+    return {
+      value: out!,
+      gradFunc: (dy: Tensor, [kept, found]: Tensor[]) =>
+        runKernel('SelfAttentionGrad', { dy, x: kept!, weights: found! }, attributes),
+    };
+  });
+  return fused(x) as Tensor2D;
+}
+type Three = [Tensor4D, Tensor4D, Tensor4D];
 
 function composed(q: Tensor4D, k: Tensor4D, v: Tensor4D, causal: boolean, scale: number): Tensor4D {
   return tf.tidy(() => {

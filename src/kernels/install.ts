@@ -80,7 +80,8 @@ export function registerKernels(kernels: readonly Kernel[]): void {
   }
   for (const register of [registerSoftmaxGradients, registerReluGradient, registerLstmGradient]) register();
   refuseSecondDerivatives({
-    ...{ AttentionGrad: 'attention', LayerNormGrad: 'layerNorm', GeluGrad: 'gelu', LstmGrad: 'lstm' },
+    ...{ AttentionGrad: 'attention', SelfAttentionGrad: 'selfAttention', LayerNormGrad: 'layerNorm' },
+    ...{ GeluGrad: 'gelu', BiasedGeluGrad: 'gelu', LstmGrad: 'lstm' },
     FusedAdamStep: 'a step of Adam',
   });
 }

@@ -53,13 +53,18 @@ export interface Functions {
   attention(...call: number[]): void;
   /** The same five; addresses of dy, q, k, v, weights; scale; addresses of dq, dk, dv and scratch. */
   attentionGradient(...call: number[]): void;
+  /** First head and count of heads; heads per text, t, d; address of x; scale, causal; addresses of weights, output and scratch. */
+  selfAttention(...call: number[]): void;
+  /** The same five; addresses of dy, x, weights; scale; addresses of dx and scratch. */
+  selfAttentionGradient(...call: number[]): void;
   /** Addresses of x, gamma, beta; rows, width, epsilon; address of the output. */
   layerNorm(...call: number[]): void;
   /** Addresses of dy, x, gamma; rows, width, epsilon; addresses of dx, dgamma, dbeta and scratch. */
   layerNormGradient(...call: number[]): void;
-  /** `exact` and `hard` are 1 or 0. */
-  gelu(x: number, count: number, exact: number, out: number): void;
-  geluGradient(dy: number, x: number, count: number, exact: number, out: number): void;
+  /** Addresses of x and bias (0: none); rows, width, exact (1 or 0); addresses of slopes (0: not wanted) and of the output. */
+  gelu(...call: number[]): void;
+  /** Addresses of a, b; rows, columns, width; addresses of the products, the sums and scratch. */
+  multiplyAndSum(...call: number[]): void;
   reluGradient(dy: number, x: number, count: number, out: number): void;
   /** batch, time, units, hard; addresses of gates, recurrent kernel, h0, c0, h, c and scratch. */
   lstm(...call: number[]): void;

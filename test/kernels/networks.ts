@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import '@tensorflow/tfjs-layers'; // registers the gradients
 import * as tf from '@tensorflow/tfjs-core';
-import { attention } from '../../src/kernels/attention.js';
+import { selfAttention } from '../../src/kernels/attention.js';
 import { gelu } from '../../src/kernels/gelu.js';
 import { lstm } from '../../src/kernels/lstm.js';
 import { layerNorm } from '../../src/kernels/norm.js';
@@ -47,8 +47,9 @@ function block(x: tf.Tensor3D, w: Weights, isFused: boolean): tf.Tensor3D {
     const scaled = tf.mul(tf.sub(y, mean), tf.rsqrt(tf.add(variance, 1e-5)));
     return tf.add(tf.mul(scaled, flat(w(`${name}/g`))), flat(w(`${name}/b`)));
   };
+  const sides = rows(norm(x, 'n0'), 'qkv'); // queries, keys, values
   const [q, k, v] = tf
-    .split(tf.reshape(rows(norm(x, 'n0'), 'qkv'), [-1, TIME, 3 * HEADS, WIDTH / HEADS]), 3, 2)
+    .split(tf.reshape(sides, [-1, TIME, 3 * HEADS, WIDTH / HEADS]), 3, 2)
     .map((part) => tf.transpose<tf.Tensor4D>(part as tf.Tensor4D, [0, 2, 1, 3])) as [
     tf.Tensor4D,
     tf.Tensor4D,
@@ -57,8 +58,9 @@ function block(x: tf.Tensor3D, w: Weights, isFused: boolean): tf.Tensor3D {
   const future = tf.mul(tf.sub(1, tf.linalg.bandPart(tf.ones([TIME, TIME]), -1, 0)), -1e9);
   const weights = (): tf.Tensor4D =>
     tf.softmax(tf.add<tf.Tensor4D>(tf.mul(tf.matMul(q, k, false, true), Math.sqrt(HEADS / WIDTH)), future));
-  const mixed = isFused ? attention(q, k, v, { causal: true }) : tf.matMul(weights(), v);
-  const together = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, WIDTH]);
+  const together = isFused
+    ? selfAttention(sides, { texts: x.shape[0], heads: HEADS }, { causal: true })
+    : tf.reshape(tf.transpose(tf.matMul(weights(), v), [0, 2, 1, 3]), [-1, WIDTH]);
   const seen = tf.add<tf.Tensor3D>(x, tf.reshape(rows(together, 'out'), x.shape));
   const wide = rows(norm(seen, 'n1'), 'up');
   const bent = isFused ? gelu(wide) : tf.mul(wide, tf.sigmoid(tf.mul(wide, 1.702)));

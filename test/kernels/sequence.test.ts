@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs-layers'; // registers the gradients
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { attention } from '../../src/kernels/attention.js';
+import { attention, selfAttention } from '../../src/kernels/attention.js';
 import { gelu } from '../../src/kernels/gelu.js';
 import { lstm } from '../../src/kernels/lstm.js';
 import { layerNorm } from '../../src/kernels/norm.js';
@@ -92,6 +92,25 @@ describe('values and gradients are those of the composition on the cpu backend',
     });
   });
 
+  test('gelu of sums with a bias, both forms', async () => {
+    await compare(80, (from) => {
+      const shape = [...from.pick([[], [0], [1], [5], [2, 3]]), from.int(0, 30)];
+      const form = from.pick(['tanh', 'erf'] as const);
+      const inputs = [from.floats(shape), from.floats(shape.slice(-1))];
+      return { inputs, make: ([x, bias]) => gelu(x!, form, bias as tf.Tensor1D), size: product(shape) };
+    });
+  });
+
+  test('selfAttention, causal and not', async () => {
+    await compare(80, (from) => {
+      const [texts, heads, t, d] = [from.int(1, 3), from.int(1, 3), from.int(0, 13), from.int(1, 9)];
+      const causal = from.pick([true, false]);
+      const inputs = [from.floats([texts * t, 3 * heads * d])];
+      const make: Made = ([x]) => selfAttention(x as tf.Tensor2D, { texts, heads }, { causal });
+      return { inputs, make, size: texts * t * heads * d };
+    });
+  });
+
   test('attention, causal and not', async () => {
     await compare(100, (from) => {
       const [batch, heads, t, d] = [from.int(0, 2), from.int(1, 3), from.int(0, 13), from.int(1, 9)];
@@ -151,6 +170,8 @@ const functions: readonly { readonly name: string; readonly shapes: readonly num
   { name: 'logSoftmax', shapes: [[3, 5]], make: ([x]) => logSoftmax(x!) },
   { name: 'gelu by tanh', shapes: [[9]], make: ([x]) => gelu(x!) },
   { name: 'gelu by erf', shapes: [[9]], make: ([x]) => gelu(x!, 'erf') },
+  { name: 'gelu with a bias', shapes: [[3, 5], [5]], make: ([x, bias]) => gelu(x!, 'tanh', bias as tf.Tensor1D) },
+  { name: 'selfAttention', shapes: [[6, 12]], make: ([x]) => selfAttention(x as tf.Tensor2D, { texts: 2, heads: 2 }) },
   {
     name: 'layerNorm',
     shapes: [[3, 5], [5], [5]],
@@ -227,6 +248,34 @@ describe.each(comparable)('$name', ({ shapes, make }) => {
       expect(flaw, `case ${seed}: ${ours[flaw]!} not ${wanted[flaw]!}`).toBe(-1);
     }
   });
+});
+
+test('selfAttention makes the bits of attention on what is transposed, gradients too', () => {
+  const [texts, heads, t, d] = [3, 4, 21, 16];
+  const from = draw(11);
+  const [x, by] = [3, 1].map((sides) => {
+    const { data, shape } = from.floats([texts * t, sides * heads * d]);
+    return tf.tensor2d(data as Float32Array, shape as [number, number]);
+  }) as [tf.Tensor2D, tf.Tensor2D];
+  const turned = (all: tf.Tensor): tf.Tensor => {
+    const sides = tf.split(all, 3, 1).map((side) => tf.transpose(tf.reshape(side, [texts, t, heads, d]), [0, 2, 1, 3]));
+    return tf.reshape(tf.transpose(attention(...as4(sides), { causal: true }), [0, 2, 1, 3]), by.shape);
+  };
+  const inPlace = (all: tf.Tensor): tf.Tensor => selfAttention(all as tf.Tensor2D, { texts, heads }, { causal: true });
+  const [ours, wanted] = [inPlace, turned].map((make) => [make(x), tf.grad(make)(x, by)].map((y) => [...y.dataSync()]));
+  expect(ours).toEqual(wanted);
+});
+
+test('gelu is the same inside of a gradient and outside, and off by two units in the last place at most', () => {
+  const data = Float32Array.from({ length: 4001 }, (_, i) => (i - 2000) / 100);
+  const x = tf.tensor1d(data);
+  const outside = gelu(x).dataSync();
+  const { value } = tf.valueAndGrad((y) => tf.sum<tf.Scalar>(gelu(y)))(x);
+  expect(value.dataSync()[0]).toBe(tf.sum(gelu(x)).dataSync()[0]);
+  for (const [i, one] of data.entries()) {
+    const exact = one / (1 + Math.exp(-2 * Math.sqrt(2 / Math.PI) * (one + 0.044715 * one ** 3)));
+    expect(Math.abs(outside[i]! - exact)).toBeLessThanOrEqual(2.4e-7 * Math.max(Math.abs(exact), 0.5));
+  }
 });
 
 test('a hidden place has no part in causal attention, whatever stands there', () => {

@@ -159,12 +159,18 @@ describe('three threads', () => {
       agree('LogSoftmax', { logits: x });
       for (const name of ['SoftmaxGrad', 'LogSoftmaxGrad']) agree(name, { dy, y: x });
       agree('LayerNorm', { x, gamma: floats([width]), beta: floats([width]) }, { epsilon: 1e-5 });
-      agree('Gelu', { x }, { exact });
-      agree('GeluGrad', { dy, x }, { exact });
+      for (const inputs of [{ x }, { x, bias: floats([width], true) }] as Inputs[])
+        agree('Gelu', inputs, { exact, slopes: pick([true, false]) });
+      agree('BiasedGeluGrad', { dy, slopes: x });
       const [heads, t, s, d, e] = [int(1, 9), int(1, 12), int(1, 12), int(1, 9), int(1, 9)];
       const three = { q: floats([heads, t, d]), k: floats([heads, s, d]), v: floats([heads, s, e]) };
       agree('Attention', three, { scale: 0.5, causal: pick([true, false]) });
       agree('AttentionGrad', { ...three, dy: floats([heads, t, e]), weights: floats([heads, t, s]) }, { scale: 0.5 });
+      const texts = { texts: int(1, 4), heads, scale: 0.5, causal: pick([true, false]) };
+      const [outer, qkv] = [texts.texts * t, floats([texts.texts * t, 3 * heads * d])];
+      agree('SelfAttention', { x: qkv }, texts);
+      const weights = floats([texts.texts, heads, t, t]);
+      agree('SelfAttentionGrad', { dy: floats([outer, heads * d]), x: qkv, weights }, texts);
       const [batch, time, units] = [int(1, 9), int(1, 5), int(1, 17)];
       const state = (): Values => floats([batch, time, units]);
       const before = { recurrent: floats([units, 4 * units]), h0: floats([batch, units]), c0: floats([batch, units]) };

@@ -19,7 +19,7 @@ const golden: Readonly<Record<string, string>> = {
   'an embedding and an LSTM, of the operations of tfjs': '607cbe4fbb294913',
   'an embedding and an LSTM, in one function': '967d2064b0036a7d',
   'a block of a transformer, of the operations of tfjs': 'e5c7890c3c84ac44',
-  'a block of a transformer, of fused functions': 'eb31ea26fe5f4ab0',
+  'a block of a transformer, of fused functions': 'c42842256dceec49',
 };
 
 describe.each(networks)('$name', (network) => {

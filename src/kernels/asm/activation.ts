@@ -1,4 +1,5 @@
 import { exp64, high64, join32 } from './exp';
+import { loadLanes, storeLanes } from './lanes';
 import { sigmoid64 } from './unary';
 
 /** Numbers of the activations, as in ../activation.ts; 0 is linear. */
@@ -16,6 +17,10 @@ const PRELU = 6;
 export function finish(c: usize, rows: i32, n: i32, bias: usize, kind: i32, alpha: f32, slopes: usize): void {
   const width = (<usize>n) << 2;
   const vectors = width & ~15;
+  if (kind <= RELU && bias != 0) {
+    addBias(c, rows, width, bias, kind == RELU);
+    return;
+  }
   for (let i = 0; i < rows; i++) {
     for (let j: usize = 0; j < vectors; j += 16) {
       let x = v128.load(c + j);
@@ -28,6 +33,19 @@ export function finish(c: usize, rows: i32, n: i32, bias: usize, kind: i32, alph
       if (bias != 0) x += load<f32>(bias + j);
       const slope = kind == PRELU ? load<f32>(slopes + j) : alpha;
       store<f32>(c + j, f32x4.extract_lane(activate(f32x4.splat(x), kind, f32x4.splat(slope)), 0));
+    }
+    c += width;
+  }
+}
+
+/** The usual ones, at the speed of memory. */
+function addBias(c: usize, rows: i32, width: usize, bias: usize, rectify: bool): void {
+  const zero = f32x4.splat(0);
+  for (let i = 0; i < rows; i++) {
+    for (let j: usize = 0; j < width; j += 16) {
+      const left = width - j;
+      const x = f32x4.add(loadLanes(c + j, left), loadLanes(bias + j, left));
+      storeLanes(c + j, rectify ? f32x4.max(x, zero) : x, left);
     }
     c += width;
   }

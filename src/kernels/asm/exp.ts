@@ -35,6 +35,26 @@ function term(sum: v128, r: v128, coefficient: f64): v128 {
   return f64x2.add(f64x2.mul(sum, r), f64x2.splat(coefficient));
 }
 
+/**
+ * e^x of four float32 in float32 alone, within 2e-7 of itself: a third of the work of `exp32`. Outside of [-87, 88] the answer is that
+ * of the edge. The polynomial is that of Cephes (Moshier 1989, expf.c).
+ */
+export function quickExp32(value: v128): v128 {
+  const x = f32x4.pmax(f32x4.pmin(value, f32x4.splat(88)), f32x4.splat(-87)); // NaN stays
+  const shifted = f32x4.add(f32x4.mul(x, f32x4.splat(<f32>INVERSE_LN2)), f32x4.splat(12582912)); // 1.5 * 2^23, as ROUND
+  const k = f32x4.sub(shifted, f32x4.splat(12582912));
+  const high = f32x4.sub(x, f32x4.mul(k, f32x4.splat(0.693359375)));
+  const r = f32x4.add(high, f32x4.mul(k, f32x4.splat(2.1219444e-4)));
+  let sum = f32x4.splat(1.98756915e-4);
+  sum = f32x4.add(f32x4.mul(sum, r), f32x4.splat(1.3981999507e-3));
+  sum = f32x4.add(f32x4.mul(sum, r), f32x4.splat(8.3334519073e-3));
+  sum = f32x4.add(f32x4.mul(sum, r), f32x4.splat(4.1665795894e-2));
+  sum = f32x4.add(f32x4.mul(sum, r), f32x4.splat(1.6666665459e-1));
+  sum = f32x4.add(f32x4.mul(sum, r), f32x4.splat(5.0000001201e-1));
+  sum = f32x4.add(f32x4.add(f32x4.mul(f32x4.mul(r, r), sum), r), f32x4.splat(1));
+  return f32x4.mul(sum, i32x4.shl(i32x4.add(shifted, i32x4.splat(127)), 23));
+}
+
 /** The upper two of four float32, as float64. */
 export function high64(x: v128): v128 {
   return f64x2.promote_low_f32x4(i64x2.shuffle(x, x, 1, 0));

@@ -1,58 +1,105 @@
 // GELU (Hendrycks and Gimpel 2016, arXiv:1606.08415), x times the normal distribution's Phi(x), in its two usual
-// forms, and gradients of activations; worked out in float64 and rounded once.
+// forms, and the gradient of relu. The form by tanh is worked out in float32, the one by erf in float64 and rounded once.
 
-import { exp64, high64, join32 } from './exp';
+import { exp64, high64, join32, quickExp32 } from './exp';
 import { loadLanes, storeLanes } from './lanes';
-import { sigmoid64 } from './unary';
 
-const CUBE: f64 = 0.044715;
-const ROOT_2_BY_PI: f64 = 7.978845608028654e-1; // sqrt(2 / pi)
+const CUBE: f32 = 0.044715;
+const TWICE_ROOT: f32 = 1.5957691216057308; // 2 sqrt(2 / pi)
 const ROOT_HALF: f64 = 7.071067811865476e-1;
 const DENSITY: f64 = 3.989422804014327e-1; // 1 / sqrt(2 pi)
 
-/** `exact` takes Phi from the error function, otherwise it is 0.5 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))). */
-export function gelu(x: usize, count: i32, exact: bool, out: usize): void {
-  const bytes = (<usize>count) << 2;
-  for (let j: usize = 0; j < bytes; j += 16) {
-    const four = loadLanes(x + j, bytes - j);
-    const low = value(f64x2.promote_low_f32x4(four), exact);
-    storeLanes(out + j, join32(low, value(high64(four), exact)), bytes - j);
+/**
+ * Of x and, unless its address is 0, a bias per column, for `rows` of `width`. `exact` takes Phi from the error function,
+ * otherwise it is 0.5 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))). `slopes`, unless 0, takes the derivative.
+ */
+export function gelu(x: usize, bias: usize, rows: i32, width: i32, exact: bool, slopes: usize, out: usize): void {
+  const bytes = (<usize>width) << 2;
+  for (let row = 0; row < rows; row++) {
+    for (let j: usize = 0; j < bytes; j += 16) {
+      const left = bytes - j;
+      let four = loadLanes(x + j, left);
+      if (bias != 0) four = f32x4.add(four, loadLanes(bias + j, left));
+      if (exact) byNormal(four, left, slopes == 0 ? 0 : slopes + j, out + j);
+      else byTanh(four, left, slopes == 0 ? 0 : slopes + j, out + j);
+    }
+    x += bytes;
+    out += bytes;
+    if (slopes != 0) slopes += bytes;
   }
 }
 
-export function geluGradient(dy: usize, x: usize, count: i32, exact: bool, out: usize): void {
-  const bytes = (<usize>count) << 2;
-  for (let j: usize = 0; j < bytes; j += 16) {
-    const four = loadLanes(x + j, bytes - j);
-    const gradient = loadLanes(dy + j, bytes - j);
-    const low = f64x2.mul(f64x2.promote_low_f32x4(gradient), slope(f64x2.promote_low_f32x4(four), exact));
-    const high = f64x2.mul(high64(gradient), slope(high64(four), exact));
-    storeLanes(out + j, join32(low, high), bytes - j);
+/**
+ * 0.5 (1 + tanh(u)) is s = 1 / (1 + e^-2u), without the cancellation where u is far below zero; there it is 0. The derivative of x s
+ * is s + x s (1 - s) 2u'. Beyond 16 on either side s is 0 or 1.
+ */
+function byTanh(x: v128, bytes: usize, slopes: usize, out: usize): void {
+  const one = f32x4.splat(1);
+  const near = f32x4.pmax(f32x4.pmin(x, f32x4.splat(16)), f32x4.splat(-16)); // NaN stays
+  const square = f32x4.mul(near, near);
+  const rise = f32x4.add(one, f32x4.mul(f32x4.splat(CUBE), square));
+  const twice = f32x4.mul(f32x4.mul(f32x4.splat(TWICE_ROOT), near), rise);
+  const whole = f32x4.div(one, f32x4.add(one, quickExp32(f32x4.neg(twice))));
+  const share = v128.andnot(whole, f32x4.lt(twice, f32x4.splat(-87)));
+  storeLanes(out, f32x4.mul(x, share), bytes);
+  if (slopes == 0) return;
+  const steep = f32x4.add(one, f32x4.mul(f32x4.splat(3 * CUBE), square));
+  const change = f32x4.mul(f32x4.mul(share, f32x4.sub(one, share)), f32x4.mul(f32x4.splat(TWICE_ROOT), steep));
+  storeLanes(slopes, f32x4.add(share, f32x4.mul(near, change)), bytes);
+}
+
+function byNormal(x: v128, bytes: usize, slopes: usize, out: usize): void {
+  const low = f64x2.promote_low_f32x4(x);
+  const high = high64(x);
+  const lowShare = normal(low);
+  const highShare = normal(high);
+  storeLanes(out, join32(f64x2.mul(low, lowShare), f64x2.mul(high, highShare)), bytes);
+  if (slopes != 0) storeLanes(slopes, join32(slope(low, lowShare), slope(high, highShare)), bytes);
+}
+
+/** The derivative of x Phi(x): Phi(x) and x times the density. */
+function slope(x: v128, share: v128): v128 {
+  const density = f64x2.mul(f64x2.splat(DENSITY), exp64(f64x2.mul(f64x2.mul(x, x), f64x2.splat(-0.5))));
+  return f64x2.add(share, f64x2.mul(x, density));
+}
+
+/**
+ * out = a b value by value, and their sums by column, over the rows in order in float64 as `sum` of one column has them: the
+ * gradients of x and of the bias that was added to it. `columns` of rows of `width`; `scratch` holds 8 bytes for each of the columns
+ * rounded up to four.
+ */
+export function multiplyAndSum(
+  a: usize,
+  b: usize,
+  rows: i32,
+  columns: i32,
+  width: i32,
+  out: usize,
+  sums: usize,
+  scratch: usize,
+): void {
+  const bytes = (<usize>columns) << 2;
+  const step = (<usize>width) << 2;
+  for (let j: usize = 0; j < bytes; j += 16) addFour(scratch + 2 * j, f32x4.splat(0), true);
+  for (let row = 0; row < rows; row++) {
+    for (let j: usize = 0; j < bytes; j += 16) {
+      const found = f32x4.mul(loadLanes(a + j, bytes - j), loadLanes(b + j, bytes - j));
+      storeLanes(out + j, found, bytes - j);
+      addFour(scratch + 2 * j, found, false);
+    }
+    a += step;
+    b += step;
+    out += step;
   }
+  for (let j: usize = 0; j < bytes; j += 16)
+    storeLanes(sums + j, join32(v128.load(scratch + 2 * j), v128.load(scratch + 2 * j, 16)), bytes - j);
 }
 
-function value(x: v128, exact: bool): v128 {
-  return f64x2.mul(x, exact ? normal(x) : byTanh(x));
-}
-
-function slope(x: v128, exact: bool): v128 {
-  const one = f64x2.splat(1);
-  const square = f64x2.mul(x, x);
-  if (exact) {
-    const density = f64x2.mul(f64x2.splat(DENSITY), exp64(f64x2.mul(square, f64x2.splat(-0.5))));
-    return f64x2.add(normal(x), f64x2.mul(x, density));
-  }
-  const share = byTanh(x);
-  const inner = f64x2.mul(f64x2.splat(2 * ROOT_2_BY_PI), f64x2.add(one, f64x2.mul(f64x2.splat(3 * CUBE), square)));
-  const change = f64x2.mul(f64x2.mul(share, f64x2.sub(one, share)), inner);
-  return f64x2.add(share, f64x2.mul(x, change));
-}
-
-/** 0.5 (1 + tanh(u)) is 1 / (1 + e^-2u), without the cancellation where u is far below zero; there it is 0. */
-function byTanh(x: v128): v128 {
-  const cube = f64x2.mul(f64x2.splat(CUBE), f64x2.mul(x, f64x2.mul(x, x)));
-  const twice = f64x2.mul(f64x2.splat(2 * ROOT_2_BY_PI), f64x2.add(x, cube));
-  return v128.andnot(sigmoid64(twice), f64x2.lt(twice, f64x2.splat(-199)));
+function addFour(sums: usize, four: v128, isFirst: bool): void {
+  const low = f64x2.promote_low_f32x4(four);
+  const high = high64(four);
+  v128.store(sums, isFirst ? low : f64x2.add(v128.load(sums), low));
+  v128.store(sums, isFirst ? high : f64x2.add(v128.load(sums, 16), high), 16);
 }
 
 /**

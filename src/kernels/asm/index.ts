@@ -1,10 +1,10 @@
 export { adam } from './adam';
 export { finish } from './activation';
-export { attention, attentionGradient } from './attention';
+export { attention, attentionGradient, selfAttention, selfAttentionGradient } from './attention';
 export { binary, repeat } from './binary';
 export { conv2d, conv2dFilterGradient, conv2dInputGradient, convScratch, blockRows } from './conv';
 export { depthwiseFilterGradient, depthwiseInputGradient } from './depthwise';
-export { gelu, geluGradient, reluGradient } from './gelu';
+export { gelu, multiplyAndSum, reluGradient } from './gelu';
 export { gemmScratch, products } from './gemm';
 export { copyRows, gather, turn } from './layout';
 export { lstm, lstmGradient } from './lstm';
