@@ -1,7 +1,7 @@
 import { sha256Hex, type Bytes, type Sha256 } from '../hash.js';
 import { architecture } from './architecture.js';
 import { badFile } from './safetensors-header.js';
-import { checkShapes, encodeParams, type NamedShape } from './safetensors.js';
+import { checkShapes, encodeParams, firstNonFinite, type NamedShape } from './safetensors.js';
 import { prng } from './prng.js';
 import type { ModelSpec, ParamSet } from './types.js';
 
@@ -36,7 +36,7 @@ export function checkFinite(params: ParamSet): void {
         expected: `${elements(shape)} elements`,
         got: `${data.length}`,
       });
-    const at = data.findIndex((x) => !Number.isFinite(x));
+    const at = firstNonFinite(data);
     if (at >= 0)
       throw badFile(`tensor ${name} holds a number that is not finite`, {
         expected: 'finite float32',

@@ -35,8 +35,8 @@ function bytesOf(data: StoredTensor['data']): Bytes {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-/** Exponent bits all set: an infinity or a NaN. Through the bits, as a NaN's payload is not to be touched. */
-function firstNonFinite(data: Float32Array): number {
+/** Where, or -1. Exponent bits all set: an infinity or a NaN. Through the bits, as a NaN's payload is not to be touched. */
+export function firstNonFinite(data: Float32Array): number {
   const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
   for (let i = 0; i < bits.length; i++) if ((bits[i]! & 0x7f800000) === 0x7f800000) return i;
   return -1;
