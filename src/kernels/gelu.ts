@@ -60,7 +60,12 @@ export function geluKernels(module: Module): readonly Kernel[] {
       assertFloats('ReluGrad', [dy, x]);
       const out = backend.makeOutput(x.shape, 'float32');
       const [from, at, to] = addressesOf(backend, [dy, x, out]);
-      module.run.reluGradient(from, at, tf.util.sizeFromShape(x.shape), to); // at the speed of memory
+      const size = tf.util.sizeFromShape(x.shape);
+      const pieces = module.pieces(size, 4, PRODUCT_WORK * size);
+      module.all(
+        'reluGradient',
+        pieces.map(({ first, count }) => [from + 4 * first, at + 4 * first, count, to + 4 * first]),
+      );
       return out;
     }),
   ];

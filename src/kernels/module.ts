@@ -57,10 +57,12 @@ export interface Functions {
   selfAttention(...call: number[]): void;
   /** The same five; addresses of dy, x, weights; scale; addresses of dx and scratch. */
   selfAttentionGradient(...call: number[]): void;
-  /** Addresses of x, gamma, beta; rows, width, epsilon; address of the output. */
+  /** Addresses of x, gamma, beta; rows, width, epsilon; addresses of what the gradient needs (0: not wanted) and of the output. */
   layerNorm(...call: number[]): void;
-  /** Addresses of dy, x, gamma; rows, width, epsilon; addresses of dx, dgamma, dbeta and scratch. */
+  /** Addresses of dy, x, gamma and what was kept; rows, width; address of dx. */
   layerNormGradient(...call: number[]): void;
+  /** Addresses of dy, x and what was kept; rows, columns, width; addresses of dgamma, dbeta and scratch. */
+  layerNormSums(...call: number[]): void;
   /** Addresses of x and bias (0: none); rows, width, exact (1 or 0); addresses of slopes (0: not wanted) and of the output. */
   gelu(...call: number[]): void;
   /** Addresses of a, b; rows, columns, width; addresses of the products, the sums and scratch. */

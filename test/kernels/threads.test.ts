@@ -158,10 +158,13 @@ describe('three threads', () => {
       const exact = pick([true, false]);
       agree('LogSoftmax', { logits: x });
       for (const name of ['SoftmaxGrad', 'LogSoftmaxGrad']) agree(name, { dy, y: x });
-      agree('LayerNorm', { x, gamma: floats([width]), beta: floats([width]) }, { epsilon: 1e-5 });
+      const gamma = floats([width]);
+      agree('LayerNorm', { x, gamma, beta: floats([width]) }, { epsilon: 1e-5, keeps: pick([true, false]) });
+      agree('LayerNormGrad', { dy, x, gamma, kept: floats([rows, 4]) });
       for (const inputs of [{ x }, { x, bias: floats([width], true) }] as Inputs[])
         agree('Gelu', inputs, { exact, slopes: pick([true, false]) });
-      agree('BiasedGeluGrad', { dy, slopes: x });
+      for (const name of ['GeluGrad', 'BiasedGeluGrad']) agree(name, { dy, slopes: x });
+      agree('ReluGrad', { dy, x });
       const [heads, t, s, d, e] = [int(1, 9), int(1, 12), int(1, 12), int(1, 9), int(1, 9)];
       const three = { q: floats([heads, t, d]), k: floats([heads, s, d]), v: floats([heads, s, e]) };
       agree('Attention', three, { scale: 0.5, causal: pick([true, false]) });

@@ -8,7 +8,7 @@ export { gelu, multiplyAndSum, reluGradient } from './gelu';
 export { gemmScratch, products } from './gemm';
 export { copyRows, gather, turn } from './layout';
 export { lstm, lstmGradient } from './lstm';
-export { layerNorm, layerNormGradient } from './norm';
+export { layerNorm, layerNormGradient, layerNormSums } from './norm';
 export { avgPoolGradient, maxPoolGradient } from './pool';
 export { max, sum } from './reduce';
 export { segmentSum } from './segment';

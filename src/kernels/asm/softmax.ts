@@ -59,8 +59,7 @@ export function attentionWeights(x: usize, height: i32, width: i32, scale: f32, 
   for (let row = 0; row < height; row++) {
     const seen = causal ? min(width, row + 1) : width;
     softmaxRow(x, seen, scale, out);
-    const used = (<usize>seen) << 2;
-    memory.fill(out + used, 0, bytes - used);
+    for (let j = (<usize>seen) << 2; j < bytes; j += 16) storeLanes(out + j, f32x4.splat(0), bytes - j); // memory.fill is slow to start
     x += bytes;
     out += bytes;
   }
