@@ -1,9 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-layers'; // registers the gradients
 import { FusedAdam } from '../src/kernels/adam.js';
-import { attention } from '../src/kernels/attention.js';
 import { lstm as sequence } from '../src/kernels/lstm.js';
-import { layerNorm } from '../src/kernels/norm.js';
+import { parameterShapes } from '../src/learning/params.js';
+import type { GptSpec } from '../src/learning/types.js';
+import { gptForward } from '../src/training/net-gpt.js';
 
 /** Small models written out over tfjs, as a user would, with one Adam step to be timed. */
 export interface BenchModel {
@@ -20,14 +21,20 @@ export interface BenchModel {
 type Loss = () => tf.Scalar;
 
 /** Optimizer and variables of one training; `lossOf` gets the variables by name. */
-function training(shapes: Record<string, number[]>, inputs: tf.Tensor[], lossOf: (w: Weights) => tf.Scalar) {
+function training(
+  shapes: Readonly<Record<string, readonly number[]>>,
+  inputs: tf.Tensor[],
+  lossOf: (w: Weights) => tf.Scalar,
+) {
   const names = Object.keys(shapes);
   const weights = Object.fromEntries(
     names.map((name, i) => {
       const fanIn = shapes[name]!.slice(0, -1).reduce((a, b) => a * b, 1);
-      const value = name.endsWith('/b')
-        ? tf.zeros(shapes[name]!)
-        : tf.randomNormal(shapes[name]!, 0, 1 / Math.sqrt(fanIn), 'float32', i + 1);
+      const value = /[/](b|bias)$/.test(name)
+        ? tf.zeros([...shapes[name]!])
+        : name.endsWith('/gain')
+          ? tf.ones([...shapes[name]!])
+          : tf.randomNormal([...shapes[name]!], 0, 1 / Math.sqrt(fanIn), 'float32', i + 1);
       return [name, tf.variable(value)];
     }),
   );
@@ -168,9 +175,9 @@ const fusedLstm: BenchModel = {
   },
 };
 
-/** Written out of stock operations, or with attention and layer normalization as kernels of their own. */
-const gptOf = (fused: boolean): BenchModel => ({
-  name: `${fused ? 'fused ' : ''}char-GPT 4x128, context 64`,
+/** Written out of operations of tfjs. */
+const gpt: BenchModel = {
+  name: 'char-GPT 4x128, context 64',
   unit: 'tokens',
   batch: 16,
   cpuBatch: 1,
@@ -194,9 +201,7 @@ const gptOf = (fused: boolean): BenchModel => ({
         Object.assign(shapes, { [`${i}/${name}/w`]: [narrow, wide], [`${i}/${name}/b`]: [wide] });
     return training(shapes, [ids, y, mask], (w) => {
       const rows = batch * time;
-      const [ones, zeros] = [tf.ones<tf.Rank.R1>([width]), tf.zeros<tf.Rank.R1>([width])];
       const norm = (x: tf.Tensor): tf.Tensor => {
-        if (fused) return layerNorm(x, ones, zeros);
         const centred = tf.sub(x, tf.mean(x, -1, true));
         return tf.mul(centred, tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), 1e-5)));
       };
@@ -209,20 +214,36 @@ const gptOf = (fused: boolean): BenchModel => ({
       let h: tf.Tensor = tf.reshape(tf.add(tf.gather(w('words'), ids), w('places')), [rows, width]);
       for (let i = 0; i < layers; i++) {
         const [q, k, v] = tf.split(dense(norm(h), w, `${i}/qkv`), 3, 1).map(split);
-        const seen = tf.transpose(
-          fused ? attention(...four([q!, k!, v!]), { causal: true }) : looked(q!, k!, v!),
-          [0, 2, 1, 3],
-        );
+        const seen = tf.transpose(looked(q!, k!, v!), [0, 2, 1, 3]);
         h = tf.add(h, dense(tf.reshape(seen, [rows, width]), w, `${i}/proj`));
         h = tf.add(h, dense(tf.relu(dense(norm(h), w, `${i}/up`)), w, `${i}/down`));
       }
       return tf.losses.softmaxCrossEntropy(y, tf.matMul(norm(h), w('words'), false, true));
     });
   },
-});
-const four = (all: readonly tf.Tensor[]) => all as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
+};
 
-export const models: readonly BenchModel[] = [mlp, lenet, lstm, gptOf(false), fusedLstm, gptOf(true)];
+/** The same size as nmkt trains it: its forward pass, with biases and gains of layer normalization, and GELU. The loss is that of tfjs. */
+const ownGpt: BenchModel = {
+  ...gpt,
+  name: `nmkt's char-GPT 4x128, context 64`,
+  start(batch) {
+    const [time, words] = [64, 65];
+    const spec: GptSpec = {
+      ...{ model: 'gpt', task: 'classification', inputs: time, outputs: words },
+      ...{ layers: 4, width: 128, heads: 4 },
+    };
+    const ids = Float32Array.from({ length: batch * time }, (_, i) => (i * 31) % words);
+    const y = labels(batch * time, words);
+    const shapes = parameterShapes(spec).map(({ name, shape }) => [name, [...shape]] as const);
+    return training(Object.fromEntries(shapes), [y], (w) => {
+      const weights = shapes.map(([name]) => w(name));
+      return tf.losses.softmaxCrossEntropy(y, gptForward(spec, weights, ids, batch));
+    });
+  },
+};
+
+export const models: readonly BenchModel[] = [mlp, lenet, lstm, gpt, fusedLstm, ownGpt];
 /** Examples in `batch`: a text is `context` tokens. */
 export function examplesIn(model: BenchModel, batch: number): number {
   return model.unit === 'tokens' ? batch * 64 : batch;

@@ -8,10 +8,10 @@ import { useSharedMemory } from '../src/kernels/memory.js';
 import { examplesIn, models } from './engine-models.js';
 
 /**
- * What a second kernel thread is worth to the char-GPT: by the clock, because processor time would count both. Each number
+ * What a second kernel thread is worth to nmkt's char-GPT: by the clock, because processor time would count both. Each number
  * of threads in a process of its own, in turns; only a machine without other work shows the whole of it.
  */
-const MODEL = models.find(({ name }) => name.startsWith('char-GPT'))!;
+const MODEL = models.find(({ name }) => name.startsWith('nmkt'))!;
 const ROUNDS = 3;
 
 /** Tokens a second on one and on two threads, or why not. */
