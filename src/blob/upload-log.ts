@@ -5,6 +5,8 @@ import type { Journal } from '../ports.js';
 export interface UploadLog {
   has(relay: string, index: number): boolean;
   add(relay: string, index: number): void;
+  /** The relay does not have what it said. */
+  forget(relay: string): Promise<void>;
   /** Everything added is on the disk. */
   flush(): Promise<void>;
 }
@@ -13,10 +15,9 @@ export interface UploadLog {
 export interface UploadRecord {
   readonly relay: string;
   readonly stored: readonly (readonly [from: number, to: number])[];
+  /** Nothing of before counts. */
+  readonly isForgotten?: true;
 }
-
-/** What a crash may cost: this many chunks per relay are sent again, and answered `duplicate:`. */
-const GROUP = 64;
 
 /** Forgets everything when the process ends. */
 export function memoryLog(): UploadLog {
@@ -24,6 +25,7 @@ export function memoryLog(): UploadLog {
   return {
     has: (relay, index) => sets.get(relay)?.has(index) === true,
     add: (relay, index) => void setOf(sets, relay).add(index),
+    forget: (relay) => Promise.resolve(void sets.delete(relay)),
     flush: () => Promise.resolve(),
   };
 }
@@ -44,26 +46,45 @@ export async function openUploadLog(journal: Journal<UploadRecord>, count: numbe
   };
   for (const record of await journal.read()) {
     const flags = flagsOf(record.relay);
+    if (record.isForgotten === true) flags.fill(0);
     for (const [from, to] of requireRanges(record, count)) flags.fill(1, from, to + 1);
   }
 
   const pending = new Map<string, Set<number>>();
-  let writing: Promise<void> = Promise.resolve();
-  const write = (relay: string, indices: ReadonlySet<number>): void => {
-    pending.delete(relay);
-    writing = writing.then(() => journal.append({ relay, stored: rangesOf(indices) }));
-    writing.catch(() => undefined); // `flush` tells
+  let failure: Error | undefined;
+  let writing: Promise<void> | undefined;
+  /** What is added while the disk is busy becomes one record per relay. */
+  const drain = async (): Promise<void> => {
+    while (pending.size > 0) {
+      const [relay, indices] = pending.entries().next().value!;
+      pending.delete(relay);
+      await journal.append({ relay, stored: rangesOf(indices) });
+    }
+  };
+  const write = (): void => {
+    writing ??= drain()
+      .catch((error: unknown) => {
+        failure = error instanceof Error ? error : new Error(String(error));
+        pending.clear();
+      })
+      .finally(() => (writing = undefined));
   };
   return {
     has: (relay, index) => stored.get(relay)?.[index] === 1,
     add(relay, index) {
       flagsOf(relay)[index] = 1;
-      const indices = setOf(pending, relay).add(index);
-      if (indices.size >= GROUP) write(relay, indices);
+      setOf(pending, relay).add(index);
+      write();
     },
-    flush() {
-      for (const [relay, indices] of pending) write(relay, indices);
-      return writing;
+    async forget(relay) {
+      pending.delete(relay);
+      stored.delete(relay);
+      await writing;
+      await journal.append({ relay, stored: [], isForgotten: true });
+    },
+    async flush() {
+      while (writing !== undefined) await writing;
+      if (failure !== undefined) throw failure;
     },
   };
 }

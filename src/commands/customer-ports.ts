@@ -12,6 +12,7 @@ export function homeFiles(home: Home): HomeFiles {
   return {
     write: (name, data) => home.writeFile(name, data),
     read: (name) => home.readFile(name),
+    readPart: (name, position, length) => home.readPart(name, position, length),
     readJson: async <T>(name: string) => (await home.readJson(name)) as T | undefined,
     list: (folder) => home.list(folder),
     describe: (name) => home.path(name),
@@ -28,6 +29,8 @@ export async function customerPorts({ deps, progress, signal }: Context): Promis
     clock: deps.clock,
     random: deps.random,
     files: homeFiles(home),
+    journal: (name) => deps.openJournal(home.path(name)),
+    reader: async () => deps.connectRelays((await deps.relays()).urls),
     progress,
     signal,
     ...(await restoredAt(home)),

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { naddrEncode } from 'nostr-tools/nip19';
 import { formatEventId } from '../config/identifiers.js';
+import type { RelayTally } from '../blob/transfer.js';
 import { hmacSha256, fromHex, utf8, type Pubkey } from '../hash.js';
 import { KINDS } from '../protocol/kinds.js';
 import { backUpDataset, backUpJob } from '../roles/backup.js';
@@ -77,7 +78,7 @@ export const command: CommandModule = {
     const ports = await customerPorts(context);
     if (job !== undefined) await confirmJob(context, options, job, shards);
     const checker = job === undefined ? null : await checkerOf(context, job);
-    const record = await publishDataset(
+    const { record, relays } = await publishDataset(
       {
         name,
         schema: dataset.schema,
@@ -109,7 +110,7 @@ export const command: CommandModule = {
       context.progress.note(
         `trainers find the job as ${formatEventId(posted.secrets.event.id, ports.relays.urls.slice(0, 3), ports.signer.pubkey)}`,
       );
-    return report(record, ports.signer.pubkey, ports.relays.urls, posted?.secrets.event.id);
+    return report(record, ports.signer.pubkey, relays, posted?.secrets.event.id);
   },
 };
 
@@ -120,9 +121,16 @@ With --json one document:
   job                id of the posted job; with --job only
   examples, shards   of all rows, evaluation sets included; bytes, chunks: encrypted
   relays             where they went
+  stored             per relay {relay, stored, refused, unanswered, skipped, message}: chunks, and its last words that were no yes
 With --dry-run instead {name, schema, parts: [{part, examples, labels}], maxEvents, visible}.`;
 
-function report(record: DatasetRecord, author: Pubkey, relays: readonly string[], job: string | undefined): Outcome {
+function report(
+  record: DatasetRecord,
+  author: Pubkey,
+  tallies: readonly RelayTally[],
+  job: string | undefined,
+): Outcome {
+  const relays = tallies.map(({ relay }) => relay);
   const dataset = naddrEncode({
     kind: KINDS.listing,
     pubkey: author,
@@ -140,6 +148,9 @@ function report(record: DatasetRecord, author: Pubkey, relays: readonly string[]
       bytes: record.bytes,
       chunks: record.chunks,
       relays,
+      stored: tallies.map(({ relay, stored, refused, unreachable, skipped, message }) => ({
+        ...{ relay, stored, refused, unanswered: unreachable, skipped, message },
+      })),
     },
     text: table([
       ['dataset', dataset],

@@ -23,6 +23,8 @@ export interface Home {
   removeFile(name: string): Promise<void>;
   /** `undefined` when the file is not there. */
   readFile(name: string): Promise<Uint8Array | undefined>;
+  /** Fewer bytes at the end of the file. @throws NmktError `disk-failed` when it is not there */
+  readPart(name: string, position: number, length: number): Promise<Uint8Array>;
   /** Names in a folder, sorted; none when it is absent. */
   list(folder: string): Promise<readonly string[]>;
   /** `undefined` when the file is not there. @throws NmktError `bad-settings` when it is not JSON */
@@ -108,6 +110,14 @@ export function openHome(
     },
     removeFile: (name) => disk.remove(path(name)),
     readFile: read,
+    async readPart(name, position, length) {
+      try {
+        const file = await disk.open(path(name), 'read');
+        return await file.read(position, length).finally(() => file.close());
+      } catch (error) {
+        throw explainDisk(error, path(name));
+      }
+    },
     async list(folder) {
       try {
         return (await usable(disk.list(path(folder)))).sort();

@@ -1,13 +1,15 @@
 import { datasetContext, epochPrk, shardKey, uploadSecret } from '../blob/keys.js';
-import { sealBlob } from '../blob/blob.js';
+import type { BlobPointer } from '../blob/blob.js';
+import { lazyBlob } from '../blob/lazy-blob.js';
+import { joinSources, type ChunkSource } from '../blob/source.js';
 import { downloadBlob } from '../blob/transfer.js';
 import { fromHex, hex, sha256Hex, type Bytes, type Sha256 } from '../hash.js';
-import { decodeExamples, encodeExamples, maxShardBytes } from '../learning/examples.js';
+import { decodeExamples, maxShardBytes } from '../learning/examples.js';
 import type { DataSchema, Examples } from '../learning/types.js';
 import { publicKey } from '../schnorr.js';
 import type { DatasetManifest } from '../protocol/dataset.js';
 import { encodeLocator, locatorHash, openLocator, type Locator } from '../protocol/locator.js';
-import type { NostrEvent, RandomBytes, Relays } from '../ports.js';
+import type { RandomBytes, Relays } from '../ports.js';
 
 /** What the owner of a dataset epoch keeps secret; JSON, in the home only. */
 export interface EpochSecrets {
@@ -20,62 +22,89 @@ export interface EpochSecrets {
   /** Salts the commitment to the canonical bytes (evaluation sets). */
   readonly salt: string;
 }
-export interface SealedEpoch {
-  readonly manifest: DatasetManifest;
-  readonly secrets: EpochSecrets;
-  readonly chunks: readonly NostrEvent[];
-  /** SHA-256 of the canonical bytes of each shard. */
-  readonly shardHashes: readonly Sha256[];
+/** An epoch before its first chunk is published: keys, and what was packed. JSON, in the home only. */
+export interface EpochPlan {
+  /** 32 bytes, hex; public. */
+  readonly salt: string;
+  readonly secrets: Omit<EpochSecrets, 'locator'>;
+  readonly shards: readonly PackedShard[];
+}
+export interface PackedShard {
+  readonly examples: number;
+  /** Of the canonical bytes. */
+  readonly size: number;
+  readonly sha256: Sha256;
+  /** Bytes after compression. */
+  readonly packed: number;
 }
 
-/** Fresh keys, one epoch: seals every shard into chunks and describes them. Nothing is published. */
-export function sealEpoch(of: {
-  readonly name: string;
-  readonly part: DatasetManifest['part'];
-  readonly schema: DataSchema;
-  readonly shards: readonly Examples[];
-  readonly random: RandomBytes;
-  readonly nowSec: number;
-  readonly expirationSec: number;
-}): SealedEpoch {
-  const [key, salt, blind, commitSalt] = [of.random(32), of.random(32), of.random(32), of.random(32)];
-  const prk = epochPrk(salt, key);
+/** Fresh keys, one epoch. */
+export function planEpoch(random: RandomBytes, shards: readonly PackedShard[]): EpochPlan {
+  const secret = (): string => hex(random(32));
+  return { salt: secret(), secrets: { key: secret(), blind: secret(), salt: secret() }, shards };
+}
+
+export interface SealedEpoch {
+  /** Chunks of all shards, sealed when they are asked for; the same plan gives the same events. */
+  readonly source: ChunkSource;
+  /** Seals what was not asked for yet, to describe it. */
+  finish(): Promise<{ readonly manifest: DatasetManifest; readonly secrets: EpochSecrets }>;
+}
+
+/** @param read  bytes of the packed form of a shard */
+export function sealedEpoch(
+  plan: EpochPlan,
+  of: {
+    readonly name: string;
+    readonly part: DatasetManifest['part'];
+    readonly schema: DataSchema;
+    readonly nowSec: number;
+    readonly expirationSec: number;
+    readonly read: (shard: number, position: number, length: number) => Promise<Bytes>;
+  },
+): SealedEpoch {
+  const salt = fromHex(plan.salt);
+  const prk = epochPrk(salt, fromHex(plan.secrets.key));
   const upload = uploadSecret(prk);
-  const context = datasetContext(salt);
-  const sealed = of.shards.map((examples, part) =>
-    sealBlob(encodeExamples(examples, of.schema), {
-      key: shardKey(prk, part),
-      uploadSecret: upload,
-      context,
-      part,
-      // Shards take turns of a day in the past, so that no two chunks share a second.
-      baseTimeSec: of.nowSec - 86_400 - part * 3_600,
-      expirationSec: of.expirationSec,
-      inline: 'never',
-    }),
+  const blobs = plan.shards.map(({ sha256, size, packed }, part) =>
+    lazyBlob(
+      { sha256, size, packed, read: (position, length) => of.read(part, position, length) },
+      {
+        key: shardKey(prk, part),
+        uploadSecret: upload,
+        context: datasetContext(salt),
+        part,
+        // Shards take turns of an hour in the past, from a day ago on: few chunks share a second.
+        baseTimeSec: of.nowSec - 86_400 - part * 3_600,
+        expirationSec: of.expirationSec,
+      },
+    ),
   );
-  const locator = encodeLocator({
-    upload: publicKey(upload),
-    shards: sealed.map((shard) => ({ ...shard.pointer, ids: [...shard.pointer.ids] })),
-  });
   return {
-    manifest: {
-      name: of.name,
-      part: of.part,
-      schema: of.schema,
-      salt,
-      listing: 'private',
-      shards: sealed.map(({ pointer }, index) => ({
-        examples: of.shards[index]!.rows,
-        size: pointer.size,
-        chunks: pointer.chunks,
-        commit: pointer.commit,
-      })),
-      locator: locatorHash(locator, blind),
+    source: joinSources(blobs.map(({ source }) => source)),
+    async finish() {
+      const pointers: BlobPointer[] = [];
+      for (const blob of blobs) pointers.push(await blob.pointer());
+      const locator = encodeLocator({
+        upload: publicKey(upload),
+        shards: pointers.map((pointer) => ({ ...pointer, ids: [...pointer.ids] })),
+      });
+      const manifest: DatasetManifest = {
+        name: of.name,
+        part: of.part,
+        schema: of.schema,
+        salt,
+        listing: 'private',
+        shards: pointers.map(({ size, chunks, commit }, shard) => ({
+          examples: plan.shards[shard]!.examples,
+          size,
+          chunks,
+          commit,
+        })),
+        locator: locatorHash(locator, fromHex(plan.secrets.blind)),
+      };
+      return { manifest, secrets: { ...plan.secrets, locator } };
     },
-    secrets: { key: hex(key), blind: hex(blind), locator, salt: hex(commitSalt) },
-    chunks: sealed.flatMap((shard) => shard.events),
-    shardHashes: sealed.map((shard) => shard.pointer.sha256),
   };
 }
 

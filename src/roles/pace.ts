@@ -18,7 +18,7 @@ export function describeStep(at: {
   return `step ${done} of ${total}, loss ${loss.toFixed(4)}, ${speed}, ${describeSeconds(leftSec)} left`;
 }
 
-function describeSeconds(sec: number): string {
+export function describeSeconds(sec: number): string {
   if (sec < 120) return `${sec} s`;
   return sec < 7_200 ? `${Math.round(sec / 60)} min` : `${(sec / 3_600).toFixed(1)} h`;
 }

@@ -1,13 +1,18 @@
 import { NmktError } from '../errors.js';
 import { sha256Hex, type Sha256 } from '../hash.js';
-import { uploadBlob, type UploadResult } from '../blob/transfer.js';
+import { pack } from '../blob/pack.js';
+import { joinSources, sourceOf, type ChunkSource } from '../blob/source.js';
+import { uploadBlob, type RelayTally } from '../blob/transfer.js';
+import { openUploadLog, type UploadRecord } from '../blob/upload-log.js';
 import { encodeExamples } from '../learning/examples.js';
 import type { DataSchema, Examples } from '../learning/types.js';
 import { buildListing, buildSnapshot } from '../protocol/dataset.js';
-import type { Clock, NostrEvent, Progress, RandomBytes, Relays, Signer } from '../ports.js';
+import type { Clock, Journal, NostrEvent, Progress, RandomBytes, Relays, Signer } from '../ports.js';
 import type { OwnedEpoch } from './customer-env.js';
-import { sealEpoch } from './epoch.js';
+import { sealedEpoch, planEpoch, type EpochPlan, type SealedEpoch } from './epoch.js';
 import type { HomeFiles } from './home-files.js';
+import { requireReadBack } from './read-back.js';
+import { transferPace } from './transfer-pace.js';
 
 /** Everything about a published dataset that only its owner has; one JSON file, written before anything is published. */
 export interface DatasetRecord {
@@ -40,13 +45,32 @@ export interface PublishPorts {
   readonly clock: Clock;
   readonly random: RandomBytes;
   readonly files: HomeFiles;
+  /** A journal of the home, by its relative path. */
+  readonly journal: (name: string) => Promise<Journal<UploadRecord>>;
+  /** A new connection to the same relays, of nobody. */
+  readonly reader: () => Promise<Relays>;
   readonly progress: Progress;
   readonly signal: AbortSignal;
   /** When the home came out of a backup (Unix seconds): another one may have gone on since with what was there then. */
   readonly restoredAt?: number;
 }
 
+/** What makes the same events of the same data, kept before the first of them leaves. */
+interface PublishPlan {
+  readonly nowSec: number;
+  readonly expirationSec: number;
+  readonly train: EpochPlan;
+  readonly a: EpochPlan;
+  readonly b: EpochPlan;
+}
+const PARTS = ['train', 'a', 'b'] as const;
+type Part = (typeof PARTS)[number];
+
 const recordFile = (request: Sha256) => `datasets/${request}.json`;
+const planFile = (request: Sha256) => `datasets/${request}/plan.json`;
+const sentFile = (request: Sha256) => `datasets/${request}/sent.jsonl`;
+const packedFile = (request: Sha256, part: Part, shard: number) => `datasets/${request}/${part}-${shard}.br`;
+/** Of an nmkt that sealed everything before it sent anything. */
 const chunkFile = (request: Sha256) => `datasets/${request}.chunks`;
 
 /** A hash over the data and every choice that shapes the dataset. */
@@ -60,60 +84,117 @@ export function requestHash(
   return sha256Hex(JSON.stringify([schema, digest(examples), test === undefined ? null : digest(test), choices]));
 }
 
-/**
- * Seals, keeps, publishes: chunks first, manifests last, so that a visible manifest is always complete.
- * A second run finds the first one's bytes and publishes the same events.
- */
-export async function publishDataset(input: PublishInput, ports: PublishPorts): Promise<DatasetRecord> {
-  const known = await ports.files.readJson<DatasetRecord>(recordFile(input.request));
-  if (known !== undefined) ports.progress.note('this dataset was sealed before: the same events are published');
-  const record = known ?? (await sealAndKeep(input, ports));
-  const chunks = await readChunks(ports.files, input.request);
-  const { relays, progress, signal } = ports;
-  const result = await uploadBlob(relays, chunks, {
-    onProgress: (done, total) => progress.update(`publishing ${done} of ${total} chunks`),
-    signal,
-  });
-  warnAboutRelays(result, chunks.length, progress);
-  for (const event of [record.a.event, record.b.event, record.train.event, record.listing])
-    await requireStored(relays, event);
-  return record;
+export interface Published {
+  readonly record: DatasetRecord;
+  readonly relays: readonly RelayTally[];
 }
 
-async function sealAndKeep(
-  input: PublishInput,
-  { signer, clock, random, files, progress }: PublishPorts,
-): Promise<DatasetRecord> {
-  progress.update(`encrypting ${input.shards.length} shards`);
-  const nowSec = clock.nowSec();
-  const seal = async (part: 'train' | 'a' | 'b', shards: readonly Examples[]) => {
-    const sealed = sealEpoch({
-      name: input.name,
-      part,
-      schema: input.schema,
-      shards,
-      random,
-      nowSec,
-      expirationSec: input.expirationSec,
+/**
+ * Packs, keeps, publishes: chunks first, manifests last, so that a visible manifest is always complete. A second run finds
+ * the first one's plan, sends what is not known to be stored, and publishes the same events. At last every relay is asked
+ * for some chunks over a new connection.
+ */
+export async function publishDataset(input: PublishInput, ports: PublishPorts): Promise<Published> {
+  const { files, relays, progress, clock, signal } = ports;
+  const { request } = input;
+  const known = await files.readJson<DatasetRecord>(recordFile(request));
+  const earlier = await files.readJson<PublishPlan>(planFile(request));
+  if (known !== undefined || earlier !== undefined)
+    progress.note('this dataset was sealed before: the same events are published');
+  const plan = earlier ?? (known === undefined ? await packAndKeep(input, ports) : undefined);
+  const epochs = plan && sealedEpochs(plan, input, files);
+  const source: ChunkSource =
+    epochs === undefined
+      ? sourceOf(await readChunks(files, request))
+      : joinSources(PARTS.map((part) => epochs[part].source));
+  const journal = await ports.journal(sentFile(request));
+  try {
+    const log = await openUploadLog(journal, source.count);
+    const pace = transferPace('publishing', () => clock.nowMs());
+    const sent = await uploadBlob(relays, source, {
+      onProgress: (done, total) => progress.update(pace(done, total)),
+      log,
+      signal,
     });
-    return { ...sealed, event: await signer.sign(buildSnapshot(sealed.manifest, nowSec)) };
+    warnAboutRelays(sent.relays, source.count, progress);
+    const tallies = await requireReadBack(source, log, sent.relays, ports);
+    const record = known ?? (await signAndKeep(input, plan!, epochs!, source.count, ports));
+    for (const event of [record.a.event, record.b.event, record.train.event, record.listing])
+      await requireStored(relays, event);
+    return { record, relays: tallies };
+  } finally {
+    await journal.close();
+  }
+}
+
+/** Compresses each shard into a file of its own; the plan, written last, says that all of them are there. */
+async function packAndKeep(
+  input: PublishInput,
+  { clock, random, files, progress }: PublishPorts,
+): Promise<PublishPlan> {
+  progress.update(`compressing ${input.shards.length} shards`);
+  const epoch = async (part: Part, shards: readonly Examples[]): Promise<EpochPlan> => {
+    const packed = [];
+    for (const [shard, examples] of shards.entries()) {
+      const plain = encodeExamples(examples, input.schema);
+      const bytes = pack(plain);
+      await files.write(packedFile(input.request, part, shard), bytes);
+      const about = { size: plain.length, sha256: sha256Hex(plain), packed: bytes.length };
+      packed.push({ examples: examples.rows, ...about });
+    }
+    return planEpoch(random, packed);
   };
-  const [train, a, b] = [await seal('train', input.shards), await seal('a', [input.a]), await seal('b', [input.b])];
+  const plan: PublishPlan = {
+    nowSec: clock.nowSec(),
+    expirationSec: input.expirationSec,
+    train: await epoch('train', input.shards),
+    a: await epoch('a', [input.a]),
+    b: await epoch('b', [input.b]),
+  };
+  await files.write(planFile(input.request), JSON.stringify(plan));
+  return plan;
+}
+
+function sealedEpochs(plan: PublishPlan, input: PublishInput, files: HomeFiles): Record<Part, SealedEpoch> {
+  const { nowSec, expirationSec } = plan;
+  const { name, schema, request } = input;
+  const open = (part: Part): SealedEpoch => {
+    const read = async (shard: number, position: number, length: number) => {
+      const file = packedFile(request, part, shard);
+      const bytes = await files.readPart(file, position, length);
+      if (bytes.length === length) return bytes;
+      throw lostFile(files.describe(file), files.describe(planFile(request)), `${position + bytes.length} bytes`);
+    };
+    return sealedEpoch(plan[part], { name, part, schema, nowSec, expirationSec, read });
+  };
+  return { train: open('train'), a: open('a'), b: open('b') };
+}
+
+async function signAndKeep(
+  input: PublishInput,
+  plan: PublishPlan,
+  epochs: Record<Part, SealedEpoch>,
+  chunks: number,
+  { signer, files }: PublishPorts,
+): Promise<DatasetRecord> {
+  const own = async (part: Part): Promise<OwnedEpoch> => {
+    const { manifest, secrets } = await epochs[part].finish();
+    return { event: await signer.sign(buildSnapshot(manifest, plan.nowSec)), secrets };
+  };
   const d = input.request.slice(0, 16);
-  const chunks = [...train.chunks, ...a.chunks, ...b.chunks];
+  const [train, a, b] = [await own('train'), await own('a'), await own('b')];
   const record: DatasetRecord = {
     request: input.request,
     d,
-    train: { event: train.event, secrets: train.secrets },
-    a: { event: a.event, secrets: a.secrets },
-    b: { event: b.event, secrets: b.secrets },
+    train,
+    a,
+    b,
     listing: await signer.sign(buildListing(train.event, d)),
     examples: [...input.shards, input.a, input.b].reduce((sum, part) => sum + part.rows, 0),
     shards: input.shards.length,
-    bytes: [train, a, b].flatMap((epoch) => epoch.manifest.shards).reduce((sum, shard) => sum + shard.size, 0),
-    chunks: chunks.length,
+    bytes: PARTS.flatMap((part) => plan[part].shards).reduce((sum, shard) => sum + shard.size, 0),
+    chunks,
   };
-  await files.write(chunkFile(input.request), chunks.map((event) => `${JSON.stringify(event)}\n`).join(''));
   await files.write(recordFile(input.request), JSON.stringify(record));
   return record;
 }
@@ -121,11 +202,7 @@ async function sealAndKeep(
 async function readChunks(files: HomeFiles, request: Sha256): Promise<NostrEvent[]> {
   const bytes = await files.read(chunkFile(request));
   if (bytes === undefined)
-    throw new NmktError('bad-settings', 'the home knows this dataset but has lost its chunks', {
-      expected: files.describe(chunkFile(request)),
-      got: 'no such file',
-      remedy: `remove ${files.describe(recordFile(request))} and publish again`,
-    });
+    throw lostFile(files.describe(chunkFile(request)), files.describe(recordFile(request)), 'no such file');
   return Buffer.from(bytes)
     .toString('utf8')
     .split('\n')
@@ -133,8 +210,16 @@ async function readChunks(files: HomeFiles, request: Sha256): Promise<NostrEvent
     .map((line) => JSON.parse(line) as NostrEvent);
 }
 
-function warnAboutRelays(result: UploadResult, total: number, progress: Progress): void {
-  for (const relay of result.relays)
+function lostFile(file: string, remove: string, got: string): NmktError {
+  return new NmktError('bad-settings', 'the home knows this dataset but has lost its chunks', {
+    expected: file,
+    got,
+    remedy: `remove ${remove} and publish again`,
+  });
+}
+
+function warnAboutRelays(relays: readonly RelayTally[], total: number, progress: Progress): void {
+  for (const relay of relays)
     if (relay.stored < total) progress.warn(`${relay.relay} has ${relay.stored} of ${total} chunks: ${relay.message}`);
 }
 

@@ -41,22 +41,31 @@ describe('the log of an upload', () => {
     for (let index = 0; index < 130; index++) log.add('wss://a.example', index);
     for (const index of [7, 9, 8, 3]) log.add('wss://b.example', index);
     await log.flush();
+    // The first is written at once, what came while the disk was busy in one record per relay.
     expect(records).toEqual([
-      { relay: 'wss://a.example', stored: [[0, 63]] },
-      { relay: 'wss://a.example', stored: [[64, 127]] },
-      { relay: 'wss://a.example', stored: [[128, 129]] },
-      {
-        relay: 'wss://b.example',
-        stored: [
-          [3, 3],
-          [7, 9],
-        ],
-      },
+      { relay: 'wss://a.example', stored: [[0, 0]] },
+      { relay: 'wss://a.example', stored: [[1, 129]] },
+      { relay: 'wss://b.example', stored: [[3, 3], [7, 9]] }, // prettier-ignore
     ]);
     const again = await openUploadLog(journal, 200);
     expect([again.has('wss://a.example', 129), again.has('wss://a.example', 130)]).toEqual([true, false]);
     expect([again.has('wss://b.example', 8), again.has('wss://b.example', 4)]).toEqual([true, false]);
     expect(again.has('wss://c.example', 0)).toBe(false);
+    again.add('wss://a.example', 150);
+    await again.forget('wss://a.example');
+    again.add('wss://a.example', 7);
+    await again.flush();
+    const third = await openUploadLog(journal, 200);
+    expect([6, 7, 8, 150].map((index) => third.has('wss://a.example', index))).toEqual([false, true, false, false]);
+    expect(third.has('wss://b.example', 8)).toBe(true);
+  });
+
+  test('says when the disk takes no more', async () => {
+    const full = { ...memoryJournal<UploadRecord>(), append: () => Promise.reject(new Error('ENOSPC')) };
+    const log = await openUploadLog(full, 10);
+    log.add('wss://a.example', 1);
+    await expect(log.flush()).rejects.toThrow('ENOSPC');
+    await expect(uploadBlob(memoryNetwork(URLS).relays(), events.slice(0, 3), { log })).rejects.toThrow('ENOSPC');
   });
 
   test.each<readonly [string, unknown]>([

@@ -16,6 +16,7 @@ import { collectAuditKeys, collectDataKeys } from '../../src/roles/collect.js';
 import { leadJob } from '../../src/roles/customer.js';
 import { customerData } from '../../src/roles/customer-data.js';
 import type { CustomerEnv, JobSecrets } from '../../src/roles/customer-env.js';
+import type { UploadRecord } from '../../src/blob/upload-log.js';
 import type { HomeFiles } from '../../src/roles/home-files.js';
 import { openInbox } from '../../src/roles/inbox.js';
 import { hasSpotChecks, parseJobFile, type JobFileInput } from '../../src/roles/job-file.js';
@@ -29,6 +30,7 @@ import type { PayoutRecord } from '../../src/wallet/payout-records.js';
 import { FakeLightning, type FakeFaults } from './fake-wallet.js';
 import { keepOutput } from './secrets/outputs.js';
 import { keepSecretsOf, watchWorld } from './secrets/worlds.js';
+import { memoryJournal } from './memory-journal.js';
 import { memoryNetwork, type MemoryNetwork } from './memory-relays.js';
 import { stubEngine } from './stub-engine.js';
 import { virtualClock, type VirtualClock } from './virtual-clock.js';
@@ -125,6 +127,7 @@ export class Process implements Running {
     return {
       write: (name, data) => this.write(() => void files.set(name, bytesOf(data))),
       read: async (name) => files.get(name),
+      readPart: async (name, position, length) => files.get(name)!.subarray(position, position + length),
       readJson: async <T>(name: string) => {
         const bytes = files.get(name);
         return bytes === undefined ? undefined : (JSON.parse(Buffer.from(bytes).toString('utf8')) as T);
@@ -361,12 +364,14 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     clock,
     random: who.random,
     files: process.files(),
+    journal: async () => memoryJournal<UploadRecord>(),
+    reader: async () => network.relays(),
     progress: quietProgress(who.said),
     signal: process.signal,
   });
   const publishing = await begin(customer);
   const own = ports(customer, publishing);
-  const dataset = await publishDataset(
+  const { record: dataset } = await publishDataset(
     {
       name: 'tiny',
       schema: data.schema,

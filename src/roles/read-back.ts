@@ -1,0 +1,112 @@
+import type { ChunkSource } from '../blob/source.js';
+import { uploadBlob, verifyStored, type RelayTally } from '../blob/transfer.js';
+import type { UploadLog } from '../blob/upload-log.js';
+import { NmktError } from '../errors.js';
+import type { NostrEvent, Progress, RandomBytes, Relays } from '../ports.js';
+
+/** `OK` proves nothing about storage: a few chunks are asked for over a connection that did not upload. */
+
+/** Each relay is asked for as many: one that lost a tenth of them is found with 88 %. */
+const SAMPLE = 20;
+
+export interface ReadBackPorts {
+  readonly relays: Relays;
+  /** A new connection, of nobody. */
+  readonly reader: () => Promise<Relays>;
+  readonly random: RandomBytes;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * A relay that lacks a chunk which it said to have gets everything once more; one that lacks it again is told to the user.
+ *
+ * @returns the tallies, with what was sent again
+ * @throws NmktError `relay-refused` when no relay gives back what it stored, `relay-unreachable` when some are silent
+ */
+export async function requireReadBack(
+  source: ChunkSource,
+  log: UploadLog,
+  tallies: readonly RelayTally[],
+  ports: ReadBackPorts,
+): Promise<readonly RelayTally[]> {
+  const whole = tallies.filter(({ stored }) => stored === source.count).map(({ relay }) => relay);
+  const sample = await drawSample(source, ports.random);
+  const reader = await ports.reader();
+  try {
+    const asked = only(reader, whole);
+    const first = await verifyStored(asked, sample, ports);
+    const lost = first
+      .filter(({ hasAnswered, missing }) => hasAnswered && missing.length > 0)
+      .map(({ relay }) => relay);
+    for (const relay of lost) {
+      ports.progress.warn(`${relay} said to have all chunks and does not give some of them back: they are sent again`);
+      await log.forget(relay);
+    }
+    const again = lost.length === 0 ? [] : await sendAgain(source, log, only(ports.relays, lost), ports);
+    const second = lost.length === 0 ? [] : await verifyStored(only(reader, lost), sample, ports);
+    const latest = first.map((one) => second.find(({ relay }) => relay === one.relay) ?? one);
+    const good = latest.filter(({ hasAnswered, missing }) => hasAnswered && missing.length === 0);
+    for (const { relay, hasAnswered, missing } of latest) {
+      if (!hasAnswered) ports.progress.warn(`${relay} does not answer a reader: nothing is known of what it stored`);
+      else if (missing.length > 0)
+        ports.progress.warn(
+          `${relay} does not give back ${missing.length} of ${sample.length} chunks: do not count on it`,
+        );
+    }
+    if (whole.length > 0 && good.length === 0)
+      throw notGivenBack(
+        latest.every(({ hasAnswered }) => hasAnswered),
+        whole,
+      );
+    return tallies.map((one) => again.find(({ relay }) => relay === one.relay) ?? one);
+  } finally {
+    await reader.close();
+  }
+}
+
+async function drawSample(source: ChunkSource, random: RandomBytes): Promise<NostrEvent[]> {
+  const bytes = Buffer.from(random(4 * SAMPLE));
+  const drawn = Array.from({ length: SAMPLE }, (_, at) => bytes.readUInt32LE(4 * at) % source.count);
+  const indices = source.count <= SAMPLE ? Array.from({ length: source.count }, (_, at) => at) : new Set(drawn);
+  const events: NostrEvent[] = [];
+  for (const index of indices) events.push(await source.event(index));
+  return events;
+}
+
+async function sendAgain(
+  source: ChunkSource,
+  log: UploadLog,
+  relays: Relays,
+  { signal }: ReadBackPorts,
+): Promise<readonly RelayTally[]> {
+  try {
+    return (await uploadBlob(relays, source, { log, signal })).relays;
+  } catch (error) {
+    if (error instanceof NmktError && error.code !== 'interrupted') return [];
+    throw error;
+  }
+}
+
+/** The same relays, fewer of them. */
+function only(relays: Relays, urls: readonly string[]): Relays {
+  return {
+    urls,
+    publish: (event, to = urls, options) => relays.publish(event, to, options),
+    fetch: (filters, options) => relays.fetch(filters, { ...options, relays: options?.relays ?? urls }),
+    subscribe: (filters, onEvent) => relays.subscribe(filters, onEvent),
+    close: () => relays.close(),
+  };
+}
+
+function notGivenBack(isAnswered: boolean, relays: readonly string[]): NmktError {
+  return new NmktError(
+    isAnswered ? 'relay-refused' : 'relay-unreachable',
+    'no relay gives back the chunks that it said to have stored',
+    {
+      remedy: 'name another relay with --relay, or run your own: nmkt relay',
+      expected: 'the same chunks over a new connection',
+      got: `some or all missing at ${relays.join(', ')}`,
+    },
+  );
+}
