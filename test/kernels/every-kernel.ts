@@ -179,8 +179,9 @@ const values: Calls = {
   Softmax: () => ({ inputs: { logits: floats(3, 4) }, attrs: { dim: 1 } }),
   LogSoftmax: () => ({ inputs: { logits: floats(3, 4) }, attrs: { axis: 1 } }),
   ...each('SoftmaxGrad LogSoftmaxGrad', () => ({ inputs: { dy: floats(3, 4), y: floats(3, 4) } })),
-  ...each('Gelu', () => ({ inputs: { x: floats(3, 4) }, attrs: { exact: true } })),
-  ...each('GeluGrad ReluGrad', () => ({ inputs: { dy: floats(3, 4), x: floats(3, 4) }, attrs: { exact: false } })),
+  Gelu: () => ({ inputs: { x: floats(3, 4), bias: floats(4) }, attrs: { exact: true, slopes: true } }),
+  ...each('GeluGrad BiasedGeluGrad', () => ({ inputs: { dy: floats(3, 4), slopes: floats(3, 4), x: floats(3, 4) } })),
+  ReluGrad: () => ({ inputs: { dy: floats(3, 4), x: floats(3, 4) } }),
   LayerNorm: () => ({ inputs: { x: floats(3, 4), gamma: floats(4), beta: floats(4) }, attrs: { epsilon: 1e-5 } }),
   LayerNormGrad: () => ({
     inputs: { dy: floats(3, 9000), x: floats(3, 9000), gamma: floats(9000) },
@@ -199,6 +200,11 @@ const values: Calls = {
       weights: floats(1, 2, 3, 3),
     },
     attrs: { scale: 0.5, causal: true },
+  }),
+  SelfAttention: () => ({ inputs: { x: floats(6, 12) }, attrs: { texts: 2, heads: 2, scale: 0.5, causal: true } }),
+  SelfAttentionGrad: () => ({
+    inputs: { dy: floats(6, 4), x: floats(6, 12), weights: floats(2, 2, 3, 3) },
+    attrs: { texts: 2, heads: 2, scale: 0.5, causal: true },
   }),
   Lstm: () => ({
     inputs: { sums: floats(2, 3, 20), recurrent: floats(5, 20), h0: floats(2, 5), c0: floats(2, 5) },
