@@ -180,12 +180,14 @@ const values: Calls = {
   LogSoftmax: () => ({ inputs: { logits: floats(3, 4) }, attrs: { axis: 1 } }),
   ...each('SoftmaxGrad LogSoftmaxGrad', () => ({ inputs: { dy: floats(3, 4), y: floats(3, 4) } })),
   Gelu: () => ({ inputs: { x: floats(3, 4), bias: floats(4) }, attrs: { exact: true, slopes: true } }),
-  ...each('GeluGrad BiasedGeluGrad', () => ({ inputs: { dy: floats(3, 4), slopes: floats(3, 4), x: floats(3, 4) } })),
   ReluGrad: () => ({ inputs: { dy: floats(3, 4), x: floats(3, 4) } }),
-  LayerNorm: () => ({ inputs: { x: floats(3, 4), gamma: floats(4), beta: floats(4) }, attrs: { epsilon: 1e-5 } }),
+  ...each('GeluGrad BiasedGeluGrad', () => ({ inputs: { dy: floats(3, 4), slopes: floats(3, 4) } })),
+  LayerNorm: () => ({
+    inputs: { x: floats(3, 4), gamma: floats(4), beta: floats(4) },
+    attrs: { epsilon: 1e-5, keeps: true },
+  }),
   LayerNormGrad: () => ({
-    inputs: { dy: floats(3, 9000), x: floats(3, 9000), gamma: floats(9000) },
-    attrs: { epsilon: 1e-5 },
+    inputs: { dy: floats(3, 9000), x: floats(3, 9000), gamma: floats(9000), kept: floats(3, 4) },
   }),
   Attention: () => ({
     inputs: { q: floats(1, 2, 3, 4), k: floats(1, 2, 3, 4), v: floats(1, 2, 3, 5) },

@@ -106,7 +106,7 @@ test.each(Object.entries(everyKernel))('%s: memory may end at any place, and not
 test('memory to work in may be refused too', () => {
   // More of it than any kernel had before.
   const of = (...shape: number[]): tf.Tensor => tf.ones(shape);
-  const call = { inputs: { dy: of(1, 500_000), x: of(1, 500_000), gamma: of(500_000) }, attrs: { epsilon: 1e-5 } };
+  const call = { inputs: { dy: of(1, 500_000), x: of(1, 500_000), gamma: of(500_000), kept: of(1, 4) } };
   const before = seen();
   allocator = new Allocator();
   for (const left of [0, 1, 2, 3]) {
