@@ -1,4 +1,5 @@
 import { NmktError } from '../errors.js';
+import { OWN_LIMITS } from '../learning/own-limits.js';
 import { decodeTokens } from '../learning/tokens.js';
 import type { DataSchema, TextCode } from '../learning/types.js';
 import { readModelFiles } from '../training/model-files.js';
@@ -6,7 +7,7 @@ import { textTokens } from '../training/text-tokens.js';
 import { generateTokens } from '../roles/text-generation.js';
 import type { CommandModule } from './command.js';
 import { optionalInteger, optionalNumber } from './customer-ports.js';
-import { OWN_LIMITS, schemaOf } from './stored-schema.js';
+import { schemaOf } from './stored-schema.js';
 
 const LENGTH = 200;
 

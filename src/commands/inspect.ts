@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NmktError } from '../errors.js';
 import { kindOf, modelBytes, modelCost, type ModelKind } from '../learning/model-cost.js';
+import { OWN_LIMITS } from '../learning/own-limits.js';
 import type { JobFile } from '../roles/job-file.js';
 import { modelSpec } from '../roles/post.js';
 import { estimateSeconds } from '../roles/time-estimate.js';
@@ -11,7 +12,7 @@ import type { CommandModule, Context, Outcome } from './command.js';
 import { optionalInteger } from './customer-ports.js';
 import { addDataFlags, dataChoices } from './data-flags.js';
 import { addJobFlags, jobFromFlags, readJobFile } from './job-flags.js';
-import { OWN_LIMITS } from './stored-schema.js';
+import { readModelOf } from './model-file.js';
 
 const MIB = 2 ** 20;
 
@@ -90,7 +91,8 @@ async function isModel(path: string): Promise<boolean> {
 }
 
 async function wished(data: ReturnType<typeof dataChoices>, job: JobFile): Promise<ModelSize> {
-  const spec = modelSpec(job, (await data.read()).schema);
+  const file = await readModelOf(job);
+  const spec = modelSpec(job, (await data.read()).schema, file?.content);
   return { name: spec.model, kind: kindOf(spec), cost: modelCost(spec) };
 }
 

@@ -10,6 +10,7 @@ import type { CommandModule, Outcome } from './command.js';
 import { checkerOf, customerPorts } from './customer-ports.js';
 import { addJobFlags, jobFromFlags, readJobFile } from './job-flags.js';
 import { lead } from './lead.js';
+import { layersModelOf } from './model-file.js';
 import { confirmJob, maxSatsOf } from './spending.js';
 
 export const command: CommandModule = {
@@ -49,6 +50,7 @@ export const command: CommandModule = {
       ports.relays.urls,
       ports.clock.nowSec(),
       await checkerOf(context, job),
+      await layersModelOf(job, context),
     );
     if (options['dryRun'] === true)
       return {

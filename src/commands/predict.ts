@@ -1,4 +1,5 @@
 import { NmktError } from '../errors.js';
+import { OWN_LIMITS } from '../learning/own-limits.js';
 import { targetValue } from '../learning/schema.js';
 import { classNames } from '../learning/tokens.js';
 import type { DataSchema, Examples } from '../learning/types.js';
@@ -8,7 +9,7 @@ import { readWithSchema } from '../training/dataset.js';
 import { readModelFiles, type StoredModel } from '../training/model-files.js';
 import type { CommandModule, Context } from './command.js';
 import { optionalInteger } from './customer-ports.js';
-import { OWN_LIMITS, schemaOf } from './stored-schema.js';
+import { schemaOf } from './stored-schema.js';
 
 /** Rows per call of the engine: output begins early, and the weights travel to its thread seldom. */
 const BLOCK_ROWS = 8_192;

@@ -14,6 +14,7 @@ import type { CommandModule, Outcome } from './command.js';
 import { checkerOf, customerPorts, optionalInteger, optionalNumber } from './customer-ports.js';
 import { addDataFlags, dataChoices } from './data-flags.js';
 import { readJobFile } from './job-flags.js';
+import { layersModelOf } from './model-file.js';
 import { describeTask, publishPlan } from './publish-plan.js';
 import { confirmJob, maxSatsOf } from './spending.js';
 
@@ -77,6 +78,7 @@ export const command: CommandModule = {
     context.progress.note(describeTask(dataset.schema));
     const ports = await customerPorts(context);
     if (job !== undefined) await confirmJob(context, options, job, shards);
+    const layersModel = job && (await layersModelOf(job, context));
     const checker = job === undefined ? null : await checkerOf(context, job);
     const { record, relays } = await publishDataset(
       {
@@ -94,7 +96,7 @@ export const command: CommandModule = {
       job === undefined
         ? undefined
         : await postJob(
-            jobTerms(job, record, context.deps.network, ports.relays.urls, ports.clock.nowSec(), checker),
+            jobTerms(job, record, context.deps.network, ports.relays.urls, ports.clock.nowSec(), checker, layersModel),
             record,
             ports,
             options['again'] === true,

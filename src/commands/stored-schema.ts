@@ -4,9 +4,6 @@ import type { DataSchema, ModelSpec } from '../learning/types.js';
 import { dataSchema } from '../protocol/dataset.js';
 import type { StoredModel } from '../training/model-files.js';
 
-/** The model is the user's own: what could be collected can be applied. */
-export const OWN_LIMITS = { maxParams: 250_000_000, maxBytes: 2 ** 34 };
-
 /** @throws NmktError `bad-job` when the model carries no schema that fits it */
 export function schemaOf({ spec, meta }: StoredModel, dir: string): DataSchema {
   const parsed = dataSchema.safeParse(meta['schema']);

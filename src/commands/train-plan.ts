@@ -1,13 +1,17 @@
 import { fromHex, hmacSha256, sha256Hex, utf8, type Bytes } from '../hash.js';
 import { encodeExamples } from '../learning/examples.js';
-import type { DataSchema, Examples, HyperParameters, ModelSpec } from '../learning/types.js';
+import { checkOwnSize } from '../learning/own-limits.js';
+import { paramsHash } from '../learning/params.js';
+import type { DataSchema, Examples, HyperParameters, ModelSpec, ParamSet } from '../learning/types.js';
 import { jobFields, type JobFile } from '../roles/job-file.js';
 import { hyperParameters } from '../roles/job-hyper.js';
 import { modelSpec } from '../roles/post.js';
+import { readLayersWeights } from '../training/layers-file.js';
 import { splitDataset } from '../training/split.js';
 import type { Context } from './command.js';
 import type { DataChoices } from './data-flags.js';
 import { jobFromFlags, readJobFile } from './job-flags.js';
+import { readModelOf } from './model-file.js';
 import { describeTask } from './publish-plan.js';
 
 /** What is trained, on what and how: all that `nmkt train` decides before it begins. */
@@ -20,6 +24,8 @@ export interface Plan {
   /** Everything the model follows from, but for the engine. */
   readonly request: string;
   readonly seed: Bytes;
+  /** Where the model's file has weights: what the training begins with, instead of what the seed gives. */
+  readonly initial?: ParamSet;
 }
 
 /** Fields of a job file that say what is traded, or that have flags of their own here. */
@@ -48,8 +54,12 @@ export async function jobOf(options: Readonly<Record<string, unknown>>): Promise
 export async function readPlan(data: DataChoices, job: JobFile, { progress }: Context): Promise<Plan> {
   progress.start(`reading ${data.path}`);
   const { schema, examples, test } = await data.read();
-  const model = modelSpec(job, schema);
+  const file = await readModelOf(job);
+  const model = modelSpec(job, schema, file?.content);
   const hyper = hyperParameters(job);
+  checkOwnSize(model, Math.min(hyper.batch, examples.rows));
+  const initial = file && (await readLayersWeights(file.path, file.content, schema));
+  if (initial !== undefined) progress.note(`going on from the weights beside ${file!.path}`);
   const digest = (one: Examples) => sha256Hex(encodeExamples(one, schema));
   const { evalFraction } = data;
   const parts = [schema, digest(examples), test === undefined ? null : digest(test), evalFraction];
@@ -62,10 +72,10 @@ export async function readPlan(data: DataChoices, job: JobFile, { progress }: Co
   });
   progress.note(describeTask(schema));
   return {
-    ...{ schema, model, hyper },
+    ...{ schema, model, hyper, ...(initial && { initial }) },
     examples: split.shards[0]!,
     test: split.b,
-    request: sha256Hex(JSON.stringify([...parts, model, hyper])),
+    request: sha256Hex(JSON.stringify([...parts, model, hyper, ...(initial ? [paramsHash(initial)] : [])])),
     seed: hmacSha256(utf8('nmkt/1/train'), own),
   };
 }

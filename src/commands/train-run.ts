@@ -50,7 +50,7 @@ export async function trainPlan(
     if (kept.engine !== engine.id)
       progress.warn(`it began on ${kept.engine}: the bytes will be those of neither alone`);
   }
-  const initial = initialParams(model, initialisationSeed(plan.seed));
+  const initial = plan.initial ?? initialParams(model, initialisationSeed(plan.seed));
   const before = metricsOf(await engine.evaluate(model, initial, plan.test));
   const total = stepCount(hyper, examples.rows);
   const from = kept?.state.step ?? 0;

@@ -1,3 +1,4 @@
+import { plainLayer, sequentialTensors } from './sequential.js';
 import type { NamedShape } from './safetensors.js';
 import type { CnnSpec, DenseSpec, GptSpec, LstmSpec, ModelSpec } from './types.js';
 
@@ -31,6 +32,8 @@ export function plainSpec(spec: ModelSpec): ModelSpec {
       return { model, task, inputs, outputs, layers: spec.layers, heads: spec.heads, width: spec.width };
     case 'lstm':
       return { model, task, inputs, outputs, layers: spec.layers, width: spec.width };
+    case 'sequential':
+      return { model, task, inputs, outputs, shape: spec.shape, stack: spec.stack.map(plainLayer) };
   }
 }
 
@@ -45,6 +48,8 @@ function tensors(spec: ModelSpec): readonly Parameter[] {
       return gpt(spec);
     case 'lstm':
       return lstm(spec);
+    case 'sequential':
+      return sequentialTensors(spec, glorot);
   }
 }
 

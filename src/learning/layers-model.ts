@@ -13,7 +13,7 @@ interface Measured {
   readonly parameters: number;
   readonly flops: number;
 }
-type Config = Readonly<Record<string, unknown>>;
+export type Config = Readonly<Record<string, unknown>>;
 
 const LAYERS: Readonly<Record<string, (config: Config, shape: Shape) => Measured>> = {
   InputLayer: (_, shape) => ({ shape, parameters: 0, flops: 0 }),
@@ -57,15 +57,12 @@ export function readLayersModel(file: unknown): {
   readonly name: string;
   readonly kind: ModelKind;
   readonly cost: ModelCost;
+  /** Of one example. */
+  readonly shape: Shape;
 } {
-  const topology = part(file, 'modelTopology');
-  const model = part(topology, 'model_config') ?? topology;
-  const kind = part(model, 'class_name');
-  const inside = part(model, 'config');
-  const layers = Array.isArray(inside) ? inside : part(inside, 'layers');
-  if (kind !== 'Sequential' || !Array.isArray(layers)) throw bad('a Sequential model with a list of layers', kind);
-  if (layers.length < 1 || layers.length > MAX_LAYERS) throw bad(`1 to ${MAX_LAYERS} layers`, layers.length);
-  let shape = inputShape(layers[0]);
+  const layers = layersOf(file);
+  const input = inputShape(layers[0]);
+  let shape = input;
   const cost = { parameters: 0, activations: volume(shape), flops: 0 };
   for (const layer of layers) {
     const name = part(layer, 'class_name');
@@ -80,7 +77,19 @@ export function readLayersModel(file: unknown): {
     if (!(most <= MAX_NUMBERS)) throw bad(`at most ${MAX_NUMBERS} parameters, activations and operations`, most);
   }
   const isOfImages = layers.some((layer) => part(layer, 'class_name') === 'Conv2D');
-  return { name: `Sequential, ${layers.length} layers`, kind: isOfImages ? 'images' : 'dense', cost };
+  return { name: `Sequential, ${layers.length} layers`, kind: isOfImages ? 'images' : 'dense', cost, shape: input };
+}
+
+/** @throws NmktError `bad-job` for what is no Sequential model of 1 to 256 layers */
+export function layersOf(file: unknown): readonly unknown[] {
+  const topology = part(file, 'modelTopology');
+  const model = part(topology, 'model_config') ?? topology;
+  const kind = part(model, 'class_name');
+  const inside = part(model, 'config');
+  const layers: unknown = Array.isArray(inside) ? inside : part(inside, 'layers');
+  if (kind !== 'Sequential' || !Array.isArray(layers)) throw bad('a Sequential model with a list of layers', kind);
+  if (layers.length < 1 || layers.length > MAX_LAYERS) throw bad(`1 to ${MAX_LAYERS} layers`, layers.length);
+  return layers;
 }
 
 function inputShape(first: unknown): Shape {
@@ -114,7 +123,7 @@ function after(length: number, window: number, stride: number, { padding = 'vali
   return left;
 }
 
-function pair(value: unknown, what: string, fallback: number): readonly [number, number] {
+export function pair(value: unknown, what: string, fallback: number): readonly [number, number] {
   const [first, second] = Array.isArray(value) ? (value as unknown[]) : [value ?? fallback, value ?? fallback];
   return [size(first, what), size(second ?? first, what)];
 }
@@ -122,17 +131,17 @@ function pair(value: unknown, what: string, fallback: number): readonly [number,
 const bias = (config: Config, width: number): number => (config['use_bias'] === false ? 0 : width);
 const volume = (shape: Shape): number => shape.reduce((product, one) => product * one, 1);
 
-function size(value: unknown, what: string): number {
+export function size(value: unknown, what: string): number {
   if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_SIZE) return value as number;
   throw bad(`${what} from 1 to ${MAX_SIZE}`, value);
 }
 
-function part(value: unknown, name: string): unknown {
+export function part(value: unknown, name: string): unknown {
   const isThere = typeof value === 'object' && value !== null && Object.hasOwn(value, name);
   return isThere ? (value as Config)[name] : undefined;
 }
 
-function bad(expected: string, got: unknown): NmktError {
+export function bad(expected: string, got: unknown): NmktError {
   const isPlain = ['string', 'number', 'boolean'].includes(typeof got);
   const shown = isPlain ? String(got).slice(0, 40) : got == null ? 'nothing' : 'a list or an object';
   return new NmktError('bad-job', 'the LayersModel is not usable', {

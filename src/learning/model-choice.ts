@@ -4,6 +4,7 @@ import type { CnnSpec, DataSchema, GptSpec, LstmSpec, ModelName, ModelSpec } fro
 /** A model by name and size for data of a schema: what `--model` and `--size` mean. */
 
 export const MODEL_NAMES = ['logreg', 'mlp', 'cnn', 'gpt', 'lstm'] as const satisfies readonly ModelName[];
+export type KnownModel = (typeof MODEL_NAMES)[number];
 export const MODEL_SIZES = ['nano', 'micro', 'mini', 'small'] as const;
 export type ModelSize = (typeof MODEL_SIZES)[number];
 
@@ -31,7 +32,7 @@ const LSTM: Readonly<Record<ModelSize, Pick<LstmSpec, 'layers' | 'width'>>> = {
 
 export interface ModelWish {
   /** Absent: what suits the data. */
-  readonly model?: ModelName | undefined;
+  readonly model?: KnownModel | undefined;
   /** Of cnn, gpt and lstm; nano when absent. */
   readonly size?: ModelSize | undefined;
   /** Of mlp. */
@@ -39,7 +40,7 @@ export interface ModelWish {
 }
 
 /** Text -> gpt; images in which two poolings leave something -> cnn; tables -> mlp. */
-export function modelFor(schema: DataSchema): ModelName {
+export function modelFor(schema: DataSchema): KnownModel {
   if (schema.text !== undefined) return 'gpt';
   const image = imageShape(schema);
   return image !== undefined && Math.min(image[0]!, image[1]!) >= 4 ? 'cnn' : 'mlp';
@@ -80,6 +81,14 @@ export function chooseModel(wish: ModelWish, schema: DataSchema): ModelSpec | st
 /** A model looks at images and tokens as the data are, and answers what they ask. */
 export function fitsData(spec: ModelSpec, schema: DataSchema): boolean {
   if (spec.inputs !== schema.inputs || spec.outputs !== schema.outputs) return false;
+  if (spec.model === 'sequential') return suitsShape(spec.shape, schema);
   if (spec.model === 'cnn') return imageShape(schema)?.join() === spec.shape.join();
   return !readsTokens(spec) || schema.text !== undefined;
+}
+
+/** A flat input takes what is no text; another one has the shape of the data, where grey images may have one channel. */
+export function suitsShape(shape: readonly number[], schema: DataSchema): boolean {
+  if (schema.text !== undefined) return false;
+  const fitting = [[schema.inputs], schema.shape, imageShape(schema) ?? schema.shape];
+  return fitting.some((one) => one.join() === shape.join());
 }

@@ -1,4 +1,5 @@
 import { architecture, CONVOLUTION, denseWidths, FEED_FORWARD, mapSizes } from './architecture.js';
+import { sequentialCost } from './sequential.js';
 import type { CnnSpec, GptSpec, LstmSpec, ModelSpec } from './types.js';
 
 /** What a model takes, worked out from its description alone: nothing is built for it. */
@@ -35,6 +36,8 @@ export function modelCost(spec: ModelSpec): ModelCost {
       return { parameters, ...gptCost(spec) };
     case 'lstm':
       return { parameters, ...lstmCost(spec) };
+    case 'sequential':
+      return { parameters, ...sequentialCost(spec) };
   }
 }
 
@@ -54,8 +57,11 @@ export function callBytes(
 /** What most of the work is: dense layers, convolutions, or sequences. */
 export type ModelKind = 'dense' | 'images' | 'text';
 
-export function kindOf({ model }: ModelSpec): ModelKind {
-  return readsTokens({ model }) ? 'text' : model === 'cnn' ? 'images' : 'dense';
+export function kindOf(spec: ModelSpec): ModelKind {
+  if (readsTokens(spec)) return 'text';
+  const isOfImages =
+    spec.model === 'cnn' || (spec.model === 'sequential' && spec.stack.some(({ kind }) => kind === 'conv'));
+  return isOfImages ? 'images' : 'dense';
 }
 
 /** Models whose inputs are numbers of tokens, and that answer at each. */

@@ -63,7 +63,35 @@ export interface LstmSpec extends AnyModel {
   readonly width: number;
 }
 
-export type ModelSpec = DenseSpec | CnnSpec | GptSpec | LstmSpec;
+export type Pair = readonly [high: number, wide: number];
+/** As TensorFlow.js and Keras mean them, images as [height, width, channels]. `same`: padded with zeros to ceil(size / stride). */
+export type Layer =
+  | { readonly kind: 'dense'; readonly units: number; readonly bias: boolean }
+  | {
+      readonly kind: 'conv';
+      readonly filters: number;
+      readonly kernel: Pair;
+      readonly strides: Pair;
+      readonly padding: 'same' | 'valid';
+      readonly bias: boolean;
+    }
+  | {
+      readonly kind: 'max-pool' | 'average-pool';
+      readonly size: Pair;
+      readonly strides: Pair;
+      readonly padding: 'same' | 'valid';
+    }
+  | { readonly kind: 'flatten' | 'relu' };
+
+/** Layers of somebody's choice, one after the other; the last gives the logits or the value. */
+export interface SequentialSpec extends AnyModel {
+  readonly model: 'sequential';
+  /** Of one example, 1 to 3 sizes whose product is `inputs`. */
+  readonly shape: readonly number[];
+  readonly stack: readonly Layer[];
+}
+
+export type ModelSpec = DenseSpec | CnnSpec | GptSpec | LstmSpec | SequentialSpec;
 export type ModelName = ModelSpec['model'];
 
 export interface HyperParameters {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { sequentialShapes } from '../learning/sequential.js';
 import type { HyperParameters, ModelSpec } from '../learning/types.js';
 import { int, positiveDecimal } from './scalars.js';
 
@@ -49,9 +50,32 @@ const lstm = z.object({
   width: int(1, 16_384),
 });
 
+const pair = z.tuple([int(1, 65_536), int(1, 65_536)]);
+const padding = z.enum(['same', 'valid']);
+const layer = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('dense'), units: int(1, 65_536), bias: z.boolean() }),
+  z.object({
+    ...{ kind: z.literal('conv'), filters: int(1, 4_096), kernel: pair, strides: pair, padding, bias: z.boolean() },
+  }),
+  z.object({ kind: z.enum(['max-pool', 'average-pool']), size: pair, strides: pair, padding }),
+  z.object({ kind: z.enum(['flatten', 'relu']) }),
+]);
+
+const sequential = z
+  .object({
+    model: z.literal('sequential'),
+    ...common,
+    shape: z.array(int(1, 1_000_000)).min(1).max(3),
+    stack: z.array(layer).min(1).max(64),
+  })
+  .refine(
+    (spec) => typeof sequentialShapes(spec) !== 'string',
+    'each layer fits the one below it, the last the outputs',
+  );
+
 /** An architecture from the allow-list; nothing from the wire is ever executed. */
 export const modelSpec: z.ZodType<ModelSpec> = z
-  .discriminatedUnion('model', [dense, cnn, gpt, lstm])
+  .discriminatedUnion('model', [dense, cnn, gpt, lstm, sequential])
   .refine((spec) => (spec.task === 'regression' ? spec.outputs === 1 : spec.outputs >= 2), 'outputs fit the task');
 
 const positive = z.codec(positiveDecimal, z.number(), { decode: Number, encode: (value) => decimalText(value) });

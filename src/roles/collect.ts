@@ -1,6 +1,7 @@
 import { NmktError } from '../errors.js';
 import { fromHex } from '../hash.js';
 import { readsTokens } from '../learning/model-cost.js';
+import { describeStack } from '../learning/sequential.js';
 import type { ModelName, ModelSpec } from '../learning/types.js';
 import { acceptedRounds, paidMsat, type JobState } from '../market/state.js';
 import type { AuditKeys, DataKeys, EpochKeys } from './audit-format.js';
@@ -183,6 +184,7 @@ function describeSpec(spec: ModelSpec): string {
   const parts: Readonly<Record<string, string>> = {
     ...('filters' in spec && { filters: spec.filters.join(', ') }),
     ...('hidden' in spec && { hidden: spec.hidden.join(', ') }),
+    ...('stack' in spec && { layers: describeStack(spec.stack) }),
     ...('layers' in spec && { layers: `${spec.layers}` }),
     ...('heads' in spec && { heads: `${spec.heads}` }),
     ...('width' in spec && { width: `${spec.width}` }),

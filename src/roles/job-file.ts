@@ -38,9 +38,17 @@ export const jobFileSchema = z.strictObject({
   title: z.string().max(200).default('').describe('a line for humans; everybody can read it'),
   dataset: z.string().max(2_000).optional().describe('the dataset: id or naddr; filled in by publish-dataset --job'),
   model: z
-    .enum(MODEL_NAMES)
+    .union([
+      z.enum(MODEL_NAMES),
+      z
+        .string()
+        .max(4_096)
+        .regex(/\.json$/, `one of ${MODEL_NAMES.join(', ')}, or the path of a LayersModel that ends in .json`),
+    ])
     .optional()
-    .describe('logreg: one layer; mlp: dense layers with relu (default for tables); cnn (images); gpt, lstm (text)'),
+    .describe(
+      'logreg: one layer; mlp: dense layers with relu (default for tables); cnn (images); gpt, lstm (text); or the model.json of a Sequential model of TensorFlow.js or Keras',
+    ),
   size: z.enum(MODEL_SIZES).default('nano').describe('of cnn, gpt and lstm: nano, micro, mini, small'),
   hidden: z.array(count(1, 65_536)).max(16).default([128]).describe('widths of the hidden layers (mlp)'),
   rounds: count(1, 10_000).default(5).describe('how often updates are collected, paid and averaged'),

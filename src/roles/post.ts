@@ -2,7 +2,9 @@ import { enginesOf, parseDuration, type JobFile } from './job-file.js';
 import { hyperParameters } from './job-hyper.js';
 import { NmktError } from '../errors.js';
 import { fromHex, hex, sha256Hex, type EventId, type Sha256 } from '../hash.js';
-import { chooseModel, modelFor } from '../learning/model-choice.js';
+import { sequentialSpec } from '../learning/layers-model-spec.js';
+import { chooseModel, modelFor, MODEL_NAMES } from '../learning/model-choice.js';
+import { checkOwnSize } from '../learning/own-limits.js';
 import { chainCommitment, scoringSecret, seedCommitment } from '../learning/seeds.js';
 import { stepCount } from '../learning/train-state.js';
 import type { DataSchema, EngineId, ModelSpec } from '../learning/types.js';
@@ -23,7 +25,8 @@ const PAYOUT_FLOOR_SATS = { sandbox: 0, elsewhere: 200 } as const;
 /**
  * The wire's terms from a job file and a dataset.
  *
- * @param checker  the engine that repeats drawn segments; null exactly where the job has no spot checks
+ * @param checker      the engine that repeats drawn segments; null exactly where the job has no spot checks
+ * @param layersModel  what the file holds that `model` names
  * @throws NmktError `bad-job`, `over-budget`
  */
 export function jobTerms(
@@ -33,6 +36,7 @@ export function jobTerms(
   relays: readonly string[],
   nowSec: number,
   checker: EngineId | null,
+  layersModel?: unknown,
 ): Omit<JobTerms, 'seedCommitment' | 'chainCommitment'> {
   const { manifest, id } = parseSnapshot(dataset.train.event);
   const trainers = job.trainers ?? manifest.shards.length;
@@ -65,7 +69,9 @@ export function jobTerms(
     );
   const quorum = job.quorum ?? Math.ceil((2 * trainers) / 3);
   if (quorum > trainers) throw bad(`a quorum of at most ${trainers} trainers`, `${quorum}`, `--quorum ${trainers}`);
-  const model = modelSpec(job, manifest.schema);
+  const model = modelSpec(job, manifest.schema, layersModel);
+  const hyper = hyperParameters(job);
+  checkOwnSize(model, Math.min(hyper.batch, Math.max(...manifest.shards.map(({ examples }) => examples))));
   const set = (epoch: DatasetRecord['a']) => {
     const { id: snapshot, manifest: about } = parseSnapshot(epoch.event);
     const [pointer] = ownLocator(about, epoch.secrets).shards;
@@ -82,7 +88,7 @@ export function jobTerms(
     evalA: set(dataset.a),
     evalB: set(dataset.b),
     model,
-    hyper: hyperParameters(job),
+    hyper,
     rounds: job.rounds,
     trainers,
     quorum,
@@ -134,10 +140,13 @@ function bad(expected: string, got: string, remedy: string): NmktError {
 }
 
 /** @throws NmktError `bad-job` for a model that does not fit the data */
-export function modelSpec(job: JobFile, schema: DataSchema): ModelSpec {
-  const spec = chooseModel(job, schema);
+export function modelSpec(job: JobFile, schema: DataSchema, layersModel?: unknown): ModelSpec {
+  const { model: asked, ...rest } = job;
+  const known = MODEL_NAMES.find((name) => name === asked);
+  if (asked !== undefined && known === undefined) return sequentialSpec(layersModel, schema).spec;
+  const spec = chooseModel({ ...rest, model: known }, schema);
   if (typeof spec !== 'string') return spec;
-  const model = job.model ?? modelFor(schema);
+  const model = known ?? modelFor(schema);
   const instead = model === 'mlp' ? '--hidden 128, or --model logreg' : `--model ${modelFor(schema)}`;
   throw bad(
     `${spec} for ${model}`,

@@ -23,7 +23,7 @@ const SAFETENSORS = 'model.safetensors';
 const MODE = 0o666;
 
 /** model.json holds no weights: a larger one is not ours. */
-const MAX_JSON_BYTES = 4 * 2 ** 20;
+export const MAX_JSON_BYTES = 4 * 2 ** 20;
 /** Parameters of the largest model that is read back. */
 const MAX_PARAMS = 250_000_000;
 
@@ -127,28 +127,36 @@ function parseModelJson(bytes: Bytes): { spec: ModelSpec; meta: ModelMeta; safet
   return { spec: spec as unknown as ModelSpec, meta, safetensorsSha256 };
 }
 
-function parseJson(bytes: Bytes): unknown {
+export function parseJson(bytes: Bytes, path: string = MODEL_JSON): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
-    throw unreadable('bad-job', `${MODEL_JSON} is not usable`, 'JSON in UTF-8', 'something else');
+    throw unreadable('bad-job', `${path} is not usable`, 'JSON in UTF-8', 'something else');
   }
 }
 
-async function readAtMost(path: string, maxBytes: number): Promise<Bytes> {
-  let size: number;
-  try {
-    ({ size } = await stat(path));
-  } catch (cause) {
-    throw new NmktError('bad-usage', `there is no model at ${path}`, {
-      remedy: 'name the folder that nmkt collect-model wrote',
-      expected: 'a readable file',
-      got: (cause as NodeJS.ErrnoException).code ?? 'an unreadable one',
-      cause,
-    });
-  }
+export async function readAtMost(path: string, maxBytes: number): Promise<Bytes> {
+  const size = await fileSize(path);
   if (size > maxBytes) throw unreadable('too-large', `${path} is too large`, `at most ${maxBytes} bytes`, `${size}`);
   return new Uint8Array(await readFile(path));
+}
+
+/** @throws NmktError `bad-usage` for what is no file */
+export async function fileSize(path: string): Promise<number> {
+  const missing = (got: string, cause?: unknown) =>
+    new NmktError('bad-usage', `there is no model at ${path}`, {
+      ...{
+        remedy: 'name the folder that nmkt collect-model wrote, or a model.json',
+        expected: 'a readable file',
+        got,
+        cause,
+      },
+    });
+  const found = await stat(path).catch((cause: unknown) => {
+    throw missing((cause as NodeJS.ErrnoException).code ?? 'an unreadable one', cause);
+  });
+  if (!found.isFile()) throw missing('a folder or a device');
+  return found.size;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -170,5 +178,9 @@ function sortKeys(value: unknown): unknown {
 }
 
 function unreadable(code: ErrorCode, message: string, expected: string, got: string): NmktError {
-  return new NmktError(code, message, { remedy: 'write the model again, e.g. nmkt collect-model', expected, got });
+  return new NmktError(code, message, {
+    remedy: 'write or export the model again, e.g. nmkt collect-model',
+    expected,
+    got,
+  });
 }

@@ -1,7 +1,8 @@
 import { NmktError } from '../errors.js';
 import { mapSizes } from '../learning/architecture.js';
 import { modelCost } from '../learning/model-cost.js';
-import type { CnnSpec, DenseSpec, GptSpec, LstmSpec, ModelSpec } from '../learning/types.js';
+import { sequentialShapes } from '../learning/sequential.js';
+import type { CnnSpec, DenseSpec, GptSpec, LstmSpec, ModelSpec, SequentialSpec } from '../learning/types.js';
 
 /** Largest width of a layer and largest number of hidden layers: a bound before any multiplication. */
 const MAX_WIDTH = 1 << 24;
@@ -26,8 +27,10 @@ export function checkSpec(spec: ModelSpec): void {
     case 'gpt':
     case 'lstm':
       return checkText(spec);
+    case 'sequential':
+      return checkSequential(spec);
     default:
-      throw bad('model logreg, mlp, cnn, gpt or lstm', (spec as { model: unknown }).model);
+      throw bad('model logreg, mlp, cnn, gpt, lstm or sequential', (spec as { model: unknown }).model);
   }
 }
 
@@ -56,6 +59,45 @@ function checkText(spec: GptSpec | LstmSpec): void {
   if (spec.layers > MAX_HIDDEN_LAYERS) throw bad(`at most ${MAX_HIDDEN_LAYERS} layers`, spec.layers);
   if (spec.model === 'gpt' && spec.width % spec.heads !== 0)
     throw bad(`a width that ${spec.heads} heads divide`, spec.width);
+  checkNumbers(spec);
+}
+
+type Check = (value: unknown) => void;
+
+function checkPair(value: unknown): void {
+  if (!Array.isArray(value) || value.length !== 2) throw bad('[high, wide]', value);
+  value.forEach(checkWidth);
+}
+function checkPadding(value: unknown): void {
+  if (value !== 'same' && value !== 'valid') throw bad('padding same or valid', value);
+}
+function checkBias(value: unknown): void {
+  if (typeof value !== 'boolean') throw bad('bias true or false', value);
+}
+
+const pooling = { size: checkPair, strides: checkPair, padding: checkPadding };
+const FIELDS: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
+  ...{ relu: {}, flatten: {}, 'max-pool': pooling, 'average-pool': pooling },
+  dense: { units: checkWidth, bias: checkBias },
+  conv: { filters: checkWidth, kernel: checkPair, strides: checkPair, padding: checkPadding, bias: checkBias },
+};
+
+function checkSequential(spec: SequentialSpec): void {
+  checkWidths('sizes of an example', spec.shape);
+  if (spec.shape.length < 1 || spec.shape.length > 3) throw bad('1 to 3 sizes of an example', spec.shape);
+  const { stack } = spec;
+  const isList: boolean = Array.isArray(stack);
+  if (!isList || stack.length < 1 || stack.length > MAX_HIDDEN_LAYERS)
+    throw bad(`a list of 1 to ${MAX_HIDDEN_LAYERS} layers`, stack);
+  for (const layer of stack as readonly unknown[]) {
+    const of = (name: string): unknown => (layer as Readonly<Record<string, unknown>> | null)?.[name];
+    const kind = of('kind');
+    if (typeof kind !== 'string' || !Object.hasOwn(FIELDS, kind))
+      throw bad(`layers ${Object.keys(FIELDS).join(', ')}`, kind);
+    for (const [name, check] of Object.entries(FIELDS[kind]!)) check(of(name));
+  }
+  const shapes = sequentialShapes(spec);
+  if (typeof shapes === 'string') throw bad(shapes, stack.map(({ kind }) => kind).join(' '));
   checkNumbers(spec);
 }
 

@@ -1,6 +1,6 @@
 import { concatBytes, type Bytes } from '../hash.js';
 import { CONVOLUTION, denseWidths, POOL } from '../learning/architecture.js';
-import type { CnnSpec, DenseSpec, ModelSpec, ParamSet } from '../learning/types.js';
+import type { CnnSpec, DenseSpec, Layer, ModelSpec, ParamSet, SequentialSpec } from '../learning/types.js';
 
 /**
  * The model as TensorFlow.js and Keras write it: a LayersModel file, format of tfjs-layers 4.22 and
@@ -45,8 +45,13 @@ export function manifestBytes(weights: ParamSet): Bytes {
   );
 }
 
-function topology(spec: DenseSpec | CnnSpec): object {
-  const layers = spec.model === 'cnn' ? [...convolutions(spec), ...denseLayers(spec)] : denseLayers(spec);
+function layersOf(spec: DenseSpec | CnnSpec | SequentialSpec): readonly object[] {
+  if (spec.model === 'sequential') return sequentialLayers(spec);
+  return spec.model === 'cnn' ? [...convolutions(spec), ...denseLayers(spec)] : denseLayers(spec);
+}
+
+function topology(spec: DenseSpec | CnnSpec | SequentialSpec): object {
+  const layers = layersOf(spec);
   return {
     class_name: 'Sequential',
     config: { name: spec.model, layers },
@@ -60,7 +65,7 @@ function inManifestOrder(weights: ParamSet): ParamSet {
   const layer = (name: string): number => Number(/\d+/.exec(name)?.[0]);
   const kind = (name: string): number => (name.endsWith('/kernel') ? 0 : 1);
   const block = (name: string): number => (name.startsWith('conv_') ? 0 : 1);
-  if (!weights.some(({ name }) => name.startsWith('dense_'))) return weights;
+  if (!weights.some(({ name }) => /^(dense|layer)_/.test(name))) return weights;
   return [...weights].sort(
     (a, b) => block(a.name) - block(b.name) || layer(a.name) - layer(b.name) || kind(a.name) - kind(b.name),
   );
@@ -119,4 +124,38 @@ function convolutions({ shape, filters }: CnnSpec): readonly object[] {
     },
   ]);
   return [...layers, { class_name: 'Flatten', config: { name: 'flatten', ...format } }];
+}
+
+/** A classification ends in a softmax, which ours leave to the loss. */
+function sequentialLayers({ shape, stack, task }: SequentialSpec): readonly object[] {
+  const layers: { class_name: string; config: object }[] = stack.map((layer, i) => {
+    const [class_name, config] = kerasLayer(layer);
+    const first = i === 0 && { batch_input_shape: [null, ...shape] };
+    return { class_name, config: { name: `layer_${i}`, trainable: true, dtype: 'float32', ...first, ...config } };
+  });
+  if (task === 'classification')
+    layers.push({ class_name: 'Activation', config: { name: 'softmax', activation: 'softmax' } });
+  return layers;
+}
+
+function kerasLayer(layer: Layer): readonly [className: string, config: object] {
+  const format = { data_format: 'channels_last' };
+  switch (layer.kind) {
+    case 'relu':
+      return ['Activation', { activation: 'relu' }];
+    case 'flatten':
+      return ['Flatten', format];
+    case 'dense':
+      return ['Dense', { units: layer.units, activation: 'linear', use_bias: layer.bias, ...initialised }];
+    case 'conv': {
+      const { filters, kernel, strides, padding, bias } = layer;
+      const own = { filters, kernel_size: kernel, strides, padding, dilation_rate: [1, 1], use_bias: bias };
+      return ['Conv2D', { ...format, ...own, activation: 'linear', ...initialised }];
+    }
+    case 'max-pool':
+    case 'average-pool': {
+      const name = layer.kind === 'max-pool' ? 'MaxPooling2D' : 'AveragePooling2D';
+      return [name, { ...format, pool_size: layer.size, strides: layer.strides, padding: layer.padding }];
+    }
+  }
 }

@@ -10,6 +10,7 @@ import { automaticGradients } from './net-automatic.js';
 import { denseForward, denseGradients } from './net-dense.js';
 import { gptForward } from './net-gpt.js';
 import { lstmForward } from './net-lstm.js';
+import { sequentialForward } from './net-sequential.js';
 
 /** A model on the current tfjs backend. Its weights are tensors of whoever trains, in the order of `shapes`. */
 export interface Net {
@@ -66,6 +67,11 @@ export function netOf(spec: ModelSpec): Net {
       return automatic({
         ...about,
         forward: (weights, features, rows) => lstmForward(spec, weights, features, rows),
+      });
+    case 'sequential':
+      return automatic({
+        ...about,
+        forward: (weights, features, rows) => sequentialForward(spec, weights, features, rows),
       });
   }
 }

@@ -12,7 +12,7 @@ const SCHEDULE = ['--optimizer', 'adamw', '--decay', 'cosine', '--warmup-steps',
 
 interface Report {
   readonly metrics: { readonly accuracy: number; readonly loss: number };
-  readonly initialMetrics: { readonly accuracy: number };
+  readonly initialMetrics: { readonly accuracy: number; readonly loss: number };
   readonly examples: { readonly train: number; readonly test: number };
   readonly steps: number;
   readonly resumedAt: number | null;
@@ -62,6 +62,49 @@ describe('nmkt train', () => {
     expect((await trained([...call, ...more, '--out', 'two'], cwd)).weights).toBe(one.weights);
     const predicted = await runNmkt(['predict', 'one', IRIS], { cwd });
     expect([predicted.status, predicted.stderr]).toEqual([0, expect.stringMatching(/accuracy 0\.9\d+, loss/)]);
+  });
+
+  it('goes on from a LayersModel and the weights beside it, and from the seed without them', async () => {
+    const cwd = temporaryFolder();
+    const call = ['train', IRIS, '--label', 'species', '--engine', 'wasm'];
+    const one = await trained([...call, '--epochs', '20', '--out', 'one'], cwd);
+    const two = await trained([...call, '--model', 'one/model.json', '--epochs', '1', '--out', 'two'], cwd);
+    expect(two).toMatchObject({ model: 'sequential', initialMetrics: one.metrics });
+    const { modelTopology } = JSON.parse(await readFile(join(cwd, 'one/model.json'), 'utf8')) as Record<
+      string,
+      unknown
+    >;
+    await writeFile(join(cwd, 'bare.json'), JSON.stringify({ modelTopology }));
+    const three = await trained([...call, '--model', 'bare.json', '--epochs', '1', '--out', 'three'], cwd);
+    expect(three.initialMetrics.loss).toBeGreaterThan(one.metrics.loss);
+    const predicted = await runNmkt(['predict', 'two', IRIS], { cwd });
+    expect([predicted.status, predicted.stderr]).toEqual([0, expect.stringMatching(/accuracy 0\.\d+, loss/)]);
+    const values = ['train', IRIS, '--label', 'sepal_length', '--model', 'bare.json', '--out', 'm', '--json'];
+    const { status, stdout } = await runNmkt(values, { cwd });
+    expect([status, JSON.parse(stdout)]).toMatchObject([
+      2,
+      { error: { code: 'bad-job', expected: expect.stringContaining('softmax') as string } },
+    ]);
+  });
+
+  it('refuses layers of an enormous size before it makes or reads weights, and says what they take', async () => {
+    const cwd = temporaryFolder();
+    const dense = (units: number, more = {}) => ({ class_name: 'Dense', config: { units, ...more } });
+    const layers = [dense(65_536, { batch_input_shape: [null, 4] }), dense(65_536), dense(3)];
+    const weightsManifest = [{ paths: ['none.bin'], weights: [] }];
+    const file = { modelTopology: { class_name: 'Sequential', config: { layers } }, weightsManifest };
+    await writeFile(join(cwd, 'vast.json'), JSON.stringify(file));
+    const parameters = 4 * 65_536 + 65_536 + 65_536 ** 2 + 65_536 + 65_536 * 3 + 3;
+    for (const args of [
+      ['train', IRIS, '--label', 'species', '--model', 'vast.json', '--out', 'm', '--json'],
+      ['inspect', 'vast.json', '--json'],
+    ]) {
+      const { status, stdout } = await runNmkt(args, { cwd });
+      expect([status, JSON.parse(stdout)]).toMatchObject([
+        4,
+        { error: { code: 'too-large', expected: 'at most 250000000', got: `${parameters}` } },
+      ]);
+    }
   });
 
   it.each(['0', '100000'])('takes no %s threads, from the flag or the environment', async (threads) => {

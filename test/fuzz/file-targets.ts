@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { jobFromFlags, readJobFile } from '../../src/commands/job-flags.js';
+import { readModelOf } from '../../src/commands/model-file.js';
 import { readReason } from '../../src/commands/reason.js';
 import { readBounds } from '../../src/commands/trainer-bounds.js';
 import { readSecretFile } from '../../src/config/secret-file.js';
@@ -16,6 +17,7 @@ import { decodeCanonical, decodeParams, decodeSafetensors, encodeParams } from '
 import { initialParams, parameterShapes } from '../../src/learning/params.js';
 import { parseDecimal9, parseNumber } from '../../src/learning/schema.js';
 import { pieces } from '../../src/learning/bpe.js';
+import { sequentialSpec } from '../../src/learning/layers-model-spec.js';
 import { bpeVocabulary, decodeTokens } from '../../src/learning/tokens.js';
 import { stateShapes } from '../../src/learning/train-state.js';
 import type { DataSchema, ModelSpec } from '../../src/learning/types.js';
@@ -32,8 +34,10 @@ import { readCheckpoint } from '../../src/training/checkpoint.js';
 import { tableFormat, tableRows } from '../../src/training/csv.js';
 import { readDataset, readWithSchema } from '../../src/training/dataset.js';
 import { readIdx } from '../../src/training/idx.js';
+import { readLayersWeights } from '../../src/training/layers-file.js';
 import { readModelFiles, readModelSize, writeModelFiles } from '../../src/training/model-files.js';
 import { textTokens } from '../../src/training/text-tokens.js';
+import { checkSpec } from '../../src/training/model-spec.js';
 import { openSandboxFolder } from '../../src/wallet/sandbox-folder.js';
 import { formatWalletUri } from '../../src/wallet/wallet-uri.js';
 import { fileOf } from './files.js';
@@ -47,6 +51,7 @@ import {
   readTable,
   readTextSlowly,
 } from './reference/files.js';
+import { model } from './reference/contents.js';
 import { mergeSlowly, tokensSlowly } from './reference/merges.js';
 import { readJson, refuse } from './reference/json.js';
 import { readCanonical, readIdx as readIdxSlowly, readTensors, type Tensor } from './reference/safetensors.js';
@@ -148,6 +153,42 @@ const kerasJson = {
       ],
     },
   },
+};
+
+/** Of its weights, whose bytes lie beside it. */
+const kerasWeights = [
+  { name: 'c/kernel', shape: [3, 3, 1, 2] },
+  { name: 'c/bias', shape: [2] },
+  { name: 'd/kernel', shape: [18, 3] },
+].map((one) => ({ ...one, dtype: 'float32' }));
+const kerasSchema: DataSchema = { ...schema, shape: [8, 8], inputs: 64, scale: 255 };
+const layersFile = {
+  modelTopology: {
+    class_name: 'Sequential',
+    config: {
+      layers: [
+        [
+          'Conv2D',
+          { name: 'c', batch_input_shape: [null, 8, 8, 1], filters: 2, kernel_size: [3, 3], activation: 'relu' },
+        ],
+        ['AveragePooling2D', { name: 'p', pool_size: 2, strides: [2, 2], padding: 'valid' }],
+        ['Flatten', { name: 'f', data_format: 'channels_last' }],
+        ['Dense', { name: 'd', units: 3, use_bias: false, activation: 'softmax', kernel_regularizer: null }],
+      ].map(([class_name, config]) => ({ class_name, config })),
+    },
+  },
+  weightsManifest: [{ paths: ['layers.bin'], weights: kerasWeights }],
+};
+fileOf('layers.bin', new Uint8Array(4 * (18 + 2 + 54)));
+
+/** As the layers of a model of ours stand in its own file. */
+const ownStack = {
+  ...{ model: 'sequential', task: 'classification', inputs: 64, outputs: 3, shape: [8, 8, 1] },
+  stack: [
+    { kind: 'conv', filters: 2, kernel: [3, 3], strides: [1, 2], padding: 'same', bias: true },
+    ...[{ kind: 'relu' }, { kind: 'max-pool', size: [2, 2], strides: [2, 2], padding: 'valid' }],
+    ...[{ kind: 'flatten' }, { kind: 'dense', units: 3, bias: false }],
+  ],
 };
 
 const tables = [
@@ -494,13 +535,39 @@ export const fileTargets: readonly Target[] = [
   ),
   target('sizes of models', ['bad-job', 'bad-settings', 'too-large'], {
     share: 0.5,
-    make: (random) => broken(random, random.pick([modelJson, kerasJson])),
+    make: (random) =>
+      broken(random, random.pick([modelJson, kerasJson, { userDefinedMetadata: { nmkt: { spec: ownStack } } }])),
     run: async (text: string) => {
       const { cost } = await readModelSize(fileOf('keras.json', text));
       if (!Object.values(cost).every((count) => Number.isSafeInteger(count) && count >= 0))
         throw new TypeError('no count');
     },
     reference: (text: string) => void readJson(text),
+  }),
+  target('layers for a model', ['bad-job', 'bad-settings', 'bad-usage', 'bad-blob', 'too-large', 'shape-mismatch'], {
+    share: 0.5,
+    make: (random) => broken(random, layersFile),
+    run: async (text: string) => {
+      const file = await readModelOf({ ...jobFileSchema.parse({}), model: fileOf('layers.json', text) });
+      const given = sequentialSpec(file!.content, kerasSchema).spec;
+      checkSpec(given);
+      await readLayersWeights(file!.path, file!.content, kerasSchema);
+      return given;
+    },
+    // What is made of a file can be said on the wire.
+    reference: (text: string) => {
+      readJson(text);
+      const { spec: made } = sequentialSpec(JSON.parse(text), kerasSchema);
+      return void model(readJson(JSON.stringify(made)));
+    },
+  }),
+  target('lists of layers', ['bad-job'], {
+    make: (random) => ({ ...(mutateJson(random, ownStack) as object) }),
+    run: (value) => {
+      checkSpec(value as ModelSpec);
+      const sizes = parameterShapes(value as ModelSpec).flatMap(({ shape }) => shape);
+      if (!sizes.every((size) => Number.isSafeInteger(size) && size > 0)) throw new TypeError('no size');
+    },
   }),
   target('lines of journals', ['SyntaxError', 'RangeError'], {
     make: (random) => jsonOrRecord(random),

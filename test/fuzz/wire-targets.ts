@@ -28,16 +28,6 @@ import { target, type Target } from './target.js';
 
 const files = [...Object.keys(EVENT_TYPES), 'snapshot', 'listing', 'artifact-listing'];
 export const events = files.flatMap((file) => readVectors<EventVectors>(file).valid.map(({ event }) => event));
-/** Snapshots of texts: their schemas have no vector of an event. */
-const textSnapshots = [
-  { outputs: 4, dtype: 'U8', text: { tokenizer: 'char', characters: '\nab🦉' } },
-  { outputs: 256, dtype: 'U8', text: { tokenizer: 'byte' } },
-  { outputs: 258, dtype: 'F32', text: { tokenizer: 'bpe', merges: 'AGEAYgEAAGM=' } },
-].map((of): NostrEvent => {
-  const event = readVectors<EventVectors>('snapshot').valid[0]!.event;
-  const schema = { task: 'classification', shape: [8], inputs: 8, scale: 1, ...of };
-  return { ...event, content: JSON.stringify({ ...(JSON.parse(event.content) as object), schema }) };
-});
 const chunks = readVectors<EventVectors>('chunk').valid.map(({ event }) => event);
 export const grants = ['round-grant', 'shard-grant'].flatMap((file) => readVectors<GrantVectors>(file).valid);
 const locators = readVectors<LocatorVectors>('locator').valid;
@@ -67,7 +57,7 @@ function brokenTags(random: Random, tags: NostrEvent['tags']): readonly (readonl
 
 /** JSON of an event of which one part is not as it was. */
 function brokenEvent(random: Random): string {
-  const event = random.pick([...events, ...textSnapshots]);
+  const event = random.pick(events);
   switch (random.below(8)) {
     case 0:
       return jsonOrText(random, JSON.stringify(event));

@@ -61,16 +61,29 @@ function words(rows: number, codeOf = characters): { schema: DataSchema; example
 const characters = (text: string): TextCode => ({ tokenizer: 'char', characters: charactersOf(text) });
 const pairs = (text: string): TextCode => ({ tokenizer: 'bpe', merges: writeMerges(trainMerges(text, 270)) });
 
+/** As Keras describes a small convolutional net. */
+const keras = [
+  [
+    'Conv2D',
+    { batch_input_shape: [null, 8, 8, 1], filters: 4, kernel_size: [3, 3], padding: 'same', activation: 'relu' },
+  ],
+  ['MaxPooling2D', { pool_size: [2, 2] }],
+  ['Flatten', {}],
+  ['Dense', { units: 2, activation: 'softmax' }],
+].map(([class_name, config]) => ({ class_name, config }));
+const layersModel = { modelTopology: { class_name: 'Sequential', config: { layers: keras } } };
+
 test.each([
   ['cnn', 'images', bars(220), 0.7],
   ['gpt', 'characters', words(200), 0.3],
   ['gpt', 'byte pairs', words(200, pairs), 0.2],
   ['lstm', 'characters', words(200), 0.3],
+  ['keras.json', 'images', bars(220), 0.7],
 ] as const)(
   '%s of %s is trained, repeated to the bit, averaged, paid and audited',
   async (model, kind, data, least) => {
     const world = await createWorld({
-      ...{ name: `${model}-${kind}`, data, engine, rounds: 1 },
+      ...{ name: `${model}-${kind}`, data, engine, rounds: 1, layersModel },
       job: { model, acceptedEngines: 'wasm', spotRate: 1, optimizer: 'adam', learningRate: 0.01, epochs: 3, batch: 8 },
     });
     const { customer, state } = await world.run();
@@ -85,3 +98,8 @@ test.each([
     expect(await world.auditAll()).toMatchObject({ found: null, level: 'data', engine: engine.id });
   },
 );
+
+test('a model that no weights can be made for is refused before its job is posted', async () => {
+  const world = createWorld({ name: 'vast', engine, job: { model: 'mlp', hidden: [65_536, 65_536] } });
+  await expect(world).rejects.toMatchObject({ code: 'too-large', expected: 'at most 250000000' });
+});

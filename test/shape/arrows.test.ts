@@ -45,6 +45,7 @@ const pureForCommands = [
   'training/digits',
   'training/split',
   'training/text-tokens',
+  'training/layers-file',
   'training/model-files',
   'relay/gift-wrap',
   'wallet/bolt11',

@@ -194,6 +194,8 @@ export interface WorldOptions {
   readonly priceSats?: number;
   /** Further fields of the job file. */
   readonly job?: JobFileInput;
+  /** What the file holds that `model` of the job names. */
+  readonly layersModel?: unknown;
   readonly relays?: readonly string[];
   readonly startSec?: number;
   /** Per shard. */
@@ -396,6 +398,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     network.relays().urls,
     clock.nowSec(),
     hasSpotChecks(file) ? engine.id : null,
+    options.layersModel,
   );
   const { secrets } = await postJob(wanted, dataset, own, false);
   await publishing.end();

@@ -1,6 +1,6 @@
 import { initialParams } from '../../src/learning/params.js';
 import { prng } from '../../src/learning/prng.js';
-import type { DenseSpec, Examples, ModelSpec, ParamSet } from '../../src/learning/types.js';
+import type { DenseSpec, Examples, ModelSpec, ParamSet, SequentialSpec } from '../../src/learning/types.js';
 import type { TrainRequest } from '../../src/ports.js';
 
 /** Two clouds in the plane around (2, 2) and (-2, -2): any linear model separates them. */
@@ -24,6 +24,22 @@ export function brightTenths(rows: number, inputs: number): Examples {
 
 export const logreg: DenseSpec = { model: 'logreg', task: 'classification', inputs: 2, outputs: 2, hidden: [] };
 export const mlp: DenseSpec = { model: 'mlp', task: 'classification', inputs: 50, outputs: 10, hidden: [19, 12] };
+
+/** Each kind of layer, with and without bias, strides and both paddings. */
+export const sequential: SequentialSpec = {
+  ...{ model: 'sequential', task: 'classification', inputs: 9 * 8 * 2, outputs: 4, shape: [9, 8, 2] },
+  stack: [
+    { kind: 'conv', filters: 3, kernel: [3, 2], strides: [1, 1], padding: 'same', bias: true },
+    { kind: 'relu' },
+    { kind: 'max-pool', size: [2, 2], strides: [2, 2], padding: 'same' }, // [5, 4, 3]
+    { kind: 'conv', filters: 5, kernel: [2, 2], strides: [2, 1], padding: 'valid', bias: false }, // [2, 3, 5]
+    { kind: 'average-pool', size: [2, 2], strides: [1, 1], padding: 'valid' }, // [1, 2, 5]
+    { kind: 'flatten' },
+    { kind: 'dense', units: 7, bias: false },
+    { kind: 'relu' },
+    { kind: 'dense', units: 4, bias: true },
+  ],
+};
 
 export const seed = (value: number): Uint8Array => new Uint8Array(32).fill(value);
 export const initial = (spec: ModelSpec): ParamSet => initialParams(spec, seed(1));

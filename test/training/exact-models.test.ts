@@ -6,7 +6,7 @@ import type { Examples, ModelName, ModelSpec } from '../../src/learning/types.js
 import { evaluate, predict, train } from '../../src/training/model-train.js';
 import { loadRung } from '../../src/training/tfjs-rungs.js';
 import { watchMath } from '../kernels/watch-math.js';
-import { initial, logreg, mlp, seed } from './engine-data.js';
+import { initial, logreg, mlp, seed, sequential } from './engine-data.js';
 
 beforeAll(() => loadRung('wasm'));
 
@@ -19,6 +19,7 @@ const specs: Readonly<Record<ModelName, ModelSpec>> = {
     ...{ shape: [8, 10, 2], filters: [3, 5], hidden: [7] },
   },
   gpt: { model: 'gpt', task: 'classification', inputs: 7, outputs: 11, layers: 2, heads: 2, width: 8 },
+  sequential,
   lstm: { model: 'lstm', task: 'classification', inputs: 7, outputs: 11, layers: 2, width: 8 },
 };
 

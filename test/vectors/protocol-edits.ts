@@ -62,6 +62,21 @@ const schemaEdits: Edit[] = [
   inside('schema', 'target', { name: 'a', mean: '-0.000000000', stdDev: '1.000000000' }),
   inside('schema', 'target', { name: 'a', mean: '0.000000000', stdDev: '0.000000000' }),
 ];
+const text = (name: string, outputs: number, of: object, dtype = 'F32'): Edit => [
+  name,
+  (content) => ({
+    ...content,
+    schema: { task: 'classification', shape: [8], inputs: 8, dtype, scale: 1, outputs, text: of },
+  }),
+];
+const textEdits: Edit[] = [
+  text('a merge of a token that comes later', 257, { tokenizer: 'bpe', merges: 'AQAAYg==' }),
+  text('the same merge twice', 258, { tokenizer: 'bpe', merges: 'AGEAYgBhAGI=' }),
+  text('half a merge', 257, { tokenizer: 'bpe', merges: 'AGEA' }),
+  text('merges in base64 that is not canonical', 257, { tokenizer: 'bpe', merges: 'AGEAYg' }),
+  text('more outputs than tokens', 258, { tokenizer: 'bpe', merges: 'AGEAYg==' }),
+  text('byte pairs stored in bytes', 257, { tokenizer: 'bpe', merges: 'AGEAYg==' }, 'U8'),
+];
 const manifestEdits: Edit[] = [
   upper('salt'),
   set('part', 'c'),
@@ -83,8 +98,34 @@ const artifactEdits: Edit[] = [
   ...schemaEdits.slice(0, 4),
 ];
 
+/** Four inputs and three outputs, as the job has them. */
+const stack = (name: string, ...layers: object[]): Edit => [
+  name,
+  (job) => ({ ...job, model: { model: 'sequential', task: 'classification', inputs: 4, outputs: 3, shape: [4], stack: layers } }),
+];
+const head = { kind: 'dense', units: 3, bias: true };
+const layersEdits: Edit[] = [
+  stack('no layers'),
+  stack('65 layers', ...Array.from({ length: 64 }, () => ({ kind: 'relu' })), head),
+  stack('a layer that is off the list', { kind: 'lambda', code: 'x' }, head),
+  stack('a dense layer without bias true or false', { kind: 'dense', units: 3 }),
+  stack('a dense layer of no units', { kind: 'dense', units: 0, bias: true }, head),
+  stack('layers that end in another number of outputs', { ...head, units: 4 }),
+  stack('a convolution of what is no image', { kind: 'conv', filters: 1, kernel: [1, 1], strides: [1, 1], padding: 'same', bias: true }, head),
+  [
+    'a window larger than the image',
+    (job) => ({
+      ...job,
+      model: {
+        ...{ model: 'sequential', task: 'classification', inputs: 4, outputs: 3, shape: [2, 2, 1] },
+        stack: [{ kind: 'max-pool', size: [3, 1], strides: [1, 1], padding: 'valid' }, { kind: 'flatten' }, head],
+      },
+    }),
+  ],
+];
+
 export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-listing', readonly Edit[]> = {
-  snapshot: manifestEdits,
+  snapshot: [...manifestEdits, ...textEdits],
   listing: manifestEdits.slice(0, 4),
   'artifact-listing': artifactEdits.slice(0, 4),
   job: [
@@ -98,6 +139,7 @@ export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-
     inside('model', 'hidden', [16]),
     ['mlp without hidden layers', (job) => ({ ...job, model: { ...job.model, model: 'mlp' } })],
     inside('model', 'outputs', 1),
+    ...layersEdits,
     set('rounds', 0),
     set('quorum', 3),
     set('relays', []),

@@ -3,7 +3,7 @@ import { sealBlob, type SealedBlob } from '../../src/blob/blob.js';
 import { contentKey, datasetContext, epochPrk, labelContext, shardKey, uploadSecret } from '../../src/blob/keys.js';
 import { sha256, utf8, type EventId, type Sha256 } from '../../src/hash.js';
 import { chainCommitment, seedCommitment } from '../../src/learning/seeds.js';
-import type { DataSchema } from '../../src/learning/types.js';
+import type { DataSchema, ModelSpec } from '../../src/learning/types.js';
 import type { NostrEvent } from '../../src/ports.js';
 import { buildArtifactListing } from '../../src/protocol/artifact.js';
 import { buildListing, buildSnapshot, type DatasetManifest } from '../../src/protocol/dataset.js';
@@ -95,6 +95,17 @@ const images: DatasetManifest = {
   schema: { task: 'classification', shape: [8, 8], inputs: 64, dtype: 'U8', scale: 255, outputs: 10 },
 };
 
+/** Texts, by each tokenizer; the merges are `ab`, then `abc`. */
+const texts: readonly (readonly [string, Pick<DataSchema, 'outputs' | 'dtype' | 'text'>])[] = [
+  ['a text by characters', { outputs: 4, dtype: 'U8', text: { tokenizer: 'char', characters: '\nab🦉' } }],
+  ['a text by bytes', { outputs: 256, dtype: 'U8', text: { tokenizer: 'byte' } }],
+  ['a text by byte pairs', { outputs: 258, dtype: 'F32', text: { tokenizer: 'bpe', merges: 'AGEAYgEAAGM=' } }],
+];
+const ofText = (own: (typeof texts)[number][1]): DatasetManifest => ({
+  ...manifest,
+  schema: { task: 'classification', shape: [8], inputs: 8, scale: 1, ...own },
+});
+
 export const snapshot = signEvent(buildSnapshot(manifest, START_SEC - 600), customer.secret);
 const snapshots: Samples['snapshot'] = [
   ['a table in two shards', snapshot],
@@ -103,6 +114,9 @@ const snapshots: Samples['snapshot'] = [
     'a table for regression',
     signEvent(buildSnapshot({ ...manifest, name: 'houses', part: 'b', schema: houses }, START_SEC - 598), customer.secret),
   ],
+  ...texts.map(
+    ([name, own], i) => [name, signEvent(buildSnapshot(ofText(own), START_SEC - 597 + i), customer.secret)] as const,
+  ),
 ];
 
 // A job: its models and updates.
@@ -243,6 +257,35 @@ refused.say(customer, 'claim-bad', 'claim-bad', {
   detail: 'the invoice is over another amount: expected 21000 msat, got 2100000 msat',
 });
 
+/** The first job with other models, each as the wire has it. */
+const models: readonly (readonly [string, ModelSpec])[] = [
+  [
+    'of a convolutional model',
+    { ...{ model: 'cnn', task: 'classification', inputs: 64, outputs: 10 }, shape: [8, 8, 1], filters: [6], hidden: [12] },
+  ],
+  ['of a transformer', { model: 'gpt', task: 'classification', inputs: 8, outputs: 258, layers: 2, heads: 2, width: 16 }],
+  ['of a long short-term memory', { model: 'lstm', task: 'classification', inputs: 8, outputs: 4, layers: 1, width: 16 }],
+  [
+    'of layers',
+    {
+      ...{ model: 'sequential', task: 'classification', inputs: 18, outputs: 2, shape: [3, 3, 2] },
+      stack: [
+        { kind: 'conv', filters: 2, kernel: [2, 2], strides: [1, 2], padding: 'same', bias: true },
+        { kind: 'relu' },
+        { kind: 'max-pool', size: [2, 1], strides: [1, 1], padding: 'valid' },
+        { kind: 'average-pool', size: [1, 2], strides: [2, 2], padding: 'same' },
+        { kind: 'flatten' },
+        { kind: 'dense', units: 2, bias: false },
+      ],
+    },
+  ],
+];
+const modelJobs = models.map(([name, model]): Sample => {
+  const job = script.raw('job');
+  const content = JSON.stringify({ ...(JSON.parse(job.content) as object), model });
+  return [name, signEvent({ ...job, content }, customer.secret)];
+});
+
 type Sample = readonly [name: string, event: NostrEvent];
 export type Samples = Record<EventName | 'snapshot' | 'listing' | 'artifact-listing' | 'chunk', readonly Sample[]>;
 
@@ -257,6 +300,7 @@ export const samples: Samples = {
     ['with spot checks', checked.raw('job')],
     ['a regression with local steps, open to all', open.raw('job')],
     ['without payment', free.raw('job')],
+    ...modelJobs,
   ],
   bid: [['at a price', script.raw('bid/0')], ['for nothing', free.raw('bid/0')]],
   withdrawn: [['after the bid', early.raw('withdrawn')]],

@@ -129,6 +129,10 @@ export const schema = object(
   },
 );
 
+const two = list(integer(1, 65_536), 2, 2);
+const pool = (kind: string) =>
+  object({ kind: constant(kind), size: two, strides: two, padding: constant('same', 'valid') });
+
 const architectures = {
   logreg: { hidden: list(integer(1, 65_536), 0, 0) },
   mlp: { hidden: list(integer(1, 65_536), 1, 16) },
@@ -139,6 +143,24 @@ const architectures = {
   },
   gpt: { layers: integer(1, 64), heads: integer(1, 256), width: integer(1, 16_384) },
   lstm: { layers: integer(1, 64), width: integer(1, 16_384) },
+  sequential: {
+    shape: list(integer(1, 1_000_000), 1, 3),
+    stack: list(
+      either('kind', {
+        dense: object({ kind: constant('dense'), units: integer(1, 65_536), bias: boolean }),
+        conv: object({
+          ...{ kind: constant('conv'), filters: integer(1, 4_096), kernel: two, strides: two },
+          ...{ padding: constant('same', 'valid'), bias: boolean },
+        }),
+        'max-pool': pool('max-pool'),
+        'average-pool': pool('average-pool'),
+        flatten: object({ kind: constant('flatten') }),
+        relu: object({ kind: constant('relu') }),
+      }),
+      1,
+      64,
+    ),
+  },
 };
 interface Architecture {
   readonly task: string;
@@ -148,12 +170,50 @@ interface Architecture {
   readonly filters: readonly number[];
   readonly heads: number;
   readonly width: number;
+  readonly stack: readonly StackLayer[];
+}
+interface StackLayer {
+  readonly kind: string;
+  readonly units?: number;
+  readonly filters?: number;
+  readonly kernel?: readonly number[];
+  readonly size?: readonly number[];
+  readonly strides?: readonly number[];
+  readonly padding?: string;
+}
+const product = (sizes: readonly number[]) => sizes.map(BigInt).reduce((all, size) => all * size, 1n);
+
+/** The shape after a layer; undefined where it does not fit. Places are counted one by one. */
+function stacked(shape: readonly number[], layer: StackLayer): readonly number[] | undefined {
+  const { kind, units, filters, kernel, size, strides, padding } = layer;
+  if (kind === 'relu') return shape;
+  if (kind === 'flatten') return [Number(product(shape))];
+  if (kind === 'dense') return shape.length === 1 ? [units!] : undefined;
+  if (shape.length !== 3) return undefined;
+  const window = kernel ?? size!;
+  const places = [0, 1].map((axis) => {
+    let count = 0;
+    const end = padding === 'same' ? shape[axis]! : shape[axis]! - window[axis]! + 1;
+    for (let at = 0; at < end; at += strides![axis]!) count++;
+    return count;
+  });
+  return places.includes(0) ? undefined : [...places, filters ?? shape[2]!];
+}
+function endsIn({ shape, inputs, outputs, stack }: Architecture): boolean {
+  if (product(shape) !== BigInt(inputs)) return false;
+  let last: readonly number[] | undefined = shape;
+  for (const layer of stack) {
+    last = stacked(last, layer);
+    if (last === undefined || product(last) > 2n ** 40n) return false;
+  }
+  return last.length === 1 && last[0] === outputs;
 }
 const isSound: Readonly<Record<string, (value: Architecture) => boolean>> = {
   cnn: ({ shape: [height, width, channels], filters, inputs }) =>
     BigInt(height!) * BigInt(width!) * BigInt(channels!) === BigInt(inputs) &&
     filters.reduce(([h, w]) => [Math.floor(h! / 2), Math.floor(w! / 2)], [height, width]).every((size) => size! > 0),
   gpt: ({ width, heads }) => width % heads === 0,
+  sequential: endsIn,
 };
 
 /** One of several: which, the field `name` says. */
