@@ -14,6 +14,7 @@ const EXEMPT: Readonly<Record<string, string>> = {
   'src/commands/train-plan.ts readPlan': 'options; files go through readDataset and readJobFile',
   'src/commands/find-job.ts readBook': 'asks relays; what they answer goes through readEvent and parseJobEvent',
   'src/demo/live-view.ts openLiveView': 'draws',
+  'src/learning/gpt-decode.ts decodeGpt': 'computes; model and tokens were read by readModelFiles and textTokens',
   'src/market/award-rules.ts openBids': 'takes parsed events; to open is no reading here',
   'src/relay/bunker-link.ts openBunkerLink': 'connects; its own tests lie to it',
   'src/relay/bunker.ts openBunker': 'connects; what it signs is checked by id, author and signature, see its own tests',
