@@ -7,6 +7,7 @@ import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { sequentialSpec } from '../../src/learning/layers-model-spec.js';
 import { initialParams } from '../../src/learning/params.js';
 import { prng } from '../../src/learning/prng.js';
+import { sequentialShapes } from '../../src/learning/sequential.js';
 import type { CnnSpec, DataSchema, ModelSpec, ParamSet } from '../../src/learning/types.js';
 import { modelSpec } from '../../src/protocol/model.js';
 import { readLayersFile, readLayersWeights } from '../../src/training/layers-file.js';
@@ -127,6 +128,21 @@ describe('a LayersModel', () => {
     const same = ours(spec, (await readLayersWeights(path, file, schema))!, features, 3);
     expect(same).toEqual(ours(cnn, weights, features, 3));
     same.forEach((value, i) => expect(value).toBeCloseTo(wanted[i]!, 5));
+  });
+
+  it('has the shapes that are counted by hand', () => {
+    const [images, flat] = [
+      [
+        [9, 8, 2],
+        [9, 8, 3],
+        [9, 8, 3],
+        [5, 4, 3],
+        [2, 3, 5],
+        [1, 2, 5],
+      ],
+      [[10], [7], [7], [4]],
+    ];
+    expect(sequentialShapes(sequential)).toEqual([...images, ...flat]);
   });
 
   it('without weights starts from the seed', async () => {
