@@ -91,21 +91,34 @@ export function gelu<T extends Tensor>(x: T, form: 'tanh' | 'erf' = 'tanh', bias
       return tf.mul<T>(sum, exact ? byErf(sum) : byTanh(sum));
     });
   const slopes = tf.engine().isTapeOn();
+  const paths = slopes ? (bias === undefined ? [x] : [x, bias]).map((one) => pathFrom(one)) : [];
   const fused = tf.customGrad((...all) => {
     const [input, ...rest] = all as unknown as [Tensor, ...Tensor[], (kept: Tensor[]) => void];
     const save = rest.pop() as unknown as (kept: Tensor[]) => void;
     const given: Record<string, Tensor> = { x: input, ...(bias === undefined ? {} : { bias: rest[0] as Tensor }) };
     const [value, found] = runKernel<Tensor[]>('Gelu', given, { exact, slopes });
-    save(found === undefined ? [] : [found]);
+    save(found === undefined ? [] : [found, ...paths]);
     return {
       value: value!,
-      gradFunc(dy: Tensor, [kept]: Tensor[]) {
-        const inputs = { dy, slopes: kept! };
+      gradFunc(dy: Tensor, [kept, ...anchors]: Tensor[]) {
+        const paths = Object.fromEntries(anchors.map((one, i) => [`path${i}`, one]));
+        const inputs = { dy, slopes: kept!, ...paths };
         return bias === undefined ? runKernel('GeluGrad', inputs) : runKernel<Tensor[]>('BiasedGeluGrad', inputs);
       },
     };
   });
-  return (bias === undefined ? fused(x) : fused(x, bias)) as T;
+  const value = (bias === undefined ? fused(x) : fused(x, bias)) as T;
+  tf.dispose(paths);
+  return value;
+}
+
+/**
+ * Nothing of x, on the tape: an output that is kept has no way back to x there, so a second derivative would silently leave the
+ * slopes out; with this it comes to the kernel of the first and is refused.
+ */
+function pathFrom(x: Tensor): Tensor {
+  const none = x.shape.map(() => 0);
+  return x.rank === 0 ? tf.clone(x) : tf.slice(x, none, none);
 }
 
 function byErf(x: Tensor): Tensor {

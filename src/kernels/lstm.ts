@@ -112,11 +112,13 @@ function hBefore(backend: WasmBackend, h0: TensorInfo, h: TensorInfo): TensorInf
 export function registerLstmGradient(): void {
   tf.registerGradient({
     kernelName: 'Lstm',
-    inputsToSave: ['recurrent', 'h0', 'c0'],
+    // The sums for the tape alone: outputs that are kept have no way back to x there, and a second derivative would leave them out.
+    inputsToSave: ['sums', 'recurrent', 'h0', 'c0'],
     outputsToSave: [true, true, true],
-    gradFunc(dys, [recurrent, h0, c0, h, c, gates], attrs) {
+    gradFunc(dys, [sums, recurrent, h0, c0, h, c, gates], attrs) {
       const [dh, dc] = dys as Tensor[];
-      const inputs = { dh: dh!, dc: dc!, recurrent: recurrent!, h0: h0!, c0: c0!, h: h!, c: c!, gates: gates! };
+      const states = { recurrent: recurrent!, h0: h0!, c0: c0!, h: h!, c: c!, gates: gates! };
+      const inputs = { dh: dh!, dc: dc!, sums: sums!, ...states };
       const hard = (attrs as unknown as Gates).hard;
       const [dz, dRecurrent, dh0, dc0] = runKernel<Tensor[]>('LstmGrad', inputs, { hard });
       return { sums: () => dz!, recurrent: () => dRecurrent!, h0: () => dh0!, c0: () => dc0! };
