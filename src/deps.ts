@@ -314,7 +314,17 @@ export async function createDeps({ flags, env, cwd, progress, prompt, signal }: 
     async engine({ accepted, limits, threads } = {}) {
       const { createEngine } = await import('./training/engine.js');
       const want = settings.engine.value;
-      return closing(await createEngine({ want, accepted, limits, threads, folder: engineDir(env) }));
+      const engine = await createEngine({ want, accepted, limits, threads, folder: engineDir(env) });
+      const resource = closing({ close: () => engine.close() });
+      return {
+        ...engine,
+        async close() {
+          // A trainer's process opens and closes one for each of its jobs.
+          const at = opened.indexOf(resource);
+          if (at >= 0) opened.splice(at, 1);
+          await engine.close();
+        },
+      };
     },
     async describeEngines(measure) {
       const { describeEngines } = await import('./training/engine.js');

@@ -8,7 +8,8 @@ import type { CommandModule } from './command.js';
 import { customerPorts, presenceOf } from './customer-ports.js';
 import { addThreadsFlag, engineWords, readThreads } from './threads.js';
 import { readBounds } from './trainer-bounds.js';
-import { enginesOf, serveAll, type Server } from './trainer-jobs.js';
+import { readParallel, trainerEngines } from './trainer-engines.js';
+import { serveAll, type Server } from './trainer-jobs.js';
 
 export const command: CommandModule = {
   configure(program) {
@@ -18,8 +19,12 @@ export const command: CommandModule = {
       .option('--once', 'stop after one job (its last payment)')
       .option('--timeout <duration>', 'with --once: give up after this long (exit 3)')
       .option('--max-params <n>', 'largest model, in parameters (default 20000000)')
-      .option('--max-bytes <n>', 'most memory of one training: data, model, batch (default 1073741824)')
-      .option('--max-minutes <n>', 'longest training of one round (default 60)')
+      .option('--max-bytes <n>', 'most memory of all trainings at a time: data, model, batch (default 1073741824)')
+      .option('--max-minutes <n>', 'longest training of one round; 0.5 is 30 seconds (default 60)')
+      .option(
+        '--parallel <n>',
+        'trainings at a time (default: as processors and memory allow); other jobs wait their turn',
+      )
       .option('--max-exposure <sats>', 'most unpaid work at any time (default: the price of one round)')
       .option('--allow <npub...>', 'work for these customers only')
       .option('--deny <npub...>', 'never work for these customers');
@@ -36,6 +41,7 @@ export const command: CommandModule = {
     const { deps, progress, signal } = context;
     const bounds = readBounds(options, deps.network);
     const threads = readThreads(options);
+    const parallel = readParallel(options, bounds, threads);
     const only = typeof options['job'] === 'string' ? parseEventReference(options['job']) : undefined;
     if (only?.type === 'address')
       throw new NmktError('bad-key', 'a job is an event, not an address', {
@@ -55,14 +61,15 @@ export const command: CommandModule = {
     const wallet = await deps.wallet();
     // Work that cannot be paid for is not bid for.
     await wallet?.info();
-    const engines = enginesOf(context, bounds, threads);
+    const engines = trainerEngines(context, bounds, { parallel, threads });
     const server: Server = {
       context,
       ports,
       bounds,
       wallet,
       inbox: openInbox(relays, signer.pubkey, clock, (wrap) => unwrapRumor(wrap, signer)),
-      engine: engines,
+      engines,
+      engineId: (accepted) => engines.idFor(accepted),
       stop,
       emit: (job, event, fields, text) =>
         context.emit(
@@ -70,12 +77,12 @@ export const command: CommandModule = {
           job === null ? text : `${job.slice(0, 12)}…  ${text}`,
         ),
     };
-    const { id } = await server.engine();
+    const id = await server.engineId();
     server.emit(
       null,
       'ready',
-      { pubkey: signer.pubkey, engine: id, threads, relays: relays.urls },
-      `ready on ${relays.urls.join(', ')} with ${engineWords(id, threads)}`,
+      { pubkey: signer.pubkey, engine: id, threads, parallel, relays: relays.urls },
+      `ready on ${relays.urls.join(', ')} with ${engineWords(id, threads)}, ${parallel} at a time`,
     );
     progress.start('waiting for jobs');
     try {
@@ -101,14 +108,15 @@ export const command: CommandModule = {
 };
 
 const HELP = `
+Each job has a training worker of its own, and fails alone with its reason when it passes its memory or its minutes.
 Goes on with what this home began, whatever the bounds say now. A job that is not for it gives a skipped event with the reason.
 Exit status with --once: 0 after a job's last payment, 3 after --timeout; 5 when the job of --job went to others or is over.
 With --json one object per line, each with event, at (Unix seconds) and, where there is one, job:
-  ready      {pubkey, engine, threads, relays}
+  ready      {pubkey, engine, threads, parallel, relays}
   skipped    {reason, expected, got}, reason being own-job, closed, awarded, customer, no-wallet, network, price,
              payout-floor, max-params, max-bytes, model, engine or dataset-missing
   bid        {bid, priceMsat}; awarded: {shard, priceMsat, rounds}; lost: {reason}
   round, committed, revealed, accepted, rejected, paid, unpaid  {round}, from 0; rejected also {rule, detail}, paid and
              unpaid {amountMsat}
   claim-refused  {round, rule, detail}: the customer does not pay the invoice of this wallet
-  done       {rounds, paidMsat}; error: {message, code} or {reason}`;
+  done       {rounds, paidMsat}; error: {message, code, expected, got} or {reason}`;

@@ -5,13 +5,13 @@ import { maxShardBytes } from '../learning/examples.js';
 import { fitsData } from '../learning/model-choice.js';
 import { callBytes } from '../learning/model-cost.js';
 import { parameterCount } from '../learning/params.js';
-import type { Rung } from '../learning/types.js';
+import type { EngineId, Rung } from '../learning/types.js';
 import { acceptsEngine } from '../market/auction.js';
 import type { Snapshot } from '../protocol/dataset.js';
 import type { EventOf } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
-import type { Clock, Engine, Network, Signer, Wallet } from '../ports.js';
-import { optionalInteger } from './customer-ports.js';
+import type { Clock, Network, Signer, Wallet } from '../ports.js';
+import { optionalInteger, optionalNumber } from './customer-ports.js';
 import type { SkipReason } from './trainer-skips.js';
 
 export const SAT = 1_000n;
@@ -24,6 +24,7 @@ export interface Bounds {
   /** Of the wallet. */
   readonly network: Network;
   readonly maxParams: number;
+  /** Of all trainings that run at a time. */
   readonly maxBytes: number;
   readonly maxMinutes: number;
   readonly maxExposureMsat: bigint | null;
@@ -35,8 +36,8 @@ export interface Bidder {
   readonly bounds: Bounds;
   readonly ports: { readonly signer: Signer; readonly clock: Clock };
   readonly wallet: Wallet | null;
-  /** The best engine that loads, or the best among those a job accepts. */
-  engine(accepted?: readonly Rung[]): Promise<Engine>;
+  /** Of the best engine that loads, or the best among those a job accepts. @throws NmktError `engine-unavailable` */
+  engineId(accepted?: readonly Rung[]): Promise<EngineId>;
 }
 
 export function readBounds(options: Readonly<Record<string, unknown>>, network: Network): Bounds {
@@ -48,7 +49,7 @@ export function readBounds(options: Readonly<Record<string, unknown>>, network: 
     network,
     maxParams: optionalInteger(options['maxParams'], '--max-params', 1, 1e12) ?? MAX_PARAMS,
     maxBytes: optionalInteger(options['maxBytes'], '--max-bytes', 1, 2 ** 40) ?? 1_073_741_824,
-    maxMinutes: optionalInteger(options['maxMinutes'], '--max-minutes', 1, 525_600) ?? 60,
+    maxMinutes: optionalNumber(options['maxMinutes'], '--max-minutes', 0.01, 525_600) ?? 60,
     maxExposureMsat: exposure === undefined ? null : BigInt(exposure) * SAT,
     allow: people('allow'),
     deny: people('deny'),
@@ -83,8 +84,7 @@ export async function skipReason(
   if (trainingBytes(terms, snapshot) > bounds.maxBytes) return 'max-bytes';
   if (!fitsData(terms.model, snapshot.manifest.schema)) return 'model';
   try {
-    const { id } = await trainer.engine(terms.acceptedEngines);
-    if (!acceptsEngine(terms, id)) return 'engine';
+    if (!acceptsEngine(terms, await trainer.engineId(terms.acceptedEngines))) return 'engine';
   } catch (error) {
     if (isNmktError(error, 'engine-unavailable')) return 'engine';
     throw error;

@@ -1,7 +1,5 @@
 import { ERRORS, isNmktError, NmktError } from '../errors.js';
 import type { EventId, Pubkey } from '../hash.js';
-import type { Rung } from '../learning/types.js';
-import { rungOf } from '../market/auction.js';
 import type { JobState } from '../market/state.js';
 import { JOB } from '../protocol/job.js';
 import { KINDS, PROTOCOL_TAG } from '../protocol/kinds.js';
@@ -17,6 +15,7 @@ import { decodeInvoice } from '../wallet/bolt11.js';
 import type { Context } from './command.js';
 import { customerPorts } from './customer-ports.js';
 import { jobFiles } from './lead.js';
+import type { TrainerEngines } from './trainer-engines.js';
 import { SAT, skipReason, type Bounds } from './trainer-bounds.js';
 import { describeSkip, skippedJob, type SkipReason } from './trainer-skips.js';
 
@@ -27,26 +26,10 @@ export interface Server {
   readonly bounds: Bounds;
   readonly wallet: Wallet | null;
   readonly inbox: Inbox;
-  /** The best engine that loads, or the best among those a job accepts. */
-  engine(accepted?: readonly Rung[]): Promise<Engine>;
+  readonly engineId: TrainerEngines['idFor'];
+  readonly engines: TrainerEngines;
   readonly stop: AbortSignal;
   emit(job: EventId | null, event: string, fields: Record<string, unknown>, text: string): void;
-}
-
-/** One worker per rung in use: the default one serves every job that accepts it. */
-export function enginesOf({ deps }: Context, bounds: Bounds, threads: number): Server['engine'] {
-  const limits = { maxBytes: bounds.maxBytes, maxMinutes: bounds.maxMinutes };
-  const best = deps.engine({ limits, threads });
-  best.catch(() => undefined);
-  const others = new Map<string, Promise<Engine>>();
-  return async (accepted) => {
-    const engine = await best;
-    if (accepted === undefined || accepted.includes(rungOf(engine.id))) return engine;
-    const key = accepted.join();
-    const other = others.get(key) ?? deps.engine({ accepted, limits, threads });
-    others.set(key, other);
-    return other;
-  };
 }
 
 /** Old jobs end by their deadlines; what this home began is found in its own folder. */
@@ -65,6 +48,7 @@ export async function serveAll(server: Server, only: EventId | undefined, once: 
   const begun = new Set<string>();
   let working = 0;
   let finishedBefore: ServeEnd | null = null;
+  let failedBefore: unknown;
   return new Promise((resolve, reject) => {
     const stop = new AbortController();
     const finish = (end: ServeEnd | null): void => {
@@ -91,16 +75,11 @@ export async function serveAll(server: Server, only: EventId | undefined, once: 
         .catch((error: unknown) => {
           working--;
           if (server.stop.aborted) return;
-          if (once || only !== undefined) return fail(error);
+          if (only !== undefined || (once && working === 0)) return fail(error);
+          failedBefore = error;
           // Months of service outlast a relay's restart: what may be tried again is.
           if (isNmktError(error) && ERRORS[error.code].retry) void again(event);
-          const message = error instanceof Error ? error.message : String(error);
-          server.emit(
-            event.id,
-            'error',
-            { message, ...(isNmktError(error) ? { code: error.code } : {}) },
-            `error: ${message}`,
-          );
+          tellError(server, event.id, error);
         });
     };
     const again = async (event: NostrEvent): Promise<void> => {
@@ -109,7 +88,9 @@ export async function serveAll(server: Server, only: EventId | undefined, once: 
       begin(event);
     };
     const settleOnce = (): void => {
-      if (isStocked && working === 0 && finishedBefore !== null) finish(finishedBefore);
+      if (!isStocked || working > 0) return;
+      if (finishedBefore !== null) finish(finishedBefore);
+      else if (failedBefore !== undefined) fail(failedBefore);
     };
     let isStocked = false;
     const stock = async (): Promise<void> => {
@@ -184,6 +165,7 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
   }
   const unwatch = server.inbox.watch(bell);
   const priceMsat = job.content.rail === 'none' ? 0n : bounds.priceMsat;
+  let engine: Promise<Engine> | undefined;
   const env: TrainerEnv = {
     book,
     relays,
@@ -198,7 +180,7 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
     wallet: server.wallet,
     network: context.deps.network,
     paymentHashOf: (invoice) => decodeInvoice(invoice).paymentHash,
-    engine: () => server.engine(job.content.acceptedEngines),
+    engine: () => (engine ??= server.engines.forJob(job, snapshot!)),
     shard: { examples: null },
     progress: context.progress,
     signal: server.stop,
@@ -217,10 +199,22 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
     else server.emit(job.id, end.end === 'stopped' ? 'error' : 'lost', { reason: end.why }, `${end.end}: ${end.why}`);
     return end;
   } finally {
+    await engine?.then((own) => own.close()).catch(() => undefined);
     unwatch();
     book.close();
     await journal.close();
   }
+}
+
+/** Why a job ends here; the others go on. */
+function tellError(server: Server, job: EventId, error: unknown): void {
+  if (!isNmktError(error)) {
+    const message = error instanceof Error ? error.message : String(error);
+    return server.emit(job, 'error', { message }, `error: ${message}`);
+  }
+  const { message, code, expected, got } = error;
+  const found = expected === undefined ? '' : `: expected ${expected}, got ${got}`;
+  server.emit(job, 'error', { message, code, expected, got }, `error: ${message}${found}`);
 }
 
 function skip(server: Server, job: EventOf<'job'>, reason: SkipReason, snapshot: Snapshot | null): void {

@@ -1,4 +1,4 @@
-import { modelCost, readsTokens } from '../learning/model-cost.js';
+import { callBytes, modelCost, readsTokens } from '../learning/model-cost.js';
 import { initialParams } from '../learning/params.js';
 import type { Examples } from '../learning/types.js';
 import type { JobTerms } from '../protocol/job.js';
@@ -9,19 +9,28 @@ const TRIAL_BUDGET = 600_000_000;
 /** A job may name any batch: of a trial it leaves no more numbers than this behind, inputs included. */
 const TRIAL_ACTIVATIONS = 2 ** 25;
 
-/**
- * Examples per second that this engine trains of a job's model, measured on made-up bytes: what a bid tells the customer.
- * @returns an integer >= 0; 0 when the clock of the engine shows no time
- */
-export async function measureThroughput(
-  engine: Engine,
-  { model, hyper }: Pick<JobTerms, 'model' | 'hyper'>,
-): Promise<number> {
+type Trial = Pick<JobTerms, 'model' | 'hyper'>;
+
+function trialSize({ model, hyper }: Trial): { readonly rows: number; readonly batch: number } {
   const { activations, flops } = modelCost(model);
   const most = Math.max(1, Math.floor(TRIAL_ACTIVATIONS / Math.max(model.inputs, activations)));
   const batch = Math.min(hyper.batch, most);
   const fitting = Math.min(2_048, Math.floor(TRIAL_BUDGET / (1.5 * flops)));
-  const rows = Math.min(most, Math.max(batch, fitting));
+  return { rows: Math.min(most, Math.max(batch, fitting)), batch };
+}
+
+/** Memory of a trial, as the engine estimates it. */
+export function trialBytes(terms: Trial): number {
+  const { rows, batch } = trialSize(terms);
+  return callBytes(terms.model, { batch, rows, dataBytes: rows * (terms.model.inputs + 4) });
+}
+
+/**
+ * Examples per second that this engine trains of a job's model, measured on made-up bytes: what a bid tells the customer.
+ * @returns an integer >= 0; 0 when the clock of the engine shows no time
+ */
+export async function measureThroughput(engine: Engine, { model, hyper }: Trial): Promise<number> {
+  const { rows, batch } = trialSize({ model, hyper });
   const seed = new Uint8Array(32);
   // Of a text the numbers are tokens: within any vocabulary.
   const [values, scale] = readsTokens(model) ? [Math.min(256, model.outputs), 1] : [256, 255];

@@ -98,7 +98,7 @@ async function trainUpdate(
   const weights = await openBase(env, state, round, roundGrant);
   env.shard.examples ??= await openGrantedShard(env, state, shardGrant);
   const engine = await env.engine();
-  const name = `round ${round.round + 1} of ${job.content.rounds}`;
+  const name = `job ${job.id.slice(0, 12)}…, round ${round.round + 1} of ${job.content.rounds}`;
   const { spot } = job.content;
   const seed = trainingSeed(shardGrant.seed, round.round, shard, env.signer.pubkey);
   const { rows } = env.shard.examples;

@@ -209,6 +209,7 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       '--max-params': number('--max-params'),
       '--max-bytes': number('--max-bytes'),
       '--max-minutes': number('--max-minutes'),
+      '--parallel': number('--parallel'),
       '--max-exposure': number('--max-exposure'),
       '--allow': id,
       '--deny': id,

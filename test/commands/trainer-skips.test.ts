@@ -21,7 +21,7 @@ function trainer(
     bounds: readBounds({ price: '20', ...flags }, network),
     ports: { signer: { pubkey: secret.pubkey } as never, clock: { nowSec: () => 1_800_000_000 } as never },
     wallet: wallet ? ({} as never) : null,
-    engine: () => Promise.reject(new Error('not asked')),
+    engineId: () => Promise.reject(new Error('not asked')),
   };
 }
 

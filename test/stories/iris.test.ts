@@ -68,6 +68,7 @@ it('a small market works command by command, and every command twice changes not
     engine: expect.stringMatching(/^wasm\//) as string,
     relays: [sandbox.relay],
     threads: 1,
+    parallel: anyNumber,
   });
 
   const publish = ['publish-dataset', iris, '--label', 'species', ...customer];
