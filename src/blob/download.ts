@@ -73,6 +73,38 @@ export async function downloadBlob(relays: Relays, pointer: BlobPointer, options
   return openPacked(packed, pointer, maxBytes);
 }
 
+/** One chunk of a blob, as a checker sees it. */
+export interface ListedChunk {
+  readonly id: EventId;
+  /** As in `data 3 of 24`. */
+  readonly name: string;
+  /** @throws NmktError `bad-blob`, `hash-mismatch` when the event is not this chunk */
+  readonly requireRight: (event: NostrEvent) => void;
+}
+
+/** All chunks of a blob, index first; the index itself is fetched. @throws what downloadBlob throws */
+export async function listChunks(
+  relays: Relays,
+  pointer: BlobPointer,
+  options: Pick<DownloadOptions, 'key' | 'context' | 'part' | 'signal'>,
+): Promise<readonly ListedChunk[]> {
+  const { key, context, part, signal } = options;
+  const keys = admit(pointer, key, pointer.size);
+  if (pointer.chunks === 0) return [];
+  const route: Route = { relays, signal, stealAfterMs: undefined };
+  const records = await fetchRecords(route, pointer, keys.index, { ...options, maxBytes: pointer.size });
+  const row = (purpose: 'data' | 'index', { id, leaf }: Wanted, index: number, count: number): ListedChunk => ({
+    id,
+    name: `${purpose} ${index + 1} of ${count}`,
+    requireRight: (event) => void openEvent(event, leaf, keys[purpose], { context, part, index, count, purpose }),
+  });
+  const indexIds = pointer.chunks === 1 ? [] : pointer.ids;
+  return [
+    ...indexIds.map((id, at) => row('index', { id }, at, indexIds.length)),
+    ...records.map((record, at) => row('data', record, at, records.length)),
+  ];
+}
+
 function requireInline(inline: string | undefined): string {
   if (inline !== undefined) return inline;
   throw new NmktError('bad-blob', 'a blob without chunks came without its sealed bytes', {

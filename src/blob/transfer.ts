@@ -7,4 +7,6 @@ export {
   type UploadOptions,
   type UploadResult,
 } from './upload.js';
-export { downloadBlob, MissingChunks, type DownloadOptions } from './download.js';
+export { downloadBlob, listChunks, MissingChunks, type DownloadOptions, type ListedChunk } from './download.js';
+export { fetchFromAll } from './fetch-lanes.js';
+export { someRelays } from './some-relays.js';

@@ -127,6 +127,20 @@ export async function publishDataset(input: PublishInput, ports: PublishPorts): 
   }
 }
 
+/** A relay does not have what it said: the next run of publishDataset sends it everything. */
+export async function forgetStored(
+  ports: Pick<PublishPorts, 'journal'>,
+  request: Sha256,
+  relay: string,
+): Promise<void> {
+  const journal = await ports.journal(sentFile(request));
+  try {
+    await journal.append({ relay, stored: [], isForgotten: true });
+  } finally {
+    await journal.close();
+  }
+}
+
 /** Compresses each shard into a file of its own; the plan, written last, says that all of them are there. */
 async function packAndKeep(
   input: PublishInput,

@@ -1,5 +1,5 @@
 import type { ChunkSource } from '../blob/source.js';
-import { uploadBlob, verifyStored, type RelayTally } from '../blob/transfer.js';
+import { someRelays, uploadBlob, verifyStored, type RelayTally } from '../blob/transfer.js';
 import type { UploadLog } from '../blob/upload-log.js';
 import { NmktError } from '../errors.js';
 import type { NostrEvent, Progress, RandomBytes, Relays } from '../ports.js';
@@ -34,7 +34,7 @@ export async function requireReadBack(
   const sample = await drawSample(source, ports.random);
   const reader = await ports.reader();
   try {
-    const asked = only(reader, whole);
+    const asked = someRelays(reader, whole);
     const first = await verifyStored(asked, sample, ports);
     const lost = first
       .filter(({ hasAnswered, missing }) => hasAnswered && missing.length > 0)
@@ -43,8 +43,8 @@ export async function requireReadBack(
       ports.progress.warn(`${relay} said to have all chunks and does not give some of them back: they are sent again`);
       await log.forget(relay);
     }
-    const again = lost.length === 0 ? [] : await sendAgain(source, log, only(ports.relays, lost), ports);
-    const second = lost.length === 0 ? [] : await verifyStored(only(reader, lost), sample, ports);
+    const again = lost.length === 0 ? [] : await sendAgain(source, log, someRelays(ports.relays, lost), ports);
+    const second = lost.length === 0 ? [] : await verifyStored(someRelays(reader, lost), sample, ports);
     const latest = first.map((one) => second.find(({ relay }) => relay === one.relay) ?? one);
     const good = latest.filter(({ hasAnswered, missing }) => hasAnswered && missing.length === 0);
     for (const { relay, hasAnswered, missing } of latest) {
@@ -86,17 +86,6 @@ async function sendAgain(
     if (error instanceof NmktError && error.code !== 'interrupted') return [];
     throw error;
   }
-}
-
-/** The same relays, fewer of them. */
-function only(relays: Relays, urls: readonly string[]): Relays {
-  return {
-    urls,
-    publish: (event, to = urls, options) => relays.publish(event, to, options),
-    fetch: (filters, options) => relays.fetch(filters, { ...options, relays: options?.relays ?? urls }),
-    subscribe: (filters, onEvent) => relays.subscribe(filters, onEvent),
-    close: () => relays.close(),
-  };
 }
 
 function notGivenBack(isAnswered: boolean, relays: readonly string[]): NmktError {

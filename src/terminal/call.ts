@@ -11,7 +11,7 @@ const CARRIED = [
 
 /** Commands that look at a home, a key, relays or a wallet. */
 const NEEDY = new Set(
-  'init publish-dataset post-job collect-model cancel serve-trainer bid earnings resign status audit doctor whoami'.split(
+  'init publish-dataset check post-job collect-model cancel serve-trainer bid earnings resign status audit doctor whoami'.split(
     ' ',
   ),
 );

@@ -71,6 +71,13 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       '--max-sats': number('--max-sats'),
     },
   },
+  check: {
+    call: [JOB],
+    bare: help('check'),
+    offline: silent,
+    unset: noRelay,
+    wrong: {},
+  },
   'post-job': {
     call: ['--dataset', JOB],
     bare: ['bad-job', 'nmkt publish-dataset FILE, then nmkt post-job --dataset SNAPSHOT'],
