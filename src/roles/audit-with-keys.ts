@@ -1,5 +1,6 @@
 import { isNmktError } from '../errors.js';
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
+import { checkOwnSize } from '../learning/own-limits.js';
 import { initialParams, paramsHash } from '../learning/params.js';
 import { initialisationSeed, seedCommitment } from '../learning/seeds.js';
 import type { ParamSet } from '../learning/types.js';
@@ -50,6 +51,7 @@ export async function auditWithKeys(state: JobState, ports: KeyAuditPorts): Prom
   if (gone !== null) return gone;
   if (seedCommitment(keys.seed) !== job.content.seedCommitment)
     return { event: job.id, rule: 'seed', detail: 'the seed is not the one the job committed to' };
+  checkOwnSize(job.content.model, 1); // a job may ask for any size
   let model: Sha256 = paramsHash(initialParams(job.content.model, initialisationSeed(keys.seed)));
   for (const round of state.rounds) {
     ports.onProgress?.(`recomputing round ${round.round + 1} of ${state.rounds.length}`);

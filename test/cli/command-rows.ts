@@ -146,15 +146,15 @@ export const rows: Readonly<Record<string, CommandRows>> = {
   predict: {
     call: ['folder', 'iris.csv'],
     bare: help('predict'),
-    offline: ['bad-usage', 'name the folder that nmkt collect-model wrote'],
-    unset: ['bad-usage', 'name the folder that nmkt collect-model wrote'],
+    offline: ['bad-usage', 'name the folder that nmkt collect-model wrote, or a model.json'],
+    unset: ['bad-usage', 'name the folder that nmkt collect-model wrote, or a model.json'],
     wrong: { '--labels': 'free', '--max-bytes': number('--max-bytes'), '--limit': number('--limit') },
   },
   generate: {
     call: ['folder', '--prompt', 'a'],
     bare: help('generate'),
-    offline: ['bad-usage', 'name the folder that nmkt collect-model wrote'],
-    unset: ['bad-usage', 'name the folder that nmkt collect-model wrote'],
+    offline: ['bad-usage', 'name the folder that nmkt collect-model wrote, or a model.json'],
+    unset: ['bad-usage', 'name the folder that nmkt collect-model wrote, or a model.json'],
     wrong: {
       '--prompt': 'free',
       '--length': number('--length'),
