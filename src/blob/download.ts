@@ -31,6 +31,7 @@ interface Route {
   readonly stealAfterMs: number | undefined;
 }
 
+const MAX_PASSES = 6;
 /** Chunks that an error names, from 1; the rest is counted. */
 const MAX_NAMED = 20;
 
@@ -165,13 +166,23 @@ async function fetchChunks(
   };
   const ids = wanted.map(({ id }) => id);
   const lanes = { take, signal, ...(stealAfterMs === undefined ? {} : { stealAfterMs }) };
-  const first = await fetchFromAll(relays, ids, [...ids.keys()], lanes);
-  // A connection was lost on the way: one more chance.
-  const isWorthMore = first.missing.length < ids.length && first.silent.size > 0 && first.missing.length > 0;
-  const { missing, answered, silent } = isWorthMore ? await fetchFromAll(relays, ids, first.missing, lanes) : first;
+  let missing: readonly number[] = [...ids.keys()];
+  const answered = new Set<string>();
+  let silent: ReadonlySet<string> = new Set();
+  // What was lost on the way, with a connection or without, is asked for again while that brings something.
+  for (
+    let before = Infinity, passes = 0;
+    missing.length > 0 && missing.length < before && passes < MAX_PASSES;
+    passes++
+  ) {
+    before = missing.length;
+    const pass = await fetchFromAll(relays, ids, missing, lanes);
+    ({ missing, silent } = pass);
+    for (const relay of pass.answered) answered.add(relay);
+  }
   if (missing.length === 0) return out;
   if (flaw !== undefined) throw flaw;
-  const unheard = relays.urls.filter((url) => silent.has(url) || !(answered.has(url) || first.answered.has(url)));
+  const unheard = relays.urls.filter((url) => silent.has(url) || !answered.has(url));
   throw notFound(relays.urls, unheard, missing, ids.length, placeOf(0).purpose);
 }
 

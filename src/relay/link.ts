@@ -30,6 +30,9 @@ export interface LinkOptions {
 const MAX_REQUESTS = 6;
 const MAX_BULK_REQUESTS = 2;
 const MAX_POSTPONED = 4;
+/** A chunk is sent again after so many later ones were answered, or after this part of the silence that is waited for. */
+const OVERTAKEN = 128;
+const RESENDS = 4;
 const MAX_DROPS = 3;
 const FIRST_POSTPONE_MS = 1_000;
 const MAX_CHALLENGE_CHARS = 1_024;
@@ -57,6 +60,8 @@ export class RelayLink {
   /** Of those for many chunks: strfry drops a reader with more than 32 MiB unsent. */
   readonly bulkSlots = new Slots(MAX_BULK_REQUESTS);
   #nextRequest = 0;
+  /** Of publishing. */
+  #order = 0;
   /** performance.now() of the last message, pongs not counted, and of the last answer that did not come. */
   #saidAt = 0;
   #silentAt = -1;
@@ -99,7 +104,7 @@ export class RelayLink {
   }
 
   /** Many may be in flight; the same event twice shares one outcome. */
-  publish(id: string, frame: string): Promise<Outcome> {
+  publish(id: string, frame: string, isBulk = false): Promise<Outcome> {
     const known = this.#publishing.get(id);
     if (known) return known.outcome;
     if (this.#closing.signal.aborted) return Promise.resolve({ state: 'unreachable', message: CLOSED_HERE });
@@ -109,11 +114,17 @@ export class RelayLink {
       this.noteSilence();
       publishing.settle({ state: 'unreachable', message: `no answer in ${ms} ms${this.#notice}` });
     });
+    const probe = watchSilence(this, this.patienceMs(this.#options.timeoutMs) / RESENDS, () => {
+      if (isBulk) this.#sendAgain(id, publishing);
+    });
     const publishing: Publishing = {
       ...unsent(frame),
       outcome,
+      isBulk,
+      order: this.#order++,
       settle: (result) => {
         watch.stop();
+        probe.stop();
         this.#publishing.delete(id);
         resolve(publishing.postponed === 0 ? result : { ...result, postponed: publishing.postponed });
       },
@@ -175,6 +186,23 @@ export class RelayLink {
     if (!publishing) return;
     if (isAccepted || message.startsWith('duplicate:')) publishing.settle({ state: 'stored', message });
     else if (!this.#tryAgain(publishing, message)) publishing.settle({ state: 'refused', message });
+    this.#sendOvertaken(publishing.order);
+  }
+
+  /** What was sent long before an event that is answered was lost, or its answer was (as TCP's fast retransmit, RFC 5681). */
+  #sendOvertaken(answered: number): void {
+    for (const [id, publishing] of this.#publishing) {
+      if (publishing.order + OVERTAKEN > answered) return; // in the order of sending
+      if (publishing.isBulk) this.#sendAgain(id, publishing);
+    }
+  }
+
+  /** Harmless: a relay answers `duplicate:`. */
+  #sendAgain(id: string, publishing: Publishing): void {
+    if (!this.#publishing.delete(id)) return;
+    publishing.order = this.#order++;
+    this.#publishing.set(id, publishing);
+    if (!publishing.isPostponed && !publishing.awaitsAuth && this.#socket.isOpen) this.#send(publishing);
   }
 
   #onClosed(id: string, message: string): void {

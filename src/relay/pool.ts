@@ -77,7 +77,7 @@ class RelayPool implements Relays {
     }
     try {
       const link = isBulk ? this.#bulkLink(relay, ({ publishing }) => publishing / BULK_PER_SOCKET) : this.#link(relay);
-      return await link.publish(id, frame);
+      return await link.publish(id, frame, isBulk);
     } catch (error) {
       if (isNmktError(error)) return { state: 'refused', message: error.message };
       throw error;

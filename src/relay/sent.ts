@@ -32,6 +32,10 @@ export interface Sent {
   drops: number;
 }
 export interface Publishing extends Sent {
+  /** Of many, none of which is worth more than another: may be sent twice. */
+  readonly isBulk: boolean;
+  /** Of sending. */
+  order: number;
   readonly outcome: Promise<Outcome>;
   readonly settle: (outcome: Outcome) => void;
 }
