@@ -20,6 +20,8 @@ import type { JobSecrets } from '../roles/customer-env.js';
 import { loadModel } from '../roles/customer-models.js';
 import type { JobBook } from '../roles/job-book.js';
 import { parseDuration } from '../roles/job-file.js';
+import { collectedMetrics, publicMetrics } from '../roles/collected-metrics.js';
+import { describeMetrics, type MoreMetrics } from '../roles/model-metrics.js';
 import { artifactLabel, fetchParams } from '../roles/round-blobs.js';
 import { table } from '../terminal/table.js';
 import { writeModelFiles } from '../training/model-files.js';
@@ -79,7 +81,9 @@ Exit status 7: payouts are left that nobody claimed as agreed, or no round was a
 not known yet; 4: the model is below --min-accuracy. The model is there in all three cases.
 With --json one document:
   job, model   ids of the job and of its artifact event; dir: where the model is
-  metrics      {loss, accuracy} on evaluation set B, accuracy null for regression
+  metrics      on evaluation set B: {loss, accuracy} as signed, accuracy null for regression; top5, auc, mae, rmse, perplexity,
+               bitsPerCharacter or bitsPerByte where they fit the data, measured here and for information only
+  engine       of the customer, that measured; null where the job does not tell
   rounds       accepted ones; paidMsat: over the whole job
   trainers     [{pubkey, rounds, paidMsat}]
   signedBy     the customer; verified: every event, hash and aggregate was recomputed`;
@@ -88,6 +92,7 @@ interface Collected {
   readonly state: JobState;
   readonly book: JobBook;
   readonly params: ParamSet;
+  readonly metrics: MoreMetrics;
   readonly verified: boolean;
   readonly auditKeys: string | null;
   /** Only when it was asked for. */
@@ -109,12 +114,12 @@ async function collect(
     secrets !== undefined
       ? await leadToEnd(context, ports, secrets, options, signal)
       : await fetchFinished(context, jobId, signal);
-  const model = describeModel(collected.state, dir, collected.verified);
+  const model = describeModel(collected.state, dir, collected.verified, collected.metrics);
   await writeFolder(dir, collected, model);
-  const { accuracy } = model.metrics;
-  context.progress.done(
-    `${model.rounds} rounds, ${accuracy === null ? `loss ${model.metrics.loss}` : `accuracy ${accuracy}`}`,
-  );
+  const { accuracy, loss } = model.metrics;
+  const measured = [accuracy === null ? `loss ${loss}` : `accuracy ${accuracy}`, ...describeMetrics(model.metrics)];
+  const by = model.engine === null ? '' : `, by ${model.engine}`;
+  context.progress.done(`${model.rounds} rounds, ${measured.join(', ')}${by}`);
   if (minAccuracy !== undefined && (accuracy === null || accuracy < minAccuracy))
     throw new NmktError('accuracy-too-low', 'the model is below --min-accuracy', {
       expected: `accuracy >= ${minAccuracy}`,
@@ -153,10 +158,12 @@ async function leadToEnd(
   });
   if (found !== null)
     context.progress.warn(`the audit fails at event ${found.event.slice(0, 12)}…: ${found.rule}: ${found.detail}`);
+  const params = await loadModel(env, state, state.modelHash!);
   return {
     state,
     book,
-    params: await loadModel(env, state, state.modelHash!),
+    params,
+    metrics: await collectedMetrics({ ...env, signal }, state, params),
     verified: found === null,
     auditKeys: encodeAuditKeys(keys),
     auditData: options['auditData'] === true ? encodeAuditKeys({ ...keys, data: collectDataKeys(secrets) }) : null,
@@ -185,7 +192,8 @@ async function fetchFinished(context: Context, jobId: EventId, signal: AbortSign
     decode: decodeReceiptInvoice,
     nowSec: context.deps.clock.nowSec(),
   });
-  return { state, book, params, verified: found === null, auditKeys: null, auditData: null, holds: new Map() };
+  const metrics = publicMetrics(state);
+  return { state, book, params, metrics, verified: found === null, auditKeys: null, auditData: null, holds: new Map() };
 }
 
 async function writeFolder(
@@ -208,6 +216,8 @@ function describe(model: CollectedModel): string {
   return table([
     ['model', model.dir],
     [model.metrics.accuracy === null ? 'loss' : 'accuracy', model.metrics.accuracy ?? model.metrics.loss],
+    ...describeMetrics(model.metrics).map((one) => one.split(' ')),
+    ['engine', model.engine ?? 'not told'],
     ['rounds', model.rounds],
     ['paid', `${model.paidMsat / 1000n} sat`],
     ...model.trainers.map((trainer) => [

@@ -49,10 +49,11 @@ export async function restoredAt(home: Home): Promise<Pick<PublishPorts, 'restor
 }
 
 /** The engine here that will repeat what is drawn, loaded once for its id; null for a job without spot checks. @throws `engine-unavailable`, `bad-job` */
-export async function checkerOf({ deps }: Context, job: JobFile): Promise<EngineId | null> {
+export async function checkerOf({ deps, progress }: Context, job: JobFile): Promise<EngineId | null> {
   if (!hasSpotChecks(job)) return null;
   const engine = await deps.engine({ accepted: enginesOf(job) });
   await engine.close();
+  progress.note(`drawn segments are repeated on ${engine.id}`);
   return engine.id;
 }
 

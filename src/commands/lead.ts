@@ -69,6 +69,11 @@ async function customerEnv(
   // Work that cannot be paid for is not awarded; but a job ends also while the wallet is away.
   if (!isOver && cancel === undefined) await wallet?.info();
   let engine: ReturnType<CustomerEnv['engine']> | undefined;
+  const loadEngine = async () => {
+    const loaded = await deps.engine({ accepted: job.content.acceptedEngines });
+    progress.note(`measuring on ${loaded.id}`);
+    return loaded;
+  };
   return {
     book,
     relays,
@@ -79,7 +84,7 @@ async function customerEnv(
     secrets,
     data: customerData(relays, secrets, signal),
     files: jobFiles(files, id),
-    engine: () => (engine ??= deps.engine({ accepted: job.content.acceptedEngines })),
+    engine: () => (engine ??= loadEngine()),
     payer:
       wallet === null
         ? null

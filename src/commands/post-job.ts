@@ -43,13 +43,14 @@ export const command: CommandModule = {
       });
     const ports = await customerPorts(context);
     const dataset = await ownDataset(ports, job.dataset);
+    const engine = await checkerOf(context, job);
     const terms = jobTerms(
       job,
       dataset,
       context.deps.network,
       ports.relays.urls,
       ports.clock.nowSec(),
-      await checkerOf(context, job),
+      engine,
       await layersModelOf(job, context),
     );
     if (options['dryRun'] === true)
@@ -72,20 +73,21 @@ export const command: CommandModule = {
     context.progress.done(
       isNew ? 'posted' : 'an equal job was posted before: this is that one (post another with --again)',
     );
+    const value = { job: id, ...(engine !== null && { engine }) };
     if (options['serve'] === true) {
       const { state } = await lead(context, ports, secrets, options);
       context.progress.done(`finished: ${state.rounds.length} rounds`);
-      return { value: { job: id }, text: id, next: `nmkt collect-model ${id} --out model` };
+      return { value, text: id, next: `nmkt collect-model ${id} --out model` };
     }
     context.progress.note(`nobody serves this job yet: without collect-model or --serve it lapses in ${job.deadline}`);
-    return { value: { job: id }, text: id, next: `nmkt collect-model ${id} --out model` };
+    return { value, text: id, next: `nmkt collect-model ${id} --out model` };
   },
 };
 
 const HELP = `
 Prices are sats per accepted round and shard; a job is refused when rounds x shards x max-price-sats passes its budget.
-With --json one document: {job}, its id. With --dry-run the terms as they would be signed, amounts in msat, times in Unix seconds; with
---print-defaults {field: {default, about}}.`;
+With --json one document: {job}, its id, and {engine}, which repeats drawn segments, where the job has spot checks. With --dry-run the terms
+as they would be signed, amounts in msat, times in Unix seconds; with --print-defaults {field: {default, about}}.`;
 
 function printDefaults(): Outcome {
   const fields = jobFields();

@@ -11,6 +11,7 @@ import { parseSnapshot } from '../protocol/dataset.js';
 import type { JobBook } from './job-book.js';
 import { isOwnTrouble } from './patience.js';
 import { openSealedUpdate } from './measure.js';
+import { describeMetrics, type ModelMetrics, type MoreMetrics } from './model-metrics.js';
 import { blobSecrets } from './round-blobs.js';
 
 /** What remains of a finished job: who did what, who was paid, and the keys an auditor needs. All of it deterministic. */
@@ -20,7 +21,10 @@ export interface CollectedModel {
   /** Id of the artifact event. */
   readonly model: string;
   readonly dir: string;
-  readonly metrics: { readonly loss: number; readonly accuracy: number | null };
+  /** Loss and accuracy as the customer signed them, the others as measured here. */
+  readonly metrics: ModelMetrics;
+  /** The customer's, on which loss and accuracy were measured; null where the artifact does not say. */
+  readonly engine: string | null;
   readonly rounds: number;
   readonly trainers: readonly { readonly pubkey: string; readonly rounds: number; readonly paidMsat: bigint }[];
   readonly paidMsat: bigint;
@@ -28,14 +32,16 @@ export interface CollectedModel {
   readonly verified: boolean;
 }
 
-export function describeModel(state: JobState, dir: string, verified: boolean): CollectedModel {
+export function describeModel(state: JobState, dir: string, verified: boolean, more: MoreMetrics): CollectedModel {
   const artifact = state.artifact!;
-  const { lossPpm, accuracyPpm, trainers, rounds } = artifact.content;
+  const { lossPpm, accuracyPpm, trainers, rounds, engine = null } = artifact.content;
+  const accuracy = accuracyPpm === null ? null : accuracyPpm / 1_000_000;
   return {
     job: state.jobId,
     model: artifact.id,
     dir,
-    metrics: { loss: lossPpm / 1_000_000, accuracy: accuracyPpm === null ? null : accuracyPpm / 1_000_000 },
+    metrics: { loss: lossPpm / 1_000_000, accuracy, ...more },
+    engine,
     rounds,
     trainers: trainers.map(({ trainer }) => ({
       pubkey: trainer,
@@ -135,6 +141,7 @@ export function collectDataKeys(secrets: JobSecrets): DataKeys {
 export function modelCard(state: JobState, model: CollectedModel): string {
   const terms = state.job!.content;
   const { model: spec, hyper } = terms;
+  const more = describeMetrics(model.metrics);
   const percent = (ppm: number | null) => (ppm === null ? '-' : `${(ppm / 10_000).toFixed(2)} %`);
   const rows = state.rounds.map(
     (round) =>
@@ -149,7 +156,7 @@ Trained by ${model.trainers.length} independent trainers over Nostr with nmkt, p
 | model | ${describeSpec(spec)} |
 | ${spec.task === 'classification' ? 'accuracy' : 'loss'} on evaluation set B (${terms.evalB.rows} rows) | ${spec.task === 'classification' ? percent(state.artifact!.content.accuracyPpm) : model.metrics.loss} |
 | loss on set B | ${model.metrics.loss} |
-| rounds | ${model.rounds} of ${terms.rounds}, ${hyper.epochs === undefined ? `${hyper.localSteps} steps` : `${hyper.epochs} epochs`} each, ${hyper.optimizer} ${hyper.learningRate}, batch ${hyper.batch} |
+${more.length === 0 ? '' : `| also on set B | ${more.join(', ')} |\n`}| rounds | ${model.rounds} of ${terms.rounds}, ${hyper.epochs === undefined ? `${hyper.localSteps} steps` : `${hyper.epochs} epochs`} each, ${hyper.optimizer} ${hyper.learningRate}, batch ${hyper.batch} |
 | paid | ${model.paidMsat / 1000n} sat (${terms.rail}) |
 | job | \`${model.job}\` |
 | dataset snapshot | \`${terms.dataset}\` |

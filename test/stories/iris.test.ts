@@ -86,8 +86,9 @@ it('a small market works command by command, and every command twice changes not
   await inWords(publish, /dataset +naddr1/, '150 in 3 shards');
 
   const post = ['post-job', irisJob, '--dataset', dataset['dataset'] as string, ...customer];
-  const { job, ...nothingElse } = await twice(sandbox, post, () => early.event(isBid));
-  expect({ job, nothingElse }).toEqual({ job: hex64, nothingElse: {} });
+  const { job, engine, ...nothingElse } = await twice(sandbox, post, () => early.event(isBid));
+  const wasm = expect.stringMatching(/^wasm\//) as string;
+  expect({ job, engine, nothingElse }).toEqual({ job: hex64, engine: wasm, nothingElse: {} });
   await inWords(post, new RegExp(`^${String(job)}\n$`));
   const id = job as string;
   expect(await early.event(isBid)).toMatchObject({ job: id, priceMsat: 100_000 });
@@ -126,6 +127,7 @@ it('a small market works command by command, and every command twice changes not
     model: hex64,
     dir: modelDir,
     metrics: { loss: anyNumber, accuracy: anyNumber },
+    engine: wasm,
     rounds: 3,
     trainers,
     paidMsat: 810_000,
