@@ -11,19 +11,14 @@ export interface WindowBounds {
 
 export const BOUNDS: WindowBounds = { first: 64, min: 8, max: 256 };
 
-/**
- * An answer that took much longer than the fastest one waited in a queue, which a larger window would only make longer
- * (Brakmo, Peterson 1995, "TCP Vegas"); some milliseconds are the scheduler's.
- */
-const QUEUE_FACTOR = 2;
-const NOISE_MS = 5;
+/** Slower answers than this come out of a queue, which a larger window would only make longer. */
+const QUEUE_MS = 1_000;
 
 export class Window {
   readonly #bounds: WindowBounds;
   #size: number;
   /** Doubles with every window that went through, until the first trouble: slow start. */
   #isStarting = true;
-  #fastestMs = Infinity;
   /** Answers since the last change. */
   #answers = 0;
   /** Answers to what was in flight at the last decrease say nothing new. */
@@ -40,9 +35,8 @@ export class Window {
 
   /** One more for every window that went through. @param tookMs  from sending to the answer */
   onStored(tookMs: number): void {
-    this.#fastestMs = Math.min(this.#fastestMs, tookMs);
     if (this.#stale > 0) this.#stale--;
-    else if (tookMs > QUEUE_FACTOR * this.#fastestMs + NOISE_MS) this.#answers = 0;
+    else if (tookMs >= QUEUE_MS) this.#answers = 0;
     else if (++this.#answers >= (this.#isStarting ? 1 : this.#size)) {
       this.#answers = 0;
       this.#size = Math.min(this.#bounds.max, this.#size + 1);

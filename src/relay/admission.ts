@@ -1,6 +1,6 @@
 import type { NostrEvent } from '../ports.js';
 import { hasValidSignature } from '../schnorr.js';
-import { tagValue } from './filter.js';
+import { tagValue, type EventHead } from './filter.js';
 import { CLIENT_AUTH, VANISH } from './kinds.js';
 import type { NowSec } from './store.js';
 
@@ -37,7 +37,7 @@ export interface House {
 const LOGIN_WINDOW_SEC = 600;
 
 /** @param bytes  of the canonical JSON @throws Refusal */
-export function checkLimits(event: NostrEvent, bytes: number, limits: RelayLimits): void {
+export function checkLimits(event: EventHead, bytes: number, limits: RelayLimits): void {
   const { maxEventBytes, maxTags, maxTagValueChars } = limits;
   if (bytes > maxEventBytes) throw new Refusal(`invalid: event of ${bytes} bytes, the limit is ${maxEventBytes}`);
   if (event.tags.length > maxTags) throw new Refusal(`invalid: more than ${maxTags} tags`);
@@ -47,7 +47,7 @@ export function checkLimits(event: NostrEvent, bytes: number, limits: RelayLimit
 }
 
 /** @param authed  keys that logged in on this connection @throws Refusal */
-export function checkPolicy(event: NostrEvent, authed: ReadonlySet<string>, house: House): void {
+export function checkPolicy(event: EventHead, authed: ReadonlySet<string>, house: House): void {
   const aheadSec = event.created_at - house.nowSec();
   if (aheadSec > house.limits.maxFutureSec) throw new Refusal(`invalid: created_at is ${aheadSec} s ahead`);
   if (event.kind === CLIENT_AUTH) throw new Refusal('invalid: send kind 22242 with AUTH');

@@ -1,4 +1,4 @@
-import type { Filter, NostrEvent } from '../ports.js';
+import type { Filter } from '../ports.js';
 import { addressOf, matcher, newestFirst, tagQueries, tagValue, type EventHead } from './filter.js';
 import { DELETION, GIFT_WRAP, VANISH } from './kinds.js';
 
@@ -39,7 +39,7 @@ export class EventIndex<Slot> {
     return this.#byId.has(id);
   }
 
-  judge(event: NostrEvent, nowSec: number): Verdict {
+  judge(event: EventHead, nowSec: number): Verdict {
     if (this.#byId.has(event.id)) return 'duplicate';
     if (expiryOf(event) <= nowSec) return 'expired';
     if (this.#isDeleted(event)) return 'deleted';
@@ -49,7 +49,7 @@ export class EventIndex<Slot> {
   }
 
   /** Adds the event when its verdict is `new`. */
-  add(event: NostrEvent, slot: Slot, nowSec: number): Verdict {
+  add(event: EventHead, slot: Slot, nowSec: number): Verdict {
     const verdict = this.judge(event, nowSec);
     if (verdict !== 'new') return verdict;
     const address = addressOf(event);
@@ -111,7 +111,7 @@ export class EventIndex<Slot> {
     }
   }
 
-  #delete(deletion: NostrEvent): void {
+  #delete(deletion: EventHead): void {
     for (const [name, value] of deletion.tags) {
       if (value === undefined) continue;
       if (name === 'e') {
@@ -126,7 +126,7 @@ export class EventIndex<Slot> {
     }
   }
 
-  #vanish(request: NostrEvent): void {
+  #vanish(request: EventHead): void {
     raise(this.#vanished, request.pubkey, request.created_at);
     const own = this.#buckets.get(`author:${request.pubkey}`) ?? [];
     const received = this.#buckets.get(`#p:${request.pubkey}`) ?? [];
@@ -155,7 +155,7 @@ function ownersOf(event: EventHead): string[] {
 }
 
 /** Drops what no filter can ask for: other tags, and all but a tag's first value. */
-function headOf({ id, pubkey, created_at, kind, tags }: NostrEvent): EventHead {
+function headOf({ id, pubkey, created_at, kind, tags }: EventHead): EventHead {
   const searchable = tags.filter(([name, value]) => name?.length === 1 && value !== undefined);
   return { id, pubkey, created_at, kind, tags: searchable.map(([name, value]) => [name!, value!]) };
 }
@@ -168,7 +168,7 @@ function sizeOf(buckets: readonly ReadonlySet<unknown>[]): number {
   return buckets.reduce((sum, bucket) => sum + bucket.size, 0);
 }
 
-function expiryOf(event: NostrEvent): number {
+function expiryOf(event: EventHead): number {
   const value = tagValue(event, 'expiration');
   return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : Infinity;
 }

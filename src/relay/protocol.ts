@@ -4,6 +4,7 @@ import { hex, sha256, type Pubkey } from '../hash.js';
 import type { Filter, NostrEvent } from '../ports.js';
 import { verifyHash } from '../schnorr.js';
 import { checkLimits, checkLogin, checkPolicy, Refusal, type House } from './admission.js';
+import { readEventFrame, type EventFrame } from './event-frame.js';
 import { eventTexts, isUnescaped } from './event-json.js';
 import { parseFilter, parseSignedEvent } from './event-shape.js';
 import { kindClass, matcher, newestFirst, type EventHead } from './filter.js';
@@ -49,6 +50,8 @@ export class Session {
 
   /** Never throws: whatever the frame holds, the answer is a message. */
   async receive(frame: Buffer): Promise<void> {
+    const large = isEventFrame(frame) ? readEventFrame(frame, EVENT_PREFIX.length) : undefined;
+    if (large !== undefined) return this.#onLargeEvent(large);
     const text = frame.toString();
     const message = parseMessage(text);
     const [verb, first, ...rest] = message ?? [];
@@ -61,10 +64,10 @@ export class Session {
   }
 
   /** Sends a new event to the subscriptions that asked for it. */
-  offer(event: NostrEvent, json: string): void {
+  offer(event: EventHead, json: string | Buffer): void {
     if (!this.#maySee(event)) return;
     for (const [id, { matches }] of this.#subscriptions) {
-      if (matches(event)) void this.#send(`["EVENT",${JSON.stringify(id)},${json}]`);
+      if (matches(event)) void this.#send(`["EVENT",${JSON.stringify(id)},${json.toString()}]`);
     }
   }
 
@@ -72,21 +75,33 @@ export class Session {
     const claimedId = idOf(value);
     try {
       const event = parseSignedEvent(value);
-      const note = await this.#accept(event, isPlain);
+      const { serialised, json } = eventTexts(event, isPlain);
+      const note = await this.#accept(event, [serialised], json);
       await this.#reply('OK', event.id, true, note);
     } catch (error) {
       await this.#reply('OK', claimedId, false, reasonOf(error));
     }
   }
 
-  /** @returns the message of OK true @throws Refusal */
-  async #accept(event: NostrEvent, isPlain: boolean): Promise<string> {
+  async #onLargeEvent({ head, serialised, json }: EventFrame): Promise<void> {
+    try {
+      await this.#reply('OK', head.id, true, await this.#accept(head, serialised, json));
+    } catch (error) {
+      await this.#reply('OK', head.id, false, reasonOf(error));
+    }
+  }
+
+  /** @param serialised  NIP-01, in parts @returns the message of OK true @throws Refusal */
+  async #accept(
+    event: Omit<NostrEvent, 'content'>,
+    serialised: readonly (string | Buffer)[],
+    json: string | Buffer,
+  ): Promise<string> {
     const { store } = this.#core;
     // The id is all a duplicate needs: whoever resumes an upload is answered without a signature check.
     if (store.has(event.id)) return 'duplicate: already have this event';
-    const { serialised, json } = eventTexts(event, isPlain);
     checkLimits(event, Buffer.byteLength(json), this.#core.limits);
-    const hash = sha256(serialised);
+    const hash = sha256(...serialised);
     if (hex(hash) !== event.id) throw new Refusal('invalid: the id is not the hash');
     if (!verifyHash(hash, event.sig, event.pubkey)) throw new Refusal('invalid: the signature does not verify');
     checkPolicy(event, this.#authed, this.#core);
@@ -193,6 +208,9 @@ export class Session {
   }
 }
 
+const EVENT_PREFIX = Buffer.from('["EVENT",');
+const isEventFrame = (frame: Buffer): boolean =>
+  frame.length > EVENT_PREFIX.length && EVENT_PREFIX.compare(frame, 0, EVENT_PREFIX.length) === 0;
 const MAX_AUTHED_KEYS = 64;
 const CLOSING_BRACKET = Buffer.from(']');
 

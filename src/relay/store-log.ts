@@ -3,7 +3,7 @@ import type { Disk, DiskFile } from '../disk/disk.js';
 import { writeAll } from '../disk/durable.js';
 import { lockFolder, type LockOptions } from '../disk/lock.js';
 import { nodeDisk } from '../disk/node-disk.js';
-import type { Filter, NostrEvent } from '../ports.js';
+import type { Filter } from '../ports.js';
 import type { EventIndex, Verdict } from './event-index.js';
 import type { EventHead } from './filter.js';
 import { openLog, type Log, type Slot } from './log-file.js';
@@ -15,7 +15,8 @@ import type { EventStore, NowSec, StoredEvent } from './store.js';
  */
 
 interface Pending {
-  readonly event: NostrEvent;
+  readonly event: EventHead;
+  /** Without its newline. */
   readonly line: Buffer;
   readonly onStored: () => void;
   readonly resolve: (verdict: Verdict) => void;
@@ -23,6 +24,7 @@ interface Pending {
 }
 
 const MAX_GROUP_BYTES = 16 << 20;
+const NEWLINE = Buffer.from('\n');
 
 /** Two appenders would not know each other's offsets. */
 const IN_USE = {
@@ -69,11 +71,11 @@ class LogStore implements EventStore {
     return this.#index.has(id);
   }
 
-  async add(event: NostrEvent, json: string, onStored: () => void): Promise<Verdict> {
+  async add(event: EventHead, json: string | Buffer, onStored: () => void): Promise<Verdict> {
     const verdict = this.#index.judge(event, this.#nowSec());
     if (verdict !== 'new') return verdict;
     return new Promise<Verdict>((resolve, reject) => {
-      this.#queue.push({ event, line: Buffer.from(`${json}\n`), onStored, resolve, reject });
+      this.#queue.push({ event, line: typeof json === 'string' ? Buffer.from(json) : json, onStored, resolve, reject });
       this.#writing ??= this.#drain();
     });
   }
@@ -112,7 +114,7 @@ class LogStore implements EventStore {
 
   #takeGroup(): Pending[] {
     let bytes = 0;
-    const end = this.#queue.findIndex((pending) => (bytes += pending.line.length) > MAX_GROUP_BYTES);
+    const end = this.#queue.findIndex((pending) => (bytes += pending.line.length + 1) > MAX_GROUP_BYTES);
     return this.#queue.splice(0, end === -1 ? this.#queue.length : Math.max(1, end));
   }
 
@@ -120,7 +122,7 @@ class LogStore implements EventStore {
     if (this.#failure) await this.#undo(this.#failure.cause);
     if (this.#failure) throw this.#failure;
     try {
-      await writeAll(this.#file, Buffer.concat(group.map((pending) => pending.line)), this.#size);
+      await writeAll(this.#file, Buffer.concat(group.flatMap(({ line }) => [line, NEWLINE])), this.#size);
       await this.#file.datasync();
     } catch (error) {
       await this.#undo(error);
@@ -128,8 +130,8 @@ class LogStore implements EventStore {
     }
     // Only now visible: the order in the index is the order in the file, so that a restart decides the same.
     for (const { event, line, onStored, resolve } of group) {
-      const slot = { offset: this.#size, length: line.length - 1 };
-      this.#size += line.length;
+      const slot = { offset: this.#size, length: line.length };
+      this.#size += line.length + 1;
       const verdict = this.#index.add(event, slot, this.#nowSec());
       if (verdict === 'new') onStored();
       resolve(verdict);

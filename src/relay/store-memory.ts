@@ -7,7 +7,8 @@ export function memoryStore(nowSec: NowSec): EventStore {
   return {
     has: (id) => index.has(id),
     add: async (event, json, onStored) => {
-      const verdict = index.add(event, Buffer.from(json), nowSec());
+      // A copy: the buffer may be part of a larger one.
+      const verdict = index.add(event, Buffer.from(json as string), nowSec());
       if (verdict === 'new') onStored();
       return verdict;
     },

@@ -1,4 +1,4 @@
-import type { Filter, NostrEvent } from '../ports.js';
+import type { Filter } from '../ports.js';
 import type { EventHead } from './filter.js';
 import type { Verdict } from './event-index.js';
 
@@ -8,11 +8,11 @@ export interface EventStore {
   /**
    * Resolves when the event is durable, to what became of it.
    *
-   * @param json      canonical JSON of the event
+   * @param json      canonical JSON of the event; a buffer is not changed afterwards
    * @param onStored  called in the same tick in which `find` starts to see the event
    * @throws          when the medium fails; the event is then not stored
    */
-  add(event: NostrEvent, json: string, onStored: () => void): Promise<Verdict>;
+  add(event: EventHead, json: string | Buffer, onStored: () => void): Promise<Verdict>;
   /** Newest first, at most `limit` of those that are visible. */
   find(filter: Filter, limit: number, isVisible: (event: EventHead) => boolean): readonly StoredEvent[];
   close(): Promise<void>;

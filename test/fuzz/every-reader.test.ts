@@ -18,6 +18,7 @@ const EXEMPT: Readonly<Record<string, string>> = {
   'src/market/award-rules.ts openBids': 'takes parsed events; to open is no reading here',
   'src/relay/bunker-link.ts openBunkerLink': 'connects; its own tests lie to it',
   'src/relay/bunker.ts openBunker': 'connects; what it signs is checked by id, author and signature, see its own tests',
+  'src/commands/trainer-engines.ts readParallel': 'an option',
   'src/commands/threads.ts readThreads': 'an option and a variable of the environment',
   'src/kernels/file.ts readKernels': 'the module that the build made',
   'src/relay/probe-line.ts openProbeLine': 'connects; a relay that answers otherwise is what its own tests are made of',

@@ -1,5 +1,6 @@
 import { fileTargets } from './file-targets.js';
 import { keyTargets } from './key-targets.js';
+import { largeFrameTargets } from './large-frame-targets.js';
 import { relayTargets } from './relay-targets.js';
 import type { Target } from './target.js';
 import { walletTargets } from './wallet-targets.js';
@@ -9,6 +10,7 @@ import { wireTargets } from './wire-targets.js';
 export const targets: readonly Target[] = [
   ...wireTargets,
   ...relayTargets,
+  ...largeFrameTargets,
   ...walletTargets,
   ...keyTargets,
   ...fileTargets,
