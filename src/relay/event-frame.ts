@@ -55,6 +55,22 @@ export function readEventFrame(frame: Buffer, start: number): EventFrame | undef
   };
 }
 
+const SUBSCRIBED = Buffer.from('["EVENT","');
+const MAX_SUBSCRIPTION_CHARS = 64;
+
+/** `["EVENT",<subscription>,<event>]` with a large event; the content is a copy. */
+export function readSubscribedEvent(
+  frame: Buffer,
+): { readonly subscription: string; readonly event: NostrEvent } | undefined {
+  if (frame.length < MIN_CONTENT_BYTES || SUBSCRIBED.compare(frame, 0, SUBSCRIBED.length) !== 0) return undefined;
+  const end = frame.indexOf('",', SUBSCRIBED.length);
+  if (end === -1 || end > SUBSCRIBED.length + MAX_SUBSCRIPTION_CHARS) return undefined;
+  const subscription = frame.toString('latin1', SUBSCRIBED.length, end);
+  if (!/^\w+$/.test(subscription)) return undefined;
+  const read = readEventFrame(frame, end + 2);
+  return read && { subscription, event: { ...read.head, content: read.content.toString('latin1') } };
+}
+
 /** The same strict checks as for any event; the plain way says what is wrong. */
 function shapeOf(value: Record<string, unknown>): EventFrame['head'] | undefined {
   try {

@@ -1,5 +1,6 @@
 import { isNmktError } from '../errors.js';
 import type { Clock, Filter, Signer } from '../ports.js';
+import { readSubscribedEvent } from './event-frame.js';
 import { isUnescaped } from './event-json.js';
 import { CLIENT_AUTH } from './kinds.js';
 import { messageOf, parseMessage } from './message.js';
@@ -72,7 +73,7 @@ export class RelayLink {
     this.#options = options;
     this.#socket = new RelaySocket(url, options.clock, {
       onOpen: () => this.#resend(() => true),
-      onFrame: (text) => this.#receive(text),
+      onFrame: (frame) => this.#receive(frame),
       onDown: (wasOpen, reason, code) => this.#onDown(wasOpen, reason, code),
     });
   }
@@ -168,7 +169,14 @@ export class RelayLink {
     }
   }
 
-  #receive(text: string): void {
+  #receive(frame: Buffer): void {
+    const large = readSubscribedEvent(frame);
+    if (large !== undefined) {
+      this.#saidAt = performance.now();
+      this.#requests.get(large.subscription)?.handlers.onEvent(large.event, true);
+      return;
+    }
+    const text = frame.toString();
     const [verb, first, second, third] = parseMessage(text) ?? [];
     if (typeof first !== 'string') return;
     this.#saidAt = performance.now();

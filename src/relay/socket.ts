@@ -19,7 +19,8 @@ const ABNORMAL_CLOSURE = 1_006;
 
 export interface SocketEvents {
   onOpen(): void;
-  onFrame(text: string): void;
+  /** @param frame  UTF-8 */
+  onFrame(frame: Buffer): void;
   /** @param wasOpen  false when the connection never came about  @param code  WebSocket close code */
   onDown(wasOpen: boolean, reason: string, code: number): void;
 }
@@ -119,7 +120,7 @@ export class RelaySocket {
     });
     socket.on('message', (data: Buffer, isBinary: boolean) => {
       this.heardAt = performance.now();
-      if (!isBinary) this.#events.onFrame(data.toString());
+      if (!isBinary) this.#events.onFrame(data);
     });
     socket.on('pong', () => {
       this.heardAt = performance.now();

@@ -1,5 +1,5 @@
 import { eventTexts } from '../../src/relay/event-json.js';
-import { readEventFrame } from '../../src/relay/event-frame.js';
+import { readEventFrame, readSubscribedEvent } from '../../src/relay/event-frame.js';
 import { noise } from '../blob/samples.js';
 import { note, NOW } from '../relay/samples.js';
 import { mutateText, type Random } from './mutate.js';
@@ -51,7 +51,18 @@ function taken(text: string): unknown {
   };
 }
 
+const subscribed = (text: string): unknown => readSubscribedEvent(Buffer.from(text)) ?? null;
+
 export const largeFrameTargets: readonly Target[] = [
+  target('large events of a subscription', [], {
+    make: (random) => brokenFrame(random).replace(PREFIX, random.pick([`${PREFIX}"n0",`, `${PREFIX}"n"0",`, PREFIX])),
+    run: subscribed,
+    reference: (text) => {
+      if (subscribed(text) === null) return null;
+      const [, subscription, value] = reference.readFrame(text);
+      return { subscription, event: reference.readEvent(value) };
+    },
+  }),
   target('large events in frames', [], {
     make: brokenFrame,
     run: taken,
