@@ -176,7 +176,7 @@ async function inTurns(
     await use(engine);
     try {
       const timed = start(engine);
-      if (engine !== 'cpu') timed.run(10); // V8 compiles hot functions again, better
+      if (engine !== 'cpu') runFor(timed, WARM_SECONDS);
       timed.stop();
     } catch {
       best[engine] = 'throws';
@@ -187,17 +187,29 @@ async function inTurns(
       if (best[engine] === 'throws' || (engine === 'cpu' && round > 1)) continue;
       await use(engine);
       const timed = start(engine);
-      timed.run(1);
-      const begin = cpuSeconds();
-      let count = 0;
-      do {
-        timed.run(1);
-        count += 1;
-      } while (cpuSeconds() - begin < 0.2);
-      best[engine] = Math.max(best[engine], (count * timed.work) / (cpuSeconds() - begin));
+      if (engine === 'cpu') timed.run(1);
+      else runFor(timed, SETTLE_SECONDS);
+      const { count, seconds } = runFor(timed, ROUND_SECONDS);
+      best[engine] = Math.max(best[engine], (count * timed.work) / seconds);
       timed.stop();
     }
   return best;
+}
+
+/**
+ * A training takes seconds at least, and V8 compiles its hot functions again, better, during the first: on threads whose time
+ * counts here as well. Afterwards each change of the backend is settled for a moment.
+ */
+const [WARM_SECONDS, SETTLE_SECONDS, ROUND_SECONDS] = [1.5, 0.4, 0.3];
+
+function runFor(timed: Timed, least: number): { readonly count: number; readonly seconds: number } {
+  const begin = cpuSeconds();
+  let count = 0;
+  do {
+    timed.run(1);
+    count += 1;
+  } while (cpuSeconds() - begin < least);
+  return { count, seconds: cpuSeconds() - begin };
 }
 
 /** Time that this process computed, so that a busy machine changes the figures little; all of it runs on one thread. */
