@@ -176,7 +176,7 @@ async function inTurns(
     await use(engine);
     try {
       const timed = start(engine);
-      if (engine !== 'cpu') runFor(timed, WARM_SECONDS);
+      runFor(timed, WARM_SECONDS);
       timed.stop();
     } catch {
       best[engine] = 'throws';
@@ -184,11 +184,10 @@ async function inTurns(
   }
   for (let round = 0; round < ROUNDS; round++)
     for (const engine of ['ours', 'stock', 'cpu'] as const) {
-      if (best[engine] === 'throws' || (engine === 'cpu' && round > 1)) continue;
+      if (best[engine] === 'throws') continue;
       await use(engine);
       const timed = start(engine);
-      if (engine === 'cpu') timed.run(1);
-      else runFor(timed, SETTLE_SECONDS);
+      runFor(timed, SETTLE_SECONDS);
       const { count, seconds } = runFor(timed, ROUND_SECONDS);
       best[engine] = Math.max(best[engine], (count * timed.work) / seconds);
       timed.stop();

@@ -21,9 +21,10 @@ export function usageError(
   const got = /'([^']*)'/.exec(first)?.[1] ?? 'something else';
   const near = /Did you mean (?:one of )?([^,?]+)/.exec(second)?.[1];
   const isCommand = code === 'commander.unknownCommand' && got.length >= 3;
-  // A whole part of a name is surer than a typo, a typo surer than the first letters.
+  // A whole part of a name is surer than a typo in it, that surer than a name that looks alike, and last the first letters.
   const suggestion =
     (isCommand ? names.find((name) => name.includes(got)) : undefined) ??
+    (isCommand ? names.find((name) => name.split('-').some((part) => isOneEditAway(part, got))) : undefined) ??
     near ??
     (isCommand ? names.find((name) => name.startsWith(got.slice(0, 3))) : undefined);
   return new NmktError('bad-usage', first.replace(/^error: /, ''), {
@@ -31,6 +32,18 @@ export function usageError(
     expected: expectedBy(code, command, first),
     got: gotBy(code, first) ?? got,
   });
+}
+
+/** One letter is missing, too many or another one. */
+function isOneEditAway(a: string, b: string): boolean {
+  const length = Math.max(a.length, b.length);
+  const shorter = Math.min(a.length, b.length);
+  if (length - shorter > 1) return false;
+  let start = 0;
+  while (start < shorter && a[start] === b[start]) start++;
+  let end = 0;
+  while (end < shorter - start && a.at(-1 - end) === b.at(-1 - end)) end++;
+  return length - start - end <= 1;
 }
 
 /** Only the wrong word changes; the rest of the call is as it was. */

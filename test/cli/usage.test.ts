@@ -31,6 +31,8 @@ describe('a wrong command line', () => {
       ['publish', 'publish-dataset'],
       ['trainer', 'serve-trainer'],
       ['colect', 'collect-model'],
+      ['chek', 'check'],
+      ['predikt', 'predict'],
     ] as const)
       expect((await runNmkt([word])).stderr).toContain(`try:  nmkt ${name}\n`);
   });
