@@ -93,7 +93,7 @@ export async function listChunks(
   const keys = admit(pointer, key, pointer.size);
   if (pointer.chunks === 0) return [];
   const route: Route = { relays, signal, stealAfterMs: undefined };
-  const records = await fetchRecords(route, pointer, keys.index, { ...options, maxBytes: pointer.size });
+  const records = await fetchRecords(route, pointer, keys.index, options);
   const row = (purpose: 'data' | 'index', { id, leaf }: Wanted, index: number, count: number): ListedChunk => ({
     id,
     name: `${purpose} ${index + 1} of ${count}`,
@@ -120,7 +120,7 @@ async function fetchRecords(
   route: Route,
   pointer: BlobPointer,
   keys: SealKeys,
-  { context, part }: DownloadOptions,
+  { context, part }: Pick<DownloadOptions, 'context' | 'part'>,
 ): Promise<readonly IndexRecord[]> {
   if (pointer.chunks === 1) return [{ id: pointer.ids[0]!, leaf: Buffer.from(pointer.root, 'hex') }];
   const count = pointer.ids.length;

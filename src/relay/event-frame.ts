@@ -1,4 +1,5 @@
 import type { NostrEvent } from '../ports.js';
+import { isLongBase64, LONG_CONTENT } from './event-json.js';
 import { parseSignedEvent } from './event-shape.js';
 
 /**
@@ -18,8 +19,6 @@ export interface EventFrame {
   readonly serialised: readonly [before: string, content: Buffer, after: string];
 }
 
-/** Below this the plain way is as fast. */
-const MIN_CONTENT_BYTES = 1_024;
 /** id, pubkey, time and kind, and tags as a chunk has them. */
 const MAX_HEAD_BYTES = 1_024;
 const HEAD =
@@ -30,19 +29,19 @@ const TAIL_BYTES = '","sig":"'.length + 128 + '"}]'.length;
 
 /** @param start  where the event begins: the bytes before it are the caller's to check */
 export function readEventFrame(frame: Buffer, start: number): EventFrame | undefined {
-  if (frame.length < start + MIN_CONTENT_BYTES) return undefined;
+  if (frame.length < start + LONG_CONTENT) return undefined;
   const mark = frame.subarray(start, start + MAX_HEAD_BYTES).indexOf(CONTENT_MARK);
   if (mark === -1) return undefined;
   const contentAt = start + mark + CONTENT_MARK.length;
   const contentEnd = frame.length - TAIL_BYTES;
-  if (contentEnd - contentAt < MIN_CONTENT_BYTES) return undefined;
+  if (contentEnd - contentAt < LONG_CONTENT) return undefined;
   const head = HEAD.exec(frame.toString('latin1', start, contentAt));
   const tail = TAIL.exec(frame.toString('latin1', contentEnd));
   if (head === null || tail === null) return undefined;
   const [, id, pubkey, createdAt, kind, tagsJson] = head as unknown as [string, string, string, string, string, string];
   const content = frame.subarray(contentAt, contentEnd);
   const tags = canonicalTags(tagsJson);
-  if (tags === undefined || !isBase64(content)) return undefined;
+  if (tags === undefined || !isLongBase64(content.toString('latin1'))) return undefined;
   const numbers = { created_at: Number(createdAt), kind: Number(kind) };
   if (String(numbers.created_at) !== createdAt || String(numbers.kind) !== kind) return undefined; // leading zeros
   const shaped = shapeOf({ id, pubkey, ...numbers, tags, sig: tail[1] });
@@ -62,7 +61,7 @@ const MAX_SUBSCRIPTION_CHARS = 64;
 export function readSubscribedEvent(
   frame: Buffer,
 ): { readonly subscription: string; readonly event: NostrEvent } | undefined {
-  if (frame.length < MIN_CONTENT_BYTES || SUBSCRIBED.compare(frame, 0, SUBSCRIBED.length) !== 0) return undefined;
+  if (frame.length < LONG_CONTENT || SUBSCRIBED.compare(frame, 0, SUBSCRIBED.length) !== 0) return undefined;
   const end = frame.indexOf('",', SUBSCRIBED.length);
   if (end === -1 || end > SUBSCRIBED.length + MAX_SUBSCRIPTION_CHARS) return undefined;
   const subscription = frame.toString('latin1', SUBSCRIBED.length, end);
@@ -89,16 +88,3 @@ function canonicalTags(json: string): unknown {
     return undefined;
   }
 }
-
-let scratch = Buffer.alloc(0);
-
-/** The decoder skips what is not base64, so a full-length result proves the alphabet; a regular expression takes thrice as long. */
-function isBase64(content: Buffer): boolean {
-  const { length } = content;
-  if (length % 4 !== 0) return false;
-  const padding = content[length - 2] === EQUALS ? 2 : content[length - 1] === EQUALS ? 1 : 0;
-  const bytes = (length / 4) * 3 - padding;
-  if (scratch.length < bytes) scratch = Buffer.alloc(bytes);
-  return scratch.write(content.toString('latin1'), 0, bytes, 'base64') === bytes;
-}
-const EQUALS = 0x3d;

@@ -8,7 +8,7 @@ import { verifyHash } from '../schnorr.js';
  */
 
 /** Below this the plain way is as fast. */
-const LONG_CONTENT = 1_024;
+export const LONG_CONTENT = 1_024;
 
 /**
  * A JSON text without a backslash holds no escaped character; every string in it is then its own JSON between quotes.
@@ -48,9 +48,16 @@ export function isAuthentic(event: NostrEvent, isPlain: boolean): boolean {
   return hash !== undefined && verifyHash(hash, event.sig, event.pubkey);
 }
 
-/** The decoder skips what is not base64, so a full-length result proves the alphabet; a regular expression takes thrice as long. */
-function isLongBase64(content: string): boolean {
+let scratch = Buffer.alloc(0);
+
+/**
+ * A text of base64 and no other character, which stands for itself in JSON. The decoder skips what is not base64, so a
+ * full-length result proves the alphabet; a regular expression takes thrice as long.
+ */
+export function isLongBase64(content: string): boolean {
   if (content.length < LONG_CONTENT || content.length % 4 !== 0) return false;
   const padding = content.endsWith('==') ? 2 : content.endsWith('=') ? 1 : 0;
-  return Buffer.from(content, 'base64').length === (content.length / 4) * 3 - padding;
+  const bytes = (content.length / 4) * 3 - padding;
+  if (scratch.length < bytes) scratch = Buffer.alloc(bytes);
+  return scratch.write(content, 0, bytes, 'base64') === bytes;
 }
