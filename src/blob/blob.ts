@@ -1,12 +1,9 @@
 import { NmktError } from '../errors.js';
-import { concatBytes, fromHex, hex, sha256, sha256Hex, type Bytes, type EventId, type Sha256 } from '../hash.js';
+import { hex, sha256Hex, type Bytes, type EventId, type Sha256 } from '../hash.js';
 import type { NostrEvent } from '../ports.js';
-import { buildChunk } from '../protocol/chunk.js';
-import { publicKey, signHash } from '../schnorr.js';
 import {
   CHUNK_BYTES,
   SEAL_OVERHEAD,
-  chunkTimes,
   fromBase64,
   openChunk,
   padToMultiple,
@@ -15,10 +12,11 @@ import {
   unpad,
   type ChunkPlace,
 } from './chunk.js';
-import { blobKeys, type BlobKeys } from './keys.js';
+import { blobKeys } from './keys.js';
 import { leafHash, merkleRoot } from './merkle.js';
 import { pack, unpack } from './pack.js';
-import { INLINE_BYTES, RECORD_BYTES, admit, indexChunks, type BlobPointer } from './pointer.js';
+import { INLINE_BYTES, RECORD_BYTES, admit, type BlobPointer } from './pointer.js';
+import { blobSealer } from './sealer.js';
 
 export { parseBlobPointer, type BlobPointer } from './pointer.js';
 
@@ -69,50 +67,18 @@ export function sealBlob(plain: Bytes, options: SealOptions): SealedBlob {
     return { pointer: { ...about, chunks: 0, root, ids: [] }, events: [], inline: toBase64(sealed) };
   }
 
-  const chunks = Math.ceil(packed.length / CHUNK_BYTES);
-  const sign = chunkSigner(options, chunkTimes(options.baseTimeSec, chunks + indexChunks(chunks), keys.time));
-  const sealed = sealAll(packed, 'data', keys, options);
-  const leaves = sealed.map((bytes) => leafHash(bytes));
-  const data = sealed.map((bytes, at) => sign(bytes, at));
-  const index =
-    chunks === 1 ? [] : sealAll(encodeIndex(data, leaves), 'index', keys, options).map((b, at) => sign(b, chunks + at));
-  const ids = (chunks === 1 ? data : index).map((event) => event.id);
-  return {
-    pointer: { ...about, chunks, root: hex(merkleRoot(leaves)) as Sha256, ids },
-    events: [...data, ...index],
-  };
+  const sealer = blobSealer(packed.length, options);
+  const { chunks, indices } = sealer;
+  const data = Array.from({ length: chunks }, (_, at) =>
+    sealer.sign(sealer.data(packed.subarray(at * CHUNK_BYTES, (at + 1) * CHUNK_BYTES), at)),
+  );
+  const index = Array.from({ length: indices }, (_, at) => sealer.sign(sealer.index(at)));
+  return { pointer: { ...about, ...sealer.pointer() }, events: [...data, ...index] };
 }
 
 function requireTimes({ baseTimeSec, expirationSec }: SealOptions): void {
   if (Number.isSafeInteger(baseTimeSec) && Number.isSafeInteger(expirationSec) && expirationSec > baseTimeSec) return;
   throw new RangeError(`chunks dated ${baseTimeSec} cannot expire at ${expirationSec}`);
-}
-
-function sealAll(bytes: Bytes, purpose: 'data' | 'index', keys: BlobKeys, { context, part }: SealOptions): Bytes[] {
-  const count = Math.ceil(bytes.length / CHUNK_BYTES);
-  return Array.from({ length: count }, (_, index) => {
-    const slice = bytes.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES);
-    return sealChunk(padToMultiple(slice, CHUNK_BYTES), keys[purpose], { context, part, index, count, purpose });
-  });
-}
-
-/**
- * As `signEvent`, but the public key is computed once, and the content goes into the hash as it is: base64 needs no
- * escapes in JSON, and escaping 64 KB costs as much as the signature.
- */
-function chunkSigner(options: SealOptions, times: readonly number[]): (sealed: Bytes, at: number) => NostrEvent {
-  const { uploadSecret, expirationSec } = options;
-  const pubkey = publicKey(uploadSecret);
-  return (sealed, at) => {
-    const { kind, created_at, tags, content } = buildChunk(sealed, times[at]!, expirationSec);
-    const hash = sha256(`[0,"${pubkey}",${created_at},${kind},${JSON.stringify(tags)},"`, content, '"]');
-    return { id: hex(hash) as EventId, pubkey, created_at, kind, tags, content, sig: signHash(hash, uploadSecret) };
-  };
-}
-
-/** Records eventId (32) || leaf (32), in chunk order. */
-function encodeIndex(events: readonly NostrEvent[], leaves: readonly Bytes[]): Bytes {
-  return concatBytes(...events.flatMap((event, at) => [fromHex(event.id), leaves[at]!]));
 }
 
 export interface IndexRecord {
