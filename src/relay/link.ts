@@ -1,8 +1,7 @@
-import { isNmktError } from '../errors.js';
 import type { Clock, Filter, Signer } from '../ports.js';
 import { readSubscribedEvent } from './event-frame.js';
 import { isUnescaped } from './event-json.js';
-import { CLIENT_AUTH } from './kinds.js';
+import { Login } from './login.js';
 import { messageOf, parseMessage } from './message.js';
 import {
   longest,
@@ -36,16 +35,7 @@ const OVERTAKEN = 128;
 const RESENDS = 4;
 const MAX_DROPS = 3;
 const FIRST_POSTPONE_MS = 1_000;
-const MAX_CHALLENGE_CHARS = 1_024;
-const SIGN_AGAIN_MS = 5_000;
 const MESSAGE_TOO_BIG = 1_009;
-/** Of the present connection. */
-interface Auth {
-  readonly state: 'none' | 'pending' | 'accepted' | 'failed';
-  eventId: string | undefined;
-}
-const NO_AUTH: Auth = { state: 'none', eventId: undefined };
-
 const CLOSED_HERE = 'the connection was closed on this side';
 
 export class RelayLink {
@@ -55,7 +45,7 @@ export class RelayLink {
   readonly #closing = new AbortController();
   readonly #publishing = new Map<string, Publishing>();
   readonly #requests = new Map<string, Requested>();
-  #auth: Auth = NO_AUTH;
+  readonly #login: Login;
   /** Of requests for stored events: relays allow 10 to 20 subscriptions, live ones included. */
   readonly slots = new Slots(MAX_REQUESTS);
   /** Of those for many chunks: strfry drops a reader with more than 32 MiB unsent. */
@@ -75,6 +65,11 @@ export class RelayLink {
       onOpen: () => this.#resend(() => true),
       onFrame: (frame) => this.#receive(frame),
       onDown: (wasOpen, reason, code) => this.#onDown(wasOpen, reason, code),
+    });
+    this.#login = new Login({
+      ...{ url, signer: options.signer, clock: options.clock, signal: this.#closing.signal },
+      send: (text) => void this.#socket.send(text),
+      onAnswer: (isAccepted) => this.#onAuthAnswer(isAccepted),
     });
   }
 
@@ -184,12 +179,12 @@ export class RelayLink {
     else if (verb === 'OK') this.#onOk(first, second === true, messageOf(third));
     else if (verb === 'EOSE') this.#requests.get(first)?.handlers.onEose();
     else if (verb === 'CLOSED') this.#onClosed(first, messageOf(second));
-    else if (verb === 'AUTH') void this.#authenticate(first);
+    else if (verb === 'AUTH') void this.#login.answer(first);
     else if (verb === 'NOTICE') this.#notice = `; it said: ${messageOf(first)}`;
   }
 
   #onOk(id: string, isAccepted: boolean, message: string): void {
-    if (this.#auth.state === 'pending' && id === this.#auth.eventId) return this.#onAuthAnswer(isAccepted);
+    if (this.#login.take(id, isAccepted)) return;
     const publishing = this.#publishing.get(id);
     if (!publishing) return;
     if (isAccepted || message.startsWith('duplicate:')) publishing.settle({ state: 'stored', message });
@@ -235,10 +230,10 @@ export class RelayLink {
   }
 
   #sendAfterAuth(sent: Sent): boolean {
-    if (!this.#options.signer || this.#auth.state === 'failed' || sent.wasResentAfterAuth) return false;
+    if (!this.#login.isPossible || sent.wasResentAfterAuth) return false;
     sent.awaitsAuth = true;
     // Otherwise the challenge is still to come, or its answer is on the way.
-    if (this.#auth.state === 'accepted') this.#resendAwaiting();
+    if (this.#login.state === 'accepted') this.#resendAwaiting();
     return true;
   }
 
@@ -251,33 +246,7 @@ export class RelayLink {
     });
   }
 
-  async #authenticate(challenge: string): Promise<void> {
-    const { signer, clock } = this.#options;
-    if (!signer || challenge.length > MAX_CHALLENGE_CHARS) return;
-    const auth: Auth = { state: 'pending', eventId: undefined };
-    this.#auth = auth;
-    const tags = [
-      ['relay', this.url],
-      ['challenge', challenge],
-    ];
-    while (this.#auth === auth && !this.#closing.signal.aborted) {
-      try {
-        const event = await signer.sign({ kind: CLIENT_AUTH, created_at: clock.nowSec(), tags, content: '' });
-        if (this.#auth !== auth) return; // another connection or challenge meanwhile
-        auth.eventId = event.id;
-        this.#socket.send(JSON.stringify(['AUTH', event]));
-        return;
-      } catch (error) {
-        // A remote signer may be away for a while; what waits for the login ends by its own silence.
-        if (this.#auth !== auth) return;
-        if (!isNmktError(error, 'bunker-unreachable')) return this.#onAuthAnswer(false);
-        await clock.wait(SIGN_AGAIN_MS, this.#closing.signal);
-      }
-    }
-  }
-
   #onAuthAnswer(isAccepted: boolean): void {
-    this.#auth = { state: isAccepted ? 'accepted' : 'failed', eventId: undefined };
     if (isAccepted) return this.#resendAwaiting();
     for (const publishing of this.#publishing.values()) {
       if (publishing.awaitsAuth) publishing.settle({ state: 'refused', message: 'auth-required: login refused' });
@@ -290,7 +259,7 @@ export class RelayLink {
   }
 
   #onDown(wasOpen: boolean, reason: string, code: number): void {
-    this.#auth = NO_AUTH;
+    this.#login.reset();
     for (const sent of [...this.#publishing.values(), ...this.#requests.values()]) {
       sent.awaitsAuth = sent.wasResentAfterAuth = false;
       sent.drops++;
