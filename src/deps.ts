@@ -167,9 +167,15 @@ export async function createDeps({ flags, env, cwd, progress, prompt, signal }: 
   if (settings.wallet) hideWallet(settings.wallet.value);
   const random: RandomBytes = (length) => new Uint8Array(randomBytes(length));
   const network = settings.network.value;
-  const opened: { close(): Promise<void> }[] = [];
+  const opened = new Set<{ close(): Promise<void> }>();
+  /** Closed with the rest, unless it is closed before: a process that runs for months keeps nothing of what it is done with. */
   const closing = <T extends { close(): Promise<void> }>(resource: T): T => {
-    opened.push(resource);
+    const close = resource.close.bind(resource);
+    resource.close = () => {
+      opened.delete(resource);
+      return close();
+    };
+    opened.add(resource);
     return resource;
   };
 
@@ -289,7 +295,7 @@ export async function createDeps({ flags, env, cwd, progress, prompt, signal }: 
     async recordDump(path, relays) {
       const { recordDump } = await import('./relay/dump-writer.js');
       const recorder = await recordDump(path, relays);
-      opened.push({ close: () => recorder.discard() });
+      opened.add({ close: () => recorder.discard() });
       return recorder;
     },
     async wallet() {
@@ -299,7 +305,7 @@ export async function createDeps({ flags, env, cwd, progress, prompt, signal }: 
     connectWallet,
     async lockFolder(folder, words) {
       const release = await lockFolder(folder, { words });
-      opened.push({ close: release });
+      opened.add({ close: release });
     },
     async openLedger(path) {
       const ledger = await import('./wallet/ledger.js');
@@ -308,23 +314,13 @@ export async function createDeps({ flags, env, cwd, progress, prompt, signal }: 
     async startWalletService(options) {
       const { startWalletService } = await import('./wallet/service.js');
       const service = await startWalletService({ ...options, clock: systemClock, random });
-      opened.push({ close: async () => service.close() });
+      opened.add({ close: async () => service.close() });
       return service;
     },
     async engine({ accepted, limits, threads } = {}) {
       const { createEngine } = await import('./training/engine.js');
       const want = settings.engine.value;
-      const engine = await createEngine({ want, accepted, limits, threads, folder: engineDir(env) });
-      const resource = closing({ close: () => engine.close() });
-      return {
-        ...engine,
-        async close() {
-          // A trainer's process opens and closes one for each of its jobs.
-          const at = opened.indexOf(resource);
-          if (at >= 0) opened.splice(at, 1);
-          await engine.close();
-        },
-      };
+      return closing(await createEngine({ want, accepted, limits, threads, folder: engineDir(env) }));
     },
     async describeEngines(measure) {
       const { describeEngines } = await import('./training/engine.js');
@@ -372,7 +368,8 @@ export async function createDeps({ flags, env, cwd, progress, prompt, signal }: 
       return closing(await startRelay(options));
     },
     async close() {
-      for (const resource of opened.splice(0).reverse()) await resource.close().catch(() => undefined);
+      for (const resource of [...opened].reverse()) await resource.close().catch(() => undefined);
+      opened.clear();
       await home.unlock();
     },
   };
