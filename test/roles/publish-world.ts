@@ -5,6 +5,7 @@ import { KINDS } from '../../src/protocol/kinds.js';
 import type { HomeFiles } from '../../src/roles/home-files.js';
 import type { PublishPorts } from '../../src/roles/publish.js';
 import { localSigner } from '../../src/relay/signer.js';
+import { seededRandom } from '../relay/samples.js';
 import { memoryJournal } from '../support/memory-journal.js';
 import { memoryNetwork } from '../support/memory-relays.js';
 import { TINY_SCHEMA, tinyExamples } from '../support/market-world.js';
@@ -40,7 +41,6 @@ export function world(urls: readonly string[] = [A, B]) {
   const { files, stored } = memoryFiles();
   const records: UploadRecord[] = [];
   const warned: string[] = [];
-  let drawn = 0;
   const sent: string[] = [];
   const counted = (): Relays => {
     const relays = network.relays();
@@ -59,8 +59,7 @@ export function world(urls: readonly string[] = [A, B]) {
     relays: counted(),
     signer: localSigner(sha256('customer')),
     clock: { nowSec: () => 1_770_000_000, nowMs: () => 1_770_000_000_000, wait: () => Promise.resolve() },
-    random: (length) =>
-      Buffer.concat([sha256(`random ${drawn++}`), sha256('more'), sha256('most')]).subarray(0, length),
+    random: seededRandom('publish-world'),
     files,
     journal: async () => memoryJournal(records),
     reader: async () => network.relays(),
