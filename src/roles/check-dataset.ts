@@ -3,14 +3,12 @@ import { fetchFromAll, listChunks, someRelays, type ListedChunk } from '../blob/
 import { isNmktError } from '../errors.js';
 import type { NostrEvent, Progress, RandomBytes, Relays } from '../ports.js';
 import { parseSnapshot } from '../protocol/dataset.js';
+import { drawSample } from './chunk-sample.js';
 import type { OwnedEpoch } from './customer-env.js';
 import { ownLocator, ownShardKey } from './epoch.js';
 import type { DatasetRecord } from './publish.js';
 
 /** What each relay still has of a dataset, looked at from outside. */
-
-/** Chunks asked of each relay, unless all are. */
-const SAMPLE = 20;
 
 export interface RelayCheck {
   readonly relay: string;
@@ -50,7 +48,7 @@ export async function checkDataset(record: DatasetRecord, isDeep: boolean, ports
   const chunks: ListedChunk[] = [];
   for (const [part, epoch] of Object.entries({ train: record.train, a: record.a, b: record.b }))
     chunks.push(...(await chunksOf(part, epoch, ports)));
-  const asked = isDeep ? chunks : draw(chunks, ports.random);
+  const asked = isDeep ? chunks : drawSample(chunks.length, ports.random).map((index) => chunks[index]!);
   const manifests = [record.train.event, record.a.event, record.b.event, record.listing];
   const found = new Set<string>();
   const checks: RelayCheck[] = [];
@@ -109,11 +107,4 @@ async function checkRelay(
     missing: missing.map((index) => asked[index]!.name),
     manifests: described.events.length,
   };
-}
-
-function draw(chunks: readonly ListedChunk[], random: RandomBytes): readonly ListedChunk[] {
-  if (chunks.length <= SAMPLE) return chunks;
-  const drawn = new Set<number>();
-  while (drawn.size < SAMPLE) drawn.add(Buffer.from(random(4)).readUInt32LE() % chunks.length);
-  return [...drawn].sort((a, b) => a - b).map((index) => chunks[index]!);
 }

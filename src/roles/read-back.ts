@@ -3,11 +3,9 @@ import { someRelays, uploadBlob, verifyStored, type RelayTally } from '../blob/t
 import type { UploadLog } from '../blob/upload-log.js';
 import { NmktError } from '../errors.js';
 import type { NostrEvent, Progress, RandomBytes, Relays } from '../ports.js';
+import { drawSample } from './chunk-sample.js';
 
 /** `OK` proves nothing about storage: a few chunks are asked for over a connection that did not upload. */
-
-/** Each relay is asked for as many: one that lost a tenth of them is found with 88 %. */
-const SAMPLE = 20;
 
 export interface ReadBackPorts {
   readonly relays: Relays;
@@ -31,7 +29,8 @@ export async function requireReadBack(
   ports: ReadBackPorts,
 ): Promise<readonly RelayTally[]> {
   const whole = tallies.filter(({ stored }) => stored === source.count).map(({ relay }) => relay);
-  const sample = await drawSample(source, ports.random);
+  const sample: NostrEvent[] = [];
+  for (const index of drawSample(source.count, ports.random)) sample.push(await source.event(index));
   const reader = await ports.reader();
   try {
     const asked = someRelays(reader, whole);
@@ -63,15 +62,6 @@ export async function requireReadBack(
   } finally {
     await reader.close();
   }
-}
-
-async function drawSample(source: ChunkSource, random: RandomBytes): Promise<NostrEvent[]> {
-  const bytes = Buffer.from(random(4 * SAMPLE));
-  const drawn = Array.from({ length: SAMPLE }, (_, at) => bytes.readUInt32LE(4 * at) % source.count);
-  const indices = source.count <= SAMPLE ? Array.from({ length: source.count }, (_, at) => at) : new Set(drawn);
-  const events: NostrEvent[] = [];
-  for (const index of indices) events.push(await source.event(index));
-  return events;
 }
 
 async function sendAgain(
