@@ -27,7 +27,7 @@ let events: readonly NostrEvent[];
 let ranges: readonly (readonly [from: number, to: number])[];
 
 beforeAll(async () => {
-  world = await createWorld({ name: 'tampered', trainers: 2, rounds: 1, inputs: 320, classes: 42 });
+  world = await createWorld({ name: 'tampered', trainers: 2, rounds: 1, inputs: 400, classes: 42 });
   await world.run({ trainers: { 1: slow } });
   ({ keys } = await world.audit());
   const path = join(folder, 'whole.ndjson');
