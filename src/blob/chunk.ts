@@ -46,13 +46,20 @@ export function chunkAad(place: ChunkPlace): Bytes {
  * @returns      nonce (12) || ciphertext || tag (16)
  */
 export function sealChunk(plain: Bytes, keys: SealKeys, place: ChunkPlace): Bytes {
+  return Buffer.concat(sealParts(plain, keys, place));
+}
+
+/** The same in parts, so that 48 KB are not copied to stand side by side. */
+export type SealedParts = readonly [nonce: Buffer, body: Buffer, tag: Buffer];
+
+export function sealParts(plain: Bytes, keys: SealKeys, place: ChunkPlace): SealedParts {
   const aad = chunkAad(place);
-  const nonce = hmacSha256(keys.nonce, aad, sha256(plain)).subarray(0, NONCE_BYTES);
+  const nonce = Buffer.from(hmacSha256(keys.nonce, aad, sha256(plain)).buffer, 0, NONCE_BYTES);
   const cipher = createCipheriv('chacha20-poly1305', keys.enc, nonce, { authTagLength: TAG_BYTES });
   cipher.setAAD(aad, { plaintextLength: plain.length });
   const body = cipher.update(plain);
   cipher.final();
-  return Buffer.concat([nonce, body, cipher.getAuthTag()]); // not zeroed first, unlike concatBytes
+  return [nonce, body, cipher.getAuthTag()];
 }
 
 /** @throws NmktError `bad-blob` when the key, the place or any byte differs from what was sealed */

@@ -2,7 +2,9 @@ import type { Bytes, Sha256 } from '../hash.js';
 import type { SealOptions } from './blob.js';
 import { CHUNK_BYTES } from './chunk.js';
 import type { BlobPointer } from './pointer.js';
-import { blobSealer, type Unsigned } from './sealer.js';
+import { readAhead } from './read-ahead.js';
+import type { UnsignedChunk } from './chunk-message.js';
+import { blobSealer } from './sealer.js';
 import type { ChunkSource } from './source.js';
 
 /** A packed blob that lies somewhere: chunks are read, sealed and signed when they are asked for. */
@@ -27,9 +29,9 @@ export interface LazyBlob {
 export function lazyBlob(blob: PackedBlob, options: Omit<SealOptions, 'inline'>): LazyBlob {
   const sealer = blobSealer(blob.packed, options);
   const { chunks, indices } = sealer;
-  const sealData = async (index: number): Promise<Unsigned> => {
-    const position = index * CHUNK_BYTES;
-    return sealer.data(await blob.read(position, Math.min(CHUNK_BYTES, blob.packed - position)), index);
+  const read = readAhead((position, length) => blob.read(position, length), blob.packed);
+  const sealData = async (index: number): Promise<UnsignedChunk> => {
+    return sealer.data(await read(index * CHUNK_BYTES), index);
   };
   const sealRest = async (): Promise<void> => {
     for (let at = sealer.firstUnsealed(0); at !== -1; at = sealer.firstUnsealed(at)) await sealData(at);

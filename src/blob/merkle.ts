@@ -7,8 +7,9 @@ import { sha256, type Bytes } from '../hash.js';
 const LEAF = Uint8Array.of(0);
 const NODE = Uint8Array.of(1);
 
-export function leafHash(data: Bytes): Bytes {
-  return sha256(LEAF, data);
+/** @param data  in parts, hashed one after the other */
+export function leafHash(...data: readonly Bytes[]): Bytes {
+  return sha256(LEAF, ...data);
 }
 
 /** @param leaves  leaf hashes in chunk order; none gives SHA-256 of nothing, as in the RFC */

@@ -1,9 +1,9 @@
-import { hex, sha256, type Bytes, type EventId, type Sha256 } from '../hash.js';
+import { hex, type Bytes, type EventId, type Sha256 } from '../hash.js';
 import type { NostrEvent } from '../ports.js';
-import { buildChunk } from '../protocol/chunk.js';
-import { publicKey, signHash } from '../schnorr.js';
+import { publicKey } from '../schnorr.js';
 import type { SealOptions } from './blob.js';
-import { CHUNK_BYTES, chunkTimes, padToMultiple, sealChunk } from './chunk.js';
+import { chunkMessage, type UnsignedChunk } from './chunk-message.js';
+import { CHUNK_BYTES, chunkTimes, padToMultiple, sealParts, type SealedParts } from './chunk.js';
 import { blobKeys } from './keys.js';
 import { leafHash, merkleRoot } from './merkle.js';
 import { RECORD_BYTES, indexChunks, type BlobPointer } from './pointer.js';
@@ -15,18 +15,14 @@ export interface BlobSealer {
   /** Chunks that list the data chunks. */
   readonly indices: number;
   /** @param plain  at most CHUNK_BYTES of the packed form @returns the event, to be signed when it is sent */
-  data(plain: Bytes, index: number): Unsigned;
+  data(plain: Bytes, index: number): UnsignedChunk;
   /** Once all data chunks were sealed. */
-  index(index: number): Unsigned;
-  sign(unsigned: Unsigned): NostrEvent;
+  index(index: number): UnsignedChunk;
+  sign(unsigned: UnsignedChunk): NostrEvent;
   /** The first data chunk at or after `from` that was not sealed; -1: all were. */
   firstUnsealed(from: number): number;
   /** Once all data chunks were sealed. */
   pointer(): Pick<BlobPointer, 'commit' | 'chunks' | 'root' | 'ids'>;
-}
-export interface Unsigned {
-  readonly hash: Bytes;
-  readonly event: Omit<NostrEvent, 'sig'>;
 }
 
 /** @param packed  bytes of the packed form */
@@ -41,15 +37,11 @@ export function blobSealer(packed: number, options: Omit<SealOptions, 'inline'>)
   const records = new Uint8Array(chunks * RECORD_BYTES);
   const known = new Uint8Array(chunks);
 
-  const seal = (plain: Bytes, purpose: 'data' | 'index', index: number, count: number): Bytes =>
-    sealChunk(padToMultiple(plain, CHUNK_BYTES), keys[purpose], { context, part, index, count, purpose });
-  const describe = (sealed: Bytes, at: number): Unsigned => {
-    const { kind, created_at, tags, content } = buildChunk(sealed, times[at]!, expirationSec);
-    // Base64 needs no escapes in JSON, and escaping 64 KB costs as much as the signature.
-    const hash = sha256(`[0,"${pubkey}",${created_at},${kind},${JSON.stringify(tags)},"`, content, '"]');
-    return { hash, event: { id: hex(hash) as EventId, pubkey, created_at, kind, tags, content } };
-  };
-  const index = (at: number): Unsigned => {
+  const seal = (plain: Bytes, purpose: 'data' | 'index', index: number, count: number): SealedParts =>
+    sealParts(padToMultiple(plain, CHUNK_BYTES), keys[purpose], { context, part, index, count, purpose });
+  const describe = (sealed: SealedParts, at: number): UnsignedChunk =>
+    chunkMessage(sealed, pubkey, times[at]!, expirationSec);
+  const index = (at: number): UnsignedChunk => {
     const slice = records.subarray(at * CHUNK_BYTES, (at + 1) * CHUNK_BYTES);
     return describe(seal(slice, 'index', at, indices), chunks + at);
   };
@@ -64,17 +56,19 @@ export function blobSealer(packed: number, options: Omit<SealOptions, 'inline'>)
       const sealed = seal(plain, 'data', at, chunks);
       const described = describe(sealed, at);
       records.set(described.hash, at * RECORD_BYTES);
-      records.set(leafHash(sealed), at * RECORD_BYTES + 32);
+      records.set(leafHash(...sealed), at * RECORD_BYTES + 32);
       known[at] = 1;
       return described;
     },
     index,
-    sign: ({ hash, event }) => ({ ...event, sig: signHash(hash, uploadSecret) }),
+    sign: (unsigned) => unsigned.sign(uploadSecret),
     firstUnsealed: (from) => known.indexOf(0, from),
     pointer() {
       const all = Array.from({ length: chunks }, (_, at) => record(at));
       const ids =
-        chunks === 1 ? [hex(all[0]![0]) as EventId] : Array.from({ length: indices }, (_, at) => index(at).event.id);
+        chunks === 1
+          ? [hex(all[0]![0]) as EventId]
+          : Array.from({ length: indices }, (_, at) => hex(index(at).hash) as EventId);
       return { commit: keys.commit, chunks, root: hex(merkleRoot(all.map(([, leaf]) => leaf))) as Sha256, ids };
     },
   };

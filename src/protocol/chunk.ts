@@ -10,11 +10,14 @@ const CANONICAL = /^[A-Za-z0-9+/]+={0,2}$/;
 /** Kind 4621: content base64, one expiration tag, nothing that tells whose it is. */
 export function buildChunk(sealed: Uint8Array, createdAt: number, expirationSec: number): EventTemplate {
   return {
-    kind: KINDS.chunk,
-    created_at: createdAt,
-    tags: [['expiration', String(expirationSec)]],
+    ...chunkHead(createdAt, expirationSec),
     content: Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength).toString('base64'),
   };
+}
+
+/** All but the content. */
+export function chunkHead(createdAt: number, expirationSec: number): Omit<EventTemplate, 'content'> {
+  return { kind: KINDS.chunk, created_at: createdAt, tags: [['expiration', String(expirationSec)]] };
 }
 
 /** @returns the 48,028 sealed bytes; @throws NmktError `bad-event` before decoding when the length or alphabet is off */

@@ -100,7 +100,7 @@ export class RelayLink {
   }
 
   /** Many may be in flight; the same event twice shares one outcome. */
-  publish(id: string, frame: string, isBulk = false): Promise<Outcome> {
+  publish(id: string, frame: Buffer | string, isBulk = false): Promise<Outcome> {
     const known = this.#publishing.get(id);
     if (known) return known.outcome;
     if (this.#closing.signal.aborted) return Promise.resolve({ state: 'unreachable', message: CLOSED_HERE });

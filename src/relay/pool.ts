@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { isNmktError } from '../errors.js';
+import { keptMessage } from '../large-event.js';
 import type { Clock, FetchResult, Filter, Network, NostrEvent, PublishOutcome, Relays, Signer } from '../ports.js';
 import type { Subscription, TransferOptions } from '../ports.js';
 import { checkedHash, eventJson, isAuthentic } from './event-json.js';
@@ -65,13 +66,13 @@ class RelayPool implements Relays {
     relays = this.urls,
     { isBulk = false }: TransferOptions = {},
   ): Promise<readonly PublishOutcome[]> {
-    const frame = `["EVENT",${eventJson(event)}]`;
+    const frame = keptMessage(event) ?? `["EVENT",${eventJson(event)}]`;
     return Promise.all(
       relays.map(async (relay) => ({ relay, ...(await this.#publishTo(relay, event.id, frame, isBulk)) })),
     );
   }
 
-  async #publishTo(relay: string, id: string, frame: string, isBulk: boolean): Promise<Outcome> {
+  async #publishTo(relay: string, id: string, frame: Buffer | string, isBulk: boolean): Promise<Outcome> {
     if (frame.length > MAX_FRAME_BYTES) {
       return { state: 'refused', message: `invalid: ${frame.length} characters, the limit is ${MAX_FRAME_BYTES}` };
     }

@@ -21,7 +21,7 @@ export interface Request {
 
 /** Something that was sent and may have to be sent again. */
 export interface Sent {
-  readonly frame: string;
+  readonly frame: Buffer | string;
   /** Times it was postponed by `rate-limited:` or `error:`. */
   postponed: number;
   isPostponed: boolean;
@@ -43,7 +43,7 @@ export interface Requested extends Sent {
   readonly handlers: RequestHandlers;
 }
 
-export function unsent(frame: string): Sent {
+export function unsent(frame: Buffer | string): Sent {
   return { frame, postponed: 0, isPostponed: false, awaitsAuth: false, wasResentAfterAuth: false, drops: 0 };
 }
 

@@ -51,9 +51,9 @@ export class RelaySocket {
   }
 
   /** False when there is no connection; `onOpen` is the time to send again. */
-  send(text: string): boolean {
+  send(text: Buffer | string): boolean {
     if (!this.isOpen) return false;
-    this.#socket!.send(text);
+    this.#socket!.send(text, { binary: false });
     return true;
   }
 

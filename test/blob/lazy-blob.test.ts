@@ -3,7 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { sealBlob } from '../../src/blob/blob.js';
 import { lazyBlob } from '../../src/blob/lazy-blob.js';
 import { pack } from '../../src/blob/pack.js';
+import { readAhead } from '../../src/blob/read-ahead.js';
 import { sha256Hex, type Bytes } from '../../src/hash.js';
+import { keptMessage } from '../../src/large-event.js';
 import { hasValidSignature } from '../../src/schnorr.js';
 import { OPTIONS, noise, noisePackedTo } from './samples.js';
 
@@ -46,10 +48,41 @@ describe('a blob that is sealed on demand', () => {
     );
   });
 
-  test('reads a chunk once, and only the others for the pointer', async () => {
-    const { source, pointer, reads } = lazy(noise(300_000));
-    for (const index of [3, 0]) expect(hasValidSignature(await source.event(index))).toBe(true);
+  test('reads what is sealed in order once, in blocks, the next one before it is needed', async () => {
+    const { source, pointer, reads } = lazy(noise(41 * 48_000));
+    const askedAt: number[] = [];
+    for (let index = 0; index < source.count - 1; index++) {
+      const before = reads.length;
+      await source.event(index);
+      if (reads.length > before) askedAt.push(index);
+    }
+    expect(reads).toEqual([0, 20, 40]);
+    expect(askedAt).toEqual([0, 10, 30]);
     await pointer();
-    expect(reads).toEqual([3, 0, 1, 2, 4, 5, 6]);
+    expect(reads).toEqual([0, 20, 40]);
+  });
+
+  test('has messages that hold the same event, and the bytes that were hashed', async () => {
+    const { source } = lazy(noise(100_000));
+    for (let index = 0; index < source.count; index++) {
+      const event = await source.event(index);
+      expect(hasValidSignature(event)).toBe(true);
+      expect(JSON.parse(keptMessage(event)!.toString())).toEqual(['EVENT', event]);
+    }
+  });
+});
+
+describe('reading ahead', () => {
+  test('fails whoever needs the block, and tries again when asked again', async () => {
+    let works = false;
+    const bytes = noise(30 * 48_000);
+    const readChunk = readAhead(async (position, length) => {
+      if (position > 0 && !works) throw new Error('no such file');
+      return bytes.subarray(position, position + length);
+    }, bytes.length);
+    for (let index = 0; index < 20; index++) await readChunk(index * 48_000);
+    await expect(readChunk(20 * 48_000)).rejects.toThrow('no such file');
+    works = true;
+    expect(await readChunk(29 * 48_000)).toEqual(bytes.subarray(29 * 48_000));
   });
 });
