@@ -1,3 +1,4 @@
+import type { Bytes } from './hash.js';
 import type { NostrEvent } from './ports.js';
 
 /**
@@ -6,6 +7,7 @@ import type { NostrEvent } from './ports.js';
  */
 const messages = new WeakMap<NostrEvent, Buffer>();
 const contents = new WeakMap<NostrEvent, Buffer>();
+const hashes = new WeakMap<NostrEvent, Bytes>();
 
 /** @param message  `["EVENT",<the event>]` as it goes to relays; neither may change any more */
 export function keepMessage(event: NostrEvent, message: Buffer): void {
@@ -16,8 +18,13 @@ export function keptMessage(event: NostrEvent): Buffer | undefined {
   return messages.get(event);
 }
 
-/** An event whose content is made from bytes when somebody asks for it. @param bytes  of which the content is the base64 */
-export function withBinaryContent(head: Omit<NostrEvent, 'content'>, bytes: Buffer): NostrEvent {
+/**
+ * An event whose content is made from bytes when somebody asks for it.
+ *
+ * @param bytes  of which the content is the canonical base64
+ * @param hash   of the NIP-01 serialisation, whatever the id says
+ */
+export function withBinaryContent(head: Omit<NostrEvent, 'content'>, bytes: Buffer, hash: Bytes): NostrEvent {
   const { id, pubkey, created_at, kind, tags, sig } = head;
   const event: NostrEvent = {
     ...{ id, pubkey, created_at, kind, tags },
@@ -27,10 +34,21 @@ export function withBinaryContent(head: Omit<NostrEvent, 'content'>, bytes: Buff
     sig,
   };
   contents.set(event, bytes);
+  hashes.set(event, hash);
   return event;
 }
 
 /** The bytes of which the content is the canonical base64, when they are known. */
 export function binaryContent(event: NostrEvent): Buffer | undefined {
   return contents.get(event);
+}
+
+/** The hash of the NIP-01 serialisation, when it is known. */
+export function keptHash(event: NostrEvent): Bytes | undefined {
+  return hashes.get(event);
+}
+
+export function contentChars(event: NostrEvent): number {
+  const bytes = contents.get(event);
+  return bytes === undefined ? event.content.length : Math.ceil(bytes.length / 3) * 4;
 }

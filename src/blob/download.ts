@@ -1,5 +1,6 @@
 import { NmktError } from '../errors.js';
 import { hex, type Bytes, type EventId } from '../hash.js';
+import { binaryContent } from '../large-event.js';
 import type { NostrEvent, Relays } from '../ports.js';
 import { KINDS } from '../protocol/kinds.js';
 import { decodeIndex, openInline, openPacked, requireHash, type IndexRecord } from './blob.js';
@@ -195,7 +196,8 @@ function openEvent(event: NostrEvent, leaf: Bytes | undefined, keys: SealKeys, p
       got: `kind ${event.kind}`,
     });
   }
-  const sealed = fromBase64(event.content, SEALED_BYTES);
+  const known = binaryContent(event);
+  const sealed = known?.length === SEALED_BYTES ? known : fromBase64(event.content, SEALED_BYTES);
   if (leaf !== undefined) {
     requireHash(`leaf of chunk ${place.index + 1} of ${place.count}`, hex(leaf), hex(leafHash(sealed)));
   }

@@ -2,7 +2,7 @@ import type { Bytes, Sha256 } from '../hash.js';
 import type { SealOptions } from './blob.js';
 import { CHUNK_BYTES } from './chunk.js';
 import type { BlobPointer } from './pointer.js';
-import { readAhead } from './read-ahead.js';
+import { withReadAhead } from './read-ahead.js';
 import type { UnsignedChunk } from './chunk-message.js';
 import { blobSealer } from './sealer.js';
 import type { ChunkSource } from './source.js';
@@ -29,7 +29,7 @@ export interface LazyBlob {
 export function lazyBlob(blob: PackedBlob, options: Omit<SealOptions, 'inline'>): LazyBlob {
   const sealer = blobSealer(blob.packed, options);
   const { chunks, indices } = sealer;
-  const read = readAhead((position, length) => blob.read(position, length), blob.packed);
+  const read = withReadAhead((position, length) => blob.read(position, length), blob.packed);
   const sealData = async (index: number): Promise<UnsignedChunk> => {
     return sealer.data(await read(index * CHUNK_BYTES), index);
   };

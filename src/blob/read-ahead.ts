@@ -13,7 +13,7 @@ const KEPT_BLOCKS = 4;
  * @returns     the bytes of the chunk that begins at `position`, a view of a block; throws what `read` throws, and a later
  *              call tries again
  */
-export function readAhead(read: Read, size: number): (position: number) => Promise<Bytes> {
+export function withReadAhead(read: Read, size: number): (position: number) => Promise<Bytes> {
   /** By number, the one used last at the end. */
   const blocks = new Map<number, Promise<Bytes>>();
   const load = (number: number): Promise<Bytes> => {

@@ -1,5 +1,7 @@
+import { sha256 } from '../hash.js';
+import { withBinaryContent } from '../large-event.js';
 import type { NostrEvent } from '../ports.js';
-import { isLongBase64, LONG_CONTENT } from './event-json.js';
+import { decodeLongBase64, isLongBase64, LONG_CONTENT } from './event-json.js';
 import { parseSignedEvent } from './event-shape.js';
 
 /**
@@ -29,6 +31,12 @@ const TAIL_BYTES = '","sig":"'.length + 128 + '"}]'.length;
 
 /** @param start  where the event begins: the bytes before it are the caller's to check */
 export function readEventFrame(frame: Buffer, start: number): EventFrame | undefined {
+  const read = readFrame(frame, start);
+  return read !== undefined && isLongBase64(read.content.toString('latin1')) ? read : undefined;
+}
+
+/** All but the look at the content. */
+function readFrame(frame: Buffer, start: number): EventFrame | undefined {
   if (frame.length < start + LONG_CONTENT) return undefined;
   const mark = frame.subarray(start, start + MAX_HEAD_BYTES).indexOf(CONTENT_MARK);
   if (mark === -1) return undefined;
@@ -41,7 +49,7 @@ export function readEventFrame(frame: Buffer, start: number): EventFrame | undef
   const [, id, pubkey, createdAt, kind, tagsJson] = head as unknown as [string, string, string, string, string, string];
   const content = frame.subarray(contentAt, contentEnd);
   const tags = canonicalTags(tagsJson);
-  if (tags === undefined || !isLongBase64(content.toString('latin1'))) return undefined;
+  if (tags === undefined) return undefined;
   const numbers = { created_at: Number(createdAt), kind: Number(kind) };
   if (String(numbers.created_at) !== createdAt || String(numbers.kind) !== kind) return undefined; // leading zeros
   const shaped = shapeOf({ id, pubkey, ...numbers, tags, sig: tail[1] });
@@ -57,7 +65,7 @@ export function readEventFrame(frame: Buffer, start: number): EventFrame | undef
 const SUBSCRIBED = Buffer.from('["EVENT","');
 const MAX_SUBSCRIPTION_CHARS = 64;
 
-/** `["EVENT",<subscription>,<event>]` with a large event; the content is a copy. */
+/** `["EVENT",<subscription>,<event>]` with a large event, its content decoded. */
 export function readSubscribedEvent(
   frame: Buffer,
 ): { readonly subscription: string; readonly event: NostrEvent } | undefined {
@@ -66,8 +74,9 @@ export function readSubscribedEvent(
   if (end === -1 || end > SUBSCRIBED.length + MAX_SUBSCRIPTION_CHARS) return undefined;
   const subscription = frame.toString('latin1', SUBSCRIBED.length, end);
   if (!/^\w+$/.test(subscription)) return undefined;
-  const read = readEventFrame(frame, end + 2);
-  return read && { subscription, event: { ...read.head, content: read.content.toString('latin1') } };
+  const read = readFrame(frame, end + 2);
+  const bytes = read && decodeLongBase64(read.content.toString('latin1'));
+  return bytes && { subscription, event: withBinaryContent(read.head, bytes, sha256(...read.serialised)) };
 }
 
 /** The same strict checks as for any event; the plain way says what is wrong. */

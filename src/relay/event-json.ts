@@ -1,4 +1,5 @@
 import { hex, sha256, type Bytes } from '../hash.js';
+import { keptHash } from '../large-event.js';
 import type { NostrEvent } from '../ports.js';
 import { verifyHash } from '../schnorr.js';
 
@@ -39,7 +40,7 @@ export function eventJson(event: NostrEvent): string {
 
 /** @returns the hash of the event, or undefined when its id is another */
 export function checkedHash(event: NostrEvent, isPlain: boolean): Bytes | undefined {
-  const hash = sha256(eventTexts(event, isPlain).serialised);
+  const hash = keptHash(event) ?? sha256(eventTexts(event, isPlain).serialised);
   return hex(hash) === event.id ? hash : undefined;
 }
 
@@ -55,9 +56,24 @@ let scratch = Buffer.alloc(0);
  * full-length result proves the alphabet; a regular expression takes thrice as long.
  */
 export function isLongBase64(content: string): boolean {
-  if (content.length < LONG_CONTENT || content.length % 4 !== 0) return false;
-  const padding = content.endsWith('==') ? 2 : content.endsWith('=') ? 1 : 0;
-  const bytes = (content.length / 4) * 3 - padding;
+  const bytes = decodedLength(content);
+  if (bytes === undefined) return false;
   if (scratch.length < bytes) scratch = Buffer.alloc(bytes);
   return scratch.write(content, 0, bytes, 'base64') === bytes;
+}
+
+/** What a long text is the one canonical base64 of (RFC 4648, 4): not of the URL's alphabet, and without stray low bits. */
+export function decodeLongBase64(content: string): Buffer | undefined {
+  const bytes = decodedLength(content);
+  if (bytes === undefined || content.includes('-') || content.includes('_')) return undefined;
+  const decoded = Buffer.allocUnsafeSlow(bytes);
+  if (decoded.write(content, 0, bytes, 'base64') !== bytes) return undefined;
+  const lastGroup = bytes - (bytes % 3 || 3);
+  return content.endsWith(decoded.toString('base64', lastGroup)) ? decoded : undefined;
+}
+
+function decodedLength(content: string): number | undefined {
+  if (content.length < LONG_CONTENT || content.length % 4 !== 0) return undefined;
+  const padding = content.endsWith('==') ? 2 : content.endsWith('=') ? 1 : 0;
+  return (content.length / 4) * 3 - padding;
 }

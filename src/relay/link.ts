@@ -3,6 +3,7 @@ import { readSubscribedEvent } from './event-frame.js';
 import { isUnescaped } from './event-json.js';
 import { Login } from './login.js';
 import { messageOf, parseMessage } from './message.js';
+import { readEvent } from './paging.js';
 import {
   longest,
   unsent,
@@ -175,12 +176,19 @@ export class RelayLink {
     const [verb, first, second, third] = parseMessage(text) ?? [];
     if (typeof first !== 'string') return;
     this.#saidAt = performance.now();
-    if (verb === 'EVENT') this.#requests.get(first)?.handlers.onEvent(second, isUnescaped(text));
+    if (verb === 'EVENT') this.#onEvent(first, second, isUnescaped(text));
     else if (verb === 'OK') this.#onOk(first, second === true, messageOf(third));
     else if (verb === 'EOSE') this.#requests.get(first)?.handlers.onEose();
     else if (verb === 'CLOSED') this.#onClosed(first, messageOf(second));
     else if (verb === 'AUTH') void this.#login.answer(first);
     else if (verb === 'NOTICE') this.#notice = `; it said: ${messageOf(first)}`;
+  }
+
+  #onEvent(request: string, value: unknown, isPlain: boolean): void {
+    const handlers = this.#requests.get(request)?.handlers;
+    if (handlers === undefined) return;
+    const event = readEvent(value);
+    if (event !== undefined) handlers.onEvent(event, isPlain);
   }
 
   #onOk(id: string, isAccepted: boolean, message: string): void {

@@ -1,3 +1,4 @@
+import { contentChars } from '../large-event.js';
 import type { Filter, NostrEvent } from '../ports.js';
 import { parseSignedEvent } from './event-shape.js';
 import { matcher } from './filter.js';
@@ -72,9 +73,9 @@ async function fetchPages(link: RelayLink, filter: Filter, options: PagingOption
     const { events, isComplete } = await fetchPage(link, until === undefined ? filter : { ...filter, until }, options);
     if (!isComplete) return false;
     const fresh = events.filter(({ id }) => !seen.has(id));
-    for (const { id, content } of fresh) {
-      seen.add(id);
-      chars += content.length;
+    for (const event of fresh) {
+      seen.add(event.id);
+      chars += contentChars(event);
     }
     if (events.length < SMALLEST_CAP || seen.size >= (filter.limit ?? Infinity)) return true;
     const oldest = events.reduce((least, { created_at }) => Math.min(least, created_at), Infinity);
@@ -111,12 +112,11 @@ function requestPage(link: RelayLink, filter: Filter, { timeoutMs, accept }: Pag
     });
     const request = link.request([filter], {
       isLive: false,
-      onEvent: (value, isPlain) => {
-        const event = readEvent(value);
-        if (!event || !matches(event) || !accept(event, isPlain)) return;
+      onEvent: (event, isPlain) => {
+        if (!matches(event) || !accept(event, isPlain)) return;
         watch.touch();
         events.set(event.id, event);
-        chars += event.content.length;
+        chars += contentChars(event);
         if (events.size > MAX_PAGE_EVENTS || chars > MAX_PAGE_CHARS) finish(false);
       },
       onEose: () => finish(true),

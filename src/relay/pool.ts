@@ -6,7 +6,7 @@ import type { Subscription, TransferOptions } from '../ports.js';
 import { checkedHash, eventJson, isAuthentic } from './event-json.js';
 import { matcher, newestFirst } from './filter.js';
 import { RelayLink } from './link.js';
-import { fetchAll, readEvent, splitIds } from './paging.js';
+import { fetchAll, splitIds } from './paging.js';
 import { checkRelayUrl, normaliseRelayUrl } from './relay-url.js';
 import type { Outcome } from './sent.js';
 import { MAX_FRAME_BYTES } from './socket.js';
@@ -131,9 +131,8 @@ class RelayPool implements Relays {
       let stored = 0;
       return link.request(splitIds(filters), {
         isLive: true,
-        onEvent: (value, isPlain) => {
-          const event = readEvent(value);
-          if (event && matches(event) && accept(event, isPlain)) stored++;
+        onEvent: (event, isPlain) => {
+          if (matches(event) && accept(event, isPlain)) stored++;
         },
         onEose: () => {
           // The relay may have cut its answer: get the rest in pages.

@@ -160,10 +160,20 @@ export class Session {
     const subscription = { matches: matcher(filters) };
     this.#subscriptions.set(id, subscription);
     const prefix = Buffer.from(`["EVENT",${JSON.stringify(id)},`);
-    for (const stored of this.#find(filters)) {
-      if (this.#subscriptions.get(id) !== subscription) return; // closed or replaced meanwhile
-      const json = await stored.read();
-      await this.#send(Buffer.concat([prefix, json, CLOSING_BRACKET]));
+    const found = this.#find(filters);
+    const read = (from: number) => {
+      const batch = Promise.all(found.slice(from, from + READ_TOGETHER).map((stored) => stored.message(prefix)));
+      batch.catch(() => undefined); // thrown where it is awaited
+      return batch;
+    };
+    let batch = read(0);
+    for (let at = 0; at < found.length; at += READ_TOGETHER) {
+      const messages = await batch;
+      batch = read(at + READ_TOGETHER);
+      for (const message of messages) {
+        if (this.#subscriptions.get(id) !== subscription) return; // closed or replaced meanwhile
+        await this.#send(message);
+      }
     }
     if (this.#subscriptions.get(id) === subscription) await this.#reply('EOSE', id);
   }
@@ -212,7 +222,8 @@ const EVENT_PREFIX = Buffer.from('["EVENT",');
 const isEventFrame = (frame: Buffer): boolean =>
   frame.length > EVENT_PREFIX.length && EVENT_PREFIX.compare(frame, 0, EVENT_PREFIX.length) === 0;
 const MAX_AUTHED_KEYS = 64;
-const CLOSING_BRACKET = Buffer.from(']');
+/** Stored events read at once for one subscription, while as many are sent. */
+const READ_TOGETHER = 8;
 
 function asksForWraps({ kinds = [] }: Filter): boolean {
   return kinds.includes(GIFT_WRAP) || kinds.includes(EPHEMERAL_GIFT_WRAP);

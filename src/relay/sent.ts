@@ -1,12 +1,12 @@
-import type { PublishOutcome } from '../ports.js';
+import type { NostrEvent, PublishOutcome } from '../ports.js';
 
 /** What a link sent to its relay and waits for. */
 
 export type Outcome = Omit<PublishOutcome, 'relay'>;
 
 export interface RequestHandlers {
-  /** @param isPlain  the message held no escaped character (event-json.ts) */
-  onEvent(event: unknown, isPlain: boolean): void;
+  /** Of the right shape; id and signature are not checked. @param isPlain  the message held no escaped character (event-json.ts) */
+  onEvent(event: NostrEvent, isPlain: boolean): void;
   /** Stored events are through. */
   onEose(): void;
   /** The relay ended the request for good, or (`isLive` false) could not be reached. */

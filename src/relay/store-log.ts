@@ -25,6 +25,7 @@ interface Pending {
 
 const MAX_GROUP_BYTES = 16 << 20;
 const NEWLINE = Buffer.from('\n');
+const BRACKET = ']'.charCodeAt(0);
 
 /** Two appenders would not know each other's offsets. */
 const IN_USE = {
@@ -83,7 +84,7 @@ class LogStore implements EventStore {
   find(filter: Filter, limit: number, isVisible: (event: EventHead) => boolean): readonly StoredEvent[] {
     return this.#index
       .find(filter, limit, this.#nowSec(), isVisible)
-      .map((entry) => ({ head: entry, read: () => this.#read(entry.slot) }));
+      .map((entry) => ({ head: entry, message: (prefix) => this.#message(entry.slot, prefix) }));
   }
 
   async close(): Promise<void> {
@@ -92,9 +93,14 @@ class LogStore implements EventStore {
     await this.#unlock();
   }
 
-  async #read({ offset, length }: Slot): Promise<Buffer> {
-    const bytes = await this.#file.read(offset, length);
-    if (bytes.length !== length) throw new Error(`the event log ends at ${offset + bytes.length}`);
+  /** The bytes around the line in the file make room for what goes around it: nothing is copied. */
+  async #message({ offset, length }: Slot, prefix: Buffer): Promise<Buffer> {
+    const room = Math.min(prefix.length, offset);
+    const bytes = await this.#file.read(offset - room, room + length + 1);
+    if (bytes.length !== room + length + 1) throw new Error(`the event log ends at ${offset - room + bytes.length}`);
+    bytes[room + length] = BRACKET;
+    if (room < prefix.length) return Buffer.concat([prefix, bytes.subarray(room)]);
+    bytes.set(prefix);
     return bytes;
   }
 

@@ -1,6 +1,8 @@
 import { EventIndex } from './event-index.js';
 import type { EventStore, NowSec } from './store.js';
 
+const BRACKET = Buffer.from(']');
+
 /** Keeps the JSON itself in memory. */
 export function memoryStore(nowSec: NowSec): EventStore {
   const index = new EventIndex<Buffer>();
@@ -13,7 +15,9 @@ export function memoryStore(nowSec: NowSec): EventStore {
       return verdict;
     },
     find: (filter, limit, isVisible) =>
-      index.find(filter, limit, nowSec(), isVisible).map((entry) => ({ head: entry, read: async () => entry.slot })),
+      index
+        .find(filter, limit, nowSec(), isVisible)
+        .map((entry) => ({ head: entry, message: async (prefix) => Buffer.concat([prefix, entry.slot, BRACKET]) })),
     close: async () => {},
   };
 }

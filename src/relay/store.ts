@@ -20,8 +20,8 @@ export interface EventStore {
 
 export interface StoredEvent {
   readonly head: EventHead;
-  /** The event's JSON as UTF-8. */
-  read(): Promise<Buffer>;
+  /** The event's JSON as UTF-8 between `prefix` and a closing bracket. */
+  message(prefix: Buffer): Promise<Buffer>;
 }
 
 /** Unix seconds. */

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { sealBlob } from '../../src/blob/blob.js';
 import { lazyBlob } from '../../src/blob/lazy-blob.js';
 import { pack } from '../../src/blob/pack.js';
-import { readAhead } from '../../src/blob/read-ahead.js';
+import { withReadAhead } from '../../src/blob/read-ahead.js';
 import { sha256Hex, type Bytes } from '../../src/hash.js';
 import { keptMessage } from '../../src/large-event.js';
 import { hasValidSignature } from '../../src/schnorr.js';
@@ -76,7 +76,7 @@ describe('reading ahead', () => {
   test('fails whoever needs the block, and tries again when asked again', async () => {
     let works = false;
     const bytes = noise(30 * 48_000);
-    const readChunk = readAhead(async (position, length) => {
+    const readChunk = withReadAhead(async (position, length) => {
       if (position > 0 && !works) throw new Error('no such file');
       return bytes.subarray(position, position + length);
     }, bytes.length);

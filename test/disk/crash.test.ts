@@ -9,6 +9,7 @@ import { openLedger, type LedgerRecord } from '../../src/wallet/ledger.js';
 import { openSandboxFolder } from '../../src/wallet/sandbox-folder.js';
 import { at, atEveryCrash, atEveryFault } from '../support/crash-points.js';
 import { SimDisk, type DiskFault } from '../support/sim-disk.js';
+import { storedEvent } from '../support/stored-event.js';
 import { namedRandom } from '../support/market-world.js';
 import { note, NOW } from '../relay/samples.js';
 
@@ -210,7 +211,7 @@ describe('the event log of the relay', () => {
         expect(found).toEqual(expect.arrayContaining([...said]));
         for (const id of found.filter((one) => !said.includes(one))) say(id);
         for (const stored of store.find({}, 100, () => true))
-          expect(JSON.parse((await stored.read()).toString())).toEqual(events.find(({ id }) => id === stored.head.id));
+          expect(await storedEvent(stored)).toEqual(events.find(({ id }) => id === stored.head.id));
         // What it found must be sure without a write after it.
         if (found.length === said.length && !found.includes(events[3]!.id))
           await store.add(events[3]!, JSON.stringify(events[3]), () => undefined).then(() => say(events[3]!.id));

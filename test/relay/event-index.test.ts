@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { sha256Hex, type EventId } from '../../src/hash.js';
-import { checkedHash, eventJson, eventTexts, isAuthentic, isUnescaped } from '../../src/relay/event-json.js';
+import {
+  checkedHash,
+  decodeLongBase64,
+  eventJson,
+  eventTexts,
+  isAuthentic,
+  isUnescaped,
+} from '../../src/relay/event-json.js';
 import { EventIndex } from '../../src/relay/event-index.js';
 import { kindClass, matcher, newestFirst } from '../../src/relay/filter.js';
 import { serialiseEvent } from '../../src/schnorr.js';
@@ -102,6 +109,18 @@ describe('event JSON', () => {
         expect(eventJson(event)).toBe(json);
       }),
     );
+  });
+
+  it.each([0, 1, 2])('decodes canonical base64 with %i bytes after the last whole group, and nothing else', (rest) => {
+    const bytes = Buffer.from(Array.from({ length: 1_536 + rest }, (_, at) => (at * 89) % 256));
+    const text = bytes.toString('base64');
+    expect(decodeLongBase64(text)).toEqual(bytes);
+    const changed = (at: number, to: string) => text.slice(0, at) + to + text.slice(at + 1);
+    for (const to of ['-', '_', '=', ' ', '"', '\\', 'é']) expect(decodeLongBase64(changed(800, to))).toBeUndefined();
+    for (const other of [text.slice(4 * 200), text.slice(1), `${text}====`, `${text}AA`])
+      expect(decodeLongBase64(other)).toBeUndefined();
+    const stray = text.replace(/.(?==+$)/, (last) => String.fromCharCode(last.charCodeAt(0) + 1));
+    if (rest > 0) expect([Buffer.from(stray, 'base64'), decodeLongBase64(stray)]).toEqual([bytes, undefined]);
   });
 
   it('takes the short way for a chunk, and finds a changed one', () => {

@@ -5,6 +5,7 @@ import { expect, it } from 'vitest';
 import { openLogStore } from '../../src/relay/store-log.js';
 import type { NostrEvent } from '../../src/ports.js';
 import { temporaryFolder } from '../support/run-nmkt.js';
+import { storedEvent } from '../support/stored-event.js';
 import { note, NOW, poolForTest, relayForTest } from './samples.js';
 
 const open = (dir: string, nowSec = NOW) => openLogStore(dir, () => nowSec);
@@ -12,8 +13,7 @@ type Store = Awaited<ReturnType<typeof open>>;
 
 const add = (store: Store, event: NostrEvent) => store.add(event, JSON.stringify(event), () => {});
 async function all(store: Store): Promise<NostrEvent[]> {
-  const found = await Promise.all(store.find({}, Infinity, () => true).map((stored) => stored.read()));
-  return found.map((json) => JSON.parse(json.toString()) as NostrEvent);
+  return Promise.all(store.find({}, Infinity, () => true).map(storedEvent));
 }
 async function written(dir: string, events: readonly NostrEvent[]): Promise<void> {
   const store = await open(dir);

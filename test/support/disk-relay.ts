@@ -4,6 +4,7 @@ import type { EventStore } from '../../src/relay/store.js';
 import { hasValidSignature } from '../../src/schnorr.js';
 import type { MemoryNetwork } from './memory-relays.js';
 import { keepEvent } from './secrets/outputs.js';
+import { storedEvent } from './stored-event.js';
 
 /** One relay over the store of the embedded relay, without sockets: it can go away and come back with what it kept. */
 export interface DiskRelay extends MemoryNetwork {
@@ -25,7 +26,7 @@ export function diskRelay(): DiskRelay {
 
   const query = async (from: EventStore, filters: readonly Filter[]): Promise<NostrEvent[]> => {
     const found = filters.flatMap((filter) => from.find(filter, filter.limit ?? Infinity, () => true));
-    return Promise.all(found.map(async (stored) => JSON.parse((await stored.read()).toString()) as NostrEvent));
+    return Promise.all(found.map(storedEvent));
   };
   const stored = async (from: EventStore, { filters, deliver }: Watch): Promise<void> => {
     // A relay that goes away while it answers sends no more.
