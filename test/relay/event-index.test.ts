@@ -117,7 +117,7 @@ describe('event JSON', () => {
     expect(decodeLongBase64(text)).toEqual(bytes);
     const changed = (at: number, to: string) => text.slice(0, at) + to + text.slice(at + 1);
     for (const to of ['-', '_', '=', ' ', '"', '\\', 'é']) expect(decodeLongBase64(changed(800, to))).toBeUndefined();
-    for (const other of [text.slice(4 * 200), text.slice(1), `${text}====`, `${text}AA`])
+    for (const other of [text.slice(4 * 300), text.slice(1), `${text}====`, `${text}AA`])
       expect(decodeLongBase64(other)).toBeUndefined();
     const stray = text.replace(/.(?==+$)/, (last) => String.fromCharCode(last.charCodeAt(0) + 1));
     if (rest > 0) expect([Buffer.from(stray, 'base64'), decodeLongBase64(stray)]).toEqual([bytes, undefined]);
