@@ -194,7 +194,11 @@ export class RelayLink {
   #onOk(id: string, isAccepted: boolean, message: string): void {
     if (this.#login.take(id, isAccepted)) return;
     const publishing = this.#publishing.get(id);
-    if (!publishing) return;
+    if (!publishing) {
+      // nostr-relay refuses without the id of what it refuses: which of those in flight it was cannot be known, why can.
+      if (!isAccepted && id === '') this.#notice = `; it said: ${message}`;
+      return;
+    }
     if (isAccepted || message.startsWith('duplicate:')) publishing.settle({ state: 'stored', message });
     else if (!this.#tryAgain(publishing, message)) publishing.settle({ state: 'refused', message });
     this.#sendOvertaken(publishing.order);

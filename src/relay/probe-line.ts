@@ -65,6 +65,8 @@ function lineOver(socket: WebSocket, url: string, dateMs: number | null, timeout
   const slower: string[] = [];
   let challenge: string | undefined;
   let next = 0;
+  /** What it said of an event that it did not name. */
+  let nameless = '';
   const hear = (message: string): string => {
     if (/rate[- ]?limit|slow down|too (many|fast)/i.test(message)) slower.push(message);
     return message;
@@ -74,6 +76,7 @@ function lineOver(socket: WebSocket, url: string, dateMs: number | null, timeout
     if (typeof first !== 'string') return;
     if (verb === 'AUTH') challenge = first;
     else if (verb === 'NOTICE') hear(messageOf(first));
+    else if (verb === 'OK' && first === '') nameless = `; it said: ${hear(messageOf(third))}`;
     else if (verb === 'OK')
       oks.get(first)?.({ state: second === true ? 'stored' : 'refused', message: hear(messageOf(third)) });
     else if (verb === 'EVENT') requests.get(first)?.onEvent(String((second as { id?: unknown } | null)?.id));
@@ -96,7 +99,7 @@ function lineOver(socket: WebSocket, url: string, dateMs: number | null, timeout
         resolve(value);
       };
       const giveUp = (why: string) => end(late(why));
-      const timer = setTimeout(giveUp, timeoutMs, `no answer in ${timeoutMs} ms`);
+      const timer = setTimeout(() => giveUp(`no answer in ${timeoutMs} ms${nameless}`), timeoutMs);
       waiting.add(giveUp);
       if (closed === undefined) start(end);
       else giveUp(closed);

@@ -76,6 +76,14 @@ describe('publishing', () => {
     ]);
   });
 
+  it('tells why where the refusal does not name the event', async () => {
+    const relay = await ScriptedRelay.start((_message, reply) => reply('OK', '', false, 'invalid: too long'));
+    const pool = poolForTest([relay.url], { timeoutMs: 50 });
+    expect(await pool.publish(note('alice'))).toMatchObject([
+      { state: 'unreachable', message: expect.stringMatching(/^no answer in \d+ ms; it said: invalid: too long$/) },
+    ]);
+  });
+
   it('sends again what was in flight when the connection dropped', async () => {
     let isFirst = true;
     const relay = await ScriptedRelay.start((message, reply, socket) => {

@@ -22,6 +22,8 @@ interface Faults {
   readonly maxPayload?: number;
   readonly onRequest?: (loggedIn: boolean) => string | undefined;
   readonly date?: string;
+  /** Refuses without the id of the event. */
+  readonly isNameless?: boolean;
 }
 
 /** A relay of a few lines, and what it was sent. */
@@ -62,7 +64,8 @@ async function faultyRelay(faults: Faults): Promise<{ readonly url: string; read
         if (event.kind < 20_000 || event.kind >= 30_000) kept.push(event);
         for (const [name, ids] of live) if (ids.includes(event.id)) say('EVENT', name, event);
       }
-      return say('OK', event.id, answer === undefined, answer ?? '');
+      const named = answer !== undefined && faults.isNameless ? '' : event.id;
+      return say('OK', named, answer === undefined, answer ?? '');
     });
   });
   await new Promise((listening) => server.once('listening', listening));
@@ -110,6 +113,11 @@ it.each<[string, Faults, object]>([
     'refuses large events',
     { onEvent: ({ content }) => (content.length > 40_000 ? 'invalid: too large' : undefined) },
     { chunk: { state: 'refused', message: 'invalid: too large' }, event: { state: 'stored', isBack: true } },
+  ],
+  [
+    'refuses large events without their id',
+    { isNameless: true, onEvent: ({ content }) => (content.length > 40_000 ? 'invalid: too large' : undefined) },
+    { chunk: { state: 'silent', message: 'no answer in 300 ms; it said: invalid: too large' } },
   ],
   [
     'ends the connection at large messages',
