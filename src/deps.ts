@@ -36,6 +36,7 @@ import type { RelayOptions, RunningRelay } from './relay/embedded.js';
 import { keepSecret } from './terminal/redact.js';
 import type { InformationAnswer } from './relay/fetch-information.js';
 import type { ProbeFacts, ProbeOptions } from './relay/probe.js';
+import type { MaskingReport } from './relay/masking.js';
 import type { EngineLimits, RungReport, TrainingEngine } from './training/engine.js';
 import type { Ledger, LedgerRecord } from './wallet/ledger.js';
 import type { WalletService, WalletServiceOptions } from './wallet/service.js';
@@ -106,6 +107,8 @@ export interface Deps {
   engine(request?: EngineRequest): Promise<TrainingEngine>;
   /** Tries every engine, whatever the settings want. @param measure  asked for the speed of each that is fit */
   describeEngines(measure?: (engine: Engine) => Promise<number>): Promise<readonly RungReport[]>;
+  /** How the bytes of WebSockets are masked. */
+  describeMasking(): Promise<MaskingReport>;
   /** What a relay says of itself, and its clock. @throws NmktError `bad-settings` for a URL that may not be connected to */
   relayInformation(url: string): Promise<InformationAnswer>;
   /** Tries out what a market needs of a relay. @throws NmktError `bad-settings` for a URL that may not be connected to */
@@ -322,6 +325,11 @@ export async function createDeps({ flags, env, cwd, progress, prompt, signal }: 
       const want = settings.engine.value;
       return closing(await createEngine({ want, accepted, limits, threads, folder: engineDir(env) }));
     },
+    async describeMasking() {
+      const { describeMasking } = await import('./relay/masking.js');
+      return describeMasking(env);
+    },
+
     async describeEngines(measure) {
       const { describeEngines } = await import('./training/engine.js');
       return describeEngines(measure, { folder: engineDir(env) });

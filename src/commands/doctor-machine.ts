@@ -2,6 +2,7 @@ import { access, constants, readdir, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { formatPubkey } from '../config/identifiers.js';
 import { isNmktError } from '../errors.js';
+import type { MaskingReport } from '../relay/masking.js';
 import type { ProviderReport } from '../secp/provider.js';
 import type { RungReport } from '../training/engine.js';
 import type { Context } from './command.js';
@@ -106,6 +107,10 @@ export function judgeDisk(free: number | null, path: string): Check {
   return free < LOW_FREE_BYTES
     ? warn('disk', detail, 'free some space: datasets and models need it')
     : ok('disk', detail);
+}
+
+export function judgeMasking({ isNative, reason }: MaskingReport): Check {
+  return ok('websockets', isNative ? 'masked natively (bufferutil)' : `masked in JavaScript, slower: ${reason}`);
 }
 
 /** Which implementation signs and checks events, and why no faster one. @param reports fastest first @param used by name */

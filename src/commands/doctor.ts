@@ -4,7 +4,7 @@ import { providerInUse, providerReports } from '../secp/provider.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Context } from './command.js';
 import { fail, type Check } from './doctor-check.js';
-import { checkHome, checkKey, judgeEngines, judgeNode, judgeSignatures } from './doctor-machine.js';
+import { checkHome, checkKey, judgeEngines, judgeMasking, judgeNode, judgeSignatures } from './doctor-machine.js';
 import { askRelay, judgeClock, judgeRelay } from './doctor-relay.js';
 import { checkWallet } from './doctor-wallet.js';
 
@@ -40,7 +40,7 @@ const TRIAL = {
 
 const HELP = `
 Checks Node.js, the home (permissions, lock, free disk), the key, the clock (by the relays), each relay, the wallet (network, methods, budget,
-encryption), which library signs events, and each engine (does it load, how many examples of a small model it trains in a second).
+encryption), which library signs events, whether WebSockets are masked natively, and each engine (does it load, how many examples of a small model it trains in a second).
 A relay is tried with what a market needs: an event, an event as large as a chunk (64,412 bytes), a gift wrap, an ephemeral event, 16 of
 those at once, a login (NIP-42) where it demands one, and its limits (NIP-11). What is written expires in a minute, and its deletion is
 asked for. With --no-probe nothing is written and no login is tried. A chunk or gift wrap that one relay refuses is a warning while
@@ -51,16 +51,18 @@ With --json one document: checks, [{name, state, detail, remedy}], state being o
 async function allChecks(context: Context, isWriting: boolean): Promise<Check[]> {
   const { deps } = context;
   const { relays, engine } = deps.settings();
-  const [home, key, wallet, network, engines] = await Promise.all([
+  const [home, key, wallet, network, engines, masking] = await Promise.all([
     checkHome(context),
     checkKey(context),
     checkWallet(context),
     checkRelays(context, relays.value, isWriting),
     deps.describeEngines((one) => measureThroughput(one, TRIAL)),
+    deps.describeMasking(),
   ]);
   return [
     judgeNode(process.versions.node),
     judgeSignatures(providerReports(), providerInUse()),
+    judgeMasking(masking),
     ...home,
     key,
     ...network,

@@ -2,10 +2,18 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Check } from '../../src/commands/doctor-check.js';
-import { judgeDisk, judgeEngines, judgeNode, judgeSignatures, MIN_NODE } from '../../src/commands/doctor-machine.js';
+import {
+  judgeDisk,
+  judgeEngines,
+  judgeMasking,
+  judgeNode,
+  judgeSignatures,
+  MIN_NODE,
+} from '../../src/commands/doctor-machine.js';
 import { judgeClock, judgeRelay, type RelayFacts } from '../../src/commands/doctor-relay.js';
 import { judgeWallet, type WalletFacts } from '../../src/commands/doctor-wallet.js';
 import type { RelayInformation } from '../../src/relay/fetch-information.js';
+import { describeMasking } from '../../src/relay/masking.js';
 import type { ProbeFacts, ProbeStep, StepFacts } from '../../src/relay/probe.js';
 import { runNmkt, temporaryFolder } from '../support/run-nmkt.js';
 import { startSandbox } from '../support/story.js';
@@ -218,6 +226,17 @@ describe('the machine', () => {
     expect(judgeSignatures([{ provider: 'native', isUsable: true, reason: '' }], 'native').detail).toBe('native');
   });
 
+  it('says how WebSockets are masked, and why not natively', () => {
+    const absent = () => {
+      throw new Error('not here');
+    };
+    const detail = (...args: Parameters<typeof describeMasking>) => judgeMasking(describeMasking(...args)).detail;
+    expect(detail({}, () => ({ mask: Math.max }))).toBe('masked natively (bufferutil)');
+    expect(detail({}, () => ({ mask: () => undefined }))).toMatch(/in JavaScript.*no build for this machine$/);
+    expect(detail({}, absent)).toMatch(/in JavaScript.*bufferutil is not installed$/);
+    expect(detail({ WS_NO_BUFFER_UTIL: '1' }, absent)).toMatch(/WS_NO_BUFFER_UTIL is set$/);
+  });
+
   it('needs one engine, and the wanted one', () => {
     const states = (want: string, fit: readonly string[]) =>
       judgeEngines(
@@ -241,7 +260,7 @@ describe('nmkt doctor', () => {
     expect(status, stdout + stderr).toBe(0);
     const { checks } = JSON.parse(stdout) as { checks: Check[] };
     expect(checks.map(({ name }) => name)).toEqual([
-      ...['node', 'signatures', 'home', 'disk', 'key', 'clock'],
+      ...['node', 'signatures', 'websockets', 'home', 'disk', 'key', 'clock'],
       ...['', ' chunk', ' gift wrap', ' ephemeral', ' rate', ' AUTH', ' limits'].map(
         (row) => `relay ${sandbox.relay}${row}`,
       ),
