@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { fromHex, hex } from '../../src/hash.js';
@@ -6,28 +5,7 @@ import type { Schnorr } from '../../src/secp/curve.js';
 import { libraryNames, loadLibsecp256k1 } from '../../src/secp/libsecp256k1.js';
 import { choose, loadProvider, providerReports, PROVIDERS } from '../../src/secp/provider.js';
 import { selfTest } from '../../src/secp/self-test.js';
-
-interface Row {
-  readonly index: string;
-  readonly secret: string;
-  readonly publicKey: string;
-  readonly auxiliary: string;
-  readonly message: string;
-  readonly signature: string;
-  readonly isValid: boolean;
-}
-
-const rows: readonly Row[] = readFileSync(new URL('../vectors/secp/bip340.csv', import.meta.url), 'utf8')
-  .trim()
-  .split('\n')
-  .slice(1)
-  .map((line) => {
-    const [index, secret, publicKey, auxiliary, message, signature, result] = line.toLowerCase().split(',') as [
-      string,
-      ...string[],
-    ];
-    return { index, secret, publicKey, auxiliary, message, signature, isValid: result === 'true' } as Row;
-  });
+import { rows } from './vectors.js';
 
 /** Those of this machine; the native library is an option. */
 const here = providerReports().filter(({ isUsable }) => isUsable);

@@ -1,0 +1,119 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'vitest';
+
+/**
+ * Programs of other people, each of one version, from the registry of its language. What is built or installed lies in NMKT_INTEROP_DIR,
+ * else in a folder of the system's temporary ones, and stays there for the next run.
+ */
+export const FOLDER = process.env['NMKT_INTEROP_DIR'] ?? join(tmpdir(), 'nmkt-interop');
+
+export const PYTHON = process.env['NMKT_PYTHON'] ?? 'python3';
+const NAK = 'v0.20.6';
+const NOSTR_RS_RELAY = '0.8.12';
+const GRPCIO_TOOLS = '1.85.1';
+const NOSTR_RELAY = '1.14';
+const NOSTR_SDK = '0.45.1';
+
+/** Where it is, or why it cannot be had here. */
+export type Program = { readonly path: string } | { readonly whyNot: string };
+
+/** The path, or the end of the test with a line that says why. */
+export function requireProgram(context: TestContext, program: Program): string {
+  if ('path' in program) return program.path;
+  console.log(`SKIP ${context.task.fullTestName}: ${program.whyNot}`);
+  return context.skip(program.whyNot);
+}
+
+/** By the author of NIP-01, in Go, https://github.com/fiatjaf/nak: a client, and a relay of khatru (`nak serve`). */
+export const nak = once(() =>
+  built(`nak-${NAK}/nak`, 'go', (folder) => ({
+    words: ['install', `github.com/fiatjaf/nak@${NAK}`],
+    env: { GOBIN: folder },
+  })),
+);
+
+/**
+ * In Rust, with SQLite: https://git.sr.ht/~gheartsfield/nostr-rs-relay. Minutes the first time; an interrupted build goes on.
+ * Without `--locked`: the `time` of its lock file is refused by Rust from 1.80 on, https://github.com/rust-lang/rust/issues/127343.
+ */
+export const nostrRsRelay = once(async () => {
+  const root = join(FOLDER, `nostr-rs-relay-${NOSTR_RS_RELAY}`);
+  const compiler = await protoc();
+  if ('whyNot' in compiler) return compiler;
+  return built(`nostr-rs-relay-${NOSTR_RS_RELAY}/bin/nostr-rs-relay`, 'cargo', () => ({
+    words: ['install', 'nostr-rs-relay', '--version', NOSTR_RS_RELAY, '--root', root],
+    env: { CARGO_TARGET_DIR: join(root, 'target'), PROTOC: compiler.path },
+  }));
+});
+
+/** The compiler of Protocol Buffers that nostr-rs-relay is built with: of the machine, else of the package that gRPC publishes. */
+const protoc = once(async (): Promise<Program> => {
+  if (spawnSync('protoc', ['--version']).status === 0) return { path: 'protoc' };
+  const folder = join(FOLDER, `grpcio-tools-${GRPCIO_TOOLS}`);
+  const words = ['-m', 'pip', 'install', '--quiet', '--target', folder, `grpcio-tools==${GRPCIO_TOOLS}`];
+  const made = await built(`grpcio-tools-${GRPCIO_TOOLS}/grpc_tools`, PYTHON, () => ({ words }));
+  if ('whyNot' in made) return { whyNot: `no protoc; ${made.whyNot}` };
+  const script = join(folder, 'protoc');
+  writeFileSync(script, `#!/bin/sh\nPYTHONPATH='${folder}' exec '${PYTHON}' -m grpc_tools.protoc "$@"\n`, {
+    mode: 0o755,
+  });
+  return { path: script };
+});
+
+/** In Python, with SQLite: https://code.pobblelabs.org/nostr_relay. */
+export const nostrRelay = once(async () => {
+  const folder = join(FOLDER, `nostr-relay-${NOSTR_RELAY}`);
+  const made = await built(`nostr-relay-${NOSTR_RELAY}/bin/python`, PYTHON, () => ({ words: ['-m', 'venv', folder] }));
+  if ('whyNot' in made) return made;
+  return built(`nostr-relay-${NOSTR_RELAY}/bin/nostr-relay`, made.path, () => ({
+    words: ['-m', 'pip', 'install', '--quiet', `nostr-relay==${NOSTR_RELAY}`],
+  }));
+});
+
+/** rust-nostr from Python, https://github.com/rust-nostr/nostr: another reader of events and identifiers. The folder for PYTHONPATH. */
+export const nostrSdk = once(async () => {
+  const folder = join(FOLDER, `nostr-sdk-${NOSTR_SDK}`);
+  const words = ['-m', 'pip', 'install', '--quiet', '--no-deps', '--target', folder, `nostr-sdk==${NOSTR_SDK}`];
+  const made = await built(`nostr-sdk-${NOSTR_SDK}/nostr_sdk`, PYTHON, () => ({ words }));
+  return 'path' in made ? { path: folder } : made;
+});
+
+interface Recipe {
+  readonly words: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** @param result  path below FOLDER; what is there already is not made again @param recipe  gets the folder of the result */
+async function built(result: string, command: string, recipe: (folder: string) => Recipe): Promise<Program> {
+  const path = join(FOLDER, result);
+  if (existsSync(path)) return { path };
+  const folder = join(path, '..');
+  mkdirSync(folder, { recursive: true });
+  const { words, env } = recipe(folder);
+  console.log(`${command} ${words.join(' ')}`);
+  const failure = await runToEnd(command, words, { ...process.env, ...env });
+  if (failure === undefined && existsSync(path)) return { path };
+  return { whyNot: failure ?? `${command} ${words[0]!} made no ${result}` };
+}
+
+/** @returns  why it failed */
+function runToEnd(command: string, words: readonly string[], env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  return new Promise((done) => {
+    const child = spawn(command, words, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    let last = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (last = (last + text).slice(-2_000)));
+    child.once('error', () => done(`${command} is not installed`));
+    child.once('close', (status) => {
+      if (status === 0) return done(undefined);
+      done(`${command} ${words.slice(0, 4).join(' ')} failed: ${last.trim().split('\n').at(-1) ?? `status ${status}`}`);
+    });
+  });
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => (made ??= make());
+}
