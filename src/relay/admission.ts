@@ -20,6 +20,9 @@ export interface RelayLimits {
   readonly maxLimit: number;
   /** Seconds that `created_at` may be ahead. */
   readonly maxFutureSec: number;
+  /** NIP-77: open at once on a connection, and events in each. */
+  readonly maxSyncs: number;
+  readonly maxSyncEvents: number;
 }
 
 /** Answered with a message for people and, by its prefix (NIP-01), for machines. */

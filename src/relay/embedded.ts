@@ -8,6 +8,7 @@ import type { RelayLimits } from './admission.js';
 import { Session, type RelayCore, type Send } from './protocol.js';
 import { openLogStore } from './store-log.js';
 import { memoryStore } from './store-memory.js';
+import { SyncBudget } from './sync-sessions.js';
 
 /** A small relay for one machine or one team: durable, fast for chunks, and honest about its limits. */
 
@@ -23,6 +24,8 @@ export interface RelayOptions {
   readonly maxEventBytes?: number;
   readonly maxLimit?: number;
   readonly maxConnections?: number;
+  /** Others than those above. */
+  readonly limits?: Partial<RelayLimits>;
   /** Unix seconds. */
   readonly nowSec?: () => number;
 }
@@ -45,6 +48,8 @@ const DEFAULTS: RelayLimits = {
   maxFilterValues: 2_000,
   maxLimit: 5_000,
   maxFutureSec: 900,
+  maxSyncs: 8,
+  maxSyncEvents: 250_000,
 };
 /** `["EVENT",...]` around an event, and white space some clients send. */
 const FRAME_OVERHEAD_BYTES = 4_096;
@@ -62,6 +67,7 @@ export async function startRelay(options: RelayOptions): Promise<RunningRelay> {
   const nowSec = options.nowSec ?? (() => Math.floor(Date.now() / 1000));
   const limits = {
     ...DEFAULTS,
+    ...options.limits,
     maxEventBytes: options.maxEventBytes ?? DEFAULTS.maxEventBytes,
     maxLimit: options.maxLimit ?? DEFAULTS.maxLimit,
   };
@@ -71,13 +77,16 @@ export async function startRelay(options: RelayOptions): Promise<RunningRelay> {
   try {
     const store = dir === undefined ? memoryStore(nowSec) : await openLogStore(dir, nowSec);
     const isOwnUrl = ownUrls(host, bound, options.publicUrl);
-    const core: RelayCore = { store, limits, nowSec, isOwnUrl, sessions: new Set() };
+    const core: RelayCore = { store, limits, nowSec, isOwnUrl, sessions: new Set(), syncBudget: new SyncBudget() };
     const sockets = new WebSocketServer({ server, maxPayload: maxFrameBytes, perMessageDeflate: false });
     sockets.on('connection', (socket) => {
       if (sockets.clients.size > maxConnections) socket.close(1013, 'too many connections');
       else serve(core, socket);
     });
-    const heartbeat = setInterval(() => sockets.clients.forEach(probe), PING_MS);
+    const heartbeat = setInterval(() => {
+      sockets.clients.forEach(probe);
+      for (const session of core.sessions) void session.tend();
+    }, PING_MS);
     let closing: Promise<void> | undefined;
     return {
       url: `ws://${host.includes(':') ? `[${host}]` : host}:${bound}`,

@@ -6,7 +6,7 @@ export function relayInformation(limits: RelayLimits, maxFrameBytes: number): Re
     name: 'nmkt relay',
     description: 'The relay embedded in nmkt',
     software: 'nmkt',
-    supported_nips: [1, 9, 11, 40, 42, 45, 59, 62, 70],
+    supported_nips: [1, 9, 11, 40, 42, 45, 59, 62, 70, 77],
     limitation: {
       max_message_length: maxFrameBytes,
       max_content_length: limits.maxEventBytes,

@@ -1,5 +1,3 @@
-import { explainDisk } from '../disk/durable.js';
-import { isNmktError } from '../errors.js';
 import { hex, sha256, type Pubkey } from '../hash.js';
 import type { Filter, NostrEvent } from '../ports.js';
 import { verifyHash } from '../schnorr.js';
@@ -10,14 +8,17 @@ import { parseFilter, parseSignedEvent } from './event-shape.js';
 import { kindClass, matcher, newestFirst, type EventHead } from './filter.js';
 import { EPHEMERAL_GIFT_WRAP, GIFT_WRAP } from './kinds.js';
 import { parseMessage } from './message.js';
+import { reasonOf } from './reason.js';
 import type { EventStore, StoredEvent } from './store.js';
+import { SyncSessions, type SyncBudget } from './sync-sessions.js';
 
-/** One client's conversation with the embedded relay: NIP-01, 09, 40, 42, 45, 59, 62, 70. Knows no sockets. */
+/** One client's conversation with the embedded relay: NIP-01, 09, 40, 42, 45, 59, 62, 70, 77. Knows no sockets. */
 
 /** What all sessions share. */
 export interface RelayCore extends House {
   readonly store: EventStore;
   readonly sessions: Set<Session>;
+  readonly syncBudget: SyncBudget;
 }
 
 /** Resolves when the peer may get more. */
@@ -33,12 +34,18 @@ export class Session {
   readonly #challenge: string;
   readonly #subscriptions = new Map<string, LiveSubscription>();
   readonly #authed = new Set<string>();
+  readonly #syncs: SyncSessions;
 
   /** @param challenge  fresh and unguessable */
   constructor(core: RelayCore, send: Send, challenge: string) {
     this.#core = core;
     this.#send = send;
     this.#challenge = challenge;
+    this.#syncs = new SyncSessions({
+      ...{ limits: core.limits, nowSec: core.nowSec, budget: core.syncBudget },
+      select: (filter, max) => this.#find(this.#parseFilters([filter]), max).map(({ head }) => head),
+      reply: (...message) => this.#reply(...message),
+    });
     core.sessions.add(this);
     void this.#reply('AUTH', challenge);
   }
@@ -46,6 +53,12 @@ export class Session {
   close(): void {
     this.#core.sessions.delete(this);
     this.#subscriptions.clear();
+    this.#syncs.close();
+  }
+
+  /** To be called from time to time. */
+  tend(): Promise<void> {
+    return this.#syncs.tend();
   }
 
   /** Never throws: whatever the frame holds, the answer is a message. */
@@ -60,7 +73,8 @@ export class Session {
     if (verb === 'COUNT') return this.#onQuery(first, rest, async (id, filters) => this.#onCount(id, filters));
     if (verb === 'CLOSE') return void (typeof first === 'string' && this.#subscriptions.delete(first));
     if (verb === 'AUTH') return this.#onAuth(first);
-    await this.#reply('NOTICE', 'invalid: expected EVENT, REQ, COUNT, CLOSE or AUTH as a JSON list');
+    if (typeof verb === 'string' && verb.startsWith('NEG-')) return this.#syncs.receive(verb, [first, ...rest]);
+    await this.#reply('NOTICE', 'invalid: expected EVENT, REQ, COUNT, CLOSE, AUTH or NEG-OPEN as a JSON list');
   }
 
   /** Sends a new event to the subscriptions that asked for it. */
@@ -137,18 +151,22 @@ export class Session {
       return this.#reply('NOTICE', `invalid: subscription ids have 1 to ${limits.maxSubscriptionIdChars} characters`);
     }
     try {
-      if (rawFilters.length === 0) throw new Refusal('invalid: no filter');
-      if (rawFilters.length > limits.maxFilters) throw new Refusal(`invalid: more than ${limits.maxFilters} filters`);
-      const limited = { maxValues: limits.maxFilterValues, maxTagValueChars: limits.maxTagValueChars };
-      const filters = rawFilters.map((raw) => parseFilter(raw, limited));
-      if (this.#authed.size === 0 && filters.some(asksForWraps)) {
-        throw new Refusal('auth-required: gift wraps are served to their recipient only');
-      }
-      await answer(id, filters);
+      await answer(id, this.#parseFilters(rawFilters));
     } catch (error) {
       this.#subscriptions.delete(id);
       await this.#reply('CLOSED', id, reasonOf(error));
     }
+  }
+
+  /** @throws Refusal, NmktError */
+  #parseFilters(raw: readonly unknown[]): readonly Filter[] {
+    const { maxFilters, maxFilterValues, maxTagValueChars } = this.#core.limits;
+    if (raw.length === 0) throw new Refusal('invalid: no filter');
+    if (raw.length > maxFilters) throw new Refusal(`invalid: more than ${maxFilters} filters`);
+    const filters = raw.map((one) => parseFilter(one, { maxValues: maxFilterValues, maxTagValueChars }));
+    if (this.#authed.size === 0 && filters.some(asksForWraps))
+      throw new Refusal('auth-required: gift wraps are served to their recipient only');
+    return filters;
   }
 
   async #onReq(id: string, filters: readonly Filter[]): Promise<void> {
@@ -233,14 +251,4 @@ function asksForWraps({ kinds = [] }: Filter): boolean {
 function idOf(value: unknown): Pubkey | string {
   const id = typeof value === 'object' && value !== null && 'id' in value ? value.id : undefined;
   return typeof id === 'string' ? id.slice(0, 64) : '';
-}
-
-function reasonOf(error: unknown): string {
-  if (error instanceof Refusal) return error.message;
-  if (isNmktError(error)) return `invalid: ${error.message}: expected ${error.expected}`;
-  const disk = explainDisk(error instanceof Error && error.cause !== undefined ? error.cause : error, 'events');
-  // Why, for whoever runs the relay; where its files lie is nobody's business.
-  return isNmktError(disk)
-    ? `error: could not store or read events: ${disk.code}`
-    : 'error: could not store or read events';
 }

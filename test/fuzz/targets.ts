@@ -2,6 +2,7 @@ import { fileTargets } from './file-targets.js';
 import { keyTargets } from './key-targets.js';
 import { largeFrameTargets } from './large-frame-targets.js';
 import { relayTargets } from './relay-targets.js';
+import { syncTargets } from './sync-targets.js';
 import type { Target } from './target.js';
 import { walletTargets } from './wallet-targets.js';
 import { wireTargets } from './wire-targets.js';
@@ -11,6 +12,7 @@ export const targets: readonly Target[] = [
   ...wireTargets,
   ...relayTargets,
   ...largeFrameTargets,
+  ...syncTargets,
   ...walletTargets,
   ...keyTargets,
   ...fileTargets,
