@@ -27,6 +27,8 @@ export interface DiskFile {
   read(position: number, length: number): Promise<Buffer>;
   /** @returns bytes written, at least one and perhaps not all */
   write(bytes: Uint8Array, position: number): Promise<number>;
+  /** Several, one after the other, as one write; the same answer. */
+  writeTogether(parts: readonly Uint8Array[], position: number): Promise<number>;
   truncate(length: number): Promise<void>;
   size(): Promise<number>;
   /** The file's bytes and length. */

@@ -36,6 +36,13 @@ export async function writeAll(file: DiskFile, bytes: Uint8Array, position: numb
   for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done), position + done);
 }
 
+/** The same of several parts that lie in different places. */
+export async function writeAllTogether(file: DiskFile, parts: readonly Uint8Array[], position: number): Promise<void> {
+  const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+  const done = await file.writeTogether(parts, position);
+  if (done < bytes) await writeAll(file, Buffer.concat(parts).subarray(done), position + done);
+}
+
 /** Folders whose names are known to be durable, by disk: a folder is looked after once per process. */
 const settled = new WeakMap<Disk, Set<string>>();
 

@@ -32,6 +32,7 @@ function nodeFile(handle: FileHandle): DiskFile {
       return buffer.subarray(0, bytesRead);
     },
     write: async (bytes, position) => (await handle.write(bytes, 0, bytes.length, position)).bytesWritten,
+    writeTogether: async (parts, position) => (await handle.writev(parts, position)).bytesWritten,
     truncate: (length) => handle.truncate(length),
     size: async () => (await handle.stat()).size,
     datasync: () => handle.datasync(),

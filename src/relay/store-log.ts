@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Disk, DiskFile } from '../disk/disk.js';
-import { writeAll } from '../disk/durable.js';
+import { writeAllTogether } from '../disk/durable.js';
 import { lockFolder, type LockOptions } from '../disk/lock.js';
 import { nodeDisk } from '../disk/node-disk.js';
 import type { Filter } from '../ports.js';
@@ -24,6 +24,8 @@ interface Pending {
 }
 
 const MAX_GROUP_BYTES = 16 << 20;
+/** From here on a copy costs more than a part of a write. */
+const LONG_LINE_BYTES = 4_096;
 const NEWLINE = Buffer.from('\n');
 const BRACKET = ']'.charCodeAt(0);
 
@@ -128,7 +130,7 @@ class LogStore implements EventStore {
     if (this.#failure) await this.#undo(this.#failure.cause);
     if (this.#failure) throw this.#failure;
     try {
-      await writeAll(this.#file, Buffer.concat(group.flatMap(({ line }) => [line, NEWLINE])), this.#size);
+      await writeAllTogether(this.#file, gathered(group), this.#size);
       await this.#file.datasync();
     } catch (error) {
       await this.#undo(error);
@@ -154,4 +156,23 @@ class LogStore implements EventStore {
       this.#failure = new Error('the event log could not be repaired after a failed write', { cause: error });
     }
   }
+}
+
+/** Lines of a group with their newlines: short ones joined, long ones where they are. */
+function gathered(group: readonly Pending[]): Buffer[] {
+  const parts: Buffer[] = [];
+  let short: Buffer[] = [];
+  const join = (): void => {
+    if (short.length > 0) parts.push(Buffer.concat(short));
+    short = [];
+  };
+  for (const { line } of group) {
+    if (line.length >= LONG_LINE_BYTES) {
+      join();
+      parts.push(line);
+      short.push(NEWLINE);
+    } else short.push(line, NEWLINE);
+  }
+  join();
+  return parts;
 }

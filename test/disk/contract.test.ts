@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Disk } from '../../src/disk/disk.js';
+import { writeAllTogether } from '../../src/disk/durable.js';
 import { nodeDisk } from '../../src/disk/node-disk.js';
 import { temporaryFolder } from '../support/run-nmkt.js';
 import { SimDisk } from '../support/sim-disk.js';
@@ -35,6 +36,17 @@ describe.each([
     await file.sync();
     await file.close();
     expect(text(await disk.readFile(path))).toBe('Je');
+  });
+
+  it('writes several parts as one, also more than the system takes at once', async () => {
+    const { disk, dir } = await open();
+    const file = await disk.open(join(dir, 'a'), 'create');
+    await file.write(bytes('<>'), 0);
+    const parts = Array.from({ length: 3_000 }, (_, at) => bytes(`${at},`));
+    const whole = parts.map(text).join('');
+    await writeAllTogether(file, parts, 1);
+    await file.close();
+    expect(text(await disk.readFile(join(dir, 'a')))).toBe(`<${whole}`);
   });
 
   it('tells a file that is missing from one that is there', async () => {

@@ -35,6 +35,15 @@ it('has the same events after a restart', async () => {
   expect(await reread(dir)).toEqual(three);
 });
 
+it('has short and long events of one group in order', async () => {
+  const dir = temporaryFolder();
+  const mixed = [3, 5_000, 3, 3, 70_000, 5_000, 3].map((length, i) =>
+    note('alice', { created_at: NOW - i, content: 'x'.repeat(length) }),
+  );
+  await written(dir, mixed);
+  expect(await reread(dir)).toEqual(mixed);
+});
+
 it('holds an event in the file before it says so', async () => {
   const dir = temporaryFolder();
   const store = await open(dir);

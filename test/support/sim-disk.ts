@@ -196,6 +196,7 @@ export class SimDisk {
     const openFile = (path: string, node: FileNode): DiskFile => ({
       read: async (position, length) => (check(), Buffer.from(node.live.subarray(position, position + length))),
       write: async (bytes, position) => write(path, node, bytes, position),
+      writeTogether: async (parts, position) => write(path, node, Buffer.concat(parts), position),
       truncate: async (length) =>
         void (node.live.length !== length && step('truncate', path, () => change(node, length))),
       size: async () => (check(), node.live.length),
