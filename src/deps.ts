@@ -346,8 +346,9 @@ export async function createDeps({ flags, env, cwd, progress, prompt, signal }: 
         import('./relay/probe.js'),
         import('./relay/relay-url.js'),
       ]);
-      const oneTime = await signerFor(random(32));
-      return probeRelay(checkRelayUrl(url, network), { ...options, oneTime, clock: systemClock, random });
+      const [oneTime, stranger] = [await signerFor(random(32)), await signerFor(random(32))];
+      const rest = { oneTime, stranger, clock: systemClock, random };
+      return probeRelay(checkRelayUrl(url, network), { ...options, ...rest });
     },
     openJournal,
     async writeBackup(path, options) {

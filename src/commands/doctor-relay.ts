@@ -1,37 +1,59 @@
 import { CHUNK_BYTES } from '../blob/chunk.js';
 import type { InformationAnswer } from '../relay/fetch-information.js';
-import type { ProbeFacts, StepFacts } from '../relay/probe.js';
+import type { Pubkey } from '../hash.js';
+import type { Signer } from '../ports.js';
+import type { ProbeFacts, ProbeSteps, StepFacts } from '../relay/probe.js';
 import type { Context } from './command.js';
 import { fail, ok, warn, type Check } from './doctor-check.js';
-import type { Signer } from '../ports.js';
+import { isCurrent, isSameSoftware, type Knowledge } from './relay-knowledge.js';
+import { because, CHUNK_EVENT_BYTES, isGood, type RelayFacts } from './relay-verdict.js';
 
 /** Checks of relays and, by them, of the clock. Asking and judging are apart, so that judging is a table. */
 
-export interface RelayFacts {
-  readonly url: string;
-  readonly answer: InformationAnswer;
-  readonly probe: ProbeFacts;
-}
-
 const SLOW_MS = 3_000;
-/** A chunk's event, signature and tags included; its content alone is base64 of the sealed chunk. */
-const CHUNK_EVENT_BYTES = 64_412;
+/** Of a chunk's event, its content alone: base64 of the sealed chunk. */
 const CHUNK_CONTENT_BYTES = Math.ceil((CHUNK_BYTES + 28) / 3) * 4;
 /** What a process of ours holds open at once, at least. */
 const WANTED_SUBSCRIPTIONS = 10;
 
-/** With `isWriting` events that expire in a minute are written, read back, and deleted. */
-export async function askRelay({ deps }: Context, url: string, isWriting: boolean): Promise<RelayFacts> {
-  const signer = await probeSigner(deps);
-  const [answer, probe] = await Promise.all([deps.relayInformation(url), deps.probeRelay(url, { signer, isWriting })]);
-  return { url, answer, probe };
+export interface Asking {
+  /** With it events that expire in a minute are written, read back, and deleted, unless all of that is known. */
+  readonly isWriting: boolean;
+  /** Who writes: see proberOf. */
+  readonly signer: Signer;
+  readonly by: Pubkey | null;
+  readonly known: Knowledge;
+}
+
+/** What it did when it was written to before stands for a week; whether it answers is asked every time. */
+export async function askRelay({ deps }: Context, url: string, asking: Asking): Promise<RelayFacts> {
+  const nowSec = deps.clock.nowSec();
+  const before = asking.known.get(url);
+  const { signer, isWriting } = asking;
+  if (before === undefined || !isCurrent(before, nowSec, asking.by)) {
+    const [answer, probe] = await Promise.all([
+      deps.relayInformation(url),
+      deps.probeRelay(url, { signer, isWriting }),
+    ]);
+    return { url, answer, probe, triedAtSec: probe.steps === null ? null : nowSec };
+  }
+  const answer = await deps.relayInformation(url);
+  const isOld = !isSameSoftware(before, answer.information);
+  const probe = await deps.probeRelay(url, { signer, isWriting: isWriting && isOld });
+  if (isOld || probe.problem !== null) return { url, answer, probe, triedAtSec: probe.steps === null ? null : nowSec };
+  const { steps, auth, slower, readProblem } = before.probe;
+  const isShut = probe.readProblem?.startsWith('auth-required:') === true;
+  return {
+    ...{ url, answer, triedAtSec: before.triedAtSec },
+    probe: { ...probe, steps, auth, slower, readProblem: isShut ? readProblem : probe.readProblem },
+  };
 }
 
 /** The own key, unless its owner would have to type or approve something for it: then one that nobody uses again. */
-async function probeSigner(deps: Context['deps']): Promise<Signer> {
+export async function proberOf(deps: Context['deps']): Promise<Pick<Asking, 'signer' | 'by'>> {
   const isAtHand = (await deps.keyReport().catch(() => undefined))?.form === 'plain';
   const own = isAtHand ? await deps.signer({ create: false }) : undefined;
-  return own ?? deps.signerFor(deps.random(32));
+  return { signer: own ?? (await deps.signerFor(deps.random(32))), by: own?.pubkey ?? null };
 }
 
 /** Rows of one relay. @param others  does another relay of the settings do it, where this one does not? */
@@ -45,7 +67,7 @@ export function judgeRelay(facts: RelayFacts, others: readonly RelayFacts[] = []
     if (probe.readProblem !== null) return [fail(name, `it does not answer: ${probe.readProblem}`, OTHER), ...rows];
     return [ok(name, `connected in ${probe.connectMs} ms, reads; nothing was written`), ...rows];
   }
-  const { event, chunk, wrap, ephemeral } = probe.steps;
+  const { event, chunk, wrap, strange, ephemeral } = probe.steps;
   const does = (step: 'chunk' | 'wrap') => others.some(({ probe: { steps } }) => steps !== null && isGood(steps[step]));
   const lacks = (step: 'chunk' | 'wrap') => (does(step) ? warn : fail);
   return [
@@ -58,16 +80,15 @@ export function judgeRelay(facts: RelayFacts, others: readonly RelayFacts[] = []
       'for datasets and models',
     ),
     judgeStep(`${name} gift wrap`, wrap, 'a sealed message (kind 1059)', lacks('wrap'), 'for grants'),
+    judgeStrange(`${name} gift wrap to others`, strange),
     judgeEphemeral(`${name} ephemeral`, ephemeral),
-    probe.slower === null
-      ? ok(`${name} rate`, 'no limit met by 16 events at once')
-      : warn(`${name} rate`, `it asks to go slower: ${probe.slower}`, `uploads wait for it; ${OTHER} for large data`),
+    judgeRate(`${name} rate`, probe.steps, probe.slower),
+    judgeDeletion(`${name} deletion`, probe.steps),
     ...rows,
   ];
 }
 
 const OTHER = 'use another relay with --relay URL';
-const isGood = ({ state, isBack }: StepFacts) => state === 'stored' && isBack;
 
 function judgeEvent(name: string, { answer }: RelayFacts, step: StepFacts): Check {
   if (step.state === 'silent') return fail(name, `it takes no events: ${step.message}`, OTHER);
@@ -94,6 +115,34 @@ function judgeStep(name: string, step: StepFacts, what: string, lacking: typeof 
   return ok(name, `took ${what} in ${step.writeMs} ms, gave it back in ${step.readMs} ms`);
 }
 
+/** What a customer needs to send grants: the recipient reads them, or not, with a key of its own. */
+function judgeStrange(name: string, step: StepFacts): Check {
+  if (step.state === 'stored') return ok(name, step.isBack ? 'taken, and given to who it was for' : 'taken');
+  return warn(name, `it takes none${because(step)}`, 'grants go to the relays that their recipients name (kind 10050)');
+}
+
+function judgeRate(name: string, { burst }: ProbeSteps, slower: string | null): Check {
+  const remedy = `uploads wait for it; ${OTHER} for large data`;
+  const all = `${burst.stored} of ${burst.sent} events at once`;
+  if (burst.message !== '') {
+    const later = burst.isTakenLater === null ? '' : `, ${burst.isTakenLater ? 'more' : 'none'} a second later`;
+    return warn(name, `it took ${all}${later}: ${burst.message}`, remedy);
+  }
+  if (slower !== null) return warn(name, `it asks to go slower: ${slower}`, remedy);
+  return ok(name, `${all} in ${burst.tookMs} ms, no limit met`);
+}
+
+function judgeDeletion(name: string, { deletion }: ProbeSteps): Check {
+  if (deletion === 'honoured') return ok(name, 'what is deleted (NIP-09) is gone');
+  if (deletion === null) return ok(name, 'not seen: nothing was there to delete');
+  const remedy = 'nothing has to be done: what is published expires; an earlier end cannot be had here';
+  return warn(
+    name,
+    deletion === 'refused' ? 'it takes no deletions (NIP-09)' : 'it keeps what is deleted (NIP-09)',
+    remedy,
+  );
+}
+
 function judgeEphemeral(name: string, step: StepFacts): Check {
   if (isGood(step)) return ok(name, `passed on in ${step.writeMs + step.readMs} ms`);
   const did =
@@ -111,7 +160,7 @@ function judgeAuth(name: string, { auth }: ProbeFacts): Check {
 
 function judgeLimits(name: string, { information, problem }: InformationAnswer): Check {
   if (information === null) return ok(name, `not said: no NIP-11 document (${problem})`);
-  const { maxMessageBytes, maxContentBytes, maxSubscriptions, needsPayment } = information;
+  const { maxMessageBytes, maxContentBytes, maxSubscriptions, needsPayment, powBits } = information;
   const small = [
     ...(maxMessageBytes !== null && maxMessageBytes < CHUNK_EVENT_BYTES
       ? [`messages of at most ${maxMessageBytes} bytes, a chunk is ${CHUNK_EVENT_BYTES}`]
@@ -122,13 +171,12 @@ function judgeLimits(name: string, { information, problem }: InformationAnswer):
     ...(maxSubscriptions !== null && maxSubscriptions < WANTED_SUBSCRIPTIONS
       ? [`at most ${maxSubscriptions} subscriptions, ${WANTED_SUBSCRIPTIONS} may be needed`]
       : []),
+    ...(powBits > 0 ? [`it wants ${powBits} bits of proof of work (NIP-13)`] : []),
     ...(needsPayment ? ['it wants to be paid'] : []),
   ];
   if (small.length > 0) return warn(name, `it says: ${small.join('; ')}`, `${OTHER} if it keeps to that`);
   return ok(name, 'what it says of itself (NIP-11) leaves room for all that is needed');
 }
-
-const because = ({ message }: StepFacts) => (message === '' ? '' : `: ${message}`);
 
 const CLOCK_WARN_SEC = 30;
 /** Many relays refuse events from further ahead or behind than some minutes. */

@@ -1,30 +1,30 @@
-import { isNmktError } from '../errors.js';
 import { measureThroughput } from '../roles/throughput.js';
 import { providerInUse, providerReports } from '../secp/provider.js';
-import { table } from '../terminal/table.js';
 import type { CommandModule, Context } from './command.js';
-import { fail, type Check } from './doctor-check.js';
+import { checkRelays, type Checked } from './doctor-network.js';
 import { checkHome, checkKey, judgeEngines, judgeMasking, judgeNode, judgeSignatures } from './doctor-machine.js';
-import { askRelay, judgeClock, judgeRelay } from './doctor-relay.js';
+import { describeDoctor } from './doctor-table.js';
 import { checkWallet } from './doctor-wallet.js';
+import { verdictOf } from './relay-verdict.js';
 
 /** Makes no key and no folder. What it writes to relays expires in a minute. */
 export const command: CommandModule = {
   configure(program) {
     program
       .option('--no-probe', 'write nothing: only connect, read and ask')
+      .option('--fresh', 'try the relays anew, whatever this home knows of them')
       .addHelpText('before', '$ nmkt doctor\n$ nmkt doctor --settings sb/trainer-1.json --home t1 --json\n')
       .addHelpText('after', HELP);
   },
 
   async run(_args, options, context) {
     context.progress.start('checking this machine, the relays and the wallet');
-    const checks = await allChecks(context, options['probe'] !== false);
+    const { checks, relays } = await allChecks(context, options['probe'] !== false, options['fresh'] === true);
     const failed = checks.filter(({ state }) => state === 'fail');
     context.progress.done(failed.length === 0 ? 'nothing fails' : `${failed.length} of ${checks.length} checks fail`);
     return {
-      value: { checks },
-      text: describe(checks),
+      value: { checks, relays: relays.map((one) => ({ ...(verdictOf(one) ?? { use: null, reason: '' }), ...one })) },
+      text: describeDoctor(checks, relays, context.deps.clock.nowSec()),
       ...(failed.length === 0
         ? { next: 'nmkt publish-dataset --help, or nmkt serve-trainer --help' }
         : { exit: 3, next: failed[0]!.remedy! }),
@@ -40,64 +40,41 @@ const TRIAL = {
 
 const HELP = `
 Checks Node.js, the home (permissions, lock, free disk), the key, the clock (by the relays), each relay, the wallet (network, methods, budget,
-encryption), which library signs events, whether WebSockets are masked natively, and each engine (does it load, how many examples of a small model it trains in a second).
-A relay is tried with what a market needs: an event, an event as large as a chunk (64,412 bytes), a gift wrap, an ephemeral event, 16 of
-those at once, a login (NIP-42) where it demands one, and its limits (NIP-11). What is written expires in a minute, and its deletion is
-asked for. With --no-probe nothing is written and no login is tried. A chunk or gift wrap that one relay refuses is a warning while
-another relay takes it.
+encryption), which library signs events, whether WebSockets are masked natively, and each engine (does it load, how many examples of a small
+model it trains in a second).
+A relay is tried with what a market needs: an event, an event as large as a chunk (64,412 bytes; where it is refused, the largest one that
+is not), gift wraps to this key and to another, an ephemeral event, 16 small events at once, a login (NIP-42) where it demands one, and its
+limits (NIP-11). All is read back over another connection. What is written expires in a minute, and its deletion (NIP-09) is asked for.
+The answers are kept in the home for a week, or until the relay's software changes; --fresh tries all of it anew. Whether a relay answers
+is asked every time. With --no-probe nothing is written and no login is tried. A chunk or gift wrap that one relay refuses is a warning
+while another relay takes it.
+A row of the relays' table: what it is good for, the largest event it took (64K is a chunk), how many events it took in a second, or at once
+where it then said no, what it demands a login for, and when that was tried. What is wrong stands below.
 Exit status: 0 when nothing fails (warnings too), else 3.
-With --json one document: checks, [{name, state, detail, remedy}], state being ok, warn or fail; remedy is null where nothing has to be done.`;
+With --json one document: checks, [{name, state, detail, remedy}], state being ok, warn or fail; remedy is null where nothing has to be done;
+and relays, [{url, use, reason, triedAtSec, answer, probe}], use being "data + jobs", "jobs only", "inbox only", "unusable" or null.`;
 
-async function allChecks(context: Context, isWriting: boolean): Promise<Check[]> {
+async function allChecks(context: Context, isWriting: boolean, isFresh: boolean): Promise<Checked> {
   const { deps } = context;
   const { relays, engine } = deps.settings();
-  const [home, key, wallet, network, engines, masking] = await Promise.all([
+  const [home, key, wallet, network, masking] = await Promise.all([
     checkHome(context),
     checkKey(context),
     checkWallet(context),
-    checkRelays(context, relays.value, isWriting),
-    deps.describeEngines((one) => measureThroughput(one, TRIAL)),
+    checkRelays(context, relays.value, { isWriting, isFresh }),
     deps.describeMasking(),
   ]);
-  return [
+  // Not meanwhile: both measure how fast something is.
+  const engines = await deps.describeEngines((one) => measureThroughput(one, TRIAL));
+  const checks = [
     judgeNode(process.versions.node),
     judgeSignatures(providerReports(), providerInUse()),
     judgeMasking(masking),
     ...home,
     key,
-    ...network,
+    ...network.checks,
     ...wallet,
     ...judgeEngines(engines, engine.value),
   ];
-}
-
-async function checkRelays(context: Context, urls: readonly string[], isWriting: boolean): Promise<Check[]> {
-  if (urls.length === 0)
-    return [fail('relays', 'none is set', 'nmkt init, or a private market: nmkt sandbox --dir sb')];
-  try {
-    const { urls: known } = await context.deps.relays();
-    const facts = await Promise.all(known.map((url) => askRelay(context, url, isWriting)));
-    return [
-      judgeClock(facts),
-      ...facts.flatMap((one) =>
-        judgeRelay(
-          one,
-          facts.filter((other) => other !== one),
-        ),
-      ),
-    ];
-  } catch (error) {
-    if (!isNmktError(error)) throw error;
-    return [fail('relays', error.message, error.remedy)];
-  }
-}
-
-function describe(checks: readonly Check[]): string {
-  return table(
-    checks.map(({ state, name, detail, remedy }) => [
-      state,
-      name,
-      remedy === null || state === 'ok' ? detail : `${detail}; try: ${remedy}`,
-    ]),
-  );
+  return { checks, relays: network.relays };
 }

@@ -11,6 +11,7 @@ import { checkerOf, customerPorts } from './customer-ports.js';
 import { addJobFlags, jobFromFlags, readJobFile } from './job-flags.js';
 import { lead } from './lead.js';
 import { layersModelOf } from './model-file.js';
+import { requireFitRelays } from './relay-fit.js';
 import { confirmJob, maxSatsOf } from './spending.js';
 
 export const command: CommandModule = {
@@ -63,6 +64,7 @@ export const command: CommandModule = {
           ]),
         ),
       };
+    await requireFitRelays(context, 'jobs');
     await confirmJob(context, options, job, dataset.shards);
     const { secrets, isNew } = await postJob(terms, dataset, ports, options['again'] === true);
     if (options['backup'] !== false) await backUpJob(ports, secrets);

@@ -16,6 +16,7 @@ import { addDataFlags, dataChoices } from './data-flags.js';
 import { readJobFile } from './job-flags.js';
 import { layersModelOf } from './model-file.js';
 import { describeTask, publishPlan } from './publish-plan.js';
+import { requireFitRelays } from './relay-fit.js';
 import { confirmJob, maxSatsOf } from './spending.js';
 
 const DEFAULT_SHARDS = 3;
@@ -77,6 +78,7 @@ export const command: CommandModule = {
 
     context.progress.note(describeTask(dataset.schema));
     const ports = await customerPorts(context);
+    await requireFitRelays(context, 'data');
     if (job !== undefined) await confirmJob(context, options, job, shards);
     const layersModel = job && (await layersModelOf(job, context));
     const checker = job === undefined ? null : await checkerOf(context, job);

@@ -7,8 +7,11 @@ import { lookupFor } from './relay-url.js';
 export interface RelayInformation {
   readonly name: string;
   readonly software: string;
+  readonly version: string;
   readonly needsAuth: boolean;
   readonly needsPayment: boolean;
+  /** Leading zero bits that the ids of events need (NIP-13); 0 where it names none. */
+  readonly powBits: number;
   /** Null where it sets no limit. */
   readonly maxMessageBytes: number | null;
   readonly maxContentBytes: number | null;
@@ -92,8 +95,10 @@ function readInformation(body: string): RelayInformation | null {
     return {
       name: textOf(document['name']),
       software: textOf(document['software']),
+      version: textOf(document['version']),
       needsAuth: limitation['auth_required'] === true,
       needsPayment: limitation['payment_required'] === true,
+      powBits: Math.min(countOf(limitation['min_pow_difficulty']) ?? 0, 256),
       maxMessageBytes: countOf(limitation['max_message_length']),
       maxContentBytes: countOf(limitation['max_content_length']),
       maxSubscriptions: countOf(limitation['max_subscriptions']),

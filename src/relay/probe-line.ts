@@ -22,6 +22,7 @@ export interface ReadAnswer {
 export interface ProbeLine {
   /** By the HTTP `Date` of the upgrade; null without one. Unix milliseconds. */
   readonly dateMs: number | null;
+  isOpen(): boolean;
   /** Did the relay send a NIP-42 challenge so far? */
   isChallenged(): boolean;
   /** Every message in which the relay asked to go slower. */
@@ -34,6 +35,9 @@ export interface ProbeLine {
   login(signer: Signer, nowSec: number): Promise<boolean>;
   close(): void;
 }
+
+/** How the message of an answer begins that the end of the connection came instead of. */
+export const HUNG_UP = 'it closed the connection';
 
 /** @returns the line, or why there is none */
 export function openProbeLine(url: string, timeoutMs: number): Promise<ProbeLine | string> {
@@ -86,7 +90,7 @@ function lineOver(socket: WebSocket, url: string, dateMs: number | null, timeout
   let closed: string | undefined;
   const waiting = new Set<(why: string) => void>();
   socket.on('close', (code) => {
-    closed = `it closed the connection (${code})`;
+    closed = `${HUNG_UP} (${code})`;
     for (const end of waiting) end(closed);
   });
   socket.on('error', () => undefined);
@@ -114,6 +118,7 @@ function lineOver(socket: WebSocket, url: string, dateMs: number | null, timeout
   return {
     dateMs,
     slower,
+    isOpen: () => closed === undefined,
     isChallenged: () => challenge !== undefined,
     publish: (event) => confirm(event.id, () => say('EVENT', event)),
     read(filter) {

@@ -1,19 +1,50 @@
-import { buildChunk, SEALED_CHUNK_BYTES } from '../protocol/chunk.js';
 import { KINDS } from '../protocol/kinds.js';
-import type { Clock, EventTemplate, NostrEvent, RandomBytes, Signer } from '../ports.js';
-import { GIFT_WRAP } from './kinds.js';
-import { openProbeLine, type Answer, type ProbeLine } from './probe-line.js';
+import type { Clock, RandomBytes, Signer } from '../ports.js';
+import { openProbeLine, type Answer } from './probe-line.js';
+import { sessionOver } from './probe-session.js';
+import { tryEverything } from './probe-steps.js';
 
-/** What a market needs of a relay, tried out. What it writes expires in a minute, and its deletion is asked for. */
+/**
+ * What a market needs of a relay, tried out. What it writes expires in a minute, and its deletion is asked for. All of it
+ * is what one relay did once: good for advice, proof of nothing.
+ */
 
-export const PROBE_STEPS = ['event', 'chunk', 'wrap', 'ephemeral'] as const;
+export const PROBE_STEPS = ['event', 'chunk', 'wrap', 'strange', 'ephemeral'] as const;
+/**
+ * `event`: addressable, signed by the participant; `chunk`: as an upload sends it, signed by a key of one use; `wrap`: a gift
+ * wrap to the participant; `strange`: one to somebody else; `ephemeral`: passed on.
+ */
 export type ProbeStep = (typeof PROBE_STEPS)[number];
 
 export interface StepFacts extends Answer {
-  /** Is what was written given back (ephemeral: passed on)? */
+  /** Is what was written given back (over another connection; ephemeral: passed on)? */
   readonly isBack: boolean;
   readonly writeMs: number;
   readonly readMs: number;
+}
+
+/** Small events of the chunk's kind, all at once. */
+export interface BurstFacts {
+  readonly sent: number;
+  readonly stored: number;
+  /** Until the last answer. */
+  readonly tookMs: number;
+  /** The first no; empty where there was none. */
+  readonly message: string;
+  /** After a second, was one that had been put off (`rate-limited:`) taken? Null where none was. */
+  readonly isTakenLater: boolean | null;
+}
+
+export interface ProbeSteps extends Readonly<Record<ProbeStep, StepFacts>> {
+  readonly burst: BurstFacts;
+  /** Of the events of the chunk's kind, whole: the largest that was taken, the smallest that was not; null where there was none. */
+  readonly takenBytes: number | null;
+  readonly refusedBytes: number | null;
+  /** NIP-09, asked of events that were given back before; null where there were none. */
+  readonly deletion: 'honoured' | 'ignored' | 'refused' | null;
+  /** Was a login demanded to read, to write? */
+  readonly loginToRead: boolean;
+  readonly loginToWrite: boolean;
 }
 
 export interface ProbeFacts {
@@ -29,28 +60,26 @@ export interface ProbeFacts {
   /** An empty REQ, without writing: null when it was answered, else what came instead. */
   readonly readProblem: string | null;
   /** Null where nothing was to be written. */
-  readonly steps: Readonly<Record<ProbeStep, StepFacts>> | null;
+  readonly steps: ProbeSteps | null;
 }
 
 export interface ProbeOptions {
   readonly signer: Signer;
-  /** A signer nobody uses again, for the wrap. */
+  /** Signers nobody uses again: for what is written by nobody known, and to be written to. */
   readonly oneTime: Signer;
+  readonly stranger: Signer;
   readonly clock: Clock;
   readonly random: RandomBytes;
   readonly isWriting: boolean;
   readonly timeoutMs?: number;
 }
 
-const PROBE_SECONDS = 60;
-/** As many events as an upload has in flight. */
-const BURST = 16;
-
 /** @param url  checked (checkRelayUrl). Never throws for what a relay does. */
 export async function probeRelay(url: string, options: ProbeOptions): Promise<ProbeFacts> {
   const { clock, isWriting, timeoutMs = 8_000 } = options;
   const startMs = clock.nowMs();
-  const line = await openProbeLine(url, timeoutMs);
+  const open = () => openProbeLine(url, timeoutMs);
+  const line = await open();
   const connectMs = clock.nowMs() - startMs;
   const nothing = {
     connectMs,
@@ -61,114 +90,19 @@ export async function probeRelay(url: string, options: ProbeOptions): Promise<Pr
     steps: null,
   } as const;
   if (typeof line === 'string') return { ...nothing, problem: line };
+  const session = sessionOver(line, { open, signer: options.signer, clock, mayLogIn: isWriting });
   try {
-    const session: Session = { line, options, login: null };
-    const read = await line.read({ kinds: [KINDS.job], limit: 1 });
+    const read = await session.read({ kinds: [KINDS.job], limit: 1 });
+    const steps = isWriting ? await tryEverything(url, session, options) : null;
     const isShut = read.state === 'refused' && read.message.startsWith('auth-required:');
-    if (isShut && isWriting) await logIn(session);
-    const again = isShut && session.login === true ? await line.read({ kinds: [KINDS.job], limit: 1 }) : read;
-    const steps = isWriting ? await allSteps(session) : null;
-    const isDemanded = isShut && !isWriting;
     const login = session.login === null ? null : session.login ? 'accepted' : 'refused';
     return {
-      ...{ problem: null, connectMs, steps, slower: line.slower[0] ?? null },
+      ...{ problem: null, connectMs, steps, slower: session.slower()[0] ?? null },
       clockAheadSec: line.dateMs === null ? null : (line.dateMs + 500 - (startMs + connectMs / 2)) / 1000,
-      auth: login ?? (isDemanded ? 'demanded' : line.isChallenged() ? 'offered' : 'none'),
-      readProblem: again.state === 'answered' ? null : again.state === 'silent' ? 'no answer to a REQ' : again.message,
+      auth: login ?? (isShut ? 'demanded' : line.isChallenged() ? 'offered' : 'none'),
+      readProblem: read.state === 'answered' ? null : read.state === 'silent' ? 'no answer to a REQ' : read.message,
     };
   } finally {
-    line.close();
+    session.close();
   }
-}
-
-interface Session {
-  readonly line: ProbeLine;
-  readonly options: ProbeOptions;
-  /** Null until the relay demanded one. */
-  login: boolean | null;
-}
-
-async function logIn(session: Session): Promise<boolean> {
-  const { line, options } = session;
-  if (!line.isChallenged()) return (session.login = false);
-  return (session.login ??= await line.login(options.signer, options.clock.nowSec()));
-}
-
-async function allSteps(session: Session): Promise<Record<ProbeStep, StepFacts>> {
-  const { signer, oneTime, clock, random } = session.options;
-  const nowSec = clock.nowSec();
-  const end = nowSec + PROBE_SECONDS;
-  const until = ['expiration', String(end)];
-  const plain = (kind: number, tags: string[][], content = ''): EventTemplate => ({
-    kind,
-    created_at: nowSec,
-    tags,
-    content,
-  });
-  const name = `nmkt/doctor/${Buffer.from(random(8)).toString('hex')}`;
-  const event = await step(session, signer, plain(KINDS.backup, [['d', name], until]));
-  const sealed = await oneTime.encrypt(signer.pubkey, name);
-  const wrap = await step(session, oneTime, plain(GIFT_WRAP, [['p', signer.pubkey], until], sealed), {
-    '#p': [signer.pubkey],
-    kinds: [GIFT_WRAP],
-  });
-  const ephemeral = await passOn(session, plain(KINDS.presence, [until], name));
-  await burst(session, nowSec);
-  // Last: some relays end the connection instead of an answer to what is too long for them.
-  const chunk = await step(session, signer, buildChunk(random(SEALED_CHUNK_BYTES), nowSec, end));
-  return { event, chunk, wrap, ephemeral };
-}
-
-/** Writes, reads back, asks for the deletion. */
-async function step(session: Session, signer: Signer, template: EventTemplate, filter = {}): Promise<StepFacts> {
-  const { line, options } = session;
-  const { clock } = options;
-  const event = await signer.sign(template);
-  const startMs = clock.nowMs();
-  const answer = await publish(session, event);
-  const writeMs = clock.nowMs() - startMs;
-  if (answer.state !== 'stored') return { ...answer, isBack: false, writeMs, readMs: 0 };
-  const wanted = { ids: [event.id], ...filter };
-  let found = await line.read(wanted);
-  if (found.message.startsWith('auth-required:') && session.login === null && (await logIn(session)))
-    found = await line.read(wanted);
-  const readMs = clock.nowMs() - startMs - writeMs;
-  const tags = [
-    ['e', event.id],
-    ['k', String(event.kind)],
-  ];
-  await line.publish(await signer.sign({ kind: 5, created_at: template.created_at, tags, content: '' }));
-  const isBack = found.ids.has(event.id);
-  return { ...answer, message: isBack ? answer.message : found.message, isBack, writeMs, readMs };
-}
-
-/** As an upload would: logs in when the relay wants that, and waits once when it is asked to go slower. */
-async function publish(session: Session, event: NostrEvent): Promise<Answer> {
-  const { line, options } = session;
-  const answer = await line.publish(event);
-  if (answer.message.startsWith('auth-required:') && session.login === null && (await logIn(session)))
-    return line.publish(event);
-  if (!answer.message.startsWith('rate-limited:')) return answer;
-  await options.clock.wait(1_000);
-  return line.publish(event);
-}
-
-async function passOn(session: Session, template: EventTemplate): Promise<StepFacts> {
-  const { line, options } = session;
-  const event = await options.signer.sign(template);
-  const { came } = line.listen(event.id);
-  const startMs = options.clock.nowMs();
-  const answer = await publish(session, event);
-  const writeMs = options.clock.nowMs() - startMs;
-  const isBack = answer.state === 'stored' && (await came);
-  return { ...answer, isBack, writeMs, readMs: options.clock.nowMs() - startMs - writeMs };
-}
-
-/** Ephemeral, so that nothing of it stays. What the relay thinks of the pace is kept by the line. */
-async function burst({ line, options }: Session, nowSec: number): Promise<void> {
-  const until = ['expiration', String(nowSec + PROBE_SECONDS)];
-  const make = (index: number) =>
-    options.signer.sign({ kind: KINDS.presence, created_at: nowSec, tags: [until, ['d', String(index)]], content: '' });
-  const events = await Promise.all(Array.from({ length: BURST }, (_, index) => make(index)));
-  await Promise.all(events.map((event) => line.publish(event)));
 }

@@ -10,20 +10,25 @@ import {
   judgeSignatures,
   MIN_NODE,
 } from '../../src/commands/doctor-machine.js';
-import { judgeClock, judgeRelay, type RelayFacts } from '../../src/commands/doctor-relay.js';
+import { judgeClock, judgeRelay } from '../../src/commands/doctor-relay.js';
 import { judgeWallet, type WalletFacts } from '../../src/commands/doctor-wallet.js';
+import type { RelayFacts } from '../../src/commands/relay-verdict.js';
 import type { RelayInformation } from '../../src/relay/fetch-information.js';
 import { describeMasking } from '../../src/relay/masking.js';
-import type { ProbeFacts, ProbeStep, StepFacts } from '../../src/relay/probe.js';
+import type { ProbeFacts, ProbeStep, ProbeSteps, StepFacts } from '../../src/relay/probe.js';
 import { runNmkt, temporaryFolder } from '../support/run-nmkt.js';
 import { startSandbox } from '../support/story.js';
 
 const information = {
-  ...{ name: 'a relay', software: 'x', needsAuth: false, needsPayment: false },
+  ...{ name: 'a relay', software: 'x', version: '1', needsAuth: false, needsPayment: false, powBits: 0 },
   ...{ maxMessageBytes: null, maxContentBytes: null, maxSubscriptions: null },
 };
 const fine: StepFacts = { state: 'stored', message: '', isBack: true, writeMs: 40, readMs: 20 };
-const steps = { event: fine, chunk: fine, wrap: fine, ephemeral: fine };
+const steps: ProbeSteps = {
+  ...{ event: fine, chunk: fine, wrap: fine, strange: fine, ephemeral: fine },
+  burst: { sent: 16, stored: 16, tookMs: 20, message: '', isTakenLater: null },
+  ...{ takenBytes: 64_412, refusedBytes: null, deletion: 'honoured', loginToRead: false, loginToWrite: false },
+};
 const reached: ProbeFacts = {
   ...{ problem: null, connectMs: 10, clockAheadSec: null, auth: 'none' },
   ...{ slower: null, readProblem: null, steps },
@@ -32,6 +37,7 @@ const good: RelayFacts = {
   url: 'wss://relay.example',
   answer: { information, problem: '', clockAheadSec: 0.3 },
   probe: reached,
+  triedAtSec: 1_800_000_000,
 };
 const saying = (more: Partial<RelayInformation>): RelayFacts => ({
   ...good,
@@ -261,9 +267,17 @@ describe('nmkt doctor', () => {
     const { checks } = JSON.parse(stdout) as { checks: Check[] };
     expect(checks.map(({ name }) => name)).toEqual([
       ...['node', 'signatures', 'websockets', 'home', 'disk', 'key', 'clock'],
-      ...['', ' chunk', ' gift wrap', ' ephemeral', ' rate', ' AUTH', ' limits'].map(
-        (row) => `relay ${sandbox.relay}${row}`,
-      ),
+      ...[
+        '',
+        ' chunk',
+        ' gift wrap',
+        ' gift wrap to others',
+        ' ephemeral',
+        ' rate',
+        ' deletion',
+        ' AUTH',
+        ' limits',
+      ].map((row) => `relay ${sandbox.relay}${row}`),
       ...['wallet', 'wallet methods', 'wallet budget', 'wallet encryption'],
       ...['engine node', 'engine webgpu', 'engine wasm', 'engine cpu'],
     ]);
@@ -276,14 +290,17 @@ describe('nmkt doctor', () => {
     expect(detailOf('clock')).toBe('as the relays');
     expect(detailOf(`relay ${sandbox.relay}`)).toMatch(/written in \d+ ms, read in \d+ ms, nmkt relay$/);
     expect(checks.filter(({ name }) => name.startsWith('relay ')).map(({ state }) => state)).toEqual(
-      Array(7).fill('ok'),
+      Array(9).fill('ok'),
     );
     expect(detailOf('wallet budget')).toMatch(/^none/);
     expect(detailOf('engine wasm')).toMatch(/^wasm\/[0-9a-f]{8}\/.*, trains [1-9]\d* small examples\/s$/);
     expect(detailOf('wallet')).toMatch(/ on regtest, 1000000 sat$/);
     expect(() => readFileSync(join(sandbox.folder, 'new', 'key'))).toThrow('ENOENT');
     const text = await runNmkt(['doctor', ...sandbox.as('customer', 'new')]);
-    expect([text.status, text.stdout.trimEnd().split('\n')]).toMatchObject([0, { length: checks.length }]);
+    // One row for the relay under a head, instead of nine.
+    expect([text.status, text.stdout.trimEnd().split('\n')]).toMatchObject([0, { length: checks.length - 9 + 3 }]);
+    expect(text.stdout).toMatch(/\n127\.0\.0\.1:\d+ +data \+ jobs +64K +\d+\/s +read +now\n/);
+    expect(JSON.parse(stdout)).toMatchObject({ relays: [{ url: sandbox.relay, use: 'data + jobs', reason: '' }] });
     expect(text.stdout).toMatch(/^ok +node +\d+\.\d+/);
   });
 

@@ -25,11 +25,13 @@ it('reads the document of the embedded relay, and the same time', async () => {
 it('tells a clock that is an hour ahead', async () => {
   const url = await serve((_, response) => {
     response.setHeader('Date', new Date(Date.now() + 3_600_000).toUTCString());
-    response.end('{"name":"\\u001b[31mred","limitation":{"auth_required":true,"max_message_length":-1}}');
+    response.end(
+      '{"name":"\\u001b[31mred","version":"v1.0.4","limitation":{"auth_required":true,"max_message_length":-1,"min_pow_difficulty":28}}',
+    );
   });
   const { information, clockAheadSec } = await ask(url);
   expect(information).toEqual({
-    ...{ name: ' [31mred', software: '', needsAuth: true, needsPayment: false },
+    ...{ name: ' [31mred', software: '', version: 'v1.0.4', needsAuth: true, needsPayment: false, powBits: 28 },
     ...{ maxMessageBytes: null, maxContentBytes: null, maxSubscriptions: null },
   });
   expect(clockAheadSec).toBeGreaterThan(3_598);

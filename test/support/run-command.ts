@@ -1,5 +1,5 @@
 import { commands, loadCommand } from '../../src/commands/index.js';
-import type { Outcome } from '../../src/commands/command.js';
+import type { Context, Outcome } from '../../src/commands/command.js';
 import { createDeps } from '../../src/deps.js';
 import type { Prompt } from '../../src/ports.js';
 
@@ -52,17 +52,27 @@ export interface Call {
 
 /** One command in this process, with everything real but the terminal. */
 export async function callCommand(name: string, call: Call): Promise<Outcome & { readonly said: readonly string[] }> {
-  const { options = {}, args = [], cwd, prompt = nobody } = call;
+  const module = await loadCommand(commands.find((entry) => entry.name === name)!);
+  return withContext(call, async (context, said) => ({
+    ...(await module.run(call.args ?? [], call.options ?? {}, context)),
+    said,
+  }));
+}
+
+/** For what a command does in part. @param work  gets also what is said meanwhile */
+export async function withContext<T>(
+  call: Call,
+  work: (context: Context, said: readonly string[]) => Promise<T>,
+): Promise<T> {
+  const { options = {}, cwd, prompt = nobody } = call;
   const said: string[] = [];
   const say = (text?: string): void => void (text !== undefined && said.push(text));
   const progress = { start: say, update: () => undefined, done: say, note: say, warn: say };
   const { signal } = new AbortController();
-  const module = await loadCommand(commands.find((entry) => entry.name === name)!);
   const env = { HOME: cwd, ...call.env };
   const deps = await createDeps({ flags: options, env, cwd, progress, prompt, signal });
   try {
-    const context = { deps, progress, prompt, json: false, signal, emit: () => undefined };
-    return { ...(await module.run(args, options, context)), said };
+    return await work({ deps, progress, prompt, json: false, signal, emit: () => undefined }, said);
   } finally {
     await deps.close();
   }
