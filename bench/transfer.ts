@@ -64,7 +64,8 @@ class Stage {
     let out = '';
     child.stdout.on('data', (text: Buffer) => (out += text.toString()));
     const code = await new Promise((done) => child.once('close', done));
-    if (code !== 0) throw new Error(`${task.what} ended with ${String(code)}`);
+    const expected = task.killAt === undefined ? 0 : null;
+    if (code !== expected) throw new Error(`${task.what} ended with ${String(code)}`);
     return JSON.parse(out) as ClientFigures;
   }
 
@@ -157,6 +158,7 @@ export async function bench(): Promise<BenchResult> {
         }
       }
     }
+    rows.push(await restart(stage, usable[0]!.provider, base));
     for (const { provider, isUsable, reason } of providerReports())
       if (!isUsable) rows.push({ what: `SKIP publish, ${provider}: ${reason}`, MBperSecond: '-', MBofMemory: '-' });
     if (process.argv.includes('--full')) await many(stage, usable[0]!.provider, note);
@@ -169,10 +171,27 @@ export async function bench(): Promise<BenchResult> {
   target('fetch against naive', 50, 'fetch', 'naive fetch');
   target('fetch against HTTP GET, SHA-256, decrypted', 0.8, 'fetch', 'HTTP GET, SHA-256, decrypted');
   const best = rates.has('publish, native') ? 'native' : 'wasm';
+  const again = rows.find(({ what }) => what === RESTART)!.MBperSecond as number;
+  targets.push({
+    ...{ name: 'transfer: sent again after kill -9 at 90 %', target: '<= 12 %', got: `${again.toFixed(1)} %` },
+    ok: again <= 12,
+  });
   target('publish 50 ms away against no delay', 0.6, `publish, ${best}, 50 ms away`, `publish, ${best}`);
   target('fetch 50 ms away against no delay', 0.55, 'fetch, 50 ms away', 'fetch');
   rows.push({ what: 'load of the machine', MBperSecond: loadavg()[0]!, MBofMemory: '-' });
   return { rows, targets };
+}
+
+const RESTART = 'killed at 90 % and run again: % of the events sent twice';
+
+/** Everything that was on its way when the process died counts, also what the relay had no time to answer. */
+async function restart(stage: Stage, provider: ProviderName, base: Pick<ClientTask, 'file' | 'bytes'>): Promise<Row> {
+  const log = join(stage.dir, 'sent.jsonl');
+  const task = { ...base, what: 'publish', url: await stage.relay(provider), seed: stage.freshSeed(), log } as const;
+  const first = await stage.run(provider, { ...task, killAt: 0.9 });
+  const second = await stage.run(provider, task);
+  const again = (first.sent! + second.sent! - second.events!) / second.events!;
+  return { what: RESTART, MBperSecond: 100 * again, MBofMemory: second.maxRssMB };
 }
 
 /** As many chunks as 4.8 GB make: the rate holds, and memory does not grow with the size. */

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHash, hkdfSync } from 'node:crypto';
-import { openSync, readSync, writeFileSync } from 'node:fs';
+import { openSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { request } from 'node:http';
 import { finalizeEvent, nip44 } from 'nostr-tools';
@@ -9,6 +9,8 @@ import { contentKey, labelContext, uploadSecret } from '../../src/blob/keys.js';
 import { lazyBlob } from '../../src/blob/lazy-blob.js';
 import { keepRecent, type ChunkSource } from '../../src/blob/source.js';
 import { fetchFromAll, listChunks, uploadBlob } from '../../src/blob/transfer.js';
+import { openUploadLog, type UploadRecord } from '../../src/blob/upload-log.js';
+import { openJournal } from '../../src/journal/file-journal.js';
 import { parseBlobPointer } from '../../src/blob/blob.js';
 import { sha256, type Sha256 } from '../../src/hash.js';
 import { connectRelays } from '../../src/relay/pool.js';
@@ -27,6 +29,10 @@ export interface ClientTask {
   readonly seed: string;
   /** Where the pointer of a published blob goes, and comes from. */
   readonly pointer?: string;
+  /** Keeps what is stored in this file, and goes on with what it says. */
+  readonly log?: string;
+  /** Ends itself with kill -9 when so much of all is stored. */
+  readonly killAt?: number;
 }
 export interface ClientFigures {
   readonly seconds: number;
@@ -34,6 +40,8 @@ export interface ClientFigures {
   readonly cpuSeconds: number;
   readonly maxRssMB: number;
   readonly events?: number;
+  /** Events sent to the relay. */
+  readonly sent?: number;
 }
 
 const task = JSON.parse(process.argv[2]!) as ClientTask;
@@ -83,10 +91,22 @@ async function publish(isReady: boolean): Promise<ClientFigures & { events: numb
   const made = isReady ? keepRecent(source, source.count) : source;
   if (isReady) for (let index = 0; index < made.count; index++) await made.event(index);
   const chosen: ChunkSource = made;
-  const seconds = await timed(() => uploadBlob(relays, chosen));
+  let sent = 0;
+  const counted: typeof relays = {
+    ...{ urls: relays.urls, fetch: relays.fetch.bind(relays), subscribe: relays.subscribe.bind(relays) },
+    publish: (event, to, options) => (sent++, relays.publish(event, to, options)),
+    close: () => relays.close(),
+  };
+  const onProgress = (done: number): void => {
+    if (done < (task.killAt ?? 2) * source.count) return;
+    writeSync(1, JSON.stringify({ ...figures(0), events: source.count, sent }));
+    process.kill(process.pid, 'SIGKILL');
+  };
+  const log = task.log && { log: await openUploadLog(await openJournal<UploadRecord>(task.log), source.count) };
+  const seconds = await timed(() => uploadBlob(counted, chosen, { onProgress, ...log }));
   if (task.pointer !== undefined) writeFileSync(task.pointer, JSON.stringify(await pointer()));
   await relays.close();
-  return { ...figures(seconds), events: source.count };
+  return { ...figures(seconds), events: source.count, sent };
 }
 
 /** Ids, leaves and AEAD of every chunk; the bytes are dropped, as a disk would take them. */
