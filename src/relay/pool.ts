@@ -7,7 +7,7 @@ import { checkedHash, eventJson, isAuthentic } from './event-json.js';
 import { matcher, newestFirst } from './filter.js';
 import { RelayLink } from './link.js';
 import { fetchAll, splitIds } from './paging.js';
-import { checkRelayUrl, normaliseRelayUrl } from './relay-url.js';
+import { checkForeignUrl, normaliseRelayUrl } from './relay-url.js';
 import type { Outcome } from './sent.js';
 import { MAX_FRAME_BYTES } from './socket.js';
 
@@ -162,7 +162,7 @@ class RelayPool implements Relays {
   /** @throws NmktError `bad-settings` for a URL that may not be connected to */
   #link(relay: string): RelayLink {
     const isOwn = this.urls.includes(relay);
-    const url = isOwn ? relay : checkRelayUrl(relay, this.#options.network ?? 'bitcoin');
+    const url = isOwn ? relay : checkForeignUrl(relay, this.#options.network ?? 'bitcoin', this.urls);
     return (this.#links.get(url) ?? [this.#open(url)])[0]!;
   }
 

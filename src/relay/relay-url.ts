@@ -44,6 +44,16 @@ export function checkRelayUrl(url: string, network: Network): string {
   return normaliseRelayUrl(url);
 }
 
+/**
+ * Of a URL that comes from somebody else, not from the user's settings.
+ *
+ * @param own  the user's relays: where none of them is on this machine, nobody else's is
+ * @returns, @throws  as checkRelayUrl
+ */
+export function checkForeignUrl(url: string, network: Network, own: readonly string[]): string {
+  return checkRelayUrl(url, own.some((one) => isLoopback(hostOf(new URL(one)))) ? network : 'bitcoin');
+}
+
 /** One spelling per relay. @throws TypeError when `url` is not one */
 export function normaliseRelayUrl(url: string): string {
   const { href, pathname, search } = new URL(url);

@@ -3,6 +3,7 @@ import type { BlobPointer } from '../blob/blob.js';
 import { lazyBlob } from '../blob/lazy-blob.js';
 import { joinSources, type ChunkSource } from '../blob/source.js';
 import { downloadBlob } from '../blob/transfer.js';
+import { NmktError } from '../errors.js';
 import { fromHex, hex, sha256Hex, type Bytes, type Sha256 } from '../hash.js';
 import { decodeExamples, maxShardBytes } from '../learning/examples.js';
 import type { DataSchema, Examples } from '../learning/types.js';
@@ -122,7 +123,15 @@ export function ownLocator(manifest: DatasetManifest, secrets: EpochSecrets): Lo
   return openLocator(secrets.locator, fromHex(secrets.blind), manifest.locator);
 }
 
-/** Fetches, checks and decodes one shard; what was declared bounds what is allocated. */
+/** A shard is opened in memory: what one buffer holds on every Node.js that nmkt runs on. */
+const MAX_SHARD_BYTES = 2 ** 32;
+
+/**
+ * Fetches, checks and decodes one shard. What the snapshot declared bounds what is allocated, and nothing is fetched by a locator
+ * that says otherwise.
+ *
+ * @throws NmktError `bad-blob`, `too-large` and what downloadBlob and decodeExamples throw
+ */
 export async function openShard(
   relays: Relays,
   manifest: DatasetManifest,
@@ -132,8 +141,15 @@ export async function openShard(
   options: { readonly signal?: AbortSignal; readonly onProgress?: (done: number, total: number) => void } = {},
 ): Promise<Examples> {
   const declared = manifest.shards[shard]!;
-  const maxBytes = Math.min(declared.size, maxShardBytes(manifest.schema, declared.examples));
-  const bytes = await downloadBlob(relays, locator.shards[shard]!, {
+  const pointer = locator.shards[shard]!;
+  if (pointer.size !== declared.size || pointer.chunks !== declared.chunks)
+    throw new NmktError('bad-blob', 'the locator of the shard says other sizes than the snapshot', {
+      expected: `${declared.size} bytes in ${declared.chunks} chunks`,
+      got: `${pointer.size} bytes in ${pointer.chunks} chunks`,
+      remedy: 'ask the owner of the dataset for a new grant',
+    });
+  const maxBytes = Math.min(declared.size, maxShardBytes(manifest.schema, declared.examples), MAX_SHARD_BYTES);
+  const bytes = await downloadBlob(relays, pointer, {
     key,
     context: datasetContext(manifest.salt),
     part: shard,

@@ -24,8 +24,11 @@ export function createStyle(color: boolean): Style {
   return { bold: sgr(1, 22), dim: sgr(2, 22), red: sgr(31, 39), green: sgr(32, 39), yellow: sgr(33, 39) };
 }
 
-/** Text from strangers (relay messages, file names) must not move the cursor or change colours. Newlines and tabs stay. */
+/**
+ * Text from strangers (relay messages, file names) must not move the cursor, change colours or, by the marks of Unicode for the
+ * direction of writing, show itself in another order (CVE-2021-42574). Newlines and tabs stay.
+ */
 export function withoutControls(text: string): string {
   // eslint-disable-next-line no-control-regex
-  return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, '�');
+  return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g, '�');
 }

@@ -135,6 +135,15 @@ describe('publishing', () => {
   });
 });
 
+it('opens no connection to this machine for a stranger where the own relays are elsewhere', async () => {
+  const here = await ScriptedRelay.start(() => undefined);
+  for (const url of [here.url, here.url.replace('127.0.0.1', 'localhost'), here.url.replace('127.0.0.1', '[::1]')])
+    expect(await poolForTest(['wss://relay.example']).publish(note('alice'), [url])).toMatchObject([
+      { state: 'refused', message: expect.stringContaining('for tests') },
+    ]);
+  expect(here.connections).toBe(0);
+});
+
 describe('authentication', () => {
   it('answers the challenge and sends again what needed it, gift wraps included', async () => {
     const relay = await relayForTest();
