@@ -1,9 +1,20 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createCipheriv } from 'node:crypto';
-import { mkdtempSync, rmSync, statSync, closeSync, openSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
 import { sha256 } from '../src/hash.js';
 import { providerReports, type ProviderName } from '../src/secp/provider.js';
 import type { BenchResult, BenchTarget } from './run.js';
@@ -20,7 +31,21 @@ const MANY_CHUNKS = 100_000;
 
 const words = (path: string) => ['--import', 'tsx', fileURLToPath(new URL(path, import.meta.url))];
 
+/** The client as a user's process is: JavaScript, without a loader that would count as its memory. */
+function compiledClient(): string {
+  const source = readFileSync(new URL('./transfer/client.ts', import.meta.url), 'utf8');
+  const { outputText } = ts.transpileModule(source, {
+    compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
+  });
+  const folder = fileURLToPath(new URL('../node_modules/.cache/nmkt-bench/', import.meta.url));
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, 'client.mjs');
+  writeFileSync(file, outputText.replaceAll("'../../src/", `'${new URL('../dist/', import.meta.url).href}`));
+  return file;
+}
+
 class Stage {
+  readonly #client = compiledClient();
   readonly dir = mkdtempSync(join(tmpdir(), 'nmkt-bench-transfer-'));
   readonly #children: ChildProcess[] = [];
   #seeds = 0;
@@ -57,7 +82,7 @@ class Stage {
   }
 
   async run(provider: ProviderName, task: ClientTask): Promise<ClientFigures> {
-    const child = spawn(process.execPath, [...words('./transfer/client.ts'), JSON.stringify(task)], {
+    const child = spawn(process.execPath, [this.#client, JSON.stringify(task)], {
       env: { ...process.env, NMKT_SCHNORR: provider },
       stdio: ['ignore', 'pipe', 'inherit'],
     });

@@ -142,9 +142,18 @@ export function fromBase64(text: string, length: number): Bytes {
  * @param baseTimeSec  T0, Unix seconds in the past
  */
 export function chunkTimes(baseTimeSec: number, count: number, timeKey: Bytes): readonly number[] {
-  const marks = Array.from({ length: count }, (_, index) => ({ index, mark: hmacSha256(timeKey, u32be(index)) }));
-  marks.sort((a, b) => Buffer.compare(a.mark, b.mark));
+  // 32 bytes each in one buffer, and 48 bits of them as numbers: of 100,000 chunks that is 4 MB.
+  const marks = Buffer.alloc(32 * count);
+  const starts = new Float64Array(count);
+  for (let index = 0; index < count; index++) {
+    marks.set(hmacSha256(timeKey, u32be(index)), 32 * index);
+    starts[index] = marks.readUIntBE(32 * index, 6);
+  }
+  const compare = (a: number, b: number): number =>
+    starts[a]! - starts[b]! || marks.compare(marks, 32 * b, 32 * b + 32, 32 * a, 32 * a + 32);
   const times = new Array<number>(count);
-  marks.forEach(({ index }, rank) => (times[index] = baseTimeSec - rank));
+  Uint32Array.from({ length: count }, (_, index) => index)
+    .sort(compare)
+    .forEach((index, rank) => (times[index] = baseTimeSec - rank));
   return times;
 }
