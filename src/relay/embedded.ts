@@ -86,6 +86,7 @@ export async function startRelay(options: RelayOptions): Promise<RunningRelay> {
     const heartbeat = setInterval(() => {
       sockets.clients.forEach(probe);
       for (const session of core.sessions) void session.tend();
+      void store.tend();
     }, PING_MS);
     let closing: Promise<void> | undefined;
     return {

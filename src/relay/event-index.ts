@@ -5,12 +5,20 @@ import { DELETION, GIFT_WRAP, VANISH } from './kinds.js';
 /** What a relay must do with an event by NIP-01, NIP-09, NIP-40 and NIP-62. */
 export type Verdict = 'new' | 'duplicate' | 'superseded' | 'deleted' | 'expired';
 
-/** An event's searchable part; `slot` is where a store keeps the event itself. */
+/** An event's searchable part; `slot` is where a store keeps the event itself, and the store's to change. */
 export interface Entry<Slot> extends EventHead {
-  readonly slot: Slot;
+  slot: Slot;
   /** Unix seconds (NIP-40); Infinity without the tag. */
   readonly expiresAt: number;
 }
+
+/** What a key has stored. */
+export interface Usage {
+  readonly bytes: number;
+  readonly events: number;
+}
+
+const NOTHING: Usage = { bytes: 0, events: 0 };
 
 /**
  * Finds events by id, kind, author and single-letter tag, and knows which were replaced, deleted or are expired.
@@ -26,13 +34,56 @@ export class EventIndex<Slot> {
   /** Up to which `created_at` an address (NIP-09) or a key (NIP-62) is deleted. */
   readonly #deletedAddresses = new Map<string, number>();
   readonly #vanished = new Map<string, number>();
+  readonly #usage = new Map<string, Usage>();
+  readonly #bytesOf: (slot: Slot) => number;
+  #bytes = 0;
+  #vanishedBytes = 0;
+  /** No entry expires earlier. */
+  #nextExpiry = Infinity;
+
+  constructor(bytesOf: (slot: Slot) => number = () => 0) {
+    this.#bytesOf = bytesOf;
+  }
 
   get size(): number {
     return this.#byId.size;
   }
 
+  /** Of all entries. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Of what requests to vanish took out so far. */
+  get vanishedBytes(): number {
+    return this.#vanishedBytes;
+  }
+
+  /** In the order in which they were added. */
   entries(): IterableIterator<Entry<Slot>> {
     return this.#byId.values();
+  }
+
+  holds(entry: Entry<Slot>): boolean {
+    return this.#byId.get(entry.id) === entry;
+  }
+
+  /** What the author has stored, the version that this event would replace not counted. */
+  usedBeside(event: EventHead): Usage {
+    const used = this.#usage.get(event.pubkey) ?? NOTHING;
+    const rival = this.#rivalOf(event);
+    return rival ? { bytes: used.bytes - this.#bytesOf(rival.slot), events: used.events - 1 } : used;
+  }
+
+  /** Is it a request that would take out an event that is here? */
+  frees(request: EventHead): boolean {
+    if (request.kind === VANISH) return [...this.#ownedBy(request.pubkey)].some((entry) => isUpTo(request, entry));
+    if (request.kind !== DELETION) return false;
+    return request.tags.some(([name, value = '']) => {
+      const named = name === 'e' ? this.#byId.get(value) : name === 'a' ? this.#byAddress.get(value) : undefined;
+      if (named === undefined || !ownersOf(named).includes(request.pubkey)) return false;
+      return name === 'e' ? named.kind !== DELETION && named.kind !== VANISH : isUpTo(request, named);
+    });
   }
 
   has(id: string): boolean {
@@ -42,9 +93,9 @@ export class EventIndex<Slot> {
   judge(event: EventHead, nowSec: number): Verdict {
     if (this.#byId.has(event.id)) return 'duplicate';
     if (expiryOf(event) <= nowSec) return 'expired';
-    if (this.#isDeleted(event)) return 'deleted';
-    const address = addressOf(event);
-    const rival = address === undefined ? undefined : this.#byAddress.get(address);
+    // An older request to vanish says nothing that the newer one does not.
+    if (this.#isDeleted(event)) return event.kind === VANISH ? 'superseded' : 'deleted';
+    const rival = this.#rivalOf(event);
     return rival && newestFirst(rival, event) < 0 ? 'superseded' : 'new';
   }
 
@@ -73,6 +124,21 @@ export class EventIndex<Slot> {
     return found.sort(newestFirst).slice(0, limit);
   }
 
+  /** Entries that expired; cheap when there are none. */
+  dropExpired(nowSec: number): void {
+    if (nowSec < this.#nextExpiry) return;
+    this.#nextExpiry = Infinity;
+    for (const entry of this.#byId.values()) {
+      if (entry.expiresAt <= nowSec) this.#removeId(entry.id);
+      else this.#nextExpiry = Math.min(this.#nextExpiry, entry.expiresAt);
+    }
+  }
+
+  #rivalOf(event: EventHead): Entry<Slot> | undefined {
+    const address = addressOf(event);
+    return address === undefined ? undefined : this.#byAddress.get(address);
+  }
+
   /** The smallest set of entries that holds every match. */
   #candidates(filter: Filter): Iterable<Entry<Slot>> {
     if (filter.ids) return new Set(filter.ids.map((id) => this.#byId.get(id)).filter((entry) => entry !== undefined));
@@ -91,6 +157,8 @@ export class EventIndex<Slot> {
   #insert(entry: Entry<Slot>, address: string | undefined): void {
     this.#byId.set(entry.id, entry);
     if (address !== undefined) this.#byAddress.set(address, entry);
+    this.#nextExpiry = Math.min(this.#nextExpiry, entry.expiresAt);
+    this.#count(entry, 1);
     for (const key of bucketKeys(entry)) {
       const bucket = this.#buckets.get(key);
       if (bucket) bucket.add(entry);
@@ -102,6 +170,7 @@ export class EventIndex<Slot> {
     const entry = id === undefined ? undefined : this.#byId.get(id);
     if (!entry) return;
     this.#byId.delete(entry.id);
+    this.#count(entry, -1);
     const address = addressOf(entry);
     if (address !== undefined && this.#byAddress.get(address) === entry) this.#byAddress.delete(address);
     for (const key of bucketKeys(entry)) {
@@ -109,6 +178,14 @@ export class EventIndex<Slot> {
       bucket?.delete(entry);
       if (bucket?.size === 0) this.#buckets.delete(key);
     }
+  }
+
+  #count({ pubkey, slot }: Entry<Slot>, sign: 1 | -1): void {
+    const bytes = sign * this.#bytesOf(slot);
+    const used = this.#usage.get(pubkey) ?? NOTHING;
+    this.#bytes += bytes;
+    if (used.events + sign === 0) this.#usage.delete(pubkey);
+    else this.#usage.set(pubkey, { bytes: used.bytes + bytes, events: used.events + sign });
   }
 
   #delete(deletion: EventHead): void {
@@ -128,9 +205,14 @@ export class EventIndex<Slot> {
 
   #vanish(request: EventHead): void {
     raise(this.#vanished, request.pubkey, request.created_at);
-    const own = this.#buckets.get(`author:${request.pubkey}`) ?? [];
-    const received = this.#buckets.get(`#p:${request.pubkey}`) ?? [];
-    for (const entry of [...own, ...received]) this.#removeIfDeleted(entry);
+    const before = this.#bytes;
+    for (const entry of this.#ownedBy(request.pubkey)) if (entry.id !== request.id) this.#removeIfDeleted(entry);
+    this.#vanishedBytes += before - this.#bytes;
+  }
+
+  #ownedBy(key: string): Set<Entry<Slot>> {
+    const of = [`author:${key}`, `#p:${key}`].flatMap((bucket) => [...(this.#buckets.get(bucket) ?? [])]);
+    return new Set(of.filter((entry) => ownersOf(entry).includes(key)));
   }
 
   #removeIfDeleted(entry: Entry<Slot> | undefined): void {
@@ -138,8 +220,9 @@ export class EventIndex<Slot> {
   }
 
   #isDeleted(event: EventHead): boolean {
-    // A request itself stays: it is the proof, and the memory of the deletion after a restart.
-    if (event.kind === DELETION || event.kind === VANISH) return false;
+    // A request itself stays, as the proof, and the memory of the deletion after a restart: until its author vanishes.
+    if (event.kind === DELETION || event.kind === VANISH)
+      return event.created_at <= (this.#vanished.get(event.pubkey) ?? -1);
     const address = addressOf(event);
     if (address !== undefined && event.created_at <= (this.#deletedAddresses.get(address) ?? -1)) return true;
     return ownersOf(event).some(
@@ -153,6 +236,8 @@ function ownersOf(event: EventHead): string[] {
   if (event.kind !== GIFT_WRAP) return [event.pubkey];
   return [event.pubkey, ...event.tags.filter(([name]) => name === 'p').map(([, value]) => value ?? '')];
 }
+
+const isUpTo = (request: EventHead, event: EventHead): boolean => event.created_at <= request.created_at;
 
 /** Drops what no filter can ask for: other tags, and all but a tag's first value. */
 function headOf({ id, pubkey, created_at, kind, tags }: EventHead): EventHead {

@@ -1,10 +1,10 @@
 import { dirname } from 'node:path';
-import type { Disk, DiskFile } from '../disk/disk.js';
-import { writeAll } from '../disk/durable.js';
+import { codeOf, type Disk, type DiskFile } from '../disk/disk.js';
 import type { NostrEvent } from '../ports.js';
 import { EventIndex } from './event-index.js';
 import { checkedHash, isUnescaped } from './event-json.js';
 import { parseSignedEvent } from './event-shape.js';
+import { copyName, startCopy } from './log-copy.js';
 import type { NowSec } from './store.js';
 
 /** The event log on disk: one event's canonical JSON per line, in the order of acceptance. */
@@ -18,7 +18,6 @@ export interface Log {
   readonly file: DiskFile;
   readonly index: EventIndex<Slot>;
   readonly size: number;
-  readonly garbageBytes: number;
 }
 
 const NEWLINE = 0x0a;
@@ -29,13 +28,22 @@ const MAX_LINE_BYTES = 16 << 20;
 const MIN_GARBAGE_BYTES = 1 << 20;
 
 export async function openLog(disk: Disk, path: string, nowSec: NowSec): Promise<Log> {
+  // Of a process that was killed while it rewrote the log; a disk that refuses has worse to tell soon.
+  await disk.remove(copyName(path)).catch(() => undefined);
   const log = await load(disk, path, nowSec);
-  if (log.garbageBytes <= Math.max(MIN_GARBAGE_BYTES, log.size / 2)) return log;
+  const { index, size } = log;
+  const isWorthIt = size - index.bytes > Math.max(MIN_GARBAGE_BYTES, size / 2);
+  // NIP-62: who asked to vanish is to be gone from the disk too.
+  if (!isWorthIt && index.vanishedBytes === 0) return log;
   try {
     await rewrite(disk, path, log);
-  } finally {
+  } catch (error) {
+    // The relay can serve, and take deletions, from a full disk.
+    if (codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT') return log;
     await log.file.close();
+    throw error;
   }
+  await log.file.close();
   return load(disk, path, nowSec);
 }
 
@@ -46,20 +54,20 @@ export async function openLog(disk: Disk, path: string, nowSec: NowSec): Promise
 async function load(disk: Disk, path: string, nowSec: NowSec): Promise<Log> {
   const file = await disk.open(path, 'edit');
   try {
-    const index = new EventIndex<Slot>();
+    const index = new EventIndex<Slot>(({ length }) => length + 1);
     let size = 0;
     for await (const { line, offset } of lines(file)) {
       const event = readEvent(line);
       if (!event) continue;
-      index.add(event, { offset, length: line.length }, nowSec());
+      // As when it was added: what expired since then had replaced, or deleted, what it did.
+      index.add(event, { offset, length: line.length }, 0);
       size = offset + line.length + 1;
     }
     if ((await file.size()) > size) await file.truncate(size);
     await file.sync();
     await disk.syncFolder(dirname(path));
-    let live = 0;
-    for (const { slot } of index.entries()) live += slot.length + 1;
-    return { file, index, size, garbageBytes: size - live };
+    index.dropExpired(nowSec());
+    return { file, index, size };
   } catch (error) {
     await file.close();
     throw error;
@@ -97,21 +105,16 @@ function readEvent(line: Buffer): NostrEvent | undefined {
   }
 }
 
-/** Copies what is still served to a new file and puts it in place of the old one; `load` makes the new name durable. */
+/** `load` makes the new name durable. */
 async function rewrite(disk: Disk, path: string, { file, index }: Log): Promise<void> {
-  const next = `${path}.new`;
-  await disk.remove(next);
-  const out = await disk.open(next, 'create');
+  const copy = await startCopy(disk, path);
   try {
-    let size = 0;
-    const slots = [...index.entries()].map((entry) => entry.slot).sort((a, b) => a.offset - b.offset);
-    for (const { offset, length } of slots) {
-      await writeAll(out, await file.read(offset, length + 1), size);
-      size += length + 1;
-    }
-    await out.sync();
-  } finally {
-    await out.close();
+    await copy.add(file, [...index.entries()], () => true);
+    await copy.sync();
+    await copy.takePlace();
+  } catch (error) {
+    await copy.discard();
+    throw error;
   }
-  await disk.rename(next, path);
+  await copy.file.close();
 }

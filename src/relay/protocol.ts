@@ -190,7 +190,7 @@ export class Session {
       batch = read(at + READ_TOGETHER);
       for (const message of messages) {
         if (this.#subscriptions.get(id) !== subscription) return; // closed or replaced meanwhile
-        await this.#send(message);
+        if (message !== undefined) await this.#send(message);
       }
     }
     if (this.#subscriptions.get(id) === subscription) await this.#reply('EOSE', id);

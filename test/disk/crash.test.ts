@@ -4,6 +4,7 @@ import { createKey } from '../../src/config/own-key.js';
 import type { Disk } from '../../src/disk/disk.js';
 import { openJournal } from '../../src/journal/file-journal.js';
 
+import type { NostrEvent } from '../../src/ports.js';
 import { openLogStore } from '../../src/relay/store-log.js';
 import { openLedger, type LedgerRecord } from '../../src/wallet/ledger.js';
 import { openSandboxFolder } from '../../src/wallet/sandbox-folder.js';
@@ -273,6 +274,63 @@ describe('the event log of the relay', () => {
         const found = await open(machine.start().disk);
         expect(ids(found).sort(), `${cut} at ${n}`).toEqual(wanted);
       }
+  });
+});
+
+describe('the event log of the relay, rewritten while it is in use', () => {
+  const old = [0, 1, 2, 3, 4, 5].map((n) => note('alice', { created_at: NOW - n, content: long(n).text }));
+  const fresh = [6, 7].map((n) => note('bob', { created_at: NOW - n, content: long(n).text }));
+  const deletion = note('alice', { kind: 5, tags: old.slice(1).map(({ id }) => ['e', id]) });
+  const open = (disk: Disk) => openLogStore('/sb/relay', () => NOW, disk, survivor(), 500);
+  type Store = Awaited<ReturnType<typeof open>>;
+  const add = (store: Store, event: NostrEvent) => store.add(event, JSON.stringify(event), () => undefined);
+  const ids = (store: Store) => store.find({}, 100, () => true).map(({ head }) => head.id);
+  const before = async (disk: Disk): Promise<void> => {
+    const store = await open(disk);
+    for (const event of [...old, deletion]) await add(store, event);
+    await store.close();
+  };
+  const kept = [old[0]!.id, deletion.id];
+
+  it('keeps what it acknowledged, before it and meanwhile, and brings nothing deleted back, after any crash', async () => {
+    const tried = await atEveryCrash('rewriting', {
+      before,
+      act: async (disk, say) => {
+        const store = await open(disk);
+        const adding = add(store, fresh[0]!).then(() => say(fresh[0]!.id));
+        // What is awaited later may be rejected by then.
+        await Promise.all([store.tend(), adding]);
+        expect((await disk.readFile('/sb/relay/events.jsonl')).length).toBeLessThan(3_000);
+        await add(store, fresh[1]!).then(() => say(fresh[1]!.id));
+      },
+      after: async (disk, said, say) => {
+        const store = await open(disk);
+        const found = ids(store);
+        expect(found).toEqual(expect.arrayContaining([...kept, ...said]));
+        expect(found.filter((id) => !kept.includes(id) && !fresh.some((one) => one.id === id))).toEqual([]);
+        expect(await add(store, old[2]!)).toBe('deleted');
+        for (const stored of store.find({}, 100, () => true))
+          expect((await storedEvent(stored)).id).toBe(stored.head.id);
+        for (const id of found.filter((one) => !said.includes(one))) say(id);
+        await store.close();
+      },
+    });
+    expect(tried).toBeGreaterThan(100);
+  });
+
+  it('goes on with the log it has when the disk fails, and takes no event that it could lose', async () => {
+    await atEveryFault('rewriting faults', FAULTS, {
+      before,
+      act: async (disk, failed) => {
+        const store = await insist(failed, () => open(disk));
+        await store.tend();
+        for (const event of fresh) await insist(failed, () => add(store, event));
+        expect(ids(store)).toEqual(expect.arrayContaining([...kept, ...fresh.map(({ id }) => id)]));
+      },
+      after: async (disk) => {
+        expect(ids(await open(disk)).sort()).toEqual([...kept, ...fresh.map(({ id }) => id)].sort());
+      },
+    });
   });
 });
 

@@ -1,12 +1,13 @@
-import { appendFileSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { newestFirst } from '../../src/relay/filter.js';
 import { openLogStore } from '../../src/relay/store-log.js';
 import type { NostrEvent } from '../../src/ports.js';
 import { temporaryFolder } from '../support/run-nmkt.js';
 import { storedEvent } from '../support/stored-event.js';
-import { note, NOW, poolForTest, relayForTest } from './samples.js';
+import { note, NOW, poolForTest, pubkeyOf, relayForTest } from './samples.js';
 
 const open = (dir: string, nowSec = NOW) => openLogStore(dir, () => nowSec);
 type Store = Awaited<ReturnType<typeof open>>;
@@ -131,6 +132,91 @@ it('rewrites a log that is mostly deleted, so that deleted bytes are gone', asyn
   const store = await open(dir);
   expect(await add(store, big[1]!)).toBe('deleted');
   await store.close();
+});
+
+describe('a log in use', () => {
+  const SMALL = 100_000;
+  const openSmall = (dir: string, nowSec: () => number) => openLogStore(dir, nowSec, undefined, undefined, SMALL);
+  const sizeOf = (dir: string) => statSync(join(dir, 'events.jsonl')).size;
+  const big = Array.from({ length: 40 }, (_, i) =>
+    note(i % 2 ? 'alice' : 'bob', {
+      created_at: NOW - 40 + i,
+      content: `${i}${'x'.repeat(10_000)}`,
+      tags: i >= 30 ? [] : [['expiration', String(NOW + 5)]],
+    }),
+  );
+
+  it('shrinks when most of it has expired, while events go on arriving and being read', async () => {
+    const dir = temporaryFolder();
+    let now = NOW;
+    const store = await openSmall(dir, () => now);
+    for (const event of big) await add(store, event);
+    await store.tend();
+    expect(sizeOf(dir)).toBeGreaterThan(400_000);
+    const [before] = store.find({ ids: [big[35]!.id] }, 1, () => true);
+    const [gone] = store.find({ ids: [big[3]!.id] }, 1, () => true);
+    now = NOW + 5;
+    const tending = store.tend();
+    const meanwhile = storedEvent(before!);
+    await Promise.all([...three.map((event) => add(store, event)), tending]);
+    expect(await meanwhile).toEqual(big[35]);
+    expect(await storedEvent(before!)).toEqual(big[35]);
+    expect(await gone!.message(Buffer.from('['))).toBeUndefined();
+    expect(sizeOf(dir)).toBeLessThan(120_000);
+    const later = note('carol');
+    await add(store, later);
+    const kept = [...big.slice(30), ...three, later].sort(newestFirst);
+    expect(await all(store)).toEqual(kept);
+    await store.close();
+    expect(await reread(dir, now)).toEqual(kept);
+    expect(readdirSync(dir)).toEqual(['events.jsonl']);
+  });
+
+  it('does not bring back, at the next start, what an expired event had replaced', async () => {
+    const dir = temporaryFolder();
+    const old = note('alice', { kind: 10_000, created_at: NOW - 1 });
+    const expiring = note('alice', { kind: 10_000, tags: [['expiration', String(NOW + 5)]] });
+    await written(dir, [old, expiring]);
+    expect(await reread(dir, NOW + 5)).toEqual([]);
+  });
+
+  it('loses every byte of a key that asks to vanish, whatever the size, its requests too', async () => {
+    const dir = temporaryFolder();
+    const store = await openSmall(dir, () => NOW);
+    const wrap = note('one-time', { kind: 1059, content: 'for alice', tags: [['p', pubkeyOf('alice')]] });
+    const older = note('alice', { kind: 62, created_at: NOW - 9, tags: [['relay', 'ALL_RELAYS']] });
+    const mine = note('alice', { content: 'to be forgotten', created_at: NOW - 5 });
+    const deletion = note('alice', { kind: 5, created_at: NOW - 1, tags: [['e', three[1]!.id]] });
+    const theirs = note('bob', { content: 'about alice', tags: [['p', pubkeyOf('alice')]] });
+    const vanish = note('alice', { kind: 62, created_at: NOW, tags: [['relay', 'ALL_RELAYS']] });
+    const after = note('alice', { content: 'again', created_at: NOW + 1 });
+    for (const event of [older, mine, wrap, deletion, theirs, vanish, after])
+      expect(await add(store, event)).toBe('new');
+    const left = [after, theirs, vanish].sort(newestFirst);
+    expect(await all(store)).toEqual(left);
+    await store.tend();
+    expect(readFileSync(join(dir, 'events.jsonl'), 'utf8')).not.toMatch(/to be forgotten|for alice/);
+    const again = async (into: Store) => Promise.all([mine, wrap, deletion, older].map((event) => add(into, event)));
+    const answers = ['deleted', 'deleted', 'deleted', 'superseded'];
+    expect(await again(store)).toEqual(answers);
+    await store.close();
+    const next = await open(dir);
+    expect(await again(next)).toEqual(answers);
+    expect(await all(next)).toEqual(left);
+    await next.close();
+  });
+
+  it('starts on what was killed while it was rewritten, and on a request to vanish that was not yet acted on', async () => {
+    const dir = temporaryFolder();
+    await written(dir, [
+      note('alice', { content: 'secret' }),
+      note('alice', { kind: 62, tags: [['relay', 'ALL_RELAYS']] }),
+    ]);
+    writeFileSync(join(dir, 'events.jsonl.new'), 'half');
+    expect(await reread(dir)).toHaveLength(1);
+    expect(readFileSync(join(dir, 'events.jsonl'), 'utf8')).not.toContain('secret');
+    expect(readdirSync(dir)).toEqual(['events.jsonl']);
+  });
 });
 
 it('lets one process use a folder, and takes over from a dead one', async () => {
