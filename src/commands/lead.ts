@@ -16,6 +16,7 @@ import { eventsFile } from '../roles/post.js';
 import type { Presence } from '../roles/presence.js';
 import type { PublishPorts } from '../roles/publish.js';
 import { wrapRumor } from '../relay/gift-wrap.js';
+import { allowedRelayUrl } from '../relay/relay-url.js';
 import type { PayoutRecord } from '../wallet/payout-records.js';
 import type { Context } from './command.js';
 import { presenceOf, restoredAt } from './customer-ports.js';
@@ -77,6 +78,7 @@ async function customerEnv(
   return {
     book,
     relays,
+    allowedRelay: (url) => allowedRelayUrl(url, deps.network, relays.urls),
     signer,
     clock,
     random,

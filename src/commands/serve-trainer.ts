@@ -6,6 +6,7 @@ import { parseDuration } from '../roles/job-file.js';
 import { keyInUse } from '../roles/presence.js';
 import type { CommandModule } from './command.js';
 import { customerPorts, presenceOf } from './customer-ports.js';
+import { inboxRelays } from './trainer-inbox.js';
 import { addThreadsFlag, engineWords, readThreads } from './threads.js';
 import { readBounds } from './trainer-bounds.js';
 import { readParallel, trainerEngines } from './trainer-engines.js';
@@ -57,10 +58,11 @@ export const command: CommandModule = {
         ? AbortSignal.timeout(parseDuration(options['timeout'], '--timeout') * 1000)
         : undefined;
     const stop = AbortSignal.any([signal, presence.rival, ...(timeout === undefined ? [] : [timeout])]);
-    const { relays, signer, clock } = ports;
+    const { signer, clock } = ports;
     const wallet = await deps.wallet();
     // Work that cannot be paid for is not bid for.
     await wallet?.info();
+    const relays = await inboxRelays(context, ports);
     const engines = trainerEngines(context, bounds, { parallel, threads });
     const server: Server = {
       context,
@@ -81,8 +83,8 @@ export const command: CommandModule = {
     server.emit(
       null,
       'ready',
-      { pubkey: signer.pubkey, engine: id, threads, parallel, relays: relays.urls },
-      `ready on ${relays.urls.join(', ')} with ${engineWords(id, threads)}, ${parallel} at a time`,
+      { pubkey: signer.pubkey, engine: id, threads, parallel, relays: own.relays.urls },
+      `ready on ${own.relays.urls.join(', ')} with ${engineWords(id, threads)}, ${parallel} at a time`,
     );
     progress.start('waiting for jobs');
     try {

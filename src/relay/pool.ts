@@ -32,6 +32,8 @@ const MAX_SOCKETS = 4;
 const FAR_MS = 10;
 /** Chunks in flight on one connection before another is opened. */
 const BULK_PER_SOCKET = 32;
+/** Relays that others named, with a connection at a time. */
+const MAX_FOREIGN = 64;
 /** Fewer stored events than this and no relay has cut its answer. */
 const SMALLEST_CAP = 50;
 
@@ -163,7 +165,19 @@ class RelayPool implements Relays {
   #link(relay: string): RelayLink {
     const isOwn = this.urls.includes(relay);
     const url = isOwn ? relay : checkForeignUrl(relay, this.#options.network ?? 'bitcoin', this.urls);
-    return (this.#links.get(url) ?? [this.#open(url)])[0]!;
+    const known = this.#links.get(url);
+    if (known !== undefined) return known[0]!;
+    if (!isOwn) this.#makeRoom();
+    return this.#open(url);
+  }
+
+  /** Strangers name relays: the one that was named first makes room for the next. */
+  #makeRoom(): void {
+    const foreign = [...this.#links.keys()].filter((url) => !this.urls.includes(url));
+    if (foreign.length < MAX_FOREIGN) return;
+    const links = this.#links.get(foreign[0]!)!;
+    this.#links.delete(foreign[0]!);
+    for (const link of links) void link.close();
   }
 
   #open(url: string): RelayLink {

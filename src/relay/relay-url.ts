@@ -1,6 +1,6 @@
 import { lookup as resolveName, type LookupAddress } from 'node:dns';
 import { BlockList, isIP, isIPv6, type LookupFunction } from 'node:net';
-import { NmktError } from '../errors.js';
+import { isNmktError, NmktError } from '../errors.js';
 import type { Network } from '../ports.js';
 
 /** Which relay URLs may be connected to. A URL from an event must not turn this process into a probe of a private network. */
@@ -52,6 +52,16 @@ export function checkRelayUrl(url: string, network: Network): string {
  */
 export function checkForeignUrl(url: string, network: Network, own: readonly string[]): string {
   return checkRelayUrl(url, own.some((one) => isLoopback(hostOf(new URL(one)))) ? network : 'bitcoin');
+}
+
+/** The same: undefined where it throws. */
+export function allowedRelayUrl(url: string, network: Network, own: readonly string[]): string | undefined {
+  try {
+    return checkForeignUrl(url, network, own);
+  } catch (error) {
+    if (isNmktError(error)) return undefined;
+    throw error;
+  }
 }
 
 /** One spelling per relay. @throws TypeError when `url` is not one */

@@ -6,6 +6,7 @@ import type { Bell } from './bell.js';
 import type { CustomerData } from './customer-data.js';
 import type { EpochSecrets } from './epoch.js';
 import type { JobBook } from './job-book.js';
+import type { AllowedRelay } from './relay-lists.js';
 
 /** A snapshot with what only its owner knows. */
 export interface OwnedEpoch {
@@ -71,6 +72,8 @@ export interface JobFiles {
 export interface CustomerEnv {
   readonly book: JobBook;
   readonly relays: Relays;
+  /** For relays that others name. */
+  readonly allowedRelay: AllowedRelay;
   readonly signer: Signer;
   readonly clock: Clock;
   readonly random: RandomBytes;

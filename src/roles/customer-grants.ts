@@ -4,6 +4,7 @@ import { encodeGrant, type Grant } from '../protocol/grant.js';
 import type { NostrEvent } from '../ports.js';
 import type { CustomerEnv } from './customer-env.js';
 import { ownShardKey } from './epoch.js';
+import { findInboxes } from './relay-lists.js';
 import { blobSecrets } from './round-blobs.js';
 
 /** A trainer's key to its shard; the same bytes each time, so that the award can name their hash. */
@@ -59,13 +60,7 @@ export interface SentGrant {
   readonly isOnSome: boolean;
 }
 
-/**
- * Sends each due grant once. A relay that was away gets it when it answers again: the trainer may be started again when only that
- * one is left.
- *
- * @param sent      by grant, of this run; changed
- * @param answered  relays that answered just now
- */
+/** @see sendEach */
 export async function sendGrants(
   env: CustomerEnv,
   state: JobState,
@@ -73,18 +68,61 @@ export async function sendGrants(
   sent: Map<string, SentGrant>,
   answered: readonly string[] = [],
 ): Promise<void> {
-  for (const grant of dueGrants(env, state)) {
+  return sendEach(env, dueGrants(env, state), wrap, sent, answered);
+}
+
+type Post = Pick<CustomerEnv, 'relays' | 'allowedRelay' | 'progress'>;
+
+/**
+ * Sends each due grant once, to the relays that its recipient names (kind 10050), and where none of those takes it to the job's. A relay
+ * of the job that was away gets it when it answers again: the trainer may be started again when only that one is left.
+ *
+ * @param sent      by grant, of this run; changed
+ * @param answered  relays that answered just now
+ */
+export async function sendEach(
+  env: Post,
+  grants: readonly GrantToSend[],
+  wrap: (content: string, to: string) => Promise<NostrEvent>,
+  sent: Map<string, SentGrant>,
+  answered: readonly string[] = [],
+): Promise<void> {
+  const due = grants.flatMap((grant) => {
     const known = sent.get(grant.id);
-    const to =
-      known === undefined || !known.isOnSome ? env.relays.urls : answered.filter((relay) => known.lacking.has(relay));
-    if (to.length === 0) continue;
+    const again = known?.isOnSome === true ? answered.filter((relay) => known.lacking.has(relay)) : null;
+    return again?.length === 0 ? [] : [{ grant, known, again }];
+  });
+  const isNew = ({ again }: (typeof due)[number]): boolean => again === null;
+  const inboxes = await findInboxes([...new Set(due.filter(isNew).map(({ grant }) => grant.to))], env);
+  const letters: Letter[] = [];
+  for (const { grant, known, again } of due) {
     const wrapped = known?.wrapped ?? (await wrap(grant.content, grant.to));
-    const outcomes = await env.relays.publish(wrapped, to);
-    const lacking = new Set(known?.lacking ?? env.relays.urls);
-    for (const { relay, state: took } of outcomes) if (took !== 'unreachable') lacking.delete(relay);
-    const isOnSome = known?.isOnSome === true || outcomes.some((outcome) => outcome.state === 'stored');
-    if (!isOnSome && known === undefined)
-      env.progress.warn(`a grant for ${grant.to.slice(0, 12)}… reached no relay; it is sent again until one takes it`);
-    sent.set(grant.id, { wrapped, lacking, isOnSome });
+    letters.push({ grant, known, wrapped, to: again ?? inboxes.get(grant.to) ?? env.relays.urls });
   }
+  // At once: a recipient whose relays are silent costs the others nothing.
+  await Promise.all(letters.map(async (letter) => void sent.set(letter.grant.id, await send(env, letter))));
+}
+
+interface Letter {
+  readonly grant: GrantToSend;
+  readonly known: SentGrant | undefined;
+  readonly wrapped: NostrEvent;
+  readonly to: readonly string[];
+}
+
+async function send({ relays, progress }: Post, { grant, known, wrapped, to }: Letter): Promise<SentGrant> {
+  let targets = to;
+  let outcomes = await relays.publish(wrapped, to);
+  const isTaken = (): boolean => outcomes.some(({ state }) => state === 'stored');
+  const rest = relays.urls.filter((url) => !to.includes(url));
+  if (known?.isOnSome !== true && !isTaken() && rest.length > 0) {
+    outcomes = [...outcomes, ...(await relays.publish(wrapped, rest))];
+    targets = [...to, ...rest];
+  }
+  const lacking = new Set(known?.lacking ?? targets);
+  for (const { relay, state } of outcomes) if (state !== 'unreachable') lacking.delete(relay);
+  const isOnSome = known?.isOnSome === true || isTaken();
+  if (!isOnSome && known === undefined)
+    progress.warn(`a grant for ${grant.to.slice(0, 12)}… reached no relay; it is sent again until one takes it`);
+  return { wrapped, lacking, isOnSome };
 }

@@ -12,6 +12,8 @@ const EXEMPT: Readonly<Record<string, string>> = {
     'lines come through readJournal; ranges of another upload are refused, see its tests',
   'src/commands/demo-compare.ts readSecrets': 'the file that the same command wrote a moment ago',
   'src/commands/train-plan.ts readPlan': 'options; files go through readDataset and readJobFile',
+  'src/commands/relay-knowledge.ts readKnowledge':
+    'advice this home wrote; every field has its type or nothing of it counts, see its tests',
   'src/commands/find-job.ts readBook': 'asks relays; what they answer goes through readEvent and parseJobEvent',
   'src/demo/live-view.ts openLiveView': 'draws',
   'src/learning/gpt-decode.ts decodeGpt': 'computes; model and tokens were read by readModelFiles and textTokens',

@@ -48,6 +48,7 @@ const pureForCommands = [
   'training/layers-file',
   'training/model-files',
   'relay/gift-wrap',
+  'relay/relay-url',
   'wallet/bolt11',
   'wallet/payout-journal',
   'wallet/payout-records',

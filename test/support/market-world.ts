@@ -18,6 +18,7 @@ import { customerData } from '../../src/roles/customer-data.js';
 import type { CustomerEnv, JobSecrets } from '../../src/roles/customer-env.js';
 import type { UploadRecord } from '../../src/blob/upload-log.js';
 import type { HomeFiles } from '../../src/roles/home-files.js';
+import { allowedRelayUrl } from '../../src/relay/relay-url.js';
 import { openInbox } from '../../src/roles/inbox.js';
 import { hasSpotChecks, parseJobFile, type JobFileInput } from '../../src/roles/job-file.js';
 import { openBook, type JobBook, type SignedRecord } from '../../src/roles/job-book.js';
@@ -362,6 +363,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const never = new AbortController().signal;
   const ports = (who: Participant, process: Running = new Process(who, undefined), signer = who.signer) => ({
     relays: process.relays(network.relays()),
+    allowedRelay: (url: string) => allowedRelayUrl(url, 'bitcoin', []),
     signer,
     clock,
     random: who.random,
