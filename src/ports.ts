@@ -70,6 +70,8 @@ export interface Relays {
       readonly timeoutMs?: number;
       readonly trustIds?: boolean;
       readonly relays?: readonly string[];
+      /** May get events when they come; the result then holds the others. What it throws is thrown to the caller. */
+      readonly onEvent?: (event: NostrEvent) => void;
     } & TransferOptions,
   ): Promise<FetchResult>;
   /** Stored and new events, each once; re-subscribes after a reconnect. */

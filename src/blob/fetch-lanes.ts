@@ -1,4 +1,5 @@
 import type { EventId } from '../hash.js';
+import { giveContentBack } from '../large-event.js';
 import type { NostrEvent, Relays } from '../ports.js';
 import { orInterrupted, requireRunning } from './interrupt.js';
 
@@ -100,6 +101,8 @@ export async function fetchFromAll(
   const untried = (lane: Lane, { indices }: Batch): readonly number[] =>
     indices.filter((index) => !have.has(index) && ((tried.get(index) ?? 0) & lane.bit) === 0);
 
+  /** What comes now comes late. */
+  let isOver = false;
   const ask = async (lane: Lane, indices: readonly number[]): Promise<void> => {
     const batch: Batch = { lane, indices, sentAt: performance.now() };
     inFlight.add(batch);
@@ -107,13 +110,15 @@ export async function fetchFromAll(
     const byId = new Map<string, number>(indices.map((index) => [ids[index]!, index]));
     const filter = { ids: [...byId.keys()], limit: byId.size };
     try {
-      const request = relays.fetch([filter], { trustIds: true, isBulk: true, relays: [lane.relay] });
-      const { events, answered: heard } = await orInterrupted(request, signal);
-      for (const event of events) {
+      const onEvent = (event: NostrEvent): void => {
         const index = byId.get(event.id);
-        if (index !== undefined && take(event, index)) have.add(index);
-      }
-      if (have.size === wanted.length) finish();
+        if (index !== undefined && !isOver && take(event, index)) have.add(index);
+        giveContentBack(event);
+        if (have.size === wanted.length) finish();
+      };
+      const request = relays.fetch([filter], { trustIds: true, isBulk: true, relays: [lane.relay], onEvent });
+      const { events, answered: heard } = await orInterrupted(request, signal);
+      events.forEach(onEvent);
       if (heard.includes(lane.relay)) answered.add(lane.relay);
       else {
         silent.add(lane.relay);
@@ -152,7 +157,7 @@ export async function fetchFromAll(
   };
   const workers = lanes.flatMap((lane) => Array.from({ length: REQUESTS_PER_RELAY }, () => work(lane).catch(stop)));
   // With all of it here nobody waits for a relay that is late.
-  await Promise.race([Promise.all(workers), whole]);
+  await Promise.race([Promise.all(workers), whole]).finally(() => (isOver = true));
   if (failure !== undefined) throw failure;
   const missing = [...fresh, ...lost].filter((index) => !have.has(index));
   return { missing: missing.sort((a, b) => a - b), answered, silent };

@@ -58,7 +58,8 @@ export async function recordDump(path: string, inner: Relays): Promise<DumpRecor
       urls: inner.urls,
       publish: (event, relays) => inner.publish(event, relays),
       async fetch(filters, options) {
-        const found = await inner.fetch(filters, { ...options, trustIds: false });
+        const { onEvent: _, ...plain } = options ?? {};
+        const found = await inner.fetch(filters, { ...plain, trustIds: false });
         found.events.forEach(keep);
         await writing.catch((error: unknown) => {
           throw notWritten(path, error);

@@ -1,5 +1,5 @@
 import { hex, sha256, type Bytes } from '../hash.js';
-import { keptHash } from '../large-event.js';
+import { contentBuffer, keptHash } from '../large-event.js';
 import type { NostrEvent } from '../ports.js';
 import { verifyHash } from '../schnorr.js';
 
@@ -66,7 +66,7 @@ export function isLongBase64(content: string): boolean {
 export function decodeLongBase64(content: string): Buffer | undefined {
   const bytes = decodedLength(content);
   if (bytes === undefined || content.includes('-') || content.includes('_')) return undefined;
-  const decoded = Buffer.allocUnsafeSlow(bytes);
+  const decoded = contentBuffer(bytes);
   if (decoded.write(content, 0, bytes, 'base64') !== bytes) return undefined;
   const lastGroup = bytes - (bytes % 3 || 3);
   return content.endsWith(decoded.toString('base64', lastGroup)) ? decoded : undefined;

@@ -70,13 +70,12 @@ async function fetchPages(link: RelayLink, filter: Filter, options: PagingOption
   const seen = new Set<string>();
   let chars = 0;
   for (let until = filter.until; seen.size < MAX_EVENTS && chars < MAX_CONTENT_CHARS;) {
-    const { events, isComplete } = await fetchPage(link, until === undefined ? filter : { ...filter, until }, options);
-    if (!isComplete) return false;
+    const page = await fetchPage(link, until === undefined ? filter : { ...filter, until }, options);
+    if (!page.isComplete) return false;
+    const { events } = page;
     const fresh = events.filter(({ id }) => !seen.has(id));
-    for (const event of fresh) {
-      seen.add(event.id);
-      chars += contentChars(event);
-    }
+    for (const { id } of fresh) seen.add(id);
+    chars += page.chars;
     if (events.length < SMALLEST_CAP || seen.size >= (filter.limit ?? Infinity)) return true;
     const oldest = events.reduce((least, { created_at }) => Math.min(least, created_at), Infinity);
     until = fresh.length > 0 ? oldest : oldest - 1;
@@ -87,6 +86,8 @@ async function fetchPages(link: RelayLink, filter: Filter, options: PagingOption
 
 interface Page {
   readonly events: readonly NostrEvent[];
+  /** Of their contents. */
+  readonly chars: number;
   /** The relay said EOSE. */
   readonly isComplete: boolean;
 }
@@ -104,7 +105,7 @@ function requestPage(link: RelayLink, filter: Filter, { timeoutMs, accept }: Pag
     const finish = (isComplete: boolean) => {
       watch.stop();
       request.close();
-      resolve({ events: [...events.values()], isComplete });
+      resolve({ events: [...events.values()], chars, isComplete });
     };
     const watch = watchSilence(link, link.patienceMs(timeoutMs), () => {
       link.noteSilence();
@@ -113,10 +114,11 @@ function requestPage(link: RelayLink, filter: Filter, { timeoutMs, accept }: Pag
     const request = link.request([filter], {
       isLive: false,
       onEvent: (event, isPlain) => {
+        const length = contentChars(event); // whoever takes it may give its content back
         if (!matches(event) || !accept(event, isPlain)) return;
         watch.touch();
         events.set(event.id, event);
-        chars += contentChars(event);
+        chars += length;
         if (events.size > MAX_PAGE_EVENTS || chars > MAX_PAGE_CHARS) finish(false);
       },
       onEose: () => finish(true),

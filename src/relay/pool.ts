@@ -93,14 +93,23 @@ class RelayPool implements Relays {
       readonly timeoutMs?: number;
       readonly trustIds?: boolean;
       readonly relays?: readonly string[];
+      readonly onEvent?: (event: NostrEvent) => void;
     } & TransferOptions = {},
   ): Promise<FetchResult> {
     const { timeoutMs = this.#timeoutMs, trustIds = false, relays = this.urls, isBulk = false } = options;
-    const events = new Map<string, NostrEvent>();
+    const seen = new Set<string>();
+    const events: NostrEvent[] = [];
+    const take = options.onEvent ?? ((event: NostrEvent) => void events.push(event));
+    let failure: Error | undefined;
     const accept = (event: NostrEvent, isPlain: boolean) => {
-      if (events.has(event.id)) return true;
+      if (seen.has(event.id)) return true;
       if (!(trustIds ? checkedHash(event, isPlain) : this.#isAuthentic(event, isPlain))) return false;
-      events.set(event.id, event);
+      seen.add(event.id);
+      try {
+        take(event);
+      } catch (error) {
+        failure ??= error instanceof Error ? error : new Error(String(error));
+      }
       return true;
     };
     const finished = await Promise.all(
@@ -109,8 +118,9 @@ class RelayPool implements Relays {
         return link !== undefined && fetchAll(link, filters, { timeoutMs, accept, isBulk });
       }),
     );
+    if (failure !== undefined) throw failure;
     return {
-      events: applyLimits(filters, [...events.values()]),
+      events: applyLimits(filters, events),
       answered: relays.filter((_, i) => finished[i]),
       silent: relays.filter((_, i) => !finished[i]),
     };
