@@ -1,5 +1,6 @@
 import { NmktError } from '../errors.js';
 import type { CommandModule } from './command.js';
+import { accessFromFlags, addAccessFlags, type AccessFlags } from './relay-access.js';
 
 /** A stream command: one `ready` line when it listens, then it serves until SIGINT or SIGTERM, which is a success. */
 export const command: CommandModule = {
@@ -9,8 +10,9 @@ export const command: CommandModule = {
       .option('--port <port>', 'port to listen on, 0 picks a free one', '7447')
       .option('--host <address>', 'address to listen on; others than loopback let other machines in', '127.0.0.1')
       .option('--dir <dir>', 'folder of the event log (default: relay in home)')
-      .option('--memory', 'keep events in memory only: they are gone when the relay stops')
-      .addHelpText('after', HELP);
+      .option('--memory', 'keep events in memory only: they are gone when the relay stops');
+    addAccessFlags(program);
+    program.addHelpText('after', HELP);
   },
 
   async run(_args, options, context) {
@@ -23,7 +25,8 @@ export const command: CommandModule = {
       });
     }
     const store = memory ? {} : { dir: dir ?? context.deps.home().path('relay') };
-    const relay = await context.deps.startRelay({ port: parsePort(port), host, ...store });
+    const access = await accessFromFlags(options);
+    const relay = await context.deps.startRelay({ port: parsePort(port), host, ...access, ...store });
     const kept = store.dir === undefined ? 'in memory only' : `in ${store.dir}`;
     context.emit(
       { event: 'ready', relay: relay.url, dir: store.dir ?? null, pid: process.pid },
@@ -36,9 +39,14 @@ export const command: CommandModule = {
 };
 
 const HELP = `
-Serves until SIGINT or SIGTERM, status 0. With --json one line when it listens: {event: "ready", relay, dir, pid}, dir null in memory.`;
+Serves until SIGINT or SIGTERM, status 0. With --json one line when it listens: {event: "ready", relay, dir, pid}, dir null in memory.
 
-interface RelayFlags {
+With --allow or --allow-file a connection may write when its event is signed by a key of the list, or when it logged in (NIP-42) with one: so
+the keys of datasets, which are used once, need no place in the list. Gift wraps to a key of the list are taken from anyone, and requests to
+delete (NIP-09, NIP-62) from whoever owns what they delete. Reading stays open, unless --private.
+A quota counts what a key signed; gift wraps count for their recipient, apart. What is deleted or has expired counts no more.`;
+
+interface RelayFlags extends AccessFlags {
   readonly port: string;
   readonly host: string;
   readonly dir?: string;

@@ -1,5 +1,6 @@
 import type { NostrEvent } from '../ports.js';
 import { hasValidSignature } from '../schnorr.js';
+import type { Access } from './access.js';
 import { tagValue, type EventHead } from './filter.js';
 import { CLIENT_AUTH, VANISH } from './kinds.js';
 import type { NowSec } from './store.js';
@@ -20,6 +21,8 @@ export interface RelayLimits {
   readonly maxLimit: number;
   /** Seconds that `created_at` may be ahead. */
   readonly maxFutureSec: number;
+  /** Messages of one connection in a second. */
+  readonly maxMessagesPerSec: number;
   /** NIP-77: open at once on a connection, and events in each. */
   readonly maxSyncs: number;
   readonly maxSyncEvents: number;
@@ -31,6 +34,7 @@ export class Refusal extends Error {}
 /** Whose rules they are. */
 export interface House {
   readonly limits: RelayLimits;
+  readonly access: Access;
   readonly nowSec: NowSec;
   /** Is this URL (in NIP-42 and NIP-62 events) one of ours? */
   readonly isOwnUrl: (url: string) => boolean;

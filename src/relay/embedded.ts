@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { networkInterfaces } from 'node:os';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { NmktError } from '../errors.js';
+import { OPEN, type Access } from './access.js';
 import { relayInformation } from './information.js';
 import type { RelayLimits } from './admission.js';
 import { Session, type RelayCore, type Send } from './protocol.js';
@@ -24,6 +25,8 @@ export interface RelayOptions {
   readonly maxEventBytes?: number;
   readonly maxLimit?: number;
   readonly maxConnections?: number;
+  /** Who may write and read, and how much; default: everyone. */
+  readonly access?: Partial<Access>;
   /** Others than those above. */
   readonly limits?: Partial<RelayLimits>;
   /** Unix seconds. */
@@ -48,6 +51,7 @@ const DEFAULTS: RelayLimits = {
   maxFilterValues: 2_000,
   maxLimit: 5_000,
   maxFutureSec: 900,
+  maxMessagesPerSec: Infinity,
   maxSyncs: 8,
   maxSyncEvents: 250_000,
 };
@@ -71,13 +75,23 @@ export async function startRelay(options: RelayOptions): Promise<RunningRelay> {
     maxEventBytes: options.maxEventBytes ?? DEFAULTS.maxEventBytes,
     maxLimit: options.maxLimit ?? DEFAULTS.maxLimit,
   };
+  const access = { ...OPEN, ...options.access };
   const maxFrameBytes = limits.maxEventBytes + FRAME_OVERHEAD_BYTES;
-  const server = createServer((request, response) => answerHttp(request, response, limits, maxFrameBytes));
+  const information = relayInformation(limits, maxFrameBytes, access);
+  const server = createServer((request, response) => answerHttp(request, response, information));
   const bound = await listen(server, port, host);
   try {
     const store = dir === undefined ? memoryStore(nowSec) : await openLogStore(dir, nowSec);
     const isOwnUrl = ownUrls(host, bound, options.publicUrl);
-    const core: RelayCore = { store, limits, nowSec, isOwnUrl, sessions: new Set(), syncBudget: new SyncBudget() };
+    const core: RelayCore = {
+      store,
+      limits,
+      access,
+      nowSec,
+      isOwnUrl,
+      sessions: new Set(),
+      syncBudget: new SyncBudget(),
+    };
     const sockets = new WebSocketServer({ server, maxPayload: maxFrameBytes, perMessageDeflate: false });
     sockets.on('connection', (socket) => {
       if (sockets.clients.size > maxConnections) socket.close(1013, 'too many connections');
@@ -105,7 +119,9 @@ export async function startRelay(options: RelayOptions): Promise<RunningRelay> {
 }
 
 function serve(core: RelayCore, socket: WebSocket): void {
-  const session = new Session(core, sender(socket), randomBytes(16).toString('hex'));
+  const session = new Session(core, sender(socket), randomBytes(16).toString('hex'), () =>
+    socket.close(1008, 'too many invalid events'),
+  );
   alive.add(socket);
   socket.on('pong', () => alive.add(socket));
   let inFlight = 0;
@@ -144,7 +160,7 @@ function probe(socket: WebSocket): void {
   else socket.ping();
 }
 
-function answerHttp(request: IncomingMessage, response: ServerResponse, limits: RelayLimits, maxFrameBytes: number) {
+function answerHttp(request: IncomingMessage, response: ServerResponse, information: object) {
   response.setHeader('Access-Control-Allow-Origin', '*');
   response.setHeader('Access-Control-Allow-Headers', 'Accept');
   if (request.method === 'OPTIONS') return response.writeHead(204).end();
@@ -152,7 +168,7 @@ function answerHttp(request: IncomingMessage, response: ServerResponse, limits: 
     return response.writeHead(426, { 'Content-Type': 'text/plain' }).end('This is a Nostr relay: use a WebSocket.\n');
   }
   response.writeHead(200, { 'Content-Type': 'application/nostr+json' });
-  return response.end(JSON.stringify(relayInformation(limits, maxFrameBytes)));
+  return response.end(JSON.stringify(information));
 }
 
 /** The hosts under which clients may know us, with our port; and the public URL. */

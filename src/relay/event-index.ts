@@ -1,4 +1,5 @@
 import type { Filter } from '../ports.js';
+import { accountOf } from './account.js';
 import { addressOf, matcher, newestFirst, tagQueries, tagValue, type EventHead } from './filter.js';
 import { DELETION, GIFT_WRAP, VANISH } from './kinds.js';
 
@@ -12,7 +13,7 @@ export interface Entry<Slot> extends EventHead {
   readonly expiresAt: number;
 }
 
-/** What a key has stored. */
+/** What is stored on an account: see `accountOf`. */
 export interface Usage {
   readonly bytes: number;
   readonly events: number;
@@ -68,9 +69,9 @@ export class EventIndex<Slot> {
     return this.#byId.get(entry.id) === entry;
   }
 
-  /** What the author has stored, the version that this event would replace not counted. */
+  /** What is stored on the event's account, the version that it would replace not counted. */
   usedBeside(event: EventHead): Usage {
-    const used = this.#usage.get(event.pubkey) ?? NOTHING;
+    const used = this.#usage.get(accountOf(event)) ?? NOTHING;
     const rival = this.#rivalOf(event);
     return rival ? { bytes: used.bytes - this.#bytesOf(rival.slot), events: used.events - 1 } : used;
   }
@@ -180,12 +181,13 @@ export class EventIndex<Slot> {
     }
   }
 
-  #count({ pubkey, slot }: Entry<Slot>, sign: 1 | -1): void {
-    const bytes = sign * this.#bytesOf(slot);
-    const used = this.#usage.get(pubkey) ?? NOTHING;
+  #count(entry: Entry<Slot>, sign: 1 | -1): void {
+    const bytes = sign * this.#bytesOf(entry.slot);
+    const account = accountOf(entry);
+    const used = this.#usage.get(account) ?? NOTHING;
     this.#bytes += bytes;
-    if (used.events + sign === 0) this.#usage.delete(pubkey);
-    else this.#usage.set(pubkey, { bytes: used.bytes + bytes, events: used.events + sign });
+    if (used.events + sign === 0) this.#usage.delete(account);
+    else this.#usage.set(account, { bytes: used.bytes + bytes, events: used.events + sign });
   }
 
   #delete(deletion: EventHead): void {

@@ -1,7 +1,8 @@
+import type { Access } from './access.js';
 import type { RelayLimits } from './admission.js';
 
 /** The NIP-11 document: only what this relay does, and the limits it enforces. */
-export function relayInformation(limits: RelayLimits, maxFrameBytes: number): Record<string, unknown> {
+export function relayInformation(limits: RelayLimits, maxFrameBytes: number, access: Access): Record<string, unknown> {
   return {
     name: 'nmkt relay',
     description: 'The relay embedded in nmkt',
@@ -18,9 +19,9 @@ export function relayInformation(limits: RelayLimits, maxFrameBytes: number): Re
       max_subid_length: limits.maxSubscriptionIdChars,
       created_at_upper_limit: limits.maxFutureSec,
       min_pow_difficulty: 0,
-      auth_required: false,
+      auth_required: access.isPrivate,
       payment_required: false,
-      restricted_writes: false,
+      restricted_writes: access.allowed !== undefined,
     },
   };
 }

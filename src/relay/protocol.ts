@@ -1,13 +1,17 @@
 import { hex, sha256, type Pubkey } from '../hash.js';
 import type { Filter, NostrEvent } from '../ports.js';
 import { verifyHash } from '../schnorr.js';
+import { isGiftWrap } from './account.js';
+import { checkQuota, checkReader, checkWriter } from './access.js';
 import { checkLimits, checkLogin, checkPolicy, Refusal, type House } from './admission.js';
+import type { Verdict } from './event-index.js';
 import { readEventFrame, type EventFrame } from './event-frame.js';
 import { eventTexts, isUnescaped } from './event-json.js';
 import { parseFilter, parseSignedEvent } from './event-shape.js';
 import { kindClass, matcher, newestFirst, type EventHead } from './filter.js';
 import { EPHEMERAL_GIFT_WRAP, GIFT_WRAP } from './kinds.js';
 import { parseMessage } from './message.js';
+import { refusalOf } from './rate.js';
 import { reasonOf } from './reason.js';
 import type { EventStore, StoredEvent } from './store.js';
 import { SyncSessions, type SyncBudget } from './sync-sessions.js';
@@ -35,10 +39,16 @@ export class Session {
   readonly #subscriptions = new Map<string, LiveSubscription>();
   readonly #authed = new Set<string>();
   readonly #syncs: SyncSessions;
+  readonly #hangUp: () => void;
+  #invalids = 0;
+  /** A second, and the messages in it. */
+  #second = 0;
+  #messages = 0;
 
-  /** @param challenge  fresh and unguessable */
-  constructor(core: RelayCore, send: Send, challenge: string) {
+  /** @param challenge  fresh and unguessable @param hangUp  ends a connection that does harm */
+  constructor(core: RelayCore, send: Send, challenge: string, hangUp: () => void = () => undefined) {
     this.#core = core;
+    this.#hangUp = hangUp;
     this.#send = send;
     this.#challenge = challenge;
     this.#syncs = new SyncSessions({
@@ -63,6 +73,7 @@ export class Session {
 
   /** Never throws: whatever the frame holds, the answer is a message. */
   async receive(frame: Buffer): Promise<void> {
+    if (this.#isTooFast()) return this.#reply(...refusalOf(frame, this.#core.limits.maxMessagesPerSec));
     const large = isEventFrame(frame) ? readEventFrame(frame, EVENT_PREFIX.length) : undefined;
     if (large !== undefined) return this.#onLargeEvent(large);
     const text = frame.toString();
@@ -75,6 +86,12 @@ export class Session {
     if (verb === 'AUTH') return this.#onAuth(first);
     if (typeof verb === 'string' && verb.startsWith('NEG-')) return this.#syncs.receive(verb, [first, ...rest]);
     await this.#reply('NOTICE', 'invalid: expected EVENT, REQ, COUNT, CLOSE, AUTH or NEG-OPEN as a JSON list');
+  }
+
+  #isTooFast(): boolean {
+    const second = this.#core.nowSec();
+    if (second !== this.#second) [this.#second, this.#messages] = [second, 0];
+    return ++this.#messages > this.#core.limits.maxMessagesPerSec;
   }
 
   /** Sends a new event to the subscriptions that asked for it. */
@@ -113,32 +130,33 @@ export class Session {
   ): Promise<string> {
     const { store } = this.#core;
     // The id is all a duplicate needs: whoever resumes an upload is answered without a signature check.
-    if (store.has(event.id)) return 'duplicate: already have this event';
-    checkLimits(event, Buffer.byteLength(json), this.#core.limits);
-    const hash = sha256(...serialised);
-    if (hex(hash) !== event.id) throw new Refusal('invalid: the id is not the hash');
-    if (!verifyHash(hash, event.sig, event.pubkey)) throw new Refusal('invalid: the signature does not verify');
+    if (store.has(event.id)) return DUPLICATE;
+    // All that costs less than a signature comes before it.
+    const bytes = Buffer.byteLength(json);
+    checkLimits(event, bytes, this.#core.limits);
     checkPolicy(event, this.#authed, this.#core);
+    const frees = () => store.frees(event);
+    checkWriter(event, this.#authed, this.#core.access, frees);
+    const isKept = kindClass(event.kind) !== 'ephemeral';
+    const note = isKept ? noteOf(store.judge(event)) : '';
+    if (note !== '') return note;
+    if (isKept) checkQuota(bytes, store.usedBeside(event), this.#core.access, frees);
+    const hash = sha256(...serialised);
+    if (hex(hash) !== event.id) throw new Refusal(this.#invalid('the id is not the hash'));
+    if (!verifyHash(hash, event.sig, event.pubkey)) throw new Refusal(this.#invalid('the signature does not verify'));
 
     const broadcast = () => {
       for (const session of this.#core.sessions) session.offer(event, json);
     };
-    if (kindClass(event.kind) === 'ephemeral') {
-      broadcast();
-      return '';
-    }
-    switch (await store.add(event, json, broadcast)) {
-      case 'new':
-        return '';
-      case 'duplicate':
-        return 'duplicate: already have this event';
-      case 'superseded':
-        return 'duplicate: have a newer version';
-      case 'deleted':
-        throw new Refusal('blocked: its author deleted this event');
-      case 'expired':
-        throw new Refusal('invalid: expired');
-    }
+    if (isKept) return noteOf(await store.add(event, json, broadcast));
+    broadcast();
+    return '';
+  }
+
+  /** Each costs us more than its sender: a connection gets only so many. */
+  #invalid(what: string): string {
+    if (++this.#invalids >= MAX_INVALID) this.#hangUp();
+    return `invalid: ${what}`;
   }
 
   async #onQuery(
@@ -161,6 +179,7 @@ export class Session {
   /** @throws Refusal, NmktError */
   #parseFilters(raw: readonly unknown[]): readonly Filter[] {
     const { maxFilters, maxFilterValues, maxTagValueChars } = this.#core.limits;
+    checkReader(this.#authed, this.#core.access);
     if (raw.length === 0) throw new Refusal('invalid: no filter');
     if (raw.length > maxFilters) throw new Refusal(`invalid: more than ${maxFilters} filters`);
     const filters = raw.map((one) => parseFilter(one, { maxValues: maxFilterValues, maxTagValueChars }));
@@ -214,7 +233,7 @@ export class Session {
 
   /** NIP-59: who receives gift wraps, and when, is nobody else's business. */
   #maySee(event: EventHead): boolean {
-    if (event.kind !== GIFT_WRAP && event.kind !== EPHEMERAL_GIFT_WRAP) return true;
+    if (!isGiftWrap(event)) return true;
     return event.tags.some(([name, value]) => name === 'p' && this.#authed.has(value ?? ''));
   }
 
@@ -222,11 +241,12 @@ export class Session {
     const claimedId = idOf(value);
     try {
       const event = parseSignedEvent(value);
-      checkLogin(event, this.#challenge, this.#core);
       if (this.#authed.size >= MAX_AUTHED_KEYS) throw new Refusal(`restricted: more than ${MAX_AUTHED_KEYS} keys`);
+      checkLogin(event, this.#challenge, this.#core);
       this.#authed.add(event.pubkey);
       await this.#reply('OK', event.id, true, '');
     } catch (error) {
+      if (++this.#invalids >= MAX_INVALID) this.#hangUp();
       await this.#reply('OK', claimedId, false, reasonOf(error));
     }
   }
@@ -240,11 +260,29 @@ const EVENT_PREFIX = Buffer.from('["EVENT",');
 const isEventFrame = (frame: Buffer): boolean =>
   frame.length > EVENT_PREFIX.length && EVENT_PREFIX.compare(frame, 0, EVENT_PREFIX.length) === 0;
 const MAX_AUTHED_KEYS = 64;
+const MAX_INVALID = 32;
+const DUPLICATE = 'duplicate: already have this event';
 /** Stored events read at once for one subscription, while as many are sent. */
 const READ_TOGETHER = 8;
 
 function asksForWraps({ kinds = [] }: Filter): boolean {
   return kinds.includes(GIFT_WRAP) || kinds.includes(EPHEMERAL_GIFT_WRAP);
+}
+
+/** @returns the message of OK true @throws Refusal */
+function noteOf(verdict: Verdict): string {
+  switch (verdict) {
+    case 'new':
+      return '';
+    case 'duplicate':
+      return DUPLICATE;
+    case 'superseded':
+      return 'duplicate: have a newer version';
+    case 'deleted':
+      throw new Refusal('blocked: its author deleted this event');
+    case 'expired':
+      throw new Refusal('invalid: expired');
+  }
 }
 
 /** What an OK names when the event is too broken to have an id. */

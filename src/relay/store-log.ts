@@ -4,6 +4,7 @@ import { writeAllTogether } from '../disk/durable.js';
 import { lockFolder, type LockOptions } from '../disk/lock.js';
 import { nodeDisk } from '../disk/node-disk.js';
 import type { Filter } from '../ports.js';
+import { accountOf } from './account.js';
 import type { Entry, EventIndex, Usage, Verdict } from './event-index.js';
 import type { EventHead } from './filter.js';
 import { startCopy } from './log-copy.js';
@@ -107,7 +108,7 @@ class LogStore implements EventStore {
   }
 
   usedBeside(event: EventHead): Usage {
-    const [used, coming] = [this.#index.usedBeside(event), this.#coming.get(event.pubkey)];
+    const [used, coming] = [this.#index.usedBeside(event), this.#coming.get(accountOf(event))];
     return coming ? { bytes: used.bytes + coming.bytes, events: used.events + coming.events } : used;
   }
 
@@ -121,7 +122,7 @@ class LogStore implements EventStore {
     return new Promise<Verdict>((resolve, reject) => {
       const line = typeof json === 'string' ? Buffer.from(json) : json;
       this.#queue.push({ event, line, onStored, resolve, reject });
-      this.#expect(event.pubkey, line.length, 1);
+      this.#expect(event, line.length, 1);
       this.#writing ??= this.#drain();
     });
   }
@@ -177,7 +178,7 @@ class LogStore implements EventStore {
         await this.#alone(() => this.#commit(group));
       } catch (error) {
         for (const { event, line, reject } of group) {
-          this.#expect(event.pubkey, -line.length, -1);
+          this.#expect(event, -line.length, -1);
           reject(error);
         }
       }
@@ -192,10 +193,11 @@ class LogStore implements EventStore {
     return turn;
   }
 
-  #expect(pubkey: string, bytes: number, events: number): void {
-    const { bytes: before, events: number } = this.#coming.get(pubkey) ?? { bytes: 0, events: 0 };
-    if (number + events === 0) this.#coming.delete(pubkey);
-    else this.#coming.set(pubkey, { bytes: before + bytes, events: number + events });
+  #expect(event: EventHead, bytes: number, events: number): void {
+    const account = accountOf(event);
+    const { bytes: before, events: number } = this.#coming.get(account) ?? { bytes: 0, events: 0 };
+    if (number + events === 0) this.#coming.delete(account);
+    else this.#coming.set(account, { bytes: before + bytes, events: number + events });
   }
 
   #takeGroup(): Pending[] {
@@ -220,7 +222,7 @@ class LogStore implements EventStore {
     for (const { event, line, onStored, resolve } of group) {
       const slot = { offset: this.#size, length: line.length };
       this.#size += line.length + 1;
-      this.#expect(event.pubkey, -line.length, -1);
+      this.#expect(event, -line.length, -1);
       const verdict = this.#index.add(event, slot, this.#nowSec());
       if (verdict === 'new') onStored();
       resolve(verdict);

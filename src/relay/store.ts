@@ -7,7 +7,7 @@ export interface EventStore {
   has(id: string): boolean;
   /** What `add` would answer now: costs nothing. */
   judge(event: EventHead): Verdict;
-  /** What the author has stored, or is about to have, the version that this event would replace not counted. */
+  /** What is stored on the event's account, or is about to be; the version that it would replace is not counted. */
   usedBeside(event: EventHead): Usage;
   /** Is it a request (NIP-09, NIP-62) that would take out an event that is here? */
   frees(request: EventHead): boolean;

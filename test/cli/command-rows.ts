@@ -311,6 +311,12 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       '--port': ['zzz', 'bad-usage', 'nmkt relay --port 7447'],
       '--host': ['999.1.1.1', 'bad-settings', /nmkt relay --host 127.0.0.1 --port 7447/],
       '--dir': ['folder', 'bad-usage', /nmkt relay --memory/],
+      '--allow': ['zzz', 'bad-key', /copy the whole identifier/],
+      '--allow-file': ['nothing/here', 'bad-settings', /correct nothing/],
+      '--quota-bytes': ['-1', 'bad-usage', /--quota-bytes N, with N from 1/],
+      '--quota-events': ['-1', 'bad-usage', /--quota-events N, with N from 1/],
+      '--rate': ['-1', 'bad-usage', /--rate N, with N from 1/],
+      '--public-url': ['zzz', 'bad-usage', /nmkt relay --public-url wss:/],
     },
   },
 };

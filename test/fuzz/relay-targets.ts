@@ -9,6 +9,7 @@ import { readEvent } from '../../src/relay/paging.js';
 import { Session, type RelayCore } from '../../src/relay/protocol.js';
 import { checkRelayUrl } from '../../src/relay/relay-url.js';
 import { memoryStore } from '../../src/relay/store-memory.js';
+import { OPEN } from '../../src/relay/access.js';
 import { SyncBudget } from '../../src/relay/sync-sessions.js';
 import { openLogStore } from '../../src/relay/store-log.js';
 import { KINDS } from '../../src/protocol/kinds.js';
@@ -55,11 +56,11 @@ const frames: readonly string[] = [
 const limits = {
   ...{ maxEventBytes: 131_072, maxTags: 2_000, maxTagValueChars: 1_024, maxSubscriptions: 20, maxFilters: 32 },
   ...{ maxSubscriptionIdChars: 64, maxFilterValues: 2_000, maxLimit: 100, maxFutureSec: 900 },
-  ...{ maxSyncs: 2, maxSyncEvents: 1_000 },
+  ...{ maxMessagesPerSec: Infinity, maxSyncs: 2, maxSyncEvents: 1_000 },
 };
 const core: RelayCore = {
   ...{ store: memoryStore(() => NOW), limits, nowSec: () => NOW, isOwnUrl: () => true, sessions: new Set() },
-  syncBudget: new SyncBudget(),
+  ...{ syncBudget: new SyncBudget(), access: OPEN },
 };
 let answers: string[] = [];
 const session = new Session(core, (frame) => void answers.push(frame.toString()), 'challenge');
