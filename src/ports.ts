@@ -55,7 +55,10 @@ export interface Subscription {
 }
 
 export interface TransferOptions {
-  /** One of many: goes over connections of its own, more than one where the relay is far away. */
+  /**
+   * One of many: goes over connections of its own, more than one where the relay is far away. `rate-limited:` comes back as a refusal at
+   * once: the sender keeps the pace.
+   */
   readonly isBulk?: boolean;
 }
 

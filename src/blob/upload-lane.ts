@@ -1,5 +1,6 @@
-import type { NostrEvent, PublishOutcome, Relays } from '../ports.js';
+import type { Clock, NostrEvent, PublishOutcome, Relays } from '../ports.js';
 import { orInterrupted, requireRunning } from './interrupt.js';
+import { Pace } from './pace.js';
 import type { ChunkSource } from './source.js';
 import type { UploadLog } from './upload-log.js';
 import { Window, type WindowBounds } from './window.js';
@@ -11,7 +12,7 @@ export interface RelayTally {
   readonly stored: number;
   readonly refused: number;
   readonly unreachable: number;
-  /** Not sent: the relay had refused or been silent before. */
+  /** Not sent, or put off to the end: the relay had refused or been silent before. */
   readonly skipped: number;
   /** The relay's last words that were not `stored`. */
   readonly message: string;
@@ -22,7 +23,10 @@ export interface LanePorts {
   readonly source: ChunkSource;
   readonly log: UploadLog;
   readonly bounds: WindowBounds;
+  readonly clock: Pick<Clock, 'nowMs' | 'wait'>;
   readonly signal: AbortSignal | undefined;
+  /** Is every chunk on some relay? */
+  readonly isCovered: () => boolean;
   /** The relay has this chunk, or will not get it in this pass. */
   readonly onSettled: (index: number, isStored: boolean) => void;
 }
@@ -33,6 +37,11 @@ const MAX_SILENCES = 3;
 const MAX_REFUSALS = 8;
 /** NIP-01 prefixes of a no that further chunks would meet as well; work on 64 KB takes hours per chunk. */
 const LASTING_REFUSAL = /^(pow|restricted|blocked|auth-required):/;
+/** A relay that only asks to go slower and takes nothing meanwhile: longer than those who count by the minute. */
+const MAX_LIMITED_MS = 120_000;
+/** Where other relays have everything, nobody waits longer than this for one that takes nothing, or for the rest of one that is slow. */
+const MAX_SPARE_LIMITED_MS = 30_000;
+const MAX_SPARE_REST_SEC = 600;
 /** Sealing and signing take the thread: answers get theirs after so many. */
 const BURST = 8;
 
@@ -40,6 +49,9 @@ export class UploadLane {
   readonly relay: string;
   readonly #ports: LanePorts;
   readonly #window: Window;
+  readonly #pace = new Pace();
+  /** Since when everything was put off (`rate-limited:`). */
+  #limitedSince: number | undefined;
   /** To be sent, last first. */
   #todo: number[];
   readonly #assigned: number;
@@ -69,11 +81,17 @@ export class UploadLane {
   async run(): Promise<void> {
     const { source, log, signal } = this.#ports;
     let burst = 0;
-    while (this.#dropped === 'no' && this.#todo.length > 0) {
+    // What is in flight may come back to be sent again.
+    while (this.#dropped === 'no' && this.#todo.length + this.#inFlight > 0) {
       requireRunning(signal);
       this.#requireWhole();
-      if (this.#inFlight >= this.#window.size) {
+      if (this.#todo.length === 0 || this.#inFlight >= this.#window.size) {
         await orInterrupted(this.#answer(), signal);
+        continue;
+      }
+      const waitMs = this.#pace.waitMs(this.#ports.clock.nowMs());
+      if (waitMs > 0) {
+        await orInterrupted(this.#answerWithin(waitMs), signal);
         continue;
       }
       const index = this.#todo.pop()!;
@@ -115,10 +133,14 @@ export class UploadLane {
 
   async #send(index: number, event: NostrEvent): Promise<void> {
     const sentAt = performance.now();
+    const sentMs = this.#ports.clock.nowMs();
+    this.#pace.onSent(sentMs);
     const [outcome] = await this.#ports.relays.publish(event, [this.relay], { isBulk: true });
     this.#inFlight--;
     const silence: PublishOutcome = { relay: this.relay, state: 'unreachable', message: 'no such relay' };
-    this.#note(index, outcome ?? silence, performance.now() - sentAt);
+    if (outcome?.state === 'refused' && outcome.message.startsWith('rate-limited:'))
+      this.#putOff(index, outcome.message, sentMs);
+    else this.#note(index, outcome ?? silence, performance.now() - sentAt);
     this.#wake?.();
   }
 
@@ -132,9 +154,26 @@ export class UploadLane {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
+  /** The relay will have it later, unless it takes nothing else meanwhile. */
+  #putOff(index: number, message: string, sentMs: number): void {
+    const nowMs = this.#ports.clock.nowMs();
+    this.#pace.onLimited(sentMs, nowMs);
+    this.#window.onTrouble(this.#inFlight);
+    this.#silences = 0;
+    this.#message = message.slice(0, 200);
+    this.#todo.push(index);
+    this.#limitedSince ??= nowMs;
+    const isSpare = this.#ports.isCovered();
+    const isHopeless = isSpare && this.#todo.length > MAX_SPARE_REST_SEC * (this.#pace.ratePerSec ?? Infinity);
+    const isStuck = nowMs - this.#limitedSince >= (isSpare ? MAX_SPARE_LIMITED_MS : MAX_LIMITED_MS);
+    if (isHopeless || isStuck) this.#dropped = 'refuses';
+  }
+
   #note(index: number, { state, message, postponed = 0 }: PublishOutcome, tookMs: number): void {
     if (state === 'stored') {
       this.#stored++;
+      this.#pace.onStored(this.#ports.clock.nowMs());
+      this.#limitedSince = undefined;
       this.#ports.log.add(this.relay, index);
     } else {
       this.#message = message.slice(0, 200);
@@ -153,6 +192,13 @@ export class UploadLane {
     if (this.#refusals >= MAX_REFUSALS || (state === 'refused' && LASTING_REFUSAL.test(message)))
       this.#dropped = 'refuses';
     this.#ports.onSettled(index, state === 'stored');
+  }
+
+  /** The next answer, or so much time. */
+  async #answerWithin(ms: number): Promise<void> {
+    const stop = new AbortController();
+    await Promise.race([this.#answer(), this.#ports.clock.wait(ms, stop.signal)]);
+    stop.abort();
   }
 
   #answer(): Promise<void> {

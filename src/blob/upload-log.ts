@@ -97,7 +97,7 @@ function setOf(sets: Map<string, Set<number>>, relay: string): Set<number> {
   return set;
 }
 
-function rangesOf(indices: ReadonlySet<number>): [number, number][] {
+export function rangesOf(indices: Iterable<number>): [from: number, to: number][] {
   const ranges: [number, number][] = [];
   for (const index of [...indices].sort((a, b) => a - b)) {
     const last = ranges.at(-1);

@@ -1,10 +1,11 @@
+import { setTimeout } from 'node:timers/promises';
 import { NmktError } from '../errors.js';
 import type { EventId } from '../hash.js';
-import type { NostrEvent, Relays } from '../ports.js';
+import type { Clock, NostrEvent, Relays } from '../ports.js';
 import { orInterrupted, requireRunning } from './interrupt.js';
 import { keepRecent, sourceOf, type ChunkSource } from './source.js';
 import { UploadLane, type LanePorts, type RelayTally } from './upload-lane.js';
-import { memoryLog, type UploadLog } from './upload-log.js';
+import { memoryLog, rangesOf, type UploadLog } from './upload-log.js';
 import { BOUNDS, type WindowBounds } from './window.js';
 
 export type { RelayTally } from './upload-lane.js';
@@ -17,6 +18,8 @@ export interface UploadOptions {
   /** What relays have of an earlier, interrupted run. */
   readonly log?: UploadLog;
   readonly signal?: AbortSignal;
+  /** Keeps the pace of relays that limit it. */
+  readonly clock?: Pick<Clock, 'nowMs' | 'wait'>;
 }
 
 export interface UploadResult {
@@ -26,12 +29,17 @@ export interface UploadResult {
 
 /** Events that are sealed and not yet sent to the slowest relay that keeps step: 16 MB. */
 const KEPT = 256;
-/** Named in an error; the rest is counted. */
+/** Named in an error, from 1; all of them are in its value, from 0. */
 const MAX_NAMED = 20;
+
+const CLOCK = {
+  nowMs: () => performance.now(),
+  wait: (ms: number, signal?: AbortSignal) => setTimeout(ms, undefined, { signal }).catch(() => undefined),
+};
 
 /**
  * Sends every chunk to every relay, each relay at its own pace: a window of chunks in flight that grows while all is well and
- * halves on silence or `rate-limited:`. Memory is bounded by the windows, whatever the size. Safe to repeat: what a relay
+ * halves on silence or `rate-limited:`, after which the chunks leave at the rate that the relay allows (pace.ts). Memory is bounded by the windows, whatever the size. Safe to repeat: what a relay
  * already has counts as stored, and with a `log` is not even sent. What met silence is sent once more.
  *
  * @returns per relay what it took; at least one relay stored each chunk
@@ -43,21 +51,24 @@ export async function uploadBlob(
   chunks: readonly NostrEvent[] | ChunkSource,
   options: UploadOptions = {},
 ): Promise<UploadResult> {
-  const { onProgress, window = BOUNDS, log = memoryLog(), signal } = options;
+  const { onProgress, window = BOUNDS, log = memoryLog(), signal, clock = CLOCK } = options;
   const whole = 'event' in chunks ? chunks : sourceOf(chunks);
   const { count } = whole;
   requireRunning(signal);
   const copies = new Uint8Array(count);
   const waiting = new Uint8Array(count).fill(relays.urls.length);
   let done = 0;
+  let covered = 0;
   const ports: LanePorts = {
     relays,
     source: keepRecent(whole, KEPT),
     log,
     bounds: window,
+    clock,
     signal,
+    isCovered: () => covered === count,
     onSettled(index, isStored) {
-      if (isStored) copies[index]!++;
+      if (isStored && copies[index]!++ === 0) covered++;
       if (waiting[index]! > 0 && --waiting[index]! === 0) onProgress?.(++done, count);
     },
   };
@@ -79,9 +90,12 @@ function notStored(total: number, missing: readonly number[], relays: readonly R
   const isRefused = relays.length > 0 && relays.every(({ unreachable }) => unreachable === 0);
   const words = relays.map(
     (tally) =>
-      `${tally.relay}: ${tally.stored} stored, ${tally.refused} refused, ${tally.unreachable} unanswered` +
+      `${tally.relay}: ${tally.stored} stored, ${tally.refused} refused, ${tally.unreachable} unanswered, ${tally.skipped} left` +
       (tally.message === '' ? '' : ` (${tally.message})`),
   );
+  const ranges = rangesOf(missing);
+  const named = ranges.slice(0, MAX_NAMED).map(([from, to]) => (from === to ? `${from + 1}` : `${from + 1}-${to + 1}`));
+  const more = ranges.length > MAX_NAMED ? ` and more, all in the JSON document` : '';
   return new NmktError(
     isRefused ? 'relay-refused' : 'relay-unreachable',
     `${missing.length} of ${total} chunks are stored on no relay`,
@@ -90,8 +104,8 @@ function notStored(total: number, missing: readonly number[], relays: readonly R
         ? 'name a relay that takes 64 KB events of kind 4621 with --relay, or run your own: nmkt relay'
         : 'run the same command again, or add a relay with --relay: stored chunks are not sent twice',
       expected: `${total} chunks on at least one relay each`,
-      got: words.join('; ') || 'no relay',
-      value: { events: total, missing: missing.length, chunks: missing.slice(0, MAX_NAMED), relays },
+      got: `missing: ${named.join(', ')}${more}; ${words.join('; ') || 'no relay'}`,
+      value: { events: total, missing: missing.length, chunks: missing.slice(0, MAX_NAMED), ranges, relays },
     },
   );
 }

@@ -200,6 +200,8 @@ export class RelayLink {
       return;
     }
     if (isAccepted || message.startsWith('duplicate:')) publishing.settle({ state: 'stored', message });
+    // Who sends many finds the relay's pace; here each would wait for itself.
+    else if (publishing.isBulk && message.startsWith('rate-limited:')) publishing.settle({ state: 'refused', message });
     else if (!this.#tryAgain(publishing, message)) publishing.settle({ state: 'refused', message });
     this.#sendOvertaken(publishing.order);
   }

@@ -114,6 +114,7 @@ export async function publishDataset(input: PublishInput, ports: PublishPorts): 
     const sent = await uploadBlob(relays, source, {
       onProgress: (done, total) => progress.update(pace(done, total)),
       log,
+      clock,
       signal,
     });
     warnAboutRelays(sent.relays, source.count, progress);

@@ -66,6 +66,11 @@ describe('publishing', () => {
     expect(await pool.publish(note('alice', { kind: 2 }))).toMatchObject([
       { state: 'refused', message: 'rate-limited: slow down' },
     ]);
+    // One of many comes back at once: who sends them keeps the pace.
+    const before = relay.received.length;
+    const [outcome] = await pool.publish(note('alice', { kind: 2, content: 'x' }), pool.urls, { isBulk: true });
+    expect(outcome).toEqual({ relay: relay.url, state: 'refused', message: 'rate-limited: slow down' });
+    expect(relay.received).toHaveLength(before + 1);
   });
 
   it('calls a relay unreachable that takes the event and says nothing', async () => {
@@ -78,7 +83,7 @@ describe('publishing', () => {
 
   it('tells why where the refusal does not name the event', async () => {
     const relay = await ScriptedRelay.start((_message, reply) => reply('OK', '', false, 'invalid: too long'));
-    const pool = poolForTest([relay.url], { timeoutMs: 50 });
+    const pool = poolForTest([relay.url], { timeoutMs: 300 });
     expect(await pool.publish(note('alice'))).toMatchObject([
       { state: 'unreachable', message: expect.stringMatching(/^no answer in \d+ ms; it said: invalid: too long$/) },
     ]);
