@@ -6,10 +6,11 @@ import { NmktError } from '../errors.js';
 import { OPEN, type Access } from './access.js';
 import { relayInformation } from './information.js';
 import type { RelayLimits } from './admission.js';
-import { Session, type RelayCore, type Send } from './protocol.js';
+import { Session, type RelayCore } from './protocol.js';
 import { openLogStore } from './store-log.js';
 import { memoryStore } from './store-memory.js';
 import { SyncBudget } from './sync-sessions.js';
+import { Traffic, type TrafficLimits } from './traffic.js';
 
 /** A small relay for one machine or one team: durable, fast for chunks, and honest about its limits. */
 
@@ -29,6 +30,7 @@ export interface RelayOptions {
   readonly access?: Partial<Access>;
   /** Others than those above. */
   readonly limits?: Partial<RelayLimits>;
+  readonly traffic?: Partial<TrafficLimits>;
   /** Unix seconds. */
   readonly nowSec?: () => number;
 }
@@ -57,11 +59,6 @@ const DEFAULTS: RelayLimits = {
 };
 /** `["EVENT",...]` around an event, and white space some clients send. */
 const FRAME_OVERHEAD_BYTES = 4_096;
-/** Stored events wait while this much is unsent; live events end the connection of a client that stays behind. */
-const HIGH_WATER_BYTES = 4 << 20;
-const MAX_UNSENT_BYTES = 32 << 20;
-/** Messages of one connection that wait for disk or peer; TCP holds back the rest. */
-const MAX_IN_FLIGHT = 512;
 const PING_MS = 30_000;
 const GOODBYE_MS = 500;
 
@@ -83,6 +80,7 @@ export async function startRelay(options: RelayOptions): Promise<RunningRelay> {
   try {
     const store = dir === undefined ? memoryStore(nowSec) : await openLogStore(dir, nowSec);
     const isOwnUrl = ownUrls(host, bound, options.publicUrl);
+    const traffic = new Traffic(options.traffic);
     const core: RelayCore = {
       store,
       limits,
@@ -91,11 +89,12 @@ export async function startRelay(options: RelayOptions): Promise<RunningRelay> {
       isOwnUrl,
       sessions: new Set(),
       syncBudget: new SyncBudget(),
+      isBusy: () => traffic.isBusy,
     };
     const sockets = new WebSocketServer({ server, maxPayload: maxFrameBytes, perMessageDeflate: false });
     sockets.on('connection', (socket) => {
       if (sockets.clients.size > maxConnections) socket.close(1013, 'too many connections');
-      else serve(core, socket);
+      else serve(core, socket, traffic);
     });
     const heartbeat = setInterval(() => {
       sockets.clients.forEach(probe);
@@ -118,43 +117,22 @@ export async function startRelay(options: RelayOptions): Promise<RunningRelay> {
   }
 }
 
-function serve(core: RelayCore, socket: WebSocket): void {
-  const session = new Session(core, sender(socket), randomBytes(16).toString('hex'), () =>
+function serve(core: RelayCore, socket: WebSocket, traffic: Traffic): void {
+  const send = traffic.sender(socket, () => alive.add(socket));
+  const session = new Session(core, send, randomBytes(16).toString('hex'), () =>
     socket.close(1008, 'too many invalid events'),
   );
   alive.add(socket);
   socket.on('pong', () => alive.add(socket));
-  let inFlight = 0;
-  socket.on('message', (data: Buffer) => {
-    if (++inFlight >= MAX_IN_FLIGHT) socket.pause();
-    void session.receive(data).finally(() => {
-      if (--inFlight < MAX_IN_FLIGHT && socket.isPaused) socket.resume();
-    });
-  });
+  traffic.receiver(socket, (message) => session.receive(message));
   socket.on('close', () => session.close());
   // A frame above maxPayload or broken UTF-8: ws closes the connection with the fitting code by itself.
   socket.on('error', () => {});
 }
 
-/** Queues a frame; the promise is there only when the peer is behind and the caller should wait. */
-function sender(socket: WebSocket): Send {
-  return (frame) => {
-    if (socket.readyState !== socket.OPEN) return undefined;
-    if (socket.bufferedAmount > MAX_UNSENT_BYTES) {
-      socket.terminate();
-      return undefined;
-    }
-    if (socket.bufferedAmount < HIGH_WATER_BYTES) {
-      socket.send(frame, { binary: false });
-      return undefined;
-    }
-    return new Promise((resolve) => socket.send(frame, { binary: false }, () => resolve()));
-  };
-}
-
 const alive = new WeakSet<WebSocket>();
 
-/** A peer that vanished without a FIN never answers a ping. */
+/** A peer that vanished without a FIN never answers a ping. A slow one answers when it gets to it: what it takes counts. */
 function probe(socket: WebSocket): void {
   if (!alive.delete(socket)) socket.terminate();
   else socket.ping();

@@ -8,12 +8,13 @@ import type { Verdict } from './event-index.js';
 import { readEventFrame, type EventFrame } from './event-frame.js';
 import { eventTexts, isUnescaped } from './event-json.js';
 import { parseFilter, parseSignedEvent } from './event-shape.js';
-import { kindClass, matcher, newestFirst, type EventHead } from './filter.js';
+import { kindClass, newestFirst, type EventHead } from './filter.js';
 import { EPHEMERAL_GIFT_WRAP, GIFT_WRAP } from './kinds.js';
 import { parseMessage } from './message.js';
 import { refusalOf } from './rate.js';
 import { reasonOf } from './reason.js';
 import type { EventStore, StoredEvent } from './store.js';
+import { Subscriptions, type Send } from './subscriptions.js';
 import { SyncSessions, type SyncBudget } from './sync-sessions.js';
 
 /** One client's conversation with the embedded relay: NIP-01, 09, 40, 42, 45, 59, 62, 70, 77. Knows no sockets. */
@@ -23,20 +24,15 @@ export interface RelayCore extends House {
   readonly store: EventStore;
   readonly sessions: Set<Session>;
   readonly syncBudget: SyncBudget;
-}
-
-/** Resolves when the peer may get more. */
-export type Send = (frame: Buffer | string) => Promise<void> | undefined;
-
-interface LiveSubscription {
-  readonly matches: (event: EventHead) => boolean;
+  /** Is little memory left for what peers do not take? */
+  isBusy(): boolean;
 }
 
 export class Session {
   readonly #core: RelayCore;
   readonly #send: Send;
   readonly #challenge: string;
-  readonly #subscriptions = new Map<string, LiveSubscription>();
+  readonly #subscriptions: Subscriptions;
   readonly #authed = new Set<string>();
   readonly #syncs: SyncSessions;
   readonly #hangUp: () => void;
@@ -51,6 +47,10 @@ export class Session {
     this.#hangUp = hangUp;
     this.#send = send;
     this.#challenge = challenge;
+    this.#subscriptions = new Subscriptions({
+      ...{ limits: core.limits, send, isBusy: () => core.isBusy() },
+      find: (filters) => this.#find(filters),
+    });
     this.#syncs = new SyncSessions({
       ...{ limits: core.limits, nowSec: core.nowSec, budget: core.syncBudget },
       select: (filter, max) => this.#find(this.#parseFilters([filter]), max).map(({ head }) => head),
@@ -62,7 +62,7 @@ export class Session {
 
   close(): void {
     this.#core.sessions.delete(this);
-    this.#subscriptions.clear();
+    this.#subscriptions.closeAll();
     this.#syncs.close();
   }
 
@@ -80,9 +80,9 @@ export class Session {
     const message = parseMessage(text);
     const [verb, first, ...rest] = message ?? [];
     if (verb === 'EVENT') return this.#onEvent(first, isUnescaped(text));
-    if (verb === 'REQ') return this.#onQuery(first, rest, (id, filters) => this.#onReq(id, filters));
+    if (verb === 'REQ') return this.#onQuery(first, rest, (id, filters) => this.#subscriptions.open(id, filters));
     if (verb === 'COUNT') return this.#onQuery(first, rest, async (id, filters) => this.#onCount(id, filters));
-    if (verb === 'CLOSE') return void (typeof first === 'string' && this.#subscriptions.delete(first));
+    if (verb === 'CLOSE') return void (typeof first === 'string' && this.#subscriptions.close(first));
     if (verb === 'AUTH') return this.#onAuth(first);
     if (typeof verb === 'string' && verb.startsWith('NEG-')) return this.#syncs.receive(verb, [first, ...rest]);
     await this.#reply('NOTICE', 'invalid: expected EVENT, REQ, COUNT, CLOSE, AUTH or NEG-OPEN as a JSON list');
@@ -94,12 +94,9 @@ export class Session {
     return ++this.#messages > this.#core.limits.maxMessagesPerSec;
   }
 
-  /** Sends a new event to the subscriptions that asked for it. */
-  offer(event: EventHead, json: string | Buffer): void {
-    if (!this.#maySee(event)) return;
-    for (const [id, { matches }] of this.#subscriptions) {
-      if (matches(event)) void this.#send(`["EVENT",${JSON.stringify(id)},${json.toString()}]`);
-    }
+  /** @param frames  see Subscriptions */
+  offer(event: EventHead, json: string | Buffer, frames: Map<string, Buffer>): void {
+    if (this.#maySee(event)) this.#subscriptions.offer(event, json, frames);
   }
 
   async #onEvent(value: unknown, isPlain: boolean): Promise<void> {
@@ -146,7 +143,8 @@ export class Session {
     if (!verifyHash(hash, event.sig, event.pubkey)) throw new Refusal(this.#invalid('the signature does not verify'));
 
     const broadcast = () => {
-      for (const session of this.#core.sessions) session.offer(event, json);
+      const frames = new Map<string, Buffer>();
+      for (const session of this.#core.sessions) session.offer(event, json, frames);
     };
     if (isKept) return noteOf(await store.add(event, json, broadcast));
     broadcast();
@@ -171,7 +169,7 @@ export class Session {
     try {
       await answer(id, this.#parseFilters(rawFilters));
     } catch (error) {
-      this.#subscriptions.delete(id);
+      this.#subscriptions.close(id);
       await this.#reply('CLOSED', id, reasonOf(error));
     }
   }
@@ -186,33 +184,6 @@ export class Session {
     if (this.#authed.size === 0 && filters.some(asksForWraps))
       throw new Refusal('auth-required: gift wraps are served to their recipient only');
     return filters;
-  }
-
-  async #onReq(id: string, filters: readonly Filter[]): Promise<void> {
-    const { maxSubscriptions } = this.#core.limits;
-    if (!this.#subscriptions.has(id) && this.#subscriptions.size >= maxSubscriptions) {
-      throw new Refusal(`error: more than ${maxSubscriptions} subscriptions`);
-    }
-    // Registered in the same tick as the query: no event falls between the stored and the live ones.
-    const subscription = { matches: matcher(filters) };
-    this.#subscriptions.set(id, subscription);
-    const prefix = Buffer.from(`["EVENT",${JSON.stringify(id)},`);
-    const found = this.#find(filters);
-    const read = (from: number) => {
-      const batch = Promise.all(found.slice(from, from + READ_TOGETHER).map((stored) => stored.message(prefix)));
-      batch.catch(() => undefined); // thrown where it is awaited
-      return batch;
-    };
-    let batch = read(0);
-    for (let at = 0; at < found.length; at += READ_TOGETHER) {
-      const messages = await batch;
-      batch = read(at + READ_TOGETHER);
-      for (const message of messages) {
-        if (this.#subscriptions.get(id) !== subscription) return; // closed or replaced meanwhile
-        if (message !== undefined) await this.#send(message);
-      }
-    }
-    if (this.#subscriptions.get(id) === subscription) await this.#reply('EOSE', id);
   }
 
   async #onCount(id: string, filters: readonly Filter[]): Promise<void> {
@@ -262,8 +233,6 @@ const isEventFrame = (frame: Buffer): boolean =>
 const MAX_AUTHED_KEYS = 64;
 const MAX_INVALID = 32;
 const DUPLICATE = 'duplicate: already have this event';
-/** Stored events read at once for one subscription, while as many are sent. */
-const READ_TOGETHER = 8;
 
 function asksForWraps({ kinds = [] }: Filter): boolean {
   return kinds.includes(GIFT_WRAP) || kinds.includes(EPHEMERAL_GIFT_WRAP);

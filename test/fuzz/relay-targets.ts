@@ -60,7 +60,7 @@ const limits = {
 };
 const core: RelayCore = {
   ...{ store: memoryStore(() => NOW), limits, nowSec: () => NOW, isOwnUrl: () => true, sessions: new Set() },
-  ...{ syncBudget: new SyncBudget(), access: OPEN },
+  ...{ syncBudget: new SyncBudget(), access: OPEN, isBusy: () => false },
 };
 let answers: string[] = [];
 const session = new Session(core, (frame) => void answers.push(frame.toString()), 'challenge');
