@@ -6,6 +6,8 @@ import { join } from 'node:path';
 const SEGMENT = /^[a-z0-9][a-z0-9_-]{0,159}(\.[a-z0-9]{1,16})?$/;
 /** Names that Windows gives to devices, whatever their extension. */
 const DEVICE = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/;
+/** Half-written files, and chunks that relays have as well. */
+const MADE_AGAIN = /\.(tmp|sealed)$/;
 /** What belongs to a process, to the embedded relay, or to restores themselves. */
 const NOT_KEPT = /^(lock|lock\..*|relay|restored\.json|restoring|replaced)$/;
 
@@ -17,7 +19,7 @@ export function isBackupName(name: string): boolean {
   const parts = name.split('/');
   return (
     parts.length <= 3 &&
-    parts.every((part) => SEGMENT.test(part) && !DEVICE.test(part) && !part.endsWith('.tmp')) &&
+    parts.every((part) => SEGMENT.test(part) && !DEVICE.test(part) && !MADE_AGAIN.test(part)) &&
     !NOT_KEPT.test(parts[0]!)
   );
 }
@@ -44,7 +46,7 @@ export async function listHome(dir: string): Promise<HomeListing> {
       const stat = await lstat(join(dir, name));
       if (stat.isDirectory()) await visit(name);
       else if (stat.isFile() && isBackupName(name)) kept.push(name);
-      else if (!base.endsWith('.tmp')) left.push(name);
+      else if (!MADE_AGAIN.test(base)) left.push(name);
     }
   };
   await visit('');

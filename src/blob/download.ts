@@ -26,7 +26,7 @@ export interface DownloadOptions {
   readonly stealAfterMs?: number;
 }
 
-interface Route {
+export interface Route {
   readonly relays: Relays;
   readonly signal: AbortSignal | undefined;
   readonly stealAfterMs: number | undefined;
@@ -107,7 +107,7 @@ export async function listChunks(
   ];
 }
 
-function requireInline(inline: string | undefined): string {
+export function requireInline(inline: string | undefined): string {
   if (inline !== undefined) return inline;
   throw new NmktError('bad-blob', 'a blob without chunks came without its sealed bytes', {
     remedy: 'ask the sender to publish the announcing event again',
@@ -117,7 +117,7 @@ function requireInline(inline: string | undefined): string {
 }
 
 /** Event id and leaf of every data chunk, in order; their root is the pointer's. */
-async function fetchRecords(
+export async function fetchRecords(
   route: Route,
   pointer: BlobPointer,
   keys: SealKeys,
@@ -136,38 +136,68 @@ async function fetchRecords(
   return decodeIndex(index, pointer);
 }
 
-interface Wanted {
+export interface Wanted {
   readonly id: EventId;
   readonly leaf?: Bytes;
 }
 
 /** @returns the opened chunks, concatenated in the order of `wanted` */
 async function fetchChunks(
-  { relays, signal, stealAfterMs }: Route,
+  route: Route,
   wanted: readonly Wanted[],
   placeOf: (index: number) => ChunkPlace,
   keys: SealKeys,
   onOpened: () => void,
 ): Promise<Bytes> {
   const out = new Uint8Array(wanted.length * CHUNK_BYTES);
-  const opened = new Uint8Array(wanted.length);
+  await fetchWanted(route, wanted, [...wanted.keys()], placeOf(0).purpose, {
+    check: (event, index) => openEvent(event, wanted[index]!.leaf, keys, placeOf(index)),
+    keep(plain, index) {
+      out.set(plain, index * CHUNK_BYTES);
+      onOpened();
+    },
+  });
+  return out;
+}
+
+interface Taking {
+  /** @throws Error when it is not what was asked for: another relay may have the right one */
+  readonly check: (event: NostrEvent, index: number) => Bytes;
+  /** Once for each index. What it throws ends the download. */
+  readonly keep: (bytes: Bytes, index: number) => void | Promise<void>;
+}
+
+/** @param indices  into `wanted`, of those to fetch @throws NmktError what `check` throws; MissingChunks */
+export async function fetchWanted(
+  { relays, signal, stealAfterMs }: Route,
+  wanted: readonly Wanted[],
+  indices: readonly number[],
+  purpose: ChunkPlace['purpose'],
+  { check, keep }: Taking,
+): Promise<void> {
+  const taken = new Uint8Array(wanted.length);
+  const keeping = new Map<number, Promise<boolean>>();
   let flaw: Error | undefined;
-  const take = (event: NostrEvent, index: number): boolean => {
-    if (opened[index] === 1) return true;
+  const take = (event: NostrEvent, index: number): boolean | Promise<boolean> => {
+    if (taken[index] === 1) return keeping.get(index) ?? true;
+    let bytes: Bytes;
     try {
-      out.set(openEvent(event, wanted[index]!.leaf, keys, placeOf(index)), index * CHUNK_BYTES);
+      bytes = check(event, index);
     } catch (error) {
       if (!(error instanceof Error)) throw error;
-      flaw ??= error; // another relay may have the right one
+      flaw ??= error;
       return false;
     }
-    opened[index] = 1;
-    onOpened();
-    return true;
+    taken[index] = 1;
+    const kept = keep(bytes, index);
+    if (kept === undefined) return true;
+    const done = kept.then(() => keeping.delete(index));
+    keeping.set(index, done);
+    return done;
   };
   const ids = wanted.map(({ id }) => id);
   const lanes = { take, signal, ...(stealAfterMs === undefined ? {} : { stealAfterMs }) };
-  let missing: readonly number[] = [...ids.keys()];
+  let missing = indices;
   const answered = new Set<string>();
   let silent: ReadonlySet<string> = new Set();
   // What was lost on the way, with a connection or without, is asked for again while that brings something.
@@ -181,14 +211,19 @@ async function fetchChunks(
     ({ missing, silent } = pass);
     for (const relay of pass.answered) answered.add(relay);
   }
-  if (missing.length === 0) return out;
+  if (missing.length === 0) return;
   if (flaw !== undefined) throw flaw;
   const unheard = relays.urls.filter((url) => silent.has(url) || !answered.has(url));
-  throw notFound(relays.urls, unheard, missing, ids.length, placeOf(0).purpose);
+  throw notFound(relays.urls, unheard, missing, ids.length, purpose);
 }
 
 /** @param leaf  what the index promises; an index chunk has none, the root covers what it lists */
 function openEvent(event: NostrEvent, leaf: Bytes | undefined, keys: SealKeys, place: ChunkPlace): Bytes {
+  return openChunk(sealedOf(event, leaf, place), keys, place);
+}
+
+/** The sealed bytes of a chunk event, which are what the index promises. @throws NmktError `bad-blob`, `hash-mismatch` */
+export function sealedOf(event: NostrEvent, leaf: Bytes | undefined, { index, count }: ChunkPlace): Bytes {
   if (event.kind !== KINDS.chunk) {
     throw new NmktError('bad-blob', `event ${event.id} is no chunk`, {
       remedy: 'ask the sender to publish the blob again with a correct nmkt',
@@ -198,10 +233,8 @@ function openEvent(event: NostrEvent, leaf: Bytes | undefined, keys: SealKeys, p
   }
   const known = binaryContent(event);
   const sealed = known?.length === SEALED_BYTES ? known : fromBase64(event.content, SEALED_BYTES);
-  if (leaf !== undefined) {
-    requireHash(`leaf of chunk ${place.index + 1} of ${place.count}`, hex(leaf), hex(leafHash(sealed)));
-  }
-  return openChunk(sealed, keys, place);
+  if (leaf !== undefined) requireHash(`leaf of chunk ${index + 1} of ${count}`, hex(leaf), hex(leafHash(sealed)));
+  return sealed;
 }
 
 function notFound(

@@ -18,9 +18,10 @@ const MAX_RELAYS = 30;
 export interface LanesOptions {
   /**
    * Takes an event: false when it is not what was asked for. The relay then counts as one that lacks it.
-   * May be called with what is there already.
+   * May be called with what is there already. The content of the event is used again once the promise, if any, is settled; what it
+   * rejects with ends the fetch, and no further batch is asked for before.
    */
-  readonly take: (event: NostrEvent, index: number) => boolean;
+  readonly take: (event: NostrEvent, index: number) => boolean | Promise<boolean>;
   readonly signal: AbortSignal | undefined;
   readonly stealAfterMs?: number;
 }
@@ -110,15 +111,24 @@ export async function fetchFromAll(
     const byId = new Map<string, number>(indices.map((index) => [ids[index]!, index]));
     const filter = { ids: [...byId.keys()], limit: byId.size };
     try {
-      const onEvent = (event: NostrEvent): void => {
-        const index = byId.get(event.id);
-        if (index !== undefined && !isOver && take(event, index)) have.add(index);
+      const keeping: Promise<void>[] = [];
+      const settle = (event: NostrEvent, index: number | undefined, isTaken: boolean): void => {
+        if (isTaken) have.add(index!);
         giveContentBack(event);
         if (have.size === wanted.length) finish();
+      };
+      const onEvent = (event: NostrEvent): void => {
+        const index = byId.get(event.id);
+        const taken = index !== undefined && !isOver && take(event, index);
+        if (typeof taken === 'boolean') return settle(event, index, taken);
+        const kept = taken.then((isTaken) => settle(event, index, isTaken));
+        kept.catch(() => undefined); // thrown where it is awaited
+        keeping.push(kept);
       };
       const request = relays.fetch([filter], { trustIds: true, isBulk: true, relays: [lane.relay], onEvent });
       const { events, answered: heard } = await orInterrupted(request, signal);
       events.forEach(onEvent);
+      await Promise.all(keeping);
       if (heard.includes(lane.relay)) answered.add(lane.relay);
       else {
         silent.add(lane.relay);

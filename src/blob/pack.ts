@@ -1,6 +1,8 @@
-import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';
-import { NmktError } from '../errors.js';
-import type { Bytes } from '../hash.js';
+import { createHash } from 'node:crypto';
+import { pipeline } from 'node:stream/promises';
+import { brotliCompressSync, brotliDecompressSync, constants, createBrotliDecompress } from 'node:zlib';
+import { isNmktError, NmktError } from '../errors.js';
+import type { Bytes, Sha256 } from '../hash.js';
 
 /** From here on speed counts more than the last percent of size. */
 const LARGE_BYTES = 4 * 1024 * 1024;
@@ -39,6 +41,50 @@ export function unpack(packed: Bytes, size: number, maxBytes: number): Bytes {
   if (result.buffer.length !== size) throw badStream(size, `${result.buffer.length} bytes`);
   if (result.engine.bytesWritten !== packed.length) throw badStream(size, 'more bytes after the end of the stream');
   return result.buffer;
+}
+
+/**
+ * The same of a stream in parts, which need not be in memory together.
+ *
+ * @param packed  bytes of all parts
+ * @throws        NmktError as unpack; what `parts` throws
+ */
+export async function unpackParts(
+  parts: AsyncIterable<Bytes>,
+  packed: number,
+  size: number,
+  maxBytes: number,
+): Promise<{ readonly bytes: Bytes; readonly sha256: Sha256 }> {
+  requireWithin(size, maxBytes);
+  const bytes = new Uint8Array(size);
+  const hash = createHash('sha256');
+  const stream = createBrotliDecompress({ chunkSize: Math.min(Math.max(size, 64), OUTPUT_BLOCK_BYTES) });
+  let length = 0;
+  let unread: { readonly error: unknown } | undefined;
+  const told = async function* (): AsyncGenerator<Bytes> {
+    try {
+      yield* parts;
+    } catch (error) {
+      unread = { error };
+      throw error;
+    }
+  };
+  try {
+    await pipeline(told(), stream, async (blocks: AsyncIterable<Buffer>) => {
+      for await (const block of blocks) {
+        if (length + block.length > size) throw badStream(size, 'a longer stream');
+        bytes.set(block, length);
+        hash.update(block);
+        length += block.length;
+      }
+    });
+  } catch (cause) {
+    if (unread !== undefined) throw unread.error; // no fault of the stream
+    throw isNmktError(cause) ? cause : badStream(size, 'a damaged stream', cause);
+  }
+  if (length !== size) throw badStream(size, `${length} bytes`);
+  if (stream.bytesWritten !== packed) throw badStream(size, 'more bytes after the end of the stream');
+  return { bytes, sha256: hash.digest('hex') as Sha256 };
 }
 
 /** @throws NmktError `too-large` */

@@ -8,5 +8,6 @@ export {
   type UploadResult,
 } from './upload.js';
 export { downloadBlob, listChunks, MissingChunks, type DownloadOptions, type ListedChunk } from './download.js';
+export { downloadByFile, type ChunkFile } from './download-file.js';
 export { fetchFromAll } from './fetch-lanes.js';
 export { someRelays } from './some-relays.js';

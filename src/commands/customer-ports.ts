@@ -14,6 +14,8 @@ export function homeFiles(home: Home): HomeFiles {
     read: (name) => home.readFile(name),
     readPart: (name, position, length) => home.readPart(name, position, length),
     readJson: async <T>(name: string) => (await home.readJson(name)) as T | undefined,
+    edit: (name) => home.editFile(name),
+    remove: (name) => home.removeFile(name),
     list: (folder) => home.list(folder),
     describe: (name) => home.path(name),
   };

@@ -7,6 +7,7 @@ import { parseSnapshot, type Snapshot } from '../protocol/dataset.js';
 import type { EventOf } from '../protocol/events.js';
 import type { Engine, Filter, NostrEvent, Relays, Wallet } from '../ports.js';
 import { createBell } from '../roles/bell.js';
+import { chunkFiles } from '../roles/home-files.js';
 import type { Inbox } from '../roles/inbox.js';
 import { openBook, type SignedRecord } from '../roles/job-book.js';
 import { eventsFile } from '../roles/post.js';
@@ -175,6 +176,7 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
     random,
     bell,
     files: jobFiles(ports.files, job.id),
+    chunks: chunkFiles(ports.files, job.id),
     terms: { priceMsat, maxExposureMsat: bounds.maxExposureMsat ?? priceMsat, maxBytes: bounds.maxBytes },
     snapshot: snapshot!,
     wallet: server.wallet,

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { codeOf, type Disk } from '../disk/disk.js';
-import { explainDisk, makeFolder, readIfThere, replaceFile } from '../disk/durable.js';
+import { explainDisk, makeFolder, readIfThere, replaceFile, writeAll } from '../disk/durable.js';
 import { lockFolder, type LockOptions } from '../disk/lock.js';
 import { nodeDisk } from '../disk/node-disk.js';
 import { NmktError } from '../errors.js';
@@ -25,10 +25,20 @@ export interface Home {
   readFile(name: string): Promise<Uint8Array | undefined>;
   /** Fewer bytes at the end of the file. @throws NmktError `disk-failed` when it is not there */
   readPart(name: string, position: number, length: number): Promise<Uint8Array>;
+  /** To read and write in place, 0600, made when it is missing; what is written is not durable. */
+  editFile(name: string): Promise<HomeFile>;
   /** Names in a folder, sorted; none when it is absent. */
   list(folder: string): Promise<readonly string[]>;
   /** `undefined` when the file is not there. @throws NmktError `bad-settings` when it is not JSON */
   readJson(name: string): Promise<unknown>;
+}
+
+export interface HomeFile {
+  /** Fewer bytes at the end of the file. */
+  read(position: number, length: number): Promise<Uint8Array>;
+  /** @throws NmktError `disk-full`, `disk-failed` */
+  write(bytes: Uint8Array, position: number): Promise<void>;
+  close(): Promise<void>;
 }
 
 /**
@@ -117,6 +127,20 @@ export function openHome(
       } catch (error) {
         throw explainDisk(error, path(name));
       }
+    },
+    async editFile(name) {
+      await ensure();
+      await usable(makeFolder(disk, dirname(path(name))));
+      const explained = <T>(work: Promise<T>): Promise<T> =>
+        work.catch((error: unknown) => {
+          throw explainDisk(error, path(name));
+        });
+      const file = await explained(disk.open(path(name), 'edit'));
+      return {
+        read: (position, length) => explained(file.read(position, length)),
+        write: (bytes, position) => explained(writeAll(file, bytes, position)),
+        close: () => file.close(),
+      };
     },
     async list(folder) {
       try {

@@ -2,7 +2,7 @@ import { datasetContext, epochPrk, shardKey, uploadSecret } from '../blob/keys.j
 import type { BlobPointer } from '../blob/blob.js';
 import { lazyBlob } from '../blob/lazy-blob.js';
 import { joinSources, type ChunkSource } from '../blob/source.js';
-import { downloadBlob } from '../blob/transfer.js';
+import { downloadBlob, downloadByFile, type ChunkFile } from '../blob/transfer.js';
 import { NmktError } from '../errors.js';
 import { fromHex, hex, sha256Hex, type Bytes, type Sha256 } from '../hash.js';
 import { decodeExamples, maxShardBytes } from '../learning/examples.js';
@@ -138,7 +138,12 @@ export async function openShard(
   locator: Locator,
   shard: number,
   key: Bytes,
-  options: { readonly signal?: AbortSignal; readonly onProgress?: (done: number, total: number) => void } = {},
+  options: {
+    readonly signal?: AbortSignal;
+    readonly onProgress?: (done: number, total: number) => void;
+    /** Keeps what was fetched for the next run. */
+    readonly file?: ChunkFile | undefined;
+  } = {},
 ): Promise<Examples> {
   const declared = manifest.shards[shard]!;
   const pointer = locator.shards[shard]!;
@@ -149,13 +154,10 @@ export async function openShard(
       remedy: 'ask the owner of the dataset for a new grant',
     });
   const maxBytes = Math.min(declared.size, maxShardBytes(manifest.schema, declared.examples), MAX_SHARD_BYTES);
-  const bytes = await downloadBlob(relays, pointer, {
-    key,
-    context: datasetContext(manifest.salt),
-    part: shard,
-    maxBytes,
-    ...options,
-  });
-  const examples = decodeExamples(bytes, manifest.schema, { maxBytes });
-  return examples;
+  const { file, ...rest } = options;
+  const wanted = { key, context: datasetContext(manifest.salt), part: shard, maxBytes, ...rest };
+  const bytes = await (file === undefined
+    ? downloadBlob(relays, pointer, wanted)
+    : downloadByFile(relays, pointer, wanted, file));
+  return decodeExamples(bytes, manifest.schema, { maxBytes });
 }

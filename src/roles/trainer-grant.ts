@@ -29,10 +29,12 @@ export async function openGrantedShard(env: TrainerEnv, state: JobState, grant: 
       remedy: 'nothing: the grant is refused',
     });
   env.progress.update(`fetching shard ${grant.shard}`);
+  const file = await env.chunks.open(grant.shard);
   const examples = await openShard(env.relays, manifest, locator, grant.shard, grant.key, {
     signal: env.signal,
     onProgress: (done, total) => env.progress.update(`fetching shard ${grant.shard}: ${done} of ${total} chunks`),
-  });
+    file,
+  }).finally(() => file.close());
   if (examples.rows !== declared.examples)
     throw new NmktError('shape-mismatch', 'the shard holds another number of examples than the snapshot says', {
       expected: `${declared.examples} rows`,

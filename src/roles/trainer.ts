@@ -7,6 +7,7 @@ import type { EventOf } from '../protocol/events.js';
 import type { Clock, Engine, Progress, RandomBytes, Relays, Signer, Wallet } from '../ports.js';
 import type { Examples } from '../learning/types.js';
 import type { Bell } from './bell.js';
+import type { ChunkFiles } from './home-files.js';
 import type { JobFiles } from './customer-env.js';
 import type { Inbox, Received } from './inbox.js';
 import type { JobBook } from './job-book.js';
@@ -42,6 +43,8 @@ export interface TrainerEnv {
   /** Of a BOLT11 invoice, hex. */
   paymentHashOf(invoice: string): string;
   engine(): Promise<Engine>;
+  /** Where sealed chunks of this job's shard stay between runs; they may be fetched again, so nothing there has to be durable. */
+  readonly chunks: ChunkFiles;
   /** One at a time over all jobs of the process: the shard of this job, opened. */
   readonly shard: { examples: Examples | null };
   readonly progress: Progress;
@@ -94,6 +97,12 @@ function holdsShard(env: TrainerEnv, state: JobState, round: RoundState): boolea
 
 /** Works on one job from bid to last payment. A crash anywhere and a new start give the same events and bytes. */
 export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
+  const end = await untilTheEnd(env);
+  await env.chunks.remove();
+  return end;
+}
+
+async function untilTheEnd(env: TrainerEnv): Promise<ServeEnd> {
   const held = new Map<Sha256, number>();
   const told = new Set<string>();
   const committed = new Set<EventId>();

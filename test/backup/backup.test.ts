@@ -81,11 +81,11 @@ describe('a backup', () => {
     for (const [name, data] of state(other)) expect(data.includes('nsec1'), name).toBe(false);
   });
 
-  it('takes whole lines of a journal, and no link, temporary file, lock or relay', async () => {
+  it('takes whole lines of a journal, and no link, temporary file, chunks of relays, lock or relay', async () => {
     const dir = makeHome();
     appendFileSync(join(dir, 'payouts.jsonl'), '{"torn":');
-    for (const name of ['lock', 'lock.0123456789abcdef', 'a.json.1.ab.tmp', 'key.77.abcdef', 'relay/events.jsonl'])
-      put(dir, name, 'x');
+    const passing = ['lock', 'lock.0123456789abcdef', 'a.json.1.ab.tmp', 'key.77.abcdef', 'relay/events.jsonl'];
+    for (const name of [...passing, 'jobs/ab/shard-0.sealed']) put(dir, name, 'x');
     symlinkSync('/etc/hostname', join(dir, 'wallet'));
     const path = file();
     const { names, left } = await backUp(dir, path);

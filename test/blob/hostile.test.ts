@@ -184,7 +184,7 @@ async function forged(records: readonly (readonly [id: string, leaf: Bytes])[], 
 }
 const leafOf = (event: NostrEvent): Bytes => leafHash(fromBase64(event.content, SEALED_BYTES));
 
-const zeros = brotliCompressSync(Buffer.alloc(64 * MIB));
+const zeros = brotliCompressSync(Buffer.alloc(64 * MIB), { params: { 1: 1 } });
 const gzipBomb = join(folder, 'bomb');
 writeFileSync(gzipBomb, gzipSync(Buffer.concat([Buffer.of(0, 0, 8, 1, 0, 0, 0, 4), Buffer.alloc(64 * MIB)])));
 /** A file of a model that says its weights lie there. */

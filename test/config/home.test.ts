@@ -26,6 +26,21 @@ describe('a home', () => {
     expect(readdirSync(home.path('jobs'))).toEqual(['a.json']);
   });
 
+  it('edits a private file in place, where the disk takes it', async () => {
+    const home = openHome(join(temporaryFolder(), 'home'));
+    const file = await home.editFile('jobs/a/shard-0.sealed');
+    await file.write(Uint8Array.of(4, 5, 6), 3);
+    await file.write(Uint8Array.of(1), 0);
+    expect([...(await file.read(0, 99))]).toEqual([1, 0, 0, 4, 5, 6]);
+    expect(await file.read(6, 1)).toHaveLength(0);
+    await file.close();
+    const again = await home.editFile('jobs/a/shard-0.sealed');
+    expect([...(await again.read(3, 2))]).toEqual([4, 5]);
+    await again.close();
+    expect(statSync(home.path('jobs', 'a', 'shard-0.sealed')).mode & 0o777).toBe(0o600);
+    await expect(home.editFile('jobs/a')).rejects.toThrow();
+  });
+
   it('answers undefined for a file that is not there and bad-settings for one that is not JSON', async () => {
     const home = openHome(temporaryFolder());
     expect(await home.readJson('none.json')).toBeUndefined();

@@ -7,6 +7,7 @@ import type { PublishPorts } from '../../src/roles/publish.js';
 import { localSigner } from '../../src/relay/signer.js';
 import { seededRandom } from '../relay/samples.js';
 import { memoryJournal } from '../support/memory-journal.js';
+import { memoryFile } from '../support/memory-file.js';
 import { memoryNetwork } from '../support/memory-relays.js';
 import { TINY_SCHEMA, tinyExamples } from '../support/market-world.js';
 
@@ -29,6 +30,8 @@ function memoryFiles(): { readonly files: HomeFiles; readonly stored: Map<string
       (stored.get(name) ?? new Uint8Array()).subarray(position, position + length),
     readJson: async <T>(name: string) =>
       stored.has(name) ? (JSON.parse(Buffer.from(stored.get(name)!).toString()) as T) : undefined,
+    edit: async (name) => memoryFile(stored, name),
+    remove: async (name) => void stored.delete(name),
     list: async () => [],
     describe: (name) => `/home/${name}`,
   };

@@ -17,7 +17,7 @@ import { leadJob } from '../../src/roles/customer.js';
 import { customerData } from '../../src/roles/customer-data.js';
 import type { CustomerEnv, JobSecrets } from '../../src/roles/customer-env.js';
 import type { UploadRecord } from '../../src/blob/upload-log.js';
-import type { HomeFiles } from '../../src/roles/home-files.js';
+import { chunkFiles, type HomeFiles } from '../../src/roles/home-files.js';
 import { allowedRelayUrl } from '../../src/relay/relay-url.js';
 import { openInbox } from '../../src/roles/inbox.js';
 import { hasSpotChecks, parseJobFile, type JobFileInput } from '../../src/roles/job-file.js';
@@ -32,6 +32,7 @@ import { FakeLightning, type FakeFaults } from './fake-wallet.js';
 import { keepOutput } from './secrets/outputs.js';
 import { keepSecretsOf, watchWorld } from './secrets/worlds.js';
 import { memoryJournal } from './memory-journal.js';
+import { memoryFile } from './memory-file.js';
 import { memoryNetwork, type MemoryNetwork } from './memory-relays.js';
 import { stubEngine } from './stub-engine.js';
 import { virtualClock, type VirtualClock } from './virtual-clock.js';
@@ -133,6 +134,8 @@ export class Process implements Running {
         const bytes = files.get(name);
         return bytes === undefined ? undefined : (JSON.parse(Buffer.from(bytes).toString('utf8')) as T);
       },
+      edit: async (name) => memoryFile(files, name),
+      remove: async (name) => void files.delete(name),
       list: async (folder) => {
         const names = [...files.keys()].filter((name) => name.startsWith(`${folder}/`));
         return [...new Set(names.map((name) => name.slice(folder.length + 1).split('/')[0]!))].sort();
@@ -472,6 +475,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
         write: (file, bytes) => files.write(`jobs/${job.id}/${file}`, bytes),
         read: (file) => files.read(`jobs/${job.id}/${file}`),
       },
+      chunks: chunkFiles(files, job.id),
       terms: { priceMsat, maxExposureMsat: priceMsat, maxBytes: 1 << 24 },
       snapshot,
       wallet: terms.rail === 'none' ? null : guarded(wallet(who.wallet), process),
