@@ -31,21 +31,22 @@ const MANY_CHUNKS = 100_000;
 
 const words = (path: string) => ['--import', 'tsx', fileURLToPath(new URL(path, import.meta.url))];
 
-/** The client as a user's process is: JavaScript, without a loader that would count as its memory. */
-function compiledClient(): string {
-  const source = readFileSync(new URL('./transfer/client.ts', import.meta.url), 'utf8');
+/** A process as a user's is: JavaScript, without a loader that would count as its memory. */
+function compiled(name: 'client' | 'server'): string {
+  const source = readFileSync(new URL(`./transfer/${name}.ts`, import.meta.url), 'utf8');
   const { outputText } = ts.transpileModule(source, {
     compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
   });
   const folder = fileURLToPath(new URL('../node_modules/.cache/nmkt-bench/', import.meta.url));
   mkdirSync(folder, { recursive: true });
-  const file = join(folder, 'client.mjs');
+  const file = join(folder, `${name}.mjs`);
   writeFileSync(file, outputText.replaceAll("'../../src/", `'${new URL('../dist/', import.meta.url).href}`));
   return file;
 }
 
 class Stage {
-  readonly #client = compiledClient();
+  readonly #client = compiled('client');
+  readonly #server = compiled('server');
   readonly dir = mkdtempSync(join(tmpdir(), 'nmkt-bench-transfer-'));
   readonly #children: ChildProcess[] = [];
   #seeds = 0;
@@ -62,7 +63,8 @@ class Stage {
   }
 
   async serve(provider: ProviderName, ...args: readonly string[]): Promise<string> {
-    const child = spawn(process.execPath, [...words('./transfer/server.ts'), ...args], {
+    const isProxy = ['delay', 'loss'].includes(args[0]!); // of the tests, which nobody compiles
+    const child = spawn(process.execPath, [...(isProxy ? words('./transfer/server.ts') : [this.#server]), ...args], {
       env: { ...process.env, NMKT_SCHNORR: provider },
       stdio: ['ignore', 'pipe', 'inherit'],
     });

@@ -5,16 +5,15 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { startRelay } from '../../src/relay/embedded.js';
-import { startDelay, startLoss } from '../../test/support/faults/proxies.js';
 
 /** A server of the bench, a process of its own: `relay DIR`, `http DIR`, `delay URL MS` or `loss URL SHARE`. Prints its URL. */
 const [kind, place, figure] = process.argv.slice(2) as [string, string, string?];
 
 async function start(): Promise<string> {
   if (kind === 'relay') return (await startRelay({ port: 0, dir: place })).url;
-  if (kind === 'delay') return (await startDelay(place, Number(figure))).url;
-  if (kind === 'loss') return (await startLoss(place, Number(figure))).url;
-  return startHttp(join(place, 'body'));
+  if (kind === 'http') return startHttp(join(place, 'body'));
+  const { startDelay, startLoss } = await import('../../test/support/faults/proxies.js');
+  return (await (kind === 'delay' ? startDelay : startLoss)(place, Number(figure))).url;
 }
 
 /** Plain HTTP as a fair rival: PUT hashes and stores what comes, GET sends the file. */

@@ -63,7 +63,7 @@ export async function uploadBlob(
     relays,
     source: keepRecent(whole, KEPT),
     log,
-    bounds: window,
+    bounds: boundsFor(count, window),
     clock,
     signal,
     isCovered: () => covered === count,
@@ -84,6 +84,11 @@ export async function uploadBlob(
   const missing = all.filter((index) => copies[index] === 0);
   if (missing.length > 0) throw notStored(count, missing, tallies);
   return { events: count, relays: tallies };
+}
+
+/** What is in flight when a process is killed is sent again: of a small upload a sixteenth, or what one begins with. */
+function boundsFor(count: number, { first, min, max }: WindowBounds): WindowBounds {
+  return { first, min, max: Math.min(max, Math.max(first, Math.ceil(count / 16))) };
 }
 
 function notStored(total: number, missing: readonly number[], relays: readonly RelayTally[]): NmktError {
