@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { createCipheriv } from 'node:crypto';
 import {
   closeSync,
@@ -18,6 +18,7 @@ import ts from 'typescript';
 import { sha256 } from '../src/hash.js';
 import { providerReports, type ProviderName } from '../src/secp/provider.js';
 import type { BenchResult, BenchTarget } from './run.js';
+import type { Ceiling } from './transfer/ceiling.js';
 import type { ClientFigures, ClientTask } from './transfer/client.js';
 
 /**
@@ -96,6 +97,18 @@ class Stage {
     return JSON.parse(out) as ClientFigures;
   }
 
+  /** What a relay takes and gives when its client does nothing else. */
+  async ceiling(provider: ProviderName, file: string, bytes: number): Promise<Ceiling> {
+    const url = await this.relay(provider);
+    const args = [...words('./transfer/ceiling.ts'), url, file, String(bytes), this.freshSeed()];
+    const { stdout, status } = spawnSync(process.execPath, args, {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    if (status !== 0) throw new Error(`the client of the ceiling ended with ${String(status)}`);
+    return JSON.parse(stdout) as Ceiling;
+  }
+
   close(): void {
     for (const child of this.#children) child.kill('SIGKILL');
     rmSync(this.dir, { recursive: true, force: true });
@@ -169,6 +182,9 @@ export async function bench(): Promise<BenchResult> {
           BYTES,
           await stage.run(provider, { what: 'sealed', url, seed: stage.freshSeed(), ...base }),
         );
+        const { taken, given } = await stage.ceiling(provider, file, BYTES);
+        note(`relay ceiling, in, ${provider}`, BYTES, taken);
+        note('relay ceiling, out', BYTES, given);
         for (const [name, kind, figure] of [
           ['50 ms away', 'delay', '25'],
           ['1 % of messages lost', 'loss', '0.01'],

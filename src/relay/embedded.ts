@@ -4,6 +4,7 @@ import { networkInterfaces } from 'node:os';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { NmktError } from '../errors.js';
 import { OPEN, type Access } from './access.js';
+import { provider } from '../secp/provider.js';
 import { relayInformation } from './information.js';
 import type { RelayLimits } from './admission.js';
 import { Session, type RelayCore } from './protocol.js';
@@ -62,9 +63,13 @@ const FRAME_OVERHEAD_BYTES = 4_096;
 const PING_MS = 30_000;
 const GOODBYE_MS = 500;
 
-/** @throws NmktError `port-in-use`, `home-locked`, or `bad-settings` for an address this machine does not have */
+/**
+ * @throws NmktError `port-in-use`, `home-locked`, or `bad-settings` for an address this machine does not have, or an
+ *         implementation of signatures that is not here
+ */
 export async function startRelay(options: RelayOptions): Promise<RunningRelay> {
   const { port, host = '127.0.0.1', dir, maxConnections = 1_000 } = options;
+  provider(); // else every event would be refused for it
   const nowSec = options.nowSec ?? (() => Math.floor(Date.now() / 1000));
   const limits = {
     ...DEFAULTS,

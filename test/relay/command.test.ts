@@ -41,3 +41,9 @@ it.each([
   expect(status).toBe(2);
   expect(stderr).toContain(message);
 });
+
+it('does not start with an implementation of signatures that is not here: it would refuse every event', async () => {
+  const { status, stderr } = await runNmkt(['relay', '--port', '0', '--memory'], { env: { NMKT_SCHNORR: 'none' } });
+  expect(status).toBe(2);
+  expect(stderr).toContain('code: bad-settings');
+});
