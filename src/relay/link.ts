@@ -23,6 +23,8 @@ import { RelaySocket } from './socket.js';
 export interface LinkOptions {
   /** Answers NIP-42 challenges. */
   readonly signer?: Signer | undefined;
+  /** Not before the relay refuses something without a login; default: at its first challenge. */
+  readonly logsInOnDemand?: boolean;
   readonly clock: Clock;
   /** Silence after which a relay counts as unreachable. */
   readonly timeoutMs: number;
@@ -68,6 +70,7 @@ export class RelayLink {
       onDown: (wasOpen, reason, code) => this.#onDown(wasOpen, reason, code),
     });
     this.#login = new Login({
+      isOnDemand: options.logsInOnDemand === true,
       ...{ url, signer: options.signer, clock: options.clock, signal: this.#closing.signal },
       send: (text) => void this.#socket.send(text),
       onAnswer: (isAccepted) => this.#onAuthAnswer(isAccepted),
@@ -246,6 +249,7 @@ export class RelayLink {
   #sendAfterAuth(sent: Sent): boolean {
     if (!this.#login.isPossible || sent.wasResentAfterAuth) return false;
     sent.awaitsAuth = true;
+    this.#login.demand();
     // Otherwise the challenge is still to come, or its answer is on the way.
     if (this.#login.state === 'accepted') this.#resendAwaiting();
     return true;

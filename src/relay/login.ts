@@ -10,6 +10,8 @@ const SIGN_AGAIN_MS = 5_000;
 export interface LoginOptions {
   readonly url: string;
   readonly signer: Signer | undefined;
+  /** Only where the relay refused something without it: whoever is not asked does not say who they are. */
+  readonly isOnDemand: boolean;
   readonly clock: Clock;
   /** Aborted when the link closes. */
   readonly signal: AbortSignal;
@@ -27,9 +29,13 @@ const NONE: Attempt = { state: 'none', eventId: undefined };
 export class Login {
   readonly #options: LoginOptions;
   #attempt: Attempt = NONE;
+  /** Of the present connection. */
+  #challenge: string | undefined;
+  #isDemanded: boolean;
 
   constructor(options: LoginOptions) {
     this.#options = options;
+    this.#isDemanded = !options.isOnDemand;
   }
 
   get state(): Attempt['state'] {
@@ -44,6 +50,14 @@ export class Login {
   /** The connection is gone. */
   reset(): void {
     this.#attempt = NONE;
+    this.#challenge = undefined;
+  }
+
+  /** The relay refused something for want of a login; on connections after this one it is spared the question. */
+  demand(): void {
+    const isFirst = !this.#isDemanded;
+    this.#isDemanded = true;
+    if (isFirst && this.#challenge !== undefined) void this.answer(this.#challenge);
   }
 
   /** @returns whether this OK was the answer to the login */
@@ -56,6 +70,8 @@ export class Login {
   async answer(challenge: string): Promise<void> {
     const { url, signer, clock, signal, send } = this.#options;
     if (!signer || challenge.length > MAX_CHALLENGE_CHARS) return;
+    this.#challenge = challenge;
+    if (!this.#isDemanded) return;
     const attempt: Attempt = { state: 'pending', eventId: undefined };
     this.#attempt = attempt;
     const tags = [

@@ -50,8 +50,13 @@ class RelayPool implements Relays {
   readonly urls: readonly string[];
   readonly #options: PoolOptions;
   readonly #timeoutMs: number;
-  /** By URL; the first is for everything, others share the load of transfers. */
-  readonly #links = new Map<string, RelayLink[]>();
+  /** By URL. */
+  readonly #links = new Map<string, RelayLink>();
+  /**
+   * The connections that share the load of transfers. Chunks are signed by keys of their own: here nobody logs in unless the relay
+   * demands it, so that it does not learn for nothing whose they are.
+   */
+  readonly #bulkLinks = new Map<string, readonly RelayLink[]>();
   readonly #subscriptions = new Set<Subscription>();
   /** Id to the signature that verified. */
   readonly #verified = new Map<string, string>();
@@ -168,32 +173,38 @@ class RelayPool implements Relays {
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const subscription of [...this.#subscriptions]) subscription.close();
-    await Promise.all([...this.#links.values()].flat().map((link) => link.close()));
+    await Promise.all([...this.#links.values(), ...[...this.#bulkLinks.values()].flat()].map((link) => link.close()));
   }
 
   /** @throws NmktError `bad-settings` for a URL that may not be connected to */
-  #link(relay: string): RelayLink {
+  #urlOf(relay: string): string {
     const isOwn = this.urls.includes(relay);
-    const url = isOwn ? relay : checkForeignUrl(relay, this.#options.network ?? 'bitcoin', this.urls);
+    return isOwn ? relay : checkForeignUrl(relay, this.#options.network ?? 'bitcoin', this.urls);
+  }
+
+  /** @throws what `#urlOf` throws */
+  #link(relay: string): RelayLink {
+    const url = this.#urlOf(relay);
     const known = this.#links.get(url);
-    if (known !== undefined) return known[0]!;
-    if (!isOwn) this.#makeRoom();
-    return this.#open(url);
+    if (known !== undefined) return known;
+    if (!this.urls.includes(url)) this.#makeRoom();
+    const link = this.#open(url, false);
+    this.#links.set(url, link);
+    return link;
   }
 
   /** Strangers name relays: the one that was named first makes room for the next. */
   #makeRoom(): void {
-    const foreign = [...this.#links.keys()].filter((url) => !this.urls.includes(url));
-    if (foreign.length < MAX_FOREIGN) return;
-    const links = this.#links.get(foreign[0]!)!;
-    this.#links.delete(foreign[0]!);
-    for (const link of links) void link.close();
+    const foreign = [...this.#links].filter(([url]) => !this.urls.includes(url));
+    const [url, link] = foreign[0] ?? [];
+    if (foreign.length < MAX_FOREIGN || url === undefined) return;
+    this.#links.delete(url);
+    void link?.close();
   }
 
-  #open(url: string): RelayLink {
+  #open(url: string, logsInOnDemand: boolean): RelayLink {
     const { signer, clock = systemClock } = this.#options;
-    const link = new RelayLink(url, { signer, clock, timeoutMs: this.#timeoutMs });
-    this.#links.set(url, [...(this.#links.get(url) ?? []), link]);
+    const link = new RelayLink(url, { signer, logsInOnDemand, clock, timeoutMs: this.#timeoutMs });
     // A closed link answers at once that nobody is there.
     if (this.#isClosed) void link.close();
     return link;
@@ -204,11 +215,15 @@ class RelayPool implements Relays {
    * not the processor, is the limit. @param load  1 is full
    */
   #bulkLink(relay: string, load: (link: RelayLink) => number): RelayLink {
-    const first = this.#link(relay);
-    const links = this.#links.get(first.url)!;
-    const least = links.reduce((a, b) => (load(b) < load(a) ? b : a));
-    const isFar = first.rttMs !== Infinity && first.rttMs >= FAR_MS;
-    return load(least) >= 1 && isFar && links.length < MAX_SOCKETS ? this.#open(first.url) : least;
+    const url = this.#urlOf(relay);
+    const links = this.#bulkLinks.get(url) ?? [];
+    const least = links.reduce<RelayLink | undefined>((a, b) => (a && load(a) <= load(b) ? a : b), undefined);
+    const rttMs = links[0]?.rttMs ?? Infinity;
+    const isFar = rttMs !== Infinity && rttMs >= FAR_MS;
+    if (least !== undefined && !(load(least) >= 1 && isFar && links.length < MAX_SOCKETS)) return least;
+    const link = this.#open(url, true);
+    this.#bulkLinks.set(url, [...links, link]);
+    return link;
   }
 
   #linkOrNone(relay: string, isBulk = false): RelayLink | undefined {

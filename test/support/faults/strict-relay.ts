@@ -6,8 +6,8 @@ import type { Filter, NostrEvent } from '../../../src/ports.js';
 import { matcher } from '../../../src/relay/filter.js';
 
 export interface Strictness {
-  /** The answer to an event: text refuses, undefined stores, null says nothing. */
-  readonly onEvent?: (event: NostrEvent, loggedIn: boolean) => string | undefined | null;
+  /** The answer to an event: text refuses, undefined stores, null says nothing. @param connection  from 1 */
+  readonly onEvent?: (event: NostrEvent, loggedIn: boolean, connection: number) => string | undefined | null;
   readonly forgets?: (event: NostrEvent) => boolean;
   readonly challenges?: boolean;
   readonly login?: boolean;
@@ -25,6 +25,10 @@ export interface Strictness {
 export interface StrictRelay {
   readonly url: string;
   readonly written: NostrEvent[];
+  /** What it has. */
+  readonly kept: () => readonly NostrEvent[];
+  /** Who logged in, or tried to, and on which connection. */
+  readonly logins: (readonly [connection: number, pubkey: string])[];
   readonly connections: () => number;
   /** Nobody answers at its address any more. */
   readonly close: () => Promise<void>;
@@ -47,9 +51,10 @@ export async function strictRelay(faults: Strictness): Promise<StrictRelay> {
   if (faults.date !== undefined) server.on('headers', (headers) => headers.push(`Date: ${faults.date}`));
   const written: NostrEvent[] = [];
   let kept: NostrEvent[] = [];
+  const logins: StrictRelay['logins'] = [];
   let connections = 0;
   server.on('connection', (socket: WebSocket) => {
-    connections++;
+    const connection = ++connections;
     let loggedIn = false;
     const live = new Map<string, (event: NostrEvent) => boolean>();
     const say = (...message: unknown[]) => socket.send(JSON.stringify(message));
@@ -58,6 +63,7 @@ export async function strictRelay(faults: Strictness): Promise<StrictRelay> {
     socket.on('message', (data: Buffer) => {
       const [verb, first, ...rest] = JSON.parse(data.toString()) as [string, never, ...Filter[]];
       if (verb === 'AUTH') {
+        logins.push([connection, (first as NostrEvent).pubkey]);
         loggedIn = faults.login === true;
         return say('OK', (first as NostrEvent).id, loggedIn, loggedIn ? '' : 'restricted: not you');
       }
@@ -71,7 +77,7 @@ export async function strictRelay(faults: Strictness): Promise<StrictRelay> {
       if (verb !== 'EVENT') return undefined;
       const event = first as NostrEvent;
       written.push(event);
-      const answer = faults.onEvent?.(event, loggedIn);
+      const answer = faults.onEvent?.(event, loggedIn, connection);
       if (answer === null) return undefined;
       if (answer === undefined && !faults.forgets?.(event)) {
         if (event.kind === 5 && faults.deletes)
@@ -85,5 +91,5 @@ export async function strictRelay(faults: Strictness): Promise<StrictRelay> {
   });
   await new Promise((listening) => http.once('listening', listening));
   const url = `ws://127.0.0.1:${(http.address() as AddressInfo).port}`;
-  return { url, written, connections: () => connections, close };
+  return { url, written, kept: () => kept, logins, connections: () => connections, close };
 }
