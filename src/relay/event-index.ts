@@ -19,6 +19,8 @@ export interface Usage {
   readonly events: number;
 }
 
+/** Sorted when so many more than twice the limit are found. */
+const MIN_KEPT = 100;
 const NOTHING: Usage = { bytes: 0, events: 0 };
 
 /**
@@ -116,12 +118,19 @@ export class EventIndex<Slot> {
   find(filter: Filter, limit: number, nowSec: number, isVisible: (event: EventHead) => boolean): Entry<Slot>[] {
     if (limit === 0) return [];
     const matches = matcher([filter]);
-    const found: Entry<Slot>[] = [];
+    const [found, expired]: [Entry<Slot>[], Entry<Slot>[]] = [[], []];
+    // Of a million matches the newest ten are asked for: the others are not kept, and not sorted.
+    let oldest: Entry<Slot> | undefined;
     for (const entry of this.#candidates(filter)) {
+      if (oldest !== undefined && newestFirst(oldest, entry) < 0) continue;
       if (!matches(entry) || !isVisible(entry)) continue;
-      if (entry.expiresAt <= nowSec) this.#removeId(entry.id);
-      else found.push(entry);
+      if (entry.expiresAt <= nowSec) expired.push(entry);
+      else if (found.push(entry) >= 2 * limit + MIN_KEPT) {
+        found.sort(newestFirst).length = limit;
+        oldest = found.at(-1);
+      }
     }
+    for (const { id } of expired) this.#removeId(id);
     return found.sort(newestFirst).slice(0, limit);
   }
 
@@ -150,9 +159,9 @@ export class EventIndex<Slot> {
     ].filter((keys) => keys !== undefined);
     const choices = dimensions.map((keys) => keys.map((key) => this.#buckets.get(key) ?? new Set<Entry<Slot>>()));
     const [first, ...others] = choices;
-    if (!first) return [...this.#byId.values()];
+    if (!first) return this.#byId.values();
     const smallest = others.reduce((best, next) => (sizeOf(next) < sizeOf(best) ? next : best), first);
-    return new Set(smallest.flatMap((bucket) => [...bucket]));
+    return smallest.length === 1 ? smallest[0]! : new Set(smallest.flatMap((bucket) => [...bucket]));
   }
 
   #insert(entry: Entry<Slot>, address: string | undefined): void {

@@ -61,6 +61,25 @@ describe('the index', () => {
     );
   });
 
+  it('finds the newest of many without keeping the others', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 60 }), (seconds, limit) => {
+        const index = new EventIndex<number>();
+        const many = Array.from({ length: 900 }, (_, i): NostrEvent => {
+          const id = sha256Hex(`${seconds} ${i}`) as string as EventId;
+          const created_at = parseInt(id.slice(0, 8), 16) % seconds;
+          return { id, created_at, pubkey: authors[i % 3]!, kind: 1, tags: [], content: '', sig: '' };
+        });
+        many.forEach((event, i) => index.add(event, i, 0));
+        for (const filter of [{}, { kinds: [1] }, { authors: [authors[0]!] }, { authors: authors.slice(0, 2) }]) {
+          const expected = many.filter(matcher([filter])).sort(newestFirst).slice(0, limit); // prettier-ignore
+          expect(index.find(filter, limit, 0, () => true).map(({ id }) => id)).toEqual(expected.map(({ id }) => id));
+        }
+      }),
+      { numRuns: 20 },
+    );
+  });
+
   it('holds the same address winner for any order of arrival', () => {
     const versions = [1, 2, 2, 3, 3].map((created_at, i) => note('alice', { kind: 0, created_at, content: String(i) }));
     const winner = versions.toSorted(newestFirst)[0]!.id;
