@@ -1,9 +1,19 @@
 import { NmktError } from '../errors.js';
 import type { Context } from './command.js';
-import { isCurrent, readKnowledge } from './relay-knowledge.js';
+import { isCurrent, readKnowledge, type Knowledge } from './relay-knowledge.js';
 import { lastingNo } from './relay-verdict.js';
 
 /** What this home knows of relays that will say no, before anything is sealed or sent. */
+
+/** By URL, what this home found out with this key in the last week. */
+export async function currentKnowledge(deps: Context['deps']): Promise<Knowledge> {
+  const known = await readKnowledge(deps.home());
+  if (known.size === 0) return known;
+  const report = await deps.keyReport().catch(() => undefined);
+  const by = report?.form === 'plain' ? report.pubkey : null;
+  const nowSec = deps.clock.nowSec();
+  return new Map([...known].filter(([, one]) => isCurrent(one, nowSec, by)));
+}
 
 const NEEDS = { data: 'chunks of a dataset', jobs: 'events of a job' } as const;
 
@@ -15,15 +25,12 @@ const NEEDS = { data: 'chunks of a dataset', jobs: 'events of a job' } as const;
  */
 export async function requireFitRelays(context: Context, use: keyof typeof NEEDS): Promise<void> {
   const { deps, progress } = context;
-  const known = await readKnowledge(deps.home());
+  const known = await currentKnowledge(deps);
   if (known.size === 0) return;
   const { urls } = await deps.relays();
-  const report = await deps.keyReport().catch(() => undefined);
-  const by = report?.form === 'plain' ? report.pubkey : null;
-  const nowSec = deps.clock.nowSec();
   const unfit = urls.flatMap((url) => {
     const one = known.get(url);
-    const why = one !== undefined && isCurrent(one, nowSec, by) ? lastingNo(one, use) : '';
+    const why = one === undefined ? '' : lastingNo(one, use);
     return why === '' ? [] : [`${url}: ${why}`];
   });
   if (unfit.length === 0) return;

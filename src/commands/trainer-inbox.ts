@@ -3,13 +3,13 @@ import { allowedRelayUrl } from '../relay/relay-url.js';
 import type { PublishPorts } from '../roles/publish.js';
 import { keepRelayLists } from '../roles/relay-lists.js';
 import type { Context } from './command.js';
-import { readKnowledge } from './relay-knowledge.js';
+import { currentKnowledge } from './relay-fit.js';
 import { isGood } from './relay-verdict.js';
 
 /** Says where grants reach this trainer. @returns the relays to read them from */
 export async function inboxRelays({ deps }: Context, ports: PublishPorts): Promise<Relays> {
   const { urls } = ports.relays;
-  const known = await readKnowledge(deps.home());
+  const known = await currentKnowledge(deps);
   const keeps = urls.filter((url) => {
     const steps = known.get(url)?.probe.steps ?? null;
     return steps === null || isGood(steps.wrap);

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { customerPorts } from '../../src/commands/customer-ports.js';
 import { checkRelays } from '../../src/commands/doctor-network.js';
 import { describeDoctor } from '../../src/commands/doctor-table.js';
 import {
@@ -11,13 +12,14 @@ import {
   type KnownRelay,
 } from '../../src/commands/relay-knowledge.js';
 import { lastingNo, verdictOf, type RelayFacts } from '../../src/commands/relay-verdict.js';
+import { inboxRelays } from '../../src/commands/trainer-inbox.js';
 import { openHome } from '../../src/config/home.js';
 import type { RelayInformation } from '../../src/relay/fetch-information.js';
 import type { ProbeSteps, StepFacts } from '../../src/relay/probe.js';
 import { strictRelay } from '../support/faults/strict-relay.js';
 import { callCommand, withContext } from '../support/run-command.js';
 import { temporaryFolder } from '../support/run-nmkt.js';
-import { pubkeyOf } from '../relay/samples.js';
+import { pubkeyOf, secretOf, signerOf } from '../relay/samples.js';
 import { relayWith } from './scripted-relay.js';
 
 const NOW = 1_800_000_000;
@@ -234,6 +236,27 @@ describe('nmkt doctor', () => {
     expect(text).toContain(`\n${poor.url.slice(5)}: inbox only: it wants 28 bits of proof of work\n`);
     expect(text).toMatch(/^fail {2}127\.0\.0\.1:9: no answer: ECONNREFUSED; try: /m);
   });
+});
+
+it('a trainer names no relay for its inbox that is known to keep no gift wraps', async () => {
+  const cwd = temporaryFolder();
+  const [good, poor] = [await relayWith([]), await relayWith([])];
+  const home = openHome(homeOf(cwd));
+  const signer = signerOf('trainer');
+  const one = known({ wrap: no('blocked: kind') });
+  await keepKnowledge(home, [{ ...one, url: poor, triedAtSec: Math.floor(Date.now() / 1000), by: signer.pubkey }]);
+  await home.writeFile('key', `${Buffer.from(secretOf('trainer')).toString('hex')}\n`);
+  const tags = await withContext({ cwd, options: { home: home.dir, relay: [good, poor] } }, async (context) => {
+    const ports = await customerPorts(context);
+    const relays = await inboxRelays(context, ports);
+    expect(relays.urls).toEqual([good, poor]);
+    const { events } = await relays.fetch([{ kinds: [10_002, 10_050], authors: [signer.pubkey] }]);
+    return events.map((event) => [event.kind, ...event.tags.map(([, value]) => value)]).sort();
+  });
+  expect(tags).toEqual([
+    [10_002, good, poor, 'nmkt'],
+    [10_050, good, 'nmkt'],
+  ]);
 });
 
 describe('a command that publishes', () => {

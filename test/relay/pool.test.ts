@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { matcher, newestFirst } from '../../src/relay/filter.js';
 import type { Filter, NostrEvent } from '../../src/ports.js';
+import { strictRelay } from '../support/faults/strict-relay.js';
 import { note, NOW, poolForTest, pubkeyOf, relayForTest, ScriptedRelay, signerOf, type Message } from './samples.js';
 
 /** A port nobody listens on: IANA's discard. */
@@ -30,6 +31,17 @@ describe('publishing', () => {
       { relay: DEAD, state: 'unreachable', message: expect.stringContaining('ECONNREFUSED') },
       { relay: strict.url, state: 'refused', message: 'blocked: not here [2J' },
     ]);
+  });
+
+  it('reaches relays that others name, with 64 connections at a time', async () => {
+    const [own, other] = [await relayForTest(), await strictRelay({})];
+    const pool = poolForTest([own.url]);
+    for (let at = 0; at < 70; at++) {
+      const [outcome] = await pool.publish(note('alice', { content: `${at}` }), [`${other.url}/${at}`]);
+      expect(outcome).toMatchObject({ state: 'stored' });
+    }
+    expect(other.connections()).toBe(70);
+    await expect.poll(other.open).toBe(64);
   });
 
   it('takes duplicate: as stored', async () => {

@@ -30,6 +30,8 @@ export interface StrictRelay {
   /** Who logged in, or tried to, and on which connection. */
   readonly logins: (readonly [connection: number, pubkey: string])[];
   readonly connections: () => number;
+  /** Connections at present. */
+  readonly open: () => number;
   /** Nobody answers at its address any more. */
   readonly close: () => Promise<void>;
 }
@@ -91,5 +93,13 @@ export async function strictRelay(faults: Strictness): Promise<StrictRelay> {
   });
   await new Promise((listening) => http.once('listening', listening));
   const url = `ws://127.0.0.1:${(http.address() as AddressInfo).port}`;
-  return { url, written, kept: () => kept, logins, connections: () => connections, close };
+  return {
+    url,
+    written,
+    kept: () => kept,
+    logins,
+    connections: () => connections,
+    open: () => server.clients.size,
+    close,
+  };
 }
