@@ -117,8 +117,8 @@ async function fetchAll(): Promise<ClientFigures> {
   await relays.fetch([{ kinds: [1], limit: 1 }]);
   const seconds = await timed(async () => {
     const chunks = await listChunks(relays, pointer, { key, context, part: 0 });
-    const ids = chunks.map(({ id }) => id);
-    let wanted: readonly number[] = [...ids.keys()];
+    const ids = { length: chunks.length, at: (index: number) => chunks[index]?.id };
+    let wanted: readonly number[] = [...chunks.keys()];
     while (wanted.length > 0) {
       const { missing } = await fetchFromAll(relays, ids, wanted, {
         take: (event, index) => (chunks[index]!.requireRight(event), true),

@@ -1,9 +1,9 @@
 import { NmktError } from '../errors.js';
-import { hex, type Bytes, type EventId } from '../hash.js';
+import { fromHex, hex, type Bytes, type EventId } from '../hash.js';
 import { binaryContent } from '../large-event.js';
 import type { NostrEvent, Relays } from '../ports.js';
 import { KINDS } from '../protocol/kinds.js';
-import { decodeIndex, openInline, openPacked, requireHash, type IndexRecord } from './blob.js';
+import { decodeIndex, openInline, openPacked, requireHash, IndexRecord } from './blob.js';
 import { CHUNK_BYTES, SEALED_BYTES, fromBase64, openChunk, type ChunkPlace } from './chunk.js';
 import { fetchFromAll } from './fetch-lanes.js';
 import { requireRunning } from './interrupt.js';
@@ -81,30 +81,66 @@ export interface ListedChunk {
   /** As in `data 3 of 24`. */
   readonly name: string;
   /** @throws NmktError `bad-blob`, `hash-mismatch` when the event is not this chunk */
-  readonly requireRight: (event: NostrEvent) => void;
+  requireRight(event: NostrEvent): void;
 }
 
 /** All chunks of a blob, index first; the index itself is fetched. @throws what downloadBlob throws */
 export async function listChunks(
   relays: Relays,
   pointer: BlobPointer,
-  options: Pick<DownloadOptions, 'key' | 'context' | 'part' | 'signal'>,
+  options: Pick<DownloadOptions, 'key' | 'context' | 'part' | 'signal'> & {
+    /** Of their names. */
+    readonly prefix?: string;
+  },
 ): Promise<readonly ListedChunk[]> {
-  const { key, context, part, signal } = options;
+  const { key, context, part, signal, prefix = '' } = options;
   const keys = admit(pointer, key, pointer.size);
   if (pointer.chunks === 0) return [];
   const route: Route = { relays, signal, stealAfterMs: undefined };
   const records = await fetchRecords(route, pointer, keys.index, options);
-  const row = (purpose: 'data' | 'index', { id, leaf }: Wanted, index: number, count: number): ListedChunk => ({
-    id,
-    name: `${purpose} ${index + 1} of ${count}`,
-    requireRight: (event) => void openEvent(event, leaf, keys[purpose], { context, part, index, count, purpose }),
-  });
   const indexIds = pointer.chunks === 1 ? [] : pointer.ids;
+  const rows = (purpose: 'data' | 'index', wanted: readonly Wanted[]): ListedChunk[] => {
+    const list: List = { prefix, purpose, keys: keys[purpose], context, part, count: wanted.length };
+    return wanted.map((one, at) => new Listed(list, one, at));
+  };
   return [
-    ...indexIds.map((id, at) => row('index', { id }, at, indexIds.length)),
-    ...records.map((record, at) => row('data', record, at, records.length)),
+    ...rows(
+      'index',
+      indexIds.map((id) => ({ id })),
+    ),
+    ...rows('data', records),
   ];
+}
+
+interface List extends Omit<ChunkPlace, 'index'> {
+  readonly keys: SealKeys;
+  readonly prefix: string;
+}
+
+class Listed implements ListedChunk {
+  readonly #list: List;
+  readonly #wanted: Wanted;
+  readonly #at: number;
+
+  constructor(list: List, wanted: Wanted, at: number) {
+    this.#list = list;
+    this.#wanted = wanted;
+    this.#at = at;
+  }
+
+  get id(): EventId {
+    return this.#wanted.id;
+  }
+
+  get name(): string {
+    const { prefix, purpose, count } = this.#list;
+    return `${prefix}${purpose} ${this.#at + 1} of ${count}`;
+  }
+
+  requireRight(event: NostrEvent): void {
+    const { keys, context, part, purpose, count } = this.#list;
+    openEvent(event, this.#wanted.leaf, keys, { context, part, purpose, count, index: this.#at });
+  }
 }
 
 export function requireInline(inline: string | undefined): string {
@@ -123,7 +159,7 @@ export async function fetchRecords(
   keys: SealKeys,
   { context, part }: Pick<DownloadOptions, 'context' | 'part'>,
 ): Promise<readonly IndexRecord[]> {
-  if (pointer.chunks === 1) return [{ id: pointer.ids[0]!, leaf: Buffer.from(pointer.root, 'hex') }];
+  if (pointer.chunks === 1) return [new IndexRecord(fromHex(pointer.ids[0]! + pointer.root), 0)];
   const count = pointer.ids.length;
   const wanted = pointer.ids.map((id) => ({ id }));
   const index = await fetchChunks(
@@ -195,7 +231,7 @@ export async function fetchWanted(
     keeping.set(index, done);
     return done;
   };
-  const ids = wanted.map(({ id }) => id);
+  const ids = { length: wanted.length, at: (index: number) => wanted[index]?.id };
   const lanes = { take, signal, ...(stealAfterMs === undefined ? {} : { stealAfterMs }) };
   let missing = indices;
   const answered = new Set<string>();

@@ -49,10 +49,16 @@ interface Batch {
   readonly sentAt: number;
 }
 
+/** A list, or what makes its entries when they are asked for. */
+export interface Ids {
+  readonly length: number;
+  at(index: number): EventId | undefined;
+}
+
 /** @param wanted  indices into `ids` @throws NmktError `interrupted`; what `take` throws */
 export async function fetchFromAll(
   relays: Relays,
-  ids: readonly EventId[],
+  ids: Ids,
   wanted: readonly number[],
   options: LanesOptions,
 ): Promise<LanesResult> {
@@ -61,8 +67,10 @@ export async function fetchFromAll(
     .slice(0, MAX_RELAYS)
     .map((relay, at): Lane => ({ relay, bit: 1 << at, extra: [], silences: 0, isDropped: false }));
   const fresh = wanted.toReversed();
-  const have = new Set<number>();
-  const tried = new Map<number, number>();
+  const have = new Uint8Array(ids.length);
+  let had = 0;
+  /** Bits of lanes. */
+  const tried = new Int32Array(ids.length);
   const lost = new Set<number>();
   const inFlight = new Set<Batch>();
   const [answered, silent] = [new Set<string>(), new Set<string>()];
@@ -77,8 +85,8 @@ export async function fetchFromAll(
 
   /** To a relay that was not asked for it yet, or to the lost. */
   const passOn = (index: number): void => {
-    if (have.has(index)) return;
-    const before = tried.get(index) ?? 0;
+    if (have[index] === 1) return;
+    const before = tried[index]!;
     const next = lanes.find(({ isDropped, bit }) => !isDropped && (before & bit) === 0);
     if (next) next.extra.push(index);
     else lost.add(index);
@@ -90,7 +98,7 @@ export async function fetchFromAll(
     const indices: number[] = [];
     while (indices.length < BATCH && (lane.extra.length > 0 || fresh.length > 0)) {
       const index = lane.extra.pop() ?? fresh.pop()!;
-      if (!have.has(index)) indices.push(index);
+      if (have[index] !== 1) indices.push(index);
     }
     if (indices.length > 0 || lanes.length === 1) return indices;
     const old = [...inFlight].find(
@@ -100,22 +108,25 @@ export async function fetchFromAll(
     return old === undefined ? [] : untried(lane, old);
   };
   const untried = (lane: Lane, { indices }: Batch): readonly number[] =>
-    indices.filter((index) => !have.has(index) && ((tried.get(index) ?? 0) & lane.bit) === 0);
+    indices.filter((index) => have[index] !== 1 && (tried[index]! & lane.bit) === 0);
 
   /** What comes now comes late. */
   let isOver = false;
   const ask = async (lane: Lane, indices: readonly number[]): Promise<void> => {
     const batch: Batch = { lane, indices, sentAt: performance.now() };
     inFlight.add(batch);
-    for (const index of indices) tried.set(index, (tried.get(index) ?? 0) | lane.bit);
-    const byId = new Map<string, number>(indices.map((index) => [ids[index]!, index]));
+    for (const index of indices) tried[index]! |= lane.bit;
+    const byId = new Map<string, number>(indices.map((index) => [ids.at(index)!, index]));
     const filter = { ids: [...byId.keys()], limit: byId.size };
     try {
       const keeping: Promise<void>[] = [];
       const settle = (event: NostrEvent, index: number | undefined, isTaken: boolean): void => {
-        if (isTaken) have.add(index!);
+        if (isTaken && have[index!] === 0) {
+          have[index!] = 1;
+          had++;
+        }
         giveContentBack(event);
-        if (have.size === wanted.length) finish();
+        if (had === wanted.length) finish();
       };
       const onEvent = (event: NostrEvent): void => {
         const index = byId.get(event.id);
@@ -144,7 +155,7 @@ export async function fetchFromAll(
 
   let failure: Error | undefined;
   const work = async (lane: Lane): Promise<void> => {
-    while (!lane.isDropped && failure === undefined && have.size < wanted.length) {
+    while (!lane.isDropped && failure === undefined && had < wanted.length) {
       requireRunning(signal);
       const indices = nextBatch(lane);
       if (indices.length > 0) await ask(lane, indices);
@@ -169,6 +180,6 @@ export async function fetchFromAll(
   // With all of it here nobody waits for a relay that is late.
   await Promise.race([Promise.all(workers), whole]).finally(() => (isOver = true));
   if (failure !== undefined) throw failure;
-  const missing = [...fresh, ...lost].filter((index) => !have.has(index));
+  const missing = [...fresh, ...lost].filter((index) => have[index] !== 1);
   return { missing: missing.sort((a, b) => a - b), answered, silent };
 }

@@ -14,10 +14,26 @@ export function leafHash(...data: readonly Bytes[]): Bytes {
 
 /** @param leaves  leaf hashes in chunk order; none gives SHA-256 of nothing, as in the RFC */
 export function merkleRoot(leaves: readonly Bytes[]): Bytes {
-  if (leaves.length === 0) return sha256();
-  let level = leaves;
-  while (level.length > 1) level = parents(level);
-  return level[0]!;
+  const level = new Uint8Array(32 * leaves.length);
+  leaves.forEach((leaf, at) => level.set(leaf, 32 * at));
+  return rootOfLevel(level);
+}
+
+/** The same of leaves that lie one after the other, which it overwrites. */
+export function rootOfLevel(level: Bytes): Bytes {
+  let count = level.length / 32;
+  if (count === 0) return sha256();
+  const node = new Uint8Array(65);
+  node.set(NODE);
+  while (count > 1) {
+    for (let at = 0; at < count - 1; at += 2) {
+      node.set(level.subarray(32 * at, 32 * (at + 2)), 1);
+      level.set(sha256(node), 16 * at);
+    }
+    if (count % 2 === 1) level.copyWithin(16 * (count - 1), 32 * (count - 1), 32 * count);
+    count = Math.ceil(count / 2);
+  }
+  return level.slice(0, 32);
 }
 
 /**

@@ -5,7 +5,7 @@ import type { SealOptions } from './blob.js';
 import { chunkMessage, type UnsignedChunk } from './chunk-message.js';
 import { CHUNK_BYTES, chunkTimes, padToMultiple, sealParts, type SealedParts } from './chunk.js';
 import { blobKeys } from './keys.js';
-import { leafHash, merkleRoot } from './merkle.js';
+import { leafHash, rootOfLevel } from './merkle.js';
 import { RECORD_BYTES, indexChunks, type BlobPointer } from './pointer.js';
 
 /** Makes the chunk events of one blob, one at a time and in any order, and remembers 64 bytes of each: its id and leaf. */
@@ -45,10 +45,6 @@ export function blobSealer(packed: number, options: Omit<SealOptions, 'inline'>)
     const slice = records.subarray(at * CHUNK_BYTES, (at + 1) * CHUNK_BYTES);
     return describe(seal(slice, 'index', at, indices), chunks + at);
   };
-  const record = (at: number): readonly [id: Bytes, leaf: Bytes] => {
-    const bytes = records.slice(at * RECORD_BYTES, (at + 1) * RECORD_BYTES);
-    return [bytes.subarray(0, 32), bytes.subarray(32)];
-  };
   return {
     chunks,
     indices,
@@ -64,12 +60,14 @@ export function blobSealer(packed: number, options: Omit<SealOptions, 'inline'>)
     sign: (unsigned) => unsigned.sign(uploadSecret),
     firstUnsealed: (from) => known.indexOf(0, from),
     pointer() {
-      const all = Array.from({ length: chunks }, (_, at) => record(at));
-      const ids =
-        chunks === 1
-          ? [hex(all[0]![0]) as EventId]
-          : Array.from({ length: indices }, (_, at) => hex(index(at).hash) as EventId);
-      return { commit: keys.commit, chunks, root: hex(merkleRoot(all.map(([, leaf]) => leaf))) as Sha256, ids };
+      const leaves = new Uint8Array(32 * chunks);
+      for (let at = 0; at < chunks; at++)
+        leaves.set(records.subarray(at * RECORD_BYTES + 32, (at + 1) * RECORD_BYTES), 32 * at);
+      const ids = chunks === 1 ? [records.subarray(0, 32)] : Array.from({ length: indices }, (_, at) => index(at).hash);
+      return {
+        ...{ commit: keys.commit, chunks, root: hex(rootOfLevel(leaves)) as Sha256 },
+        ids: ids.map((id) => hex(id) as EventId),
+      };
     },
   };
 }

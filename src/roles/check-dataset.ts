@@ -66,14 +66,10 @@ async function chunksOf(part: string, epoch: OwnedEpoch, { relays, signal }: Che
   const chunks: ListedChunk[] = [];
   for (const [shard, pointer] of shards.entries()) {
     const key = ownShardKey(manifest, epoch.secrets, shard);
-    const listed = await listChunks(relays, pointer, {
-      key,
-      context: datasetContext(manifest.salt),
-      part: shard,
-      signal,
-    });
-    const prefix = part === 'train' ? `shard ${shard}` : `evaluation set ${part.toUpperCase()}`;
-    chunks.push(...listed.map((chunk) => ({ ...chunk, name: `${prefix}, ${chunk.name}` })));
+    const blob = part === 'train' ? `shard ${shard}` : `evaluation set ${part.toUpperCase()}`;
+    const context = datasetContext(manifest.salt);
+    const listed = await listChunks(relays, pointer, { key, context, part: shard, signal, prefix: `${blob}, ` });
+    for (const chunk of listed) chunks.push(chunk);
   }
   return chunks;
 }
