@@ -1,8 +1,9 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'vitest';
+import { sha256Hex } from '../../src/hash.js';
 
 /**
  * Programs of other people, each of one version, from the registry of its language. What is built or installed lies in NMKT_INTEROP_DIR,
@@ -13,6 +14,7 @@ export const FOLDER = process.env['NMKT_INTEROP_DIR'] ?? join(tmpdir(), 'nmkt-in
 export const PYTHON = process.env['NMKT_PYTHON'] ?? 'python3';
 const NAK = 'v0.20.6';
 const NOSTR_RS_RELAY = '0.8.12';
+const GO_NOSTR = 'v0.52.3';
 const GRPCIO_TOOLS = '1.85.1';
 const NOSTR_RELAY = '1.14';
 const NOSTR_SDK = '0.45.1';
@@ -81,7 +83,22 @@ export const nostrSdk = once(async () => {
   return 'path' in made ? { path: folder } : made;
 });
 
+/** go-nostr, https://github.com/nbd-wtf/go-nostr, in a small program of ours. */
+export const goNostr = once(async () => {
+  const source = readFileSync(new URL('./go-nostr/main.go', import.meta.url));
+  const name = `go-nostr-${GO_NOSTR}-${sha256Hex(source).slice(0, 16)}`;
+  return built(`${name}/reader`, 'go', (cwd) => {
+    writeFileSync(join(cwd, 'main.go'), source);
+    writeFileSync(
+      join(cwd, 'go.mod'),
+      `module interop\n\ngo 1.24\n\nrequire github.com/nbd-wtf/go-nostr ${GO_NOSTR}\n`,
+    );
+    return { words: ['build', '-mod=mod', '-o', 'reader', '.'], cwd };
+  });
+});
+
 interface Recipe {
+  readonly cwd?: string;
   readonly words: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -92,17 +109,22 @@ async function built(result: string, command: string, recipe: (folder: string) =
   if (existsSync(path)) return { path };
   const folder = join(path, '..');
   mkdirSync(folder, { recursive: true });
-  const { words, env } = recipe(folder);
+  const { words, env, cwd } = recipe(folder);
   console.log(`${command} ${words.join(' ')}`);
-  const failure = await runToEnd(command, words, { ...process.env, ...env });
+  const failure = await runToEnd(command, words, { ...process.env, ...env }, cwd);
   if (failure === undefined && existsSync(path)) return { path };
   return { whyNot: failure ?? `${command} ${words[0]!} made no ${result}` };
 }
 
 /** @returns  why it failed */
-function runToEnd(command: string, words: readonly string[], env: NodeJS.ProcessEnv): Promise<string | undefined> {
+function runToEnd(
+  command: string,
+  words: readonly string[],
+  env: NodeJS.ProcessEnv,
+  cwd?: string,
+): Promise<string | undefined> {
   return new Promise((done) => {
-    const child = spawn(command, words, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(command, words, { env, cwd, stdio: ['ignore', 'ignore', 'pipe'] });
     let last = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => (last = (last + text).slice(-2_000)));
     child.once('error', () => done(`${command} is not installed`));

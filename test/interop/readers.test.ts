@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { KINDS } from '../../src/protocol/kinds.js';
 import { runJson, startSandbox } from '../support/story.js';
-import { nak, nostrSdk, PYTHON, requireProgram, type Program } from './programs.js';
+import { goNostr, nak, nostrSdk, PYTHON, requireProgram, type Program } from './programs.js';
 import { wholeJob } from './whole-job.js';
 
 /** What nmkt writes and prints, read by programs that share no code with it. */
@@ -29,15 +29,15 @@ const readers: readonly Reader[] = [
     decode: (program, name) => run(program, ['decode', name], '').stdout,
   },
   {
+    name: 'go-nostr',
+    install: goNostr,
+    verify: (program, events) => wrongOf(run(program, ['events'], events), events),
+    decode: (program, name) => run(program, ['names'], `${name}\n`).stdout,
+  },
+  {
     name: 'rust-nostr',
     install: nostrSdk,
-    verify(program, events) {
-      const { status, stdout, stderr } = run(PYTHON, [script, 'events'], events, { PYTHONPATH: program });
-      if (status !== 0) return stderr;
-      const answers = stdout.trimEnd().split('\n');
-      if (answers.length !== events.trimEnd().split('\n').length) return `${answers.length} answers`;
-      return answers.filter((line) => line !== 'right').join('\n');
-    },
+    verify: (program, events) => wrongOf(run(PYTHON, [script, 'events'], events, { PYTHONPATH: program }), events),
     decode: (program, name) => run(PYTHON, [script, 'names'], `${name}\n`, { PYTHONPATH: program }).stdout,
   },
 ];
@@ -45,6 +45,14 @@ const script = fileURLToPath(new URL('./read-nostr.py', import.meta.url));
 
 function run(program: string, words: readonly string[], input: string, env: Readonly<Record<string, string>> = {}) {
   return spawnSync(program, words, { input, encoding: 'utf8', env: { ...process.env, ...env }, maxBuffer: 2 ** 26 });
+}
+
+/** What a reader says that answers `right`, or something else, to each event. */
+function wrongOf({ status, stdout, stderr }: ReturnType<typeof run>, events: string): string {
+  if (status !== 0) return stderr;
+  const answers = stdout.trimEnd().split('\n');
+  if (answers.length !== events.trimEnd().split('\n').length) return `${answers.length} answers`;
+  return answers.filter((line) => line !== 'right').join('\n');
 }
 
 describe.each(readers)('$name', ({ install, verify, decode }) => {

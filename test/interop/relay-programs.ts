@@ -16,15 +16,19 @@ export interface RelayProgram {
   ) => { readonly words: readonly string[]; readonly env?: Readonly<Record<string, string>> };
 }
 
-export const rust: RelayProgram = {
-  name: 'nostr-rs-relay',
-  install: nostrRsRelay,
-  prepare(folder, port) {
-    const config = join(folder, 'config.toml');
-    writeFileSync(config, `[network]\naddress = "127.0.0.1"\nport = ${port}\n`);
-    return { words: ['--config', config, '--db', folder] };
-  },
-};
+/** @param limits  lines of that part of its configuration, TOML */
+export function rust(name = 'nostr-rs-relay', limits: readonly string[] = []): RelayProgram {
+  return {
+    name,
+    install: nostrRsRelay,
+    prepare(folder, port) {
+      const config = join(folder, 'config.toml');
+      const lines = ['[network]', 'address = "127.0.0.1"', `port = ${port}`, '[limits]', ...limits];
+      writeFileSync(config, `${lines.join('\n')}\n`);
+      return { words: ['--config', config, '--db', folder] };
+    },
+  };
+}
 
 export const khatru: RelayProgram = {
   name: 'nak serve',

@@ -10,8 +10,10 @@ import { timed, wholeJob } from './whole-job.js';
 /** A market over relays that are not ours, with the settings they come with. */
 
 const SEED = new Uint8Array(32).fill(3);
+/** What the configuration of nostr-rs-relay recommends to public relays, for all who come together. */
+const LIMITS = ['messages_per_sec = 5', 'subscriptions_per_min = 10'];
 /** nostr-relay takes 4,096 characters unless it is told otherwise. */
-const relays = [rust, khatru, python(['max_event_size: 65536'])];
+const relays = [rust(), rust('nostr-rs-relay with limits', LIMITS), khatru, python(['max_event_size: 65536'])];
 
 describe.each(relays)('$name', (relay) => {
   let program: Program;
