@@ -113,6 +113,8 @@ export interface Deps {
   relayInformation(url: string): Promise<InformationAnswer>;
   /** Tries out what a market needs of a relay. @throws NmktError `bad-settings` for a URL that may not be connected to */
   probeRelay(url: string, options: Pick<ProbeOptions, 'signer' | 'isWriting'>): Promise<ProbeFacts>;
+  /** Which of these events a relay says to have (NIP-77); null where it does not say. @throws NmktError `bad-settings` for a URL that may not be connected to */
+  storedIds(url: string, ids: readonly string[], signal: AbortSignal): Promise<ReadonlySet<string> | null>;
   openJournal<R>(path: string): Promise<Journal<R>>;
   /** Seals the home into one file. Lock the home first. @throws what backUpHome throws */
   writeBackup(path: string, options: BackupOptions): Promise<BackedUp>;
@@ -349,6 +351,14 @@ export async function createDeps({ flags, env, cwd, progress, prompt, signal }: 
       const [oneTime, stranger] = [await signerFor(random(32)), await signerFor(random(32))];
       const rest = { oneTime, stranger, clock: systemClock, random };
       return probeRelay(checkRelayUrl(url, network), { ...options, ...rest });
+    },
+    async storedIds(url, ids, signal) {
+      await useWs();
+      const [{ storedIds }, { checkRelayUrl }] = await Promise.all([
+        import('./relay/stored-ids.js'),
+        import('./relay/relay-url.js'),
+      ]);
+      return storedIds(checkRelayUrl(url, network), ids, { clock: systemClock, signal });
     },
     openJournal,
     async writeBackup(path, options) {

@@ -23,7 +23,10 @@ export const command: CommandModule = {
     context.progress.start('connecting');
     const relays = await ports.reader();
     try {
-      const check = await checkDataset(record, options['deep'] === true, { ...ports, relays });
+      const check = await checkDataset(record, options['deep'] === true, {
+        ...{ ...ports, relays },
+        storedIds: (relay, ids) => context.deps.storedIds(relay, ids, context.signal),
+      });
       for (const { relay, missing } of check.relays)
         if (missing.length > 0) await forgetStored(ports, record.request, relay);
       context.progress.done(`asked ${check.relays.length} relays for ${check.checked} of ${check.chunks} chunks each`);
@@ -37,25 +40,28 @@ export const command: CommandModule = {
 const HELP = `
 Looks at a dataset of this home as a trainer would: over new connections, without a login. Of each chunk the id, the leaf and the
 encryption are checked; without --deep 20 chunks, drawn anew each time, are asked of each relay: one that lost a tenth of them is
-found with 88 %.
+found with 88 %. A relay that speaks NIP-77 also says, at 130 bytes a chunk, which of all it has; what one says to lack is asked of all.
 Exit status: 0 when every relay gives everything that was asked for, 7 when some do not and each chunk is somewhere, 3 when a chunk
 was found nowhere. A second run of publish-dataset sends everything to a relay that lacked something.
-With --json one document: chunks, checked, relays [{relay, found, missing, manifests}] (found and manifests null for a relay that does
+With --json one document: chunks, checked, relays [{relay, present, found, missing, manifests}] (present:
+of all chunks by the relay's own word, null where it does not say; found and manifests null for a relay that does
 not answer; manifests of 4), lost: chunks that no relay gave.`;
 
 function report(check: DatasetCheck): Outcome {
-  const { relays, checked, lost } = check;
-  const isWhole = ({ found, manifests }: RelayCheck) => found === checked && manifests === 4;
+  const { relays, chunks, checked, lost } = check;
+  const isWhole = ({ found, manifests, missing }: RelayCheck) =>
+    found === checked && manifests === 4 && missing.length === 0;
   const exit = lost.length > 0 || relays.every(({ found }) => found === null) ? 3 : relays.every(isWhole) ? 0 : 7;
   const rows = relays.map((one) => [
     one.relay,
+    one.present === null ? '' : `${one.present} of ${chunks}`,
     one.found === null ? 'no answer' : `${one.found} of ${checked}`,
     one.manifests === null ? '' : `${one.manifests} of 4`,
     shown(one.missing),
   ]);
   return {
     value: check,
-    text: table([['relay', 'chunks', 'manifests', 'missing'], ...rows]),
+    text: table([['relay', 'says to have', 'gave', 'manifests', 'missing'], ...rows]),
     ...(exit === 0
       ? {}
       : { exit, next: 'nmkt publish-dataset FILE with the same flags as before: sends it again to who lacks it' }),

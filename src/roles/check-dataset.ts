@@ -12,6 +12,8 @@ import type { DatasetRecord } from './publish.js';
 
 export interface RelayCheck {
   readonly relay: string;
+  /** Of all chunks, by the relay's own word (NIP-77); null where it does not say. */
+  readonly present: number | null;
   /** Null: it does not answer, which says nothing about what it holds. */
   readonly found: number | null;
   /** Chunks that it lacks, or gives in another form. */
@@ -32,13 +34,19 @@ export interface DatasetCheck {
 export interface CheckPorts {
   /** Not those that uploaded: of nobody, over new connections. */
   readonly relays: Relays;
+  /** Which of these events the relay says to have, without sending them; null where it does not say. */
+  readonly storedIds: (relay: string, ids: readonly string[]) => Promise<ReadonlySet<string> | null>;
   readonly random: RandomBytes;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
 
+/** Chunks that some relay says to lack, which all are asked for: more are as telling. */
+const MAX_LACKED = 200;
+
 /**
- * Asks every relay for a sample, or for all chunks: id, leaf and AEAD are checked, as a trainer would.
+ * Asks every relay for a sample, or for all chunks: id, leaf and AEAD are checked, as a trainer would. Besides the sample, a
+ * relay that can is asked which of all it has, and what one says to lack is asked of the others.
  *
  * @throws NmktError `relay-unreachable` (MissingChunks) when no relay gives the index of a shard
  */
@@ -48,16 +56,38 @@ export async function checkDataset(record: DatasetRecord, isDeep: boolean, ports
   const chunks: ListedChunk[] = [];
   for (const [part, epoch] of Object.entries({ train: record.train, a: record.a, b: record.b }))
     chunks.push(...(await chunksOf(part, epoch, ports)));
-  const asked = isDeep ? chunks : drawSample(chunks.length, ports.random).map((index) => chunks[index]!);
+  const sample = new Set(drawSample(chunks.length, ports.random));
+  const isAll = isDeep || sample.size === chunks.length;
+  const present = new Map(isAll ? [] : await presentAt(chunks, ports));
+  const said = [...present.values()];
+  const lacks = ({ id }: ListedChunk): boolean => said.some((ids) => ids?.has(id) === false);
+  const lacked = new Set(chunks.filter(lacks).slice(0, MAX_LACKED));
+  const asked = isAll ? chunks : chunks.filter((chunk, index) => sample.has(index) || lacked.has(chunk));
+  const isAsked = new Set(asked);
   const manifests = [record.train.event, record.a.event, record.b.event, record.listing];
   const found = new Set<string>();
   const checks: RelayCheck[] = [];
   for (const relay of relays.urls) {
     progress.update(`asking ${relay} for ${asked.length} of ${chunks.length} chunks`);
-    checks.push(await checkRelay(relay, asked, manifests, found, ports));
+    const here = present.get(relay) ?? null;
+    const check = await checkRelay(relay, asked, manifests, found, ports);
+    const isSaidMissing = (chunk: ListedChunk): boolean => !isAsked.has(chunk) && here?.has(chunk.id) === false;
+    const unasked = check.found === null ? [] : chunks.filter(isSaidMissing).map(({ name }) => name);
+    checks.push({ ...check, present: here?.size ?? null, missing: [...check.missing, ...unasked] });
   }
-  const lost = asked.filter(({ id }) => !found.has(id)).map(({ name }) => name);
+  const isNowhere = (chunk: ListedChunk): boolean =>
+    isAsked.has(chunk) ? !found.has(chunk.id) : said.length > 0 && said.every((ids) => ids?.has(chunk.id) === false);
+  const lost = chunks.filter(isNowhere).map(({ name }) => name);
   return { chunks: chunks.length, checked: asked.length, relays: checks, lost };
+}
+
+async function presentAt(
+  chunks: readonly ListedChunk[],
+  { relays, storedIds, progress }: CheckPorts,
+): Promise<readonly (readonly [string, ReadonlySet<string> | null])[]> {
+  progress.update(`asking ${relays.urls.length} relays which of ${chunks.length} chunks they have`);
+  const ids = chunks.map(({ id }) => id);
+  return Promise.all(relays.urls.map(async (relay) => [relay, await storedIds(relay, ids)] as const));
 }
 
 async function chunksOf(part: string, epoch: OwnedEpoch, { relays, signal }: CheckPorts): Promise<ListedChunk[]> {
@@ -80,7 +110,7 @@ async function checkRelay(
   manifests: readonly NostrEvent[],
   foundSomewhere: Set<string>,
   { relays, signal }: CheckPorts,
-): Promise<RelayCheck> {
+): Promise<Omit<RelayCheck, 'present'>> {
   const one = someRelays(relays, [relay]);
   const ids = asked.map(({ id }) => id);
   const take = (event: NostrEvent, index: number): boolean => {

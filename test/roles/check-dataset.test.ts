@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { NostrEvent } from '../../src/ports.js';
 import { KINDS } from '../../src/protocol/kinds.js';
-import { checkDataset } from '../../src/roles/check-dataset.js';
+import { checkDataset, type CheckPorts } from '../../src/roles/check-dataset.js';
 import { forgetStored, publishDataset } from '../../src/roles/publish.js';
 import { lyingRelays, silentRelay, type RelayFault } from '../support/faults/relay-faults.js';
 import { A, B, INPUT, world } from './publish-world.js';
@@ -18,10 +18,13 @@ const without = (isLost: (event: NostrEvent) => boolean): RelayFault => ({
   answer: (_, found) => ({ events: found.filter((event) => !isLost(event)), end: 'eose' }),
 });
 
+const saysNothing: CheckPorts['storedIds'] = async () => null;
+
 async function published() {
   const { ports, network, sent, warned } = world();
   const { record } = await publishDataset(INPUT, ports);
-  const check = (isDeep: boolean) => checkDataset(record, isDeep, { ...ports, relays: network.relays() });
+  const check = (isDeep: boolean) =>
+    checkDataset(record, isDeep, { ...ports, relays: network.relays(), storedIds: saysNothing });
   const chunks = network.events(A).filter(({ kind }) => kind === KINDS.chunk);
   return { ports, network, sent, warned, record, check, chunks };
 }
@@ -33,7 +36,7 @@ describe('checking a dataset', () => {
       expect(await check(isDeep)).toEqual({
         chunks: record.chunks,
         checked: record.chunks,
-        relays: [A, B].map((relay) => ({ relay, found: record.chunks, missing: [], manifests: 4 })),
+        relays: [A, B].map((relay) => ({ relay, present: null, found: record.chunks, missing: [], manifests: 4 })),
         lost: [],
       });
   });
@@ -47,7 +50,7 @@ describe('checking a dataset', () => {
     );
     const { relays, lost } = await check(true);
     expect(relays[0]).toEqual({
-      relay: A,
+      ...{ relay: A, present: null },
       found: record.chunks - 1,
       missing: [expect.stringMatching(/^(shard [01]|evaluation set [AB]), (data|index) \d+ of \d+$/)],
       manifests: 3,
@@ -69,7 +72,7 @@ describe('checking a dataset', () => {
     const { check, network } = await published();
     network.setFault(B, silentRelay);
     const { relays } = await check(false);
-    expect(relays[1]).toEqual({ relay: B, found: null, missing: [], manifests: null });
+    expect(relays[1]).toEqual({ relay: B, present: null, found: null, missing: [], manifests: null });
   });
 
   test('names what is lost everywhere, the list of chunks apart', async () => {
@@ -94,18 +97,64 @@ describe('checking a dataset', () => {
     await expect(check(false)).rejects.toThrow(expect.objectContaining({ code: 'relay-unreachable' }));
   });
 
-  test('asks for 20 chunks of many', async () => {
-    const { ports, network } = world();
-    const input = {
-      ...INPUT,
-      request: INPUT.request.replace(/^./, 'a') as typeof INPUT.request,
-      shards: Array(12).fill(INPUT.shards[1]),
-    };
-    const { record } = await publishDataset(input, ports);
-    const { chunks, checked, relays } = await checkDataset(record, false, { ...ports, relays: network.relays() });
-    expect([chunks, checked]).toEqual([record.chunks, 20]);
-    expect(chunks).toBeGreaterThan(30);
-    expect(relays.map(({ found }) => found)).toEqual([20, 20]);
+  describe('of many chunks', () => {
+    async function large() {
+      const { ports, network } = world();
+      const request = INPUT.request.replace(/^./, 'a') as typeof INPUT.request;
+      const { record } = await publishDataset({ ...INPUT, request, shards: Array(12).fill(INPUT.shards[1]) }, ports);
+      // Without a list of chunks nobody knows what to ask for.
+      const named = record.train.secrets.locator + record.a.secrets.locator + record.b.secrets.locator;
+      const ids = network
+        .events(A)
+        .flatMap(({ kind, id }) => (kind === KINDS.chunk && !named.includes(id) ? [id as string] : []));
+      const check = (storedIds: CheckPorts['storedIds']) =>
+        checkDataset(record, false, { ...ports, relays: network.relays(), storedIds });
+      return { record, network, ids, check };
+    }
+
+    test('asks for 20', async () => {
+      const { record, check } = await large();
+      const { chunks, checked, relays } = await check(saysNothing);
+      expect([chunks, checked]).toEqual([record.chunks, 20]);
+      expect(chunks).toBeGreaterThan(30);
+      expect(relays.map(({ found, present }) => [found, present])).toEqual([[20, null], [20, null]]); // prettier-ignore
+    });
+
+    test('asks a relay that can tell which of all it has, and the others for what it lacks', async () => {
+      const { record, network, ids, check } = await large();
+      const gone = new Set(ids.slice(0, 12));
+      network.setFault(
+        A,
+        without(({ id }) => gone.has(id)),
+      );
+      const { relays, lost, checked } = await check(async (relay, asked) =>
+        relay === A ? new Set(asked.filter((id) => !gone.has(id))) : null,
+      );
+      expect(checked).toBeGreaterThan(20);
+      expect(checked).toBeLessThanOrEqual(32);
+      expect(relays).toMatchObject([
+        { relay: A, present: record.chunks - 12, found: checked - 12, manifests: 4 },
+        { relay: B, present: null, found: checked, missing: [] },
+      ]);
+      expect(new Set(relays[0]!.missing).size).toBe(12);
+      expect(lost).toEqual([]);
+    });
+
+    test('names what all relays say to lack, and believes what they give', async () => {
+      const { record, network, ids, check } = await large();
+      const gone = new Set(ids.slice(0, 2));
+      for (const relay of [A, B])
+        network.setFault(
+          relay,
+          without(({ id }) => gone.has(id)),
+        );
+      const lacking = async (_relay: string, asked: readonly string[]) => new Set(asked.filter((id) => !gone.has(id)));
+      expect((await check(lacking)).lost).toHaveLength(2);
+      for (const relay of [A, B]) network.setFault(relay, honest);
+      const liar = await check(lacking);
+      expect(liar.lost).toEqual([]);
+      expect(liar.relays).toMatchObject([A, B].map((relay) => ({ relay, present: record.chunks - 2, missing: [] })));
+    });
   });
 
   test('a relay that is forgotten gets everything at the next run', async () => {
