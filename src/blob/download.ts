@@ -10,6 +10,7 @@ import { requireRunning } from './interrupt.js';
 import type { SealKeys } from './keys.js';
 import { leafHash } from './merkle.js';
 import { admit, type BlobPointer } from './pointer.js';
+import { rangesOf, spellRanges } from './ranges.js';
 
 export interface DownloadOptions {
   readonly key: Bytes;
@@ -33,8 +34,6 @@ export interface Route {
 }
 
 const MAX_PASSES = 6;
-/** Chunks that an error names, from 1; the rest is counted. */
-const MAX_NAMED = 20;
 
 /** Chunks that no relay gave. Only relays that answered every time have said that they do not have them. */
 export class MissingChunks extends NmktError {
@@ -282,8 +281,6 @@ function notFound(
 ): MissingChunks {
   const answered = urls.filter((url) => !silent.includes(url));
   const message = `${missing.length} of ${total} ${purpose} chunks were found on no relay`;
-  const named = missing.slice(0, MAX_NAMED).map((index) => index + 1);
-  const more = missing.length > MAX_NAMED ? ` and ${missing.length - MAX_NAMED} more` : '';
   const detail = {
     remedy:
       silent.length > 0
@@ -291,7 +288,7 @@ function notFound(
         : 'every relay answered: they have expired or were deleted; ask the sender to publish them again',
     expected: `${total} chunks`,
     got:
-      `${total - missing.length} chunks; missing: ${named.join(', ')}${more}; ` +
+      `${total - missing.length} chunks; missing: ${spellRanges(rangesOf(missing))}; ` +
       `answered: ${answered.join(', ') || 'none'}; silent: ${silent.join(', ') || 'none'}`,
   };
   return new MissingChunks(message, detail, answered.length, silent.length);

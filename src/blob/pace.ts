@@ -34,6 +34,10 @@ export class Pace {
   #stored = 0;
   #sinceChange = 0;
 
+  get isLimited(): boolean {
+    return this.#rate !== Infinity;
+  }
+
   /** Null until one held for some events, or where none is needed. */
   get ratePerSec(): number | null {
     return this.#isKnown ? this.#rate : null;

@@ -25,6 +25,8 @@ export interface LanePorts {
   readonly bounds: WindowBounds;
   readonly clock: Pick<Clock, 'nowMs' | 'wait'>;
   readonly signal: AbortSignal | undefined;
+  /** The relay asked to go slower, for the first time. */
+  readonly onLimited: (relay: string, message: string) => void;
   /** Is every chunk on some relay? */
   readonly isCovered: () => boolean;
   /** The relay has this chunk, or will not get it in this pass. */
@@ -157,6 +159,7 @@ export class UploadLane {
   /** The relay will have it later, unless it takes nothing else meanwhile. */
   #putOff(index: number, message: string, sentMs: number): void {
     const nowMs = this.#ports.clock.nowMs();
+    if (!this.#pace.isLimited) this.#ports.onLimited(this.relay, message.slice(0, 200));
     this.#pace.onLimited(sentMs, nowMs);
     this.#window.onTrouble(this.#inFlight);
     this.#silences = 0;

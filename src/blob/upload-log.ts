@@ -1,5 +1,6 @@
 import { NmktError } from '../errors.js';
 import type { Journal } from '../ports.js';
+import { rangesOf, type Range } from './ranges.js';
 
 /** What each relay has stored of one upload, kept so that a killed one goes on where it was. */
 export interface UploadLog {
@@ -14,7 +15,7 @@ export interface UploadLog {
 /** Index ranges, both ends included. */
 export interface UploadRecord {
   readonly relay: string;
-  readonly stored: readonly (readonly [from: number, to: number])[];
+  readonly stored: readonly Range[];
   /** Nothing of before counts. */
   readonly isForgotten?: true;
 }
@@ -95,16 +96,6 @@ function setOf(sets: Map<string, Set<number>>, relay: string): Set<number> {
   const set = new Set<number>();
   sets.set(relay, set);
   return set;
-}
-
-export function rangesOf(indices: Iterable<number>): [from: number, to: number][] {
-  const ranges: [number, number][] = [];
-  for (const index of [...indices].sort((a, b) => a - b)) {
-    const last = ranges.at(-1);
-    if (last !== undefined && last[1] === index - 1) last[1] = index;
-    else ranges.push([index, index]);
-  }
-  return ranges;
 }
 
 function requireRanges({ relay, stored }: UploadRecord, count: number): UploadRecord['stored'] {

@@ -5,7 +5,8 @@ import type { Clock, NostrEvent, Relays } from '../ports.js';
 import { orInterrupted, requireRunning } from './interrupt.js';
 import { keepRecent, sourceOf, type ChunkSource } from './source.js';
 import { UploadLane, type LanePorts, type RelayTally } from './upload-lane.js';
-import { memoryLog, rangesOf, type UploadLog } from './upload-log.js';
+import { rangesOf, spellRanges } from './ranges.js';
+import { memoryLog, type UploadLog } from './upload-log.js';
 import { BOUNDS, type WindowBounds } from './window.js';
 
 export type { RelayTally } from './upload-lane.js';
@@ -18,6 +19,8 @@ export interface UploadOptions {
   /** What relays have of an earlier, interrupted run. */
   readonly log?: UploadLog;
   readonly signal?: AbortSignal;
+  /** A relay asked to go slower: its chunks leave at its pace from now on. Told once for each. */
+  readonly onLimited?: (relay: string, message: string) => void;
   /** Keeps the pace of relays that limit it. */
   readonly clock?: Pick<Clock, 'nowMs' | 'wait'>;
 }
@@ -29,7 +32,7 @@ export interface UploadResult {
 
 /** Events that are sealed and not yet sent to the slowest relay that keeps step: 16 MB. */
 const KEPT = 256;
-/** Named in an error, from 1; all of them are in its value, from 0. */
+/** Of the list of single chunks in an error's value; `ranges` beside it has all. */
 const MAX_NAMED = 20;
 
 const CLOCK = {
@@ -51,7 +54,7 @@ export async function uploadBlob(
   chunks: readonly NostrEvent[] | ChunkSource,
   options: UploadOptions = {},
 ): Promise<UploadResult> {
-  const { onProgress, window = BOUNDS, log = memoryLog(), signal, clock = CLOCK } = options;
+  const { onProgress, onLimited, window = BOUNDS, log = memoryLog(), signal, clock = CLOCK } = options;
   const whole = 'event' in chunks ? chunks : sourceOf(chunks);
   const { count } = whole;
   requireRunning(signal);
@@ -66,6 +69,7 @@ export async function uploadBlob(
     bounds: boundsFor(count, window),
     clock,
     signal,
+    onLimited: (relay, message) => onLimited?.(relay, message),
     isCovered: () => covered === count,
     onSettled(index, isStored) {
       if (isStored && copies[index]!++ === 0) covered++;
@@ -99,8 +103,6 @@ function notStored(total: number, missing: readonly number[], relays: readonly R
       (tally.message === '' ? '' : ` (${tally.message})`),
   );
   const ranges = rangesOf(missing);
-  const named = ranges.slice(0, MAX_NAMED).map(([from, to]) => (from === to ? `${from + 1}` : `${from + 1}-${to + 1}`));
-  const more = ranges.length > MAX_NAMED ? ` and more, all in the JSON document` : '';
   return new NmktError(
     isRefused ? 'relay-refused' : 'relay-unreachable',
     `${missing.length} of ${total} chunks are stored on no relay`,
@@ -109,7 +111,7 @@ function notStored(total: number, missing: readonly number[], relays: readonly R
         ? 'name a relay that takes 64 KB events of kind 4621 with --relay, or run your own: nmkt relay'
         : 'run the same command again, or add a relay with --relay: stored chunks are not sent twice',
       expected: `${total} chunks on at least one relay each`,
-      got: `missing: ${named.join(', ')}${more}; ${words.join('; ') || 'no relay'}`,
+      got: `missing: ${spellRanges(ranges)}; ${words.join('; ') || 'no relay'}`,
       value: { events: total, missing: missing.length, chunks: missing.slice(0, MAX_NAMED), ranges, relays },
     },
   );

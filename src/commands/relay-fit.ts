@@ -28,11 +28,16 @@ export async function requireFitRelays(context: Context, use: keyof typeof NEEDS
   const known = await currentKnowledge(deps);
   if (known.size === 0) return;
   const { urls } = await deps.relays();
-  const unfit = urls.flatMap((url) => {
-    const one = known.get(url);
-    const why = one === undefined ? '' : lastingNo(one, use);
-    return why === '' ? [] : [`${url}: ${why}`];
-  });
+  const unfitFor = (purpose: keyof typeof NEEDS): string[] =>
+    urls.flatMap((url) => {
+      const one = known.get(url);
+      const why = one === undefined ? '' : lastingNo(one, purpose);
+      return why === '' ? [] : [`${url}: ${why}`];
+    });
+  const unfit = unfitFor(use);
+  const noModels = use === 'jobs' && unfit.length === 0 ? unfitFor('data') : [];
+  if (noModels.length > 0 && noModels.length === urls.length)
+    progress.warn(`when they were tried no relay was for models of more than 24,000 bytes: ${noModels.join('; ')}`);
   if (unfit.length === 0) return;
   if (unfit.length < urls.length) {
     for (const one of unfit) progress.warn(`when it was tried it was not for the ${NEEDS[use]}: ${one}`);

@@ -113,6 +113,7 @@ export async function publishDataset(input: PublishInput, ports: PublishPorts): 
     const pace = transferPace('publishing', () => clock.nowMs());
     const sent = await uploadBlob(relays, source, {
       onProgress: (done, total) => progress.update(pace(done, total)),
+      onLimited: (relay, message) => progress.note(`${relay} sets the pace: ${message}`),
       log,
       clock,
       signal,

@@ -78,7 +78,10 @@ describe('an upload to a relay that takes so many events a second', () => {
     const clock = virtualClock();
     const { relays, of, elapsedMs } = counting({ [A]: bucket(perSec, atOnce) }, clock, rttMs);
     const count = perSec * 20;
-    const { relays: tallies } = await uploadBlob(relays, events(count), { clock });
+    const told: string[] = [];
+    const onLimited = (...words: string[]) => void told.push(words.join(' '));
+    const { relays: tallies } = await uploadBlob(relays, events(count), { clock, onLimited });
+    expect(told).toEqual([`${A} ${LIMITED}`]);
     expect(tallies[0]).toMatchObject({ stored: count, refused: 0, skipped: 0 });
     expect(of(A).ids.size).toBe(count);
     const late = (times: readonly number[]) => times.filter((at) => at > 1_000).length;

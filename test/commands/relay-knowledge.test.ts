@@ -11,6 +11,7 @@ import {
   readKnowledge,
   type KnownRelay,
 } from '../../src/commands/relay-knowledge.js';
+import { requireFitRelays } from '../../src/commands/relay-fit.js';
 import { lastingNo, verdictOf, type RelayFacts } from '../../src/commands/relay-verdict.js';
 import { inboxRelays } from '../../src/commands/trainer-inbox.js';
 import { openHome } from '../../src/config/home.js';
@@ -285,6 +286,24 @@ describe('a command that publishes', () => {
       remedy: expect.stringContaining('nmkt doctor --fresh'),
     });
     expect(relay.written.length).toBe(written);
+  });
+
+  it('posts a job, and warns, where no relay is known to take a larger model', async () => {
+    const cwd = temporaryFolder();
+    const home = openHome(homeOf(cwd));
+    const nowSec = Math.floor(Date.now() / 1000);
+    const small = known({ chunk: no('invalid: too large'), takenBytes: 300, refusedBytes: 400 });
+    const relay = ['wss://a.example', 'wss://b.example'];
+    await keepKnowledge(
+      home,
+      relay.map((url) => ({ ...small, url, triedAtSec: nowSec })),
+    );
+    const said = await withContext({ cwd, options: { home: home.dir, relay } }, async (context, words) => {
+      await requireFitRelays(context, 'jobs');
+      await expect(requireFitRelays(context, 'data')).rejects.toMatchObject({ code: 'relay-refused' });
+      return words.join();
+    });
+    expect(said).toMatch(/models of more than 24,000 bytes: wss:\/\/a.example: .*; wss:\/\/b.example: /);
   });
 
   it('warns where one of two is, and publishes', async () => {
