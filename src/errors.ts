@@ -73,6 +73,8 @@ export const ERRORS = {
   'home-locked': { exit: 5, retry: true, meaning: 'another nmkt process uses this home' },
   'key-in-use': { exit: 5, retry: true, meaning: 'another process signs with the same key' },
   'job-closed': { exit: 5, retry: false, meaning: 'the job is finished, cancelled or lapsed' },
+  'dataset-deleted': { exit: 5, retry: false, meaning: 'the dataset was deleted, its keys are gone' },
+  'dataset-in-use': { exit: 5, retry: true, meaning: 'a job that is not over still needs the dataset' },
   'not-awarded': { exit: 5, retry: false, meaning: 'the job went to other trainers' },
   'not-ready': { exit: 5, retry: true, meaning: 'the job has not reached that point yet' },
   forked: { exit: 4, retry: false, meaning: 'one author signed two events with the same sequence number' },

@@ -3,7 +3,7 @@ import { forgetStored } from '../roles/publish.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Outcome } from './command.js';
 import { customerPorts } from './customer-ports.js';
-import { ownDataset } from './post-job.js';
+import { ownDataset } from './own-dataset.js';
 
 /** Named per relay; the rest is in the JSON. */
 const MAX_SHOWN = 5;

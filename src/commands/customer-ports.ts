@@ -16,6 +16,7 @@ export function homeFiles(home: Home): HomeFiles {
     readJson: async <T>(name: string) => (await home.readJson(name)) as T | undefined,
     edit: (name) => home.editFile(name),
     remove: (name) => home.removeFile(name),
+    forget: (name) => home.forgetFile(name),
     list: (folder) => home.list(folder),
     describe: (name) => home.path(name),
   };

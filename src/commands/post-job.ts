@@ -1,16 +1,15 @@
 import { NmktError } from '../errors.js';
-import { formatEventId, parseEventReference } from '../config/identifiers.js';
-import { parseSnapshot } from '../protocol/dataset.js';
-import { backUpJob, restoreDataset } from '../roles/backup.js';
+import { formatEventId } from '../config/identifiers.js';
+import { backUpJob } from '../roles/backup.js';
 import { jobFields } from '../roles/job-file.js';
 import { jobTerms, postJob } from '../roles/post.js';
-import type { DatasetRecord, PublishPorts } from '../roles/publish.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Outcome } from './command.js';
 import { checkerOf, customerPorts } from './customer-ports.js';
 import { addJobFlags, jobFromFlags, readJobFile } from './job-flags.js';
 import { lead } from './lead.js';
 import { layersModelOf } from './model-file.js';
+import { ownDataset } from './own-dataset.js';
 import { requireFitRelays } from './relay-fit.js';
 import { confirmJob, maxSatsOf } from './spending.js';
 
@@ -100,28 +99,4 @@ function printDefaults(): Outcome {
       ...fields.map(({ name, fallback, about }) => [name, fallback === null ? '-' : JSON.stringify(fallback), about]),
     ]),
   };
-}
-
-/** The dataset of this home that an id or address names. @throws NmktError `job-unknown` */
-export async function ownDataset(ports: PublishPorts, reference: string): Promise<DatasetRecord> {
-  const wanted = parseEventReference(reference);
-  const { files } = ports;
-  for (const name of await files.list('datasets')) {
-    if (!name.endsWith('.json')) continue;
-    const record = await files.readJson<DatasetRecord>(`datasets/${name}`);
-    if (record === undefined) continue;
-    if (
-      wanted.type === 'id'
-        ? [parseSnapshot(record.train.event).id, record.listing.id].includes(wanted.id)
-        : record.d === wanted.identifier
-    )
-      return record;
-  }
-  const restored = wanted.type === 'id' ? await restoreDataset(ports, wanted.id) : undefined;
-  if (restored !== undefined) return restored;
-  throw new NmktError('job-unknown', 'this home did not publish that dataset', {
-    expected: 'a dataset of this home',
-    got: reference.slice(0, 80),
-    remedy: 'run with the --home or the key that published it, or publish it again',
-  });
 }

@@ -21,6 +21,8 @@ export interface Home {
   /** Durable: a second name for a file of this home, unless that name is taken. */
   linkFile(name: string, as: string): Promise<boolean>;
   removeFile(name: string): Promise<void>;
+  /** Durable: after a power cut it is not there again. Nothing when it is not there. */
+  forgetFile(name: string): Promise<void>;
   /** `undefined` when the file is not there. */
   readFile(name: string): Promise<Uint8Array | undefined>;
   /** Fewer bytes at the end of the file. @throws NmktError `disk-failed` when it is not there */
@@ -119,6 +121,15 @@ export function openHome(
       return true;
     },
     removeFile: (name) => disk.remove(path(name)),
+    async forgetFile(name) {
+      try {
+        await disk.remove(path(name));
+        // Also of a name that is gone: who removed it may have been killed before the sync.
+        await disk.syncFolder(dirname(path(name)));
+      } catch (error) {
+        if (codeOf(error) !== 'ENOENT') throw explainDisk(error, path(name));
+      }
+    },
     readFile: read,
     async readPart(name, position, length) {
       try {

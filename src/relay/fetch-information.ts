@@ -16,6 +16,7 @@ export interface RelayInformation {
   readonly maxMessageBytes: number | null;
   readonly maxContentBytes: number | null;
   readonly maxSubscriptions: number | null;
+  readonly maxTags: number | null;
 }
 
 export interface InformationAnswer {
@@ -102,6 +103,7 @@ function readInformation(body: string): RelayInformation | null {
       maxMessageBytes: countOf(limitation['max_message_length']),
       maxContentBytes: countOf(limitation['max_content_length']),
       maxSubscriptions: countOf(limitation['max_subscriptions']),
+      maxTags: countOf(limitation['max_event_tags']),
     };
   } catch {
     return null;

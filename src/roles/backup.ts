@@ -3,7 +3,8 @@ import type { EventId } from '../hash.js';
 import { KINDS } from '../protocol/kinds.js';
 import type { Clock, NostrEvent, Progress, Relays, Signer } from '../ports.js';
 import type { JobSecrets, OwnedEpoch } from './customer-env.js';
-import type { EpochSecrets } from './epoch.js';
+import { datasetDeleted, type EpochSecrets } from './epoch.js';
+import { jobWithoutKeys } from './forget-keys.js';
 import type { DatasetRecord } from './publish.js';
 
 /**
@@ -40,15 +41,12 @@ const jobTag = (id: EventId) => `nmkt/job/${id}`;
 const datasetTag = (snapshot: EventId) => `nmkt/dataset/${snapshot}`;
 
 export async function backUpJob(ports: BackupPorts, secrets: JobSecrets): Promise<void> {
-  const { event, train, a, b, ...rest } = secrets;
-  const saved: Saved<JobSecrets> = {
-    ...rest,
-    event: event.id,
-    train: saveEpoch(train),
-    a: saveEpoch(a),
-    b: saveEpoch(b),
-  };
-  await publishBackup(ports, jobTag(event.id), saved, event.created_at);
+  const { event } = secrets;
+  await publishBackup(ports, jobTag(event.id), savedJob(secrets), event.created_at);
+}
+
+function savedJob({ event, train, a, b, ...rest }: JobSecrets): Saved<JobSecrets> {
+  return { ...rest, event: event.id, train: saveEpoch(train), a: saveEpoch(a), b: saveEpoch(b) };
 }
 
 export async function backUpDataset(ports: BackupPorts, record: DatasetRecord): Promise<void> {
@@ -85,6 +83,42 @@ async function publishBackup(
     progress.warn('no relay keeps a backup of the secrets: keep the home folder safe');
 }
 
+/** What takes the keys of a dataset out of the backups of it and of its jobs, signed and in the order in which it is to be sent. */
+export interface BackupRetraction {
+  /** To be deleted up to `createdAt`, after `before` and before `after`. */
+  readonly addresses: readonly string[];
+  /** An empty backup: a relay that deletes nothing replaces all the same. */
+  readonly before: readonly NostrEvent[];
+  /** Backups of jobs without the keys, a second later; only of those that a relay shows. */
+  readonly after: readonly NostrEvent[];
+}
+
+/** @returns `createdAt` later than the newest backup, which nothing earlier replaces */
+export async function retractBackups(
+  { relays, signer }: BackupPorts,
+  snapshot: EventId,
+  jobs: readonly JobSecrets[],
+  nowSec: number,
+): Promise<BackupRetraction & { readonly createdAt: number }> {
+  const tags = [datasetTag(snapshot), ...jobs.map(({ event }) => jobTag(event.id))];
+  const { events } = await relays.fetch([{ kinds: [KINDS.backup], authors: [signer.pubkey], '#d': tags }]);
+  const shown = new Set(events.flatMap((event) => event.tags.filter(([name]) => name === 'd').map(([, d]) => d)));
+  // Of two of one second any could win.
+  const createdAt = Math.max(nowSec, ...events.map((event) => event.created_at + 1));
+  const sealed = async (d: string, saved: unknown, created_at: number): Promise<NostrEvent> => {
+    const content = await signer.encrypt(signer.pubkey, JSON.stringify(saved));
+    return signer.sign({ kind: KINDS.backup, created_at, tags: [['d', d]], content });
+  };
+  const before = shown.has(datasetTag(snapshot))
+    ? [await sealed(datasetTag(snapshot), { isDeleted: true }, createdAt)]
+    : [];
+  const after: NostrEvent[] = [];
+  for (const job of jobs)
+    if (shown.has(jobTag(job.event.id)))
+      after.push(await sealed(jobTag(job.event.id), savedJob(jobWithoutKeys(job)), createdAt + 1));
+  return { addresses: tags.map((d) => `${KINDS.backup}:${signer.pubkey}:${d}`), before, after, createdAt };
+}
+
 /** The secrets of an own job from another machine's backup. @returns undefined when no relay has one */
 export async function restoreJob(ports: BackupPorts, id: EventId): Promise<JobSecrets | undefined> {
   const saved = await fetchBackup<Saved<JobSecrets>>(ports, jobTag(id));
@@ -95,8 +129,9 @@ export async function restoreJob(ports: BackupPorts, id: EventId): Promise<JobSe
 }
 
 export async function restoreDataset(ports: BackupPorts, snapshot: EventId): Promise<DatasetRecord | undefined> {
-  const saved = await fetchBackup<Saved<DatasetRecord>>(ports, datasetTag(snapshot));
+  const saved = await fetchBackup<Saved<DatasetRecord> & { readonly isDeleted?: true }>(ports, datasetTag(snapshot));
   if (saved === undefined) return undefined;
+  if (saved.isDeleted === true) throw datasetDeleted(`${snapshot.slice(0, 12)}…`);
   const { event, train, a, b, ...rest } = saved;
   const events = await fetchEvents(ports.relays, [event, train.snapshot, a.snapshot, b.snapshot]);
   return { ...rest, listing: events(event), ...epochs(events, { train, a, b }) };

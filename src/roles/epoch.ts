@@ -14,7 +14,7 @@ import type { RandomBytes, Relays } from '../ports.js';
 
 /** What the owner of a dataset epoch keeps secret; JSON, in the home only. */
 export interface EpochSecrets {
-  /** K_ds, 32 bytes hex. */
+  /** K_ds, 32 bytes hex; '' once the dataset was deleted. */
   readonly key: string;
   /** Blinds the locator's hash. */
   readonly blind: string;
@@ -114,9 +114,39 @@ export function dataCommitment(salt: Bytes, dataHash: Sha256): Sha256 {
   return sha256Hex('nmkt/1/data', salt, fromHex(dataHash));
 }
 
-/** The owner's key to one shard. */
+/** The owner's key to one shard. @throws NmktError `dataset-deleted` */
 export function ownShardKey(manifest: DatasetManifest, secrets: EpochSecrets, shard: number): Bytes {
-  return shardKey(epochPrk(manifest.salt, fromHex(secrets.key)), shard);
+  return shardKey(ownPrk(manifest, secrets), shard);
+}
+
+/** Signs the chunks of the epoch, and their deletion. @throws NmktError `dataset-deleted` */
+export function ownUploadSecret(manifest: DatasetManifest, secrets: EpochSecrets): Bytes {
+  return uploadSecret(ownPrk(manifest, secrets));
+}
+
+/** What is left where a dataset was deleted: describes it, opens and signs nothing. */
+export function withoutKey(secrets: EpochSecrets): EpochSecrets {
+  return { ...secrets, key: '' };
+}
+
+export function isWithoutKey({ key }: EpochSecrets): boolean {
+  return key === '';
+}
+
+function ownPrk(manifest: DatasetManifest, secrets: EpochSecrets): Bytes {
+  if (isWithoutKey(secrets)) throw datasetDeleted(manifest.name);
+  return epochPrk(manifest.salt, fromHex(secrets.key));
+}
+
+export function datasetDeleted(
+  name: string,
+  remedy = 'publish the data again with nmkt publish-dataset FILE: it becomes a new dataset',
+): NmktError {
+  return new NmktError('dataset-deleted', `the dataset ${name} was deleted`, {
+    expected: 'the keys to its chunks',
+    got: 'none: nmkt delete-dataset destroyed them',
+    remedy,
+  });
 }
 
 export function ownLocator(manifest: DatasetManifest, secrets: EpochSecrets): Locator {

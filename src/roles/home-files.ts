@@ -11,6 +11,8 @@ export interface HomeFiles {
   /** To read and write in place, made when it is missing; what is written is not durable. */
   edit(name: string): Promise<OpenFile>;
   remove(name: string): Promise<void>;
+  /** Durable. Nothing when it is not there. */
+  forget(name: string): Promise<void>;
   /** Names in a folder, sorted; none when it is absent. */
   list(folder: string): Promise<readonly string[]>;
   /** The path for messages. */

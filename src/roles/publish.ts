@@ -1,15 +1,16 @@
-import { NmktError } from '../errors.js';
-import { sha256Hex, type Sha256 } from '../hash.js';
+import { isNmktError, NmktError } from '../errors.js';
+import { hex, sha256Hex, type EventId, type Sha256 } from '../hash.js';
 import { pack } from '../blob/pack.js';
 import { joinSources, sourceOf, type ChunkSource } from '../blob/source.js';
 import { uploadBlob, type RelayTally } from '../blob/transfer.js';
 import { openUploadLog, type UploadRecord } from '../blob/upload-log.js';
 import { encodeExamples } from '../learning/examples.js';
 import type { DataSchema, Examples } from '../learning/types.js';
-import { buildListing, buildSnapshot } from '../protocol/dataset.js';
+import { buildListing, buildSnapshot, parseSnapshot } from '../protocol/dataset.js';
 import type { Clock, Journal, NostrEvent, Progress, RandomBytes, Relays, Signer } from '../ports.js';
 import type { OwnedEpoch } from './customer-env.js';
-import { sealedEpoch, planEpoch, type EpochPlan, type SealedEpoch } from './epoch.js';
+import { findDeleted } from './deleted-dataset.js';
+import { datasetDeleted, sealedEpoch, planEpoch, type EpochPlan, type SealedEpoch } from './epoch.js';
 import type { HomeFiles } from './home-files.js';
 import { requireReadBack } from './read-back.js';
 import { transferPace } from './transfer-pace.js';
@@ -57,6 +58,8 @@ export interface PublishPorts {
 
 /** What makes the same events of the same data, kept before the first of them leaves. */
 interface PublishPlan {
+  /** Of the listing; drawn, since a hash of the data would let a guess of them be confirmed. Absent: of an nmkt that took one. */
+  readonly d?: string;
   readonly nowSec: number;
   readonly expirationSec: number;
   readonly train: EpochPlan;
@@ -98,6 +101,8 @@ export async function publishDataset(input: PublishInput, ports: PublishPorts): 
   const { files, relays, progress, clock, signal } = ports;
   const { request } = input;
   const known = await files.readJson<DatasetRecord>(recordFile(request));
+  if (known !== undefined && (await findDeleted(files, { id: known.train.event.id })) !== undefined)
+    throw datasetDeleted(input.name, `nmkt delete-dataset ${known.train.event.id}, to finish that; then publish again`);
   const earlier = await files.readJson<PublishPlan>(planFile(request));
   if (known !== undefined || earlier !== undefined)
     progress.note('this dataset was sealed before: the same events are published');
@@ -143,6 +148,41 @@ export async function forgetStored(
   }
 }
 
+/** The ids of all chunks, sealed again from what lies in the home. @returns undefined where that is not all there */
+export async function keptChunkIds(
+  { request, train }: DatasetRecord,
+  { files }: Pick<PublishPorts, 'files'>,
+): Promise<Record<Part, readonly EventId[]> | undefined> {
+  const plan = await files.readJson<PublishPlan>(planFile(request));
+  if (plan === undefined) return undefined;
+  const { name, schema } = parseSnapshot(train.event).manifest;
+  const epochs = sealedEpochs(plan, { name, schema, request }, files);
+  const idsOf = async ({ source }: SealedEpoch): Promise<EventId[]> => {
+    const ids: EventId[] = [];
+    for (let index = 0; index < source.count; index++) ids.push((await source.event(index)).id);
+    return ids;
+  };
+  try {
+    return { train: await idsOf(epochs.train), a: await idsOf(epochs.a), b: await idsOf(epochs.b) };
+  } catch (error) {
+    if (isNmktError(error)) return undefined; // a packed file is lost
+    throw error;
+  }
+}
+
+/** Relays that this dataset was sent to. */
+export async function relaysOfUpload(
+  ports: Pick<PublishPorts, 'journal'>,
+  request: Sha256,
+): Promise<readonly string[]> {
+  const journal = await ports.journal(sentFile(request));
+  try {
+    return [...new Set((await journal.read()).map(({ relay }) => relay))];
+  } finally {
+    await journal.close();
+  }
+}
+
 /** Compresses each shard into a file of its own; the plan, written last, says that all of them are there. */
 async function packAndKeep(
   input: PublishInput,
@@ -166,12 +206,17 @@ async function packAndKeep(
     train: await epoch('train', input.shards),
     a: await epoch('a', [input.a]),
     b: await epoch('b', [input.b]),
+    d: hex(random(8)),
   };
   await files.write(planFile(input.request), JSON.stringify(plan));
   return plan;
 }
 
-function sealedEpochs(plan: PublishPlan, input: PublishInput, files: HomeFiles): Record<Part, SealedEpoch> {
+function sealedEpochs(
+  plan: PublishPlan,
+  input: Pick<PublishInput, 'name' | 'schema' | 'request'>,
+  files: HomeFiles,
+): Record<Part, SealedEpoch> {
   const { nowSec, expirationSec } = plan;
   const { name, schema, request } = input;
   const open = (part: Part): SealedEpoch => {
@@ -197,7 +242,7 @@ async function signAndKeep(
     const { manifest, secrets } = await epochs[part].finish();
     return { event: await signer.sign(buildSnapshot(manifest, plan.nowSec)), secrets };
   };
-  const d = input.request.slice(0, 16);
+  const { d = input.request.slice(0, 16) } = plan;
   const [train, a, b] = [await own('train'), await own('a'), await own('b')];
   const record: DatasetRecord = {
     request: input.request,

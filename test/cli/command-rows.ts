@@ -78,6 +78,13 @@ export const rows: Readonly<Record<string, CommandRows>> = {
     unset: noRelay,
     wrong: {},
   },
+  'delete-dataset': {
+    call: [JOB],
+    bare: help('delete-dataset'),
+    offline: silent,
+    unset: noRelay,
+    wrong: {},
+  },
   'post-job': {
     call: ['--dataset', JOB],
     bare: ['bad-job', 'nmkt publish-dataset FILE, then nmkt post-job --dataset SNAPSHOT'],

@@ -21,7 +21,7 @@ import { startSandbox } from '../support/story.js';
 
 const information = {
   ...{ name: 'a relay', software: 'x', version: '1', needsAuth: false, needsPayment: false, powBits: 0 },
-  ...{ maxMessageBytes: null, maxContentBytes: null, maxSubscriptions: null },
+  ...{ maxMessageBytes: null, maxContentBytes: null, maxSubscriptions: null, maxTags: null },
 };
 const fine: StepFacts = { state: 'stored', message: '', isBack: true, writeMs: 40, readMs: 20 };
 const steps: ProbeSteps = {

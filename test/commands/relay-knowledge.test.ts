@@ -28,7 +28,7 @@ const fine: StepFacts = { state: 'stored', message: '', isBack: true, writeMs: 4
 const no = (message: string): StepFacts => ({ ...fine, state: 'refused', isBack: false, message });
 const information: RelayInformation = {
   ...{ name: 'a relay', software: 'x', version: '1', needsAuth: false, needsPayment: false, powBits: 0 },
-  ...{ maxMessageBytes: null, maxContentBytes: null, maxSubscriptions: null },
+  ...{ maxMessageBytes: null, maxContentBytes: null, maxSubscriptions: null, maxTags: null },
 };
 const steps: ProbeSteps = {
   ...{ event: fine, chunk: fine, wrap: fine, strange: fine, ephemeral: fine },

@@ -32,7 +32,7 @@ it('tells a clock that is an hour ahead', async () => {
   const { information, clockAheadSec } = await ask(url);
   expect(information).toEqual({
     ...{ name: ' [31mred', software: '', version: 'v1.0.4', needsAuth: true, needsPayment: false, powBits: 28 },
-    ...{ maxMessageBytes: null, maxContentBytes: null, maxSubscriptions: null },
+    ...{ maxMessageBytes: null, maxContentBytes: null, maxSubscriptions: null, maxTags: null },
   });
   expect(clockAheadSec).toBeGreaterThan(3_598);
   expect(clockAheadSec).toBeLessThan(3_602);

@@ -32,7 +32,11 @@ function memoryFiles(): { readonly files: HomeFiles; readonly stored: Map<string
       stored.has(name) ? (JSON.parse(Buffer.from(stored.get(name)!).toString()) as T) : undefined,
     edit: async (name) => memoryFile(stored, name),
     remove: async (name) => void stored.delete(name),
-    list: async () => [],
+    forget: async (name) => void stored.delete(name),
+    list: async (folder) => {
+      const inside = [...stored.keys()].filter((name) => name.startsWith(`${folder}/`));
+      return [...new Set(inside.map((name) => name.slice(folder.length + 1).split('/')[0]!))].sort();
+    },
     describe: (name) => `/home/${name}`,
   };
   return { files, stored };

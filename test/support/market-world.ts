@@ -136,6 +136,7 @@ export class Process implements Running {
       },
       edit: async (name) => memoryFile(files, name),
       remove: async (name) => void files.delete(name),
+      forget: (name) => this.write(() => void files.delete(name)),
       list: async (folder) => {
         const names = [...files.keys()].filter((name) => name.startsWith(`${folder}/`));
         return [...new Set(names.map((name) => name.slice(folder.length + 1).split('/')[0]!))].sort();
