@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { parsePubkey } from '../config/identifiers.js';
 import { isNmktError, NmktError } from '../errors.js';
 import type { RelayOptions } from '../relay/embedded.js';
+import type { Context } from './command.js';
 import { optionalInteger } from './customer-ports.js';
 
 /** Flags of `nmkt relay` about who may write, who may read, how much and how fast. */
@@ -61,6 +62,30 @@ export async function accessFromFlags(
     ...(rate !== undefined && { limits: { maxMessagesPerSec: rate } }),
     ...(publicUrl !== undefined && { publicUrl: checkedUrl(publicUrl) }),
   };
+}
+
+/** Whoever edits --allow-file tells the relay with SIGHUP, which needs no new start. @returns how to stop listening */
+export function rereadOnHangUp(
+  { allow, allowFile }: AccessFlags,
+  allowed: ReadonlySet<string> | undefined,
+  { emit, progress }: Pick<Context, 'emit' | 'progress'>,
+): () => void {
+  if (allowFile === undefined || allowed === undefined) return () => undefined;
+  const keys = allowed as Set<string>;
+  const reread = async (): Promise<void> => {
+    try {
+      const found = await keysOf(allowFile);
+      keys.clear();
+      for (const key of [...(allow ?? []).map(parsePubkey), ...found]) keys.add(key);
+      emit({ event: 'allowed', keys: keys.size }, `${keys.size} keys may write`);
+    } catch (error) {
+      if (!isNmktError(error)) throw error;
+      progress.warn(`${error.message}: expected ${error.expected}; the keys of before stay`);
+    }
+  };
+  const onSignal = (): void => void reread();
+  process.on('SIGHUP', onSignal);
+  return () => process.off('SIGHUP', onSignal);
 }
 
 async function keysOf(file: string): Promise<string[]> {

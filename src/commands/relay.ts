@@ -1,6 +1,6 @@
 import { NmktError } from '../errors.js';
 import type { CommandModule } from './command.js';
-import { accessFromFlags, addAccessFlags, type AccessFlags } from './relay-access.js';
+import { accessFromFlags, addAccessFlags, rereadOnHangUp, type AccessFlags } from './relay-access.js';
 
 /** A stream command: one `ready` line when it listens, then it serves until SIGINT or SIGTERM, which is a success. */
 export const command: CommandModule = {
@@ -28,11 +28,13 @@ export const command: CommandModule = {
     const access = await accessFromFlags(options);
     const relay = await context.deps.startRelay({ port: parsePort(port), host, ...access, ...store });
     const kept = store.dir === undefined ? 'in memory only' : `in ${store.dir}`;
+    const stopListening = rereadOnHangUp(options, access.access?.allowed, context);
     context.emit(
       { event: 'ready', relay: relay.url, dir: store.dir ?? null, pid: process.pid },
       `relay ${relay.url}, events ${kept}`,
     );
     await aborted(context.signal);
+    stopListening();
     await relay.close();
     return {};
   },
@@ -43,7 +45,8 @@ Serves until SIGINT or SIGTERM, status 0. With --json one line when it listens: 
 
 With --allow or --allow-file a connection may write when its event is signed by a key of the list, or when it logged in (NIP-42) with one: so
 the keys of datasets, which are used once, need no place in the list. Gift wraps to a key of the list are taken from anyone, and requests to
-delete (NIP-09, NIP-62) from whoever owns what they delete. Reading stays open, unless --private.
+delete (NIP-09, NIP-62) from whoever owns what they delete. Reading stays open, unless --private. SIGHUP reads --allow-file again: {event:
+"allowed", keys}; a file that cannot be read leaves the keys of before.
 A quota counts what a key signed; gift wraps count for their recipient, apart. What is deleted or has expired counts no more.`;
 
 interface RelayFlags extends AccessFlags {
