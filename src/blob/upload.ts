@@ -30,8 +30,8 @@ export interface UploadResult {
   readonly relays: readonly RelayTally[];
 }
 
-/** Events that are sealed and not yet sent to the slowest relay that keeps step: 16 MB. */
-const KEPT = 256;
+/** Events that are sealed and not yet sent to the slowest relay that keeps step: 8 MB. */
+const KEPT = 128;
 /** Of the list of single chunks in an error's value; `ranges` beside it has all. */
 const MAX_NAMED = 20;
 
@@ -64,7 +64,7 @@ export async function uploadBlob(
   let covered = 0;
   const ports: LanePorts = {
     relays,
-    source: keepRecent(whole, KEPT),
+    source: relays.urls.length > 1 ? keepRecent(whole, KEPT) : whole,
     log,
     bounds: boundsFor(count, window),
     clock,
