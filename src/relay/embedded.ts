@@ -56,7 +56,7 @@ const DEFAULTS: RelayLimits = {
   maxFutureSec: 900,
   maxMessagesPerSec: Infinity,
   maxSyncs: 8,
-  maxSyncEvents: 250_000,
+  maxSyncEvents: 100_000,
 };
 /** `["EVENT",...]` around an event, and white space some clients send. */
 const FRAME_OVERHEAD_BYTES = 4_096;
