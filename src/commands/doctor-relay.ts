@@ -67,11 +67,11 @@ export function judgeRelay(facts: RelayFacts, others: readonly RelayFacts[] = []
     if (probe.readProblem !== null) return [fail(name, `it does not answer: ${probe.readProblem}`, OTHER), ...rows];
     return [ok(name, `connected in ${probe.connectMs} ms, reads; nothing was written`), ...rows];
   }
-  const { event, chunk, wrap, strange, ephemeral } = probe.steps;
+  const { event, regular, chunk, wrap, strange, ephemeral } = probe.steps;
   const does = (step: 'chunk' | 'wrap') => others.some(({ probe: { steps } }) => steps !== null && isGood(steps[step]));
   const lacks = (step: 'chunk' | 'wrap') => (does(step) ? warn : fail);
   return [
-    judgeEvent(name, facts, event),
+    judgeEvent(name, facts, [event, regular].find((one) => !isGood(one)) ?? event),
     judgeStep(
       `${name} chunk`,
       chunk,

@@ -22,6 +22,7 @@ export const CHUNK_EVENT_BYTES = 64_412;
 
 export const PROBE_STEP_NAMES = [
   'event',
+  'regular',
   'chunk',
   'wrap',
   'strange',
@@ -55,15 +56,17 @@ const work = (message: string): string => {
 };
 
 /** A job is an addressable listing beside regular events. @returns empty where it takes both */
-function whyNoJobs({ event, burst }: ProbeSteps, { information }: InformationAnswer): string {
-  if (event.state === 'silent') return `it takes no events: ${event.message}`;
-  const refusal = event.state === 'refused' ? event.message : burst.stored === 0 ? burst.message : null;
-  if (refusal !== null) {
+function whyNoJobs({ event, regular }: ProbeSteps, { information }: InformationAnswer): string {
+  const no = [event, regular].find(({ state }) => state !== 'stored');
+  if (no?.state === 'silent') return `it takes no events: ${no.message}`;
+  if (no !== undefined) {
+    const refusal = no.message;
     if (powBitsOf(refusal) !== null) return work(refusal);
     if (information?.needsPayment === true) return `it wants to be paid: ${refusal || 'no reason given'}`;
     return `it refuses events: ${refusal || 'no reason given'}`;
   }
-  return event.isBack ? '' : `it took an event and did not give it back${because(event)}`;
+  const lost = [event, regular].find(({ isBack }) => !isBack);
+  return lost === undefined ? '' : `it took an event and did not give it back${because(lost)}`;
 }
 
 function whyNoData({ chunk, burst, takenBytes, refusedBytes }: ProbeSteps): string {
@@ -74,6 +77,7 @@ function whyNoData({ chunk, burst, takenBytes, refusedBytes }: ProbeSteps): stri
     return `it takes no chunk of ${CHUNK_EVENT_BYTES} bytes${because(chunk)}`;
   }
   if (!chunk.isBack) return `it took a chunk and did not give it back${because(chunk)}`;
+  if (burst.stored === 0) return `it takes no events of keys of one use, which sign chunks: ${burst.message}`;
   if (burst.isTakenLater === false)
     return `it takes ${burst.stored} of ${burst.sent} events at once, and none a second later`;
   return '';
@@ -84,10 +88,11 @@ export const because = ({ message }: StepFacts): string => (message === '' ? '' 
 /** What will not change by trying again soon: work, money, or events that are too small. @returns empty where nothing of it is known */
 export function lastingNo({ answer, probe }: Pick<RelayFacts, 'answer' | 'probe'>, use: 'data' | 'jobs'): string {
   if (probe.steps === null) return '';
-  const { event, chunk, burst, refusedBytes } = probe.steps;
+  const { event, regular, chunk, refusedBytes } = probe.steps;
   const noJobs = whyNoJobs(probe.steps, answer);
   const wantsMoney = answer.information?.needsPayment === true && event.state === 'refused';
-  if (noJobs !== '' && (wantsMoney || [event, burst].some(({ message }) => powBitsOf(message) !== null))) return noJobs;
+  if (noJobs !== '' && (wantsMoney || [event, regular].some(({ message }) => powBitsOf(message) !== null)))
+    return noJobs;
   const isLasting = powBitsOf(chunk.message) !== null || (chunk.state !== 'stored' && refusedBytes !== null);
   return use === 'data' && noJobs === '' && isLasting ? whyNoData(probe.steps) : '';
 }

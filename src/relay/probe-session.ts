@@ -8,7 +8,7 @@ export interface ProbeSession {
   /** Without waiting for each other, and without a second try but for a login. */
   publishAtOnce(events: readonly NostrEvent[]): Promise<readonly Answer[]>;
   read(filter: Filter): Promise<ReadAnswer>;
-  /** Even where nothing demanded it. @returns false also when it was tried on this connection before */
+  /** Even where nothing demanded it; once on each connection. @returns whether it worked */
   logIn(): Promise<boolean>;
   /** Is the event delivered to a subscription that was there before it was published? */
   listen(id: string): Promise<{ readonly came: Promise<boolean> }>;
@@ -36,22 +36,21 @@ const SLOWER_MS = 1_000;
 export function sessionOver(first: ProbeLine, { open, signer, clock, mayLogIn }: SessionOptions): ProbeSession {
   const lines = [first];
   let line = first;
-  let isTried = false;
+  /** Of the present line. */
+  let attempt: Promise<boolean> | undefined;
   let login: boolean | null = null;
   const demanded = { read: false, write: false };
 
-  const logIn = async (): Promise<boolean> => {
-    if (!mayLogIn || isTried) return false;
-    isTried = true;
-    return (login = line.isChallenged() && (await line.login(signer, clock.nowSec())));
-  };
+  const tryLogin = async (): Promise<boolean> =>
+    (login = line.isChallenged() && (await line.login(signer, clock.nowSec())));
+  const logIn = async (): Promise<boolean> => mayLogIn && (attempt ??= tryLogin());
   const renew = async (): Promise<boolean> => {
     line.close();
     const next = await open();
     if (typeof next === 'string') return false;
     lines.push(next);
     line = next;
-    isTried = false;
+    attempt = undefined;
     return true;
   };
   const connected = async (): Promise<void> => {

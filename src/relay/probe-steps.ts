@@ -48,29 +48,33 @@ export async function tryEverything(url: string, session: ProbeSession, options:
   const name = `nmkt/doctor/${Buffer.from(random(8)).toString('hex')}`;
   const event = await write(signer, template(KINDS.backup, [['d', name]]));
   if (event.state === 'silent') return nothingOf(event);
+  const regular = await write(signer, sized(64));
+  // Some relays end the connection instead of an answer to what is too long for them; the next write connects again.
+  const chunk = await write(oneTime, buildChunk(random(SEALED_CHUNK_BYTES), nowSec, nowSec + PROBE_SECONDS));
   const wrap = await write(oneTime, await wrapTo(signer));
   const strange = await write(oneTime, await wrapTo(stranger));
   const ephemeral = await passOn(session, await signer.sign(template(KINDS.presence, [], name)), clock);
-  // Some relays end the connection instead of an answer to what is too long for them; the next write connects again.
-  const chunk = await write(oneTime, buildChunk(random(SEALED_CHUNK_BYTES), nowSec, nowSec + PROBE_SECONDS));
   const small = await Promise.all(Array.from({ length: BURST }, () => oneTime.sign(sized(64))));
   const { burst, stored } = await burstOf(session, small, clock);
   const wantsSizes = maySaySize(chunk) && burst.message === '';
-  const sizes = await limitOf(stored[0], chunk, wantsSizes, (bytes) => write(oneTime, sized(bytes)));
+  const sizes = await limitOf(stored[0] ?? storedEvent(regular)[0], chunk, wantsSizes, (bytes) =>
+    write(oneTime, sized(bytes)),
+  );
 
   await session.renew();
   const facts = {
     event: await backOf(session, event, clock),
+    regular: await backOf(session, regular, clock),
     chunk: await backOf(session, chunk, clock),
     wrap: await backOf(session, wrap, clock, signer),
     strange: await backToStranger(url, strange, options),
     ephemeral,
   };
-  const own = facts.event.isBack ? [event.event] : [];
+  const own = [event, regular].flatMap(storedEvent);
   const others = [...stored, ...sizes.stored, ...[chunk, wrap, strange].flatMap(storedEvent)];
-  const shown = [...own, ...(facts.chunk.isBack ? [chunk.event] : [])];
+  const shown = [...(facts.event.isBack ? [event.event] : []), ...(facts.chunk.isBack ? [chunk.event] : [])];
   const deletion = await deletionOf(session, shown, async () => [
-    ...(event.state === 'stored' ? [await signer.sign(deletionBy([event.event], nowSec))] : []),
+    ...(own.length > 0 ? [await signer.sign(deletionBy(own, nowSec))] : []),
     ...(others.length > 0 ? [await oneTime.sign(deletionBy(others, nowSec))] : []),
   ]);
   const { takenBytes, refusedBytes } = sizes;
@@ -202,7 +206,7 @@ async function deletionOf(
 function nothingOf({ message, writeMs }: Written): ProbeSteps {
   const silent: StepFacts = { state: 'silent', message, isBack: false, writeMs, readMs: 0 };
   return {
-    ...{ event: silent, chunk: silent, wrap: silent, strange: silent, ephemeral: silent },
+    ...{ event: silent, regular: silent, chunk: silent, wrap: silent, strange: silent, ephemeral: silent },
     burst: { sent: 0, stored: 0, tookMs: 0, message, isTakenLater: null },
     ...{ takenBytes: null, refusedBytes: null, deletion: null, loginToRead: false, loginToWrite: false },
   };

@@ -9,9 +9,9 @@ import { tryEverything } from './probe-steps.js';
  * is what one relay did once: good for advice, proof of nothing.
  */
 
-export const PROBE_STEPS = ['event', 'chunk', 'wrap', 'strange', 'ephemeral'] as const;
+export const PROBE_STEPS = ['event', 'regular', 'chunk', 'wrap', 'strange', 'ephemeral'] as const;
 /**
- * `event`: addressable, signed by the participant; `chunk`: as an upload sends it, signed by a key of one use; `wrap`: a gift
+ * `event`: addressable, and `regular`, of the chunk's kind and small, both signed by the participant; `chunk`: as an upload sends it, signed by a key of one use; `wrap`: a gift
  * wrap to the participant; `strange`: one to somebody else; `ephemeral`: passed on.
  */
 export type ProbeStep = (typeof PROBE_STEPS)[number];

@@ -25,7 +25,7 @@ const information = {
 };
 const fine: StepFacts = { state: 'stored', message: '', isBack: true, writeMs: 40, readMs: 20 };
 const steps: ProbeSteps = {
-  ...{ event: fine, chunk: fine, wrap: fine, strange: fine, ephemeral: fine },
+  ...{ event: fine, regular: fine, chunk: fine, wrap: fine, strange: fine, ephemeral: fine },
   burst: { sent: 16, stored: 16, tookMs: 20, message: '', isTakenLater: null },
   ...{ takenBytes: 64_412, refusedBytes: null, deletion: 'honoured', loginToRead: false, loginToWrite: false },
 };

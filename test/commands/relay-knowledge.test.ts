@@ -31,7 +31,7 @@ const information: RelayInformation = {
   ...{ maxMessageBytes: null, maxContentBytes: null, maxSubscriptions: null, maxTags: null },
 };
 const steps: ProbeSteps = {
-  ...{ event: fine, chunk: fine, wrap: fine, strange: fine, ephemeral: fine },
+  ...{ event: fine, regular: fine, chunk: fine, wrap: fine, strange: fine, ephemeral: fine },
   burst: { sent: 16, stored: 16, tookMs: 20, message: '', isTakenLater: null },
   ...{ takenBytes: 64_412, refusedBytes: null, deletion: 'honoured', loginToRead: false, loginToWrite: false },
 };
@@ -74,6 +74,11 @@ describe('a relay is good for', () => {
       'jobs only',
       'it wants 28 bits of proof of work on a chunk',
     ],
+    [
+      'jobs, of known keys alone',
+      known({ ...burst(0, 'restricted: members'), chunk: no('restricted: members') }),
+      ...['jobs only', 'it takes no chunk of 64412 bytes: restricted: members'],
+    ] as never,
     ['gift wraps', known({ event: no('blocked: kind 30078') }), 'inbox only', 'it refuses events: blocked: kind 30078'],
     ['nothing, for work', known({ event: no(pow), wrap: no(pow) }), 'unusable', 'it wants 28 bits of proof of work'],
     [
@@ -83,7 +88,7 @@ describe('a relay is good for', () => {
     ] as never,
     [
       'nothing of regular events',
-      known({ ...burst(0, 'blocked: kind 4621'), wrap: no('') }),
+      known({ regular: no('blocked: kind 4621'), wrap: no('') }),
       'unusable',
       'it refuses events: blocked: kind 4621',
     ],
@@ -111,7 +116,7 @@ describe('a relay is good for', () => {
     ]);
     expect(of({ chunk: no('rate-limited: later') })).toEqual(['', '']);
     expect(of({ chunk: no(pow) })).toEqual([expect.stringContaining('28 bits'), '']);
-    expect(of(burst(0, pow))).toEqual(Array(2).fill('it wants 28 bits of proof of work'));
+    expect(of({ regular: no(pow) })).toEqual(Array(2).fill('it wants 28 bits of proof of work'));
     expect(of({ event: no('restricted: members') })).toEqual(['', '']);
     expect(of({ event: no('restricted: members') }, { needsPayment: true })).toEqual(
       Array(2).fill(expect.stringContaining('paid')),

@@ -22,7 +22,7 @@ it('finds nothing wrong with the embedded relay, and leaves nothing there', asyn
   const { problem, steps, auth, slower, readProblem } = await probe(url, true, 5_000);
   expect({ problem, slower, readProblem }).toEqual({ problem: null, slower: null, readProblem: null });
   expect(auth).toBe('accepted'); // it demands a login of who reads gift wraps
-  expect(PROBE_STEPS.map((name) => [steps![name].state, steps![name].isBack])).toEqual(Array(5).fill(['stored', true]));
+  expect(PROBE_STEPS.map((name) => [steps![name].state, steps![name].isBack])).toEqual(Array(6).fill(['stored', true]));
   const { burst, takenBytes, refusedBytes, deletion, loginToRead, loginToWrite } = steps!;
   expect(burst).toMatchObject({ sent: 16, stored: 16, message: '', isTakenLater: null });
   expect({ takenBytes, refusedBytes, deletion }).toEqual({
@@ -52,7 +52,7 @@ it('says when reading alone demands a login, and does not try it', async () => {
 it('writes a chunk of full size, all of it to expire in a minute', async () => {
   const { url, written } = await strictRelay({});
   await probe(url);
-  const chunk = written.find(({ kind }) => kind === 4621)!;
+  const chunk = written.find(({ kind, content }) => kind === 4621 && content.length > 1_000)!;
   expect(JSON.stringify(['EVENT', chunk]).length).toBeGreaterThanOrEqual(64_412);
   for (const { kind, tags, created_at } of written) {
     const end = tags.find(([name]) => name === 'expiration')?.[1];
@@ -94,6 +94,11 @@ it.each<[string, Strictness, object]>([
     'wants work',
     { onEvent: ({ kind }) => (kind === 4621 ? 'pow: 28 bits needed. (0)' : undefined) },
     { takenBytes: null, refusedBytes: null, burst: { stored: 0, message: 'pow: 28 bits needed. (0)' } },
+  ],
+  [
+    'takes what known keys sign alone',
+    { onEvent: ({ pubkey }) => (pubkey === signerOf('doctor').pubkey ? undefined : 'restricted: members') },
+    { event: { isBack: true }, regular: { isBack: true }, chunk: { state: 'refused' }, burst: { stored: 0 } },
   ],
   [
     'takes no wraps for others',
