@@ -22,6 +22,7 @@ import type { JobBook } from '../roles/job-book.js';
 import { parseDuration } from '../roles/job-file.js';
 import { collectedMetrics, publicMetrics } from '../roles/collected-metrics.js';
 import { describeMetrics, type MoreMetrics } from '../roles/model-metrics.js';
+import { chunkFiles, withChunkFile, type ChunkFiles } from '../roles/home-files.js';
 import { artifactLabel, fetchParams } from '../roles/round-blobs.js';
 import { table } from '../terminal/table.js';
 import { writeModelFiles } from '../training/model-files.js';
@@ -110,12 +111,14 @@ async function collect(
 ): Promise<Outcome> {
   const ports = await customerPorts(context);
   const secrets = await ownSecrets(ports, jobId);
+  const chunks = chunkFiles(ports.files, `fetched/${jobId}`);
   const collected =
     secrets !== undefined
       ? await leadToEnd(context, ports, secrets, options, signal)
-      : await fetchFinished(context, jobId, signal);
+      : await fetchFinished(context, jobId, chunks, signal);
   const model = describeModel(collected.state, dir, collected.verified, collected.metrics);
   await writeFolder(dir, collected, model);
+  if (secrets === undefined) await chunks.remove();
   const { accuracy, loss } = model.metrics;
   const measured = [accuracy === null ? `loss ${loss}` : `accuracy ${accuracy}`, ...describeMetrics(model.metrics)];
   const by = model.engine === null ? '' : `, by ${model.engine}`;
@@ -172,7 +175,12 @@ async function leadToEnd(
 }
 
 /** From another key: the finished model, if its key is published. */
-async function fetchFinished(context: Context, jobId: EventId, signal: AbortSignal): Promise<Collected> {
+async function fetchFinished(
+  context: Context,
+  jobId: EventId,
+  chunks: ChunkFiles,
+  signal: AbortSignal,
+): Promise<Collected> {
   const { book, relays } = await readBook(context, jobId);
   const state = book.state();
   book.close();
@@ -181,11 +189,9 @@ async function fetchFinished(context: Context, jobId: EventId, signal: AbortSign
   const artifact = requireArtifact(state);
   const { key, weights, inline, model } = artifact.content;
   if (key === null) throw notYours(state.job!.author, 'open its model');
-  const params = await fetchParams(
-    relays,
-    { pointer: weights, inline, key, label: artifactLabel(jobId) },
-    model,
-    signal,
+  const source = { pointer: weights, inline, key, label: artifactLabel(jobId) };
+  const params = await withChunkFile(chunks, 'model', weights, (file) =>
+    fetchParams(relays, source, model, signal, file),
   );
   const { found } = await auditJob({
     ...{ book, relays, upTo: 'public' },

@@ -176,7 +176,7 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
     random,
     bell,
     files: jobFiles(ports.files, job.id),
-    chunks: chunkFiles(ports.files, job.id),
+    chunks: chunkFiles(ports.files, `jobs/${job.id}`),
     terms: { priceMsat, maxExposureMsat: bounds.maxExposureMsat ?? priceMsat, maxBytes: bounds.maxBytes },
     snapshot: snapshot!,
     wallet: server.wallet,

@@ -1,5 +1,5 @@
 import type { ChunkFile } from '../blob/transfer.js';
-import type { EventId } from '../hash.js';
+import type { Pointer } from '../protocol/pointer.js';
 
 /** Durable files of the home, 0600; names are relative paths. */
 export interface HomeFiles {
@@ -23,20 +23,33 @@ export interface OpenFile extends ChunkFile {
   close(): Promise<void>;
 }
 
-/** Of one job: opened for as long as a shard is fetched, removed with the job's end. */
+/** Sealed chunks of one job's blobs, which may be fetched again: nothing here has to be durable. Removed with the job's end. */
 export interface ChunkFiles {
-  open(shard: number): Promise<OpenFile>;
+  /** @param name  the same for blobs of which one follows the other: the new one's chunks replace the old one's */
+  open(name: string): Promise<OpenFile>;
   remove(): Promise<void>;
 }
 
-const CHUNK_FILE = /^shard-\d+\.sealed$/;
+const SEALED = '.sealed';
 
-export function chunkFiles(files: HomeFiles, job: EventId): ChunkFiles {
-  const folder = `jobs/${job}`;
+/** @param folder  of the home; under `jobs` lie the jobs that it has a part in, and no others */
+export function chunkFiles(files: HomeFiles, folder: string): ChunkFiles {
   return {
-    open: (shard) => files.edit(`${folder}/shard-${shard}.sealed`),
+    open: (name) => files.edit(`${folder}/${name}${SEALED}`),
     async remove() {
-      for (const name of await files.list(folder)) if (CHUNK_FILE.test(name)) await files.remove(`${folder}/${name}`);
+      for (const name of await files.list(folder)) if (name.endsWith(SEALED)) await files.remove(`${folder}/${name}`);
     },
   };
+}
+
+/** Opens the file for as long as the blob is fetched; none for what comes in the event or in one chunk. */
+export async function withChunkFile<T>(
+  chunks: ChunkFiles,
+  name: string,
+  pointer: Pointer,
+  fetch: (file: ChunkFile | undefined) => Promise<T>,
+): Promise<T> {
+  if (pointer.chunks <= 1) return fetch(undefined);
+  const file = await chunks.open(name);
+  return fetch(file).finally(() => file.close());
 }

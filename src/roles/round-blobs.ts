@@ -1,6 +1,6 @@
 import { labelContext, uploadSecret } from '../blob/keys.js';
 import { sealBlob, type SealedBlob } from '../blob/blob.js';
-import { downloadBlob, uploadBlob } from '../blob/transfer.js';
+import { downloadBlob, downloadByFile, uploadBlob, type ChunkFile } from '../blob/transfer.js';
 import { hkdfExpand32, u32be, type Bytes, type EventId, type Pubkey } from '../hash.js';
 import { parameterShapes } from '../learning/params.js';
 import { decodeParams, encodeParams, type NamedShape } from '../learning/safetensors.js';
@@ -79,14 +79,16 @@ export interface ParamsSource {
   readonly label: string;
 }
 
-/** Fetches, checks and decodes; shapes must be those of the model. */
+/** Fetches, checks and decodes; shapes must be those of the model. @param file  keeps what was fetched for the next run */
 export async function fetchParams(
   relays: Relays,
   source: ParamsSource,
   spec: ModelSpec,
   signal?: AbortSignal,
+  file?: ChunkFile,
 ): Promise<ParamSet> {
-  return decodeParams(await fetchParamBytes(relays, source, spec, signal), parameterShapes(spec));
+  const shapes = parameterShapes(spec);
+  return decodeParams(await fetchCanonical(relays, source, shapes, signal, file), shapes);
 }
 
 export function fetchParamBytes(
@@ -104,13 +106,17 @@ export function fetchCanonical(
   source: ParamsSource,
   shapes: readonly NamedShape[],
   signal?: AbortSignal,
+  file?: ChunkFile,
 ): Promise<Bytes> {
-  return downloadBlob(relays, source.pointer, {
+  const options = {
     key: source.key,
     context: labelContext(source.label),
     part: 0,
     maxBytes: maxCanonicalBytes(shapes),
     inline: source.inline,
     ...(signal === undefined ? {} : { signal }),
-  });
+  };
+  return file === undefined
+    ? downloadBlob(relays, source.pointer, options)
+    : downloadByFile(relays, source.pointer, options, file);
 }

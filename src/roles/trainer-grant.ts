@@ -5,6 +5,7 @@ import type { JobState } from '../market/state.js';
 import type { ShardGrant } from '../protocol/grant.js';
 import { openLocator } from '../protocol/locator.js';
 import { openShard } from './epoch.js';
+import { withChunkFile } from './home-files.js';
 import type { TrainerEnv } from './trainer.js';
 
 /** Fetches and opens the shard of a grant. @throws NmktError whose code says which promise it breaks, see `grant-bad` */
@@ -29,12 +30,13 @@ export async function openGrantedShard(env: TrainerEnv, state: JobState, grant: 
       remedy: 'nothing: the grant is refused',
     });
   env.progress.update(`fetching shard ${grant.shard}`);
-  const file = await env.chunks.open(grant.shard);
-  const examples = await openShard(env.relays, manifest, locator, grant.shard, grant.key, {
-    signal: env.signal,
-    onProgress: (done, total) => env.progress.update(`fetching shard ${grant.shard}: ${done} of ${total} chunks`),
-    file,
-  }).finally(() => file.close());
+  const examples = await withChunkFile(env.chunks, `shard-${grant.shard}`, locator.shards[grant.shard]!, (file) =>
+    openShard(env.relays, manifest, locator, grant.shard, grant.key, {
+      signal: env.signal,
+      onProgress: (done, total) => env.progress.update(`fetching shard ${grant.shard}: ${done} of ${total} chunks`),
+      file,
+    }),
+  );
   if (examples.rows !== declared.examples)
     throw new NmktError('shape-mismatch', 'the shard holds another number of examples than the snapshot says', {
       expected: `${declared.examples} rows`,

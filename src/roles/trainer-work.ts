@@ -9,6 +9,7 @@ import type { RoundGrant, ShardGrant } from '../protocol/grant.js';
 import type { EventOf } from '../protocol/events.js';
 import { commitmentOf, sealedUpdate, type SealedUpdate } from '../protocol/submission.js';
 import { chunkExpiry } from './customer-actions.js';
+import { withChunkFile } from './home-files.js';
 import type { Received } from './inbox.js';
 import { keptStates, findState } from './kept-states.js';
 import { modelOf } from './measure.js';
@@ -132,7 +133,9 @@ async function trainUpdate(
 function openBase(env: TrainerEnv, state: JobState, round: RoundState, { key }: RoundGrant): Promise<ParamSet> {
   const { base: pointer, inline } = round.open.content;
   const label = baseLabel(state.jobId, round.round);
-  return fetchParams(env.relays, { pointer, inline, key, label }, state.job!.content.model, env.signal);
+  return withChunkFile(env.chunks, 'base', pointer, (file) =>
+    fetchParams(env.relays, { pointer, inline, key, label }, state.job!.content.model, env.signal, file),
+  );
 }
 
 export async function reveal(env: TrainerEnv, state: JobState, round: RoundState, shard: number): Promise<void> {

@@ -43,7 +43,7 @@ export interface TrainerEnv {
   /** Of a BOLT11 invoice, hex. */
   paymentHashOf(invoice: string): string;
   engine(): Promise<Engine>;
-  /** Where sealed chunks of this job's shard stay between runs; they may be fetched again, so nothing there has to be durable. */
+  /** Of its shard and of the base models, one after the other. */
   readonly chunks: ChunkFiles;
   /** One at a time over all jobs of the process: the shard of this job, opened. */
   readonly shard: { examples: Examples | null };

@@ -1,22 +1,23 @@
 import { expect, test } from 'vitest';
-import { ownLocator } from '../../src/roles/epoch.js';
-import { parseSnapshot } from '../../src/protocol/dataset.js';
 import type { NostrEvent } from '../../src/ports.js';
-import { createWorld, type TrainerOptions, type World } from '../support/market-world.js';
+import { KINDS } from '../../src/protocol/kinds.js';
+import { parseSnapshot } from '../../src/protocol/dataset.js';
+import { ownLocator } from '../../src/roles/epoch.js';
+import { createWorld, type TrainerOptions } from '../support/market-world.js';
 
-/** Counts the chunks of the dataset that a trainer is given. */
-function counting({ secrets }: World, given: NostrEvent[]): TrainerOptions['adapt'] {
-  const { upload } = ownLocator(parseSnapshot(secrets.train.event).manifest, secrets.train.secrets);
+/** Counts how often a trainer is given each chunk. */
+function counting(given: Map<string, number>): NonNullable<TrainerOptions['adapt']> {
   return (env) => ({
     ...env,
     relays: {
-      ...env.relays,
       urls: env.relays.urls,
       publish: (event, to, options) => env.relays.publish(event, to, options),
       subscribe: (filters, onEvent) => env.relays.subscribe(filters, onEvent),
+      close: () => env.relays.close(),
       fetch: async (filters, options) => {
         const answer = await env.relays.fetch(filters, options);
-        given.push(...answer.events.filter(({ pubkey }) => pubkey === upload));
+        const chunks = answer.events.filter(({ kind }: NostrEvent) => kind === KINDS.chunk);
+        for (const { id } of chunks) given.set(id, (given.get(id) ?? 0) + 1);
         return answer;
       },
     },
@@ -24,28 +25,39 @@ function counting({ secrets }: World, given: NostrEvent[]): TrainerOptions['adap
 }
 
 const sealedFiles = (files: ReadonlyMap<string, Uint8Array>) =>
-  [...files].filter(([name, bytes]) => name.endsWith('.sealed') && bytes.length > 0);
+  [...files].filter(([name, bytes]) => name.endsWith('.sealed') && bytes.length > 0).map(([name]) => name);
 
-test('a trainer that is killed fetches its shard once, keeps it sealed, and leaves nothing of it when the job is over', async () => {
-  let after = 1;
-  let kept = 0;
-  for (let kills = 1; kills > 0; after++) {
+test('a trainer that is killed fetches each chunk of shard and model once, keeps them sealed, and leaves none when the job is over', async () => {
+  const keptAtKills: string[][] = [];
+  for (let after = 1, kills = 1; kills > 0; after += 5) {
     kills = 0;
-    const world = await createWorld({ name: 'kept', trainers: 1, rounds: 1 });
+    const world = await createWorld({
+      ...{ name: 'kept', trainers: 1, rounds: 2, rows: 700, classes: 600 },
+      job: { roundTimeout: '1h', epochs: 1, batch: 64 },
+    });
     const { files } = world.trainers[0]!;
-    const given: NostrEvent[] = [];
-    const adapt = counting(world, given);
+    const given = new Map<string, number>();
     const onKilled = () => {
       kills++;
-      kept += sealedFiles(files).length;
+      keptAtKills.push(sealedFiles(files));
     };
-    await world.run({ trainers: { 0: { kill: { after, isKept: true }, onKilled, ...(adapt && { adapt }) } } });
+    const trainer: TrainerOptions = { kill: { after, isKept: true }, onKilled, adapt: counting(given) };
+    const { state } = await world.run({ trainers: { 0: trainer } });
+    expect(state.artifact).not.toBeNull();
+
+    const locator = ownLocator(parseSnapshot(world.secrets.train.event).manifest, world.secrets.train.secrets);
+    const bases = state.rounds.map((round) => round.open.content.base);
+    const pointers = [locator.shards[0]!, ...bases];
+    for (const { chunks, ids } of pointers) expect([chunks > 1, ids.length]).toEqual([true, 1]);
+    const indices = pointers.flatMap(({ ids }) => ids as string[]);
+    const often = [...given].filter(([, times]) => times > 1).map(([id]) => id);
     expect(
-      given.map(({ id }) => id),
+      often.filter((id) => !indices.includes(id)),
       `killed at write ${after}`,
-    ).toHaveLength(1);
+    ).toEqual([]);
+    expect(given.size).toBe(pointers.reduce((sum, { chunks }) => sum + chunks + 1, 0));
     expect(sealedFiles(files)).toEqual([]);
   }
-  expect(after).toBeGreaterThan(5);
-  expect(kept).toBeGreaterThan(2);
-});
+  const names = keptAtKills.map((kept) => kept.map((name) => name.split('/').at(-1)).join());
+  expect(names).toEqual(expect.arrayContaining(['shard-0.sealed', 'shard-0.sealed,base.sealed']));
+}, 60_000);

@@ -476,7 +476,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
         write: (file, bytes) => files.write(`jobs/${job.id}/${file}`, bytes),
         read: (file) => files.read(`jobs/${job.id}/${file}`),
       },
-      chunks: chunkFiles(files, job.id),
+      chunks: chunkFiles(files, `jobs/${job.id}`),
       terms: { priceMsat, maxExposureMsat: priceMsat, maxBytes: 1 << 24 },
       snapshot,
       wallet: terms.rail === 'none' ? null : guarded(wallet(who.wallet), process),
