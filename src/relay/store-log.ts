@@ -38,7 +38,7 @@ const IN_USE = {
 
 /** A log in use is rewritten when more than half of it and at least this much is of no use any more. */
 const MIN_GARBAGE_BYTES = 64 << 20;
-/** At least so long between two rewritings: also after one that failed, and for keys that ask to vanish. */
+/** At least so long after a rewriting that failed, and between two for keys that ask to vanish, which need no size. */
 const REWRITE_PAUSE_SEC = 600;
 /** While the log is rewritten events go on arriving: so much is left for the end, for which they wait. */
 const LAST_BYTES = 4 << 20;
@@ -85,7 +85,8 @@ class LogStore implements EventStore {
 
   #turn: Promise<unknown> = Promise.resolve();
   #rewriting: Promise<void> | undefined;
-  #rewriteAfterSec = 0;
+  #retryAfterSec = 0;
+  #eraseAfterSec = 0;
   #erasedBytes = 0;
   /** A rewritten log has its name, but a power cut may still bring back the old one. */
   #isNameSure = true;
@@ -138,12 +139,12 @@ class LogStore implements EventStore {
     this.#index.dropExpired(now);
     const isWorthIt = this.#size - this.#index.bytes > Math.max(this.#ports.minGarbageBytes, this.#size / 2);
     // NIP-62: who asked to vanish is to be gone from the disk too.
-    if (!isWorthIt && this.#index.vanishedBytes === this.#erasedBytes) return;
-    if (now < this.#rewriteAfterSec || this.#isClosing) return;
-    this.#rewriteAfterSec = now + REWRITE_PAUSE_SEC;
-    // Fails when the disk is full or broken: everything stays as it is, and whoever adds events is told.
+    const mustErase = this.#index.vanishedBytes !== this.#erasedBytes && now >= this.#eraseAfterSec;
+    if ((!isWorthIt && !mustErase) || now < this.#retryAfterSec || this.#isClosing) return;
+    this.#eraseAfterSec = now + REWRITE_PAUSE_SEC;
     this.#rewriting ??= this.#rewrite()
-      .catch(() => undefined)
+      // The disk is full or broken: everything stays as it is, and whoever adds events is told.
+      .catch(() => void (this.#retryAfterSec = now + REWRITE_PAUSE_SEC))
       .finally(() => (this.#rewriting = undefined));
     await this.#rewriting;
   }

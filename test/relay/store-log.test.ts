@@ -172,6 +172,31 @@ describe('a log in use', () => {
     expect(readdirSync(dir)).toEqual(['events.jsonl']);
   });
 
+  it('shrinks as often as it has to, and for keys that vanish every ten minutes', async () => {
+    const dir = temporaryFolder();
+    let now = NOW;
+    const store = await openSmall(dir, () => now);
+    for (let time = 0; time < 3; time++) {
+      const expiring = Array.from({ length: 15 }, (_, i) => note('alice', { content: `${time} ${i}${'x'.repeat(10_000)}`, tags: [['expiration', String(now + 5)]] })); // prettier-ignore
+      for (const event of expiring) await add(store, event);
+      now += 5;
+      await store.tend();
+      expect(sizeOf(dir)).toBe(0);
+    }
+    const vanishing = async (name: string) => {
+      await add(store, note(name, { created_at: NOW - 9, content: 'secret' }));
+      await add(store, note(name, { kind: 62, tags: [['relay', 'ALL_RELAYS']] }));
+      await store.tend();
+      return readFileSync(join(dir, 'events.jsonl'), 'utf8').includes('secret');
+    };
+    now += 600;
+    expect(await vanishing('alice')).toBe(false);
+    expect(await vanishing('bob')).toBe(true);
+    now += 600;
+    expect(await vanishing('carol')).toBe(false);
+    await store.close();
+  });
+
   it('does not bring back, at the next start, what an expired event had replaced', async () => {
     const dir = temporaryFolder();
     const old = note('alice', { kind: 10_000, created_at: NOW - 1 });
