@@ -37,7 +37,10 @@ describe('an allow-list', () => {
   it('lets our own pool write with keys of a dataset, because it logs in', async () => {
     const relay = await relayForTest({ access: { allowed } });
     const pool = connectRelays([relay.url], { clock: fastClock, signer: signerOf('alice') });
-    expect(await pool.publish(note('dataset key', { kind: 4621 }))).toMatchObject([{ state: 'stored' }]);
+    for (const isBulk of [false, true]) {
+      const chunk = note('dataset key', { kind: 4621, content: String(isBulk) });
+      expect(await pool.publish(chunk, undefined, { isBulk })).toMatchObject([{ state: 'stored' }]);
+    }
     await pool.close();
   });
 
