@@ -68,7 +68,11 @@ export async function openUploadLog(journal: Journal<UploadRecord>, count: numbe
         failure = error instanceof Error ? error : new Error(String(error));
         pending.clear();
       })
-      .finally(() => (writing = undefined));
+      .finally(() => {
+        writing = undefined;
+        // Of after the last look, which found nobody to write it.
+        if (pending.size > 0) write();
+      });
   };
   return {
     has: (relay, index) => stored.get(relay)?.[index] === 1,

@@ -60,6 +60,21 @@ describe('the log of an upload', () => {
     expect(third.has('wss://b.example', 8)).toBe(true);
   });
 
+  test('keeps what comes while it finishes writing', async () => {
+    for (let turns = 0; turns < 12; turns++) {
+      const { journal, records } = memory();
+      const log = await openUploadLog(journal, 200);
+      log.add(URLS[0], 3);
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+      log.add(URLS[0], 9);
+      await log.flush();
+      expect(
+        records.flatMap(({ stored }) => stored).map(([from]) => from),
+        `after ${turns} turns`,
+      ).toEqual([3, 9]);
+    }
+  });
+
   test('says when the disk takes no more', async () => {
     const full = { ...memoryJournal<UploadRecord>(), append: () => Promise.reject(new Error('ENOSPC')) };
     const log = await openUploadLog(full, 10);
