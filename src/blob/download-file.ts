@@ -3,7 +3,7 @@ import { hex, type Bytes } from '../hash.js';
 import type { Relays } from '../ports.js';
 import { openInline, openPacked, requireHash, type IndexRecord } from './blob.js';
 import { CHUNK_BYTES, SEALED_BYTES, openChunk, unpad, type ChunkPlace } from './chunk.js';
-import { fetchRecords, fetchWanted, requireInline, sealedOf, type DownloadOptions, type Route } from './download.js';
+import { fetchRecords, fetchWanted, requireInline, routeOf, sealedOf, type DownloadOptions } from './download.js';
 import { requireRunning } from './interrupt.js';
 import { leafHash } from './merkle.js';
 import { unpackParts } from './pack.js';
@@ -40,7 +40,7 @@ export async function downloadByFile(
   requireRunning(signal);
   if (pointer.chunks === 0) return openInline(pointer, requireInline(options.inline), key, context, part, maxBytes);
 
-  const route: Route = { relays, signal, stealAfterMs: options.stealAfterMs };
+  const route = routeOf(relays, options);
   const records = await fetchRecords(route, pointer, keys.index, options);
   const place = (index: number): ChunkPlace => ({ context, part, index, count: pointer.chunks, purpose: 'data' });
   const lacking = await missingIn(file, records, signal);

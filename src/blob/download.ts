@@ -10,6 +10,7 @@ import { requireRunning } from './interrupt.js';
 import type { SealKeys } from './keys.js';
 import { leafHash } from './merkle.js';
 import { admit, type BlobPointer } from './pointer.js';
+import { placement, type Holds } from './placement.js';
 import { rangesOf, spellRanges } from './ranges.js';
 
 export interface DownloadOptions {
@@ -25,12 +26,30 @@ export interface DownloadOptions {
   readonly signal?: AbortSignal;
   /** A relay with nothing to do is asked for what another has kept waiting for so long. */
   readonly stealAfterMs?: number;
+  /** How many of the relays hold each chunk (placement.ts): those are asked first. Absent: all do. */
+  readonly copies?: number | undefined;
 }
 
 export interface Route {
   readonly relays: Relays;
   readonly signal: AbortSignal | undefined;
   readonly stealAfterMs: number | undefined;
+  /** By place in the blob: index chunks come after the data. */
+  readonly holds: Holds | undefined;
+}
+
+export function routeOf(
+  relays: Relays,
+  {
+    context,
+    part,
+    signal,
+    stealAfterMs,
+    copies,
+  }: Pick<DownloadOptions, 'context' | 'part' | 'signal' | 'stealAfterMs' | 'copies'>,
+): Route {
+  const holds = placement(relays.urls, copies, (index) => ({ context, part, index }));
+  return { relays, signal, stealAfterMs, holds };
 }
 
 const MAX_PASSES = 6;
@@ -61,7 +80,7 @@ export async function downloadBlob(relays: Relays, pointer: BlobPointer, options
   requireRunning(signal);
   if (pointer.chunks === 0) return openInline(pointer, requireInline(options.inline), key, context, part, maxBytes);
 
-  const route: Route = { relays, signal, stealAfterMs: options.stealAfterMs };
+  const route = routeOf(relays, options);
   const records = await fetchRecords(route, pointer, keys.index, options);
   let done = 0;
   const packed = await fetchChunks(
@@ -87,15 +106,15 @@ export interface ListedChunk {
 export async function listChunks(
   relays: Relays,
   pointer: BlobPointer,
-  options: Pick<DownloadOptions, 'key' | 'context' | 'part' | 'signal'> & {
+  options: Pick<DownloadOptions, 'key' | 'context' | 'part' | 'signal' | 'copies'> & {
     /** Of their names. */
     readonly prefix?: string;
   },
 ): Promise<readonly ListedChunk[]> {
-  const { key, context, part, signal, prefix = '' } = options;
+  const { key, context, part, prefix = '' } = options;
   const keys = admit(pointer, key, pointer.size);
   if (pointer.chunks === 0) return [];
-  const route: Route = { relays, signal, stealAfterMs: undefined };
+  const route = routeOf(relays, options);
   const records = await fetchRecords(route, pointer, keys.index, options);
   const indexIds = pointer.chunks === 1 ? [] : pointer.ids;
   const rows = (purpose: 'data' | 'index', wanted: readonly Wanted[]): ListedChunk[] => {
@@ -161,8 +180,9 @@ export async function fetchRecords(
   if (pointer.chunks === 1) return [new IndexRecord(fromHex(pointer.ids[0]! + pointer.root), 0)];
   const count = pointer.ids.length;
   const wanted = pointer.ids.map((id) => ({ id }));
+  const { holds } = route;
   const index = await fetchChunks(
-    route,
+    { ...route, holds: holds && ((relay, at) => holds(relay, pointer.chunks + at)) },
     wanted,
     (at) => ({ context, part, index: at, count, purpose: 'index' }),
     keys,
@@ -204,7 +224,7 @@ interface Taking {
 
 /** @param indices  into `wanted`, of those to fetch @throws NmktError what `check` throws; MissingChunks */
 export async function fetchWanted(
-  { relays, signal, stealAfterMs }: Route,
+  { relays, signal, stealAfterMs, holds }: Route,
   wanted: readonly Wanted[],
   indices: readonly number[],
   purpose: ChunkPlace['purpose'],
@@ -231,7 +251,7 @@ export async function fetchWanted(
     return done;
   };
   const ids = { length: wanted.length, at: (index: number) => wanted[index]?.id };
-  const lanes = { take, signal, ...(stealAfterMs === undefined ? {} : { stealAfterMs }) };
+  const lanes = { take, signal, holds, ...(stealAfterMs === undefined ? {} : { stealAfterMs }) };
   let missing = indices;
   const answered = new Set<string>();
   let silent: ReadonlySet<string> = new Set();

@@ -1,6 +1,7 @@
 import type { EventId } from '../hash.js';
 import { giveContentBack } from '../large-event.js';
 import type { NostrEvent, Relays } from '../ports.js';
+import type { Holds } from './placement.js';
 import { orInterrupted, requireRunning } from './interrupt.js';
 
 /** Many events by id, from all relays at once: whoever is ready takes the next batch, and what one lacks another is asked for. */
@@ -24,6 +25,8 @@ export interface LanesOptions {
   readonly take: (event: NostrEvent, index: number) => boolean | Promise<boolean>;
   readonly signal: AbortSignal | undefined;
   readonly stealAfterMs?: number;
+  /** Which relay should have which chunk: it is asked first. Others are when it has not. */
+  readonly holds?: Holds | undefined;
 }
 
 export interface LanesResult {
@@ -39,6 +42,8 @@ interface Lane {
   readonly bit: number;
   /** What others lacked. */
   readonly extra: number[];
+  /** What it should have, last first; undefined: whatever is wanted. */
+  readonly own: number[] | undefined;
   silences: number;
   isDropped: boolean;
 }
@@ -62,10 +67,11 @@ export async function fetchFromAll(
   wanted: readonly number[],
   options: LanesOptions,
 ): Promise<LanesResult> {
-  const { take, signal, stealAfterMs = STEAL_AFTER_MS } = options;
-  const lanes = relays.urls
-    .slice(0, MAX_RELAYS)
-    .map((relay, at): Lane => ({ relay, bit: 1 << at, extra: [], silences: 0, isDropped: false }));
+  const { take, signal, stealAfterMs = STEAL_AFTER_MS, holds } = options;
+  const lanes = relays.urls.slice(0, MAX_RELAYS).map((relay, at): Lane => {
+    const own = holds && wanted.filter((index) => holds(relay, index)).reverse();
+    return { relay, bit: 1 << at, extra: [], own, silences: 0, isDropped: false };
+  });
   const fresh = wanted.toReversed();
   const have = new Uint8Array(ids.length);
   let had = 0;
@@ -94,10 +100,16 @@ export async function fetchFromAll(
   const isAskedElsewhere = (index: number, batch: Batch): boolean =>
     [...inFlight].some((other) => other !== batch && other.indices.includes(index));
 
+  /** What nobody was asked for yet, and this relay should have. */
+  const freshOf = ({ own = fresh }: Lane): number[] => {
+    if (holds) while (own.length > 0 && tried[own.at(-1)!] !== 0) own.pop();
+    return own;
+  };
+  const isIdle = (lane: Lane): boolean => lane.isDropped || (lane.extra.length === 0 && freshOf(lane).length === 0);
   const nextBatch = (lane: Lane): readonly number[] => {
     const indices: number[] = [];
-    while (indices.length < BATCH && (lane.extra.length > 0 || fresh.length > 0)) {
-      const index = lane.extra.pop() ?? fresh.pop()!;
+    while (indices.length < BATCH && !isIdle(lane)) {
+      const index = lane.extra.pop() ?? lane.own?.pop() ?? fresh.pop()!;
       if (have[index] !== 1) indices.push(index);
     }
     if (indices.length > 0 || lanes.length === 1) return indices;
@@ -110,6 +122,11 @@ export async function fetchFromAll(
   const untried = (lane: Lane, { indices }: Batch): readonly number[] =>
     indices.filter((index) => have[index] !== 1 && (tried[index]! & lane.bit) === 0);
 
+  /** What nobody else that is left should have. */
+  const orphansOf = ({ own = [] }: Lane): readonly number[] =>
+    own
+      .splice(0)
+      .filter((index) => tried[index] === 0 && !lanes.some((one) => !one.isDropped && holds!(one.relay, index)));
   /** What comes now comes late. */
   let isOver = false;
   const ask = async (lane: Lane, indices: readonly number[]): Promise<void> => {
@@ -149,7 +166,7 @@ export async function fetchFromAll(
       inFlight.delete(batch);
     }
     for (const index of indices) if (!isAskedElsewhere(index, batch)) passOn(index);
-    if (lane.isDropped) for (const index of lane.extra.splice(0)) passOn(index);
+    if (lane.isDropped) for (const index of [...lane.extra.splice(0), ...orphansOf(lane)]) passOn(index);
     wakeAll();
   };
 
@@ -159,7 +176,7 @@ export async function fetchFromAll(
       requireRunning(signal);
       const indices = nextBatch(lane);
       if (indices.length > 0) await ask(lane, indices);
-      else if (inFlight.size === 0) return;
+      else if (inFlight.size === 0 && lanes.every(isIdle)) return;
       else await orInterrupted(somethingNew(), signal);
     }
   };
@@ -180,6 +197,6 @@ export async function fetchFromAll(
   // With all of it here nobody waits for a relay that is late.
   await Promise.race([Promise.all(workers), whole]).finally(() => (isOver = true));
   if (failure !== undefined) throw failure;
-  const missing = [...fresh, ...lost].filter((index) => have[index] !== 1);
+  const missing = wanted.filter((index) => have[index] !== 1);
   return { missing: missing.sort((a, b) => a - b), answered, silent };
 }

@@ -39,6 +39,7 @@ export function lazyBlob(blob: PackedBlob, options: Omit<SealOptions, 'inline'>)
   return {
     source: {
       count: chunks + indices,
+      place: (index) => ({ context: options.context, part: options.part, index }),
       async event(index) {
         if (index < chunks) return sealer.sign(await sealData(index));
         await sealRest();

@@ -1,10 +1,13 @@
 import type { NostrEvent } from '../ports.js';
+import type { Place } from './placement.js';
 
 /** Chunk events by number, made when they are asked for: an upload of any size holds a few of them. */
 export interface ChunkSource {
   readonly count: number;
   /** The same event whenever it is asked for. */
   event(index: number): NostrEvent | Promise<NostrEvent>;
+  /** Absent: every relay holds every chunk. */
+  place?(index: number): Place | undefined;
 }
 
 export function sourceOf(events: readonly NostrEvent[]): ChunkSource {
@@ -19,12 +22,20 @@ export function joinSources(sources: readonly ChunkSource[]): ChunkSource {
     starts.push(count);
     count += source.count;
   }
+  const sourceAt = (index: number): number => {
+    let at = starts.findLastIndex((start) => start <= index);
+    while (sources[at]!.count === 0) at--; // an empty one starts where the next does
+    return at;
+  };
   return {
     count,
     event(index) {
-      let at = starts.findLastIndex((start) => start <= index);
-      while (sources[at]!.count === 0) at--; // an empty one starts where the next does
+      const at = sourceAt(index);
       return sources[at]!.event(index - starts[at]!);
+    },
+    place(index) {
+      const at = sourceAt(index);
+      return sources[at]!.place?.(index - starts[at]!);
     },
   };
 }

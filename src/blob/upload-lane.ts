@@ -9,6 +9,8 @@ import { Window, type WindowBounds } from './window.js';
 
 export interface RelayTally {
   readonly relay: string;
+  /** Chunks that it should have. */
+  readonly assigned: number;
   readonly stored: number;
   readonly refused: number;
   readonly unreachable: number;
@@ -125,6 +127,7 @@ export class UploadLane {
     const skipped = Math.max(0, this.#assigned - this.#stored - this.#refused - this.#unreachable);
     return {
       relay: this.relay,
+      assigned: this.#assigned,
       stored: this.#stored,
       refused: this.#refused,
       unreachable: this.#unreachable,

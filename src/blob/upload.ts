@@ -6,6 +6,7 @@ import { orInterrupted, requireRunning } from './interrupt.js';
 import { keepRecent, sourceOf, type ChunkSource } from './source.js';
 import { UploadLane, type LanePorts, type RelayTally } from './upload-lane.js';
 import { rangesOf, spellRanges } from './ranges.js';
+import type { Holds } from './placement.js';
 import { memoryLog, type UploadLog } from './upload-log.js';
 import { BOUNDS, type WindowBounds } from './window.js';
 
@@ -19,6 +20,8 @@ export interface UploadOptions {
   /** What relays have of an earlier, interrupted run. */
   readonly log?: UploadLog;
   readonly signal?: AbortSignal;
+  /** Which relay should have which chunk; default: each has all. */
+  readonly holds?: Holds | undefined;
   /** A relay asked to go slower: its chunks leave at its pace from now on. Told once for each. */
   readonly onLimited?: (relay: string, message: string) => void;
   /** Keeps the pace of relays that limit it. */
@@ -41,9 +44,10 @@ const CLOCK = {
 };
 
 /**
- * Sends every chunk to every relay, each relay at its own pace: a window of chunks in flight that grows while all is well and
+ * Sends every chunk to every relay that should hold it, each relay at its own pace: a window of chunks in flight that grows while all is well and
  * halves on silence or `rate-limited:`, after which the chunks leave at the rate that the relay allows (pace.ts). Memory is bounded by the windows, whatever the size. Safe to repeat: what a relay
- * already has counts as stored, and with a `log` is not even sent. What met silence is sent once more.
+ * already has counts as stored, and with a `log` is not even sent. What met silence is sent once more; what none of its holders
+ * took goes to any other relay that takes something.
  *
  * @returns per relay what it took; at least one relay stored each chunk
  * @throws NmktError `relay-refused` when a chunk is stored nowhere and every relay said no, `relay-unreachable` when
@@ -55,11 +59,17 @@ export async function uploadBlob(
   options: UploadOptions = {},
 ): Promise<UploadResult> {
   const { onProgress, onLimited, window = BOUNDS, log = memoryLog(), signal, clock = CLOCK } = options;
+  const { holds = () => true } = options;
   const whole = 'event' in chunks ? chunks : sourceOf(chunks);
   const { count } = whole;
   requireRunning(signal);
   const copies = new Uint8Array(count);
-  const waiting = new Uint8Array(count).fill(relays.urls.length);
+  const all = Array.from({ length: count }, (_, index) => index);
+  const assigned = relays.urls.map((url) => all.filter((index) => holds(url, index)));
+  const waiting = new Uint8Array(count);
+  for (const indices of assigned) for (const index of indices) waiting[index]!++;
+  /** Where not every relay holds all, what some of these hold. */
+  const wanted = options.holds === undefined ? all : all.filter((index) => waiting[index]! > 0);
   let done = 0;
   let covered = 0;
   const ports: LanePorts = {
@@ -70,24 +80,39 @@ export async function uploadBlob(
     clock,
     signal,
     onLimited: (relay, message) => onLimited?.(relay, message),
-    isCovered: () => covered === count,
+    isCovered: () => covered === wanted.length,
     onSettled(index, isStored) {
       if (isStored && copies[index]!++ === 0) covered++;
-      if (waiting[index]! > 0 && --waiting[index]! === 0) onProgress?.(++done, count);
+      if (waiting[index]! > 0 && --waiting[index]! === 0) onProgress?.(++done, wanted.length);
     },
   };
-  const all = Array.from({ length: count }, (_, index) => index);
-  const lanes = relays.urls.map((url) => new UploadLane(url, all, ports));
+  const isNowhere = (index: number): boolean => copies[index] === 0;
+  const lanes = relays.urls.map((url, at) => new UploadLane(url, assigned[at]!, ports));
   try {
     await Promise.all(lanes.map((lane) => lane.run()));
     await Promise.all(lanes.filter((lane) => lane.reopen()).map((lane) => lane.run()));
+    if (wanted.some(isNowhere)) await Promise.all(spares(lanes, wanted.filter(isNowhere), holds, ports));
   } finally {
     await log.flush();
   }
   const tallies = lanes.map((lane) => lane.tally());
-  const missing = all.filter((index) => copies[index] === 0);
+  const missing = wanted.filter(isNowhere);
   if (missing.length > 0) throw notStored(count, missing, tallies);
   return { events: count, relays: tallies };
+}
+
+/** To relays that should not hold them: better there than nowhere, since readers ask all in the end. */
+function spares(
+  lanes: readonly UploadLane[],
+  homeless: readonly number[],
+  holds: Holds,
+  ports: LanePorts,
+): Promise<void>[] {
+  const willing = lanes.filter((lane) => lane.tally().stored > 0);
+  return willing.map(({ relay }) => {
+    const others = homeless.filter((index) => !holds(relay, index));
+    return new UploadLane(relay, others, ports).run();
+  });
 }
 
 /** What is in flight when a process is killed is sent again: of a small upload a sixteenth, or what one begins with. */

@@ -43,19 +43,20 @@ encryption are checked; without --deep 20 chunks, drawn anew each time, are aske
 found with 88 %. A relay that speaks NIP-77 also says, at 130 bytes a chunk, which of all it has; what one says to lack is asked of all.
 Exit status: 0 when every relay gives everything that was asked for, 7 when some do not and each chunk is somewhere, 3 when a chunk
 was found nowhere. A second run of publish-dataset sends everything to a relay that lacked something.
-With --json one document: chunks, checked, relays [{relay, present, found, missing, manifests}] (present:
+With --json one document: chunks, checked, relays [{relay, asked, present, found, missing, manifests}] (asked: of the checked
+those that it should hold, all unless the dataset was published with --copies; present:
 of all chunks by the relay's own word, null where it does not say; found and manifests null for a relay that does
 not answer; manifests of 4), lost: chunks that no relay gave.`;
 
 function report(check: DatasetCheck): Outcome {
-  const { relays, chunks, checked, lost } = check;
-  const isWhole = ({ found, manifests, missing }: RelayCheck) =>
-    found === checked && manifests === 4 && missing.length === 0;
+  const { relays, chunks, lost } = check;
+  const isWhole = ({ asked, found, manifests, missing }: RelayCheck) =>
+    found === asked && manifests === 4 && missing.length === 0;
   const exit = lost.length > 0 || relays.every(({ found }) => found === null) ? 3 : relays.every(isWhole) ? 0 : 7;
   const rows = relays.map((one) => [
     one.relay,
     one.present === null ? '' : `${one.present} of ${chunks}`,
-    one.found === null ? 'no answer' : `${one.found} of ${checked}`,
+    one.found === null ? 'no answer' : `${one.found} of ${one.asked}`,
     one.manifests === null ? '' : `${one.manifests} of 4`,
     shown(one.missing),
   ]);

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { naddrEncode } from 'nostr-tools/nip19';
 import { formatEventId } from '../config/identifiers.js';
+import { NmktError } from '../errors.js';
 import type { RelayTally } from '../blob/transfer.js';
 import { hmacSha256, fromHex, utf8, type Pubkey } from '../hash.js';
 import { KINDS } from '../protocol/kinds.js';
@@ -30,6 +31,7 @@ export const command: CommandModule = {
       .option('--labels-per-shard <k>', 'give each shard examples of k labels only (non-IID)')
       .option('--name <text>', 'title of the dataset; public (default: the file name)')
       .option('--expires <days>', 'days until relays may forget the chunks (default 90)')
+      .option('--copies <n>', 'put each chunk on n of the relays, by its hash (default: on all)')
       .option('--job <file>', 'post this job on the dataset as well')
       .option('--again', 'post a second job even if an equal one exists')
       .option('--max-sats <n>', 'refuse a job that could cost more')
@@ -50,6 +52,7 @@ export const command: CommandModule = {
     const shards = optionalInteger(options['shards'], '--shards', 1, 1_024) ?? job?.trainers ?? DEFAULT_SHARDS;
     const { evalFraction } = data;
     const labelsPerShard = optionalInteger(options['labelsPerShard'], '--labels-per-shard', 1, 10_000);
+    const copies = optionalInteger(options['copies'], '--copies', 1, 30);
     const days = optionalNumber(options['expires'], '--expires', 1, 3_650) ?? 90;
 
     context.progress.start(`reading ${path!}`);
@@ -61,6 +64,7 @@ export const command: CommandModule = {
       shards,
       evalFraction,
       labelsPerShard: labelsPerShard ?? null,
+      ...(copies === undefined ? {} : { copies }),
     });
     // Its own seed, so that an equal request splits in the same way.
     const seed = hmacSha256(utf8('nmkt/1/split'), fromHex(request));
@@ -78,6 +82,7 @@ export const command: CommandModule = {
 
     context.progress.note(describeTask(dataset.schema));
     const ports = await customerPorts(context);
+    requireRelaysFor(copies, ports.relays.urls.length);
     await requireFitRelays(context, 'data');
     if (job !== undefined) await confirmJob(context, options, job, shards);
     const layersModel = job && (await layersModelOf(job, context));
@@ -90,6 +95,7 @@ export const command: CommandModule = {
         a: split.a,
         b: split.b,
         request,
+        ...(copies === undefined ? {} : { copies }),
         expirationSec: ports.clock.nowSec() + days * 86_400,
       },
       ports,
@@ -125,8 +131,18 @@ With --json one document:
   job                id of the posted job; with --job only
   examples, shards   of all rows, evaluation sets included; bytes, chunks: encrypted
   relays             where they went
-  stored             per relay {relay, stored, refused, unanswered, skipped, message}: chunks, and its last words that were no yes
+  stored             per relay {relay, assigned (chunks that it should have), stored, refused, unanswered, skipped, message}: chunks, and its last words that were no yes
 With --dry-run instead {name, schema, parts: [{part, examples, labels}], maxEvents, visible}.`;
+
+/** @throws NmktError `bad-usage` */
+function requireRelaysFor(copies: number | undefined, relays: number): void {
+  if (copies === undefined || copies <= relays) return;
+  throw new NmktError('bad-usage', 'there are fewer relays than --copies', {
+    expected: `at least ${copies} relays`,
+    got: `${relays}`,
+    remedy: `add relays with --relay, or --copies ${relays}`,
+  });
+}
 
 function report(
   record: DatasetRecord,
@@ -152,8 +168,8 @@ function report(
       bytes: record.bytes,
       chunks: record.chunks,
       relays,
-      stored: tallies.map(({ relay, stored, refused, unreachable, skipped, message }) => ({
-        ...{ relay, stored, refused, unanswered: unreachable, skipped, message },
+      stored: tallies.map(({ relay, assigned, stored, refused, unreachable, skipped, message }) => ({
+        ...{ relay, assigned, stored, refused, unanswered: unreachable, skipped, message },
       })),
     },
     text: table([

@@ -3,10 +3,15 @@ import { sha256Hex as hashHex, type Bytes, type Sha256 } from '../hash.js';
 import { NmktError } from '../errors.js';
 import { parseJson } from './json.js';
 import { blobPointer } from './pointer.js';
-import { pubkey } from './scalars.js';
+import { int, pubkey } from './scalars.js';
 
 /** What finds a dataset's chunks: the upload key and each shard's pointer. Travels in grants only; holds no data key. */
-export const locator = z.object({ upload: pubkey, shards: z.array(blobPointer).min(1).max(1_024) });
+export const locator = z.object({
+  upload: pubkey,
+  shards: z.array(blobPointer).min(1).max(1_024),
+  /** How many of the relays hold each chunk; absent: all do. */
+  copies: int(1, 30).optional(),
+});
 export type Locator = z.output<typeof locator>;
 
 export function encodeLocator(value: Locator): string {

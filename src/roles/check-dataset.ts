@@ -1,4 +1,5 @@
 import { datasetContext } from '../blob/keys.js';
+import { holdersOf } from '../blob/placement.js';
 import { fetchFromAll, listChunks, someRelays, type ListedChunk } from '../blob/transfer.js';
 import { isNmktError } from '../errors.js';
 import type { NostrEvent, Progress, RandomBytes, Relays } from '../ports.js';
@@ -12,6 +13,8 @@ import type { DatasetRecord } from './publish.js';
 
 export interface RelayCheck {
   readonly relay: string;
+  /** Chunks it was asked for: of those asked, what it should hold. */
+  readonly asked: number;
   /** Of all chunks, by the relay's own word (NIP-77); null where it does not say. */
   readonly present: number | null;
   /** Null: it does not answer, which says nothing about what it holds. */
@@ -24,7 +27,7 @@ export interface RelayCheck {
 
 export interface DatasetCheck {
   readonly chunks: number;
-  /** Asked of each relay. */
+  /** Asked of each relay that should hold them. */
   readonly checked: number;
   readonly relays: readonly RelayCheck[];
   /** Chunks that no relay gave; while one was silent it may have them. */
@@ -54,13 +57,17 @@ export async function checkDataset(record: DatasetRecord, isDeep: boolean, ports
   const { relays, progress } = ports;
   progress.update('reading the list of chunks');
   const chunks: ListedChunk[] = [];
+  /** Where each should be; nothing is noted where every relay holds all. */
+  const homes = new Map<ListedChunk, readonly string[]>();
   for (const [part, epoch] of Object.entries({ train: record.train, a: record.a, b: record.b }))
-    chunks.push(...(await chunksOf(part, epoch, ports)));
+    chunks.push(...(await chunksOf(part, epoch, ports, homes)));
+  const isHome = (relay: string, chunk: ListedChunk): boolean => homes.get(chunk)?.includes(relay) ?? true;
   const sample = new Set(drawSample(chunks.length, ports.random));
   const isAll = isDeep || sample.size === chunks.length;
   const present = new Map(isAll ? [] : await presentAt(chunks, ports));
   const said = [...present.values()];
-  const lacks = ({ id }: ListedChunk): boolean => said.some((ids) => ids?.has(id) === false);
+  const lacks = (chunk: ListedChunk): boolean =>
+    [...present].some(([relay, ids]) => ids?.has(chunk.id) === false && isHome(relay, chunk));
   const lacked = new Set(chunks.filter(lacks).slice(0, MAX_LACKED));
   const asked = isAll ? chunks : chunks.filter((chunk, index) => sample.has(index) || lacked.has(chunk));
   const isAsked = new Set(asked);
@@ -70,11 +77,18 @@ export async function checkDataset(record: DatasetRecord, isDeep: boolean, ports
   for (const relay of relays.urls) {
     progress.update(`asking ${relay} for ${asked.length} of ${chunks.length} chunks`);
     const here = present.get(relay) ?? null;
-    const check = await checkRelay(relay, asked, manifests, found, ports);
-    const isSaidMissing = (chunk: ListedChunk): boolean => !isAsked.has(chunk) && here?.has(chunk.id) === false;
+    const own = asked.filter((chunk) => isHome(relay, chunk));
+    const check = await checkRelay(relay, own, manifests, found, ports);
+    const isSaidMissing = (chunk: ListedChunk): boolean =>
+      !isAsked.has(chunk) && here?.has(chunk.id) === false && isHome(relay, chunk);
     const unasked = check.found === null ? [] : chunks.filter(isSaidMissing).map(({ name }) => name);
     checks.push({ ...check, present: here?.size ?? null, missing: [...check.missing, ...unasked] });
   }
+  await askElsewhere(
+    asked.filter(({ id }) => homes.size > 0 && !found.has(id)),
+    found,
+    ports,
+  );
   const isNowhere = (chunk: ListedChunk): boolean =>
     isAsked.has(chunk) ? !found.has(chunk.id) : said.length > 0 && said.every((ids) => ids?.has(chunk.id) === false);
   const lost = chunks.filter(isNowhere).map(({ name }) => name);
@@ -90,16 +104,46 @@ async function presentAt(
   return Promise.all(relays.urls.map(async (relay) => [relay, await storedIds(relay, ids)] as const));
 }
 
-async function chunksOf(part: string, epoch: OwnedEpoch, { relays, signal }: CheckPorts): Promise<ListedChunk[]> {
+/** What none of its holders gave may lie with another relay, where it went because they took nothing. */
+async function askElsewhere(
+  chunks: readonly ListedChunk[],
+  foundSomewhere: Set<string>,
+  { relays, signal }: CheckPorts,
+): Promise<void> {
+  const ids = chunks.map(({ id }) => id);
+  const take = takeRight(chunks, foundSomewhere);
+  if (ids.length > 0) await fetchFromAll(relays, ids, [...ids.keys()], { take, signal });
+}
+
+async function chunksOf(
+  part: string,
+  epoch: OwnedEpoch,
+  { relays, signal }: CheckPorts,
+  homes: Map<ListedChunk, readonly string[]>,
+): Promise<ListedChunk[]> {
   const { manifest } = parseSnapshot(epoch.event);
-  const { shards } = ownLocator(manifest, epoch.secrets);
+  const { shards, copies } = ownLocator(manifest, epoch.secrets);
   const chunks: ListedChunk[] = [];
   for (const [shard, pointer] of shards.entries()) {
     const key = ownShardKey(manifest, epoch.secrets, shard);
     const blob = part === 'train' ? `shard ${shard}` : `evaluation set ${part.toUpperCase()}`;
     const context = datasetContext(manifest.salt);
-    const listed = await listChunks(relays, pointer, { key, context, part: shard, signal, prefix: `${blob}, ` });
-    for (const chunk of listed) chunks.push(chunk);
+    const listed = await listChunks(relays, pointer, {
+      key,
+      context,
+      part: shard,
+      signal,
+      copies,
+      prefix: `${blob}, `,
+    });
+    const indices = listed.length - pointer.chunks;
+    for (const [at, chunk] of listed.entries()) {
+      chunks.push(chunk);
+      if (copies === undefined || copies >= relays.urls.length) continue;
+      // The index is listed first, and placed last.
+      const index = at < indices ? pointer.chunks + at : at - indices;
+      homes.set(chunk, holdersOf(relays.urls, { context, part: shard, index }, copies));
+    }
   }
   return chunks;
 }
@@ -113,24 +157,32 @@ async function checkRelay(
 ): Promise<Omit<RelayCheck, 'present'>> {
   const one = someRelays(relays, [relay]);
   const ids = asked.map(({ id }) => id);
-  const take = (event: NostrEvent, index: number): boolean => {
+  const take = takeRight(asked, foundSomewhere);
+  const { missing, silent } = await fetchFromAll(one, ids, [...ids.keys()], { take, signal });
+  const described = await one.fetch([{ ids: manifests.map(({ id }) => id) }]);
+  if (silent.has(relay) || !described.answered.includes(relay))
+    return { relay, asked: asked.length, found: null, missing: [], manifests: null };
+  return {
+    relay,
+    asked: asked.length,
+    found: asked.length - missing.length,
+    missing: missing.map((index) => asked[index]!.name),
+    manifests: described.events.length,
+  };
+}
+
+function takeRight(
+  asked: readonly ListedChunk[],
+  foundSomewhere: Set<string>,
+): (event: NostrEvent, index: number) => boolean {
+  return (event, index) => {
     try {
       asked[index]!.requireRight(event);
     } catch (error) {
       if (!isNmktError(error)) throw error;
       return false;
     }
-    foundSomewhere.add(ids[index]!);
+    foundSomewhere.add(asked[index]!.id);
     return true;
-  };
-  const { missing, silent } = await fetchFromAll(one, ids, [...ids.keys()], { take, signal });
-  const described = await one.fetch([{ ids: manifests.map(({ id }) => id) }]);
-  if (silent.has(relay) || !described.answered.includes(relay))
-    return { relay, found: null, missing: [], manifests: null };
-  return {
-    relay,
-    found: asked.length - missing.length,
-    missing: missing.map((index) => asked[index]!.name),
-    manifests: described.events.length,
   };
 }

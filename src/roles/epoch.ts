@@ -61,6 +61,7 @@ export function sealedEpoch(
     readonly schema: DataSchema;
     readonly nowSec: number;
     readonly expirationSec: number;
+    readonly copies?: number | undefined;
     readonly read: (shard: number, position: number, length: number) => Promise<Bytes>;
   },
 ): SealedEpoch {
@@ -89,6 +90,7 @@ export function sealedEpoch(
       const locator = encodeLocator({
         upload: publicKey(upload),
         shards: pointers.map((pointer) => ({ ...pointer, ids: [...pointer.ids] })),
+        ...(of.copies === undefined ? {} : { copies: of.copies }),
       });
       const manifest: DatasetManifest = {
         name: of.name,
@@ -185,7 +187,8 @@ export async function openShard(
     });
   const maxBytes = Math.min(declared.size, maxShardBytes(manifest.schema, declared.examples), MAX_SHARD_BYTES);
   const { file, ...rest } = options;
-  const wanted = { key, context: datasetContext(manifest.salt), part: shard, maxBytes, ...rest };
+  const { copies } = locator;
+  const wanted = { key, context: datasetContext(manifest.salt), part: shard, maxBytes, copies, ...rest };
   const bytes = await (file === undefined
     ? downloadBlob(relays, pointer, wanted)
     : downloadByFile(relays, pointer, wanted, file));

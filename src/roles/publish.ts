@@ -1,6 +1,7 @@
 import { isNmktError, NmktError } from '../errors.js';
 import { hex, sha256Hex, type EventId, type Sha256 } from '../hash.js';
 import { pack } from '../blob/pack.js';
+import { placement } from '../blob/placement.js';
 import { joinSources, sourceOf, type ChunkSource } from '../blob/source.js';
 import { uploadBlob, type RelayTally } from '../blob/transfer.js';
 import { openUploadLog, type UploadRecord } from '../blob/upload-log.js';
@@ -38,6 +39,8 @@ export interface PublishInput {
   /** Names the request: an equal one is the same dataset. */
   readonly request: Sha256;
   readonly expirationSec: number;
+  /** How many of the relays hold each chunk; absent: all do. */
+  readonly copies?: number;
 }
 
 export interface PublishPorts {
@@ -62,6 +65,7 @@ interface PublishPlan {
   readonly d?: string;
   readonly nowSec: number;
   readonly expirationSec: number;
+  readonly copies?: number;
   readonly train: EpochPlan;
   readonly a: EpochPlan;
   readonly b: EpochPlan;
@@ -112,6 +116,7 @@ export async function publishDataset(input: PublishInput, ports: PublishPorts): 
     epochs === undefined
       ? sourceOf(await readChunks(files, request))
       : joinSources(PARTS.map((part) => epochs[part].source));
+  const holds = placement(relays.urls, plan?.copies, (index) => source.place?.(index));
   const journal = await ports.journal(sentFile(request));
   try {
     const log = await openUploadLog(journal, source.count);
@@ -122,9 +127,10 @@ export async function publishDataset(input: PublishInput, ports: PublishPorts): 
       log,
       clock,
       signal,
+      holds,
     });
-    warnAboutRelays(sent.relays, source.count, progress);
-    const tallies = await requireReadBack(source, log, sent.relays, ports);
+    warnAboutRelays(sent.relays, progress);
+    const tallies = await requireReadBack(source, log, sent.relays, { ...ports, holds });
     const record = known ?? (await signAndKeep(input, plan!, epochs!, source.count, ports));
     for (const event of [record.a.event, record.b.event, record.train.event, record.listing])
       await requireStored(relays, event);
@@ -203,6 +209,7 @@ async function packAndKeep(
   const plan: PublishPlan = {
     nowSec: clock.nowSec(),
     expirationSec: input.expirationSec,
+    ...(input.copies === undefined ? {} : { copies: input.copies }),
     train: await epoch('train', input.shards),
     a: await epoch('a', [input.a]),
     b: await epoch('b', [input.b]),
@@ -217,7 +224,7 @@ function sealedEpochs(
   input: Pick<PublishInput, 'name' | 'schema' | 'request'>,
   files: HomeFiles,
 ): Record<Part, SealedEpoch> {
-  const { nowSec, expirationSec } = plan;
+  const { nowSec, expirationSec, copies } = plan;
   const { name, schema, request } = input;
   const open = (part: Part): SealedEpoch => {
     const read = async (shard: number, position: number, length: number) => {
@@ -226,7 +233,7 @@ function sealedEpochs(
       if (bytes.length === length) return bytes;
       throw lostFile(files.describe(file), files.describe(planFile(request)), `${position + bytes.length} bytes`);
     };
-    return sealedEpoch(plan[part], { name, part, schema, nowSec, expirationSec, read });
+    return sealedEpoch(plan[part], { name, part, schema, nowSec, expirationSec, copies, read });
   };
   return { train: open('train'), a: open('a'), b: open('b') };
 }
@@ -279,9 +286,9 @@ function lostFile(file: string, remove: string, got: string): NmktError {
   });
 }
 
-function warnAboutRelays(relays: readonly RelayTally[], total: number, progress: Progress): void {
-  for (const relay of relays)
-    if (relay.stored < total) progress.warn(`${relay.relay} has ${relay.stored} of ${total} chunks: ${relay.message}`);
+function warnAboutRelays(relays: readonly RelayTally[], progress: Progress): void {
+  for (const { relay, stored, assigned, message } of relays)
+    if (stored < assigned) progress.warn(`${relay} has ${stored} of ${assigned} chunks: ${message}`);
 }
 
 /** @throws NmktError `relay-unreachable` or `relay-refused` when no relay keeps it */

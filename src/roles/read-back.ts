@@ -1,5 +1,6 @@
 import type { ChunkSource } from '../blob/source.js';
-import { someRelays, uploadBlob, verifyStored, type RelayTally } from '../blob/transfer.js';
+import type { Holds } from '../blob/placement.js';
+import { someRelays, uploadBlob, verifyStored, type RelayTally, type StoredSample } from '../blob/transfer.js';
 import type { UploadLog } from '../blob/upload-log.js';
 import { NmktError } from '../errors.js';
 import type { NostrEvent, Progress, RandomBytes, Relays } from '../ports.js';
@@ -14,6 +15,8 @@ export interface ReadBackPorts {
   readonly random: RandomBytes;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  /** Which relay should have which chunk; undefined: each has all. */
+  readonly holds: Holds | undefined;
 }
 
 /**
@@ -28,13 +31,19 @@ export async function requireReadBack(
   tallies: readonly RelayTally[],
   ports: ReadBackPorts,
 ): Promise<readonly RelayTally[]> {
-  const whole = tallies.filter(({ stored }) => stored === source.count).map(({ relay }) => relay);
-  const sample: NostrEvent[] = [];
-  for (const index of drawSample(source.count, ports.random)) sample.push(await source.event(index));
+  const whole = tallies.filter(({ stored, assigned }) => stored === assigned && assigned > 0).map(({ relay }) => relay);
+  const drawn = drawSample(source.count, ports.random);
+  const sample = new Map<number, NostrEvent>();
+  for (const index of drawn) sample.set(index, await source.event(index));
+  const { holds = () => true } = ports;
+  const ask = async (reader: Relays, urls: readonly string[]): Promise<readonly StoredSample[]> => {
+    const eventsOf = (url: string) => drawn.filter((index) => holds(url, index)).map((index) => sample.get(index)!);
+    const asked = urls.map((url) => verifyStored(someRelays(reader, [url]), eventsOf(url), ports));
+    return (await Promise.all(asked)).flat();
+  };
   const reader = await ports.reader();
   try {
-    const asked = someRelays(reader, whole);
-    const first = await verifyStored(asked, sample, ports);
+    const first = await ask(reader, whole);
     const lost = first
       .filter(({ hasAnswered, missing }) => hasAnswered && missing.length > 0)
       .map(({ relay }) => relay);
@@ -43,17 +52,17 @@ export async function requireReadBack(
       await log.forget(relay);
     }
     const again = lost.length === 0 ? [] : await sendAgain(source, log, someRelays(ports.relays, lost), ports);
-    const second = lost.length === 0 ? [] : await verifyStored(someRelays(reader, lost), sample, ports);
+    const second = lost.length === 0 ? [] : await ask(reader, lost);
     const latest = first.map((one) => second.find(({ relay }) => relay === one.relay) ?? one);
     const good = latest.filter(({ hasAnswered, missing }) => hasAnswered && missing.length === 0);
-    for (const { relay, hasAnswered, missing } of latest) {
+    for (const { relay, hasAnswered, found, missing } of latest) {
       if (!hasAnswered) ports.progress.warn(`${relay} does not answer a reader: nothing is known of what it stored`);
       else if (missing.length > 0)
         ports.progress.warn(
-          `${relay} does not give back ${missing.length} of ${sample.length} chunks: do not count on it`,
+          `${relay} does not give back ${missing.length} of ${found + missing.length} chunks: do not count on it`,
         );
     }
-    if (whole.length > 0 && good.length === 0)
+    if (latest.length > 0 && good.length === 0)
       throw notGivenBack(
         latest.every(({ hasAnswered }) => hasAnswered),
         whole,
@@ -68,10 +77,10 @@ async function sendAgain(
   source: ChunkSource,
   log: UploadLog,
   relays: Relays,
-  { signal }: ReadBackPorts,
+  { signal, holds }: ReadBackPorts,
 ): Promise<readonly RelayTally[]> {
   try {
-    return (await uploadBlob(relays, source, { log, signal })).relays;
+    return (await uploadBlob(relays, source, { log, signal, holds })).relays;
   } catch (error) {
     if (error instanceof NmktError && error.code !== 'interrupted') return [];
     throw error;

@@ -65,6 +65,7 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       ...data,
       '--shards': number('--shards'),
       '--labels-per-shard': number('--labels-per-shard'),
+      '--copies': number('--copies'),
       '--name': 'free',
       '--expires': number('--expires'),
       '--job': ['nothing/here', 'bad-job', 'nmkt post-job --print-defaults'],

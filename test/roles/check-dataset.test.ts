@@ -36,7 +36,14 @@ describe('checking a dataset', () => {
       expect(await check(isDeep)).toEqual({
         chunks: record.chunks,
         checked: record.chunks,
-        relays: [A, B].map((relay) => ({ relay, present: null, found: record.chunks, missing: [], manifests: 4 })),
+        relays: [A, B].map((relay) => ({
+          relay,
+          asked: record.chunks,
+          present: null,
+          found: record.chunks,
+          missing: [],
+          manifests: 4,
+        })),
         lost: [],
       });
   });
@@ -50,7 +57,7 @@ describe('checking a dataset', () => {
     );
     const { relays, lost } = await check(true);
     expect(relays[0]).toEqual({
-      ...{ relay: A, present: null },
+      ...{ relay: A, asked: record.chunks, present: null },
       found: record.chunks - 1,
       missing: [expect.stringMatching(/^(shard [01]|evaluation set [AB]), (data|index) \d+ of \d+$/)],
       manifests: 3,
@@ -69,10 +76,17 @@ describe('checking a dataset', () => {
   });
 
   test('says of a silent relay that nothing is known', async () => {
-    const { check, network } = await published();
+    const { check, network, record } = await published();
     network.setFault(B, silentRelay);
     const { relays } = await check(false);
-    expect(relays[1]).toEqual({ relay: B, present: null, found: null, missing: [], manifests: null });
+    expect(relays[1]).toEqual({
+      relay: B,
+      asked: record.chunks,
+      present: null,
+      found: null,
+      missing: [],
+      manifests: null,
+    });
   });
 
   test('names what is lost everywhere, the list of chunks apart', async () => {

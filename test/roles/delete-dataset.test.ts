@@ -110,7 +110,14 @@ describe('deleting a dataset', () => {
       ...{ ...ports, relays: await ports.reader() },
       storedIds: async () => null,
     });
-    expect(check.relays[0]).toEqual({ relay, present: null, found: second.chunks, missing: [], manifests: 4 });
+    expect(check.relays[0]).toEqual({
+      relay,
+      asked: second.chunks,
+      present: null,
+      found: second.chunks,
+      missing: [],
+      manifests: 4,
+    });
   });
 
   test('goes on without the packed files, and where no relay gives the list of chunks, by the request to vanish', async () => {
