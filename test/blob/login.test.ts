@@ -71,7 +71,8 @@ it('a login that is refused is said, and another relay carries on', async () => 
   onTestFinished(() => relays.close());
   const result = await uploadBlob(relays, events);
   expect(result.relays).toMatchObject([
-    { stored: 0, message: 'auth-required: login refused' },
+    // Its last words, or ours about what still waited for the login: whichever came later.
+    { stored: 0, message: expect.stringMatching(/^auth-required: (login refused|members only)$/) },
     { stored: events.length, message: '' },
   ]);
   expect(shut.logins.length).toBe(shut.connections());
