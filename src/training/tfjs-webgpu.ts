@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import * as tf from '@tensorflow/tfjs-core';
 import { findPackages } from './optional-packages.js';
+import { uploadThroughQueue, type WebgpuBackend } from './tfjs-webgpu-upload.js';
 
 /** The parts of WebGPU that are asked for here. */
 interface Gpu {
@@ -48,6 +49,7 @@ export async function loadWebgpu(folder: string | undefined, isSoftwareFine: boo
   createRequire(import.meta.url)(backend!.path);
   if (!(await tf.setBackend('webgpu'))) throw new Error(`the webgpu backend did not start on ${named}`);
   await tf.ready();
+  uploadThroughQueue(tf.backend() as unknown as WebgpuBackend);
   return [`webgpu ${dawn!.version}`, `tfjs-backend-webgpu ${backend!.version}`, `${info?.vendor} ${named}`];
 }
 

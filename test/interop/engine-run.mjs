@@ -1,8 +1,8 @@
 /**
  * A native rung for real: `npm run build && node test/interop/engine-run.mjs webgpu|node FOLDER [--software]`, where FOLDER has the
- * packages (`nmkt doctor` says how to put them there). No network. Trains dense, convolutional and attention nets through the
- * engine, on that rung and on wasm, compares weights and losses and prints speeds. Prints SKIP and the reason where the rung does
- * not work; status 1 where numbers differ too much.
+ * packages (`nmkt doctor` says how to put them there). No network. Trains dense, convolutional, attention and recurrent nets
+ * through the engine, on that rung and on wasm, compares weights and losses and prints speeds. Prints SKIP and the reason where
+ * the rung does not work; status 1 where numbers differ too much.
  * --software also takes a GPU that computes on the processor, and leaves the large nets out.
  */
 import { createRequire } from 'node:module';
@@ -24,16 +24,25 @@ const LEARNING_RATE = 1e-4;
 const SEED = new Uint8Array(32);
 
 const image = { task: 'classification', inputs: 784, outputs: 10 };
-const text = { model: 'gpt', task: 'classification', outputs: 65 };
+const text = { task: 'classification', outputs: 65 };
+const stack = [
+  { kind: 'conv', filters: 8, kernel: [3, 3], strides: [2, 1], padding: 'same', bias: true },
+  { kind: 'relu' },
+  { kind: 'average-pool', size: [2, 2], strides: [2, 2], padding: 'same' },
+  { kind: 'flatten' },
+  { kind: 'dense', units: 10, bias: true },
+];
 const small = [
   { batch: 64, model: { ...image, model: 'mlp', hidden: [128] } },
   { batch: 32, model: { ...image, model: 'cnn', shape: [28, 28, 1], filters: [6, 16], hidden: [120, 84] } },
-  { batch: 4, model: { ...text, inputs: 32, layers: 2, heads: 2, width: 32 } },
+  { batch: 4, model: { ...text, model: 'gpt', inputs: 32, layers: 2, heads: 2, width: 32 } },
+  { batch: 32, model: { ...text, model: 'lstm', inputs: 20, layers: 1, width: 64 } },
+  { batch: 32, model: { ...image, model: 'sequential', shape: [28, 28, 1], stack } },
 ];
 const large = [
   { batch: 512, model: { ...image, model: 'mlp', hidden: [2048, 2048] } },
   { batch: 256, model: { ...image, model: 'cnn', shape: [28, 28, 1], filters: [32, 64], hidden: [512] } },
-  { batch: 32, model: { ...text, inputs: 64, layers: 4, heads: 4, width: 128 } },
+  { batch: 32, model: { ...text, model: 'gpt', inputs: 64, layers: 4, heads: 4, width: 128 } },
 ];
 
 const say = (line) => process.stdout.write(`${line}\n`);
@@ -86,12 +95,13 @@ function most(a, b) {
 async function trained(want, model, batch) {
   const random = prng(SEED, 'interop/webgpu');
   const rows = 4 * batch;
-  const most = model.model === 'gpt' ? model.outputs : 256;
+  const isText = model.model === 'gpt' || model.model === 'lstm';
+  const most = isText ? model.outputs : 256;
   const examples = {
     rows,
     inputs: model.inputs,
     features: Uint8Array.from({ length: rows * model.inputs }, () => random.below(most)),
-    scale: model.model === 'gpt' ? 1 : 255,
+    scale: isText ? 1 : 255,
     labels: Int32Array.from({ length: rows }, () => random.below(model.outputs)),
   };
   const seed = SEED;
