@@ -80,4 +80,4 @@ test('a download of 100 MB that is killed at 90 % fetches at most 12 % again, in
   );
   expect(again).toBeLessThanOrEqual(MAX_AGAIN * events.length);
   expect(again).toBeGreaterThan(0);
-});
+}, 120_000);

@@ -19,21 +19,27 @@ describe.each(relays)('$name', (relay) => {
   let program: Program;
   beforeAll(async () => void (program = await relay.install()), 3_600_000);
 
-  it('keeps a dataset of 8 MB: check --deep finds every chunk', { timeout: 300_000 }, async (context) => {
-    const path = requireProgram(context, program);
-    const folder = storyFolder();
-    const url = await startRelayProgram(relay, path, join(folder, 'relay'));
-    const home = ['--relay', url, '--home', join(folder, 'c')];
-    const file = join(folder, 'table.csv');
-    writeFileSync(file, noise(100_000));
-    const published = await timed(['publish-dataset', file, '--label', 'label', ...home]);
-    const { dataset, stored, chunks } = published.document;
-    expect(chunks).toBeGreaterThan(60);
-    expect(stored).toMatchObject([{ relay: url, stored: chunks, refused: 0, unanswered: 0 }]);
-    const { document: checked } = await timed(['check', String(dataset), '--deep', ...home]);
-    expect(checked).toMatchObject({ chunks, checked: chunks, lost: [] });
-    expect(checked['relays']).toEqual([{ relay: url, found: chunks, missing: [], manifests: 4 }]);
-  });
+  it(
+    'keeps a dataset of 8 MB, of which check --deep finds every chunk, until it is asked to delete it',
+    { timeout: 300_000 },
+    async (context) => {
+      const path = requireProgram(context, program);
+      const folder = storyFolder();
+      const url = await startRelayProgram(relay, path, join(folder, 'relay'));
+      const home = ['--relay', url, '--home', join(folder, 'c')];
+      const file = join(folder, 'table.csv');
+      writeFileSync(file, noise(100_000));
+      const published = await timed(['publish-dataset', file, '--label', 'label', ...home]);
+      const { dataset, stored, chunks } = published.document;
+      expect(chunks).toBeGreaterThan(60);
+      expect(stored).toMatchObject([{ relay: url, stored: chunks, refused: 0, unanswered: 0 }]);
+      const { document: checked } = await timed(['check', String(dataset), '--deep', ...home]);
+      expect(checked).toMatchObject({ chunks, checked: chunks, lost: [] });
+      expect(checked['relays']).toMatchObject([{ relay: url, found: chunks, missing: [], manifests: 4 }]);
+      const { document: deleted } = await timed(['delete-dataset', String(dataset), '--yes', ...home]);
+      expect(deleted['relays']).toMatchObject([{ relay: url, message: '', before: 20, after: 0, manifests: 0 }]);
+    },
+  );
 
   it(
     'carries a whole job, from the dataset to a model that the audit passes',

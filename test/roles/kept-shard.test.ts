@@ -60,4 +60,4 @@ test('a trainer that is killed fetches each chunk of shard and model once, keeps
   }
   const names = keptAtKills.map((kept) => kept.map((name) => name.split('/').at(-1)).join());
   expect(names).toEqual(expect.arrayContaining(['shard-0.sealed', 'shard-0.sealed,base.sealed']));
-}, 60_000);
+}, 120_000);
