@@ -8,8 +8,8 @@ const SEGMENT = /^[a-z0-9][a-z0-9_-]{0,159}(\.[a-z0-9]{1,16})?$/;
 const DEVICE = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/;
 /** Half-written files, and chunks that relays have as well. */
 const MADE_AGAIN = /\.(tmp|sealed)$/;
-/** What belongs to a process, to the embedded relay, or to restores themselves. */
-const NOT_KEPT = /^(lock|lock\..*|relay|restored\.json|restoring|replaced)$/;
+/** What belongs to a process, to the embedded relay, or to restores themselves, and what is only remembered of relays. */
+const NOT_KEPT = /^(lock|lock\..*|relay|relay-knowledge\.json|relay-scores\.json|restored\.json|restoring|replaced)$/;
 
 /**
  * Relative, separated by `/`, at most three deep, lowercase and without anything that a shell or a file system treats

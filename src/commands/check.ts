@@ -1,4 +1,5 @@
 import { checkDataset, type DatasetCheck, type RelayCheck } from '../roles/check-dataset.js';
+import { noteRelays } from '../roles/relay-scores.js';
 import { forgetStored } from '../roles/publish.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Outcome } from './command.js';
@@ -29,6 +30,10 @@ export const command: CommandModule = {
       });
       for (const { relay, missing } of check.relays)
         if (missing.length > 0) await forgetStored(ports, record.request, relay);
+      const seen = check.relays.map(({ relay, asked, found, missing }) => {
+        return { relay, kept: found ?? 0, failed: found === null ? asked : 0, lost: missing.length };
+      });
+      await noteRelays(ports.files, seen, ports.clock.nowSec(), context.progress);
       context.progress.done(`asked ${check.relays.length} relays for ${check.checked} of ${check.chunks} chunks each`);
       return report(check);
     } finally {

@@ -1,3 +1,4 @@
+import { someRelays } from '../blob/transfer.js';
 import { NmktError } from '../errors.js';
 import type { EventId, Sha256 } from '../hash.js';
 import type { JobState } from '../market/state.js';
@@ -13,6 +14,7 @@ import type { Hold } from '../roles/customer-money.js';
 import type { HomeFiles } from '../roles/home-files.js';
 import { openBook, type JobBook, type SignedRecord } from '../roles/job-book.js';
 import { eventsFile } from '../roles/post.js';
+import { bestFirst, readRelayScores } from '../roles/relay-scores.js';
 import type { Presence } from '../roles/presence.js';
 import type { PublishPorts } from '../roles/publish.js';
 import { wrapRumor } from '../relay/gift-wrap.js';
@@ -84,7 +86,7 @@ async function customerEnv(
     random,
     bell,
     secrets,
-    data: customerData(relays, secrets, signal),
+    data: customerData(someRelays(relays, bestFirst(relays.urls, await readRelayScores(files))), secrets, signal),
     files: jobFiles(files, id),
     engine: () => (engine ??= loadEngine()),
     payer:

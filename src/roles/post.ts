@@ -14,7 +14,7 @@ import type { Network } from '../ports.js';
 import type { JobSecrets } from './customer-env.js';
 import { dataCommitment, ownLocator } from './epoch.js';
 import type { DatasetRecord, PublishPorts } from './publish.js';
-import { requireStored } from './publish.js';
+import { requireStored } from './require-stored.js';
 
 const SAT = 1_000n;
 /** Award, scores and close of a round name every seat in one event of 64 kB. */

@@ -13,7 +13,9 @@ import type { OwnedEpoch } from './customer-env.js';
 import { findDeleted } from './deleted-dataset.js';
 import { datasetDeleted, sealedEpoch, planEpoch, type EpochPlan, type SealedEpoch } from './epoch.js';
 import type { HomeFiles } from './home-files.js';
-import { requireReadBack } from './read-back.js';
+import { requireReadBack, warnAboutRelays } from './read-back.js';
+import { noteRelays, warnOfLosers } from './relay-scores.js';
+import { requireStored } from './require-stored.js';
 import { transferPace } from './transfer-pace.js';
 
 /** Everything about a published dataset that only its owner has; one JSON file, written before anything is published. */
@@ -116,6 +118,8 @@ export async function publishDataset(input: PublishInput, ports: PublishPorts): 
     epochs === undefined
       ? sourceOf(await readChunks(files, request))
       : joinSources(PARTS.map((part) => epochs[part].source));
+  await warnOfLosers(relays.urls, ports);
+  const lost = new Map<string, number>();
   const holds = placement(relays.urls, plan?.copies, (index) => source.place?.(index));
   const journal = await ports.journal(sentFile(request));
   try {
@@ -130,7 +134,15 @@ export async function publishDataset(input: PublishInput, ports: PublishPorts): 
       holds,
     });
     warnAboutRelays(sent.relays, progress);
-    const tallies = await requireReadBack(source, log, sent.relays, { ...ports, holds });
+    const tallies = await requireReadBack(source, log, sent.relays, {
+      ...ports,
+      holds,
+      onLost: (relay, chunks) => void lost.set(relay, chunks),
+    });
+    const seen = tallies.map(({ relay, stored, refused, unreachable }) => {
+      return { relay, kept: stored, failed: refused + unreachable, lost: lost.get(relay) ?? 0 };
+    });
+    await noteRelays(files, seen, clock.nowSec(), progress);
     const record = known ?? (await signAndKeep(input, plan!, epochs!, source.count, ports));
     for (const event of [record.a.event, record.b.event, record.train.event, record.listing])
       await requireStored(relays, event);
@@ -284,25 +296,4 @@ function lostFile(file: string, remove: string, got: string): NmktError {
     got,
     remedy: `remove ${remove} and publish again`,
   });
-}
-
-function warnAboutRelays(relays: readonly RelayTally[], progress: Progress): void {
-  for (const { relay, stored, assigned, message } of relays)
-    if (stored < assigned) progress.warn(`${relay} has ${stored} of ${assigned} chunks: ${message}`);
-}
-
-/** @throws NmktError `relay-unreachable` or `relay-refused` when no relay keeps it */
-export async function requireStored(relays: Relays, event: NostrEvent): Promise<void> {
-  const outcomes = await relays.publish(event);
-  if (outcomes.some((outcome) => outcome.state === 'stored')) return;
-  const isRefused = outcomes.every((outcome) => outcome.state === 'refused');
-  throw new NmktError(
-    isRefused ? 'relay-refused' : 'relay-unreachable',
-    `no relay took event ${event.id.slice(0, 12)}… of kind ${event.kind}`,
-    {
-      expected: 'OK true from at least one relay',
-      got: outcomes.map((outcome) => `${outcome.relay}: ${outcome.message}`).join('; ') || 'no relay',
-      remedy: isRefused ? 'use another relay with --relay' : 'check the network and run the same command again',
-    },
-  );
 }

@@ -15,6 +15,8 @@ export interface ReadBackPorts {
   readonly random: RandomBytes;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  /** Told of chunks that a relay said to have and did not give. */
+  readonly onLost: (relay: string, chunks: number) => void;
   /** Which relay should have which chunk; undefined: each has all. */
   readonly holds: Holds | undefined;
 }
@@ -44,6 +46,8 @@ export async function requireReadBack(
   const reader = await ports.reader();
   try {
     const first = await ask(reader, whole);
+    for (const { relay, hasAnswered, missing } of first)
+      if (hasAnswered && missing.length > 0) ports.onLost(relay, missing.length);
     const lost = first
       .filter(({ hasAnswered, missing }) => hasAnswered && missing.length > 0)
       .map(({ relay }) => relay);
@@ -97,4 +101,9 @@ function notGivenBack(isAnswered: boolean, relays: readonly string[]): NmktError
       got: `some or all missing at ${relays.join(', ')}`,
     },
   );
+}
+
+export function warnAboutRelays(relays: readonly RelayTally[], progress: Progress): void {
+  for (const { relay, stored, assigned, message } of relays)
+    if (stored < assigned) progress.warn(`${relay} has ${stored} of ${assigned} chunks: ${message}`);
 }
