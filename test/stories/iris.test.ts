@@ -81,7 +81,7 @@ it('a small market works command by command, and every command twice changes not
     bytes: anyNumber,
     chunks: 5,
     relays: [sandbox.relay],
-    stored: [{ relay: sandbox.relay, stored: 5, refused: 0, unanswered: 0, skipped: 0, message: '' }],
+    stored: [{ relay: sandbox.relay, assigned: 5, stored: 5, refused: 0, unanswered: 0, skipped: 0, message: '' }],
   });
   await inWords(publish, /dataset +naddr1/, '150 in 3 shards');
 
