@@ -14,6 +14,8 @@ const EXEMPT: Readonly<Record<string, string>> = {
   'src/commands/train-plan.ts readPlan': 'options; files go through readDataset and readJobFile',
   'src/commands/relay-knowledge.ts readKnowledge':
     'advice this home wrote; every field has its type or nothing of it counts, see its tests',
+  'src/roles/relay-scores.ts readRelayScores':
+    'advice this home wrote; every number is one or nothing of it counts, see its tests',
   'src/commands/find-job.ts readBook': 'asks relays; what they answer goes through readEvent and parseJobEvent',
   'src/demo/live-view.ts openLiveView': 'draws',
   'src/learning/gpt-decode.ts decodeGpt': 'computes; model and tokens were read by readModelFiles and textTokens',
