@@ -13,9 +13,9 @@ import {
   type ChunkPlace,
 } from './chunk.js';
 import { blobKeys } from './keys.js';
-import { leafHash, rootOfLevel } from './merkle.js';
+import { leafHash } from './merkle.js';
 import { pack, unpack } from './pack.js';
-import { INLINE_BYTES, RECORD_BYTES, admit, type BlobPointer } from './pointer.js';
+import { INLINE_BYTES, RECORD_BYTES, admit, rootOfRecords, type BlobPointer } from './pointer.js';
 import { blobSealer } from './sealer.js';
 
 export { parseBlobPointer, type BlobPointer } from './pointer.js';
@@ -115,10 +115,7 @@ export function decodeIndex(padded: Bytes, pointer: BlobPointer): readonly Index
       got: 'a repeated one',
     });
   }
-  const leaves = new Uint8Array(32 * pointer.chunks);
-  for (let at = 0; at < pointer.chunks; at++)
-    leaves.set(bytes.subarray(at * RECORD_BYTES + 32, (at + 1) * RECORD_BYTES), 32 * at);
-  requireHash('Merkle root of the index', pointer.root, hex(rootOfLevel(leaves)));
+  requireHash('Merkle root of the index', pointer.root, rootOfRecords(bytes));
   return Array.from({ length: pointer.chunks }, (_, at) => new IndexRecord(bytes, at * RECORD_BYTES));
 }
 

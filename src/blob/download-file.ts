@@ -1,13 +1,13 @@
 import { NmktError } from '../errors.js';
 import { hex, type Bytes } from '../hash.js';
 import type { Relays } from '../ports.js';
-import { openInline, openPacked, requireHash, type IndexRecord } from './blob.js';
-import { CHUNK_BYTES, SEALED_BYTES, openChunk, unpad, type ChunkPlace } from './chunk.js';
-import { fetchRecords, fetchWanted, requireInline, routeOf, sealedOf, type DownloadOptions } from './download.js';
+import { openPacked, requireHash, type IndexRecord } from './blob.js';
+import { CHUNK_BYTES, SEALED_BYTES, openChunk, unpad } from './chunk.js';
+import { beginDownload, fetchWanted, sealedOf, type DownloadOptions } from './download.js';
 import { requireRunning } from './interrupt.js';
 import { leafHash } from './merkle.js';
 import { unpackParts } from './pack.js';
-import { admit, type BlobPointer } from './pointer.js';
+import type { BlobPointer } from './pointer.js';
 
 /** Packed bytes from which on the packed form is not put together in memory. */
 const LARGE_BYTES = 16 * 1024 * 1024;
@@ -35,14 +35,10 @@ export async function downloadByFile(
   options: DownloadOptions,
   file: ChunkFile,
 ): Promise<Bytes> {
-  const { key, context, part, maxBytes, onProgress, signal } = options;
-  const keys = admit(pointer, key, maxBytes);
-  requireRunning(signal);
-  if (pointer.chunks === 0) return openInline(pointer, requireInline(options.inline), key, context, part, maxBytes);
-
-  const route = routeOf(relays, options);
-  const records = await fetchRecords(route, pointer, keys.index, options);
-  const place = (index: number): ChunkPlace => ({ context, part, index, count: pointer.chunks, purpose: 'data' });
+  const begun = await beginDownload(relays, pointer, options);
+  if (begun instanceof Uint8Array) return begun;
+  const { route, records, keys, place } = begun;
+  const { maxBytes, onProgress, signal } = options;
   const lacking = await missingIn(file, records, signal);
   let done = records.length - lacking.length;
   if (done > 0) onProgress?.(done, records.length);
@@ -59,7 +55,7 @@ export async function downloadByFile(
       requireRunning(signal);
       const sealed = await file.read(index * SEALED_BYTES, SEALED_BYTES);
       if (!isRight(sealed, leaf)) throw forgotten(index, records.length);
-      yield openChunk(sealed, keys.data, place(index));
+      yield openChunk(sealed, keys, place(index));
     }
   };
   return pointer.packed < LARGE_BYTES

@@ -75,93 +75,42 @@ export class MissingChunks extends NmktError {
  *         (`relay-unreachable`)
  */
 export async function downloadBlob(relays: Relays, pointer: BlobPointer, options: DownloadOptions): Promise<Bytes> {
-  const { key, context, part, maxBytes, onProgress, signal } = options;
+  const begun = await beginDownload(relays, pointer, options);
+  if (begun instanceof Uint8Array) return begun;
+  const { route, records, keys, place } = begun;
+  let done = 0;
+  const packed = await fetchChunks(route, records, place, keys, () => options.onProgress?.(++done, pointer.chunks));
+  return openPacked(packed, pointer, options.maxBytes);
+}
+
+interface Begun {
+  readonly route: Route;
+  readonly records: readonly IndexRecord[];
+  /** Of the data chunks. */
+  readonly keys: SealKeys;
+  readonly place: (index: number) => ChunkPlace;
+}
+
+/** What comes before the data chunks. @returns the whole content when it came inside the event @throws as downloadBlob */
+export async function beginDownload(
+  relays: Relays,
+  pointer: BlobPointer,
+  options: DownloadOptions,
+): Promise<Begun | Bytes> {
+  const { key, context, part, maxBytes, signal } = options;
   const keys = admit(pointer, key, maxBytes);
   requireRunning(signal);
   if (pointer.chunks === 0) return openInline(pointer, requireInline(options.inline), key, context, part, maxBytes);
-
   const route = routeOf(relays, options);
-  const records = await fetchRecords(route, pointer, keys.index, options);
-  let done = 0;
-  const packed = await fetchChunks(
+  return {
     route,
-    records,
-    (index) => ({ context, part, index, count: pointer.chunks, purpose: 'data' }),
-    keys.data,
-    () => onProgress?.(++done, pointer.chunks),
-  );
-  return openPacked(packed, pointer, maxBytes);
-}
-
-/** One chunk of a blob, as a checker sees it. */
-export interface ListedChunk {
-  readonly id: EventId;
-  /** As in `data 3 of 24`. */
-  readonly name: string;
-  /** @throws NmktError `bad-blob`, `hash-mismatch` when the event is not this chunk */
-  requireRight(event: NostrEvent): void;
-}
-
-/** All chunks of a blob, index first; the index itself is fetched. @throws what downloadBlob throws */
-export async function listChunks(
-  relays: Relays,
-  pointer: BlobPointer,
-  options: Pick<DownloadOptions, 'key' | 'context' | 'part' | 'signal' | 'copies'> & {
-    /** Of their names. */
-    readonly prefix?: string;
-  },
-): Promise<readonly ListedChunk[]> {
-  const { key, context, part, prefix = '' } = options;
-  const keys = admit(pointer, key, pointer.size);
-  if (pointer.chunks === 0) return [];
-  const route = routeOf(relays, options);
-  const records = await fetchRecords(route, pointer, keys.index, options);
-  const indexIds = pointer.chunks === 1 ? [] : pointer.ids;
-  const rows = (purpose: 'data' | 'index', wanted: readonly Wanted[]): ListedChunk[] => {
-    const list: List = { prefix, purpose, keys: keys[purpose], context, part, count: wanted.length };
-    return wanted.map((one, at) => new Listed(list, one, at));
+    records: await fetchRecords(route, pointer, keys.index, options),
+    keys: keys.data,
+    place: (index) => ({ context, part, index, count: pointer.chunks, purpose: 'data' }),
   };
-  return [
-    ...rows(
-      'index',
-      indexIds.map((id) => ({ id })),
-    ),
-    ...rows('data', records),
-  ];
 }
 
-interface List extends Omit<ChunkPlace, 'index'> {
-  readonly keys: SealKeys;
-  readonly prefix: string;
-}
-
-class Listed implements ListedChunk {
-  readonly #list: List;
-  readonly #wanted: Wanted;
-  readonly #at: number;
-
-  constructor(list: List, wanted: Wanted, at: number) {
-    this.#list = list;
-    this.#wanted = wanted;
-    this.#at = at;
-  }
-
-  get id(): EventId {
-    return this.#wanted.id;
-  }
-
-  get name(): string {
-    const { prefix, purpose, count } = this.#list;
-    return `${prefix}${purpose} ${this.#at + 1} of ${count}`;
-  }
-
-  requireRight(event: NostrEvent): void {
-    const { keys, context, part, purpose, count } = this.#list;
-    openEvent(event, this.#wanted.leaf, keys, { context, part, purpose, count, index: this.#at });
-  }
-}
-
-export function requireInline(inline: string | undefined): string {
+function requireInline(inline: string | undefined): string {
   if (inline !== undefined) return inline;
   throw new NmktError('bad-blob', 'a blob without chunks came without its sealed bytes', {
     remedy: 'ask the sender to publish the announcing event again',
@@ -206,7 +155,7 @@ async function fetchChunks(
 ): Promise<Bytes> {
   const out = new Uint8Array(wanted.length * CHUNK_BYTES);
   await fetchWanted(route, wanted, [...wanted.keys()], placeOf(0).purpose, {
-    check: (event, index) => openEvent(event, wanted[index]!.leaf, keys, placeOf(index)),
+    check: (event, index) => plainOf(event, wanted[index]!.leaf, keys, placeOf(index)),
     keep(plain, index) {
       out.set(plain, index * CHUNK_BYTES);
       onOpened();
@@ -273,7 +222,7 @@ export async function fetchWanted(
 }
 
 /** @param leaf  what the index promises; an index chunk has none, the root covers what it lists */
-function openEvent(event: NostrEvent, leaf: Bytes | undefined, keys: SealKeys, place: ChunkPlace): Bytes {
+export function plainOf(event: NostrEvent, leaf: Bytes | undefined, keys: SealKeys, place: ChunkPlace): Bytes {
   return openChunk(sealedOf(event, leaf, place), keys, place);
 }
 

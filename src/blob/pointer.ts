@@ -1,13 +1,22 @@
 import { NmktError } from '../errors.js';
-import type { Bytes, EventId, Sha256 } from '../hash.js';
+import { hex, type Bytes, type EventId, type Sha256 } from '../hash.js';
 import { CHUNK_BYTES } from './chunk.js';
 import { blobKeys, type BlobKeys } from './keys.js';
+import { rootOfLevel } from './merkle.js';
 import { requireWithin } from './pack.js';
 
 /** Packed bytes up to which a blob may travel inside the event that announces it. */
 export const INLINE_BYTES = 24_000;
 /** An index record: event id (32) || leaf hash (32). */
 export const RECORD_BYTES = 64;
+
+/** Merkle root of the leaves in the records of all data chunks. */
+export function rootOfRecords(records: Bytes): Sha256 {
+  const leaves = new Uint8Array(records.length / 2);
+  for (let at = 0; at < records.length; at += RECORD_BYTES)
+    leaves.set(records.subarray(at + 32, at + RECORD_BYTES), at / 2);
+  return hex(rootOfLevel(leaves)) as Sha256;
+}
 const MAX_SIZE = 2 ** 40;
 
 /** Where a blob lies and what its bytes must be. Opens nothing without the key. */

@@ -1,12 +1,12 @@
-import { hex, type Bytes, type EventId, type Sha256 } from '../hash.js';
+import { hex, type Bytes, type EventId } from '../hash.js';
 import type { NostrEvent } from '../ports.js';
 import { publicKey } from '../schnorr.js';
 import type { SealOptions } from './blob.js';
 import { chunkMessage, type UnsignedChunk } from './chunk-message.js';
 import { CHUNK_BYTES, chunkTimes, padToMultiple, sealParts, type SealedParts } from './chunk.js';
 import { blobKeys } from './keys.js';
-import { leafHash, rootOfLevel } from './merkle.js';
-import { RECORD_BYTES, indexChunks, type BlobPointer } from './pointer.js';
+import { leafHash } from './merkle.js';
+import { RECORD_BYTES, indexChunks, rootOfRecords, type BlobPointer } from './pointer.js';
 
 /** Makes the chunk events of one blob, one at a time and in any order, and remembers 64 bytes of each: its id and leaf. */
 export interface BlobSealer {
@@ -60,12 +60,9 @@ export function blobSealer(packed: number, options: Omit<SealOptions, 'inline'>)
     sign: (unsigned) => unsigned.sign(uploadSecret),
     firstUnsealed: (from) => known.indexOf(0, from),
     pointer() {
-      const leaves = new Uint8Array(32 * chunks);
-      for (let at = 0; at < chunks; at++)
-        leaves.set(records.subarray(at * RECORD_BYTES + 32, (at + 1) * RECORD_BYTES), 32 * at);
       const ids = chunks === 1 ? [records.subarray(0, 32)] : Array.from({ length: indices }, (_, at) => index(at).hash);
       return {
-        ...{ commit: keys.commit, chunks, root: hex(rootOfLevel(leaves)) as Sha256 },
+        ...{ commit: keys.commit, chunks, root: rootOfRecords(records) },
         ids: ids.map((id) => hex(id) as EventId),
       };
     },

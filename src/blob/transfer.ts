@@ -7,7 +7,8 @@ export {
   type UploadOptions,
   type UploadResult,
 } from './upload.js';
-export { downloadBlob, listChunks, MissingChunks, type DownloadOptions, type ListedChunk } from './download.js';
+export { downloadBlob, MissingChunks, type DownloadOptions } from './download.js';
 export { downloadByFile, type ChunkFile } from './download-file.js';
 export { fetchFromAll } from './fetch-lanes.js';
+export { listChunks, type ListedChunk } from './list-chunks.js';
 export { someRelays } from './some-relays.js';
