@@ -89,15 +89,21 @@ class Conversation {
   /** @returns the message of the answer; null when there is none */
   async ask(message: readonly unknown[], id: string): Promise<string | null> {
     const text = JSON.stringify(message);
-    const stop = AbortSignal.any([AbortSignal.timeout(this.#timeoutMs), ...(this.#signal ? [this.#signal] : [])]);
+    const signal = this.#signal;
+    // Not AbortSignal.any of a timeout: nothing holds that, and collected it never fires.
+    let timer: NodeJS.Timeout | undefined;
+    const giveUp = (): void => this.#pending?.settle(null);
     try {
       return await new Promise<string | null>((settle) => {
         this.#pending = { text, id, settle };
-        stop.addEventListener('abort', () => settle(null), { once: true });
-        if (stop.aborted) settle(null);
+        timer = setTimeout(giveUp, this.#timeoutMs);
+        signal?.addEventListener('abort', giveUp, { once: true });
+        if (signal?.aborted === true) settle(null);
         else if (!this.#socket.send(text)) this.#socket.want(true);
       });
     } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', giveUp);
       this.#pending = undefined;
     }
   }
