@@ -1,4 +1,5 @@
-import { fedAvg, type Update } from '../src/learning/fedavg.js';
+import { fedAvg } from '../src/learning/aggregate/fedavg.js';
+import type { Update } from '../src/learning/aggregate/update.js';
 import { initialParams } from '../src/learning/params.js';
 import { decodeParams, encodeParams, type NamedShape } from '../src/learning/safetensors.js';
 import type { ModelSpec, ParamSet } from '../src/learning/types.js';

@@ -5,7 +5,7 @@ import type { RoundState } from '../market/state.js';
 import { parameterShapes } from '../learning/params.js';
 import { decodeParams, encodeParams } from '../learning/safetensors.js';
 import { dropErrorPpm, lossPpm, workScore } from '../learning/scoring.js';
-import { fedAvg } from '../learning/fedavg.js';
+import { fedAvg } from '../learning/aggregate/fedavg.js';
 import type { Examples, ModelSpec, ParamSet } from '../learning/types.js';
 import type { EventOf } from '../protocol/events.js';
 import { parseJson } from '../protocol/json.js';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fedAvg, type Update } from '../../src/learning/fedavg.js';
+import { fedAvg } from '../../src/learning/aggregate/fedavg.js';
+import type { Update } from '../../src/learning/aggregate/update.js';
 import { encodeParams } from '../../src/learning/safetensors.js';
 import { vectors } from './vectors.js';
 

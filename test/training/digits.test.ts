@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { sha256Hex } from '../../src/hash.js';
-import { fedAvg } from '../../src/learning/fedavg.js';
+import { fedAvg } from '../../src/learning/aggregate/fedavg.js';
 import { initialParams } from '../../src/learning/params.js';
 import type { ModelSpec } from '../../src/learning/types.js';
 import { digits, DIGITS_SCHEMA } from '../../src/training/digits.js';
