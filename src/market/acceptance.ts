@@ -1,9 +1,12 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
+import type { Codec } from '../learning/codec/codec.js';
+import { keepsResidual } from '../learning/codec/residual.js';
 import { fedstrTests, workFloor } from '../learning/scoring.js';
 import type { EventOf } from '../protocol/events.js';
 import type { RejectionRule } from '../protocol/round.js';
 import type { ScoreRow } from '../protocol/score.js';
 import { commitmentOf } from '../protocol/submission.js';
+import { residualBefore, type KeptResiduals } from './residuals.js';
 import { isProvenFraud } from './spot-rules.js';
 
 export interface Assigned {
@@ -25,6 +28,9 @@ export interface RoundEvidence {
   readonly reveals: ReadonlyMap<Pubkey, EventOf<'reveal'>>;
   /** Updates opened in earlier rounds, by hash. */
   readonly shownBefore: ShownUpdates;
+  /** What codecs left behind in earlier rounds. */
+  readonly residuals: KeptResiduals;
+  readonly codec: Codec;
   readonly findings: ReadonlyMap<Pubkey, Finding>;
   readonly scores: ReadonlyMap<Pubkey, ScoreRow>;
   /** Loss of the global model on set A before this round; null in round 0. */
@@ -81,6 +87,8 @@ export function publicFailure(
     };
   if (baseHash !== evidence.baseHash)
     return { rule: 'base', detail: `trained from ${baseHash.slice(0, 16)}, not from the round's base` };
+  const leftOver = residualFailure(evidence, reveal);
+  if (leftOver !== null) return { rule: 'residual', detail: leftOver };
   if (evidence.engine !== null && reveal.content.engine !== evidence.engine)
     return { rule: 'engine', detail: `trained on ${reveal.content.engine}, not on ${evidence.engine}` };
   if (updateHash === evidence.baseHash)
@@ -93,6 +101,20 @@ export function publicFailure(
   if (first !== undefined)
     return { rule: 'copy', detail: `the bytes that ${first.trainer.slice(0, 16)} showed in round ${first.round + 1}` };
   return null;
+}
+
+/** A trainer may start again at zero, say in a new home; it may not bring along what its accepted work did not leave. */
+function residualFailure(evidence: PublicEvidence, { author, content }: EventOf<'reveal'>): string | null {
+  const { residual, shard } = content;
+  if ((residual !== undefined) !== keepsResidual(evidence.codec))
+    return residual === undefined
+      ? 'the hashes of its residual are missing'
+      : `codec ${evidence.codec.name} keeps none`;
+  const before = residual?.before ?? null;
+  const left = residualBefore(evidence.residuals, { trainer: author, shard });
+  return before === null || before === left
+    ? null
+    : `it starts from ${before.slice(0, 16)}, its last accepted update left ${left?.slice(0, 16) ?? 'none'}`;
 }
 
 type PublicEvidence = Omit<RoundEvidence, 'findings' | 'scores'>;
@@ -109,8 +131,8 @@ export function shownUpdates(evidence: Opening & Pick<RoundEvidence, 'reveals' |
 }
 
 function openingOf({ job, round }: Opening, { author, content }: EventOf<'reveal'>): Sha256 {
-  const { shard, baseHash, updateHash, checkpoints, salt } = content;
-  return commitmentOf({ job, round, shard, trainer: author, baseHash, updateHash, checkpoints, salt });
+  const { shard, baseHash, updateHash, checkpoints, salt, residual } = content;
+  return commitmentOf({ job, round, shard, trainer: author, baseHash, updateHash, checkpoints, salt, residual });
 }
 
 /** Only an opened hash makes a copy: else anyone could name another's revealed hash and take its author down. */

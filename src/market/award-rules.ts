@@ -1,5 +1,7 @@
 import type { Pubkey, Sha256 } from '../hash.js';
+import type { Rule } from '../learning/aggregate/rule.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
+import type { JobTerms } from '../protocol/job.js';
 import { runAuction, type Considered } from './auction.js';
 import { broken, type Broken, type Draft } from './draft.js';
 
@@ -15,10 +17,25 @@ export function openBids(sound: readonly JobEvent[]): EventOf<'bid'>[] {
   return [...newest.values()].filter((bid) => bid !== null && !gone.has(bid.author)) as EventOf<'bid'>[];
 }
 
+/** The rule that the job promised, for so many seats. */
+export function awardedRule(
+  { aggregation, attackers }: Pick<JobTerms, 'aggregation' | 'attackers'>,
+  seats: number,
+): Rule {
+  return { name: aggregation, f: Math.min(attackers, seats), m: 0 };
+}
+
+const spellRule = ({ name, f, m }: Rule): string => `${name} (f ${f}, m ${m})`;
+
 export function applyAward(draft: Draft, event: EventOf<'award'>): Broken | null {
   if (draft.award !== null) return broken('second-award', `the job was awarded by ${draft.award.id}`);
   const { bids: considered, winners, rule } = event.content;
-  if (rule.f !== 0 || rule.m !== 0) return broken('award-rule', 'FedAvg leaves out nobody: its f and m are 0');
+  const promised = awardedRule(draft.job.content, winners.length);
+  if (rule.name !== promised.name || rule.f !== promised.f || rule.m !== promised.m)
+    return broken(
+      'award-rule',
+      `with ${winners.length} seats the rule is ${spellRule(promised)}, not ${spellRule(rule)}`,
+    );
   const bids = considered.map((row) => draft.byId.get(row.bid));
   considered.forEach((row, index) => bids[index] === undefined && draft.missing.add(row.bid));
   const known = bids.filter((bid) => bid?.type === 'bid');

@@ -2,6 +2,7 @@ import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
 import type { ShownUpdates } from './acceptance.js';
 import type { Considered } from './auction.js';
+import type { KeptResiduals } from './residuals.js';
 import type { Assignment } from './state.js';
 
 /** A round while it is being folded. */
@@ -20,6 +21,8 @@ export interface DraftRound {
   listedReveals: Map<Pubkey, EventOf<'reveal'>>;
   /** Updates that earlier rounds showed: nobody is paid for them again. */
   shownBefore: ShownUpdates;
+  /** What codecs left behind in earlier rounds. */
+  residuals: KeptResiduals;
   seen: Set<EventId>;
   scores: EventOf<'scores'> | null;
   close: EventOf<'close'> | null;

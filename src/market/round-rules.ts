@@ -6,6 +6,7 @@ import { broken, type Broken, type Draft, type DraftRound } from './draft.js';
 import { applyList, applySeen, commitsOf } from './list-rules.js';
 import { applyDraw, applyFraud, checkSpot, isRepeated, isStateFinding } from './draw-rules.js';
 import { owes } from './money-rules.js';
+import { residualsAfter } from './residuals.js';
 
 /** The customer's events of a round, each checked against what the events before it imply. */
 export function roundRules(draft: Draft, event: JobEvent): Broken | null {
@@ -66,6 +67,7 @@ function applyOpen(draft: Draft, event: EventOf<'open'>): Broken | null {
     revealList: null,
     listedReveals: new Map(),
     shownBefore: last === undefined ? new Map() : shownAfter(draft, last),
+    residuals: last === undefined ? new Map() : residualsAfter(last.residuals, last),
     seen: new Set(),
     scores: null,
     close: null,
@@ -188,6 +190,8 @@ function acceptance(
     commits: round.listedCommits,
     reveals: round.listedReveals,
     shownBefore: round.shownBefore,
+    residuals: round.residuals,
+    codec: draft.job.content.codec,
     findings,
     scores: new Map(scores.content.scores.map((row) => [row.trainer, row])),
     lossBeforePpm: round.lossBeforePpm,

@@ -1,4 +1,4 @@
-import { fromHex, sha256, u32be, type EventId, type Pubkey, type Sha256 } from '../hash.js';
+import { fromHex, sha256, sha256Hex, u32be, type EventId, type Pubkey, type Sha256 } from '../hash.js';
 import type { EventOf } from '../protocol/events.js';
 import type { SpotTerms } from '../protocol/job.js';
 import type { ScoreRow } from '../protocol/score.js';
@@ -39,10 +39,20 @@ export function drawnSegment({ job, terms, draw, proven }: SpotDraw, trainer: Pu
 
 /** What the trainer committed to as the end of a segment; undefined when it has no such segment. */
 export function committedEnd(
-  { checkpoints, updateHash }: EventOf<'reveal'>['content'],
+  { checkpoints, updateHash, residual }: EventOf<'reveal'>['content'],
   segment: number,
 ): Sha256 | undefined {
-  return segment === checkpoints.length ? updateHash : checkpoints[segment];
+  return segment === checkpoints.length ? workEnd(updateHash, residual?.after) : checkpoints[segment];
+}
+
+/**
+ * What the last segment ends in: the hash of the update; with a residual SHA-256("nmkt/1/encoded" || update hash || hash of the
+ * residual after it).
+ */
+export function workEnd(updateHash: Sha256, residualAfter: Sha256 | undefined): Sha256 {
+  return residualAfter === undefined
+    ? updateHash
+    : sha256Hex('nmkt/1/encoded', fromHex(updateHash), fromHex(residualAfter));
 }
 
 /** Does the repetition prove that this update was not trained as agreed? */

@@ -3,6 +3,7 @@ import type { EventOf } from '../protocol/events.js';
 import type { Chain, Fork } from './chain.js';
 import type { ShownUpdates } from './acceptance.js';
 import type { Considered } from './auction.js';
+import type { KeptResiduals } from './residuals.js';
 import { drawnSegment } from './spot-rules.js';
 
 /** Who trains a shard now, since which award or replacement, and how it answered its grant. */
@@ -59,6 +60,8 @@ export interface RoundState {
   readonly listedReveals: ReadonlyMap<Pubkey, EventOf<'reveal'>>;
   /** Updates that earlier rounds showed: nobody is paid for them again. */
   readonly shownBefore: ShownUpdates;
+  /** What codecs left behind in earlier rounds. */
+  readonly residuals: KeptResiduals;
   readonly seen: ReadonlySet<EventId>;
   readonly scores: EventOf<'scores'> | null;
   readonly close: EventOf<'close'> | null;

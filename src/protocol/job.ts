@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { RULES } from '../learning/aggregate/rule.js';
+import { outerOptimizer, updateCodec } from './algorithm.js';
 import { engineId } from './bid.js';
 import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
@@ -56,8 +58,13 @@ const terms = z.object({
     .array(z.enum(['node', 'webgpu', 'wasm', 'cpu']))
     .min(1)
     .max(4),
-  aggregation: z.literal('fedavg'),
-  codec: z.literal('f32'),
+  /** How the accepted updates of a round become one model; the award names its f and m. */
+  aggregation: z.enum(RULES),
+  /** Attackers among them that the rule is to withstand; 0 for rules without such a number. */
+  attackers: int(0, 1_024),
+  /** The step from a round's base towards that model. */
+  outer: outerOptimizer,
+  codec: updateCodec,
   strictLoss: z.boolean(),
   /** SHA-256("nmkt/1/seed" || seed): given in the grants, opened to the auditor. */
   seedCommitment: sha256Hex,

@@ -78,7 +78,7 @@ export const modelSpec: z.ZodType<ModelSpec> = z
   .discriminatedUnion('model', [dense, cnn, gpt, lstm, sequential])
   .refine((spec) => (spec.task === 'regression' ? spec.outputs === 1 : spec.outputs >= 2), 'outputs fit the task');
 
-const positive = z.codec(positiveDecimal, z.number(), { decode: Number, encode: (value) => decimalText(value) });
+export const positive = z.codec(positiveDecimal, z.number(), { decode: Number, encode: (value) => decimalText(value) });
 
 /** Shortest plain decimal string of a number, at most 12 decimals. */
 export function decimalText(value: number): string {

@@ -56,6 +56,7 @@ export const REJECTION_RULES = [
   'no-reveal',
   'opening',
   'base',
+  'residual',
   'engine',
   'blob',
   'shape',
@@ -67,7 +68,7 @@ export const REJECTION_RULES = [
 ] as const;
 export type RejectionRule = (typeof REJECTION_RULES)[number];
 
-/** Exactly the submissions that count, and the hash of the aggregate that starts the next round. */
+/** Exactly the submissions that count, and the hash of the model that starts the next round. */
 export const CLOSE = eventType(
   'close',
   KINDS.round,
@@ -88,7 +89,10 @@ export const CLOSE = eventType(
         }),
       )
       .max(1_024),
+    /** The next global model: what rule and outer step made of the accepted updates. */
     aggregate: sha256Hex,
+    /** What the outer step keeps for the next round: hash of its canonical bytes; absent where it keeps nothing. */
+    outerState: sha256Hex.optional(),
     lossPpm: loss,
     accuracyPpm: ppm.nullable(),
     /** What measured them; absent: nobody can hold them to the ppm. */

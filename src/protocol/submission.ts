@@ -21,6 +21,8 @@ export const COMMIT = eventType(
   (content) => [['round', String(content.round)]],
 );
 
+const residualHashes = z.object({ before: sha256Hex.nullable(), after: sha256Hex });
+
 /** Opens the commitment after the list; the update's key is sealed to the customer, so that no trainer can copy another. */
 export const REVEAL = eventType(
   'reveal',
@@ -35,8 +37,13 @@ export const REVEAL = eventType(
     baseHash: sha256Hex,
     updateHash: sha256Hex,
     engine: engineId,
-    /** Hashes of the states between the segments, in order; the last segment ends in the update. */
+    /**
+     * Hashes of the states between the segments, in order; the last segment ends in the update. With another codec than f32 the last
+     * segment is the encoding, and the state before it is the trained model.
+     */
     checkpoints: z.array(sha256Hex).max(MAX_CHECKPOINTS),
+    /** Exactly with a codec that leaves something for the next round: its hashes before and after; null: zeros. */
+    residual: residualHashes.optional(),
     sealed: nip44Payload,
     inline: inlineBlob.optional(),
   }),
@@ -55,7 +62,14 @@ export function checkpointsHash(checkpoints: readonly Sha256[]): Sha256 {
   return hashHex('nmkt/1/checkpoints', u32be(checkpoints.length), ...checkpoints.map((hash) => fromHex(hash)));
 }
 
-/** SHA-256("nmkt/1/upd" || job || u32 round || u32 shard || trainer || base || update || checkpoints hash || salt). */
+export type ResidualHashes = z.output<typeof residualHashes>;
+
+const ZEROS = new Uint8Array(32);
+
+/**
+ * SHA-256("nmkt/1/upd" || job || u32 round || u32 shard || trainer || base || update || checkpoints hash || salt); where a codec
+ * keeps a residual, its hash before (32 zeros for none) and after follow.
+ */
 export function commitmentOf(of: {
   readonly job: EventId;
   readonly round: number;
@@ -65,7 +79,9 @@ export function commitmentOf(of: {
   readonly updateHash: Sha256;
   readonly checkpoints: readonly Sha256[];
   readonly salt: Bytes;
+  readonly residual?: ResidualHashes | undefined;
 }): Sha256 {
+  const { residual } = of;
   return hashHex(
     'nmkt/1/upd',
     fromHex(of.job),
@@ -76,5 +92,8 @@ export function commitmentOf(of: {
     fromHex(of.updateHash),
     fromHex(checkpointsHash(of.checkpoints)),
     of.salt,
+    ...(residual === undefined
+      ? []
+      : [residual.before === null ? ZEROS : fromHex(residual.before), fromHex(residual.after)]),
   );
 }

@@ -10,7 +10,8 @@ import type { EventOf } from '../protocol/events.js';
 import { tagValue } from '../protocol/envelope.js';
 import type { NostrEvent, Relays } from '../ports.js';
 import type { AuditKeys, Finding } from './audit-format.js';
-import { aggregate, judgeRound, openUpdates } from './measure.js';
+import { judgeRound, openUpdates } from './measure.js';
+import { nextModel, rulesOf, type NextModel } from './next-model.js';
 import { artifactLabel, baseLabel, fetchParams } from './round-blobs.js';
 import { openDrawnStates, type OpenedStates } from './spot-check.js';
 
@@ -53,12 +54,14 @@ export async function auditWithKeys(state: JobState, ports: KeyAuditPorts): Prom
     return { event: job.id, rule: 'seed', detail: 'the seed is not the one the job committed to' };
   checkOwnSize(job.content.model, 1); // a job may ask for any size
   let model: Sha256 = paramsHash(initialParams(job.content.model, initialisationSeed(keys.seed)));
+  let outerState: ParamSet | null = null;
   for (const round of state.rounds) {
     ports.onProgress?.(`recomputing round ${round.round + 1} of ${state.rounds.length}`);
     if (round.open.content.base.sha256 !== model)
       return { event: round.open.id, rule: 'base', detail: `the round must start from ${model}` };
-    const found = await auditRound(state, round, ports);
-    if (found !== null) return found;
+    const next = await auditRound(state, round, outerState, ports);
+    if (next !== null && 'rule' in next) return next;
+    if (next !== null) outerState = next.outerState;
     if (round.close !== null) model = round.close.content.aggregate;
   }
   const { artifact } = state;
@@ -93,7 +96,13 @@ function auditHeads(ports: KeyAuditPorts): Finding | null {
   return null;
 }
 
-async function auditRound(state: JobState, round: RoundState, ports: KeyAuditPorts): Promise<Finding | null> {
+/** @returns what it makes of its base, null until it is closed; or what is wrong with it */
+async function auditRound(
+  state: JobState,
+  round: RoundState,
+  outerState: ParamSet | null,
+  ports: KeyAuditPorts,
+): Promise<NextModel | Finding | null> {
   const { keys, relays, signal, measure } = ports;
   const { model } = state.job!.content;
   const key = keys.rounds.find((entry) => entry.round === round.round)?.key;
@@ -110,7 +119,7 @@ async function auditRound(state: JobState, round: RoundState, ports: KeyAuditPor
     if (found === undefined) throw new RangeError('the audit keys hold no key to this update');
     return found;
   };
-  const opening = await openUpdates(relays, lookUp, state.job!, round, LATER, signal);
+  const opening = await openUpdates(relays, lookUp, state.job!, round, base, LATER, signal);
   const rowsOf = (shard: number) => ports.manifest.shards[shard]!.examples;
   const states = await openDrawnStates(relays, state, round, opening.sealed, rowsOf, LATER, signal);
   const findings = new Map([...opening.findings, ...states.findings]);
@@ -123,34 +132,47 @@ async function auditRound(state: JobState, round: RoundState, ports: KeyAuditPor
     ({ trainer, spot }) => spot !== null && states.findings.has(trainer),
   );
   if (unshown !== undefined) return { event: unshown.submission, ...states.findings.get(unshown.trainer)! };
-  const mean = round.close === null ? null : auditClose(state.job!, round, round.close, params, findings, ports);
-  if (mean !== null && 'rule' in mean) return mean;
-  return (await measure?.round(round, { base, updates: params, drawn: states.drawn, aggregate: mean })) ?? null;
+  const next =
+    round.close === null ? null : auditClose(state, round, round.close, { base, outerState }, params, findings, ports);
+  if (next !== null && 'rule' in next) return next;
+  const aggregate = next?.params ?? null;
+  return (await measure?.round(round, { base, updates: params, drawn: states.drawn, aggregate })) ?? next;
 }
 
 function auditClose(
-  job: EventOf<'job'>,
+  state: JobState,
   round: RoundState,
   close: EventOf<'close'>,
+  from: { readonly base: ParamSet; readonly outerState: ParamSet | null },
   updates: ReadonlyMap<Pubkey, ParamSet>,
   findings: Parameters<typeof judgeRound>[2],
   { manifest }: KeyAuditPorts,
-): ParamSet | Finding {
+): NextModel | Finding {
   for (const { submission, trainer } of close.content.accepted) {
     const finding = findings.get(trainer);
     if (finding !== undefined) return { event: submission, rule: finding.rule, detail: finding.detail };
   }
-  const again = judgeRound(job, round, findings, round.scores!.content.scores);
+  const again = judgeRound(state.job!, round, findings, round.scores!.content.scores);
   const spell = (rows: readonly { readonly submission: EventId }[]) => rows.map((row) => row.submission).join(' ');
   if (spell(again.accepted) !== spell(close.content.accepted))
     return { event: close.id, rule: 'acceptance', detail: 'the accepted updates are not those that pass the rules' };
-  const { params, hash } = aggregate(close.content.accepted, updates, (shard) => manifest.shards[shard]!.examples);
-  if (hash === close.content.aggregate) return params;
-  return {
-    event: close.id,
-    rule: 'aggregate',
-    detail: `FedAvg of the accepted updates hashes to ${hash}, published was ${close.content.aggregate}`,
-  };
+  const next = nextModel(
+    rulesOf(state),
+    from.base,
+    close.content.accepted,
+    updates,
+    (shard) => manifest.shards[shard]!.examples,
+    from.outerState,
+  );
+  const bad = (detail: string): Finding => ({ event: close.id, rule: 'aggregate', detail });
+  const { name } = rulesOf(state).rule;
+  if (next.hash !== close.content.aggregate)
+    return bad(`${name} of the accepted updates hashes to ${next.hash}, published was ${close.content.aggregate}`);
+  if (next.outerHash !== close.content.outerState)
+    return bad(
+      `the outer step leaves a state that hashes to ${next.outerHash ?? 'none'}, published was ${close.content.outerState ?? 'none'}`,
+    );
+  return next;
 }
 
 /** What does not open is a finding about the event that announced it. */

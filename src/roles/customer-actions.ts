@@ -3,6 +3,7 @@ import { fromHex, type EventId, type Pubkey } from '../hash.js';
 import { chainElement } from '../learning/seeds.js';
 import type { ParamSet } from '../learning/types.js';
 import { MAX_CONSIDERED, runAuction } from '../market/auction.js';
+import { awardedRule } from '../market/award-rules.js';
 import { committedEnd, isProvenFraud } from '../market/spot-rules.js';
 import { acceptedRounds, type Assignment, type JobState, type RoundState } from '../market/state.js';
 import { buildArtifactListing } from '../protocol/artifact.js';
@@ -11,16 +12,9 @@ import type { EventOf } from '../protocol/events.js';
 import type { ReplaceReason } from './customer-decide.js';
 import type { CustomerEnv } from './customer-env.js';
 import { shardGrant } from './customer-grants.js';
-import { initialModel, keepModel, loadModel } from './customer-models.js';
-import {
-  accuracyPpm,
-  aggregate,
-  judgeRound,
-  measuredPpm,
-  openSealedUpdate,
-  openUpdates,
-  scoreUpdates,
-} from './measure.js';
+import { initialModel, keepModel, keepOuterState, loadModel, outerBefore } from './customer-models.js';
+import { accuracyPpm, judgeRound, measuredPpm, openSealedUpdate, openUpdates, scoreUpdates } from './measure.js';
+import { nextModel, rulesOf } from './next-model.js';
 import { likelyReplays } from './replays.js';
 import { artifactLabel, baseLabel, blobSecrets, publishParams } from './round-blobs.js';
 import { openDrawnStates, repeatDrawn, type OpenedStates } from './spot-check.js';
@@ -42,9 +36,10 @@ export async function award(env: CustomerEnv, state: JobState, bids: readonly Ev
   );
   const result = runAuction({ ...auction, bids: bids.filter((bid) => best.has(bid.id)) });
   const winners = result.seats.map((seat) => ({ ...seat, grant: grantHash(shardGrant(env, state, seat.shard)) }));
+  const rule = awardedRule(state.job!.content, winners.length);
   await env.book.sign(
     'award',
-    { bids: [...result.considered], winners, rule: { name: 'fedavg', f: 0, m: 0 } },
+    { bids: [...result.considered], winners, rule },
     winners.map((winner) => winner.trainer),
   );
 }
@@ -145,6 +140,7 @@ export async function measureAndClose(env: CustomerEnv, state: JobState, round: 
     (reveal) => openSealedUpdate(env.signer, reveal),
     job,
     round,
+    base,
     env.clock.nowSec(),
     env.signal,
     env.files,
@@ -171,9 +167,17 @@ export async function measureAndClose(env: CustomerEnv, state: JobState, round: 
 
   const { shards } = env.data.train.manifest;
   const engine = await env.engine();
-  const { params } = aggregate(accepted, updates, (shard) => shards[shard]!.examples);
-  const hash = await keepModel(env, params);
-  const measured = await engine.evaluate(job.content.model, params, await env.data.evaluationA());
+  const next = nextModel(
+    rulesOf(state),
+    base,
+    accepted,
+    updates,
+    (shard) => shards[shard]!.examples,
+    await outerBefore(env, state, round),
+  );
+  const hash = await keepModel(env, next.params);
+  await keepOuterState(env, next);
+  const measured = await engine.evaluate(job.content.model, next.params, await env.data.evaluationA());
   await env.book.sign(
     'close',
     {
@@ -189,6 +193,7 @@ export async function measureAndClose(env: CustomerEnv, state: JobState, round: 
         detail,
       })),
       aggregate: hash,
+      ...(next.outerHash !== undefined && { outerState: next.outerHash }),
       lossPpm: measuredPpm(measured),
       accuracyPpm: accuracyPpm(measured),
       engine: engine.id,

@@ -1,12 +1,13 @@
-import { fromHex, type Sha256 } from '../hash.js';
+import { fromHex, sha256Hex, type Sha256 } from '../hash.js';
 import { initialParams, paramsHash } from '../learning/params.js';
-import { encodeParams } from '../learning/safetensors.js';
+import { decodeCanonical, encodeParams } from '../learning/safetensors.js';
 import { initialisationSeed } from '../learning/seeds.js';
 import type { ParamSet } from '../learning/types.js';
-import type { JobState } from '../market/state.js';
+import type { JobState, RoundState } from '../market/state.js';
 import { NmktError } from '../errors.js';
 import type { CustomerEnv } from './customer-env.js';
-import { aggregate, modelOf, openSealedUpdate, openUpdates } from './measure.js';
+import { modelOf, openSealedUpdate, openUpdates } from './measure.js';
+import { nextModel, rulesOf, type NextModel } from './next-model.js';
 import { baseLabel, blobSecrets, fetchParams } from './round-blobs.js';
 
 /** Global models by hash: kept in the home, else fetched from the round that opened with it, else aggregated again. */
@@ -57,16 +58,52 @@ async function fetchBase(env: CustomerEnv, state: JobState, index: number): Prom
 
 async function aggregateAgain(env: CustomerEnv, state: JobState, hash: Sha256): Promise<ParamSet> {
   const round = state.rounds.find((candidate) => candidate.close?.content.aggregate === hash);
-  if (round === undefined) return initialModel(env, state);
+  return round === undefined ? initialModel(env, state) : (await closeAgain(env, state, round)).params;
+}
+
+/** What a closed round made of its base, from its updates. */
+async function closeAgain(env: CustomerEnv, state: JobState, round: RoundState): Promise<NextModel> {
+  const base = await loadModel(env, state, round.open.content.base.sha256);
   const { params } = await openUpdates(
     env.relays,
     (reveal) => openSealedUpdate(env.signer, reveal),
     state.job!,
     round,
+    base,
     env.clock.nowSec(),
     env.signal,
     env.files,
   );
   const { shards } = env.data.train.manifest;
-  return aggregate(round.close!.content.accepted, params, (shard) => shards[shard]!.examples).params;
+  const { accepted } = round.close!.content;
+  const outerState = await outerBefore(env, state, round);
+  return nextModel(rulesOf(state), base, accepted, params, (shard) => shards[shard]!.examples, outerState);
+}
+
+const outerFile = (hash: Sha256) => `outer-${hash}.safetensors`;
+
+export async function keepOuterState(env: CustomerEnv, { outerState, outerHash }: NextModel): Promise<void> {
+  if (outerState !== null && outerHash !== undefined)
+    await env.files.write(outerFile(outerHash), encodeParams(outerState));
+}
+
+/**
+ * What the outer step of this round starts from: kept in the home, else worked out again from the rounds before. Null: nothing.
+ *
+ * @throws NmktError `hash-mismatch` when what is left does not give that state
+ */
+export async function outerBefore(env: CustomerEnv, state: JobState, { round }: RoundState): Promise<ParamSet | null> {
+  const last = state.rounds.findLast((earlier) => earlier.round < round && earlier.close !== null);
+  const hash = last?.close?.content.outerState;
+  if (last === undefined || hash === undefined) return null;
+  const kept = await env.files.read(outerFile(hash));
+  if (kept !== undefined && sha256Hex(kept) === hash)
+    return decodeCanonical(kept, { maxBytes: kept.length }) as ParamSet;
+  const again = await closeAgain(env, state, last);
+  if (again.outerHash === hash) return again.outerState;
+  throw new NmktError('hash-mismatch', 'the state of the outer optimizer cannot be rebuilt', {
+    expected: `sha256 ${hash}`,
+    got: again.outerHash ?? 'none',
+    remedy: 'run with the home that led the job so far',
+  });
 }

@@ -1,11 +1,11 @@
 import { isNmktError } from '../errors.js';
-import { sha256Hex, type EventId, type Pubkey } from '../hash.js';
+import { sha256Hex, type Pubkey } from '../hash.js';
 import { acceptRound, publicFailure, type Acceptance, type Finding } from '../market/acceptance.js';
 import type { RoundState } from '../market/state.js';
 import { parameterShapes } from '../learning/params.js';
-import { decodeParams, encodeParams } from '../learning/safetensors.js';
+import { decodeParams } from '../learning/safetensors.js';
 import { dropErrorPpm, lossPpm, workScore } from '../learning/scoring.js';
-import { fedAvg } from '../learning/aggregate/fedavg.js';
+import { decodeUpdate, maxUpdateBytes } from '../learning/codec/codec.js';
 import type { Examples, ModelSpec, ParamSet } from '../learning/types.js';
 import type { EventOf } from '../protocol/events.js';
 import { parseJson } from '../protocol/json.js';
@@ -16,7 +16,7 @@ import type { JobFiles } from './customer-env.js';
 import { scoringSamples, type CustomerData } from './customer-data.js';
 import { isUnproven } from './missing.js';
 import { isOwnTrouble } from './patience.js';
-import { fetchParamBytes, updateLabel } from './round-blobs.js';
+import { fetchBytes, updateLabel } from './round-blobs.js';
 import { z } from 'zod';
 
 /** Oversized, diverged or not finite: the worst score, not an error. */
@@ -51,6 +51,7 @@ export type UpdateKeys = (reveal: EventOf<'reveal'>) => Promise<SealedUpdate>;
 /**
  * Opens every update that passed the public rules; what does not open is a finding about its trainer, never an exception.
  *
+ * @param base    what they were trained from
  * @param nowSec  what was due for long counts as missing when half of the relays say so
  * @param files   keeps what was opened: a trainer that deletes its chunks after the scores cannot stop the round from closing
  */
@@ -59,6 +60,7 @@ export async function openUpdates(
   keys: UpdateKeys,
   job: EventOf<'job'>,
   round: RoundState,
+  base: ParamSet,
   nowSec: number,
   signal?: AbortSignal,
   files?: JobFiles,
@@ -72,7 +74,7 @@ export async function openUpdates(
     try {
       const opened = await keys(reveal);
       sealed.set(trainer, opened);
-      params.set(trainer, await openUpdate(relays, opened, job, reveal, signal, files));
+      params.set(trainer, await openUpdate(relays, opened, job, reveal, base, signal, files));
     } catch (error) {
       if (isOwnTrouble(error)) throw error;
       if (isUnproven(error, nowSec - round.revealList!.createdAt)) throw error;
@@ -84,25 +86,28 @@ export async function openUpdates(
 }
 
 /** Where the home keeps the bytes of an update that was opened. */
-export const openedFile = ({ content }: EventOf<'reveal'>) => `opened-${content.updateHash}.safetensors`;
+export const openedFile = ({ content }: EventOf<'reveal'>) => `opened-${content.updateHash}.bin`;
 
 async function openUpdate(
   relays: Relays,
   { key, pointer }: SealedUpdate,
   job: EventOf<'job'>,
   reveal: EventOf<'reveal'>,
+  base: ParamSet,
   signal?: AbortSignal,
   files?: JobFiles,
 ): Promise<ParamSet> {
+  const { codec } = job.content;
   const { round, shard, inline, updateHash } = reveal.content;
   const name = openedFile(reveal);
   const label = updateLabel(job.id, round, shard, reveal.author);
   const kept = await files?.read(name);
-  const bytes = kept ?? (await fetchParamBytes(relays, { pointer, inline, key, label }, job.content.model, signal));
+  const source = { pointer, inline, key, label };
+  const bytes = kept ?? (await fetchBytes(relays, source, maxUpdateBytes(codec, base), signal));
   const got = sha256Hex(bytes);
   if (got !== updateHash)
     throw new RangeError(`the update hashes to ${got.slice(0, 16)}, committed was ${updateHash.slice(0, 16)}`);
-  const params = decodeParams(bytes, parameterShapes(job.content.model));
+  const params = decodeUpdate(codec, base, bytes);
   if (kept === undefined) await files?.write(name, bytes);
   return params;
 }
@@ -116,6 +121,8 @@ export function publicEvidence(job: EventOf<'job'>, round: RoundState) {
     commits: round.listedCommits,
     reveals: round.listedReveals,
     shownBefore: round.shownBefore,
+    residuals: round.residuals,
+    codec: job.content.codec,
     lossBeforePpm: round.lossBeforePpm,
     strictLoss: job.content.strictLoss,
     engine: job.content.spot?.engine ?? null,
@@ -181,23 +188,6 @@ export function judgeRound(
     findings,
     scores: new Map(scores.map((row) => [row.trainer, row])),
   });
-}
-
-/** FedAvg over the accepted updates, weighted by the assigned sizes. */
-export function aggregate(
-  accepted: readonly { readonly trainer: Pubkey; readonly shard: number; readonly submission: EventId }[],
-  updates: ReadonlyMap<Pubkey, ParamSet>,
-  examplesOfShard: (shard: number) => number,
-): { readonly params: ParamSet; readonly hash: ReturnType<typeof sha256Hex> } {
-  const params = fedAvg(
-    accepted.map(({ trainer, shard }) => ({
-      trainer,
-      shard,
-      examples: examplesOfShard(shard),
-      params: updates.get(trainer)!,
-    })),
-  );
-  return { params, hash: sha256Hex(encodeParams(params)) };
 }
 
 export function modelOf(bytes: Uint8Array, spec: ModelSpec): ParamSet {

@@ -1,10 +1,11 @@
 import type { Pubkey } from '../hash.js';
+import { decodeUpdate } from '../learning/codec/codec.js';
 import { cosine, difference } from '../learning/params.js';
 import type { ParamSet } from '../learning/types.js';
 import type { JobState, RoundState } from '../market/state.js';
 import type { CustomerEnv } from './customer-env.js';
 import { loadModel } from './customer-models.js';
-import { modelOf, openedFile } from './measure.js';
+import { openedFile } from './measure.js';
 
 /**
  * A replayed update beats every statistic of its effect. Two changes of a model that point the same way to one part in a thousand are
@@ -24,7 +25,7 @@ export async function likelyReplays(
   updates: ReadonlyMap<Pubkey, ParamSet>,
 ): Promise<ReadonlySet<Pubkey>> {
   const found = new Set<Pubkey>();
-  const spec = state.job!.content.model;
+  const { codec } = state.job!.content;
   for (const earlier of state.rounds) {
     if (earlier.round >= round.round || earlier.close === null) continue;
     const theirBase = await loadModel(env, state, earlier.open.content.base.sha256);
@@ -35,7 +36,7 @@ export async function likelyReplays(
       const reveal = earlier.listedReveals.get(entry.trainer);
       const bytes = reveal && suspects.length > 0 ? await env.files.read(openedFile(reveal)) : undefined;
       if (bytes === undefined) continue;
-      const theirs = difference(modelOf(bytes, spec), theirBase);
+      const theirs = difference(decodeUpdate(codec, theirBase, bytes), theirBase);
       for (const { trainer } of suspects)
         if (cosine(difference(updates.get(trainer)!, base), theirs) > NEARLY_EQUAL) found.add(trainer);
     }

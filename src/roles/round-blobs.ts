@@ -8,7 +8,7 @@ import type { ModelSpec, ParamSet } from '../learning/types.js';
 import type { Pointer } from '../protocol/pointer.js';
 import type { Relays } from '../ports.js';
 
-/** Models and updates on the wire: canonical safetensors, sealed as a blob under a label of their own. */
+/** Models, updates and states on the wire: canonical bytes, sealed as a blob under a label of their own. */
 
 export const baseLabel = (job: EventId, round: number) => `base/${job}/${round}`;
 export const updateLabel = (job: EventId, round: number, shard: number, trainer: Pubkey) =>
@@ -29,15 +29,15 @@ export function blobSecrets(
   };
 }
 
-export interface PublishedParams {
+export interface PublishedBlob {
   readonly pointer: Pointer;
   readonly inline?: string;
 }
 
 /** Seals and uploads; deterministic given its arguments, so a repetition stores nothing twice. */
-export async function publishParams(
+export async function publishBytes(
   relays: Relays,
-  params: ParamSet,
+  bytes: Bytes,
   of: {
     readonly secret: Bytes;
     readonly purpose: string;
@@ -49,9 +49,9 @@ export async function publishParams(
     readonly inline?: 'never';
   },
   signal?: AbortSignal,
-): Promise<PublishedParams> {
+): Promise<PublishedBlob> {
   const { key, upload } = blobSecrets(of.secret, of.purpose, of.index);
-  const sealed: SealedBlob = sealBlob(encodeParams(params), {
+  const sealed: SealedBlob = sealBlob(bytes, {
     key,
     uploadSecret: upload,
     context: labelContext(of.label),
@@ -65,6 +65,15 @@ export async function publishParams(
   return sealed.inline === undefined ? { pointer } : { pointer, inline: sealed.inline };
 }
 
+export function publishParams(
+  relays: Relays,
+  params: ParamSet,
+  of: Parameters<typeof publishBytes>[2],
+  signal?: AbortSignal,
+): Promise<PublishedBlob> {
+  return publishBytes(relays, encodeParams(params), of, signal);
+}
+
 /** The most canonical bytes that tensors of these shapes can take: header included. */
 function maxCanonicalBytes(shapes: readonly NamedShape[]): number {
   const count = shapes.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
@@ -72,7 +81,7 @@ function maxCanonicalBytes(shapes: readonly NamedShape[]): number {
   return count * 4 + names + shapes.length * 160 + 64;
 }
 
-export interface ParamsSource {
+export interface BlobPlace {
   readonly pointer: Pointer;
   readonly inline?: string | undefined;
   readonly key: Bytes;
@@ -82,7 +91,7 @@ export interface ParamsSource {
 /** Fetches, checks and decodes; shapes must be those of the model. @param file  keeps what was fetched for the next run */
 export async function fetchParams(
   relays: Relays,
-  source: ParamsSource,
+  source: BlobPlace,
   spec: ModelSpec,
   signal?: AbortSignal,
   file?: ChunkFile,
@@ -91,20 +100,22 @@ export async function fetchParams(
   return decodeParams(await fetchCanonical(relays, source, shapes, signal, file), shapes);
 }
 
-export function fetchParamBytes(
-  relays: Relays,
-  source: ParamsSource,
-  spec: ModelSpec,
-  signal?: AbortSignal,
-): Promise<Bytes> {
-  return fetchCanonical(relays, source, parameterShapes(spec), signal);
-}
-
 /** Canonical bytes of tensors of these shapes; whether they are is for who decodes them. */
 export function fetchCanonical(
   relays: Relays,
-  source: ParamsSource,
+  source: BlobPlace,
   shapes: readonly NamedShape[],
+  signal?: AbortSignal,
+  file?: ChunkFile,
+): Promise<Bytes> {
+  return fetchBytes(relays, source, maxCanonicalBytes(shapes), signal, file);
+}
+
+/** @param maxBytes  a blob that says it is longer is not fetched */
+export function fetchBytes(
+  relays: Relays,
+  source: BlobPlace,
+  maxBytes: number,
   signal?: AbortSignal,
   file?: ChunkFile,
 ): Promise<Bytes> {
@@ -112,7 +123,7 @@ export function fetchCanonical(
     key: source.key,
     context: labelContext(source.label),
     part: 0,
-    maxBytes: maxCanonicalBytes(shapes),
+    maxBytes,
     inline: source.inline,
     ...(signal === undefined ? {} : { signal }),
   };

@@ -1,12 +1,14 @@
 import { NmktError } from '../errors.js';
 import { sha256Hex, type Pubkey, type Sha256 } from '../hash.js';
-import { encodeParams } from '../learning/safetensors.js';
+import { encodeUpdate } from '../learning/codec/codec.js';
+import { uncodedOf, uncodedShapes, type Uncoded } from '../learning/codec/uncoded.js';
+import { parameterShapes, paramsHash } from '../learning/params.js';
 import { trainingSeed } from '../learning/seeds.js';
 import { segmentCount, stateHash, stateShapes, stepCount } from '../learning/train-state.js';
 import { decodeParams } from '../learning/safetensors.js';
 import type { Examples, ParamSet, TrainState } from '../learning/types.js';
 import type { Finding } from '../market/acceptance.js';
-import { committedEnd } from '../market/spot-rules.js';
+import { committedEnd, workEnd } from '../market/spot-rules.js';
 import { drawnSegmentOf, type JobState, type RoundState } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
@@ -21,7 +23,7 @@ import { fetchCanonical, stateLabel } from './round-blobs.js';
 
 /** The training that a trainer agreed to, from its base to its update. */
 export interface AgreedTraining {
-  readonly terms: Pick<JobTerms, 'model' | 'hyper' | 'spot'>;
+  readonly terms: Pick<JobTerms, 'model' | 'hyper' | 'spot' | 'codec'>;
   readonly base: ParamSet;
   readonly examples: Examples;
   /** The job's, 32 bytes. */
@@ -55,27 +57,42 @@ export function assertRepeatable({ inexact }: Pick<TrainResult, 'inexact'>): voi
   });
 }
 
-/** Hashes that a reveal of this training lists, were it trained with `everySteps`. */
-export function checkpointCount({ hyper, spot }: Pick<JobTerms, 'hyper' | 'spot'>, rows: number): number {
-  return spot === null ? 0 : segmentCount(stepCount(hyper, rows), spot.everySteps) - 1;
+/** Where a segment begins: between two steps of the training, at the trained model that is encoded, or (null) at the base. */
+export type SegmentStart = TrainState | Uncoded | null;
+
+/** Hashes that a reveal of this training lists, were it trained with `everySteps`: one less than there are segments. */
+export function checkpointCount({ hyper, spot, codec }: Omit<AgreedTraining['terms'], 'model'>, rows: number): number {
+  if (spot === null) return 0;
+  const training = segmentCount(stepCount(hyper, rows), spot.everySteps);
+  return codec.name === 'f32' ? training - 1 : training;
 }
 
 /**
- * What a segment ends in: the hash of the state after it, of the update after the last one.
+ * What a segment ends in: the hash of the state after it, of the trained model after the last one, of the update after the encoding.
  *
- * @param before  the state before the segment; null exactly for segment 0
+ * @param before  what the segment starts from; null exactly for segment 0
  */
 export async function repeatSegment(
   engine: Pick<Engine, 'train'>,
   training: AgreedTraining,
   segment: number,
-  before: TrainState | null,
+  before: SegmentStart,
   signal?: AbortSignal,
 ): Promise<Sha256> {
+  if (before !== null && 'trained' in before) return encodedEnd(training, before);
   return trainTo(engine, training, (segment + 1) * training.terms.spot!.everySteps, before, signal);
 }
 
-/** The hash of the state after a step, of the update after the last one. */
+function encodedEnd(
+  { terms, base, seed, round, shard, trainer }: AgreedTraining,
+  { trained, residual }: Uncoded,
+): Sha256 {
+  const own = trainingSeed(seed, round, shard, trainer);
+  const encoded = encodeUpdate(terms.codec, base, trained, residual, own);
+  return workEnd(sha256Hex(encoded.bytes), encoded.residual === null ? undefined : paramsHash(encoded.residual));
+}
+
+/** The hash of the state after a step, of the trained model after the last one. */
 async function trainTo(
   engine: Pick<Engine, 'train'>,
   training: AgreedTraining,
@@ -92,7 +109,7 @@ async function trainTo(
     (state) => (end = state),
   );
   assertRepeatable(result);
-  return end === undefined ? sha256Hex(encodeParams(result.weights)) : stateHash(end);
+  return end === undefined ? paramsHash(result.weights) : stateHash(end);
 }
 
 /** What a segment ends in when the training is repeated from its base. */
@@ -105,7 +122,7 @@ export function endOf(
   return trainTo(engine, training, (segment + 1) * training.terms.spot!.everySteps, null, signal);
 }
 
-/** All segments in one go. @returns the first that ends in something else than was committed, or null */
+/** All segments of the training in one go. @returns the first that ends in something else than was committed, or null */
 export async function repeatAll(
   engine: Pick<Engine, 'train'>,
   training: AgreedTraining,
@@ -116,14 +133,14 @@ export async function repeatAll(
   const request = { ...requestOf(training), stateEvery: training.terms.spot!.everySteps };
   const result = await engine.train(request, undefined, signal, (state) => ends.push(stateHash(state)));
   assertRepeatable(result);
-  ends.push(sha256Hex(encodeParams(result.weights)));
+  ends.push(paramsHash(result.weights));
   const segment = ends.findIndex((hash, index) => hash !== committedEnd(committed, index));
   return segment < 0 ? null : { segment, hash: ends[segment]! };
 }
 
 export interface OpenedStates {
   /** Drawn updates; null: the segment begins at the base. */
-  readonly drawn: ReadonlyMap<Pubkey, { readonly segment: number; readonly before: TrainState | null }>;
+  readonly drawn: ReadonlyMap<Pubkey, { readonly segment: number; readonly before: SegmentStart }>;
   readonly findings: ReadonlyMap<Pubkey, Finding>;
 }
 
@@ -144,7 +161,7 @@ export async function openDrawnStates(
   nowSec: number,
   signal?: AbortSignal,
 ): Promise<OpenedStates> {
-  const drawn = new Map<Pubkey, { segment: number; before: TrainState | null }>();
+  const drawn = new Map<Pubkey, { segment: number; before: SegmentStart }>();
   const findings = new Map<Pubkey, Finding>();
   const terms = state.job!.content;
   if (terms.spot === null) return { drawn, findings };
@@ -180,18 +197,25 @@ async function openState(
   segment: number,
   blob: SealedUpdate['state'],
   signal?: AbortSignal,
-): Promise<TrainState> {
+): Promise<TrainState | Uncoded> {
   if (blob === null) throw new RangeError('it is not in the reveal');
-  const { model, hyper, spot } = state.job!.content;
-  const { checkpoints, shard } = round.listedReveals.get(trainer)!.content;
-  const shapes = stateShapes(model, hyper);
+  const { model, hyper, spot, codec } = state.job!.content;
+  const { checkpoints, shard, residual } = round.listedReveals.get(trainer)!.content;
+  const isEncoding = codec.name !== 'f32' && segment === checkpoints.length;
+  const before = residual?.before ?? null;
+  const shapes = isEncoding ? uncodedShapes(parameterShapes(model), before !== null) : stateShapes(model, hyper);
   const label = stateLabel(state.jobId, round.round, shard, trainer);
   const bytes = await fetchCanonical(relays, { ...blob, label }, shapes, signal);
-  const opened = { step: segment * spot!.everySteps, tensors: decodeParams(bytes, shapes) };
-  const hash = stateHash(opened);
-  if (hash !== checkpoints[segment - 1])
-    throw new RangeError(`it hashes to ${hash.slice(0, 16)}, committed was ${checkpoints[segment - 1]!.slice(0, 16)}`);
+  const tensors = decodeParams(bytes, shapes);
+  const opened = isEncoding ? uncodedOf(tensors) : { step: segment * spot!.everySteps, tensors };
+  checkHash('trained' in opened ? paramsHash(opened.trained) : stateHash(opened), checkpoints[segment - 1]!);
+  if ('trained' in opened && opened.residual !== null) checkHash(paramsHash(opened.residual), before!);
   return opened;
+}
+
+function checkHash(got: Sha256, committed: Sha256): void {
+  if (got !== committed)
+    throw new RangeError(`it hashes to ${got.slice(0, 16)}, committed was ${committed.slice(0, 16)}`);
 }
 
 /**
@@ -213,15 +237,14 @@ export async function repeatDrawn(
     if (due === undefined && !suspects.has(trainer)) continue;
     const training = await trainingOf(trainer, content.shard);
     if (training.terms.spot?.engine !== engine.id) return new Map();
-    if (suspects.has(trainer)) {
-      const segment = due?.segment ?? content.checkpoints.length;
-      const different = await repeatAll(engine, training, content, signal);
-      found.set(trainer, different ?? { segment, hash: committedEnd(content, segment)! });
-    } else if (due !== undefined)
-      found.set(trainer, {
-        segment: due.segment,
-        hash: await repeatSegment(engine, training, due.segment, due.before, signal),
-      });
+    const different = suspects.has(trainer) ? await repeatAll(engine, training, content, signal) : null;
+    const isEncoding = due?.before != null && 'trained' in due.before;
+    const segment = due?.segment ?? content.checkpoints.length - (training.terms.codec.name === 'f32' ? 0 : 1);
+    const isRepeated = suspects.has(trainer) && !isEncoding;
+    const hash = isRepeated
+      ? committedEnd(content, segment)!
+      : await repeatSegment(engine, training, segment, due!.before, signal);
+    found.set(trainer, different ?? { segment, hash });
   }
   return found;
 }

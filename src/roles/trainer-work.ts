@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { NmktError } from '../errors.js';
 import { sha256Hex, type Sha256 } from '../hash.js';
-import { encodeParams } from '../learning/safetensors.js';
+import { keepsResidual } from '../learning/codec/residual.js';
+import { uncodedTensors } from '../learning/codec/uncoded.js';
 import { trainingSeed } from '../learning/seeds.js';
 import type { ParamSet } from '../learning/types.js';
 import { drawnSegmentOf, type Assignment, type JobState, type RoundState } from '../market/state.js';
@@ -12,10 +13,17 @@ import { chunkExpiry } from './customer-actions.js';
 import { withChunkFile } from './home-files.js';
 import type { Received } from './inbox.js';
 import { keptStates, findState } from './kept-states.js';
-import { modelOf } from './measure.js';
 import { describeStep } from './pace.js';
-import { baseLabel, blobSecrets, fetchParams, publishParams, stateLabel, updateLabel } from './round-blobs.js';
-import { assertRepeatable, repeatSegment } from './spot-check.js';
+import {
+  baseLabel,
+  blobSecrets,
+  fetchParams,
+  publishBytes,
+  publishParams,
+  stateLabel,
+  updateLabel,
+} from './round-blobs.js';
+import { assertRepeatable, repeatSegment, type SegmentStart } from './spot-check.js';
 import type { TrainerEnv } from './trainer.js';
 import {
   decodeUpdateFile,
@@ -25,6 +33,7 @@ import {
   type Work,
 } from './trainer-files.js';
 import { openGrantedShard } from './trainer-grant.js';
+import { encodeWork, findUncoded } from './trainer-residuals.js';
 
 /** A round of a trainer: train once, keep what must survive, commit, reveal. */
 
@@ -33,26 +42,26 @@ const updateFile = (round: RoundState) => `update-${round.open.id}.bin`;
 
 /** Has this home the bytes and the salt of its commitment? Another home of the same key may have made another one. */
 export async function hasCommitted(env: TrainerEnv, state: JobState, round: RoundState): Promise<boolean> {
-  const work = await readWork(env, round);
+  const work = await readWork(env, state, round);
   if (work === undefined) return false;
   const made = round.commits.get(env.signer.pubkey);
   return made === undefined || commitmentTo(work, env, state, round, made.content.shard) === made.content.commitment;
 }
 
-async function readWork(env: TrainerEnv, round: RoundState): Promise<CommittedWork | undefined> {
+async function readWork(env: TrainerEnv, { job }: JobState, round: RoundState): Promise<CommittedWork | undefined> {
   const file = await env.files.read(updateFile(round));
-  return file === undefined ? undefined : decodeUpdateFile(file);
+  return file === undefined ? undefined : decodeUpdateFile(file, keepsResidual(job!.content.codec));
 }
 
 function commitmentTo(
-  { salt, bytes, checkpoints }: CommittedWork,
+  { salt, bytes, checkpoints, residual }: CommittedWork,
   { signer }: Pick<TrainerEnv, 'signer'>,
   { jobId }: JobState,
   { round, open }: RoundState,
   shard: number,
 ): Sha256 {
   return commitmentOf({
-    ...{ job: jobId, round, shard, trainer: signer.pubkey, checkpoints, salt },
+    ...{ job: jobId, round, shard, trainer: signer.pubkey, checkpoints, salt, residual },
     baseHash: open.content.base.sha256,
     updateHash: sha256Hex(bytes),
   });
@@ -67,7 +76,7 @@ export async function train(
   roundGrant: Received<RoundGrant>,
 ): Promise<void> {
   const job = state.job!;
-  let work = await readWork(env, round);
+  let work = await readWork(env, state, round);
   if (work === undefined) {
     if (shardGrant === undefined)
       throw new NmktError('not-ready', 'the shard grant has not arrived again', {
@@ -77,7 +86,7 @@ export async function train(
     // A commitment cannot be retrained: secret and bytes are durable before it is signed.
     const file = encodeUpdateFile(env.random(TRAINING_SECRET_BYTES), fresh);
     await env.files.write(updateFile(round), file);
-    work = decodeUpdateFile(file)!;
+    work = decodeUpdateFile(file, keepsResidual(job.content.codec))!;
   }
   // The job may have ended while it trained.
   if (env.book.state().cancelled !== null) return;
@@ -127,7 +136,8 @@ async function trainUpdate(
   );
   await states.written();
   if (spot !== null) assertRepeatable(result);
-  return { bytes: encodeParams(result.weights), checkpoints: states.checkpoints };
+  const trained = { base: weights, trained: result.weights, seed };
+  return encodeWork(env, state, round, shard, trained, states.checkpoints);
 }
 
 function openBase(env: TrainerEnv, state: JobState, round: RoundState, { key }: RoundGrant): Promise<ParamSet> {
@@ -141,11 +151,11 @@ function openBase(env: TrainerEnv, state: JobState, round: RoundState, { key }: 
 export async function reveal(env: TrainerEnv, state: JobState, round: RoundState, shard: number): Promise<void> {
   const job = state.job!;
   const me = env.signer.pubkey;
-  const { salt, secret, bytes, checkpoints } = (await readWork(env, round))!;
+  const { salt, secret, bytes, checkpoints, residual } = (await readWork(env, state, round))!;
   const { key } = blobSecrets(secret, 'update', round.round);
-  const { pointer, inline } = await publishParams(
+  const { pointer, inline } = await publishBytes(
     env.relays,
-    modelOf(bytes, job.content.model),
+    bytes,
     {
       secret,
       purpose: 'update',
@@ -174,11 +184,26 @@ export async function reveal(env: TrainerEnv, state: JobState, round: RoundState
       updateHash: sha256Hex(bytes),
       engine: (await env.engine()).id,
       checkpoints: [...checkpoints],
+      ...(residual !== undefined && { residual }),
       sealed,
       ...(inline === undefined ? {} : { inline }),
     },
     [job.author],
   );
+}
+
+/** What a segment but the first starts from; undefined when this home has lost it. */
+async function findStart(
+  env: TrainerEnv,
+  state: JobState,
+  round: RoundState,
+  segment: number,
+): Promise<Exclude<SegmentStart, null> | undefined> {
+  const terms = state.job!.content;
+  const work = await readWork(env, state, round);
+  return terms.codec.name !== 'f32' && segment === work?.checkpoints.length
+    ? findUncoded(env, round, terms, work.residual?.before != null)
+    : findState(env, round, terms, segment);
 }
 
 /** The state before a drawn segment, sealed like the update. Null when the home has lost it: the update will be rejected. */
@@ -191,14 +216,14 @@ async function publishState(
   secret: Uint8Array,
 ): Promise<SealedUpdate['state']> {
   const job = state.job!;
-  const before = await findState(env, round, job.content, segment);
+  const before = await findStart(env, state, round, segment);
   if (before === undefined) {
     env.progress.warn(`round ${round.round + 1}: the state before segment ${segment} is no longer in the home`);
     return null;
   }
   const { pointer } = await publishParams(
     env.relays,
-    before.tensors,
+    'trained' in before ? uncodedTensors(before) : before.tensors,
     {
       secret,
       purpose: 'state',
@@ -228,7 +253,7 @@ export async function answerFraud(
   const { round: index, shard, segment } = content;
   const round = state.rounds[index]!;
   const terms = state.job!.content;
-  const before = segment === 0 ? null : await findState(env, round, terms, segment);
+  const before = segment === 0 ? null : await findStart(env, state, round, segment);
   const unknown = 'this home cannot repeat it any more';
   if (shardGrant === undefined || roundGrant === undefined || before === undefined) return unknown;
   const base = await openBase(env, state, round, roundGrant);

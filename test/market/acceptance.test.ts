@@ -18,6 +18,8 @@ const honest: RoundEvidence = {
   commits: round.listedCommits,
   reveals: round.listedReveals,
   shownBefore: new Map(),
+  residuals: new Map(),
+  codec: { name: 'f32' },
   findings: new Map(),
   scores: new Map(round.scores!.content.scores.map((row) => [row.trainer, row])),
   lossBeforePpm: null,

@@ -171,6 +171,7 @@ describe('a training in which a kernel took part whose bits differ between machi
         model,
         hyper: { optimizer: 'sgd', learningRate: 0.1, batch: 1, localSteps: 2 },
         spot: { everySteps: 1 } as AgreedTraining['terms']['spot'],
+        codec: { name: 'f32' },
       },
       base: initialParams(model, new Uint8Array(32)),
       examples: { rows: 1, inputs: 1, features: Float32Array.of(1), scale: 1, labels: Float32Array.of(1) },

@@ -253,6 +253,7 @@ const manifest = object({
 
 const evaluation = object({ snapshot: hex64, rows: integer(1, 2 ** 40), commitment: hex64 });
 const year = integer(1, 31_536_000);
+const rule = constant('fedavg');
 const terms = object(
   {
     title: text(200),
@@ -300,8 +301,10 @@ const terms = object(
     verification: constant('floor', 'spot'),
     spot: orNull(object({ ratePpm: integer(0, 1_000_000), everySteps: integer(1, 1_000_000), engine })),
     acceptedEngines: list(constant('node', 'webgpu', 'wasm', 'cpu'), 1, 4),
-    aggregation: constant('fedavg'),
-    codec: constant('f32'),
+    aggregation: rule,
+    attackers: integer(0, 1_024),
+    outer: object({ name: constant('none') }),
+    codec: object({ name: constant('f32') }),
     strictLoss: boolean,
     ...{ seedCommitment: hex64, chainCommitment: hex64 },
     audit: constant('granted', 'open'),
@@ -334,7 +337,7 @@ const considered = object({
 const seat = object({ trainer: hex64, shard });
 const submission = object({ submission: hex64, trainer: hex64, shard });
 const rejection = constant(
-  ...(['absent', 'no-reveal', 'opening', 'base', 'engine', 'blob', 'shape', 'unchanged', 'copy'] as const),
+  ...(['absent', 'no-reveal', 'opening', 'base', 'residual', 'engine', 'blob', 'shape', 'unchanged', 'copy'] as const),
   ...(['loss', 'work-floor', 'spot-check'] as const),
 );
 /** Up to 127 states between the segments: segments are counted from 0. */
@@ -366,7 +369,7 @@ export const contents: Readonly<Record<string, Check>> = {
   '4626/award': object({
     bids: list(considered, 0, 1_024),
     winners: list(object({ trainer: hex64, bid: hex64, shard, priceMsat: msat, grant: hex64 }), 1, 1_024),
-    rule: object({ name: constant('fedavg'), f: integer(0, 1_024), m: integer(0, 1_024) }),
+    rule: object({ name: rule, f: integer(0, 1_024), m: integer(0, 1_024) }),
   }),
   '4626/replace': object({
     shard,
@@ -392,13 +395,20 @@ export const contents: Readonly<Record<string, Check>> = {
       0,
       1_024,
     ),
-    ...{ aggregate: hex64, lossPpm: loss, accuracyPpm: orNull(ppm), engine: optional(engine) },
+    ...{
+      aggregate: hex64,
+      outerState: optional(hex64),
+      lossPpm: loss,
+      accuracyPpm: orNull(ppm),
+      engine: optional(engine),
+    },
   }),
   '4622/void': object({ round, reason: constant('no-quorum'), degraded }),
   '4627/commit': object({ round, shard, open: hex64, commitment: hex64 }),
   '4627/reveal': object({
     ...{ round, shard, list: hex64, commit: hex64, salt: bytes32, baseHash: hex64, updateHash: hex64 },
     ...{ engine, checkpoints: list(hex64, 0, 127), sealed, inline },
+    residual: optional(object({ before: orNull(hex64), after: hex64 })),
   }),
   '4629/reveal': object({ round, list: hex64, engine, data: hex64, scores: list(score, 0, 1_024) }),
   '4630/': object({
