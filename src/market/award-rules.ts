@@ -1,5 +1,6 @@
 import type { Pubkey, Sha256 } from '../hash.js';
-import type { Rule } from '../learning/aggregate/rule.js';
+import { ruleFor, type Rule } from '../learning/aggregate/rule.js';
+import type { AwardContent } from '../protocol/award.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
 import { runAuction, type Considered } from './auction.js';
@@ -21,8 +22,8 @@ export function openBids(sound: readonly JobEvent[]): EventOf<'bid'>[] {
 export function awardedRule(
   { aggregation, attackers }: Pick<JobTerms, 'aggregation' | 'attackers'>,
   seats: number,
-): Rule {
-  return { name: aggregation, f: Math.min(attackers, seats), m: 0 };
+): AwardContent['rule'] {
+  return { ...ruleFor(aggregation, attackers, seats), name: aggregation };
 }
 
 const spellRule = ({ name, f, m }: Rule): string => `${name} (f ${f}, m ${m})`;

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { NmktError } from '../errors.js';
+import { PLAIN_RULES } from '../learning/aggregate/rule.js';
 import { MODEL_NAMES, MODEL_SIZES } from '../learning/model-choice.js';
+import { OUTERS } from '../learning/outer/outer.js';
 import type { Rung } from '../learning/types.js';
 import { MAX_CHECKPOINTS } from '../protocol/submission.js';
 
@@ -79,6 +81,22 @@ export const jobFileSchema = z.strictObject({
     .enum(['none', 'cosine'])
     .default('none')
     .describe('cosine: the learning rate falls towards 0 by the end of each round'),
+  aggregation: z
+    .enum(PLAIN_RULES)
+    .optional()
+    .describe('how accepted updates become one model; default fedavg, from 5 trainers on multi-krum'),
+  attackers: count(0, 1_024)
+    .optional()
+    .describe('dishonest updates the rule is to withstand (trimmed-mean, krum, multi-krum, bulyan); default 3 of 10'),
+  outer: z
+    .enum(OUTERS)
+    .default('none')
+    .describe('the step from a round’s base towards that model; none: take it; diloco: Nesterov momentum over rounds'),
+  outerLearningRate: z.number().positive().max(100).optional().describe('of the outer step; default its paper’s'),
+  outerMomentum: z.number().min(0).lt(1).optional().describe('of fedavgm and diloco; default 0.9'),
+  outerBeta1: z.number().min(0).lt(1).optional().describe('of fedadam and fedyogi; default 0.9'),
+  outerBeta2: z.number().min(0).lt(1).optional().describe('of fedadam and fedyogi; default 0.99'),
+  outerTau: z.number().positive().max(1).optional().describe('of fedadagrad, fedadam and fedyogi; default 0.001'),
   maxPriceSats: count(0, 21e14).default(300).describe('ceiling: sats per accepted round and shard'),
   budgetSats: count(0, 21e14)
     .optional()

@@ -1,4 +1,5 @@
 import { enginesOf, parseDuration, type JobFile } from './job-file.js';
+import { aggregationTerms, outerTerms } from './job-algorithm.js';
 import { hyperParameters } from './job-hyper.js';
 import { NmktError } from '../errors.js';
 import { fromHex, hex, sha256Hex, type EventId, type Sha256 } from '../hash.js';
@@ -112,9 +113,8 @@ export function jobTerms(
     verification: checker === null ? 'floor' : 'spot',
     spot: checker === null ? null : spotTerms(job, manifest.shards, checker),
     acceptedEngines: enginesOf(job),
-    aggregation: 'fedavg',
-    attackers: 0,
-    outer: { name: 'none' },
+    ...aggregationTerms(job, trainers),
+    outer: outerTerms(job),
     codec: { name: 'f32' },
     strictLoss: job.strictLoss,
     audit: job.audit,

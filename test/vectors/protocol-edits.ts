@@ -163,7 +163,7 @@ export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-
     first('bids', 'outcome', 'lost'),
     first('bids', 'rule', 'ugly'),
     first('bids', 'attempts', -1),
-    inside('rule', 'name', 'median'),
+    inside('rule', 'name', 'mode'),
     drop('rule'),
   ],
   replace: [set('degraded', false), set('reason', 'dislike'), upper('out'), inside('in', 'priceMsat', '01'), drop('in'), ...integer('shard')],

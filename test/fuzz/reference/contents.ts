@@ -253,7 +253,10 @@ const manifest = object({
 
 const evaluation = object({ snapshot: hex64, rows: integer(1, 2 ** 40), commitment: hex64 });
 const year = integer(1, 31_536_000);
-const rule = constant('fedavg');
+const rule = constant(
+  ...(['fedavg', 'median', 'trimmed-mean', 'geometric-median', 'norm-clip'] as const),
+  ...(['centred-clip', 'krum', 'multi-krum', 'bulyan'] as const),
+);
 const terms = object(
   {
     title: text(200),

@@ -1,0 +1,57 @@
+import { NmktError } from '../errors.js';
+import { defaultAttackers, defaultRule, mostAttackers, takesAttackers } from '../learning/aggregate/rule.js';
+import { OUTER_DEFAULTS, type Outer, type OuterField } from '../learning/outer/outer.js';
+import type { JobTerms } from '../protocol/job.js';
+import type { JobFile } from './job-file.js';
+
+/** Which rule and outer step a job promises, defaults filled in. */
+
+/** @throws NmktError `bad-job` for attackers that the rule cannot withstand among so many, or asks no number of */
+export function aggregationTerms(
+  job: Pick<JobFile, 'aggregation' | 'attackers'>,
+  seats: number,
+): Pick<JobTerms, 'aggregation' | 'attackers'> {
+  const aggregation = job.aggregation ?? defaultRule(seats);
+  const most = mostAttackers(aggregation, seats);
+  const { attackers } = job;
+  if (attackers === undefined) return { aggregation, attackers: defaultAttackers(aggregation, seats) };
+  if (attackers <= most) return { aggregation, attackers };
+  throw new NmktError('bad-job', `${aggregation} does not withstand that many attackers`, {
+    expected: takesAttackers(aggregation)
+      ? `at most ${most} of ${seats} trainers`
+      : `no number: ${aggregation} takes none`,
+    got: `${attackers}`,
+    remedy: takesAttackers(aggregation) ? `--attackers ${most}, or more --trainers` : 'leave out attackers',
+  });
+}
+
+const FIELDS = {
+  learningRate: 'outerLearningRate',
+  momentum: 'outerMomentum',
+  beta1: 'outerBeta1',
+  beta2: 'outerBeta2',
+  tau: 'outerTau',
+} as const satisfies Record<OuterField, keyof JobFile>;
+
+/** @throws NmktError `bad-job` for a field that belongs to another outer step */
+export function outerTerms(job: JobFile): Outer {
+  const own = OUTER_DEFAULTS[job.outer];
+  const values: Partial<Record<OuterField, number>> = {};
+  for (const [field, name] of Object.entries(FIELDS) as [OuterField, (typeof FIELDS)[OuterField]][]) {
+    const asked = job[name];
+    if (own[field] !== undefined) values[field] = asked ?? own[field];
+    else if (asked !== undefined)
+      throw new NmktError('bad-job', `${name} is no part of the outer step ${job.outer}`, {
+        expected: `${
+          Object.keys(own).length === 0
+            ? 'nothing'
+            : Object.keys(own)
+                .map((one) => FIELDS[one as OuterField])
+                .join(', ')
+        } with ${job.outer}`,
+        got: `${name} ${asked}`,
+        remedy: `leave it out, or choose another --outer`,
+      });
+  }
+  return { name: job.outer, ...values };
+}
