@@ -19,6 +19,7 @@ import {
   object,
   optional,
   orNull,
+  part,
   ppm,
   relay,
   round,
@@ -253,6 +254,24 @@ const manifest = object({
 
 const evaluation = object({ snapshot: hex64, rows: integer(1, 2 ** 40), commitment: hex64 });
 const year = integer(1, 31_536_000);
+const rate = { learningRate: decimal };
+const outers: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
+  none: {},
+  sgd: rate,
+  fedavgm: { ...rate, momentum: part },
+  fedadagrad: { ...rate, tau: decimal },
+  fedadam: { ...rate, beta1: part, beta2: part, tau: decimal },
+  fedyogi: { ...rate, beta1: part, beta2: part, tau: decimal },
+  diloco: { ...rate, momentum: part },
+};
+/** Exactly what belongs to its name. */
+const outer: Check = (value) => {
+  const name = value instanceof JsonObject ? fieldOf(value, 'name') : undefined;
+  if (typeof name !== 'string' || !Object.hasOwn(outers, name)) return refuse('no outer step');
+  for (const field of ['learningRate', 'momentum', 'beta1', 'beta2', 'tau'])
+    if (!(field in outers[name]!) && fieldOf(value as JsonObject, field) !== undefined) refuse(`${field} with ${name}`);
+  return object({ name: constant(name), ...outers[name]! })(value);
+};
 const rule = constant(
   ...(['fedavg', 'median', 'trimmed-mean', 'geometric-median', 'norm-clip'] as const),
   ...(['centred-clip', 'krum', 'multi-krum', 'bulyan'] as const),
@@ -306,7 +325,7 @@ const terms = object(
     acceptedEngines: list(constant('node', 'webgpu', 'wasm', 'cpu'), 1, 4),
     aggregation: rule,
     attackers: integer(0, 1_024),
-    outer: object({ name: constant('none') }),
+    outer,
     codec: object({ name: constant('f32') }),
     strictLoss: boolean,
     ...{ seedCommitment: hex64, chainCommitment: hex64 },

@@ -59,6 +59,13 @@ export const decimal: Check<number> = (value) => {
   return text === '0' ? refuse('not more than 0') : Number(text);
 };
 
+/** From 0 to below 1. */
+export const part: Check<number> = (value) => {
+  if (value === '0') return 0;
+  const found = decimal(value);
+  return found < 1 ? found : refuse('not below 1');
+};
+
 export const decimal9: Check<string> = (value) => {
   const text = string(value);
   const [whole = '', fraction = '', ...more] = (text.startsWith('-') ? text.slice(1) : text).split('.');
