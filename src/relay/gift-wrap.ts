@@ -18,7 +18,7 @@ const MAX_SEAL_BYTES = 49_152;
 const MAX_BACKDATE_SEC = 2 * 24 * 60 * 60;
 
 /**
- * @param random  draws the one-time key and both timestamps
+ * @param random  draws the one-time key, its nonce and both timestamps
  * @param nowSec  the rumor's own `created_at`, unix seconds
  * @throws        NmktError `too-large` above MAX_RUMOR_BYTES of rumor JSON
  */
@@ -39,7 +39,7 @@ export async function wrapRumor(
     tags: [],
     content: await signer.encrypt(recipient, rumor),
   });
-  const oneTime = localSigner(freshSecret(random));
+  const oneTime = localSigner(freshSecret(random), random);
   return oneTime.sign({
     kind: GIFT_WRAP,
     created_at: nowSec - backdate(random),

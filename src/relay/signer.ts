@@ -2,7 +2,7 @@ import { v2 as nip44 } from 'nostr-tools/nip44';
 import { conversationKey as agreeOn } from '../ecdh.js';
 import { NmktError } from '../errors.js';
 import type { Bytes, Pubkey } from '../hash.js';
-import type { Signer } from '../ports.js';
+import type { RandomBytes, Signer } from '../ports.js';
 import { isValidSecret, publicKey, signEvent } from '../schnorr.js';
 
 /** Conversation keys kept; one costs half a millisecond of elliptic curve work. */
@@ -12,9 +12,10 @@ const MAX_CACHED_PEERS = 1024;
  * Signs and encrypts (NIP-44 v2) with a key held in this process.
  *
  * @param secret  32 bytes in [1, n)
+ * @param random  draws the nonces of NIP-44; default: the system
  * @throws        NmktError `bad-key`
  */
-export function localSigner(secret: Bytes): Signer {
+export function localSigner(secret: Bytes, random?: RandomBytes): Signer {
   if (!isValidSecret(secret)) {
     throw new NmktError('bad-key', 'the private key is not a valid secp256k1 scalar', {
       remedy: 'give another key; without one nmkt makes its own',
@@ -37,7 +38,7 @@ export function localSigner(secret: Bytes): Signer {
   return {
     pubkey: publicKey(own),
     sign: async (template) => signEvent(template, own),
-    encrypt: async (peer, plaintext) => nip44.encrypt(plaintext, conversationKey(peer)),
+    encrypt: async (peer, plaintext) => nip44.encrypt(plaintext, conversationKey(peer), random?.(32)),
     decrypt: async (peer, payload) => {
       const key = conversationKey(peer);
       try {

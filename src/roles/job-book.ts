@@ -63,6 +63,14 @@ export interface BookPorts {
   readonly progress?: Progress;
   /** When the home came out of a backup (Unix seconds): another one may have gone on since with a job that is older. */
   readonly restoredAt?: number;
+  /** Default: every book reads for itself. Books of one process may share what they read alike. */
+  readonly reading?: Reading;
+}
+
+/** How events become a state; pure. */
+export interface Reading {
+  parse(event: NostrEvent): JobEvent;
+  fold(jobId: EventId, events: Iterable<JobEvent>): JobState;
 }
 
 /** Reasons kept of events that could not be parsed. */
@@ -81,7 +89,7 @@ export function jobFilters(jobId: EventId): Filter[] {
  * @throws NmktError `relay-unreachable` when no relay answered, or one did not after another home signed or a restore
  */
 export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBook> {
-  const { relays, clock, bell, signer, journal, progress } = ports;
+  const { relays, clock, bell, signer, journal, progress, reading = { parse: parseJobEvent, fold: foldJob } } = ports;
   const raw = new Map<EventId, NostrEvent>();
   const parsed = new Map<EventId, JobEvent>();
   const bad = new Map<EventId, string>();
@@ -91,7 +99,7 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
   const add = (event: NostrEvent): void => {
     if (raw.has(event.id)) return;
     try {
-      const one = parseJobEvent(event);
+      const one = reading.parse(event);
       if (one.job !== jobId) return;
       if (event.id !== jobId && !limits.admit(event, one, evict)) return;
       raw.set(event.id, event);
@@ -223,7 +231,7 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
   await publishInOrder();
   const subscription = relays.subscribe(jobFilters(jobId), hear);
 
-  const state = (): JobState => (cached ??= foldJob(jobId, parsed.values()));
+  const state = (): JobState => (cached ??= reading.fold(jobId, parsed.values()));
 
   let signing: Promise<unknown> = Promise.resolve();
   async function signNext<K extends EventName>(

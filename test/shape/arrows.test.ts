@@ -27,9 +27,11 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   terminal: [],
   // blob is pure functions and transfers over the Relays port: a role names it, an adapter it does not.
   roles: ['market', 'learning', 'protocol', 'blob'],
+  // A market in one process: what the adapters do, in memory and in virtual time.
+  simulate: ['roles', 'market', 'learning', 'protocol', 'blob', 'relay', 'wallet', 'training'],
   // Parts of one command: its processes, its view, its words.
   demo: ['learning', 'terminal', 'training'],
-  commands: ['demo', 'disk', 'roles', 'market', 'learning', 'protocol', 'blob'],
+  commands: ['demo', 'simulate', 'disk', 'roles', 'market', 'learning', 'protocol', 'blob'],
 };
 
 /** Functions inside adapter folders that are pure or work through ports only, so commands call them: see docs/decisions. */

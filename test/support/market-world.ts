@@ -1,6 +1,8 @@
 import { createPayer } from '../../src/commands/payer.js';
 import { decodeReceiptInvoice } from '../../src/commands/find-job.js';
-import { sha256, sha256Hex, u32be, type EventId } from '../../src/hash.js';
+import { sha256, sha256Hex, type EventId } from '../../src/hash.js';
+import { namedRandom } from '../../src/simulate/named-random.js';
+
 import { prng } from '../../src/learning/prng.js';
 import type { DataSchema, Examples } from '../../src/learning/types.js';
 import type { JobState } from '../../src/market/state.js';
@@ -32,10 +34,12 @@ import { FakeLightning, type FakeFaults } from './fake-wallet.js';
 import { keepOutput } from './secrets/outputs.js';
 import { keepSecretsOf, watchWorld } from './secrets/worlds.js';
 import { memoryJournal } from './memory-journal.js';
-import { memoryFile } from './memory-file.js';
+import { memoryFiles } from '../../src/simulate/memory-files.js';
 import { memoryNetwork, type MemoryNetwork } from './memory-relays.js';
 import { stubEngine } from './stub-engine.js';
 import { virtualClock, type VirtualClock } from './virtual-clock.js';
+
+export { namedRandom };
 
 /** A whole market in one process: real events, signatures, encryption, invoices and training; no sockets, disk or time. */
 
@@ -123,26 +127,7 @@ export class Process implements Running {
   }
 
   files(): HomeFiles {
-    const { files } = this.who;
-    const bytesOf = (data: string | Uint8Array) =>
-      typeof data === 'string' ? Buffer.from(data) : Uint8Array.from(data);
-    return {
-      write: (name, data) => this.write(() => void files.set(name, bytesOf(data))),
-      read: async (name) => files.get(name),
-      readPart: async (name, position, length) => files.get(name)!.subarray(position, position + length),
-      readJson: async <T>(name: string) => {
-        const bytes = files.get(name);
-        return bytes === undefined ? undefined : (JSON.parse(Buffer.from(bytes).toString('utf8')) as T);
-      },
-      edit: async (name) => memoryFile(files, name),
-      remove: async (name) => void files.delete(name),
-      forget: (name) => this.write(() => void files.delete(name)),
-      list: async (folder) => {
-        const names = [...files.keys()].filter((name) => name.startsWith(`${folder}/`));
-        return [...new Set(names.map((name) => name.slice(folder.length + 1).split('/')[0]!))].sort();
-      },
-      describe: (name) => `/homes/${this.who.name}/${name}`,
-    };
+    return memoryFiles(this.who.name, this.who.files, (change) => this.write(change));
   }
 
   relays(client: Relays): Relays {
@@ -299,16 +284,6 @@ function withoutTrial(engine: Engine): Engine {
       request.examples.features instanceof Uint8Array
         ? { weights: request.weights, steps: 0, lossFirst: 0, lossLast: 0, wallMs: 0 }
         : engine.train(request, ...rest),
-  };
-}
-
-/** SHA-256 in counter mode: the same bytes for the same name. */
-export function namedRandom(name: string): RandomBytes {
-  let counter = 0;
-  return (length) => {
-    const out = new Uint8Array(length);
-    for (let at = 0; at < length; at += 32) out.set(sha256(name, u32be(counter++)).subarray(0, length - at), at);
-    return out;
   };
 }
 

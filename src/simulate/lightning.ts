@@ -1,0 +1,153 @@
+import { hex, sha256, sha256Hex } from '../hash.js';
+import type { InvoiceRequest, LookupResult, Network, PayOutcome, Wallet } from '../ports.js';
+import { decodeInvoice, encodeInvoice, nodeIdOf, type Invoice, type InvoiceFields } from '../wallet/bolt11.js';
+import { prefixOf } from '../wallet/check-invoice.js';
+
+/** Taken one per call of that method, in order; then the wallet is honest again. */
+export interface WalletFaults {
+  /** `lost-*`: unknown, without and with the money moving; `wrong-preimage`: moved, but the proof is bad. */
+  pay?: ('lost-before' | 'lost-after' | 'wrong-preimage' | 'rejected' | 'failed' | Error)[];
+  lookup?: (LookupResult['state'] | 'wrong-preimage' | Error)[];
+  balance?: Error[];
+  makeInvoice?: Error[];
+}
+
+export interface MemoryPayment {
+  readonly from: string;
+  readonly to: string;
+  readonly msat: bigint;
+  readonly paymentHash: string;
+}
+
+/** Wallets of one node: real invoices, balances in memory, a payment hash paid at most once. */
+export class MemoryLightning {
+  readonly network: Network;
+  readonly payments: MemoryPayment[] = [];
+  readonly nodePubkey: string;
+  readonly #nodeSecret = sha256('fake lightning node');
+  readonly #balances = new Map<string, bigint>();
+  readonly #invoices = new Map<string, { preimage: string; to: string; msat: bigint }>();
+  readonly #cancelled = new Set<string>();
+  readonly #decoded = new Map<string, Invoice>();
+  readonly #nowSec: () => number;
+
+  constructor({
+    network = 'sandbox',
+    nowSec = () => Math.floor(Date.now() / 1000),
+  }: { network?: Network; nowSec?: () => number } = {}) {
+    this.network = network;
+    this.#nowSec = nowSec;
+    this.nodePubkey = nodeIdOf(this.#nodeSecret);
+  }
+
+  /** The payee gives an unpaid invoice up: it can be paid no more. @returns false when it was paid */
+  cancel(paymentHash: string): boolean {
+    if (this.payments.some((payment) => payment.paymentHash === paymentHash)) return false;
+    this.#cancelled.add(paymentHash);
+    return true;
+  }
+
+  /** The same invoices, unpaid; nobody has anything. */
+  reset(): void {
+    this.payments.length = 0;
+    this.#cancelled.clear();
+    this.#balances.clear();
+  }
+
+  /** Of every invoice that it ever made. */
+  preimages(): { readonly preimage: string; readonly isPaid: boolean }[] {
+    const paid = new Set(this.payments.map(({ paymentHash }) => paymentHash));
+    return [...this.#invoices].map(([hash, { preimage }]) => ({ preimage, isPaid: paid.has(hash) }));
+  }
+
+  balance(name: string): bigint {
+    return this.#balances.get(name) ?? 0n;
+  }
+
+  /** @param faults  shared with the caller, who may add to it */
+  wallet(name: string, msat = 0n, faults: WalletFaults = {}): Wallet {
+    this.#balances.set(name, this.balance(name) + msat);
+    return {
+      info: async () => ({
+        network: this.network === 'sandbox' ? 'regtest' : this.network,
+        methods: new Set(['get_info', 'get_balance', 'make_invoice', 'pay_invoice', 'lookup_invoice']),
+        alias: `fake ${name}`,
+        encryption: 'nip44_v2',
+      }),
+      budget: async () => null,
+      balanceMsat: async () => {
+        throwNext(faults.balance);
+        return this.balance(name);
+      },
+      makeInvoice: async (request) => {
+        throwNext(faults.makeInvoice);
+        return this.makeInvoice(name, request);
+      },
+      pay: async (invoice) => this.#pay(name, invoice, faults.pay?.shift()),
+      lookup: async (paymentHash) => this.#lookup(name, paymentHash, faults.lookup?.shift()),
+      close: async () => undefined,
+    };
+  }
+
+  /** @param changes  what an honest wallet would not write */
+  makeInvoice(to: string, { msat, descriptionHash, expirySec }: InvoiceRequest, changes: Partial<InvoiceFields> = {}) {
+    const preimage = sha256(`preimage ${this.#invoices.size}`);
+    const paymentHash = sha256Hex(preimage);
+    this.#invoices.set(paymentHash, { preimage: hex(preimage), to, msat });
+    const fields = { msat, descriptionHash, expirySec, paymentHash, paymentSecret: sha256Hex('secret') };
+    const place = { prefix: prefixOf(this.network), timestampSec: this.#nowSec(), minFinalCltv: 18 };
+    return { invoice: encodeInvoice({ ...place, ...fields, ...changes }, this.#nodeSecret), paymentHash };
+  }
+
+  #pay(from: string, invoice: string, fault: NonNullable<WalletFaults['pay']>[number] | undefined): PayOutcome {
+    if (fault instanceof Error) throw fault;
+    if (fault === 'lost-before') return { kind: 'unknown', why: 'no answer' };
+    if (fault === 'failed') return { kind: 'unknown', why: 'PAYMENT_FAILED: no route' };
+    if (fault === 'rejected') return { kind: 'rejected', code: 'QUOTA_EXCEEDED', message: 'not today' };
+    const { prefix, paymentHash, timestampSec, expirySec } = this.#decode(invoice);
+    const entry = this.#invoices.get(paymentHash);
+    if (prefix !== prefixOf(this.network))
+      return { kind: 'rejected', code: 'NETWORK_MISMATCH', message: `ln${prefix}` };
+    if (!entry || this.#cancelled.has(paymentHash)) return { kind: 'unknown', why: 'PAYMENT_FAILED: no route' };
+    if (!this.payments.some((payment) => payment.paymentHash === paymentHash)) {
+      if (timestampSec + expirySec <= this.#nowSec()) return { kind: 'unknown', why: 'PAYMENT_FAILED: expired' };
+      if (this.balance(from) < entry.msat)
+        return { kind: 'rejected', code: 'INSUFFICIENT_BALANCE', message: 'too little' };
+      this.payments.push({ from, to: entry.to, msat: entry.msat, paymentHash });
+      this.#balances.set(from, this.balance(from) - entry.msat);
+      this.#balances.set(entry.to, this.balance(entry.to) + entry.msat);
+    }
+    if (fault === 'lost-after') return { kind: 'unknown', why: 'no answer' };
+    if (fault === 'wrong-preimage') return { kind: 'unknown', why: 'the preimage is not the one of the invoice' };
+    return { kind: 'paid', preimage: entry.preimage, feesMsat: 0n };
+  }
+
+  #decode(text: string): Invoice {
+    const invoice = this.#decoded.get(text) ?? decodeInvoice(text);
+    this.#decoded.set(text, invoice);
+    return invoice;
+  }
+
+  #lookup(
+    name: string,
+    paymentHash: string,
+    fault: NonNullable<WalletFaults['lookup']>[number] | undefined,
+  ): LookupResult {
+    if (fault instanceof Error) throw fault;
+    if (fault === 'wrong-preimage') return { direction: 'out', state: 'settled', preimage: 'ab'.repeat(32) };
+    if (fault !== undefined) return { direction: fault === 'not-found' ? 'unknown' : 'out', state: fault };
+    const entry = this.#invoices.get(paymentHash);
+    const payment = this.payments.find((made) => made.paymentHash === paymentHash);
+    if (entry && payment?.from === name)
+      return { direction: 'out', state: 'settled', preimage: entry.preimage, feesMsat: 0n };
+    if (entry?.to !== name) return { direction: 'unknown', state: 'not-found' };
+    return payment
+      ? { direction: 'in', state: 'settled', preimage: entry.preimage }
+      : { direction: 'in', state: 'pending' };
+  }
+}
+
+function throwNext(faults: Error[] | undefined): void {
+  const error = faults?.shift();
+  if (error) throw error;
+}
