@@ -22,6 +22,8 @@ const NUMBERS = new Set([
   'outerBeta1',
   'outerBeta2',
   'outerTau',
+  'keep',
+  'feedback',
   'warmupSteps',
   'maxPriceSats',
   'budgetSats',

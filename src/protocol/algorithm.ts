@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { CODECS, type Codec } from '../learning/codec/codec.js';
+import type { Codec } from '../learning/codec/codec.js';
 import { OUTER_DEFAULTS, OUTERS, type Outer, type OuterField } from '../learning/outer/outer.js';
 import { decimalText, positive } from './model.js';
+import { int } from './scalars.js';
 
 /** How updates travel and what the next global model is made of: promised in the job, equal for every round. */
 
@@ -30,4 +31,23 @@ export const outerOptimizer: z.ZodType<Outer> = z
     'exactly the fields that belong to the outer step',
   );
 
-export const updateCodec: z.ZodType<Codec> = z.object({ name: z.enum(CODECS) });
+/** In [0, 1], as a decimal string. */
+const share = z.codec(z.string().regex(/^(1|0(\.[0-9]{0,11}[1-9])?)$/, 'expected a decimal from 0 to 1'), z.number(), {
+  decode: Number,
+  encode: (value) => decimalText(value),
+});
+
+const topK = z
+  .object({
+    name: z.literal('topk'),
+    chunk: int(2, 65_536),
+    keep: int(1, 65_536),
+    bits: z.literal([2, 4]),
+    feedback: share,
+  })
+  .refine(({ chunk, keep }) => keep <= chunk, 'keeps at most the whole chunk');
+
+export const updateCodec: z.ZodType<Codec> = z.discriminatedUnion('name', [
+  z.object({ name: z.enum(['f32', 'f16', 'int8', 'int4']) }),
+  topK,
+]);

@@ -1,10 +1,13 @@
 import { NmktError } from '../errors.js';
 import { defaultAttackers, defaultRule, mostAttackers, takesAttackers } from '../learning/aggregate/rule.js';
+import { CODEC_PRESETS, type Codec } from '../learning/codec/codec.js';
 import { OUTER_DEFAULTS, type Outer, type OuterField } from '../learning/outer/outer.js';
+import { readsTokens } from '../learning/model-cost.js';
+import type { ModelSpec } from '../learning/types.js';
 import type { JobTerms } from '../protocol/job.js';
 import type { JobFile } from './job-file.js';
 
-/** Which rule and outer step a job promises, defaults filled in. */
+/** Which rule, outer step and codec a job promises, defaults filled in. */
 
 /** @throws NmktError `bad-job` for attackers that the rule cannot withstand among so many, or asks no number of */
 export function aggregationTerms(
@@ -54,4 +57,27 @@ export function outerTerms(job: JobFile): Outer {
       });
   }
   return { name: job.outer, ...values };
+}
+
+/**
+ * Models that read tokens are large and learn in many steps between rounds: there the few largest changes are enough.
+ *
+ * @throws NmktError `bad-job` for a field that belongs to another codec
+ */
+export function codecTerms(job: Pick<JobFile, 'codec' | 'keep' | 'feedback'>, model: ModelSpec): Codec {
+  const name = job.codec ?? (readsTokens(model) ? 'sparseloco' : 'int4');
+  const preset: Codec = CODEC_PRESETS[name];
+  const { keep, feedback } = job;
+  if (preset.name === 'topk')
+    return {
+      ...preset,
+      keep: keep === undefined ? preset.keep : Math.max(1, Math.round(keep * preset.chunk)),
+      feedback: feedback ?? preset.feedback,
+    };
+  if (keep === undefined && feedback === undefined) return preset;
+  throw new NmktError('bad-job', `the codec ${name} sends every change`, {
+    expected: 'keep and feedback with topk or sparseloco',
+    got: keep === undefined ? `feedback ${feedback}` : `keep ${keep}`,
+    remedy: '--codec topk, or leave them out',
+  });
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { NmktError } from '../errors.js';
 import { PLAIN_RULES } from '../learning/aggregate/rule.js';
 import { MODEL_NAMES, MODEL_SIZES } from '../learning/model-choice.js';
+import { CODEC_PRESETS } from '../learning/codec/codec.js';
 import { OUTERS } from '../learning/outer/outer.js';
 import type { Rung } from '../learning/types.js';
 import { MAX_CHECKPOINTS } from '../protocol/submission.js';
@@ -97,6 +98,24 @@ export const jobFileSchema = z.strictObject({
   outerBeta1: z.number().min(0).lt(1).optional().describe('of fedadam and fedyogi; default 0.9'),
   outerBeta2: z.number().min(0).lt(1).optional().describe('of fedadam and fedyogi; default 0.99'),
   outerTau: z.number().positive().max(1).optional().describe('of fedadagrad, fedadam and fedyogi; default 0.001'),
+  codec: z
+    .enum(Object.keys(CODEC_PRESETS) as (keyof typeof CODEC_PRESETS)[])
+    .optional()
+    .describe(
+      'how updates travel: f32 (whole models), f16, int8, int4 (changes in fewer bits), topk or sparseloco (the largest changes, the rest later); default int4, of gpt and lstm sparseloco',
+    ),
+  keep: z
+    .number()
+    .positive()
+    .max(1)
+    .optional()
+    .describe('share of the changes that is sent (topk, sparseloco); default 0.03 and 0.0156'),
+  feedback: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .describe('share of what was left out that is sent later (topk, sparseloco); default 1 and 0.95'),
   maxPriceSats: count(0, 21e14).default(300).describe('ceiling: sats per accepted round and shard'),
   budgetSats: count(0, 21e14)
     .optional()

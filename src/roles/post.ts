@@ -1,8 +1,9 @@
 import { enginesOf, parseDuration, type JobFile } from './job-file.js';
-import { aggregationTerms, outerTerms } from './job-algorithm.js';
+import { aggregationTerms, codecTerms, outerTerms } from './job-algorithm.js';
 import { hyperParameters } from './job-hyper.js';
 import { NmktError } from '../errors.js';
 import { fromHex, hex, sha256Hex, type EventId, type Sha256 } from '../hash.js';
+import type { Codec } from '../learning/codec/codec.js';
 import { sequentialSpec } from '../learning/layers-model-spec.js';
 import { chooseModel, modelFor, MODEL_NAMES } from '../learning/model-choice.js';
 import { checkOwnSize } from '../learning/own-limits.js';
@@ -11,6 +12,7 @@ import { stepCount } from '../learning/train-state.js';
 import type { DataSchema, EngineId, ModelSpec } from '../learning/types.js';
 import { parseSnapshot } from '../protocol/dataset.js';
 import { JOB, type JobTerms } from '../protocol/job.js';
+import { MAX_CHECKPOINTS } from '../protocol/submission.js';
 import type { Network } from '../ports.js';
 import type { JobSecrets } from './customer-env.js';
 import { dataCommitment, ownLocator } from './epoch.js';
@@ -72,6 +74,7 @@ export function jobTerms(
   if (quorum > trainers) throw bad(`a quorum of at most ${trainers} trainers`, `${quorum}`, `--quorum ${trainers}`);
   const model = modelSpec(job, manifest.schema, layersModel);
   const hyper = hyperParameters(job);
+  const codec = codecTerms(job, model);
   checkOwnSize(model, Math.min(hyper.batch, Math.max(...manifest.shards.map(({ examples }) => examples))));
   const set = (epoch: DatasetRecord['a']) => {
     const { id: snapshot, manifest: about } = parseSnapshot(epoch.event);
@@ -111,11 +114,11 @@ export function jobTerms(
     maxHolders: 2,
     keyRelease: 'open',
     verification: checker === null ? 'floor' : 'spot',
-    spot: checker === null ? null : spotTerms(job, manifest.shards, checker),
+    spot: checker === null ? null : spotTerms(job, manifest.shards, codec, checker),
     acceptedEngines: enginesOf(job),
     ...aggregationTerms(job, trainers),
     outer: outerTerms(job),
-    codec: { name: 'f32' },
+    codec,
     strictLoss: job.strictLoss,
     audit: job.audit,
     access: job.access,
@@ -127,12 +130,15 @@ export function jobTerms(
 function spotTerms(
   job: JobFile,
   shards: readonly { readonly examples: number }[],
+  codec: Codec,
   engine: EngineId,
 ): NonNullable<JobTerms['spot']> {
   const steps = Math.max(...shards.map(({ examples }) => stepCount(hyperParameters(job), examples)));
+  // The encoding of another codec than f32 is one more.
+  const segments = Math.min(job.segments, codec.name === 'f32' ? MAX_CHECKPOINTS + 1 : MAX_CHECKPOINTS);
   return {
     ratePpm: Math.round(job.spotRate * 1_000_000),
-    everySteps: Math.max(1, Math.ceil(steps / job.segments)),
+    everySteps: Math.max(1, Math.ceil(steps / segments)),
     engine,
   };
 }

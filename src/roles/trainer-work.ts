@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { NmktError } from '../errors.js';
 import { sha256Hex, type Sha256 } from '../hash.js';
-import { keepsResidual } from '../learning/codec/residual.js';
+import { keepsResidual } from '../learning/codec/codec.js';
 import { uncodedTensors } from '../learning/codec/uncoded.js';
 import { trainingSeed } from '../learning/seeds.js';
 import type { ParamSet } from '../learning/types.js';

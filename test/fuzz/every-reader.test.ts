@@ -30,7 +30,6 @@ const EXEMPT: Readonly<Record<string, string>> = {
   'src/roles/epoch.ts openShard': 'downloads; then downloadBlob and decodeExamples',
   'src/roles/inbox.ts openInbox': 'subscribes; what comes goes through unwrapRumor and parseGrant',
   'src/roles/job-book.ts openBook': 'subscribes; what comes goes through readEvent and parseJobEvent',
-  'src/learning/codec/codec.ts decodeUpdate': 'f32: decodeParams',
   'src/roles/measure.ts openUpdates': 'downloads; then openSealedUpdate, downloadBlob and decodeParams',
   'src/roles/spot-check.ts openDrawnStates': 'downloads; then openSealedUpdate, downloadBlob and decodeParams',
   'src/roles/trainer-grant.ts openGrantedShard': 'downloads; then openLocator, downloadBlob and decodeExamples',

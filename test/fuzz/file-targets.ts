@@ -13,6 +13,7 @@ import { sha256, sha256Hex, utf8 } from '../../src/hash.js';
 import { openJournal } from '../../src/journal/file-journal.js';
 import { decodeRecord, encodeRecord } from '../../src/journal/record-json.js';
 import { decodeExamples, encodeExamples } from '../../src/learning/examples.js';
+import { CODEC_PRESETS, decodeUpdate, encodeUpdate, type Codec } from '../../src/learning/codec/codec.js';
 import { decodeCanonical, decodeParams, decodeSafetensors, encodeParams } from '../../src/learning/safetensors.js';
 import { initialParams, parameterShapes } from '../../src/learning/params.js';
 import { parseDecimal9, parseNumber } from '../../src/learning/schema.js';
@@ -55,6 +56,7 @@ import { model } from './reference/contents.js';
 import { mergeSlowly, tokensSlowly } from './reference/merges.js';
 import { readJson, refuse } from './reference/json.js';
 import { readCanonical, readIdx as readIdxSlowly, readTensors, type Tensor } from './reference/safetensors.js';
+import { readChanges } from './reference/updates.js';
 import { decimal9 } from './reference/scalars.js';
 import { target, type Target } from './target.js';
 
@@ -230,6 +232,21 @@ const records = [
 ];
 const journal = records.map((record) => `${encodeRecord(record)}\n`).join('');
 
+/** Zeros, so that the model is the change. */
+const UPDATE_SIZE = 300;
+const updateBase = [{ name: 'w', shape: [UPDATE_SIZE], data: new Float32Array(UPDATE_SIZE) }];
+const codecs = {
+  ...{ f16: CODEC_PRESETS.f16, int8: CODEC_PRESETS.int8, int4: CODEC_PRESETS.int4 },
+  'topk, 4 bits': { name: 'topk', chunk: 128, keep: 9, bits: 4, feedback: 1 },
+  'topk, 2 bits': { name: 'topk', chunk: 100, keep: 9, bits: 2, feedback: 1 },
+} as const satisfies Record<string, Codec>;
+const updateOf = (codec: Codec, random: Random): Uint8Array => {
+  const data = Float32Array.from(updateBase[0]!.data, () =>
+    random.below(3) === 0 ? random.below(2_001) / 1_000 - 1 : 0,
+  );
+  return encodeUpdate(codec, updateBase, [{ ...updateBase[0]!, data }], null, new Uint8Array(32)).bytes;
+};
+
 export const fileTargets: readonly Target[] = [
   target('safetensors from anywhere', ['bad-blob', 'too-large'], {
     share: 2,
@@ -252,6 +269,14 @@ export const fileTargets: readonly Target[] = [
     run: (file) => stored(decodeParams(file, shapes)),
     reference: (file) => bare(readCanonical(file)),
   }),
+  ...Object.entries(codecs).map(([name, codec]) =>
+    target(`updates in ${name}`, ['bad-blob', 'too-large'], {
+      share: 0.5,
+      make: (random) => mutateBytes(random, [updateOf(codec, random)]),
+      run: (file) => Array.from(decodeUpdate(codec, updateBase, file)[0]!.data, (value) => value + 0),
+      reference: (file) => readChanges(codec, UPDATE_SIZE, file).map((value) => value + 0),
+    }),
+  ),
   target('states of a training', ['bad-blob', 'too-large', 'shape-mismatch'], {
     make: (random) =>
       random.below(3) === 0

@@ -368,6 +368,8 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     {
       ...{ model: 'logreg', rounds, rail, maxPriceSats: priceSats, acceptedEngines: 'cpu' },
       ...{ epochs: 8, batch: 4, learningRate: 0.2, optimizer: 'sgd' },
+      // What most tests take apart; tests of other rules and codecs name theirs.
+      ...{ aggregation: 'fedavg', codec: 'f32' },
       ...options.job,
     },
     'the test',

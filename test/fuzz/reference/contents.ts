@@ -272,6 +272,19 @@ const outer: Check = (value) => {
     if (!(field in outers[name]!) && fieldOf(value as JsonObject, field) !== undefined) refuse(`${field} with ${name}`);
   return object({ name: constant(name), ...outers[name]! })(value);
 };
+const share: Check<number> = (value) => (value === '1' ? 1 : part(value));
+const plain = (name: string) => object({ name: constant(name) });
+const codec = either('name', {
+  ...{ f32: plain('f32'), f16: plain('f16'), int8: plain('int8'), int4: plain('int4') },
+  topk: object(
+    {
+      ...{ name: constant('topk'), chunk: integer(2, 65_536), keep: integer(1, 65_536) },
+      bits: (value: Json | undefined) => (integer(2, 4)(value) === 3 ? refuse('3 bits') : integer(2, 4)(value)),
+      feedback: share,
+    },
+    (found: { chunk: number; keep: number }) => found.keep <= found.chunk,
+  ),
+});
 const rule = constant(
   ...(['fedavg', 'median', 'trimmed-mean', 'geometric-median', 'norm-clip'] as const),
   ...(['centred-clip', 'krum', 'multi-krum', 'bulyan'] as const),
@@ -326,7 +339,7 @@ const terms = object(
     aggregation: rule,
     attackers: integer(0, 1_024),
     outer,
-    codec: object({ name: constant('f32') }),
+    codec,
     strictLoss: boolean,
     ...{ seedCommitment: hex64, chainCommitment: hex64 },
     audit: constant('granted', 'open'),
