@@ -130,9 +130,17 @@ export function shownUpdates(evidence: Opening & Pick<RoundEvidence, 'reveals' |
   return shown;
 }
 
-function openingOf({ job, round }: Opening, { author, content }: EventOf<'reveal'>): Sha256 {
-  const { shard, baseHash, updateHash, checkpoints, salt, residual } = content;
-  return commitmentOf({ job, round, shard, trainer: author, baseHash, updateHash, checkpoints, salt, residual });
+/** An event never changes, and every fold looks at the same ones again. */
+const openings = new WeakMap<EventOf<'reveal'>, { readonly job: EventId; readonly round: number; opening: Sha256 }>();
+
+function openingOf({ job, round }: Opening, reveal: EventOf<'reveal'>): Sha256 {
+  const known = openings.get(reveal);
+  if (known?.job === job && known.round === round) return known.opening;
+  const { shard, baseHash, updateHash, checkpoints, salt, residual } = reveal.content;
+  const trainer = reveal.author;
+  const opening = commitmentOf({ job, round, shard, trainer, baseHash, updateHash, checkpoints, salt, residual });
+  openings.set(reveal, { job, round, opening });
+  return opening;
 }
 
 /** Only an opened hash makes a copy: else anyone could name another's revealed hash and take its author down. */

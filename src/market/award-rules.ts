@@ -76,7 +76,7 @@ function assign(
   shard: number,
   seat: { readonly trainer: Pubkey; readonly priceMsat: bigint; readonly grant: Sha256 },
 ): void {
-  const answers = draft.sound.filter((other) => other.author === seat.trainer);
+  const answers = draft.sound.get(seat.trainer) ?? [];
   const mine = (other: EventOf<'ready'> | EventOf<'grant-bad'>) =>
     other.content.award === event.id && other.content.shard === shard;
   draft.assignments.set(shard, {

@@ -36,8 +36,8 @@ export interface Draft {
   readonly jobId: EventId;
   readonly job: EventOf<'job'>;
   readonly byId: ReadonlyMap<EventId, JobEvent>;
-  /** Events of participants that stand in an unforked chain. */
-  readonly sound: readonly JobEvent[];
+  /** Events of participants that stand in an unforked chain, by author. */
+  readonly sound: ReadonlyMap<Pubkey, readonly JobEvent[]>;
   award: EventOf<'award'> | null;
   readonly assignments: Map<number, Assignment>;
   spares: Considered[];

@@ -5,7 +5,7 @@ import { applyAward, applyReplace, openBids } from './award-rules.js';
 import { buildChains, type Chain } from './chain.js';
 import { applyClaimBad } from './claim-rules.js';
 import { broken, type Broken, type Draft } from './draft.js';
-import { applyReceipt, applySettlement, owes, payoutsOf } from './money-rules.js';
+import { applyReceipt, applySettlement, claimsByPayout, owes, payoutsOf } from './money-rules.js';
 import { mustClose, roundRules } from './round-rules.js';
 import type { JobPhase, JobState, RoundState, Violation } from './state.js';
 
@@ -23,7 +23,9 @@ export function foldJob(jobId: EventId, events: Iterable<JobEvent>): JobState {
   const forks = [...chains.values()].flatMap((chain) => (chain.fork === null ? [] : [chain.fork]));
   if (job === undefined || job.type !== 'job') return emptyState(jobId, chains, forks);
 
-  const sound = [...chains.values()].filter((chain) => chain.author !== job.author).flatMap((chain) => chain.events);
+  const sound = new Map(
+    [...chains.values()].filter(({ author }) => author !== job.author).map(({ author, events }) => [author, events]),
+  );
   const draft: Draft = {
     jobId,
     job,
@@ -169,13 +171,14 @@ function finish(
     const after = draft.byId.get(spine.gapBefore);
     if (after?.prev != null) draft.missing.add(after.prev);
   }
-  const rounds: RoundState[] = draft.rounds.map((round) => ({ ...round, payouts: payoutsOf(draft, round) }));
+  const claims = claimsByPayout(draft);
+  const rounds: RoundState[] = draft.rounds.map((round) => ({ ...round, payouts: payoutsOf(draft, round, claims) }));
   return {
     jobId: draft.jobId,
     job: draft.job,
     phase: firstBad !== null ? 'frozen' : phaseOf(draft),
     chains,
-    bids: openBids(draft.sound),
+    bids: openBids([...draft.sound.values()].flat()),
     award: draft.award,
     assignments: draft.assignments,
     spares: draft.spares,

@@ -42,9 +42,9 @@ function firstPerTrainer<E extends EventOf<'commit'> | EventOf<'reveal'>>(
 ): Map<Pubkey, E> {
   const found = new Map<Pubkey, E>();
   for (const { trainer, shard } of assigned) {
-    const event = draft.sound.find(
-      (other): other is E => other.author === trainer && matches(other) && other.content.shard === shard,
-    );
+    const event = draft.sound
+      .get(trainer)
+      ?.find((other): other is E => matches(other) && other.content.shard === shard);
     if (event !== undefined) found.set(trainer, event);
   }
   return found;

@@ -71,13 +71,26 @@ function refusedOf(draft: Draft, payout: Sha256): RefusedClaim[] {
     });
 }
 
+type Claims = ReadonlyMap<Sha256, readonly EventOf<'claim'>[]>;
+
+/** Also those behind a gap in their author's chain. */
+export function claimsByPayout({ byId }: Draft): Claims {
+  const claims = new Map<Sha256, EventOf<'claim'>[]>();
+  for (const event of byId.values()) {
+    if (event.type !== 'claim') continue;
+    const { payout } = event.content;
+    claims.set(payout, [...(claims.get(payout) ?? []), event]);
+  }
+  return claims;
+}
+
 /** What a settlement promises; a proven fraud is owed nothing that was not paid before. */
-export function payoutsOf(draft: Draft, round: DraftRound): PayoutState[] {
+export function payoutsOf(draft: Draft, round: DraftRound, claims: Claims): PayoutState[] {
   const lines = (round.settlement?.content.plan ?? []).filter(
     ({ payee, payout }) => round.receipts.has(payout) || !draft.frauds.has(payee),
   );
   return lines.map((line) => {
-    const theirs = draft.sound.filter((event) => event.author === line.payee);
+    const theirs = draft.sound.get(line.payee) ?? [];
     const voids = theirs.filter(
       (event): event is EventOf<'claim-void'> => event.type === 'claim-void' && event.content.payout === line.payout,
     );
@@ -99,11 +112,9 @@ export function payoutsOf(draft: Draft, round: DraftRound): PayoutState[] {
       claim: claim ?? null,
       // Also behind a gap in its chain: a payee cannot take back what it signed and was paid for.
       asked: new Set(
-        [...draft.byId.values()].flatMap((event) =>
-          event.type === 'claim' && event.author === line.payee && event.content.payout === line.payout
-            ? event.content.invoiceHash
-            : [],
-        ),
+        (claims.get(line.payout) ?? [])
+          .filter((event) => event.author === line.payee)
+          .map((event) => event.content.invoiceHash),
       ),
       refused: refusedOf(draft, line.payout),
       voided: new Set(voids.map((event) => event.content.paymentHash)),
