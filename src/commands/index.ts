@@ -60,6 +60,7 @@ export const commandGroups: readonly CommandGroup[] = [
     heading: 'Try it here:',
     commands: [
       { name: 'demo', summary: 'a whole market on this machine: a customer, trainers, one model' },
+      { name: 'simulate', summary: 'a market in memory: many trainers, some dishonest, in virtual time' },
       { name: 'sandbox', summary: 'a private relay and a play-money wallet for each participant' },
       { name: 'relay', summary: 'the embedded relay alone' },
     ],

@@ -21,7 +21,7 @@ import { requireStored } from './require-stored.js';
 
 const SAT = 1_000n;
 /** Award, scores and close of a round name every seat in one event of 64 kB. */
-const MAX_SEATS = 64;
+export const MAX_SEATS = 64;
 /** A payment below this costs more in routing than it is worth; play money has no fees. */
 const PAYOUT_FLOOR_SATS = { sandbox: 0, elsewhere: 200 } as const;
 

@@ -35,7 +35,7 @@ const noRelay = ['bad-usage', /--relay wss:.*nmkt init.*nmkt sandbox --dir sb/] 
 const silent = ['relay-unreachable', /check the network, or name another relay with --relay URL/] as const;
 const portTaken = ['port-in-use', /--port, or 0 for a free one/] as const;
 
-export const FILES = ['iris.csv', 'file', 'folder/'];
+export const FILES = ['iris.csv', 'job.json', 'file', 'folder/'];
 
 /** Of flags that say how a file becomes examples. */
 const data: CommandRows['wrong'] = {
@@ -296,6 +296,24 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       '--dir': ['file', 'bad-settings', /check the path/],
     },
     wrongCall: [],
+  },
+  simulate: {
+    call: ['job.json', '--data', 'iris.csv', '--label', 'species', '--training', 'stub', '--trainers', '2'],
+    bare: help('simulate'),
+    offline: 'done',
+    unset: 'done',
+    wrong: {
+      ...data,
+      '--trainers': number('--trainers'),
+      '--seats': number('--seats'),
+      '--attack': ['zzz', 'bad-usage', '--attack signflip:0.3'],
+      '--training': ['zzz', 'bad-usage', '--training stub'],
+      '--data': noFile,
+      '--labels-per-shard': number('--labels-per-shard'),
+      '--rounds': job,
+      '--seed': number('--seed'),
+      '--out': ['file', 'bad-usage', 'name a folder after --out'],
+    },
   },
   sandbox: {
     call: ['--dir', 'sb', '--port', 'TAKEN'],

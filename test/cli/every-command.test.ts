@@ -34,6 +34,7 @@ const callOf = (words: readonly string[]) => words.map((word) => (word === 'TAKE
 function folder(): string {
   const cwd = temporaryFolder();
   copyFileSync(resolve('examples/iris.csv'), join(cwd, 'iris.csv'));
+  writeFileSync(join(cwd, 'job.json'), '{"rounds":1}');
   writeFileSync(join(cwd, 'file'), '');
   mkdirSync(join(cwd, 'folder'));
   return cwd;

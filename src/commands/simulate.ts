@@ -1,0 +1,145 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { JobState } from '../market/state.js';
+import { enginesOf, hasSpotChecks, type JobFile } from '../roles/job-file.js';
+import { ATTACKS } from '../simulate/attacks.js';
+import { simulateMarket } from '../simulate/market.js';
+import { memoryJournal } from '../simulate/memory-journal.js';
+import { reportOf, roundsCsv } from '../simulate/report.js';
+import { roundsSvg } from '../simulate/rounds-svg.js';
+import { stubEngine } from '../simulate/stub-engine.js';
+import type { PayoutRecord } from '../wallet/payout-records.js';
+import type { CommandModule, Context, Outcome } from './command.js';
+import { addDataFlags } from './data-flags.js';
+import { addJobFlags } from './job-flags.js';
+import { layersModelOf } from './model-file.js';
+import { requireFolder } from './out-folder.js';
+import { createPayer } from './payer.js';
+import {
+  crowdOf,
+  DEFAULT_DIR,
+  dataOf,
+  flagsOf,
+  jobOf,
+  seedOf,
+  simulatedJob,
+  type Crowd,
+  type SimulateFlags,
+} from './simulate-plan.js';
+import { simulationText } from './simulate-text.js';
+
+export const command: CommandModule = {
+  configure(program) {
+    const collect = (value: string, before: readonly string[] | undefined): string[] => [...(before ?? []), value];
+    program
+      .argument('<job>', 'a job file, as post-job takes it')
+      .option('--trainers <n>', 'trainers that bid (default: trainers of the job, else 10)')
+      .option('--seats <n>', 'of them win a seat and a shard each, the rest are spares (default: all, at most 64)')
+      .option('--attack <name:fraction>', 'that fraction of the trainers attacks like this; may be repeated', collect)
+      .option('--training <how>', 'real: the training engine; stub: logistic regression in plain JavaScript', 'real')
+      .option('--data <path>', 'as publish-dataset takes it (default: the bundled digits)');
+    addDataFlags(program);
+    program.option('--labels-per-shard <k>', 'give each shard examples of k labels only (non-IID)');
+    addJobFlags(program, ['rounds']);
+    program
+      .option('--seed <n>', 'equal seeds give equal results (default 0)')
+      .option('--out <dir>', `where rounds.csv and rounds.svg go (default ${DEFAULT_DIR})`)
+      .addHelpText(
+        'before',
+        '$ nmkt post-job --print-defaults > job.json\n$ nmkt simulate job.json --trainers 20 --attack signflip:0.3 --training stub\n',
+      )
+      .addHelpText('after', HELP);
+  },
+
+  async run([path], options, context) {
+    const flags = flagsOf(options);
+    await requireFolder(flags.dir);
+    const asked = await jobOf(path!, options);
+    const crowd = crowdOf(flags, asked);
+    const job = simulatedJob(asked, flags.training, crowd.seats);
+    return simulate(flags, crowd, job, context);
+  },
+};
+
+const HELP = `
+The market's own code (bids, award, grants, training, commitments, scores, rules, invoices, receipts) on a relay, wallets and a clock in memory. Nothing is sent,
+nobody is paid, no key of yours is used. Equal files, flags and seed give equal bytes.
+Attacks:
+${Object.entries(ATTACKS)
+  .map(([name, about]) => `  ${name.padEnd(11)}  ${about}`)
+  .join('\n')}
+Whether they are caught is for the job's rules: verification, aggregation, attackers.
+With --json one document:
+  dir, seed, training, engine, model (the network), trainers, seats, attackers {name: count}
+  accuracy, loss    of the final model on set B; chance: accuracy of guessing; weights: its sha256
+  rounds            the rows of rounds.csv
+  classes           [{class, trainers, seated, accepted, rejected {rule: count}, barred, paidSats}]
+  setup, total      events and bytes before the first round and of all
+  wallSeconds       real time`;
+
+async function simulate(flags: SimulateFlags, crowd: Crowd, job: JobFile, context: Context): Promise<Outcome> {
+  const { progress, deps, signal } = context;
+  const { training, dir } = flags;
+  progress.start('preparing the data');
+  const data = await dataOf(flags, crowd.seats);
+  const layersModel = await layersModelOf(job, context);
+  const engine = training === 'stub' ? stubEngine() : await deps.engine({ accepted: enginesOf(job) });
+  if (training === 'stub')
+    progress.note('stub: logistic regression by plain gradient descent, whatever model and optimizer the job names');
+  const spares = crowd.trainers - crowd.seats;
+  progress.note(
+    `${crowd.trainers} trainers, ${crowd.seats} seats${spares === 0 ? '' : ` and ${spares} spares`}, ${job.rounds} rounds on ${engine.id}`,
+  );
+  progress.start(`round 1 of ${job.rounds}`);
+  const began = performance.now();
+  const market = await simulateMarket({
+    ...{ job, ...data, spares, engine, signal, attackers: crowd.attackers },
+    seed: seedOf(flags),
+    ...(layersModel !== undefined && { layersModel }),
+    hasSpotChecks: hasSpotChecks(job),
+    payer: ({ wallet, clock, budgetMsat }) =>
+      createPayer({
+        ...{ wallet, clock, network: 'sandbox', jobBudgetMsat: budgetMsat },
+        journal: memoryJournal<PayoutRecord>([], (record) => record),
+      }),
+    onStep: tellRounds(context, job.rounds),
+  });
+  const report = await reportOf(market);
+  const wallSeconds = Math.round(performance.now() - began) / 1000;
+  const { classes } = data.schema;
+  const chance = classes === undefined ? null : 1 / data.schema.outputs;
+  const attackers = Object.fromEntries(crowd.attackers);
+  const attackText = [...crowd.attackers].map(([name, count]) => `, ${count} ${name}`).join('');
+  const title = `${crowd.trainers} trainers${attackText}${training === 'stub' ? ' (stub training)' : ''}`;
+  await mkdir(dir, { recursive: true });
+  await writeFile(join(dir, 'rounds.csv'), roundsCsv(report.rounds));
+  await writeFile(join(dir, 'rounds.svg'), roundsSvg(report.rounds, title, chance));
+  progress.done(`${join(dir, 'rounds.csv')} and rounds.svg`);
+  const { accuracyPpm, lossPpm, model, weights } = market.state.artifact!.content;
+  const value = {
+    ...{ dir, seed: flags.seed, training, engine: engine.id, model: model.model },
+    ...{ trainers: crowd.trainers, seats: crowd.seats, attackers },
+    accuracy: accuracyPpm === null ? null : accuracyPpm / 1e6,
+    loss: lossPpm / 1e6,
+    ...{ chance, weights: weights.sha256, ...report, wallSeconds },
+  };
+  return { value, text: simulationText(value) };
+}
+
+/** A line for each round that is over. */
+function tellRounds({ progress }: Context, total: number): (state: JobState) => void {
+  let told = 0;
+  return ({ rounds }) => {
+    const over = rounds.filter(({ close, voided }) => close !== null || voided !== null);
+    for (; told < over.length; told++) {
+      const { round, close, assigned } = over[told]!;
+      const accuracy = close?.content.accuracyPpm ?? null;
+      const measured =
+        close === null
+          ? 'void: too few updates were accepted'
+          : `${accuracy === null ? `loss ${close.content.lossPpm / 1e6}` : `accuracy ${(accuracy / 1e4).toFixed(1)} %`}, ${close.content.accepted.length} of ${assigned.length} accepted`;
+      progress.note(`round ${round + 1} of ${total}: ${measured}`);
+      progress.update(`round ${Math.min(total, round + 2)} of ${total}`);
+    }
+  };
+}
