@@ -46,7 +46,7 @@ export const command: CommandModule = {
       .option('--out <dir>', `where rounds.csv and rounds.svg go (default ${DEFAULT_DIR})`)
       .addHelpText(
         'before',
-        '$ nmkt post-job --print-defaults > job.json\n$ nmkt simulate job.json --trainers 20 --attack signflip:0.3 --training stub\n',
+        '$ nmkt simulate job.json --trainers 20 --attack signflip:0.3 --training stub\n$ nmkt simulate job.json --trainers 6 --data wine.csv --label quality\n',
       )
       .addHelpText('after', HELP);
   },

@@ -5,7 +5,6 @@ import type { RejectionRule } from '../protocol/round.js';
 import type { ScoreRow } from '../protocol/score.js';
 import { broken, type Broken, type Draft, type DraftRound } from './draft.js';
 import { committedEnd, drawnSegment, isProvenFraud } from './spot-rules.js';
-import { provenBefore } from './state.js';
 
 /** The customer's events of a spot check: the draw, what was repeated, the proof that follows from it. */
 
@@ -21,12 +20,17 @@ export function applyDraw(draft: Draft, round: DraftRound, event: EventOf<'draw'
   return null;
 }
 
-/** Who was drawn was repeated, by the engine that the job names; a repetition of another segment counts only as a proof. */
+/**
+ * Who was drawn was repeated, by the engine that the job names; a repetition of another segment counts only as a proof.
+ *
+ * @param proven  trainers with an accepted update in a round before
+ */
 export function checkSpot(
   draft: Draft,
   round: DraftRound,
   { content }: EventOf<'scores'>,
   row: ScoreRow,
+  proven: ReadonlySet<Pubkey>,
 ): Broken | null {
   const terms = draft.job.content.spot;
   if (terms === null || content.engine !== terms.engine)
@@ -36,7 +40,6 @@ export function checkSpot(
   const reveal = round.listedReveals.get(row.trainer);
   if (reveal === undefined || round.draw === null) return null;
   const { checkpoints } = reveal.content;
-  const proven = provenBefore(draft.rounds, round.round);
   const due = drawnSegment({ job: draft.jobId, terms, draw: round.draw, proven }, row.trainer, checkpoints.length + 1);
   if (row.spot !== null && row.spot.segment > checkpoints.length)
     return broken('scores', `${row.trainer} has no segment ${row.spot.segment}`);

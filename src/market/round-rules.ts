@@ -7,6 +7,7 @@ import { applyList, applySeen, commitsOf } from './list-rules.js';
 import { applyDraw, applyFraud, checkSpot, isRepeated, isStateFinding } from './draw-rules.js';
 import { owes } from './money-rules.js';
 import { residualsAfter } from './residuals.js';
+import { provenBefore } from './state.js';
 
 /** The customer's events of a round, each checked against what the events before it imply. */
 export function roundRules(draft: Draft, event: JobEvent): Broken | null {
@@ -91,6 +92,7 @@ function applyScores(draft: Draft, round: DraftRound, event: EventOf<'scores'>):
     return broken('scores', 'the loss must be measured on the evaluation set A of the job');
   if (new Set(scores.map((row) => row.trainer)).size !== scores.length)
     return broken('scores', 'a trainer is scored twice');
+  const proven = provenBefore(draft.rounds, round.round);
   for (const row of scores) {
     const reveal = round.listedReveals.get(row.trainer);
     const isAtHand = reveal !== undefined || !draft.missing.has(row.submission);
@@ -102,7 +104,7 @@ function applyScores(draft: Draft, round: DraftRound, event: EventOf<'scores'>):
     );
     if (dPpm !== row.dPpm || ePpm !== row.ePpm)
       return broken('scores', `D and E of ${row.trainer} must be ${dPpm} and ${ePpm} ppm`);
-    const spot = checkSpot(draft, round, event, row);
+    const spot = checkSpot(draft, round, event, row, proven);
     if (spot !== null) return spot;
   }
   round.scores = event;

@@ -28,13 +28,31 @@ const TWO_32 = 2 ** 32;
  * @param segments  the length of the committed list of checkpoints plus one
  */
 export function drawnSegment({ job, terms, draw, proven }: SpotDraw, trainer: Pubkey, segments: number): number | null {
+  const [chance, place] = drawnWords(job, draw, trainer);
+  const isDrawn = chance * 1_000_000 < terms.ratePpm * TWO_32;
+  if (!isDrawn && proven.has(trainer)) return null;
+  return Math.floor((place * segments) / TWO_32);
+}
+
+type Words = readonly [number, number];
+/** By draw and trainer: a draw never changes, and every fold looks at the same ones again. */
+const known = new WeakMap<EventOf<'draw'>, { readonly job: EventId; readonly words: Map<Pubkey, Words> }>();
+
+function drawnWords(job: EventId, draw: EventOf<'draw'>, trainer: Pubkey): Words {
+  let kept = known.get(draw);
+  if (kept?.job !== job) {
+    kept = { job, words: new Map() };
+    known.set(draw, kept);
+  }
+  const found = kept.words.get(trainer);
+  if (found !== undefined) return found;
   const { round, list, s } = draw.content;
   const seed = sha256('nmkt/1/draw', 'spot', fromHex(job), u32be(round), fromHex(list), s);
   const block = sha256(seed, sha256(fromHex(trainer)));
-  const words = new DataView(block.buffer, block.byteOffset, block.byteLength);
-  const isDrawn = words.getUint32(0) * 1_000_000 < terms.ratePpm * TWO_32;
-  if (!isDrawn && proven.has(trainer)) return null;
-  return Math.floor((words.getUint32(4) * segments) / TWO_32);
+  const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
+  const words: Words = [view.getUint32(0), view.getUint32(4)];
+  kept.words.set(trainer, words);
+  return words;
 }
 
 /** What the trainer committed to as the end of a segment; undefined when it has no such segment. */
