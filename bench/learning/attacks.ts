@@ -32,6 +32,9 @@ const scaled =
   ({ base, own }: Known): ParamSet =>
     mapped(base, (t, i) => base[t]!.data[i]! + factor * (own[t]!.data[i]! - base[t]!.data[i]!));
 
+const SQRT_12 = Math.sqrt(12);
+
+/** Uniform noise of a standard deviation that is a share of the change's. */
 function noisy(params: ParamSet, share: number, base: ParamSet, known: Known): ParamSet {
   const random = normals(known, 'noise');
   let squares = 0;
@@ -43,7 +46,7 @@ function noisy(params: ParamSet, share: number, base: ParamSet, known: Known): P
     }),
   );
   const stdDev = share * Math.sqrt(squares / count);
-  return mapped(params, (t, i) => params[t]!.data[i]! + stdDev * random.normal());
+  return mapped(params, (t, i) => params[t]!.data[i]! + stdDev * SQRT_12 * (random.float() - 0.5));
 }
 
 /** Mean and standard deviation per parameter of the honest updates. */

@@ -1,14 +1,17 @@
 import { pack } from '../../src/blob/pack.js';
 import { sha256, sha256Hex, type Pubkey } from '../../src/hash.js';
 import { combine, ruleFor, type RuleName } from '../../src/learning/aggregate/rule.js';
+import type { Update } from '../../src/learning/aggregate/update.js';
 import { decodeUpdate, encodeUpdate, type Codec } from '../../src/learning/codec/codec.js';
 import { outerStep, type Outer } from '../../src/learning/outer/outer.js';
 import { initialParams } from '../../src/learning/params.js';
+import { dropErrorPpm, lossPpm, sampleIndices, workFloor, workScore } from '../../src/learning/scoring.js';
 import { trainingSeed } from '../../src/learning/seeds.js';
 import type { Examples, HyperParameters, ModelSpec, ParamSet } from '../../src/learning/types.js';
 import type { Engine } from '../../src/ports.js';
 import { createEngine } from '../../src/training/engine.js';
 import type { Attack } from './attacks.js';
+import { rowsOf } from './data.js';
 
 /** Federated learning without the market: the same engine, codecs, rules and outer steps, in one process. */
 
@@ -24,6 +27,8 @@ export interface Federation {
   readonly codec: Codec;
   /** Names everything that is random. */
   readonly seed: string;
+  /** Leave out what does not pass the work floor, as the market does, before the rule combines the rest; default false. */
+  readonly floor?: boolean;
   /** By shard, of those that attack. */
   readonly attacks?: ReadonlyMap<number, Attack>;
   /** Measure every so many rounds, and after the last; default 1. */
@@ -85,7 +90,9 @@ export async function federate(engines: readonly Engine[], of: Federation): Prom
       packed += pack(bytes).length;
       return { shard, trainer: keyOf(shard), examples: shards[shard]!.rows, params: decodeUpdate(codec, base, bytes) };
     });
-    const combined = combine(ruleFor(of.rule, of.attackers, updates.length), base, updates);
+    const passing = of.floor === true ? await aboveFloor(engines[0]!, of, base, updates, round) : updates;
+    if (passing.length === 0) continue;
+    const combined = combine(ruleFor(of.rule, of.attackers, passing.length), base, passing);
     ({ params: base, state: outerState } = outerStep(of.outer, base, combined, outerState));
     if ((round + 1) % (of.measureEvery ?? 1) !== 0 && round + 1 !== rounds) continue;
     const { loss, accuracy } = await engines[0]!.evaluate(spec, base, of.test);
@@ -100,6 +107,60 @@ export async function federate(engines: readonly Engine[], of: Federation): Prom
     if (of.onRound?.(measured.at(-1)!) === true) break;
   }
   return { rounds: measured, params: base };
+}
+
+/** D and E of each update, on samples of its own shard and of the others. */
+async function aboveFloor(
+  engine: Engine,
+  { spec, shards, seed }: Federation,
+  base: ParamSet,
+  updates: readonly Update[],
+  round: number,
+): Promise<Update[]> {
+  const passing: Update[] = [];
+  for (const update of updates) {
+    const secret = sha256(seed);
+    const own = shards[update.shard]!;
+    const sampled = rowsOf(own, sampleIndices(own.rows, secret, round, update.shard));
+    const other = otherRows(shards, update.shard, secret, round);
+    const drop = async (examples: Examples) => {
+      const [before, after] = [
+        await engine.evaluate(spec, base, examples),
+        await engine.evaluate(spec, update.params, examples),
+      ];
+      const ppm = (loss: number) => (Number.isFinite(loss) ? lossPpm(loss) : WORST_PPM);
+      return { before: ppm(before.loss), after: ppm(after.loss), error: dropErrorPpm(before.losses, after.losses) };
+    };
+    const [mine, theirs] = [await drop(sampled), await drop(other)];
+    const score = workScore(mine, theirs);
+    if (workFloor({ ...score, ownSePpm: mine.error, otherSePpm: theirs.error }).pass) passing.push(update);
+  }
+  return passing;
+}
+
+const WORST_PPM = 999_000_000;
+const OTHER_ROWS = 1_000;
+
+function otherRows(shards: readonly Examples[], own: number, secret: Uint8Array, round: number): Examples {
+  const others = shards.filter((_, shard) => shard !== own);
+  const total = others.reduce((sum, { rows }) => sum + rows, 0);
+  const picked = sampleIndices(total, secret, round, 'other', Math.min(OTHER_ROWS, total));
+  let from = 0;
+  const parts = others.map((shard) => {
+    const part = rowsOf(
+      shard,
+      picked.filter((row) => row >= from && row < from + shard.rows).map((row) => row - from),
+    );
+    from += shard.rows;
+    return part;
+  });
+  const features = parts.flatMap(({ features: values }) => [...values]);
+  return {
+    ...parts[0]!,
+    rows: parts.reduce((sum, { rows }) => sum + rows, 0),
+    features: Uint8Array.from(features),
+    labels: Int32Array.from(parts.flatMap(({ labels }) => [...labels])),
+  };
 }
 
 const honestOnly = (all: readonly ParamSet[], of: Federation): ParamSet[] =>

@@ -22,7 +22,7 @@ export interface Run {
 export interface Outcome {
   readonly rounds: readonly MeasuredRound[];
   /** Share of stamped images that are taken for the attackers' class, where there is a backdoor. */
-  readonly backdoor?: number;
+  readonly backdoor?: number | undefined;
 }
 /** What is kept of a run, a line of JSON each. */
 export interface Result extends Outcome {
@@ -101,17 +101,17 @@ export const RULES_UNDER_ATTACK: readonly RuleName[] = [
   ...(['geometric-median', 'krum', 'bulyan'] as const),
 ];
 
-/** The mlp, 15 trainers, 4 of them attackers, Dirichlet 0.5; `rules` under every attack, and without. */
-function attackRuns(digits: Digits, seeds: number, rules: readonly RuleName[]): Run[] {
+/** The mlp, 15 trainers, 4 of them attackers, Dirichlet 0.5; `rules` under every attack, and without; behind the work floor of the market, or alone. */
+function attackRuns(digits: Digits, seeds: number, rules: readonly RuleName[], floor: boolean): Run[] {
   const run = (row: string, rule: RuleName, seed: number, attack: Attack | null, without = 0): Run => ({
-    ...{ group: 'attacks', row: `${rule}: ${row}`, seed },
+    ...{ group: 'attacks', row: `${floor ? 'floor, ' : ''}${rule}: ${row}`, seed },
     start: async (engine) => {
       const shards = dirichletHalf(digits.train, TRAINERS, `attacks ${seed}`).slice(without);
       const federation: Federation = {
         ...{ spec: MLP, test: digits.test, rounds: ATTACK_ROUNDS, rule, outer: NONE, codec: { name: 'int4' } },
         attackers: defaultAttackers(rule, shards.length),
         ...{ hyper: { optimizer: 'adam', learningRate: 0.001, batch: 32, epochs: 2 }, measureEvery: 5 },
-        ...{ shards, seed: `attacks ${seed}` },
+        ...{ shards, seed: `attacks ${seed}`, floor },
         attacks: new Map(attack === null ? [] : Array.from({ length: F }, (_, shard) => [shard, attack])),
       };
       const { rounds, params } = await federate([engine], federation);
@@ -243,21 +243,34 @@ export interface Size {
   readonly gptSeeds: number;
   readonly gptSteps: number;
   readonly rules: readonly RuleName[];
+  /** Default: all. */
+  readonly codecs?: readonly string[];
 }
 export const FULL: Size = { seeds: SEEDS, gptSeeds: 3, gptSteps: GPT_STEPS, rules: RULES_UNDER_ATTACK };
-export const SHORT: Size = { seeds: 1, gptSeeds: 1, gptSteps: 200, rules: ['fedavg', 'multi-krum'] };
+export const SHORT: Size = {
+  seeds: 1,
+  gptSeeds: 1,
+  gptSteps: 200,
+  rules: ['fedavg', 'multi-krum'],
+  codecs: ['f32', 'int4', 'central'],
+};
 
-/** The longest first, so that they do not stand alone at the end. */
+/** Those of the first seed first. */
 export async function allRuns(size: Size): Promise<Run[]> {
   const digits = await readDigits();
   const text = shakespeare();
-  return [
-    ...(text === null ? [] : await gptRuns(text, size.gptSeeds, size.gptSteps)),
-    ...codecRuns(digits, size.seeds),
-    ...attackRuns(digits, size.seeds, size.rules),
-    ...labelRuns(digits, size.seeds, size.rules),
+  const runs = [
     ...fedstrRuns(digits, size.seeds),
+    ...codecRuns(digits, size.seeds).filter(({ row }) => size.codecs === undefined || size.codecs.includes(row)),
+    ...attackRuns(digits, size.seeds, size.rules.slice(0, 2), true),
+    ...attackRuns(digits, size.seeds, size.rules, false),
+    ...labelRuns(digits, size.seeds, size.rules),
+    ...(text === null ? [] : await gptRuns(text, size.gptSeeds, size.gptSteps)),
   ];
+  return runs
+    .map((run, i) => ({ run, i }))
+    .sort((a, b) => a.run.seed - b.run.seed || a.i - b.i)
+    .map(({ run }) => run);
 }
 
 /** The attacks whose effect is bounded by a target. */

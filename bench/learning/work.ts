@@ -26,10 +26,10 @@ export async function work(
   await inTurns(engines, due, async (engine, run) => {
     if (performance.now() - start > stopMs) return;
     const began = performance.now();
-    const outcome = await run.start(engine);
+    const { rounds, backdoor } = await run.start(engine);
     const result = {
       ...{ group: run.group, row: run.row, seed: run.seed },
-      ...outcome,
+      ...{ rounds, backdoor },
       seconds: (performance.now() - began) / 1000,
     };
     results.push(result);
