@@ -77,7 +77,7 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
   'sign flip x5': { update: scaled(-5) },
   'scaled x20': { update: scaled(20) },
   noise: { update: (known) => noisy(known.base, 1, known.own, known) },
-  /** A little is enough, where it is the same for all (Baruch et al. 2019, arXiv:1902.06635); z 1.5. */
+  /** A little is enough, where it is the same for all (Baruch et al. 2019, arXiv:1902.06156); z 1.5. */
   ALIE: {
     update: ({ honest }) => {
       const { mean, stdDev } = statistics(honest);

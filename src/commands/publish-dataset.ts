@@ -16,7 +16,8 @@ import { checkerOf, customerPorts, optionalInteger, optionalNumber } from './cus
 import { addDataFlags, dataChoices } from './data-flags.js';
 import { readJobFile } from './job-flags.js';
 import { layersModelOf } from './model-file.js';
-import { describeTask, publishPlan } from './publish-plan.js';
+import { addPartitionFlags, partitionChoice } from './partition-flags.js';
+import { describeBalance, describeTask, publishPlan } from './publish-plan.js';
 import { requireFitRelays } from './relay-fit.js';
 import { confirmJob, maxSatsOf } from './spending.js';
 
@@ -26,9 +27,9 @@ export const command: CommandModule = {
   configure(program) {
     program.argument('<path>', 'CSV or TSV, IDX images (.gz too), text (.txt), or a folder with MNIST-like names');
     addDataFlags(program);
+    addPartitionFlags(program);
     program
       .option('--shards <n>', 'parts; each trainer gets one (default: trainers of --job, else 3)')
-      .option('--labels-per-shard <k>', 'give each shard examples of k labels only (non-IID)')
       .option('--name <text>', 'title of the dataset; public (default: the file name)')
       .option('--expires <days>', 'days until relays may forget the chunks (default 90)')
       .option('--copies <n>', 'put each chunk on n of the relays, by its hash (default: on all)')
@@ -51,7 +52,7 @@ export const command: CommandModule = {
     const job = jobFile && parseJobFile(jobFile, `the job file ${options['job'] as string}`);
     const shards = optionalInteger(options['shards'], '--shards', 1, 1_024) ?? job?.trainers ?? DEFAULT_SHARDS;
     const { evalFraction } = data;
-    const labelsPerShard = optionalInteger(options['labelsPerShard'], '--labels-per-shard', 1, 10_000);
+    const partition = partitionChoice(options);
     const copies = optionalInteger(options['copies'], '--copies', 1, 30);
     const days = optionalNumber(options['expires'], '--expires', 1, 3_650) ?? 90;
 
@@ -63,7 +64,8 @@ export const command: CommandModule = {
       name,
       shards,
       evalFraction,
-      labelsPerShard: labelsPerShard ?? null,
+      labelsPerShard: partition.name === 'label-k' ? partition.labelsPerShard : null,
+      ...(partition.name === 'iid' || partition.name === 'label-k' ? {} : { partition }),
       ...(copies === undefined ? {} : { copies }),
     });
     // Its own seed, so that an equal request splits in the same way.
@@ -73,7 +75,7 @@ export const command: CommandModule = {
       seed,
       evalFraction,
       ...(test === undefined ? {} : { test }),
-      ...(labelsPerShard === undefined ? {} : { labelsPerShard }),
+      partition,
     });
     if (options['dryRun'] === true) {
       context.progress.done('nothing is published: --dry-run');
@@ -81,6 +83,7 @@ export const command: CommandModule = {
     }
 
     context.progress.note(describeTask(dataset.schema));
+    for (const line of describeBalance(dataset.schema, split)) context.progress.note(line);
     const ports = await customerPorts(context);
     requireRelaysFor(copies, ports.relays.urls.length);
     await requireFitRelays(context, 'data');
@@ -132,7 +135,8 @@ With --json one document:
   examples, shards   of all rows, evaluation sets included; bytes, chunks: encrypted
   relays             where they went
   stored             per relay {relay, assigned (chunks that it should have), stored, refused, unanswered, skipped, message}: chunks, and its last words that were no yes
-With --dry-run instead {name, schema, parts: [{part, examples, labels}], maxEvents, visible}.`;
+With --dry-run instead {name, schema, parts: [{part, examples, labels}], balance, chance, maxEvents, visible}: balance counts
+the examples per class (null for regression), chance is the accuracy of always saying the largest.`;
 
 /** @throws NmktError `bad-usage` */
 function requireRelaysFor(copies: number | undefined, relays: number): void {

@@ -1,6 +1,7 @@
+import { chanceLevel, classCounts } from '../learning/balance.js';
 import { maxShardBytes } from '../learning/examples.js';
 import { parseDecimal9 } from '../learning/schema.js';
-import type { Column, DataSchema, Examples } from '../learning/types.js';
+import type { Column, DataSchema } from '../learning/types.js';
 import { table } from '../terminal/table.js';
 import type { Split } from '../training/split.js';
 import type { Outcome } from './command.js';
@@ -20,7 +21,7 @@ export function publishPlan(name: string, schema: DataSchema, split: Split): Out
   const described = parts.map(({ part, examples }) => ({
     part,
     examples: examples.rows,
-    labels: histogram(schema, examples),
+    labels: classCounts(examples, schema.outputs),
   }));
   // Before compression: an upper bound.
   const maxChunks = parts.reduce(
@@ -33,9 +34,10 @@ export function publishPlan(name: string, schema: DataSchema, split: Split): Out
     customer: 'everything',
     nobodyElse: 'rows, labels, which chunks belong to this dataset',
   };
+  const balance = balanceOf(schema, split);
   const isNarrow = schema.outputs <= MAX_HISTOGRAM;
   return {
-    value: { name, schema, parts: described, maxEvents: maxChunks + 4, visible },
+    value: { name, schema, parts: described, balance, chance: chanceLevel(balance), maxEvents: maxChunks + 4, visible },
     text: [
       table([
         ['part', 'examples', ...(isNarrow ? (schema.classes ?? []) : ['per class'])],
@@ -47,6 +49,7 @@ export function publishPlan(name: string, schema: DataSchema, split: Split): Out
       ]),
       '',
       describeTask(schema),
+      ...describeBalance(schema, split),
       ...columnLines(schema.columns ?? []),
       '',
       `at most ${maxChunks + 4} events`,
@@ -99,14 +102,45 @@ function columnLines(columns: readonly Column[]): string[] {
   return ['', lines, ...(more > 0 ? [`and ${more} more columns: --json shows all`] : [])];
 }
 
-/** Examples per class; null for regression. */
-function histogram(schema: DataSchema, { labels }: Examples): number[] | null {
-  if (!(labels instanceof Int32Array)) return null;
-  const counts = new Array<number>(schema.outputs).fill(0);
-  for (const label of labels) counts[label]!++;
-  return counts;
-}
-
 function short(decimal: string): string {
   return String(Number(parseDecimal9(decimal).toPrecision(5)));
+}
+
+/** Of all parts together. */
+function balanceOf({ outputs }: DataSchema, { shards, a, b }: Split): number[] | null {
+  const counts = [...shards, a, b].map((examples) => classCounts(examples, outputs));
+  return counts[0] == null ? null : counts[0].map((_, label) => counts.reduce((sum, part) => sum + part![label]!, 0));
+}
+
+const BARS = '▁▂▃▄▅▆▇█';
+/** Wider histograms say less than they hide. */
+const MAX_BARS = 40;
+const MAX_SHARD_LINES = 16;
+
+/** The chance level, and per shard a bar for each class, as high as its share of the largest class of any shard. */
+export function describeBalance(schema: DataSchema, split: Split): string[] {
+  const chance = chanceLevel(balanceOf(schema, split));
+  if (chance === null) {
+    const { target } = schema;
+    return target === undefined ? [] : [`guessing the mean is wrong by ${short(target.stdDev)} (root mean square)`];
+  }
+  const guess = `always saying the most frequent ${schema.text === undefined ? 'class' : 'token'} is right in ${(chance * 100).toFixed(1)} %`;
+  if (schema.text !== undefined || schema.outputs > MAX_BARS) return [guess];
+  const counts = split.shards.map((examples) => classCounts(examples, schema.outputs)!);
+  const most = Math.max(1, ...counts.flat());
+  const bar = (count: number) => (count === 0 ? ' ' : BARS[Math.min(7, Math.floor((count / most) * 8))]!);
+  const width = String(split.shards.length - 1).length;
+  const lines = counts
+    .slice(0, MAX_SHARD_LINES)
+    .map(
+      (own, shard) =>
+        `shard ${String(shard).padStart(width)}  |${own.map(bar).join('')}|  ${split.shards[shard]!.rows}`,
+    );
+  const more = counts.length - lines.length;
+  return [
+    guess,
+    'examples per class, a bar each:',
+    ...lines,
+    ...(more > 0 ? [`and ${more} more shards: --dry-run --json shows all`] : []),
+  ];
 }

@@ -5,10 +5,11 @@ import type { JobFile } from '../roles/job-file.js';
 import { MAX_SEATS } from '../roles/post.js';
 import { ATTACK_NAMES, type Attack } from '../simulate/attacks.js';
 import { bundledDigits } from '../simulate/digits-data.js';
-import { splitDataset, type Split } from '../training/split.js';
+import { splitDataset, type PartitionChoice, type Split } from '../training/split.js';
 import { optionalInteger } from './customer-ports.js';
 import { dataChoices, type DataChoices } from './data-flags.js';
 import { jobFromFlags, readJobFile } from './job-flags.js';
+import { partitionChoice } from './partition-flags.js';
 
 type Options = Readonly<Record<string, unknown>>;
 
@@ -20,7 +21,7 @@ export interface SimulateFlags {
   /** Absent: as many as the job file has seats. */
   readonly trainers: number | undefined;
   readonly seats: number | undefined;
-  readonly labelsPerShard: number | undefined;
+  readonly partition: PartitionChoice;
   readonly attacks: readonly (readonly [attack: Attack, share: number])[];
   readonly seed: number;
   /** Null: the bundled digits. */
@@ -46,7 +47,7 @@ export function flagsOf(options: Options): SimulateFlags {
     training: trainingOf(options['training']),
     trainers: optionalInteger(options['trainers'], '--trainers', 1, MAX_TRAINERS),
     seats: optionalInteger(options['seats'], '--seats', 1, MAX_SEATS),
-    labelsPerShard: optionalInteger(options['labelsPerShard'], '--labels-per-shard', 1, 10_000),
+    partition: partitionChoice(options),
     attacks: attacksOf((options['attack'] as readonly string[] | undefined) ?? []),
     seed: optionalInteger(options['seed'], '--seed', 0, Number.MAX_SAFE_INTEGER) ?? 0,
     data: typeof path === 'string' ? dataChoices(path, options) : noData(options),
@@ -156,7 +157,7 @@ export interface SimulatedData {
 
 /** @throws NmktError of the file, or `bad-dataset` where it has too few rows */
 export async function dataOf(flags: SimulateFlags, seats: number): Promise<SimulatedData> {
-  const { data, training, labelsPerShard } = flags;
+  const { data, training, partition } = flags;
   const read: { schema: DataSchema; examples: Examples; test?: Examples } =
     data === null ? bundledDigits(training === 'stub') : await data.read();
   const split = splitDataset(read.examples, {
@@ -164,7 +165,7 @@ export async function dataOf(flags: SimulateFlags, seats: number): Promise<Simul
     seed: sha256('nmkt/simulate/split', seedOf(flags)),
     ...(data !== null && { evalFraction: data.evalFraction }),
     ...(read.test !== undefined && { test: read.test }),
-    ...(labelsPerShard !== undefined && { labelsPerShard }),
+    partition,
   });
   return { schema: read.schema, split };
 }

@@ -14,6 +14,7 @@ import { addDataFlags } from './data-flags.js';
 import { addJobFlags } from './job-flags.js';
 import { layersModelOf } from './model-file.js';
 import { requireFolder } from './out-folder.js';
+import { addPartitionFlags } from './partition-flags.js';
 import { createPayer } from './payer.js';
 import {
   crowdOf,
@@ -39,7 +40,7 @@ export const command: CommandModule = {
       .option('--training <how>', 'real: the training engine; stub: logistic regression in plain JavaScript', 'real')
       .option('--data <path>', 'as publish-dataset takes it (default: the bundled digits)');
     addDataFlags(program);
-    program.option('--labels-per-shard <k>', 'give each shard examples of k labels only (non-IID)');
+    addPartitionFlags(program);
     addJobFlags(program, ['rounds']);
     program
       .option('--seed <n>', 'equal seeds give equal results (default 0)')

@@ -29,7 +29,8 @@ export function iid(n: number, shards: number, seed: Bytes): Partition {
   return deal(prng(seed, 'partition/iid').shuffle(n), shards);
 }
 
-function indicesByLabel(labels: Int32Array, order: Uint32Array): Map<number, Uint32Array> {
+/** Labels ascending, their examples in the given order. */
+export function indicesByLabel(labels: Int32Array, order: Uint32Array): Map<number, Uint32Array> {
   const lists = new Map<number, number[]>();
   for (const index of order) {
     const label = labels[index]!;
@@ -38,6 +39,27 @@ function indicesByLabel(labels: Int32Array, order: Uint32Array): Map<number, Uin
     else list.push(index);
   }
   return new Map([...lists].sort(([a], [b]) => a - b).map(([label, list]) => [label, Uint32Array.from(list)]));
+}
+
+/**
+ * Shards with the classes in the proportions of the whole, up to one example of each; sizes differ by at most one.
+ *
+ * @throws NmktError `bad-dataset` when a shard would be empty
+ */
+export function stratified(labels: Int32Array, shards: number, seed: Bytes): Partition {
+  if (shards < 1 || labels.length < shards)
+    throw tooFew(
+      `cannot cut ${labels.length} examples into ${shards} shards`,
+      `1 to ${labels.length} shards`,
+      `${shards}`,
+    );
+  const order = prng(seed, 'partition/stratified').shuffle(labels.length);
+  // Dealt one by one, class after class, so that no shard is far ahead in any.
+  const parts: number[][] = Array.from({ length: shards }, () => []);
+  let next = 0;
+  for (const members of indicesByLabel(labels, order).values())
+    for (const index of members) parts[next++ % shards]!.push(index);
+  return parts.map((part) => Uint32Array.from(part));
 }
 
 /**

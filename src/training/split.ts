@@ -1,7 +1,8 @@
 import { NmktError } from '../errors.js';
 import type { Bytes } from '../hash.js';
 import { subset } from '../learning/examples.js';
-import { iid, labelK, stratifiedSplit, type Partition } from '../learning/partition.js';
+import { iid, labelK, stratified, stratifiedSplit, type Partition } from '../learning/partition.js';
+import { dirichlet, sizeSkew } from '../learning/skew.js';
 import type { Examples } from '../learning/types.js';
 
 export interface SplitOptions {
@@ -12,9 +13,17 @@ export interface SplitOptions {
   readonly evalFraction?: number;
   /** Evaluation set B from a file of its own. */
   readonly test?: Examples;
-  /** Labels per shard; absent: every shard is a uniform sample. */
-  readonly labelsPerShard?: number;
+  /** Default `iid`: every shard is a uniform sample. */
+  readonly partition?: PartitionChoice;
 }
+
+export const PARTITIONS = ['iid', 'stratified', 'label-k', 'dirichlet', 'size-skew'] as const;
+/** How the examples are cut into shards. */
+export type PartitionChoice =
+  | { readonly name: 'iid' | 'stratified' }
+  | { readonly name: 'label-k'; readonly labelsPerShard: number }
+  /** The smaller alpha, the more shards differ. */
+  | { readonly name: 'dirichlet' | 'size-skew'; readonly alpha: number };
 
 export interface Split {
   readonly shards: readonly Examples[];
@@ -24,15 +33,24 @@ export interface Split {
   readonly b: Examples;
 }
 
-function partition(examples: Examples, { shards, seed, labelsPerShard }: SplitOptions): Partition {
-  if (labelsPerShard === undefined) return iid(examples.rows, shards, seed);
-  if (!(examples.labels instanceof Int32Array))
-    throw new NmktError('bad-usage', 'labels per shard need classes', {
-      remedy: 'leave it out: this is regression',
+function partition(examples: Examples, { shards, seed, partition: of = { name: 'iid' } }: SplitOptions): Partition {
+  if (of.name === 'iid') return iid(examples.rows, shards, seed);
+  if (of.name === 'size-skew') return sizeSkew(examples.rows, shards, of.alpha, seed);
+  const { labels } = examples;
+  if (!(labels instanceof Int32Array))
+    throw new NmktError('bad-usage', `the partition ${of.name} needs classes`, {
+      remedy: '--partition iid or size-skew: this is regression',
       expected: 'a classification task',
       got: 'regression',
     });
-  return labelK(examples.labels, shards, labelsPerShard, seed);
+  switch (of.name) {
+    case 'stratified':
+      return stratified(labels, shards, seed);
+    case 'label-k':
+      return labelK(labels, shards, of.labelsPerShard, seed);
+    case 'dirichlet':
+      return dirichlet(labels, shards, of.alpha, seed);
+  }
 }
 
 /**

@@ -38,7 +38,11 @@ describe('splitDataset', () => {
   });
 
   it('gives each shard two labels when asked', () => {
-    const { shards } = splitDataset(numbered(1000), { shards: 5, seed, labelsPerShard: 2 });
+    const { shards } = splitDataset(numbered(1000), {
+      shards: 5,
+      seed,
+      partition: { name: 'label-k', labelsPerShard: 2 },
+    });
     for (const { labels } of shards) expect(new Set(labels).size).toBe(2);
   });
 
@@ -55,7 +59,7 @@ describe('splitDataset', () => {
       );
     }
     const values = { ...numbered(100), labels: new Float32Array(100) };
-    expect(() => splitDataset(values, { shards: 2, seed, labelsPerShard: 2 })).toThrow(
+    expect(() => splitDataset(values, { shards: 2, seed, partition: { name: 'label-k', labelsPerShard: 2 } })).toThrow(
       expect.objectContaining({ code: 'bad-usage' }),
     );
   });
