@@ -3,7 +3,9 @@ import type { EventId } from '../hash.js';
 import { foldJob } from '../market/fold.js';
 import { paidMsat, type JobState } from '../market/state.js';
 import { describeJob, WAYS_ON, type LapseState } from '../roles/describe-job.js';
+import { publicMetrics } from '../roles/collected-metrics.js';
 import { describeRounds, describeTrainers } from '../roles/describe-work.js';
+import { describeMetrics } from '../roles/model-metrics.js';
 import { secretsFile } from '../roles/post.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Context, Outcome } from './command.js';
@@ -34,11 +36,13 @@ With --json one document (without JOB one per job, and its role, customer or tra
               (a seat without an answer), overdue, unsettled or unpaid; else null
   rail        instalments, promised (instalments of fewer than 3 rounds) or none
   seats, quorum, bids, plannedRounds, maxPriceMsat, budgetMsat, deadline
-  rounds      [{round, state, accepted, rejected: [{trainer, shard, rule}], loss, accuracy, paidMsat, owedMsat}],
-              round from 0, loss and accuracy on evaluation set A
+  aggregation, outer, codec  how updates become the next model, and how they travel
+  rounds      [{round, state, accepted, rejected: [{trainer, shard, rule}], loss, accuracy, perplexity, paidMsat,
+              owedMsat}], round from 0, measured on evaluation set A; perplexity (per token) of text models, else null
   trainers    [{pubkey, shard, priceMsat, seat, rounds, paidMsat, owedMsat}], seat ready, waiting, grant-bad,
               resigned, fraud or replaced
   paidMsat, owedMsat, model (id of the artifact event or null), loss, accuracy (of the model on set B, or null)
+  metrics     of a finished text model {perplexity, bitsPerCharacter or bitsPerByte}; else {}
   frauds      [{trainer, round, segment, event}]: a repeated part of the training ended elsewhere than committed
   violation   {event, author, rule, detail} of the first event that does not follow, or null
   forks       [{author, seq, events}]; missing: ids that others cite and no relay has; events: how many were read`;
@@ -72,6 +76,9 @@ function statusOf(state: JobState, nowSec: number, events: number) {
     maxPriceMsat: terms?.maxPriceMsat ?? null,
     budgetMsat: terms?.budgetMsat ?? null,
     deadline: terms?.deadline ?? null,
+    aggregation: state.award?.content.rule ?? terms?.aggregation ?? null,
+    outer: terms?.outer ?? null,
+    codec: terms?.codec ?? null,
     rounds,
     trainers: describeTrainers(state),
     paidMsat: paidMsat(state),
@@ -79,6 +86,7 @@ function statusOf(state: JobState, nowSec: number, events: number) {
     model: state.artifact?.id ?? null,
     loss: artifact === undefined ? null : artifact.lossPpm / 1_000_000,
     accuracy: artifact?.accuracyPpm == null ? null : artifact.accuracyPpm / 1_000_000,
+    metrics: artifact === undefined ? {} : publicMetrics(state),
     frauds: [...state.frauds.values()].map(({ id, content: { trainer, round, segment } }) => ({
       trainer,
       round,
@@ -144,7 +152,10 @@ function describe(status: Status): string {
     ...(lapse === null ? [] : [['late', `${lapse.state} since ${timeOf(lapse.since)}: ${lapse.meaning}`]]),
     ...(lapse === null ? [] : waysOn(lapse.state)),
     ['money', `${status.rail ?? '-'}, ${sats(status.paidMsat)} paid, ${sats(status.owedMsat)} owed`],
-    ...(status.model === null ? [] : [['model', `${status.model}  ${score(status)} on set B`]]),
+    ...(status.codec === null ? [] : [['learning', describeLearning(status)]]),
+    ...(status.model === null
+      ? []
+      : [['model', [`${status.model}  ${score(status)} on set B`, ...describeMetrics(status.metrics)].join(', ')]]),
     ...(violation === null
       ? []
       : [['violation', `${violation.rule}: ${violation.detail} (event ${violation.event} of ${violation.author})`]]),
@@ -163,7 +174,23 @@ function waysOn(state: LapseState): (readonly string[])[] {
   return [['way on', `customer: ${customer}; trainer: ${trainer}; anybody: nmkt audit JOB`]];
 }
 
-function score({ loss, accuracy }: { readonly loss: number | null; readonly accuracy: number | null }): string {
+/** `multi-krum (f 1 of 5) over int4, then diloco`. */
+function describeLearning({ aggregation, outer, codec, seats }: Status): string {
+  const rule =
+    typeof aggregation === 'string' || aggregation === null
+      ? (aggregation ?? '-')
+      : `${aggregation.name}${aggregation.f > 0 ? ` (f ${aggregation.f} of ${seats})` : ''}`;
+  return `${rule} over ${codec!.name}${outer === null || outer.name === 'none' ? '' : `, then ${outer.name}`}`;
+}
+
+interface Score {
+  readonly loss: number | null;
+  readonly accuracy: number | null;
+  readonly perplexity?: number | null;
+}
+
+function score({ loss, accuracy, perplexity }: Score): string {
+  if (perplexity != null) return `perplexity ${perplexity}`;
   if (accuracy !== null) return `accuracy ${accuracy}`;
   return loss === null ? '-' : `loss ${loss}`;
 }

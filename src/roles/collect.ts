@@ -1,5 +1,6 @@
 import { NmktError } from '../errors.js';
 import { fromHex } from '../hash.js';
+import { perplexity } from '../learning/metrics.js';
 import { readsTokens } from '../learning/model-cost.js';
 import { describeStack } from '../learning/sequential.js';
 import type { ModelName, ModelSpec } from '../learning/types.js';
@@ -141,15 +142,17 @@ export function collectDataKeys(secrets: JobSecrets): DataKeys {
 export function modelCard(state: JobState, model: CollectedModel): string {
   const terms = state.job!.content;
   const { model: spec, hyper } = terms;
+  const { rule } = state.award!.content;
   const more = describeMetrics(model.metrics);
+  const isText = readsTokens(spec);
   const percent = (ppm: number | null) => (ppm === null ? '-' : `${(ppm / 10_000).toFixed(2)} %`);
   const rows = state.rounds.map(
     (round) =>
-      `| ${round.round + 1} | ${round.close === null ? 'void' : percent(round.close.content.accuracyPpm)} | ${round.close?.content.accepted.length ?? 0} | ${round.close?.content.rejected.length ?? 0} |`,
+      `| ${round.round + 1} | ${round.close === null ? 'void' : isText ? Number(perplexity(round.close.content.lossPpm / 1_000_000).toPrecision(5)) : percent(round.close.content.accuracyPpm)} | ${round.close?.content.accepted.length ?? 0} | ${round.close?.content.rejected.length ?? 0} |`,
   );
   return `# ${terms.title === '' ? 'A model trained on a marketplace' : terms.title}
 
-Trained by ${model.trainers.length} independent trainers over Nostr with nmkt, paid over Lightning, averaged by the customer.
+Trained by ${model.trainers.length} independent trainers over Nostr with nmkt, paid over Lightning, combined by the customer (${rule.name}, updates in ${terms.codec.name}${terms.outer.name === 'none' ? '' : `, outer step ${terms.outer.name}`}).
 
 | | |
 |---|---|
@@ -163,7 +166,7 @@ ${more.length === 0 ? '' : `| also on set B | ${more.join(', ')} |\n`}| rounds |
 | signed by | \`${model.signedBy}\` |
 | weights | sha256 \`${state.artifact!.content.weights.sha256}\` |
 
-| round | accuracy on set A | accepted | rejected |
+| round | ${isText ? 'perplexity' : 'accuracy'} on set A | accepted | rejected |
 |---|---|---|---|
 ${rows.join('\n')}
 

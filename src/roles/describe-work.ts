@@ -1,4 +1,6 @@
 import type { Pubkey } from '../hash.js';
+import { perplexity } from '../learning/metrics.js';
+import { readsTokens } from '../learning/model-cost.js';
 import { acceptedRounds, hasResigned, owedMsat, paidMsat, type Assignment, type JobState } from '../market/state.js';
 import type { RejectionRule } from '../protocol/round.js';
 
@@ -13,11 +15,14 @@ export interface RoundDescription {
   /** Of the aggregate on evaluation set A; null before the close. */
   readonly loss: number | null;
   readonly accuracy: number | null;
+  /** Per token, of models that predict text; else null. */
+  readonly perplexity: number | null;
   readonly paidMsat: bigint;
   readonly owedMsat: bigint;
 }
 
 export function describeRounds(state: JobState): RoundDescription[] {
+  const isText = state.job !== null && readsTokens(state.job.content.model);
   return state.rounds.map((round) => {
     const close = round.close?.content;
     const sum = (isPaid: boolean) =>
@@ -29,11 +34,14 @@ export function describeRounds(state: JobState): RoundDescription[] {
       rejected: (close?.rejected ?? []).map(({ trainer, shard, rule }) => ({ trainer, shard, rule })),
       loss: close === undefined ? null : close.lossPpm / 1_000_000,
       accuracy: close?.accuracyPpm == null ? null : close.accuracyPpm / 1_000_000,
+      perplexity: close !== undefined && isText ? rounded(perplexity(close.lossPpm / 1_000_000)) : null,
       paidMsat: sum(true),
       owedMsat: sum(false),
     };
   });
 }
+
+const rounded = (value: number): number => Number(value.toPrecision(6));
 
 export interface TrainerDescription {
   readonly pubkey: Pubkey;

@@ -160,13 +160,28 @@ describe('work', () => {
     const options = { alter: { 'reveal/1/2': () => null, 'receipt/1/0': () => null }, until: 'claim/1/1' };
     const [first, second] = describeRounds(scriptJob(options).state);
     expect(first).toEqual({
-      ...{ round: 0, state: 'settled', accepted: 3, rejected: [], loss: 0.5, accuracy: 0.9 },
+      ...{ round: 0, state: 'settled', accepted: 3, rejected: [], loss: 0.5, accuracy: 0.9, perplexity: null },
       ...{ paidMsat: 3n * PRICE_MSAT, owedMsat: 0n },
     });
     expect(second).toMatchObject({
       ...{ round: 1, accepted: 2, paidMsat: 0n, owedMsat: 2n * PRICE_MSAT },
       rejected: [{ trainer: people[2]!.pubkey, shard: 2, rule: 'no-reveal' }],
     });
+  });
+
+  it('of a text model has its perplexity, e to the loss', () => {
+    const { state } = scriptJob({});
+    const model = {
+      model: 'gpt',
+      task: 'classification',
+      inputs: 8,
+      outputs: 3,
+      layers: 1,
+      heads: 1,
+      width: 4,
+    } as const;
+    const job = { ...state.job!, content: { ...state.job!.content, model } };
+    expect(describeRounds({ ...state, job })[0]!.perplexity).toBe(1.64872);
   });
 
   it('is told by trainer: seat, accepted rounds, paid and owed', () => {

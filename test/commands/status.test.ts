@@ -25,7 +25,16 @@ describe('nmkt status JOB', () => {
       ...{ seats: 3, quorum: 2, bids: 3, plannedRounds: 2, maxPriceMsat: 50_000, budgetMsat: 1_000_000 },
       ...{ deadline: TERMS.deadline, paidMsat: 84_000, owedMsat: 21_000 },
       rounds: [
-        { round: 0, state: 'settled', accepted: 3, rejected: [], loss: 0.5, accuracy: 0.9, paidMsat: 63_000 },
+        {
+          round: 0,
+          state: 'settled',
+          accepted: 3,
+          rejected: [],
+          loss: 0.5,
+          accuracy: 0.9,
+          perplexity: null,
+          paidMsat: 63_000,
+        },
         {
           ...{ round: 1, accepted: 2, paidMsat: 21_000, owedMsat: 21_000 },
           rejected: [{ trainer: people[2]!.pubkey, shard: 2, rule: 'no-reveal' }],
