@@ -17,6 +17,7 @@ export const commandGroups: readonly CommandGroup[] = [
       { name: 'publish-dataset', summary: 'encrypt a dataset, cut it into shards, put it on relays' },
       { name: 'check', summary: 'ask every relay what it still has of a published dataset' },
       { name: 'delete-dataset', summary: 'destroy the keys of a dataset and ask every relay to delete it' },
+      { name: 'plan', summary: 'events, bytes, time and sats of a job, before anybody is asked' },
       { name: 'post-job', summary: 'ask for bids to train a model on a published dataset' },
       { name: 'collect-model', summary: 'run a job to its end: award, aggregate, pay, write the model' },
       { name: 'cancel', summary: 'end a job early: pay accepted rounds, free the rest' },

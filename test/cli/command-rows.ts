@@ -310,6 +310,23 @@ export const rows: Readonly<Record<string, CommandRows>> = {
     },
     wrongCall: [],
   },
+  plan: {
+    call: ['job.json', '--data', 'iris.csv', '--label', 'species'],
+    bare: help('plan'),
+    offline: 'done',
+    unset: 'done',
+    wrong: {
+      ...data,
+      '--data': noFile,
+      '--shards': number('--shards'),
+      '--partition': ['zzz', 'bad-usage', '--partition dirichlet'],
+      '--labels-per-shard': number('--labels-per-shard'),
+      '--alpha': number('--alpha'),
+      '--rounds': job,
+      '--throughput': number('--throughput'),
+      '--relays': number('--relays'),
+    },
+  },
   simulate: {
     call: ['job.json', '--data', 'iris.csv', '--label', 'species', '--training', 'stub', '--trainers', '2'],
     bare: help('simulate'),

@@ -1,0 +1,119 @@
+import { planJob, type JobPlan, type Load } from '../roles/job-plan.js';
+import { table } from '../terminal/table.js';
+import type { CommandModule } from './command.js';
+import { optionalInteger } from './customer-ports.js';
+import { addDataFlags } from './data-flags.js';
+import { addJobFlags } from './job-flags.js';
+import { layersModelOf } from './model-file.js';
+import { addPartitionFlags } from './partition-flags.js';
+import { dataOf, flagsOf, jobOf } from './simulate-plan.js';
+
+const DEFAULT_SHARDS = 3;
+
+/** Reads the job file and the data, asks nobody, signs nothing. */
+export const command: CommandModule = {
+  configure(program) {
+    program
+      .argument('<job>', 'a job file, as post-job takes it')
+      .option('--data <path>', 'as publish-dataset takes it (default: the bundled digits)')
+      .option('--shards <n>', `parts of the data (default: trainers of the job, else ${DEFAULT_SHARDS})`);
+    addDataFlags(program);
+    addPartitionFlags(program);
+    addJobFlags(program, ['rounds']);
+    program
+      .option(
+        '--throughput <n>',
+        'examples that a trainer learns from in a second, as bids and inspect say: gives times',
+      )
+      .option('--relays <n>', 'relays that all of it goes to (default 1)')
+      .addHelpText('before', '$ nmkt plan job.json --data wine.csv --label quality --throughput 20000\n')
+      .addHelpText('after', HELP);
+  },
+
+  async run([path], options, context) {
+    const throughput = optionalInteger(options['throughput'], '--throughput', 1, 1_000_000_000) ?? null;
+    const relays = optionalInteger(options['relays'], '--relays', 1, 30) ?? 1;
+    const asked = optionalInteger(options['shards'], '--shards', 1, 1_024);
+    const flags = flagsOf({ ...options, out: undefined, training: undefined });
+    const job = await jobOf(path!, options);
+    context.progress.start('reading the data');
+    const { schema, split } = await dataOf(flags, asked ?? job.trainers ?? DEFAULT_SHARDS);
+    const rows = split.shards.map((shard) => shard.rows);
+    const plan = planJob(job, schema, rows, throughput, await layersModelOf(job, context));
+    context.progress.done('nothing was asked or sent');
+    return {
+      value: { ...plan, relays },
+      text: describe(plan, relays),
+      next: 'nmkt simulate JOB.json, or nmkt publish-dataset FILE --job JOB.json',
+    };
+  },
+};
+
+const HELP = `
+Upper bounds, as bytes are packed before they travel; what the dataset takes, publish-dataset --dry-run says. nmkt simulate measures them.
+With --json one document:
+  model, parameters, trainers, rounds, steps (per round, of the largest shard)
+  rule, attackers, outer, codec (as the job would have them)
+  updateBytes       of one update; modelBytes: of the model in f32
+  round             {base, updates, states, words, total}, each {events, bytes} on one relay: the global model, the updates of all
+                    trainers, states shown for spot checks, all other events; total: of all rounds
+  time              {roundSec, auditSec (repeating, at the customer), totalSec}; null without --throughput
+  sats              {perRound, total, auditShare (of a training that is repeated)}
+  relays`;
+
+function describe(plan: JobPlan, relays: number): string {
+  const { round, total, time, sats, codec } = plan;
+  const row = (name: string, load: Load) => [name, load.events, size(load.bytes)];
+  const fewer = plan.modelBytes / plan.updateBytes;
+  const facts = [
+    ['model', `${plan.model.model}, ${plan.parameters.toLocaleString('en')} parameters, ${plan.steps} steps a round`],
+    [
+      'rule',
+      `${plan.rule}${plan.attackers > 0 ? ` against ${plan.attackers} of ${plan.trainers}` : ''}${plan.outer === 'none' ? '' : `, then ${plan.outer}`}`,
+    ],
+    [
+      'update',
+      `${codec.name}, at most ${size(plan.updateBytes)}${fewer > 1.05 ? `: ${fewer.toFixed(1)} times less than f32` : ''}`,
+    ],
+    [
+      'pay',
+      sats.total === 0 ? 'nothing' : `at most ${sats.total} sat: ${sats.perRound} in each of ${plan.rounds} rounds`,
+    ],
+    [
+      'repeated',
+      sats.auditShare === 0 ? 'nothing' : `${(sats.auditShare * 100).toFixed(1)} % of the training, by the customer`,
+    ],
+    [
+      'time',
+      time === null
+        ? 'name --throughput'
+        : `${duration(time.roundSec)} to train and ${duration(time.auditSec)} to repeat a round, ${duration(time.totalSec)} in all`,
+    ],
+  ];
+  return [
+    table(facts),
+    '',
+    table([
+      ['on each relay', 'events', 'bytes'],
+      row('global model', round.base),
+      row(`updates of ${plan.trainers}`, round.updates),
+      row('states shown', round.states),
+      row('other events', round.words),
+      row('a round', round.total),
+      row(`${plan.rounds} rounds`, total),
+      ...(relays > 1
+        ? [row(`on ${relays} relays`, { events: total.events * relays, bytes: total.bytes * relays })]
+        : []),
+    ]),
+  ].join('\n');
+}
+
+function size(bytes: number): string {
+  if (bytes < 10_000) return `${bytes} B`;
+  return bytes < 10_000_000 ? `${Math.round(bytes / 1_000)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
+}
+
+function duration(sec: number): string {
+  if (sec < 1) return `${Math.ceil(sec * 1_000)} ms`;
+  return sec < 120 ? `${Math.ceil(sec)} s` : `${Math.ceil(sec / 60)} min`;
+}

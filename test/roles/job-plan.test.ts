@@ -1,0 +1,85 @@
+import { describe, expect, test } from 'vitest';
+import type { DataSchema } from '../../src/learning/types.js';
+import { parseJobFile, type JobFileInput } from '../../src/roles/job-file.js';
+import { planJob } from '../../src/roles/job-plan.js';
+import { createWorld } from '../support/market-world.js';
+
+const IMAGES: DataSchema = {
+  ...{ task: 'classification', shape: [784], inputs: 784, dtype: 'U8', scale: 255, outputs: 10 },
+  classes: Array.from({ length: 10 }, (_, i) => String(i)),
+};
+const planOf = (job: JobFileInput, throughput: number | null = null, rows: readonly number[] = [100, 200, 200]) =>
+  planJob(parseJobFile(job, 'the test'), IMAGES, rows, throughput);
+
+test('by hand: a network of 101,770 parameters in int4', () => {
+  const plan = planOf(
+    { model: 'mlp', rounds: 2, epochs: 2, batch: 50, maxPriceSats: 10, spotRate: 0.5, segments: 4 },
+    1_000,
+  );
+  expect(plan.parameters).toBe(101_770);
+  // 397 blocks of 132 bytes, 138 values more in 69 bytes and a scale, four in front
+  expect(plan.updateBytes).toBe(4 + 397 * 132 + 4 + 69);
+  expect(plan.sats).toEqual({ perRound: 30, total: 60, auditShare: 0.1 });
+  // 2 epochs of 200 examples in batches of 50; repeated: 3 trainers, 0.5 / 5 of it
+  expect(plan.steps).toBe(8);
+  expect(plan.time!.roundSec).toBeCloseTo(0.4, 9);
+  expect(plan.time!.auditSec).toBeCloseTo(0.12, 9);
+  expect(plan.time!.totalSec).toBeCloseTo(1.04, 9);
+  // two chunks and a list of them for each of three updates
+  expect(plan.round.updates.events).toBe(9);
+});
+
+test('nothing is repeated where the job says so, nothing is paid on rail none', () => {
+  const plan = planOf({ model: 'logreg', verification: 'floor', rail: 'none', maxPriceSats: 0 });
+  expect([plan.sats.auditShare, plan.sats.total, plan.round.states, plan.time]).toEqual([
+    0,
+    0,
+    { events: 0, bytes: 0 },
+    null,
+  ]);
+});
+
+test('what cannot be posted cannot be planned', () => {
+  expect(() => planOf({ model: 'gpt' })).toThrow(expect.objectContaining({ code: 'bad-job' }) as Error);
+  expect(() => planOf({ aggregation: 'median', attackers: 1 })).toThrow(
+    expect.objectContaining({ code: 'bad-job' }) as Error,
+  );
+});
+
+describe('against a job that was run', () => {
+  test.each([
+    ['small models, paid', { codec: 'int4' }, {}],
+    ['models in chunks, whole', { codec: 'f32' }, { classes: 600 }],
+    ['models in chunks, int8', { codec: 'int8' }, { classes: 1_200 }],
+    [
+      'free, with drawn states',
+      { codec: 'f16', verification: 'spot', spotRate: 1, segments: 3 },
+      { classes: 600, rail: 'none' },
+    ],
+  ] as const)('%s: events within a third, bytes not above it', async (name, job, options) => {
+    const world = await createWorld({ name, trainers: 3, rounds: 4, rows: 18, ...options, job });
+    const before = world.network.events().length;
+    const bytesOf = () => world.network.events().reduce((sum, event) => sum + JSON.stringify(event).length, 0);
+    const bytesBefore = bytesOf();
+    const { state } = await world.run();
+    expect(state.phase).toBe('finished');
+    const [events, bytes] = [world.network.events().length - before, bytesOf() - bytesBefore];
+    const { schema } = world.snapshot.manifest;
+    const rows = world.split.shards.map((shard) => shard.rows);
+    const file = {
+      model: 'logreg',
+      epochs: 8,
+      batch: 4,
+      optimizer: 'sgd',
+      rounds: 4,
+      acceptedEngines: 'cpu',
+      aggregation: 'fedavg',
+    } as const;
+    const rail = 'rail' in options ? { rail: 'none', maxPriceSats: 0 } : {};
+    const plan = planJob(parseJobFile({ ...file, ...rail, ...job }, 'the test'), schema, rows, null);
+    expect(plan.total.events).toBeGreaterThan(events * 0.67);
+    expect(plan.total.events).toBeLessThan(events * 1.5);
+    expect(plan.total.bytes).toBeGreaterThan(bytes * 0.8);
+    expect(plan.total.bytes).toBeLessThan(bytes * 2.5);
+  });
+});
