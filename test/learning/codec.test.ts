@@ -46,10 +46,10 @@ describe('by hand', () => {
   });
 
   test('topk, 4 bits: the two largest of eight, the rest waits', () => {
-    // k = 1: 2^1 <= 0.69 * 8 / 2 = 2.76. Kept 1: gap 1 = 0|1; kept 6: gap 4 = 110|0. Codes: + 8/8, - 4/8.
+    // Two are kept: 10. k = 1: 2^1 <= 0.69 * 8 / 2 = 2.76. Kept 1: gap 1 = 0|1; kept 6: gap 4 = 110|0. Codes: + 8/8, - 4/8.
     const { bytes, residual } = encodeUpdate(small, zeros(8), one(0.5, 8, 0, 1, 0, 0, -4.25, 0), null, SEED);
-    const bits = '0' + '1' + '110' + '0' + '0' + '111' + '1' + '011';
-    expect(hex(bytes)).toBe('4e550104' + '41000000' + Number.parseInt(`${bits}00`, 2).toString(16));
+    const bits = '10' + '0' + '1' + '110' + '0' + '0' + '111' + '1' + '011';
+    expect(hex(bytes)).toBe('4e550104' + '41000000' + bitsHex(bits));
     expect(valuesOf(decodeUpdate(small, zeros(8), bytes))).toEqual([0, 8, 0, 0, 0, 0, -4, 0]);
     expect(valuesOf(residual!)).toEqual([0.5, 0, 0, 1, 0, 0, -0.25, 0]);
   });
@@ -58,6 +58,17 @@ describe('by hand', () => {
     const of: Codec = { ...small2, keep: 4 };
     const { bytes } = encodeUpdate(of, zeros(8), one(8, 6, -2, -1, 0.5, 0, 0, 0), null, SEED);
     expect(valuesOf(decodeUpdate(of, zeros(8), bytes))).toEqual([7, 7, -1.5, -1.5, 0, 0, 0, 0]);
+  });
+
+  test('topk sends no more than there is: one change of eight, and what is nearer to zero than to an eighth waits', () => {
+    for (const codec of [small, small2]) {
+      const { bytes, residual } = encodeUpdate(codec, zeros(8), one(0, 0, 0, 2, 0, 0, 0, 0), null, SEED);
+      expect(valuesOf(decodeUpdate(codec, zeros(8), bytes))).toEqual([0, 0, 0, 2, 0, 0, 0, 0]);
+      expect(valuesOf(residual!)).toEqual(new Array(8).fill(0));
+    }
+    const { bytes, residual } = encodeUpdate(small, zeros(8), one(0, 0, 0, 16, 0, 0.5, 0, 0), null, SEED);
+    expect(valuesOf(decodeUpdate(small, zeros(8), bytes))).toEqual([0, 0, 0, 16, 0, 0, 0, 0]);
+    expect(valuesOf(residual!)).toEqual([0, 0, 0, 0, 0, 0.5, 0, 0]);
   });
 
   test('error feedback: what waited counts with its share', () => {
@@ -198,11 +209,14 @@ describe('hostile updates', () => {
   });
 
   test.each([
-    ['a position behind the end', '41000000' + 'fff0'],
-    ['the largest size unused', '41000000' + bitsHex('01' + '1100' + '0110' + '1011' + '00')],
+    ['a position behind the end', '41000000' + bitsHex('01' + '11110' + '0' + '0111' + '0000')],
+    ['the largest size unused', '41000000' + bitsHex('10' + '01' + '1100' + '0110' + '1011')],
     ['a gap without an end', '41000000' + 'ff'.repeat(2)],
-    ['a scale below zero', 'c1000000' + bitsHex('01' + '1100' + '0111' + '1011' + '00')],
-    ['no scale and values', '00000000' + bitsHex('01' + '1100' + '0111' + '1011' + '00')],
+    ['a scale below zero', 'c1000000' + bitsHex('10' + '01' + '1100' + '0111' + '1011')],
+    ['no scale and values', '00000000' + bitsHex('10' + '01' + '1100' + '0111' + '1011')],
+    ['a scale next to nothing', '00000001' + bitsHex('10' + '01' + '1100' + '0111' + '1011')],
+    ['no values', '41000000' + '00'],
+    ['more values than are kept', '41000000' + bitsHex('11' + '01' + '1100' + '00' + '0111' + '1011' + '0111' + '00')],
   ])('topk: %s', (_, body) => {
     expect(() => decodeUpdate(small, base, unhex('4e550104' + body))).toThrow(
       expect.objectContaining({ code: 'bad-blob' }) as Error,
@@ -221,6 +235,7 @@ describe('hostile updates', () => {
   });
 
   test('a training that went beyond float32 is not encoded', () => {
+    expect(() => encodeUpdate({ name: 'int8' }, zeros(1), one(3.4028234e38), null, SEED)).toThrow(/went further/);
     expect(() => encodeUpdate({ name: 'int4' }, one(-3e38), one(3e38), null, SEED)).toThrow(/went further/);
   });
 });
@@ -259,12 +274,12 @@ test('payloads per million parameters, and what they hash to', () => {
         "9d6c7f8680d68764",
       ],
       "sparseloco": [
-        20590,
-        "fd5c65689563f907",
+        20810,
+        "cdbb03303f12b60e",
       ],
       "topk": [
-        40720,
-        "d00597b19e79876d",
+        40940,
+        "3419048f80d8c6da",
       ],
     }
   `);

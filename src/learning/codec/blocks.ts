@@ -1,6 +1,7 @@
 import type { Bytes } from '../../hash.js';
 import { prng } from '../prng.js';
 import { badFile } from '../safetensors-header.js';
+import { checkRange } from './flat.js';
 import { bodyOf, checkLength, framed, viewOf } from './frame.js';
 
 /**
@@ -52,7 +53,7 @@ export function encodeBlocks(width: Width, change: Float32Array, seed: Bytes): B
     const block = change.subarray(from, from + BLOCK);
     let largest = 0;
     for (const value of block) largest = Math.max(largest, Math.abs(value));
-    const scale = Math.fround(largest / width.top);
+    const scale = scaleOf(largest, width.top);
     view.setFloat32(at, scale, true);
     at += SCALE_BYTES;
     if (scale > 0)
@@ -65,6 +66,16 @@ export function encodeBlocks(width: Width, change: Float32Array, seed: Bytes): B
     at += codeBytes(width, block.length);
   }
   return bytes;
+}
+
+/** Below it scales are no normal numbers: such changes are not sent. */
+const LEAST_SCALE = 2 ** -126;
+
+/** @throws NmktError `training-failed` where the largest code would be beyond float32 */
+function scaleOf(largest: number, top: number): number {
+  const scale = Math.fround(largest / top);
+  checkRange(Float32Array.of(scale * top));
+  return scale < LEAST_SCALE ? 0 : scale;
 }
 
 /** Up with the probability of the part behind the point, in steps of 2^-16. */
@@ -84,8 +95,8 @@ export function blockChange(width: Width, bytes: Bytes, count: number): Float32A
   for (let from = 0; from < count; from += BLOCK) {
     const length = Math.min(BLOCK, count - from);
     const scale = view.getFloat32(at, true);
-    if (!Number.isFinite(scale) || scale < 0 || Object.is(scale, -0))
-      throw notCanonical(`the scale ${scale}`, 'finite, not below zero', from);
+    if (!Number.isFinite(scale) || Object.is(scale, -0) || (scale !== 0 && scale < LEAST_SCALE))
+      throw notCanonical(`the scale ${scale}`, 'finite, 0 or at least 2^-126', from);
     at += SCALE_BYTES;
     let largest = 0;
     for (let i = 0; i < length; i++) {

@@ -10,7 +10,7 @@ import { bodyOf, FRAME_BYTES, framed } from './frame.js';
  * their gaps: 7.6 bits each where 64 of 4,096 are kept, where a plain position takes 12.
  *
  * With 4 bits a code is a sign and one of 8 sizes, 1/8 to 8/8 of the largest; with 2 bits a sign and one of two sizes, the means of the
- * changes below and above the mean size.
+ * changes below and above the mean size. What is nearer to zero than to the least size is not sent, so a chunk may keep fewer.
  */
 export interface TopK {
   /** Changes that share scales, 2 to 65,536. */
@@ -32,10 +32,20 @@ function riceBits({ chunk, keep }: TopK): number {
   return k;
 }
 
+/** Bits of the number of kept ones. */
+function countBits({ keep }: TopK): number {
+  let bits = 1;
+  while (1 << bits <= keep) bits++;
+  return bits;
+}
+
+/** Below it an eighth would not be a normal number. */
+const LEAST_SCALE = 2 ** -123;
+
 /** The most bytes of an encoded update; the unary parts of a chunk's gaps add up to at most chunk / 2^k. */
 export function mostTopKBytes(of: TopK, count: number): number {
   const k = riceBits(of);
-  const perChunk = 64 + of.keep * (of.bits + k + 1) + (of.chunk >> k);
+  const perChunk = 64 + countBits(of) + of.keep * (of.bits + k + 1) + (of.chunk >> k);
   return FRAME_BYTES + Math.ceil((Math.ceil(count / of.chunk) * perChunk) / 8);
 }
 
@@ -45,13 +55,16 @@ export function encodeTopK(of: TopK, change: Float32Array): { readonly bytes: By
   const sent = new Float32Array(change.length);
   for (let from = 0; from < change.length; from += of.chunk) {
     const chunk = change.subarray(from, from + of.chunk);
-    const kept = largest(chunk, keptOf(of, chunk.length));
-    const scales = of.bits === 4 ? eighths(chunk, kept) : twoMeans(chunk, kept);
+    const most = largest(chunk, keptOf(of, chunk.length)).filter((i) => chunk[i] !== 0);
+    const scales = of.bits === 4 ? largestSize(chunk, most) : twoMeans(chunk, most);
     scales.forEach((scale) => writer.float32(scale));
     if (scales[0] === 0) continue;
+    const kept = of.bits === 4 ? most.filter((i) => eighthsOf(Math.abs(chunk[i]!), scales[0]!) > 0) : most;
+    writer.put(kept.length, countBits(of));
     writePositions(writer, kept, riceBits(of));
     for (const i of kept) {
-      const size = of.bits === 4 ? eighthOf(Math.abs(chunk[i]!), scales[0]!) : levelOf(Math.abs(chunk[i]!), scales);
+      const size =
+        of.bits === 4 ? eighthsOf(Math.abs(chunk[i]!), scales[0]!) - 1 : levelOf(Math.abs(chunk[i]!), scales);
       const isBelow = chunk[i]! < 0;
       writer.put(isBelow ? 1 : 0, 1);
       writer.put(size, of.bits - 1);
@@ -81,8 +94,12 @@ function readChunk(of: TopK, reader: BitReader, out: Float32Array, from: number)
   if (!isScale(top) || !isScale(low) || (low >= top && top > 0) || (top === 0 && low > 0))
     throw notCanonical(from, 'scales that are finite, not below zero, the larger first', scales.join(', '));
   if (top === 0) return;
+  if (of.bits === 4 && top < LEAST_SCALE) throw notCanonical(from, 'a scale of at least 2^-123, or 0', `${top}`);
+  const count = reader.get(countBits(of));
+  if (count < 1 || count > keptOf(of, out.length))
+    throw notCanonical(from, `1 to ${keptOf(of, out.length)} values`, `${count}`);
   const used = new Set<number>();
-  for (const i of readPositions(reader, keptOf(of, out.length), riceBits(of), out.length, from)) {
+  for (const i of readPositions(reader, count, riceBits(of), out.length, from)) {
     const isBelow = reader.get(1) === 1;
     const size = reader.get(of.bits - 1);
     used.add(size);
@@ -103,13 +120,15 @@ function largest(chunk: Float32Array, count: number): readonly number[] {
   return kept;
 }
 
-/** The larger first; 0 where nothing is above it in float32. */
-function eighths(chunk: Float32Array, kept: readonly number[]): readonly number[] {
-  return [kept.reduce((max, i) => Math.max(max, Math.abs(chunk[i]!)), 0)];
+/** 0 where nothing is to be sent. */
+function largestSize(chunk: Float32Array, kept: readonly number[]): readonly number[] {
+  const top = kept.reduce((max, i) => Math.max(max, Math.abs(chunk[i]!)), 0);
+  return [top < LEAST_SCALE ? 0 : top];
 }
 
-function eighthOf(size: number, top: number): number {
-  return Math.max(1, Math.min(8, Math.round((size / top) * 8))) - 1;
+/** 0 to 8. */
+function eighthsOf(size: number, top: number): number {
+  return Math.round((size / top) * 8);
 }
 
 function twoMeans(chunk: Float32Array, kept: readonly number[]): readonly number[] {

@@ -23,7 +23,7 @@ export function readChanges(codec: Exclude<Codec, { name: 'f32' }>, count: numbe
     const bytes = wide ? length : Math.ceil(length / 2);
     if (at + 4 + bytes > body.length) refuse('too short');
     const scale = view.getFloat32(at, true);
-    if (!(scale >= 0 && scale < Infinity) || Object.is(scale, -0)) refuse('no scale');
+    if (!(scale === 0 || scale >= 2 ** -126) || scale === Infinity || Object.is(scale, -0)) refuse('no scale');
     const nibbles = [...body.subarray(at + 4, at + 4 + bytes)].flatMap((byte) =>
       wide ? [byte] : [byte % 16, byte >> 4],
     );
@@ -67,9 +67,12 @@ function topK(of: Extract<Codec, { name: 'topk' }>, count: number, body: Uint8Ar
     if (top === 0 ? low !== 0 : low >= top) refuse('the lower scale is not below');
     const sizes = of.bits === 4 ? [1, 2, 3, 4, 5, 6, 7, 8].map((n) => Math.fround((top * n) / 8)) : [low, top];
     const used: number[] = [];
+    if (of.bits === 4 && top > 0 && top < 2 ** -123) refuse('a scale next to nothing');
+    const kept = top > 0 ? Number.parseInt(take(of.keep.toString(2).length), 2) : 0;
+    if (top > 0 && (kept < 1 || kept > Math.ceil((of.keep * length) / of.chunk))) refuse('another count');
     let next = 0;
     const places: number[] = [];
-    for (let kept = Math.ceil((of.keep * length) / of.chunk); top > 0 && kept > 0; kept--) {
+    for (let left = kept; left > 0; left--) {
       let quotient = 0;
       while (take(1) === '1') quotient++;
       const place = next + quotient * 2 ** k + (k === 0 ? 0 : Number.parseInt(take(k), 2));
