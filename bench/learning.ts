@@ -1,6 +1,7 @@
 import { cpus } from 'node:os';
 import { noDigits } from './learning/data.js';
-import { firstAt, spreadOf, text, type MeasuredRound } from './learning/federation.js';
+import { firstAt, spreadOf, startEngines, text, type MeasuredRound } from './learning/federation.js';
+import { measurePay, type PayRow } from './learning/pay.js';
 import { allRuns, FULL, GPT_ROWS, isBounded, SHORT, type Result } from './learning/runs.js';
 import { work } from './learning/work.js';
 import type { BenchResult, BenchTarget } from './run.js';
@@ -14,11 +15,13 @@ export async function bench(): Promise<BenchResult> {
   if (skip !== null) return { rows: [{ skip }], targets: [] };
   const size = process.argv.includes('--full') ? FULL : SHORT;
   const results = await work(await allRuns(size), process.env['NMKT_BENCH_RESULTS']);
+  const [engine] = await startEngines(1);
+  const pay = await measurePay(engine!, size === FULL ? 67 : 7, { name: 'int4' });
   const machine = `${cpus()[0]?.model ?? 'unknown'}, ${cpus().length} processors, Node ${process.version}`;
   const day = new Date().toISOString().slice(0, 10);
   return {
-    rows: [...tableOf(results), { group: machine, row: day }].map((row) => ({ ...EMPTY, ...row })),
-    targets: targetsOf(results),
+    rows: [...tableOf(results), ...pay.map(payRow), { group: machine, row: day }].map((row) => ({ ...EMPTY, ...row })),
+    targets: [...targetsOf(results), ...payTargets(pay)],
   };
 }
 
@@ -112,4 +115,25 @@ function targetsOf(results: readonly Result[]): BenchTarget[] {
     add('gpt, fewer bytes than f32 every H', '>= 100x', `${fewer.toFixed(1)}x`, fewer >= 100);
   }
   return targets;
+}
+
+const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
+
+function payRow({ class: row, updates, paid, withSpotChecks }: PayRow): Record<string, unknown> {
+  return {
+    group: 'pay',
+    row,
+    seeds: updates,
+    result: `${percent(paid)} paid, ${percent(withSpotChecks)} with spot checks`,
+  };
+}
+
+/** One step, H/10 and H/2 are reported: the work floor is no measure of the amount. */
+function payTargets(rows: readonly PayRow[]): BenchTarget[] {
+  return rows.flatMap(({ class: name, paid }) => {
+    if (name === 'honest')
+      return [{ name: 'learning: honest updates paid', target: '>= 99 %', got: percent(paid), ok: paid >= 0.99 }];
+    if (name === 'one step' || name.startsWith('H/')) return [];
+    return [{ name: `learning: ${name} paid`, target: '<= 1 %', got: percent(paid), ok: paid <= 0.01 }];
+  });
 }

@@ -58,7 +58,7 @@ export async function startEngines(count: number): Promise<Engine[]> {
 }
 
 /** As the market names its trainers: keys in an order that has nothing to do with that of the shards. */
-const keyOf = (shard: number): Pubkey => sha256Hex(`trainer ${shard}`) as unknown as Pubkey;
+export const keyOf = (shard: number): Pubkey => sha256Hex(`trainer ${shard}`) as unknown as Pubkey;
 
 export async function federate(engines: readonly Engine[], of: Federation): Promise<Federated> {
   const { spec, hyper, shards, rounds, codec } = of;
@@ -110,9 +110,9 @@ export async function federate(engines: readonly Engine[], of: Federation): Prom
 }
 
 /** D and E of each update, on samples of its own shard and of the others. */
-async function aboveFloor(
+export async function aboveFloor(
   engine: Engine,
-  { spec, shards, seed }: Federation,
+  { spec, shards, seed }: Pick<Federation, 'spec' | 'shards' | 'seed'>,
   base: ParamSet,
   updates: readonly Update[],
   round: number,
@@ -154,13 +154,16 @@ function otherRows(shards: readonly Examples[], own: number, secret: Uint8Array,
     from += shard.rows;
     return part;
   });
-  const features = parts.flatMap(({ features: values }) => [...values]);
-  return {
-    ...parts[0]!,
-    rows: parts.reduce((sum, { rows }) => sum + rows, 0),
-    features: Uint8Array.from(features),
-    labels: Int32Array.from(parts.flatMap(({ labels }) => [...labels])),
-  };
+  const rows = parts.reduce((sum, part) => sum + part.rows, 0);
+  const features = new Uint8Array(rows * parts[0]!.inputs);
+  const labels = new Int32Array(rows);
+  let at = 0;
+  for (const part of parts) {
+    features.set(part.features, at * part.inputs);
+    labels.set(part.labels, at);
+    at += part.rows;
+  }
+  return { ...parts[0]!, rows, features, labels };
 }
 
 const honestOnly = (all: readonly ParamSet[], of: Federation): ParamSet[] =>
