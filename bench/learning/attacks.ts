@@ -1,6 +1,12 @@
 import { prng } from '../../src/learning/prng.js';
 import type { Examples, ParamSet } from '../../src/learning/types.js';
 
+/** A round of before: what was trained from, and what honest training made of it, by shard. */
+export interface Past {
+  readonly base: ParamSet;
+  readonly honest: readonly ParamSet[];
+}
+
 /** What dishonest trainers do. They know the base, their own honest update, those of the others and all of before. */
 export interface Known {
   readonly base: ParamSet;
@@ -8,8 +14,8 @@ export interface Known {
   readonly own: ParamSet;
   /** Of this round. */
   readonly honest: readonly ParamSet[];
-  /** What honest training would have given, by round and shard; the last is this round. */
-  readonly history: readonly (readonly ParamSet[])[];
+  /** By round; the last is this one. */
+  readonly history: readonly Past[];
   readonly round: number;
   readonly shard: number;
   readonly seed: Uint8Array;
@@ -98,9 +104,13 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
   /** Its own change of the round before, on top of this base. */
   'replay with noise': {
     update: (known) => {
-      const before = known.history[known.round - 1]?.[known.shard];
-      if (before === undefined) return known.own;
-      return noisy(before, 0.05, known.base, known);
+      const past = known.history[known.round - 1];
+      if (past === undefined) return known.own;
+      const again = mapped(known.base, (t, i) => {
+        const change = past.honest[known.shard]![t]!.data[i]! - past.base[t]!.data[i]!;
+        return known.base[t]!.data[i]! + change;
+      });
+      return noisy(again, 0.05, known.base, known);
     },
   },
   'label flip': { data: (examples) => withLabels(examples, (label) => 9 - label) },

@@ -10,7 +10,7 @@ import { trainingSeed } from '../../src/learning/seeds.js';
 import type { Examples, HyperParameters, ModelSpec, ParamSet } from '../../src/learning/types.js';
 import type { Engine } from '../../src/ports.js';
 import { createEngine } from '../../src/training/engine.js';
-import type { Attack } from './attacks.js';
+import type { Attack, Past } from './attacks.js';
 import { rowsOf } from './data.js';
 
 /** Federated learning without the market: the same engine, codecs, rules and outer steps, in one process. */
@@ -31,6 +31,8 @@ export interface Federation {
   readonly floor?: boolean;
   /** By shard, of those that attack. */
   readonly attacks?: ReadonlyMap<number, Attack>;
+  /** Number of the first shard, where those before it are left out: keys and seeds stay as they were; default 0. */
+  readonly firstShard?: number;
   /** Measure every so many rounds, and after the last; default 1. */
   readonly measureEvery?: number;
   /** Told after each measured round; true ends it. */
@@ -67,15 +69,16 @@ export async function federate(engines: readonly Engine[], of: Federation): Prom
   let outerState: ParamSet | null = null;
   const residuals = new Map<number, ParamSet>();
   const measured: MeasuredRound[] = [];
-  const history: ParamSet[][] = [];
+  const history: Past[] = [];
+  const numberOf = (shard: number) => shard + (of.firstShard ?? 0);
   let [payload, packed] = [0, 0];
   for (let round = 0; round < rounds; round++) {
     const honest = await inTurns(engines, shards, async (engine, examples, shard) => {
       const data = of.attacks?.get(shard)?.data?.(examples) ?? examples;
-      const own = trainingSeed(seed, round, shard, keyOf(shard));
+      const own = trainingSeed(seed, round, numberOf(shard), keyOf(numberOf(shard)));
       return (await engine.train({ model: spec, weights: base, examples: data, hyper, seed: own })).weights;
     });
-    history.push(honest);
+    history.push({ base, honest });
     const sent = honest.map((params, shard) => {
       const attack = of.attacks?.get(shard)?.update;
       return attack === undefined
@@ -83,7 +86,7 @@ export async function federate(engines: readonly Engine[], of: Federation): Prom
         : attack({ base, own: params, honest: honestOnly(honest, of), history, round, shard, seed });
     });
     const updates = sent.map((trained, shard) => {
-      const own = trainingSeed(seed, round, shard, keyOf(shard));
+      const own = trainingSeed(seed, round, numberOf(shard), keyOf(numberOf(shard)));
       const { bytes, residual } = encodeUpdate(codec, base, trained, residuals.get(shard) ?? null, own);
       if (residual !== null) residuals.set(shard, residual);
       payload += bytes.length;

@@ -109,7 +109,9 @@ function attackRuns(digits: Digits, seeds: number, rules: readonly RuleName[], f
       const shards = dirichletHalf(digits.train, TRAINERS, `attacks ${seed}`).slice(without);
       const federation: Federation = {
         ...{ spec: MLP, test: digits.test, rounds: ATTACK_ROUNDS, rule, outer: NONE, codec: { name: 'int4' } },
-        attackers: defaultAttackers(rule, shards.length),
+        // As among all, also where the attackers are left out.
+        attackers: defaultAttackers(rule, TRAINERS),
+        firstShard: without,
         ...{ hyper: { optimizer: 'adam', learningRate: 0.001, batch: 32, epochs: 2 }, measureEvery: 5 },
         ...{ shards, seed: `attacks ${seed}`, floor },
         attacks: new Map(attack === null ? [] : Array.from({ length: F }, (_, shard) => [shard, attack])),
