@@ -162,6 +162,7 @@ it('a small market works command by command, and every command twice changes not
       ],
       ...['seats', 'quorum', 'bids', 'plannedRounds', 'maxPriceMsat', 'budgetMsat', 'deadline', 'rounds', 'trainers'],
       ...['paidMsat', 'owedMsat', 'model', 'loss', 'accuracy', 'violation', 'forks', 'frauds', 'missing', 'events'],
+      ...['aggregation', 'outer', 'codec', 'metrics'],
     ].sort(),
   );
   await inWords(['status', id, ...customer], /finished/, /810 sat paid/);
