@@ -1,6 +1,5 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
-import type { Codec } from '../learning/codec/codec.js';
-import { keepsResidual } from '../learning/codec/codec.js';
+import { keepsResidual, type Codec } from '../learning/codec/codec.js';
 import { fedstrTests, workFloor } from '../learning/scoring.js';
 import type { EventOf } from '../protocol/events.js';
 import type { RejectionRule } from '../protocol/round.js';

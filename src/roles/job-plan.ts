@@ -1,11 +1,14 @@
+import { CHUNK_BYTES } from '../blob/chunk.js';
+import { indexChunks, INLINE_BYTES } from '../blob/pointer.js';
 import { maxUpdateBytes, type Codec } from '../learning/codec/codec.js';
 import { parameterCount, parameterShapes } from '../learning/params.js';
-import { segmentCount, stateShapes, stepCount } from '../learning/train-state.js';
+import { stateShapes, stepCount } from '../learning/train-state.js';
 import type { DataSchema, HyperParameters, ModelSpec } from '../learning/types.js';
 import { aggregationTerms, codecTerms, outerTerms } from './job-algorithm.js';
 import { hasSpotChecks, type JobFile } from './job-file.js';
 import { hyperParameters } from './job-hyper.js';
-import { modelSpec } from './post.js';
+import { modelSpec, segmentSteps } from './post.js';
+import { checkpointCount } from './spot-check.js';
 
 /** What a job takes before anybody is asked for money: events, bytes, time and sats, from its terms alone. */
 
@@ -50,8 +53,6 @@ export interface JobPlan {
   };
 }
 
-const CHUNK_BYTES = 48_000;
-const INLINE_BYTES = 24_000;
 /** A chunk's base64 and what is around it. */
 const CHUNK_EVENT_BYTES = 64_450;
 /** As events of these kinds are long: open, lists, draw, scores, close and settlement of a round; then of each trainer. */
@@ -66,7 +67,7 @@ function blob(bytes: number, isInline = bytes <= INLINE_BYTES): Load {
   if (bytes === 0) return { events: 0, bytes: 0 };
   if (isInline) return { events: 0, bytes: Math.ceil(bytes / 3) * 4 };
   const chunks = Math.ceil(bytes / CHUNK_BYTES);
-  const events = chunks + (chunks > 1 ? Math.ceil((chunks * 64) / CHUNK_BYTES) : 0);
+  const events = chunks + indexChunks(chunks);
   return { events, bytes: events * CHUNK_EVENT_BYTES };
 }
 
@@ -99,7 +100,7 @@ export function planJob(
   const shapes = parameterShapes(model);
   const [updateBytes, modelBytes] = [maxUpdateBytes(codec, shapes), maxUpdateBytes({ name: 'f32' }, shapes)];
   const steps = Math.max(...shardRows.map((rows) => stepCount(hyper, rows)));
-  const spot = spotPlan(job, model, hyper, codec, steps);
+  const spot = spotPlan(job, model, hyper, codec, Math.max(...shardRows));
   const base = blob(modelBytes);
   const updates = times(blob(updateBytes), trainers);
   const states = times(blob(spot.stateBytes, false), trainers * spot.shown);
@@ -138,11 +139,10 @@ interface SpotPlan {
   readonly auditShare: number;
 }
 
-function spotPlan(job: JobFile, model: ModelSpec, hyper: HyperParameters, codec: Codec, steps: number): SpotPlan {
+function spotPlan(job: JobFile, model: ModelSpec, hyper: HyperParameters, codec: Codec, rows: number): SpotPlan {
   if (!hasSpotChecks(job)) return { rate: 0, stateBytes: 0, shown: 0, shownFirst: 0, auditShare: 0 };
-  const everySteps = Math.max(1, Math.ceil(steps / job.segments));
-  const training = segmentCount(steps, everySteps);
-  const segments = codec.name === 'f32' ? training : training + 1;
+  const spot = { everySteps: segmentSteps(job, codec, stepCount(hyper, rows)) };
+  const segments = checkpointCount({ hyper, spot, codec }, rows) + 1;
   const stateBytes = maxUpdateBytes({ name: 'f32' }, stateShapes(model, hyper));
   const rate = job.spotRate;
   const withState = (segments - 1) / segments;

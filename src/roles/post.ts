@@ -134,13 +134,14 @@ function spotTerms(
   engine: EngineId,
 ): NonNullable<JobTerms['spot']> {
   const steps = Math.max(...shards.map(({ examples }) => stepCount(hyperParameters(job), examples)));
+  return { ratePpm: Math.round(job.spotRate * 1_000_000), everySteps: segmentSteps(job, codec, steps), engine };
+}
+
+/** Steps of a segment, where the longest training has `steps`. */
+export function segmentSteps(job: Pick<JobFile, 'segments'>, codec: Codec, steps: number): number {
   // The encoding of another codec than f32 is one more.
   const segments = Math.min(job.segments, codec.name === 'f32' ? MAX_CHECKPOINTS + 1 : MAX_CHECKPOINTS);
-  return {
-    ratePpm: Math.round(job.spotRate * 1_000_000),
-    everySteps: Math.max(1, Math.ceil(steps / segments)),
-    engine,
-  };
+  return Math.max(1, Math.ceil(steps / segments));
 }
 
 function bad(expected: string, got: string, remedy: string): NmktError {

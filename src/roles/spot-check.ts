@@ -61,7 +61,10 @@ export function assertRepeatable({ inexact }: Pick<TrainResult, 'inexact'>): voi
 export type SegmentStart = TrainState | Uncoded | null;
 
 /** Hashes that a reveal of this training lists, were it trained with `everySteps`: one less than there are segments. */
-export function checkpointCount({ hyper, spot, codec }: Omit<AgreedTraining['terms'], 'model'>, rows: number): number {
+export function checkpointCount(
+  { hyper, spot, codec }: Pick<JobTerms, 'hyper' | 'codec'> & { readonly spot: { readonly everySteps: number } | null },
+  rows: number,
+): number {
   if (spot === null) return 0;
   const training = segmentCount(stepCount(hyper, rows), spot.everySteps);
   return codec.name === 'f32' ? training - 1 : training;

@@ -1,6 +1,5 @@
 import type { Sha256 } from '../hash.js';
-import { encodeUpdate } from '../learning/codec/codec.js';
-import { keepsResidual } from '../learning/codec/codec.js';
+import { encodeUpdate, keepsResidual } from '../learning/codec/codec.js';
 import { uncodedOf, uncodedShapes, uncodedTensors, type Uncoded } from '../learning/codec/uncoded.js';
 import { parameterShapes, paramsHash } from '../learning/params.js';
 import type { ParamSet } from '../learning/types.js';

@@ -2,7 +2,7 @@ import type { ParamSet } from '../types.js';
 import { byScore } from './krum.js';
 import { byCoordinate } from './median.js';
 import { inOrder, type Update } from './update.js';
-import { squaredDistances } from './vectors.js';
+import { middleOf, squaredDistances } from './vectors.js';
 
 /**
  * Bulyan (El Mhamdi et al. 2018, Alg. 2, arXiv:1802.07927): n - 2 f updates chosen by Krum one after the other, then per coordinate the mean
@@ -28,8 +28,7 @@ export function bulyan(updates: readonly Update[], f: number): ParamSet {
 
 /** Of the `count` sorted values nearest to the median: they stand together, and of two equally far the lower one counts. */
 function meanAroundMedian(sorted: Float64Array, count: number): number {
-  const half = sorted.length >> 1;
-  const median = sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
+  const median = middleOf(sorted);
   let from = 0;
   let to = sorted.length;
   while (to - from > count) {

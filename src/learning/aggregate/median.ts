@@ -1,6 +1,6 @@
 import type { ParamSet } from '../types.js';
 import { inOrder, type Update } from './update.js';
-import { rounded } from './vectors.js';
+import { middleOf, rounded } from './vectors.js';
 
 /**
  * One number from the sorted values of each coordinate.
@@ -25,8 +25,5 @@ export function byCoordinate(updates: readonly Update[], middle: (sorted: Float6
  * even number the mean of the two in the middle. Each value lies within those of the honest as long as they are more than half.
  */
 export function coordinateMedian(updates: readonly Update[]): ParamSet {
-  return byCoordinate(updates, (sorted) => {
-    const half = sorted.length >> 1;
-    return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
-  });
+  return byCoordinate(updates, middleOf);
 }

@@ -42,7 +42,11 @@ export function changeNorms(base: ParamSet, updates: readonly Update[]): Float64
 
 /** The middle of n >= 1 numbers, of an even count the mean of the two in the middle. */
 export function medianOf(numbers: ArrayLike<number>): number {
-  const sorted = Float64Array.from(numbers).sort();
+  return middleOf(Float64Array.from(numbers).sort());
+}
+
+/** The same of numbers in order. */
+export function middleOf(sorted: Float64Array): number {
   const half = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
 }

@@ -1,5 +1,5 @@
 import { NmktError } from '../../errors.js';
-import type { NamedShape } from '../safetensors.js';
+import { firstNonFinite, type NamedShape } from '../safetensors.js';
 import { badFile } from '../safetensors-header.js';
 import type { ParamSet } from '../types.js';
 
@@ -23,7 +23,7 @@ export function changeOf(base: ParamSet, trained: ParamSet): Float32Array {
 
 /** @throws NmktError `training-failed` */
 export function checkRange(change: Float32Array): void {
-  const at = change.findIndex((value) => !Number.isFinite(value));
+  const at = firstNonFinite(change);
   if (at < 0) return;
   throw new NmktError('training-failed', 'the training went further than an update can say', {
     remedy: 'lower the learning rate of the job',
@@ -56,7 +56,7 @@ export function changed(base: ParamSet, change: Float32Array): ParamSet {
   return base.map(({ name, shape, data }) => {
     const own = new Float32Array(data.length);
     for (let i = 0; i < data.length; i++) own[i] = data[i]! + change[at++]!;
-    const bad = own.findIndex((value) => !Number.isFinite(value));
+    const bad = firstNonFinite(own);
     if (bad >= 0)
       throw badFile(`the update leaves the range of float32 in tensor ${name}`, {
         expected: 'finite float32',
