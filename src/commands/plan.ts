@@ -1,24 +1,24 @@
+import { sha256 } from '../hash.js';
 import { planJob, type JobPlan, type Load } from '../roles/job-plan.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule } from './command.js';
 import { optionalInteger } from './customer-ports.js';
-import { addDataFlags } from './data-flags.js';
+import { addJobDataFlags, cutData, jobData } from './job-data.js';
 import { addJobFlags } from './job-flags.js';
 import { layersModelOf } from './model-file.js';
-import { addPartitionFlags } from './partition-flags.js';
-import { dataOf, flagsOf, jobOf } from './simulate-plan.js';
+import { jobOf } from './simulate-plan.js';
 
 const DEFAULT_SHARDS = 3;
+/** Any will do: sizes of shards are asked for, not their rows. */
+const SPLIT_SEED = sha256('nmkt/plan/split');
 
 /** Reads the job file and the data, asks nobody, signs nothing. */
 export const command: CommandModule = {
   configure(program) {
     program
       .argument('<job>', 'a job file, as post-job takes it')
-      .option('--data <path>', 'as publish-dataset takes it (default: the bundled digits)')
       .option('--shards <n>', `parts of the data (default: trainers of the job, else ${DEFAULT_SHARDS})`);
-    addDataFlags(program);
-    addPartitionFlags(program);
+    addJobDataFlags(program);
     addJobFlags(program, ['rounds']);
     program
       .option(
@@ -34,10 +34,10 @@ export const command: CommandModule = {
     const throughput = optionalInteger(options['throughput'], '--throughput', 1, 1_000_000_000) ?? null;
     const relays = optionalInteger(options['relays'], '--relays', 1, 30) ?? 1;
     const asked = optionalInteger(options['shards'], '--shards', 1, 1_024);
-    const flags = flagsOf({ ...options, out: undefined, training: undefined });
+    const data = jobData(options);
     const job = await jobOf(path!, options);
     context.progress.start('reading the data');
-    const { schema, split } = await dataOf(flags, asked ?? job.trainers ?? DEFAULT_SHARDS);
+    const { schema, split } = await cutData(data, asked ?? job.trainers ?? DEFAULT_SHARDS, SPLIT_SEED, false);
     const rows = split.shards.map((shard) => shard.rows);
     const plan = planJob(job, schema, rows, throughput, await layersModelOf(job, context));
     context.progress.done('nothing was asked or sent');

@@ -1,15 +1,11 @@
 import { NmktError } from '../errors.js';
 import { sha256, u64be, type Bytes } from '../hash.js';
-import type { DataSchema, Examples } from '../learning/types.js';
 import type { JobFile } from '../roles/job-file.js';
 import { MAX_SEATS } from '../roles/post.js';
 import { ATTACK_NAMES, type Attack } from '../simulate/attacks.js';
-import { bundledDigits } from '../simulate/digits-data.js';
-import { splitDataset, type PartitionChoice, type Split } from '../training/split.js';
 import { optionalInteger } from './customer-ports.js';
-import { dataChoices, type DataChoices } from './data-flags.js';
+import { jobData, type JobData } from './job-data.js';
 import { jobFromFlags, readJobFile } from './job-flags.js';
-import { partitionChoice } from './partition-flags.js';
 
 type Options = Readonly<Record<string, unknown>>;
 
@@ -21,11 +17,9 @@ export interface SimulateFlags {
   /** Absent: as many as the job file has seats. */
   readonly trainers: number | undefined;
   readonly seats: number | undefined;
-  readonly partition: PartitionChoice;
   readonly attacks: readonly (readonly [attack: Attack, share: number])[];
   readonly seed: number;
-  /** Null: the bundled digits. */
-  readonly data: DataChoices | null;
+  readonly data: JobData;
   readonly dir: string;
 }
 
@@ -42,15 +36,13 @@ const MAX_TRAINERS = 2_000;
 
 /** @throws NmktError `bad-usage` */
 export function flagsOf(options: Options): SimulateFlags {
-  const path = options['data'];
   return {
     training: trainingOf(options['training']),
     trainers: optionalInteger(options['trainers'], '--trainers', 1, MAX_TRAINERS),
     seats: optionalInteger(options['seats'], '--seats', 1, MAX_SEATS),
-    partition: partitionChoice(options),
     attacks: attacksOf((options['attack'] as readonly string[] | undefined) ?? []),
     seed: optionalInteger(options['seed'], '--seed', 0, Number.MAX_SAFE_INTEGER) ?? 0,
-    data: typeof path === 'string' ? dataChoices(path, options) : noData(options),
+    data: jobData(options),
     dir: typeof options['out'] === 'string' ? options['out'] : DEFAULT_DIR,
   };
 }
@@ -62,23 +54,6 @@ function trainingOf(value: unknown): Training {
     expected: 'real or stub',
     got,
     remedy: '--training stub',
-  });
-}
-
-/** Names of options of data-flags.ts, which describe a file. */
-const DATA_FLAGS = ['label', 'labels', 'test', 'testLabels', 'task', 'features', 'drop', 'categorical', 'numeric'];
-const TEXT_FLAGS = ['tokenizer', 'vocabulary', 'context', 'maxBytes', 'evalFraction'];
-
-function noData(options: Options): null {
-  const given = [...DATA_FLAGS, ...TEXT_FLAGS].find((name) => options[name] !== undefined);
-  if (given === undefined) return null;
-  // Its own error comes first: a wrong value is wrong with a file, too.
-  dataChoices('', options);
-  const flag = `--${given.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-  throw new NmktError('bad-usage', `${flag} describes your own data`, {
-    expected: '--data PATH beside it',
-    got: 'no --data',
-    remedy: `add --data PATH, or leave out ${flag}`,
   });
 }
 
@@ -150,22 +125,4 @@ export function simulatedJob(job: JobFile, training: Training, seats: number): J
 /** 32 bytes, of everything that is drawn. */
 export const seedOf = ({ seed }: SimulateFlags): Bytes => sha256('nmkt/simulate/seed', u64be(BigInt(seed)));
 
-export interface SimulatedData {
-  readonly schema: DataSchema;
-  readonly split: Split;
-}
-
-/** @throws NmktError of the file, or `bad-dataset` where it has too few rows */
-export async function dataOf(flags: SimulateFlags, seats: number): Promise<SimulatedData> {
-  const { data, training, partition } = flags;
-  const read: { schema: DataSchema; examples: Examples; test?: Examples } =
-    data === null ? bundledDigits(training === 'stub') : await data.read();
-  const split = splitDataset(read.examples, {
-    shards: seats,
-    seed: sha256('nmkt/simulate/split', seedOf(flags)),
-    ...(data !== null && { evalFraction: data.evalFraction }),
-    ...(read.test !== undefined && { test: read.test }),
-    partition,
-  });
-  return { schema: read.schema, split };
-}
+export const splitSeed = (flags: SimulateFlags): Bytes => sha256('nmkt/simulate/split', seedOf(flags));

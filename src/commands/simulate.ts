@@ -10,19 +10,18 @@ import { roundsSvg } from '../simulate/rounds-svg.js';
 import { stubEngine } from '../simulate/stub-engine.js';
 import type { PayoutRecord } from '../wallet/payout-records.js';
 import type { CommandModule, Context, Outcome } from './command.js';
-import { addDataFlags } from './data-flags.js';
+import { addJobDataFlags, cutData } from './job-data.js';
 import { addJobFlags } from './job-flags.js';
 import { layersModelOf } from './model-file.js';
 import { requireFolder } from './out-folder.js';
-import { addPartitionFlags } from './partition-flags.js';
 import { createPayer } from './payer.js';
 import {
   crowdOf,
   DEFAULT_DIR,
-  dataOf,
   flagsOf,
   jobOf,
   seedOf,
+  splitSeed,
   simulatedJob,
   type Crowd,
   type SimulateFlags,
@@ -37,10 +36,8 @@ export const command: CommandModule = {
       .option('--trainers <n>', 'trainers that bid (default: trainers of the job, else 10)')
       .option('--seats <n>', 'of them win a seat and a shard each, the rest are spares (default: all, at most 64)')
       .option('--attack <name:fraction>', 'that fraction of the trainers attacks like this; may be repeated', collect)
-      .option('--training <how>', 'real: the training engine; stub: logistic regression in plain JavaScript', 'real')
-      .option('--data <path>', 'as publish-dataset takes it (default: the bundled digits)');
-    addDataFlags(program);
-    addPartitionFlags(program);
+      .option('--training <how>', 'real: the training engine; stub: logistic regression in plain JavaScript', 'real');
+    addJobDataFlags(program);
     addJobFlags(program, ['rounds']);
     program
       .option('--seed <n>', 'equal seeds give equal results (default 0)')
@@ -82,7 +79,7 @@ async function simulate(flags: SimulateFlags, crowd: Crowd, job: JobFile, contex
   const { progress, deps, signal } = context;
   const { training, dir } = flags;
   progress.start('preparing the data');
-  const data = await dataOf(flags, crowd.seats);
+  const data = await cutData(flags.data, crowd.seats, splitSeed(flags), training === 'stub');
   const layersModel = await layersModelOf(job, context);
   const engine = training === 'stub' ? stubEngine() : await deps.engine({ accepted: enginesOf(job) });
   if (training === 'stub')
