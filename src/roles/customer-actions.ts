@@ -1,12 +1,10 @@
-import { NmktError } from '../errors.js';
 import { fromHex, type EventId, type Pubkey } from '../hash.js';
 import { chainElement } from '../learning/seeds.js';
 import type { ParamSet } from '../learning/types.js';
 import { MAX_CONSIDERED, runAuction } from '../market/auction.js';
 import { awardedRule } from '../market/award-rules.js';
 import { committedEnd, isProvenFraud } from '../market/spot-rules.js';
-import { acceptedRounds, type Assignment, type JobState, type RoundState } from '../market/state.js';
-import { buildArtifactListing } from '../protocol/artifact.js';
+import type { Assignment, JobState, RoundState } from '../market/state.js';
 import { grantHash } from '../protocol/grant.js';
 import type { EventOf } from '../protocol/events.js';
 import type { ReplaceReason } from './customer-decide.js';
@@ -16,7 +14,7 @@ import { initialModel, keepModel, keepOuterState, loadModel, outerBefore } from 
 import { accuracyPpm, judgeRound, measuredPpm, openSealedUpdate, openUpdates, scoreUpdates } from './measure.js';
 import { nextModel, rulesOf } from './next-model.js';
 import { likelyReplays } from './replays.js';
-import { artifactLabel, baseLabel, blobSecrets, publishParams } from './round-blobs.js';
+import { baseLabel, chunkExpiry, publishParams } from './round-blobs.js';
 import { openDrawnStates, repeatDrawn, type OpenedStates } from './spot-check.js';
 
 /** What the customer carries out: each publishes at most one event of its chain, so a repetition goes on where it stopped. */
@@ -106,11 +104,6 @@ export async function openRound(env: CustomerEnv, state: JobState, round: number
 /** Said on events that rest on something that too few relays were asked about. */
 function degraded(isDegraded: boolean): { readonly degraded?: true } {
   return isDegraded ? { degraded: true } : {};
-}
-
-/** Blobs of a job outlive its deadline by 30 days: time for audits. */
-export function chunkExpiry(deadline: number): number {
-  return deadline + 30 * 86_400;
 }
 
 /** Opens s_round: nobody could know before the list which segments are repeated. */
@@ -258,53 +251,4 @@ async function publishFrauds(env: CustomerEnv, round: RoundState, scores: EventO
 export async function voidRound(env: CustomerEnv, round: number, isDegraded = false): Promise<void> {
   env.progress.warn(`round ${round + 1} is void: fewer accepted updates than the quorum`);
   await env.book.sign('void', { round, reason: 'no-quorum', ...degraded(isDegraded) });
-}
-
-export async function publishModel(env: CustomerEnv, state: JobState): Promise<void> {
-  const job = state.job!;
-  const params = await loadModel(env, state, state.modelHash!);
-  const engine = await env.engine();
-  const measured = await engine.evaluate(job.content.model, params, await env.data.evaluationB());
-  const { pointer, inline } = await publishParams(
-    env.relays,
-    params,
-    {
-      secret: fromHex(env.secrets.blobs),
-      purpose: 'artifact',
-      index: 0,
-      label: artifactLabel(job.id),
-      dateSec: job.createdAt,
-      expirationSec: chunkExpiry(job.content.deadline) + 365 * 86_400,
-    },
-    env.signal,
-  );
-  const trainers = [...new Set(state.rounds.flatMap((round) => round.assigned.map((seat) => seat.trainer)))].sort();
-  await env.book.sign(
-    'artifact',
-    {
-      model: job.content.model,
-      schema: env.data.train.manifest.schema,
-      weights: pointer,
-      ...(inline === undefined ? {} : { inline }),
-      key: job.content.access === 'open' ? blobSecrets(fromHex(env.secrets.blobs), 'artifact', 0).key : null,
-      rounds: state.rounds.filter((round) => round.close !== null).length,
-      lossPpm: measuredPpm(measured),
-      accuracyPpm: accuracyPpm(measured),
-      engine: engine.id,
-      trainers: trainers.map((trainer) => ({ trainer, rounds: acceptedRounds(state, trainer) })),
-    },
-    trainers,
-  );
-}
-
-/** The finished model under the address of its job; the same bytes each time, so a repetition is a duplicate. */
-export async function publishModelListing(env: CustomerEnv, state: JobState): Promise<void> {
-  const artifact = env.book.raw(state.artifact!.id)!;
-  const outcomes = await env.relays.publish(await env.signer.sign(buildArtifactListing(artifact, state.jobId)));
-  if (outcomes.some((outcome) => outcome.state !== 'unreachable')) return;
-  throw new NmktError('relay-unreachable', 'the listing of the model reached no relay', {
-    expected: `an answer from one of ${env.relays.urls.join(', ')}`,
-    got: outcomes.map((outcome) => `${outcome.relay}: ${outcome.message}`).join('; '),
-    remedy: 'check the network, or name another relay with --relay URL',
-  });
 }

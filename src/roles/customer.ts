@@ -2,17 +2,8 @@ import { NmktError } from '../errors.js';
 import type { Pubkey, Sha256 } from '../hash.js';
 import { currentRound, type JobState } from '../market/state.js';
 import type { NostrEvent } from '../ports.js';
-import {
-  award,
-  draw,
-  list,
-  measureAndClose,
-  openRound,
-  publishModel,
-  publishModelListing,
-  replace,
-  voidRound,
-} from './customer-actions.js';
+import { award, draw, list, measureAndClose, openRound, replace, voidRound } from './customer-actions.js';
+import { publishModel, publishModelListing } from './customer-artifact.js';
 import { sendGrants, type SentGrant } from './customer-grants.js';
 import { payOne, settle, type Hold } from './customer-money.js';
 import { decideCustomer, restsOnAbsence, type CustomerAction, type StopReason } from './customer-decide.js';

@@ -17,6 +17,11 @@ export const stateLabel = (job: EventId, round: number, shard: number, trainer: 
   `state/${job}/${round}/${shard}/${trainer}`;
 export const artifactLabel = (job: EventId) => `artifact/${job}`;
 
+/** Blobs of a job outlive its deadline by 30 days: time for audits. */
+export function chunkExpiry(deadline: number): number {
+  return deadline + 30 * 86_400;
+}
+
 /** Keys of one owner for one purpose, from its 32-byte secret: what opens the blob, and what signs its chunks. */
 export function blobSecrets(
   secret: Bytes,

@@ -9,7 +9,6 @@ import { drawnSegmentOf, type Assignment, type JobState, type RoundState } from 
 import type { RoundGrant, ShardGrant } from '../protocol/grant.js';
 import type { EventOf } from '../protocol/events.js';
 import { commitmentOf, sealedUpdate, type SealedUpdate } from '../protocol/submission.js';
-import { chunkExpiry } from './customer-actions.js';
 import { withChunkFile } from './home-files.js';
 import type { Received } from './inbox.js';
 import { keptStates, findState } from './kept-states.js';
@@ -17,6 +16,7 @@ import { describeStep } from './pace.js';
 import {
   baseLabel,
   blobSecrets,
+  chunkExpiry,
   fetchParams,
   publishBytes,
   publishParams,
