@@ -16,6 +16,7 @@ const NUMBERS = new Set([
   'momentum',
   'weightDecay',
   'clipNorm',
+  'proximal',
   'attackers',
   'outerLearningRate',
   'outerMomentum',

@@ -29,7 +29,7 @@ export interface Plan {
 }
 
 /** Fields of a job file that say what is traded, or that have flags of their own here. */
-const NOT_TRAINING = ['title', 'dataset', 'rounds', 'trainers', 'epochs', 'localSteps'];
+const NOT_TRAINING = ['title', 'dataset', 'rounds', 'trainers', 'epochs', 'localSteps', 'proximal'];
 const LAST_TRAINING_FIELD = 'decay';
 export const EPOCHS = 10;
 
@@ -39,9 +39,10 @@ export function trainingFields(): string[] {
   return names.slice(0, names.indexOf(LAST_TRAINING_FIELD) + 1).filter((name) => !NOT_TRAINING.includes(name));
 }
 
+/** Without a proximal term: one trainer has nobody to stay near to. */
 export async function jobOf(options: Readonly<Record<string, unknown>>): Promise<JobFile> {
   const file = typeof options['job'] === 'string' ? await readJobFile(options['job']) : undefined;
-  const job = jobFromFlags(file ?? {}, options);
+  const { proximal: _, ...job } = jobFromFlags(file ?? {}, options);
   const isNamed = options['epochs'] !== undefined || options['localSteps'] !== undefined;
   if (isNamed) return job;
   if (file === undefined) return { ...job, epochs: EPOCHS };

@@ -94,6 +94,9 @@ export interface SequentialSpec extends AnyModel {
 export type ModelSpec = DenseSpec | CnnSpec | GptSpec | LstmSpec | SequentialSpec;
 export type ModelName = ModelSpec['model'];
 
+/** Published jobs use 0.001 to 1; learning rate x this from 2 on makes a step overshoot the base. */
+export const MAX_PROXIMAL = 1_000;
+
 export interface HyperParameters {
   readonly optimizer: 'sgd' | 'momentum' | 'adam' | 'adamw';
   readonly learningRate: number;
@@ -103,6 +106,8 @@ export interface HyperParameters {
   readonly weightDecay?: number;
   /** Gradients longer than this, all tensors as one vector, are shortened to it. */
   readonly clipNorm?: number;
+  /** FedProx: how hard each step is pulled back to what the training began with (mu), above 0, at most `MAX_PROXIMAL`. */
+  readonly proximal?: number;
   /** Steps of each training over which the learning rate rises to its value. */
   readonly warmupSteps?: number;
   /** `cosine`: from there down towards 0 at the end of each training. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { sequentialShapes } from '../learning/sequential.js';
-import type { HyperParameters, ModelSpec } from '../learning/types.js';
+import { MAX_PROXIMAL, type HyperParameters, type ModelSpec } from '../learning/types.js';
 import { int, positiveDecimal } from './scalars.js';
 
 const common = {
@@ -86,13 +86,15 @@ export function decimalText(value: number): string {
   return fixed === '' || fixed === '-' || fixed === '-0' ? '0' : fixed;
 }
 
+/** Without fields unknown here, unlike the rest: who left one out would train otherwise than agreed, and be called a fraud. */
 export const hyperParameters: z.ZodType<HyperParameters> = z
-  .object({
+  .strictObject({
     optimizer: z.enum(['adam', 'sgd', 'momentum', 'adamw']),
     learningRate: positive,
     momentum: positive.optional(),
     weightDecay: positive.optional(),
     clipNorm: positive.optional(),
+    proximal: positive.optional(),
     warmupSteps: int(1, 1_000_000).optional(),
     decay: z.literal('cosine').optional(),
     batch: int(1, 65_536),
@@ -108,4 +110,5 @@ export const hyperParameters: z.ZodType<HyperParameters> = z
   })
   .refine(({ optimizer, weightDecay }) => (optimizer === 'adamw') === (weightDecay !== undefined), {
     message: 'weightDecay exactly with the optimizer adamw',
-  });
+  })
+  .refine(({ proximal = 1 }) => proximal <= MAX_PROXIMAL, `proximal at most ${MAX_PROXIMAL}`);

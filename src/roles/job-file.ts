@@ -4,7 +4,7 @@ import { PLAIN_RULES } from '../learning/aggregate/rule.js';
 import { MODEL_NAMES, MODEL_SIZES } from '../learning/model-choice.js';
 import { CODEC_PRESETS } from '../learning/codec/codec.js';
 import { OUTERS } from '../learning/outer/outer.js';
-import type { Rung } from '../learning/types.js';
+import { MAX_PROXIMAL, type Rung } from '../learning/types.js';
 import { MAX_CHECKPOINTS } from '../protocol/submission.js';
 
 /** The job file and its flags: what a customer asks for, in its own units (sats, durations as text). */
@@ -77,6 +77,12 @@ export const jobFileSchema = z.strictObject({
     .optional()
     .describe('how much weights shrink, times the learning rate (adamw); default 0.01'),
   clipNorm: z.number().positive().max(1e6).optional().describe('gradients longer than this are shortened to it'),
+  proximal: z
+    .number()
+    .positive()
+    .max(MAX_PROXIMAL)
+    .optional()
+    .describe('FedProx: how hard each step is pulled back to the model of the round (mu), such as 0.01; default not'),
   warmupSteps: count(0, 1_000_000).default(0).describe('steps of each round over which the learning rate rises'),
   decay: z
     .enum(['none', 'cosine'])

@@ -7,7 +7,7 @@ const WEIGHT_DECAY = 0.01;
 
 /** How the trainers of a job train, defaults filled in. @throws NmktError `bad-job` for a part of another optimizer */
 export function hyperParameters(job: JobFile): HyperParameters {
-  const { optimizer, learningRate, batch, momentum, weightDecay, clipNorm, warmupSteps, decay } = job;
+  const { optimizer, learningRate, batch, momentum, weightDecay, clipNorm, proximal, warmupSteps, decay } = job;
   const own = (name: string, value: number | undefined, of: JobFile['optimizer'], fallback: number) => {
     if (optimizer === of) return { [name]: value ?? fallback };
     if (value === undefined) return {};
@@ -24,6 +24,7 @@ export function hyperParameters(job: JobFile): HyperParameters {
     ...own('momentum', momentum, 'momentum', MOMENTUM),
     ...own('weightDecay', weightDecay, 'adamw', WEIGHT_DECAY),
     ...(clipNorm !== undefined && { clipNorm }),
+    ...(proximal !== undefined && { proximal }),
     ...(warmupSteps > 0 && { warmupSteps }),
     ...(decay === 'cosine' && { decay }),
     ...(job.localSteps === undefined ? { epochs: job.epochs ?? 2 } : { localSteps: job.localSteps }),

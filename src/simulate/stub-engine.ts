@@ -8,7 +8,7 @@ import { NmktError } from '../errors.js';
 
 /**
  * An engine without TensorFlow.js and without a thread, for tests of the market: softmax or linear regression by plain
- * stochastic gradient descent (also where the request says adam), sums in float64, deterministic. Only `logreg`.
+ * stochastic gradient descent (also where the request says adam) with the proximal term, sums in float64, deterministic. Only `logreg`.
  */
 export function stubEngine(id = 'cpu/00000000/stub/x64'): Engine {
   let isOpen = true;
@@ -52,6 +52,8 @@ function descend(request: TrainRequest, onState: (state: TrainState) => void = (
   const { model, examples, hyper, seed, from, stateEvery = Infinity } = request;
   const weights = copied(from === undefined ? request.weights : weightsOf(from, model));
   const [bias, kernel] = weights.map(({ data }) => data) as [Float32Array, Float32Array];
+  const [bias0, kernel0] = request.weights.map(({ data }) => data) as [Float32Array, Float32Array];
+  const { learningRate, proximal = 0 } = hyper;
   const steps = stepCount(hyper, examples.rows);
   const first = from?.step ?? 0;
   const end = Math.min(steps, request.toStep ?? steps);
@@ -64,12 +66,15 @@ function descend(request: TrainRequest, onState: (state: TrainState) => void = (
     for (let out = 0; out < model.outputs; out++) {
       let slope = 0;
       for (let row = 0; row < rows; row++) slope += delta[row * model.outputs + out]!;
-      bias[out] = bias[out]! - hyper.learningRate * slope;
+      if (proximal > 0) slope = Math.fround(slope + proximal * (bias[out]! - bias0[out]!));
+      bias[out] = bias[out]! - learningRate * slope;
       for (let i = 0; i < model.inputs; i++) {
         let pull = 0;
         for (let row = 0; row < rows; row++)
           pull += features[row * model.inputs + i]! * delta[row * model.outputs + out]!;
-        kernel[i * model.outputs + out] = kernel[i * model.outputs + out]! - hyper.learningRate * pull;
+        const at = i * model.outputs + out;
+        if (proximal > 0) pull = Math.fround(pull + proximal * (kernel[at]! - kernel0[at]!));
+        kernel[at] = kernel[at]! - learningRate * pull;
       }
     }
     const done = step + 1;

@@ -3,7 +3,7 @@ import { callBytes, modelCost, readsTokens } from '../learning/model-cost.js';
 import { checkFinite, checkParams } from '../learning/params.js';
 import { checkShapes } from '../learning/safetensors.js';
 import { stateShapes, stepCount } from '../learning/train-state.js';
-import type { HyperParameters, ModelSpec, ParamSet } from '../learning/types.js';
+import { MAX_PROXIMAL, type HyperParameters, type ModelSpec, type ParamSet } from '../learning/types.js';
 import type { TrainRequest } from '../ports.js';
 import { evaluationRows } from './model-schedule.js';
 import { checkSpec } from './model-spec.js';
@@ -153,13 +153,15 @@ function checkHyper(hyper: HyperParameters): void {
   const positive = (value: number | undefined): boolean => Number.isFinite(value) && value! > 0;
   if (!['sgd', 'momentum', 'adam', 'adamw'].includes(hyper.optimizer))
     throw unusable('bad-job', 'unknown optimizer', 'sgd, momentum, adam or adamw', String(hyper.optimizer));
-  const { momentum, weightDecay, clipNorm, warmupSteps = 0, decay } = hyper;
+  const { momentum, weightDecay, clipNorm, proximal, warmupSteps = 0, decay } = hyper;
   if (hyper.optimizer === 'momentum' ? !(positive(momentum) && momentum! < 1) : momentum !== undefined)
     throw unusable('bad-job', 'the momentum is not usable', 'above 0 and below 1, with momentum only', `${momentum}`);
   if (hyper.optimizer === 'adamw' ? !positive(weightDecay) : weightDecay !== undefined)
     throw unusable('bad-job', 'the weight decay is not usable', 'above 0, with adamw only', `${weightDecay}`);
   if (clipNorm !== undefined && !positive(clipNorm))
     throw unusable('bad-job', 'the norm to clip to is not usable', 'a finite number above 0', `${clipNorm}`);
+  if (proximal !== undefined && !(positive(proximal) && proximal <= MAX_PROXIMAL))
+    throw unusable('bad-job', 'the proximal term is not usable', `above 0, at most ${MAX_PROXIMAL}`, `${proximal}`);
   if (!(Number.isSafeInteger(warmupSteps) && warmupSteps >= 0))
     throw unusable('bad-job', 'the warm-up is not usable', 'a whole number of steps', `${warmupSteps}`);
   if (decay !== undefined && decay !== 'cosine')

@@ -15,15 +15,17 @@ export interface Progress {
 type Start = Awaited<ReturnType<Progress['read']>> & {
   readonly shapes: readonly (readonly number[])[];
   readonly moments: Moments;
+  /** Of the proximal term: what the training began with, also where `weights` are those of a later step. */
+  readonly anchor: readonly Float32Array[];
 };
 
-/** On the backend where that has Adam as a kernel, to the same bits; else in arrays, which it changes. */
+/** On the backend where that has Adam as a kernel, to the same bits; else, and with a proximal term, in arrays, which it changes. */
 export function startProgress(hyper: HyperParameters, start: Start): Progress {
   const isAdam = hyper.optimizer === 'adam' || hyper.optimizer === 'adamw';
-  return isAdam && hasAdam() ? onBackend(hyper, start) : inArrays(hyper, start);
+  return isAdam && hasAdam() && hyper.proximal === undefined ? onBackend(hyper, start) : inArrays(hyper, start);
 }
 
-function inArrays(hyper: HyperParameters, { shapes, weights, moments }: Start): Progress {
+function inArrays(hyper: HyperParameters, { shapes, weights, moments, anchor }: Start): Progress {
   const optimize: Optimizer = makeOptimizer(hyper, moments);
   let tensors: tf.Tensor[] = [];
   const dispose = (): void => {
@@ -39,7 +41,7 @@ function inArrays(hyper: HyperParameters, { shapes, weights, moments }: Start): 
     },
     async step(gradients, rate) {
       dispose();
-      const slopes = await takeValues(gradients);
+      const slopes = proximalGradients(hyper, await takeValues(gradients), weights, anchor);
       optimize(weights, slopes, rate, clipFactor(hyper, slopes));
     },
     read: () => Promise.resolve({ weights, moments }),
@@ -88,6 +90,26 @@ export async function takeValues(tensors: readonly tf.Tensor[]): Promise<Float32
 
 function valuesOf(tensors: readonly tf.Tensor[]): Promise<Float32Array[]> {
   return Promise.all(tensors.map((tensor) => tensor.data<'float32'>()));
+}
+
+/**
+ * Gradients of FedProx's objective F(w) + mu/2 |w - anchor|^2 (Li et al. 2020, Alg. 2, arXiv:1812.06127): g + mu (w - anchor), in
+ * float64, rounded once to float32 as gradients are. Clipped as one, pull included: `clipNorm` bounds what a step can do. New arrays,
+ * since on `cpu` the given ones may be those of two tensors.
+ */
+function proximalGradients(
+  { proximal: mu }: HyperParameters,
+  gradients: readonly Float32Array[],
+  weights: readonly Float32Array[],
+  anchor: readonly Float32Array[],
+): readonly Float32Array[] {
+  if (mu === undefined) return gradients;
+  return gradients.map((g, tensor) => {
+    const [w, w0] = [weights[tensor]!, anchor[tensor]!];
+    const sum = new Float32Array(g.length);
+    for (let i = 0; i < g.length; i++) sum[i] = g[i]! + mu * (w[i]! - w0[i]!);
+    return sum;
+  });
 }
 
 /** By global norm (Pascanu et al. 2013, arXiv:1211.5063). */

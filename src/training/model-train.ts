@@ -43,7 +43,8 @@ export async function train(
           weights.map((data) => data.length),
         )
       : momentsAt(from, start, hyper);
-  const progress = startProgress(hyper, { shapes: net.shapes.map(({ shape }) => shape), weights, moments });
+  const shapes = net.shapes.map(({ shape }) => shape);
+  const progress = startProgress(hyper, { shapes, anchor: request.weights.map(({ data }) => data), weights, moments });
   const steps = stepCount(hyper, examples.rows);
   const end = Math.min(steps, request.toStep ?? steps);
   const batches = batchesForever(examples, hyper.batch, request.seed, moments.step);

@@ -109,6 +109,7 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       '--momentum': job,
       '--weight-decay': job,
       '--clip-norm': job,
+      '--proximal': job,
       '--warmup-steps': job,
       '--decay': job,
       '--aggregation': job,

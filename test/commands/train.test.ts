@@ -3,6 +3,7 @@ import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { jobOf } from '../../src/commands/train-plan.js';
 import { finished, runNmkt, startNmkt, temporaryFolder } from '../support/run-nmkt.js';
 
 const IRIS = resolve('examples/iris.csv');
@@ -43,6 +44,14 @@ function checkpointAfter(step: number, dir: string): Promise<number> {
 }
 
 describe('nmkt train', () => {
+  it('leaves out the proximal term of a job: there is no model of a round to stay near to', async () => {
+    const job = join(temporaryFolder(), 'job.json');
+    await writeFile(job, '{"proximal":0.1,"clipNorm":2,"rounds":3}');
+    const read = await jobOf({ job });
+    expect(read).toMatchObject({ clipNorm: 2, epochs: 6 });
+    expect(read).not.toHaveProperty('proximal');
+  });
+
   it('trains a model that predict applies, the same one twice', async () => {
     const cwd = temporaryFolder();
     const call = ['train', IRIS, '--label', 'species', '--epochs', '40', '--engine', 'wasm'];

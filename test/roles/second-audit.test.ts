@@ -18,6 +18,7 @@ describe('a second audit, written apart, comes to what the first comes to', () =
       { trainers: { 0: asking(20_001n), 1: asking(9_001n), 2: asking(12_345n), 3: asking(9_001n) } },
     ],
     ['a free job of one trainer', { trainers: 1, rounds: 2, rail: 'none' }, {}],
+    ['trainers that stay near the model of the round', { trainers: 2, rounds: 2, job: { proximal: 0.5 } }, {}],
     ['models that travel as chunks', { trainers: 2, rounds: 2, inputs: 320, classes: 42 }, {}],
   ];
   it.each(jobs)('on %s', async (name, options, run) => {

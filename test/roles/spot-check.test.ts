@@ -115,6 +115,19 @@ describe('a trainer that', () => {
     });
   });
 
+  test('leaves out the pull to the model of the round is found by its bits, who keeps to it is not', async () => {
+    const job = { quorum: 2, award: 'deadline', proximal: 0.5, segments: 1 } as const;
+    const world = await createWorld({ trainers: 3, spares: 1, rounds: 2, job });
+    const free: TrainerOptions = {
+      adapt: (env) => ({ ...env, engine: async () => withoutPull(await env.engine()) }),
+    };
+    const { customer, state } = await world.run({ trainers: { 1: free } });
+    if (customer instanceof Error) throw customer;
+    expect(state.job!.content.hyper.proximal).toBe(0.5);
+    await expectNamed(world, 1, 3);
+    expect(state.rounds[0]!.close!.content.accepted).toHaveLength(2);
+  });
+
   test('names another engine in its reveal is rejected by rule engine', async () => {
     const world = await createWorld({ trainers: 3, rounds: 1, job: { quorum: 2, award: 'deadline' } });
     const { state } = await world.run({
@@ -230,6 +243,13 @@ describe('a customer that', () => {
 
 function inexact(engine: Engine): Engine {
   return { ...engine, train: async (...args) => ({ ...(await engine.train(...args)), inexact: ['FFT'] }) };
+}
+
+function withoutPull(engine: Engine): Engine {
+  return {
+    ...engine,
+    train: ({ hyper: { proximal: _, ...hyper }, ...request }, ...rest) => engine.train({ ...request, hyper }, ...rest),
+  };
 }
 
 /** The last bits of each weight differ, as on another machine or after a shortcut. */

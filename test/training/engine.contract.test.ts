@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { paramsHash } from '../../src/learning/params.js';
+import { difference, l2Norm, paramsHash } from '../../src/learning/params.js';
 import { checkShapes } from '../../src/learning/safetensors.js';
 import { stateHash, stateShapes } from '../../src/learning/train-state.js';
 import type { HyperParameters, ModelSpec, TrainState } from '../../src/learning/types.js';
@@ -14,6 +14,8 @@ const OPTIMIZERS: Record<string, Omit<HyperParameters, 'learningRate' | 'batch'>
   adam: { optimizer: 'adam' },
   sgd: { optimizer: 'sgd' },
   momentum: { optimizer: 'momentum', momentum: 0.9 },
+  'sgd near its base': { optimizer: 'sgd', proximal: 0.5 },
+  'adam near its base': { optimizer: 'adam', proximal: 0.5, clipNorm: 0.5 },
   'adamw on a schedule, clipped': {
     ...{ optimizer: 'adamw', weightDecay: 0.01, clipNorm: 0.5 },
     ...{ warmupSteps: 6, decay: 'cosine' },
@@ -70,6 +72,32 @@ describe.each(engines)('the $name engine', ({ name, make, deep, exact }) => {
       ['dense_0/bias', [1], ['0.600000']],
       ['dense_0/kernel', [2, 1], ['0.600000', '1.200000']],
     ]);
+  });
+
+  test('pulls the second step of gradient descent back to the base as computed by hand, the first not at all', async () => {
+    const train = async (steps: number, part: Partial<HyperParameters>) => {
+      const { weights } = await engine.train({
+        model: line,
+        weights: zeros(line),
+        examples: { rows: 1, inputs: 2, features: Float32Array.of(1, 2), scale: 1, labels: Float32Array.of(3) },
+        hyper: { optimizer: 'sgd', learningRate: 0.1, batch: 1, localSteps: steps, ...part },
+        seed: seed(0),
+      });
+      return weights.flatMap(({ data }) => [...data]);
+    };
+    // after step 1 bias 0.6, kernel (0.6, 1.2): prediction 3.6, slope 1.2; pulls 0.3, 0.3, 0.6; times rate 0.1
+    expect(await train(2, { proximal: 0.5 })).toEqual([0.45, 0.45, 0.9].map((value) => expect.closeTo(value, 6)));
+    expect(await train(1, { proximal: 0.5 })).toEqual(await train(1, {}));
+  });
+
+  test('stays the nearer to the base the harder it is pulled', async () => {
+    const far = async (part: Partial<HyperParameters>): Promise<number> => {
+      const { weights } = await engine.train({ ...onClouds, hyper: { ...sgd, ...part } });
+      return l2Norm(difference(weights, onClouds.weights));
+    };
+    const [free, near, nearer] = [await far({}), await far({ proximal: 0.5 }), await far({ proximal: 5 })];
+    expect(near).toBeLessThan(0.9 * free);
+    expect(nearer).toBeLessThan(0.5 * near);
   });
 
   test('evaluates a model without knowledge at ln(classes)', async () => {
@@ -138,6 +166,8 @@ describe.each(engines)('the $name engine', ({ name, make, deep, exact }) => {
     ['bad-job', { hyper: { ...sgd, batch: 0 } }],
     ['bad-job', { hyper: { ...sgd, localSteps: 3 } }],
     ['bad-job', { hyper: { ...sgd, learningRate: NaN } }],
+    ['bad-job', { hyper: { ...sgd, proximal: 0 } }],
+    ['bad-job', { hyper: { ...sgd, proximal: 1_001 } }],
     ['bad-job', { model: { ...logreg, hidden: [3] } }],
     ['bad-job', { seed: new Uint8Array(31) }],
     ['too-large', { model: { ...logreg, inputs: 1 << 24, outputs: 1 << 10 } }],
@@ -150,7 +180,7 @@ describe.each(engines)('the $name engine', ({ name, make, deep, exact }) => {
     await expect(train).rejects.toMatchObject({ code: 'interrupted' });
   });
 
-  test.each(deep ? Object.keys(OPTIMIZERS) : ['sgd', 'adam'])(
+  test.each(deep ? Object.keys(OPTIMIZERS) : ['sgd', 'adam', 'sgd near its base'])(
     'goes on from any state of a training with %s as if it had not stopped',
     async (name) => {
       const model = deep ? mlp : logreg;

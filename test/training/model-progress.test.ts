@@ -30,9 +30,10 @@ async function after(backend: string, how: HyperParameters): Promise<readonly (r
     SHAPES.map((shape) =>
       Float32Array.from({ length: tf.util.sizeFromShape(shape) }, () => next() * scale - scale / 3),
     );
+  const anchor = draw(0.5);
   const [weights, mean, square] = [draw(1), draw(0.1), draw(0.01).map((data) => data.map(Math.abs))];
   const moments = { step: 5, mean: mean, square: square, velocity: [] };
-  const progress = startProgress(how, { shapes: SHAPES, weights: weights, moments });
+  const progress = startProgress(how, { shapes: SHAPES, weights, anchor, moments });
   for (let step = 0; step < 12; step++) {
     progress.tensors();
     const gradients = draw(step).map((data, i) => tf.tensor(data, SHAPES[i]));
@@ -47,10 +48,28 @@ async function after(backend: string, how: HyperParameters): Promise<readonly (r
 test.each<[string, Partial<HyperParameters>]>([
   ['adam', {}],
   ['adam with clipped gradients', { clipNorm: 2 }],
+  ['adam near its base', { proximal: 0.5, clipNorm: 2 }],
   ['adamw', { optimizer: 'adamw', weightDecay: 0.1, clipNorm: 2 }],
 ])('%s on the backend leaves the bits that it leaves in arrays', async (_, part) => {
   const before = tf.memory().numTensors;
   const here = await after('wasm', hyper(part));
   expect(tf.memory().numTensors).toBe(before);
   expect(here).toEqual(await after('cpu', hyper(part)));
+});
+
+test('the pull to the base is part of the gradient that is clipped', async () => {
+  await tf.setBackend('cpu');
+  const after = async (part: Partial<HyperParameters>): Promise<number> => {
+    const start = { weights: [Float32Array.of(3)], anchor: [Float32Array.of(1)], shapes: [[1]] };
+    const moments = { step: 0, mean: [], square: [], velocity: [] };
+    const progress = startProgress(hyper({ optimizer: 'sgd', ...part }), { ...start, moments });
+    await progress.step([tf.tensor([2])], 0.1);
+    const { weights } = await progress.read();
+    progress.dispose();
+    return weights[0]![0]!;
+  };
+  // g = 2 + 2 (3 - 1) = 6, shortened to 3: w = 3 - 0.1 x 3
+  expect(await after({ proximal: 2 })).toBeCloseTo(2.4, 6);
+  expect(await after({ proximal: 2, clipNorm: 3 })).toBeCloseTo(2.7, 6);
+  expect(await after({ clipNorm: 3 })).toBeCloseTo(2.8, 6);
 });

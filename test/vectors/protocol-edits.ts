@@ -136,6 +136,8 @@ export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-
     ['neither epochs nor localSteps', (job) => ({ ...job, hyper: { ...job.hyper, epochs: undefined } })],
     ...['0', '-0.1', '0.10', '1e-3', '.5', 'NaN'].map((rate) => inside('hyper', 'learningRate', rate)),
     inside('hyper', 'learningRate', 0.1),
+    ...['0', '1000.5', 0.1].map((mu) => inside('hyper', 'proximal', mu)),
+    inside('hyper', 'dropout', '0.1'),
     inside('model', 'hidden', [16]),
     ['mlp without hidden layers', (job) => ({ ...job, model: { ...job.model, model: 'mlp' } })],
     inside('model', 'outputs', 1),

@@ -286,6 +286,13 @@ const modelJobs = models.map(([name, model]): Sample => {
   return [name, signEvent({ ...job, content }, customer.secret)];
 });
 
+const near = scriptJob({
+  trainers: 1,
+  rounds: 1,
+  until: 'job',
+  terms: { hyper: { optimizer: 'adamw', learningRate: 0.01, weightDecay: 0.1, clipNorm: 1, proximal: 0.01, batch: 32, epochs: 2 } },
+});
+
 type Sample = readonly [name: string, event: NostrEvent];
 export type Samples = Record<EventName | 'snapshot' | 'listing' | 'artifact-listing' | 'chunk', readonly Sample[]>;
 
@@ -301,6 +308,7 @@ export const samples: Samples = {
     ['a regression with local steps, open to all', open.raw('job')],
     ['without payment', free.raw('job')],
     ...modelJobs,
+    ['whose trainers stay near the model of the round', near.raw('job')],
   ],
   bid: [['at a price', script.raw('bid/0')], ['for nothing', free.raw('bid/0')]],
   withdrawn: [['after the bid', early.raw('withdrawn')]],

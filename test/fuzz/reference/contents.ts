@@ -4,6 +4,7 @@ import {
   base64,
   boolean,
   bytes32,
+  closed,
   constant,
   decimal,
   decimal9,
@@ -297,13 +298,14 @@ const terms = object(
     evalA: evaluation,
     evalB: evaluation,
     model,
-    hyper: object(
+    hyper: closed(
       {
         optimizer: constant('adam', 'sgd', 'momentum', 'adamw'),
         learningRate: decimal,
         momentum: optional(decimal),
         weightDecay: optional(decimal),
         clipNorm: optional(decimal),
+        proximal: optional(decimal),
         warmupSteps: optional(integer(1, 1_000_000)),
         decay: optional(constant('cosine')),
         batch: integer(1, 65_536),
@@ -311,13 +313,16 @@ const terms = object(
         localSteps: optional(integer(1, 1_000_000)),
       },
       (
-        hyper: Record<'epochs' | 'localSteps' | 'momentum' | 'weightDecay', number | undefined> & { optimizer: string },
+        hyper: Record<'epochs' | 'localSteps' | 'momentum' | 'weightDecay' | 'proximal', number | undefined> & {
+          optimizer: string;
+        },
       ) =>
         (hyper.epochs === undefined) !== (hyper.localSteps === undefined) &&
         (hyper.momentum === undefined
           ? hyper.optimizer !== 'momentum'
           : hyper.optimizer === 'momentum' && hyper.momentum < 1) &&
-        (hyper.weightDecay === undefined) !== (hyper.optimizer === 'adamw'),
+        (hyper.weightDecay === undefined) !== (hyper.optimizer === 'adamw') &&
+        (hyper.proximal === undefined || hyper.proximal <= 1_000),
     ),
     rounds: integer(1, 10_000),
     trainers: integer(1, 1_024),

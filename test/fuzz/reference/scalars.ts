@@ -183,3 +183,12 @@ export const object =
     }
     return rule(found as never) ? found : refuse('fields that do not fit each other');
   };
+
+/** An object in which unknown fields are not ignored. */
+export const closed =
+  (...[fields, rule]: Parameters<typeof object>): Check =>
+  (value) => {
+    const found = object(fields, rule)(value);
+    const unknown = (value as JsonObject).fields.find(([name]) => !(name in fields));
+    return unknown === undefined ? found : refuse(`the field ${unknown[0]}`);
+  };

@@ -148,7 +148,7 @@ export class Keyed {
     const steps = stepsOf(hyper, rows.labels.length);
     const before = shown?.segment === segment ? shown.before : firstState(base, hyper);
     const seed = trainingSeed(this.keys.seed, round, row.shard, row.trainer);
-    const end = train(hyper, seed, rows, before, Math.min(steps, (segment + 1) * terms!.everySteps));
+    const end = train(hyper, seed, rows, base, before, Math.min(steps, (segment + 1) * terms!.everySteps));
     const [bias, kernel] = end.tensors;
     const is = end.step === steps ? hashOf([bias!, kernel!]) : stateHash(end);
     const isFalse = is === endOf(reveals.get(row.trainer)!, segment);

@@ -30,11 +30,12 @@ export function firstState(base: Weights, { optimizer }: Terms['hyper']): TrainS
   return { step: 0, tensors: [...base, ...moments] };
 }
 
-/** @param seed  of this training @param until  step to stop after */
+/** @param seed  of this training @param base  what it began with @param until  step to stop after */
 export function train(
   hyper: Terms['hyper'],
   seed: Uint8Array,
   rows: Rows,
+  base: Weights,
   from: TrainState,
   until: number,
 ): TrainState {
@@ -48,9 +49,13 @@ export function train(
     orders.set(pass, order);
     const start = (step % perPass) * hyper.batch;
     const slopes = gradients(weights!, rows, order.slice(start, start + hyper.batch));
+    const mu = Number(hyper.proximal ?? 0);
     weights!.forEach((values, layer) => {
-      if (hyper.optimizer === 'sgd') descend(values, slopes[layer]!, Number(hyper.learningRate));
-      else adam(values, means![layer]!, squares![layer]!, slopes[layer]!, Number(hyper.learningRate), step + 1);
+      const pulled = slopes[layer]!.map((slope, i) =>
+        mu === 0 ? slope : Math.fround(slope + mu * (values[i]! - base[layer]!.values[i]!)),
+      );
+      if (hyper.optimizer === 'sgd') descend(values, pulled, Number(hyper.learningRate));
+      else adam(values, means![layer]!, squares![layer]!, pulled, Number(hyper.learningRate), step + 1);
     });
   }
   return { step: until, tensors };

@@ -232,6 +232,7 @@ export interface Terms {
     readonly optimizer: string;
     readonly learningRate: string;
     readonly batch: number;
+    readonly proximal?: string;
     readonly epochs?: number;
     readonly localSteps?: number;
   };
