@@ -7,16 +7,16 @@ import { optionalInteger, optionalNumber } from './customer-ports.js';
 /** The flags that say how a file becomes examples: the same wherever a dataset is read. */
 export function addDataFlags(program: Command): void {
   program
-    .option('--label <column>', 'CSV: the column to predict, by name or 0-based number')
+    .option('--label <column>', 'table: the column to predict, by name or 0-based number')
     .option('--labels <file>', 'IDX: the label file (default: the sibling with labels-idx1 in its name)')
     .option('--test <path>', 'evaluation set B, final and reported (default: split off)')
     .option('--test-labels <file>', 'IDX: the labels of --test')
     .option('--eval-fraction <share>', 'share of the rows for evaluation set A, and for B without --test (default 0.1)')
     .option('--task <task>', 'classification or regression (default: inferred)')
-    .option('--features <columns>', 'CSV: use only these columns (commas)')
-    .option('--drop <columns>', 'CSV: leave these columns out (commas)')
-    .option('--categorical <columns>', 'CSV: treat as categories (commas)')
-    .option('--numeric <columns>', 'CSV: treat as numbers (commas)')
+    .option('--features <columns>', 'table: use only these columns (commas)')
+    .option('--drop <columns>', 'table: leave these columns out (commas)')
+    .option('--categorical <columns>', 'table: treat as categories (commas)')
+    .option('--numeric <columns>', 'table: treat as numbers (commas)')
     .option('--tokenizer <name>', 'text: char, byte or bpe (default: char up to 256 different characters, else byte)')
     .option('--vocabulary <n>', 'text: tokens of --tokenizer bpe, learnt from the text (default 1024)')
     .option('--context <n>', 'text: tokens per example (default 64)')

@@ -21,8 +21,11 @@ export const command: CommandModule = {
       .option('--trainers <n>', 'how many trainers take part, with a shard each', '3')
       .option('--rounds <n>', 'how often they train and are paid', '3')
       .option('--model <name>', 'mlp, logreg, cnn (images) or gpt (text)', 'mlp')
-      .option('--data <path>', 'your own data instead of drawn digits: CSV, TSV, IDX images, text (.txt), or a folder')
-      .option('--label <column>', 'CSV: the column to predict, by name or 0-based number')
+      .option(
+        '--data <path>',
+        'your own data instead of drawn digits: CSV, TSV, JSON lines, IDX images, text (.txt), or a folder',
+      )
+      .option('--label <column>', 'table: the column to predict, by name or 0-based number')
       .option('--test <path>', 'data to measure the model on at the end (default: split off)')
       .option('--price <sats>', 'what each trainer asks per accepted round; 0 makes a free job', '300')
       .option('--dir <dir>', 'keep everything there, and go on there when run again (default: a temporary folder)')

@@ -25,7 +25,10 @@ const DEFAULT_SHARDS = 3;
 
 export const command: CommandModule = {
   configure(program) {
-    program.argument('<path>', 'CSV or TSV, IDX images (.gz too), text (.txt), or a folder with MNIST-like names');
+    program.argument(
+      '<path>',
+      'CSV, TSV or JSON lines, IDX images (.gz too), text (.txt), or a folder with MNIST-like names',
+    );
     addDataFlags(program);
     addPartitionFlags(program);
     program

@@ -13,7 +13,10 @@ import { DIVERGED_RATIO, trainPlan } from './train-run.js';
 export const command: CommandModule = {
   configure(program) {
     program
-      .argument('<path>', 'CSV or TSV, IDX images (.gz too), text (.txt), or a folder with MNIST-like names')
+      .argument(
+        '<path>',
+        'CSV, TSV or JSON lines, IDX images (.gz too), text (.txt), or a folder with MNIST-like names',
+      )
       .requiredOption('--out <dir>', 'where the model goes, and the checkpoints until it is there');
     addDataFlags(program);
     addJobFlags(program, trainingFields());

@@ -60,9 +60,9 @@ export function stdDev9(stdDev: number): Decimal9 {
   return text === '0.000000000' ? '1.000000000' : text;
 }
 
-function badCell(column: string, expected: string, cell: string, line: number | undefined): NmktError {
-  const where = line === undefined ? '' : `line ${line}: `;
-  return new NmktError('bad-dataset', `${where}column "${column}" holds a value that does not fit`, {
+function badCell(column: string, expected: string, cell: string, where: string | undefined): NmktError {
+  const start = where === undefined ? '' : `${where}: `;
+  return new NmktError('bad-dataset', `${start}column "${column}" holds a value that does not fit`, {
     remedy: 'correct the cell or leave it empty',
     expected,
     got: JSON.stringify(cell.slice(0, 80)),
@@ -94,12 +94,12 @@ function writeNumeric(
   cell: string,
   out: Float32Array,
   at: number,
-  line: number | undefined,
+  where: string | undefined,
 ): void {
   const value = parseNumber(cell) ?? (isMissing(cell) ? parseDecimal9(column.fill) : undefined);
-  if (value === undefined) throw badCell(column.name, 'a number', cell, line);
+  if (value === undefined) throw badCell(column.name, 'a number', cell, where);
   const input = standardise(value, scaleOf(column));
-  if (!Number.isFinite(input)) throw badCell(column.name, 'a number that fits float32 after scaling', cell, line);
+  if (!Number.isFinite(input)) throw badCell(column.name, 'a number that fits float32 after scaling', cell, where);
   out[at] = input;
 }
 
@@ -112,11 +112,11 @@ function writeCategory(column: CategoricalColumn, cell: string, out: Float32Arra
  * One row of a table to its inputs.
  *
  * @param row   cells in the order of `schema.columns`
- * @param line  for the message, 1-based
+ * @param where  for the message: `line 7`
  * @returns     [inputs], float32
  * @throws      NmktError `bad-dataset` naming the column
  */
-export function applySchema(schema: DataSchema, row: readonly string[], line?: number): Float32Array {
+export function applySchema(schema: DataSchema, row: readonly string[], where?: string): Float32Array {
   const columns = schema.columns ?? [];
   if (columns.length === 0 || row.length !== columns.length)
     throw new NmktError('bad-dataset', 'the row does not have the columns of the schema', {
@@ -127,7 +127,7 @@ export function applySchema(schema: DataSchema, row: readonly string[], line?: n
   const out = new Float32Array(schema.inputs);
   let at = 0;
   columns.forEach((column, i) => {
-    if (column.kind === 'numeric') writeNumeric(column, row[i]!, out, at, line);
+    if (column.kind === 'numeric') writeNumeric(column, row[i]!, out, at, where);
     else writeCategory(column, row[i]!, out, at);
     at += widthOf(column);
   });
@@ -148,7 +148,7 @@ function classIndex(classes: readonly string[], cell: string): number {
  *
  * @throws NmktError `bad-dataset` for an unknown class or what is no number
  */
-export function applyLabel(schema: DataSchema, cell: string, line?: number): number {
+export function applyLabel(schema: DataSchema, cell: string, where?: string): number {
   const name = schema.label ?? schema.target?.name ?? 'label';
   if (schema.task === 'classification') {
     const classes = schema.classes ?? [];
@@ -158,14 +158,14 @@ export function applyLabel(schema: DataSchema, cell: string, line?: number): num
         name,
         `one of the ${classes.length} classes ${classes.slice(0, 10).join(', ')}${classes.length > 10 ? ', ...' : ''}`,
         cell,
-        line,
+        where,
       );
     return index;
   }
   const value = parseNumber(cell);
-  if (value === undefined || schema.target === undefined) throw badCell(name, 'a number', cell, line);
+  if (value === undefined || schema.target === undefined) throw badCell(name, 'a number', cell, where);
   const input = standardise(value, scaleOf(schema.target));
-  if (!Number.isFinite(input)) throw badCell(name, 'a number that fits float32 after scaling', cell, line);
+  if (!Number.isFinite(input)) throw badCell(name, 'a number that fits float32 after scaling', cell, where);
   return input;
 }
 

@@ -1,17 +1,10 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { CsvError, parse } from 'csv-parse';
-import { NmktError } from '../errors.js';
 import { parseNumber } from '../learning/schema.js';
+import { badTable, checkColumns, type Table, type TableRow } from './table.js';
 
 /** Tables of text: CSV (comma or semicolon) and TSV, RFC 4180 quoting, one record at a time. */
-
-export interface TableRow {
-  /** Line where the record ends, 1-based, as an editor counts. */
-  readonly line: number;
-  /** As many as the table has columns. */
-  readonly cells: readonly string[];
-}
 
 export interface TableFormat {
   readonly delimiter: ',' | ';' | '\t';
@@ -23,11 +16,6 @@ export interface TableFormat {
 const SNIFF_BYTES = 65_536;
 /** A longer record is a quote that was never closed. */
 const MAX_RECORD_CHARS = 1_048_576;
-const MAX_COLUMNS = 20_000;
-
-function badTable(message: string, remedy: string, expected: string, got: string, cause?: unknown): NmktError {
-  return new NmktError('bad-dataset', message, { remedy, expected, got, cause });
-}
 
 async function firstLine(path: string): Promise<string> {
   const file = await open(path, 'r');
@@ -58,7 +46,7 @@ async function* records(path: string, delimiter: string): AsyncGenerator<TableRo
   source.pipe(parser);
   try {
     for await (const { record, info } of parser as AsyncIterable<{ record: string[]; info: { lines: number } }>) {
-      yield { line: info.lines, cells: record };
+      yield { where: `line ${info.lines}`, cells: record };
     }
   } catch (cause) {
     if (!(cause instanceof CsvError)) throw cause;
@@ -84,34 +72,30 @@ function looksLikeHeader(cells: readonly string[]): boolean {
   });
 }
 
-function columnNames(cells: readonly string[]): string[] {
+function columnNames(path: string, cells: readonly string[]): readonly string[] {
   const names = cells.map((cell, i) => (cell.trim() === '' ? `column_${i}` : cell.trim()));
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined) {
-    throw badTable(`two columns are named "${twice}"`, 'rename one of them', 'distinct column names', twice);
-  }
-  return names;
+  return checkColumns(path, names, 'check the delimiter');
 }
 
 /**
- * Looks at the first row: delimiter, column names, header or none.
+ * Looks at the first row: delimiter (a tab in files named .tsv, if there is one), column names, header or none.
  *
  * @param header  overrides the guess
  * @throws NmktError `bad-dataset` for an empty file or two columns of one name
  */
 export async function tableFormat(path: string, header?: boolean): Promise<TableFormat> {
-  const delimiter = sniffDelimiter(await firstLine(path));
+  const line = await firstLine(path);
+  const delimiter = /\.(tsv|tab)$/i.test(path) && line.includes('\t') ? '\t' : sniffDelimiter(line);
   for await (const { cells } of records(path, delimiter)) {
-    if (cells.length > MAX_COLUMNS) {
-      throw badTable(
-        `${path} has too many columns`,
-        'check the delimiter',
-        `at most ${MAX_COLUMNS}`,
-        `${cells.length}`,
-      );
-    }
     const hasHeader = header ?? looksLikeHeader(cells);
-    return { delimiter, hasHeader, columns: hasHeader ? columnNames(cells) : cells.map((_, i) => `${i}`) };
+    const columns = hasHeader
+      ? columnNames(path, cells)
+      : checkColumns(
+          path,
+          cells.map((_, i) => `${i}`),
+          'check the delimiter',
+        );
+    return { delimiter, hasHeader, columns };
   }
   throw badTable(`${path} is empty`, 'give a table with a header line and rows', 'at least one row', '0 rows');
 }
@@ -126,7 +110,7 @@ export async function* tableRows(path: string, format: TableFormat): AsyncGenera
   for await (const row of records(path, format.delimiter)) {
     if (row.cells.length !== format.columns.length) {
       throw badTable(
-        `line ${row.line} of ${path} is ragged`,
+        `${row.where} of ${path} is ragged`,
         'quote cells that hold the delimiter, or remove the line',
         `${format.columns.length} columns`,
         `${row.cells.length}`,
@@ -135,4 +119,10 @@ export async function* tableRows(path: string, format: TableFormat): AsyncGenera
     if (!isHeader) yield row;
     isHeader = false;
   }
+}
+
+/** @throws NmktError `bad-dataset` */
+export async function csvTable(path: string, header?: boolean): Promise<Table> {
+  const format = await tableFormat(path, header);
+  return { path, columns: format.columns, hasNames: format.hasHeader, rows: () => tableRows(path, format) };
 }

@@ -1,9 +1,9 @@
 import { NmktError } from '../errors.js';
 import { applyLabel, applySchema, widthOf } from '../learning/schema.js';
 import type { Column, DataSchema, Examples, Task } from '../learning/types.js';
-import { tableFormat, tableRows, type TableFormat } from './csv.js';
 import { addCell, columnFrom, columnStats, MAX_CATEGORIES, trimmed } from './schema-column.js';
 import { checkColumn, labelIndex, labelSchema, MAX_CLASSES } from './schema-label.js';
+import { changedTable, type Table } from './table.js';
 
 export interface TableOptions {
   /** Name or 0-based number of the label column. */
@@ -14,7 +14,7 @@ export interface TableOptions {
   readonly drop?: readonly string[];
   readonly categorical?: readonly string[];
   readonly numeric?: readonly string[];
-  /** Is the first row a header? Guessed when absent. */
+  /** CSV: is the first row a header? Guessed when absent. */
   readonly header?: boolean;
 }
 
@@ -44,23 +44,19 @@ function kindFor(name: string, options: TableOptions): Column['kind'] | undefine
 }
 
 /** First pass: statistics of every column, then the schema. */
-async function inferSchema(
-  path: string,
-  format: TableFormat,
-  options: TableOptions,
-): Promise<{ schema: DataSchema; rows: number }> {
-  const label = labelIndex(options.label, format.columns);
-  const chosen = chosenColumns(format.columns, label, options);
-  const labelStats = columnStats(format.columns[label]!, MAX_CLASSES, trimmed);
-  const stats = chosen.map((i) => columnStats(format.columns[i]!, MAX_CATEGORIES));
+async function inferSchema(table: Table, options: TableOptions): Promise<{ schema: DataSchema; rows: number }> {
+  const label = labelIndex(options.label, table.columns);
+  const chosen = chosenColumns(table.columns, label, options);
+  const labelStats = columnStats(table.columns[label]!, MAX_CLASSES, trimmed);
+  const stats = chosen.map((i) => columnStats(table.columns[i]!, MAX_CATEGORIES));
   let rows = 0;
-  for await (const { line, cells } of tableRows(path, format)) {
-    addCell(labelStats, cells[label]!, line);
-    stats.forEach((column, i) => addCell(column, cells[chosen[i]!]!, line));
+  for await (const { where, cells } of table.rows()) {
+    addCell(labelStats, cells[label]!, where);
+    stats.forEach((column, i) => addCell(column, cells[chosen[i]!]!, where));
     rows += 1;
   }
   if (rows === 0)
-    throw new NmktError('bad-dataset', `${path} has a header and no rows`, {
+    throw new NmktError('bad-dataset', `${table.path} has a header and no rows`, {
       remedy: 'give a table with data',
       expected: 'at least one row',
       got: '0 rows',
@@ -79,38 +75,32 @@ interface Places {
   readonly label: number | undefined;
 }
 
-function placesOf(schema: DataSchema, format: TableFormat): Places {
+function placesOf(schema: DataSchema, table: Table): Places {
   const wanted = schema.columns ?? [];
-  const found = wanted.map(({ name }) => format.columns.indexOf(name));
+  const found = wanted.map(({ name }) => table.columns.indexOf(name));
   const missing = wanted.filter((_, i) => found[i] === -1).map(({ name }) => name);
   if (missing.length === 0) {
-    const label = schema.label === undefined ? -1 : format.columns.indexOf(schema.label);
+    const label = schema.label === undefined ? -1 : table.columns.indexOf(schema.label);
     return { columns: found, label: label < 0 ? undefined : label };
   }
   // a table without names and without the label column: the features, in order
-  if (!format.hasHeader && format.columns.length === wanted.length)
+  if (!table.hasNames && table.columns.length === wanted.length)
     return { columns: wanted.map((_, i) => i), label: undefined };
   throw new NmktError('bad-dataset', `the table lacks ${missing.length} of the model's columns`, {
     remedy: 'give the columns the model was trained on, under the same names',
     expected: missing.slice(0, 20).join(', '),
-    got: format.columns.slice(0, 20).join(', '),
+    got: table.columns.slice(0, 20).join(', '),
   });
 }
 
-async function countRows(path: string, format: TableFormat): Promise<number> {
+async function countRows(table: Table): Promise<number> {
   let rows = 0;
-  for await (const _ of tableRows(path, format)) rows += 1;
+  for await (const _ of table.rows()) rows += 1;
   return rows;
 }
 
 /** Second pass: every row through the schema. */
-async function encodeRows(
-  path: string,
-  format: TableFormat,
-  schema: DataSchema,
-  places: Places,
-  rows: number,
-): Promise<Examples> {
+async function encodeRows(table: Table, schema: DataSchema, places: Places, rows: number): Promise<Examples> {
   const bytes = rows * schema.inputs * 4;
   if (bytes > MAX_FEATURE_BYTES)
     throw new NmktError('too-large', `${rows} rows of ${schema.inputs} inputs do not fit in memory`, {
@@ -121,56 +111,50 @@ async function encodeRows(
   const features = new Float32Array(rows * schema.inputs);
   const labels = schema.task === 'classification' ? new Int32Array(rows) : new Float32Array(rows);
   let row = 0;
-  for await (const { line, cells } of tableRows(path, format)) {
+  for await (const { where, cells } of table.rows()) {
     if (row === rows) break;
     features.set(
       applySchema(
         schema,
         places.columns.map((i) => cells[i]!),
-        line,
+        where,
       ),
       row * schema.inputs,
     );
-    if (places.label !== undefined) labels[row] = applyLabel(schema, cells[places.label]!, line);
+    if (places.label !== undefined) labels[row] = applyLabel(schema, cells[places.label]!, where);
     row += 1;
   }
-  if (row !== rows)
-    throw new NmktError('bad-dataset', `${path} changed while it was read`, {
-      remedy: 'run the command again',
-      expected: `${rows} rows`,
-      got: `${row}`,
-    });
+  if (row !== rows) throw changedTable(table.path, `${rows} rows`, `${row}`);
   return { rows, inputs: schema.inputs, features, scale: schema.scale, labels };
 }
 
 export async function readTable(
-  path: string,
+  table: Table,
   options: TableOptions,
 ): Promise<{ schema: DataSchema; examples: Examples }> {
-  const format = await tableFormat(path, options.header);
-  const { schema, rows } = await inferSchema(path, format, options);
-  return { schema, examples: await encodeRows(path, format, schema, placesOf(schema, format), rows) };
+  const { schema, rows } = await inferSchema(table, options);
+  return { schema, examples: await encodeRows(table, schema, placesOf(schema, table), rows) };
 }
 
 /** `isLabelled` is false when the label column is not there; the labels are 0 then. */
 export async function readTableWithSchema(
-  path: string,
+  table: Table,
   schema: DataSchema,
 ): Promise<{ examples: Examples; isLabelled: boolean }> {
-  const format = await tableFormat(path);
+  const { path } = table;
   if (schema.columns === undefined)
     throw new NmktError('bad-dataset', `${path} is a table, the model takes other data`, {
       remedy: 'give an IDX file',
       expected: `${schema.dtype} [${schema.shape.join(', ')}]`,
       got: 'a table',
     });
-  const places = placesOf(schema, format);
-  const rows = await countRows(path, format);
+  const places = placesOf(schema, table);
+  const rows = await countRows(table);
   if (rows === 0)
     throw new NmktError('bad-dataset', `${path} has no rows`, {
       remedy: 'give a table with data',
       expected: 'at least one row',
       got: '0 rows',
     });
-  return { examples: await encodeRows(path, format, schema, places, rows), isLabelled: places.label !== undefined };
+  return { examples: await encodeRows(table, schema, places, rows), isLabelled: places.label !== undefined };
 }

@@ -1,14 +1,17 @@
 import { open, stat } from 'node:fs/promises';
 import { NmktError } from '../errors.js';
 import type { DataSchema, Examples } from '../learning/types.js';
+import { csvTable } from './csv.js';
 import { imagesInFolder, readIdxDataset, readIdxWithSchema } from './dataset-idx.js';
 import { readTable, readTableWithSchema, type TableOptions } from './dataset-table.js';
 import { looksLikeText, readTextDataset, readTextWithSchema, type TextOptions } from './dataset-text.js';
 import { looksLikeIdx } from './idx.js';
+import { jsonlTable } from './jsonl.js';
+import type { Table } from './table.js';
 
 export { TOKENIZERS, type Tokenizer } from './dataset-text.js';
 
-/** A data file (CSV, TSV, IDX, plain text) or a folder of IDX files, as a schema and examples in memory. */
+/** A data file (CSV, TSV, JSON lines, IDX, plain text) or a folder of IDX files, as a schema and examples in memory. */
 
 export interface DatasetOptions extends TableOptions, TextOptions {
   /** IDX: the label file, if not the sibling of the usual name. */
@@ -26,7 +29,11 @@ export interface Dataset {
 
 const MAX_BYTES = 1_073_741_824;
 
-type Format = 'folder' | 'idx' | 'table' | 'text';
+type Format = 'folder' | 'idx' | 'csv' | 'jsonl' | 'text';
+
+function openTable(path: string, format: 'csv' | 'jsonl', header?: boolean): Promise<Table> {
+  return format === 'jsonl' ? jsonlTable(path) : csvTable(path, header);
+}
 
 /** Starts of formats that are common and not read here, for a message better than "ragged". */
 const OTHER_FORMATS: readonly (readonly [string, string])[] = [
@@ -77,10 +84,16 @@ async function formatOf(path: string, maxBytes: number, text: boolean): Promise<
   if (other !== undefined || start.includes(0))
     throw new NmktError('bad-dataset', `${path} is of a format that is not read`, {
       remedy: 'convert it to CSV',
-      expected: 'CSV, TSV, IDX or text',
+      expected: 'CSV, TSV, JSON lines, IDX or text',
       got: other?.[1] ?? 'binary data',
     });
-  return text ? 'text' : 'table';
+  if (text) return 'text';
+  return looksLikeJsonl(path, start) ? 'jsonl' : 'csv';
+}
+
+/** By its name, or because it begins with an object: no CSV of names does. */
+function looksLikeJsonl(path: string, start: Uint8Array): boolean {
+  return /\.(jsonl|ndjson|json)$/i.test(path) || /^(\u{feff})?\s*\{\s*"/u.test(new TextDecoder().decode(start));
 }
 
 /** Flags that only a table understands, given for something else, would be ignored in silence. */
@@ -114,9 +127,9 @@ function refuseTableFlags(options: DatasetOptions, what: 'IDX' | 'text'): void {
 export async function readDataset(path: string, options: DatasetOptions = {}): Promise<Dataset> {
   const maxBytes = options.maxBytes ?? MAX_BYTES;
   const format = await formatOf(path, maxBytes, looksLikeText(path, options));
-  if (format === 'table') {
+  if (format === 'csv' || format === 'jsonl') {
     refuseLabelFile(path, options.labels, 'table');
-    return readTable(path, options);
+    return readTable(await openTable(path, format, options.header), options);
   }
   if (format === 'text') {
     refuseLabelFile(path, options.labels, 'text');
@@ -184,7 +197,7 @@ export async function readWithSchema(
     return { examples: await readTextWithSchema(path, schema), isLabelled: true };
   }
   refuseLabelFile(path, options.labels, 'table');
-  const read = await readTableWithSchema(path, schema);
+  const read = await readTableWithSchema(await openTable(path, format), schema);
   if (!read.isLabelled && options.labelsOptional !== true)
     throw new NmktError('label-missing', `${path} lacks the label column`, {
       remedy: 'add the column',

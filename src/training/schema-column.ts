@@ -18,10 +18,10 @@ export interface ColumnStats {
   readonly valueOf: (cell: string) => string;
   readonly maxDistinct: number;
   /** First cell that is neither a number nor missing, for messages. */
-  firstText?: { readonly line: number; readonly cell: string };
-  /** First line with each of: an empty cell, any spelling of missing. */
-  firstEmptyLine?: number;
-  firstMissingLine?: number;
+  firstText?: { readonly where: string; readonly cell: string };
+  /** First place with each of: an empty cell, any spelling of missing. */
+  firstEmpty?: string;
+  firstMissing?: string;
 }
 
 /** One-hot inputs for more values than this are rarely meant: names, ids, free text. */
@@ -38,7 +38,7 @@ export function trimmed(cell: string): string {
 }
 
 /** Adds one cell (changes `stats`: it is an accumulator). */
-export function addCell(stats: ColumnStats, cell: string, line: number): void {
+export function addCell(stats: ColumnStats, cell: string, where: string): void {
   stats.count += 1;
   if (stats.distinct.size <= stats.maxDistinct) stats.distinct.add(stats.valueOf(cell));
   const value = parseNumber(cell);
@@ -50,12 +50,12 @@ export function addCell(stats: ColumnStats, cell: string, line: number): void {
     stats.m2 += delta * (value - stats.mean);
     return;
   }
-  if (cell.trim() === '') stats.firstEmptyLine ??= line;
+  if (cell.trim() === '') stats.firstEmpty ??= where;
   if (isMissing(cell)) {
     stats.missing += 1;
-    stats.firstMissingLine ??= line;
+    stats.firstMissing ??= where;
   } else {
-    stats.firstText ??= { line, cell };
+    stats.firstText ??= { where, cell };
   }
 }
 
@@ -71,7 +71,7 @@ export function byCodeUnit(a: string, b: string): number {
 function numericColumn(stats: ColumnStats): Column {
   const { name, firstText } = stats;
   if (firstText !== undefined) {
-    throw new NmktError('bad-dataset', `line ${firstText.line}: column "${name}" is to be numeric but holds text`, {
+    throw new NmktError('bad-dataset', `${firstText.where}: column "${name}" is to be numeric but holds text`, {
       remedy: `empty the cell, or use --categorical "${name}" or --drop "${name}"`,
       expected: 'a number or an empty cell',
       got: JSON.stringify(firstText.cell.slice(0, 80)),

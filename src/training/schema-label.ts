@@ -69,8 +69,8 @@ export function labelIndex(label: string | undefined, columns: readonly string[]
   );
 }
 
-function missingLabel(stats: ColumnStats, line: number): NmktError {
-  return new NmktError('bad-dataset', `line ${line} has no label in column "${stats.name}"`, {
+function missingLabel(stats: ColumnStats, where: string): NmktError {
+  return new NmktError('bad-dataset', `${where} has no label in column "${stats.name}"`, {
     remedy: 'remove the rows without a label, or fill them in',
     expected: 'a label in every row',
     got: 'a missing value',
@@ -93,13 +93,13 @@ export type LabelSchema = Pick<DataSchema, 'task' | 'outputs' | 'label' | 'class
 export function labelSchema(stats: ColumnStats, task?: Task): LabelSchema {
   const { name, firstText, distinct } = stats;
   const isNumeric = firstText === undefined;
-  const hole = isNumeric ? stats.firstMissingLine : stats.firstEmptyLine;
+  const hole = isNumeric ? stats.firstMissing : stats.firstEmpty;
   if (hole !== undefined) throw missingLabel(stats, hole);
   const inferred =
     !isNumeric || (stats.integers && distinct.size <= MAX_INTEGER_CLASSES) ? 'classification' : 'regression';
   if ((task ?? inferred) === 'regression') {
     if (!isNumeric)
-      throw new NmktError('bad-dataset', `line ${firstText.line}: the target "${name}" is not a number`, {
+      throw new NmktError('bad-dataset', `${firstText.where}: the target "${name}" is not a number`, {
         remedy: 'use --task classification, or correct the cell',
         expected: 'a number',
         got: JSON.stringify(firstText.cell.slice(0, 80)),

@@ -173,6 +173,16 @@ const cases: [string, readonly ErrorCode[], () => unknown][] = [
     ['too-large'],
     () => readDataset(sparse('e', 'a,b\n'), { maxBytes: MIB }),
   ],
+  [
+    'JSON lines that are one line of a gibibyte',
+    ['bad-dataset'],
+    () => readDataset(sparse('l.jsonl', '{"a":'), { label: 'a', maxBytes: 2 * GIB }),
+  ],
+  [
+    'a JSON line nested 100,000 deep',
+    ['bad-dataset'],
+    () => readDataset(fileOf('m.jsonl', `{"a":${deep(100_000)}}`), { label: 'a' }),
+  ],
   ['a job file of a gibibyte', ['bad-job'], () => readJobFile(sparse('f', '{'))],
   [
     'a job file nested 30,000 deep',

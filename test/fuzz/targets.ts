@@ -1,3 +1,4 @@
+import { dataTargets } from './data-targets.js';
 import { fileTargets } from './file-targets.js';
 import { keyTargets } from './key-targets.js';
 import { largeFrameTargets } from './large-frame-targets.js';
@@ -16,4 +17,5 @@ export const targets: readonly Target[] = [
   ...walletTargets,
   ...keyTargets,
   ...fileTargets,
+  ...dataTargets,
 ];

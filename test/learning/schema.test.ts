@@ -79,7 +79,7 @@ describe('applySchema', () => {
   });
 
   it('refuses text in a numeric column with the line, rows of another length, and numbers beyond float32', () => {
-    expect(() => applySchema(table, ['old', 'Rome'], 7)).toThrow(/line 7: column "age"/);
+    expect(() => applySchema(table, ['old', 'Rome'], 'line 7')).toThrow(/line 7: column "age"/);
     expect(() => applySchema(table, ['1'])).toThrow(expect.objectContaining({ expected: '2 columns', got: '1' }));
     expect(() => applySchema(table, ['1e300', 'Rome'])).toThrow(/column "age"/);
   });
@@ -88,7 +88,7 @@ describe('applySchema', () => {
 describe('applyLabel', () => {
   it('finds the class by its text, or by value', () => {
     expect(['1', ' 2 ', '10', '2.0', '1e1'].map((cell) => applyLabel(table, cell))).toEqual([0, 1, 2, 1, 2]);
-    expect(() => applyLabel(table, '3', 4)).toThrow(/line 4: column "kind"/);
+    expect(() => applyLabel(table, '3', 'line 4')).toThrow(/line 4: column "kind"/);
   });
 
   it('standardises a target, and targetValue undoes it', () => {
