@@ -37,6 +37,8 @@ export interface Federation {
   readonly measureEvery?: number;
   /** Told after each measured round; true ends it. */
   readonly onRound?: (round: MeasuredRound) => boolean | void;
+  /** Told of every step of the global model. */
+  readonly onModel?: (base: ParamSet, next: ParamSet) => void;
 }
 
 export interface MeasuredRound {
@@ -96,7 +98,9 @@ export async function federate(engines: readonly Engine[], of: Federation): Prom
     const passing = of.floor === true ? await aboveFloor(engines[0]!, of, base, updates, round) : updates;
     if (passing.length === 0) continue;
     const combined = combine(ruleFor(of.rule, of.attackers, passing.length), base, passing);
-    ({ params: base, state: outerState } = outerStep(of.outer, base, combined, outerState));
+    const next = outerStep(of.outer, base, combined, outerState);
+    of.onModel?.(base, next.params);
+    ({ params: base, state: outerState } = next);
     if ((round + 1) % (of.measureEvery ?? 1) !== 0 && round + 1 !== rounds) continue;
     const { loss, accuracy } = await engines[0]!.evaluate(spec, base, of.test);
     const n = shards.length;

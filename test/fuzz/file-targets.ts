@@ -14,6 +14,7 @@ import { openJournal } from '../../src/journal/file-journal.js';
 import { decodeRecord, encodeRecord } from '../../src/journal/record-json.js';
 import { decodeExamples, encodeExamples } from '../../src/learning/examples.js';
 import { CODEC_PRESETS, decodeUpdate, encodeUpdate, type Codec } from '../../src/learning/codec/codec.js';
+import { decodeDifference, encodeDifference } from '../../src/learning/codec/difference.js';
 import { decodeCanonical, decodeParams, decodeSafetensors, encodeParams } from '../../src/learning/safetensors.js';
 import { initialParams, parameterShapes } from '../../src/learning/params.js';
 import { parseDecimal9, parseNumber } from '../../src/learning/schema.js';
@@ -56,6 +57,7 @@ import { model } from './reference/contents.js';
 import { mergeSlowly, tokensSlowly } from './reference/merges.js';
 import { readJson, refuse } from './reference/json.js';
 import { readCanonical, readIdx as readIdxSlowly, readTensors, type Tensor } from './reference/safetensors.js';
+import { readDifference } from './reference/differences.js';
 import { readChanges } from './reference/updates.js';
 import { decimal9 } from './reference/scalars.js';
 import { target, type Target } from './target.js';
@@ -240,12 +242,10 @@ const codecs = {
   'topk, 4 bits': { name: 'topk', chunk: 128, keep: 9, bits: 4, feedback: 1 },
   'topk, 2 bits': { name: 'topk', chunk: 100, keep: 9, bits: 2, feedback: 1 },
 } as const satisfies Record<string, Codec>;
-const updateOf = (codec: Codec, random: Random): Uint8Array => {
-  const data = Float32Array.from(updateBase[0]!.data, () =>
-    random.below(3) === 0 ? random.below(2_001) / 1_000 - 1 : 0,
-  );
-  return encodeUpdate(codec, updateBase, [{ ...updateBase[0]!, data }], null, new Uint8Array(32)).bytes;
-};
+const values = (random: Random): Float32Array =>
+  Float32Array.from(updateBase[0]!.data, () => (random.below(3) === 0 ? random.below(2_001) / 1_000 - 1 : 0));
+const updateOf = (codec: Codec, random: Random): Uint8Array =>
+  encodeUpdate(codec, updateBase, [{ ...updateBase[0]!, data: values(random) }], null, new Uint8Array(32)).bytes;
 
 export const fileTargets: readonly Target[] = [
   target('safetensors from anywhere', ['bad-blob', 'too-large'], {
@@ -277,6 +277,12 @@ export const fileTargets: readonly Target[] = [
       reference: (file) => readChanges(codec, UPDATE_SIZE, file).map((value) => value + 0),
     }),
   ),
+  target('differences of models', ['bad-blob'], {
+    make: (random) =>
+      mutateBytes(random, [encodeDifference(updateBase, [{ ...updateBase[0]!, data: values(random) }])]),
+    run: (file) => [...new Uint32Array(decodeDifference(updateBase, file)[0]!.data.buffer)],
+    reference: (file) => readDifference(new Array<number>(UPDATE_SIZE).fill(0), file),
+  }),
   target('states of a training', ['bad-blob', 'too-large', 'shape-mismatch'], {
     make: (random) =>
       random.below(3) === 0
