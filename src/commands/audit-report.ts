@@ -14,7 +14,7 @@ const CHECKS = {
     ...['acceptance', 'settlements', 'receipts'],
   ],
   keys: ['seed', 'bases', 'updates', 'aggregates', 'model'],
-  data: ['data', 'commitments', 'grants', 'scores', 'segments', 'metrics'],
+  data: ['data', 'commitments', 'grants', 'scores', 'segments', 'roots', 'metrics'],
 } as const;
 
 const REACHED = {
@@ -45,7 +45,10 @@ export function report(audited: Audited, book: JobBook): Outcome {
 }
 
 function documentOf(audited: Audited, book: JobBook) {
-  const { state, level, why, found, disputes, engine, repeated, events, unreadable } = audited;
+  const { state, level, why, found, disputes, engine, repeated, roots, events, unreadable } = audited;
+  const unchecked = Object.entries({ segments: repeated, roots })
+    .filter(([, again]) => again?.why !== null)
+    .map(([check]) => check);
   const author: Pubkey | undefined = found === null ? undefined : book.raw(found.event)?.pubkey;
   return {
     job: state.jobId,
@@ -54,12 +57,13 @@ function documentOf(audited: Audited, book: JobBook) {
     verdict: found === null ? 'PASS' : 'FAIL',
     firstBad: found && { event: found.event, ...(author && { author }), rule: found.rule, detail: found.detail },
     phase: state.phase,
-    reached: REACHED[level].filter((check) => check !== 'segments' || (repeated !== null && repeated.why === null)),
+    reached: REACHED[level].filter((check) => !unchecked.includes(check)),
     events,
     rounds: state.rounds.length,
     paidMsat: paidMsat(state),
     engine,
     repeated,
+    roots,
     forks: state.forks.map(({ author: who, seq, ids }) => ({ author: who, seq, events: ids })),
     disputes,
     unreadable,
@@ -75,6 +79,7 @@ function describe(value: ReturnType<typeof documentOf>): string {
     ['checked', value.reached.join(', ')],
     ['over', `${value.events} events, ${value.rounds} rounds, ${Number(value.paidMsat) / 1000} sat paid`],
     ...(value.repeated === null ? [] : [['repeated', describeRepeated(value.repeated)]]),
+    ...(value.roots === null ? [] : [['root updates', describeRoots(value.roots)]]),
     ...value.forks.map(({ author, seq }) => ['fork', `${author} signed two events with seq ${seq}`]),
     ...value.disputes.map(({ event, trainer, shard, rule, detail }) => [
       'dispute',
@@ -94,6 +99,12 @@ function describeRepeated({ segments, why }: NonNullable<Audit['repeated']>): st
   return why === null
     ? `${segments} ${segments === 1 ? 'segment' : 'segments'} of training, to the bit`
     : `no segment of training: ${why}`;
+}
+
+function describeRoots({ rounds, why }: NonNullable<Audit['roots']>): string {
+  return why === null
+    ? `of ${rounds} ${rounds === 1 ? 'round' : 'rounds'} trained again, to the bit`
+    : `not trained again: ${why}`;
 }
 
 function describeLevel({ level, why, firstBad, engine }: ReturnType<typeof documentOf>): string {

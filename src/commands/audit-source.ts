@@ -51,7 +51,9 @@ async function offline({ deps }: Context, file: string): Promise<AuditSource> {
           got: relays.chunks === 0 ? 'events only' : 'other chunks',
           remedy: `nmkt audit ${state.jobId} --dump ${file} --keys KEYS, or --level ${level}`,
         });
-      if (relays.chunks === 0 && state.rounds.some(({ open }) => open.content.base.chunks > 0))
+      const hasChunks = ({ open, close }: JobState['rounds'][number]) =>
+        open.content.base.chunks > 0 || (close?.content.root?.chunks ?? 0) > 0;
+      if (relays.chunks === 0 && state.rounds.some(hasChunks))
         throw lacks('keys: it holds no chunks to open', 'the models and updates', 'public');
       if (upTo === 'keys' || data === undefined) return;
       const { events } = await relays.fetch([{ ids: idsIn(data.train.locator) }]);

@@ -19,6 +19,11 @@ export function trainingSeed(seed: Bytes, round: number, shard: number, trainer:
   return hmacSha256(hmacSha256(seed, 'round', u32be(round)), u32be(shard), fromHex(trainer));
 }
 
+/** HMAC(HMAC(seed, "round" || u32 round), "root"): of the customer's own training, for rules that need one. */
+export function rootSeed(seed: Bytes, round: number): Bytes {
+  return hmacSha256(hmacSha256(seed, 'round', u32be(round)), 'root');
+}
+
 /** s_{i - steps} from s_i: s_i = SHA-256("nmkt/1/chain" || s_{i+1}). */
 function downChain(link: Bytes, steps: number): Bytes {
   let at = link;

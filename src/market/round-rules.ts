@@ -117,6 +117,8 @@ function applyClose(draft: Draft, round: DraftRound, event: EventOf<'close'>): B
     return broken('close', 'a round closes after its scores');
   if (content.list !== round.revealList.id || content.scores !== round.scores.id)
     return broken('close', 'it cites another list or other scores');
+  if ((content.root !== undefined) !== (draft.award!.content.rule.name === 'fltrust'))
+    return broken('close', 'a root update is named exactly with the rule fltrust');
   const findings = new Map<Pubkey, Finding>();
   for (const { trainer, rule, detail } of content.rejected)
     if (rule === 'blob' || rule === 'shape' || (rule === 'spot-check' && isStateFinding(round, trainer)))

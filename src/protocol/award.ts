@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { PLAIN_RULES } from '../learning/aggregate/rule.js';
+import { RULES } from '../learning/aggregate/rule.js';
 import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
 import { degraded, eventId, int, msat, pubkey, sha256Hex, text } from './scalars.js';
@@ -22,7 +22,7 @@ const winner = z.object({ trainer: pubkey, bid: eventId, shard: int(0, 65_535), 
 const awardContent = z.object({
   bids: z.array(considered).max(1_024),
   winners: z.array(winner).min(1).max(1_024),
-  rule: z.object({ name: z.enum(PLAIN_RULES), f: int(0, 1_024), m: int(0, 1_024) }),
+  rule: z.object({ name: z.enum(RULES), f: int(0, 1_024), m: int(0, 1_024) }),
 });
 export type AwardContent = z.output<typeof awardContent>;
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { PLAIN_RULES } from '../learning/aggregate/rule.js';
+import { RULES } from '../learning/aggregate/rule.js';
 import { outerOptimizer, updateCodec } from './algorithm.js';
 import { engineId } from './bid.js';
 import { eventType } from './envelope.js';
@@ -59,7 +59,7 @@ const terms = z.object({
     .min(1)
     .max(4),
   /** How the accepted updates of a round become one model; the award names its f and m. */
-  aggregation: z.enum(PLAIN_RULES),
+  aggregation: z.enum(RULES),
   /** Attackers among them that the rule is to withstand; 0 for rules without such a number. */
   attackers: int(0, 1_024),
   /** The step from a round's base towards that model. */

@@ -93,6 +93,8 @@ export const CLOSE = eventType(
     aggregate: sha256Hex,
     /** What the outer step keeps for the next round: hash of its canonical bytes; absent where it keeps nothing. */
     outerState: sha256Hex.optional(),
+    /** Exactly with rule `fltrust`: what the customer's own training on set A made of the base, under a key of its own. */
+    root: blobPointer.optional(),
     lossPpm: loss,
     accuracyPpm: ppm.nullable(),
     /** What measured them; absent: nobody can hold them to the ppm. */

@@ -26,6 +26,11 @@ export const auditKeys = z.object({
   job: eventId,
   seed: bytes32,
   rounds: z.array(z.object({ round: int(0, 100_000), key: bytes32 })).max(10_000),
+  /** To the root updates of rule fltrust. */
+  roots: z
+    .array(z.object({ round: int(0, 100_000), key: bytes32 }))
+    .max(10_000)
+    .optional(),
   updates: z.array(sealedUpdate.extend({ submission: eventId })).max(1_000_000),
   artifact: bytes32.nullable(),
   /** The last event of each author's chain that the customer saw: nothing before it can be left out or signed anew. */

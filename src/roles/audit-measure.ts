@@ -4,7 +4,8 @@ import type { EventOf } from '../protocol/events.js';
 import type { ScoreRow } from '../protocol/score.js';
 import type { Evaluation } from '../ports.js';
 import type { DataKeys, Finding } from './audit-format.js';
-import { repeatAgain, whyNotRepeated, type RepeatPorts } from './audit-repeat.js';
+import { repeatRoot, type RootPorts } from './audit-root.js';
+import { repeatAgain, whyNotRepeated } from './audit-repeat.js';
 import type { Measure } from './audit-with-keys.js';
 import { accuracyPpm, measuredPpm, scoreUpdates } from './measure.js';
 
@@ -20,7 +21,7 @@ const ERRORS = ['ownSePpm', 'otherSePpm'] as const;
  * To the ppm where the same engine measured, else losses within a thousandth (standard errors: a hundredth) and 100 ppm,
  * accuracies within one example.
  */
-export function remeasure(keys: DataKeys, ports: RepeatPorts): Measure {
+export function remeasure(keys: DataKeys, ports: RootPorts): Measure {
   const { engine, data, state } = ports;
   const job = state.job!;
   const spec = job.content.model;
@@ -39,6 +40,8 @@ export function remeasure(keys: DataKeys, ports: RepeatPorts): Measure {
         const found = await repeatAgain(round, opened, ports);
         if (found !== null) return found;
       }
+      const otherRoot = await repeatRoot(round, opened, ports);
+      if (otherRoot !== null) return otherRoot;
       if (round.close === null || aggregate === null) return null;
       const measured = await engine.evaluate(spec, aggregate, await data.evaluationA());
       return otherMetrics(round.close, measured, 'A', engine.id);

@@ -11,8 +11,8 @@ import { tagValue } from '../protocol/envelope.js';
 import type { NostrEvent, Relays } from '../ports.js';
 import type { AuditKeys, Finding } from './audit-format.js';
 import { judgeRound, openUpdates } from './measure.js';
-import { nextModel, rulesOf, type NextModel } from './next-model.js';
-import { artifactLabel, baseLabel, fetchParams } from './round-blobs.js';
+import { nextModel, rulesOf, type NextModel, type RoundStart } from './next-model.js';
+import { artifactLabel, baseLabel, fetchParams, rootLabel } from './round-blobs.js';
 import { openDrawnStates, type OpenedStates } from './spot-check.js';
 
 /** An audit comes long after anything was due. */
@@ -38,6 +38,8 @@ export interface OpenedRound {
   readonly drawn: OpenedStates['drawn'];
   /** Null until the round is closed. */
   readonly aggregate: ParamSet | null;
+  /** What the rule takes of the customer; null where it takes nothing, and until the round is closed. */
+  readonly root: ParamSet | null;
 }
 export interface Measure {
   round(round: RoundState, opened: OpenedRound): Promise<Finding | null>;
@@ -132,18 +134,38 @@ async function auditRound(
     ({ trainer, spot }) => spot !== null && states.findings.has(trainer),
   );
   if (unshown !== undefined) return { event: unshown.submission, ...states.findings.get(unshown.trainer)! };
-  const next =
-    round.close === null ? null : auditClose(state, round, round.close, { base, outerState }, params, findings, ports);
+  const own = await openRoot(state, round, ports);
+  if ('rule' in own) return own;
+  const { root } = own;
+  const from = { base, outerState, root };
+  const next = round.close === null ? null : auditClose(state, round, round.close, from, params, findings, ports);
   if (next !== null && 'rule' in next) return next;
   const aggregate = next?.params ?? null;
-  return (await measure?.round(round, { base, updates: params, drawn: states.drawn, aggregate })) ?? next;
+  return (await measure?.round(round, { base, updates: params, drawn: states.drawn, aggregate, root })) ?? next;
+}
+
+/** The fold lets a close name one exactly where the rule needs it. */
+async function openRoot(
+  { job, jobId }: JobState,
+  { round, close }: RoundState,
+  { keys, relays, signal }: KeyAuditPorts,
+): Promise<{ readonly root: ParamSet | null } | Finding> {
+  const pointer = close?.content.root;
+  if (pointer === undefined) return { root: null };
+  const key = keys.roots?.find((entry) => entry.round === round)?.key;
+  if (key === undefined)
+    return { event: close!.id, rule: 'key', detail: 'the audit keys hold no key to its root update' };
+  const label = rootLabel(jobId, round);
+  return opened(close!.id, async () => ({
+    root: await fetchParams(relays, { pointer, key, label }, job!.content.model, signal),
+  }));
 }
 
 function auditClose(
   state: JobState,
   round: RoundState,
   close: EventOf<'close'>,
-  from: { readonly base: ParamSet; readonly outerState: ParamSet | null },
+  from: RoundStart,
   updates: ReadonlyMap<Pubkey, ParamSet>,
   findings: Parameters<typeof judgeRound>[2],
   { manifest }: KeyAuditPorts,
@@ -158,11 +180,10 @@ function auditClose(
     return { event: close.id, rule: 'acceptance', detail: 'the accepted updates are not those that pass the rules' };
   const next = nextModel(
     rulesOf(state),
-    from.base,
+    from,
     close.content.accepted,
     updates,
     (shard) => manifest.shards[shard]!.examples,
-    from.outerState,
   );
   const bad = (detail: string): Finding => ({ event: close.id, rule: 'aggregate', detail });
   const { name } = rulesOf(state).rule;

@@ -8,6 +8,7 @@ import { auditData } from './audit-data.js';
 import type { AuditKeys, Finding } from './audit-format.js';
 import { remeasure } from './audit-measure.js';
 import { whyNotRepeated } from './audit-repeat.js';
+import { whyRootsNotRepeated } from './audit-root.js';
 import { fetchSnapshots, manifestOf } from './audit-pins.js';
 import { auditPublic, type DecodeInvoice } from './audit-public.js';
 import { auditWithKeys, type Measure } from './audit-with-keys.js';
@@ -46,6 +47,8 @@ export interface Audit {
   readonly engine: EngineId | null;
   /** Segments of training repeated again, or why none is; null below the data level and in jobs without spot checks. */
   readonly repeated: { readonly segments: number; readonly why: string | null } | null;
+  /** Root updates trained again, or why not all; null below the data level and in jobs without. */
+  readonly roots: { readonly rounds: number; readonly why: string | null } | null;
 }
 
 /** As far up as the keys allow, until the first event that does not follow. @throws what relays, keys and engine throw */
@@ -58,8 +61,9 @@ export async function auditJob(ports: AuditPorts): Promise<Audit> {
     why: string | null = null,
     engine: EngineId | null = null,
     repeated: Audit['repeated'] = null,
+    roots: Audit['roots'] = null,
   ) => ({
-    ...{ level, found, why, engine, repeated },
+    ...{ level, found, why, engine, repeated, roots },
     disputes: disputes(state),
   });
   const snapshots = state.job === null ? new Map<EventId, never>() : await fetchSnapshots(relays, state.job);
@@ -90,15 +94,20 @@ export async function auditJob(ports: AuditPorts): Promise<Audit> {
   if ('rule' in examples) return end('data', examples, null, engine.id);
   let isMeasured = false;
   let segments = 0;
+  let rounds = 0;
   const { seed } = keys;
   const again = remeasure(data, {
     ...{ ...ports, state, engine, data: examples, seed },
     onRepeated: () => segments++,
+    onRoot: () => rounds++,
   });
   const found = await keyed(noting(again, () => (isMeasured = true)));
   const level = found === null || isMeasured ? 'data' : 'keys';
   const repeated = job.content.spot === null ? null : { segments, why: whyNotRepeated(state, engine.id) };
-  return end(level, found, null, engine.id, level === 'data' ? repeated : null);
+  if (level !== 'data') return end(level, found, null, engine.id);
+  const closed = state.rounds.filter(({ close }) => close?.content.root !== undefined).length;
+  const why = rounds === closed ? null : whyRootsNotRepeated(state, engine.id);
+  return end(level, found, null, engine.id, repeated, closed === 0 ? null : { rounds, why });
 }
 
 /** Or why there is none. */

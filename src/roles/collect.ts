@@ -111,10 +111,14 @@ export async function collectAuditKeys(
         // A cheater's reveal that does not open stays out; the close rejected it by name.
       }
     }
+  const keysOf = (purpose: 'base' | 'root', rounds: JobState['rounds']) =>
+    rounds.map(({ round }) => ({ round, key: blobSecrets(blobs, purpose, round).key }));
+  const roots = state.rounds.filter(({ close }) => close?.content.root !== undefined);
   return {
     job: state.jobId,
     seed: fromHex(env.secrets.seed),
-    rounds: state.rounds.map(({ round }) => ({ round, key: blobSecrets(blobs, 'base', round).key })),
+    rounds: keysOf('base', state.rounds),
+    ...(roots.length > 0 && { roots: keysOf('root', roots) }),
     updates,
     artifact: blobSecrets(blobs, 'artifact', 0).key,
     heads: [...state.chains.values()].flatMap(({ author, events }) => {

@@ -14,6 +14,7 @@ import { initialModel, keepModel, keepOuterState, loadModel, outerBefore } from 
 import { accuracyPpm, judgeRound, measuredPpm, openSealedUpdate, openUpdates, scoreUpdates } from './measure.js';
 import { nextModel, rulesOf } from './next-model.js';
 import { likelyReplays } from './replays.js';
+import { makeRoot, publishRoot } from './root-update.js';
 import { baseLabel, chunkExpiry, publishParams } from './round-blobs.js';
 import { openDrawnStates, repeatDrawn, type OpenedStates } from './spot-check.js';
 
@@ -160,14 +161,9 @@ export async function measureAndClose(env: CustomerEnv, state: JobState, round: 
 
   const { shards } = env.data.train.manifest;
   const engine = await env.engine();
-  const next = nextModel(
-    rulesOf(state),
-    base,
-    accepted,
-    updates,
-    (shard) => shards[shard]!.examples,
-    await outerBefore(env, state, round),
-  );
+  const root = await makeRoot(env, state, round, base);
+  const from = { base, outerState: await outerBefore(env, state, round), root };
+  const next = nextModel(rulesOf(state), from, accepted, updates, (shard) => shards[shard]!.examples);
   const hash = await keepModel(env, next.params);
   await keepOuterState(env, next);
   const measured = await engine.evaluate(job.content.model, next.params, await env.data.evaluationA());
@@ -187,6 +183,7 @@ export async function measureAndClose(env: CustomerEnv, state: JobState, round: 
       })),
       aggregate: hash,
       ...(next.outerHash !== undefined && { outerState: next.outerHash }),
+      ...(root !== null && { root: await publishRoot(env, state, round, root) }),
       lossPpm: measuredPpm(measured),
       accuracyPpm: accuracyPpm(measured),
       engine: engine.id,

@@ -8,6 +8,7 @@ import { NmktError } from '../errors.js';
 import type { CustomerEnv } from './customer-env.js';
 import { modelOf, openSealedUpdate, openUpdates } from './measure.js';
 import { nextModel, rulesOf, type NextModel } from './next-model.js';
+import { rootOf } from './root-update.js';
 import { baseLabel, blobSecrets, fetchParams } from './round-blobs.js';
 
 /** Global models by hash: kept in the home, else fetched from the round that opened with it, else aggregated again. */
@@ -76,8 +77,8 @@ async function closeAgain(env: CustomerEnv, state: JobState, round: RoundState):
   );
   const { shards } = env.data.train.manifest;
   const { accepted } = round.close!.content;
-  const outerState = await outerBefore(env, state, round);
-  return nextModel(rulesOf(state), base, accepted, params, (shard) => shards[shard]!.examples, outerState);
+  const from = { base, outerState: await outerBefore(env, state, round), root: await rootOf(env, state, round) };
+  return nextModel(rulesOf(state), from, accepted, params, (shard) => shards[shard]!.examples);
 }
 
 const outerFile = (hash: Sha256) => `outer-${hash}.safetensors`;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { NmktError } from '../errors.js';
-import { PLAIN_RULES } from '../learning/aggregate/rule.js';
+import { RULES } from '../learning/aggregate/rule.js';
 import { MODEL_NAMES, MODEL_SIZES } from '../learning/model-choice.js';
 import { CODEC_PRESETS } from '../learning/codec/codec.js';
 import { OUTERS } from '../learning/outer/outer.js';
@@ -89,7 +89,7 @@ export const jobFileSchema = z.strictObject({
     .default('none')
     .describe('cosine: the learning rate falls towards 0 by the end of each round'),
   aggregation: z
-    .enum(PLAIN_RULES)
+    .enum(RULES)
     .optional()
     .describe('how accepted updates become one model; default fedavg, from 5 trainers on multi-krum'),
   attackers: count(0, 1_024)
@@ -244,7 +244,7 @@ export function hasSpotChecks(job: Pick<JobFile, 'verification' | 'acceptedEngin
 }
 
 /** Native libraries and GPUs promise results within a tolerance only. */
-function repeats(rung: Rung): boolean {
+export function repeats(rung: Rung): boolean {
   return rung === 'wasm' || rung === 'cpu';
 }
 

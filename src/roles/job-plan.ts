@@ -31,7 +31,7 @@ export interface JobPlan {
   readonly updateBytes: number;
   /** The same as whole models in f32. */
   readonly modelBytes: number;
-  /** The global model of a round, the updates of all trainers, the states shown for spot checks, and all other events. */
+  /** The global model of a round (with fltrust the root update as well), the updates of all trainers, the states shown for spot checks, and all other events. */
   readonly round: {
     readonly base: Load;
     readonly updates: Load;
@@ -101,7 +101,8 @@ export function planJob(
   const [updateBytes, modelBytes] = [maxUpdateBytes(codec, shapes), maxUpdateBytes({ name: 'f32' }, shapes)];
   const steps = Math.max(...shardRows.map((rows) => stepCount(hyper, rows)));
   const spot = spotPlan(job, model, hyper, codec, Math.max(...shardRows));
-  const base = blob(modelBytes);
+  const model32 = blob(modelBytes);
+  const base = aggregation === 'fltrust' ? sum(model32, blob(modelBytes, false)) : model32;
   const updates = times(blob(updateBytes), trainers);
   const states = times(blob(spot.stateBytes, false), trainers * spot.shown);
   const words = wordsOf(trainers, spot.rate > 0, job.rail !== 'none');

@@ -14,6 +14,14 @@ export interface NextModel {
   readonly outerHash: Sha256 | undefined;
 }
 
+export interface RoundStart {
+  readonly base: ParamSet;
+  /** As the round before left it; null before the first, and where nothing is kept. */
+  readonly outerState: ParamSet | null;
+  /** What the customer's own training made of the base; null where the rule needs none. */
+  readonly root: ParamSet | null;
+}
+
 export interface ModelRules {
   readonly rule: Rule;
   readonly outer: Outer;
@@ -24,14 +32,12 @@ export function rulesOf({ job, award }: JobState): ModelRules {
   return { rule: award!.content.rule, outer: job!.content.outer };
 }
 
-/** @param outerState  as the round before left it; null before the first, and where nothing is kept */
 export function nextModel(
   { rule, outer }: ModelRules,
-  base: ParamSet,
+  { base, outerState, root }: RoundStart,
   accepted: readonly { readonly trainer: Pubkey; readonly shard: number; readonly submission: EventId }[],
   updates: ReadonlyMap<Pubkey, ParamSet>,
   examplesOfShard: (shard: number) => number,
-  outerState: ParamSet | null,
 ): NextModel {
   const combined = combine(
     rule,
@@ -42,6 +48,7 @@ export function nextModel(
       examples: examplesOfShard(shard),
       params: updates.get(trainer)!,
     })),
+    root ?? undefined,
   );
   const { params, state } = outerStep(outer, base, combined, outerState);
   return {

@@ -15,6 +15,7 @@ export const updateLabel = (job: EventId, round: number, shard: number, trainer:
   `update/${job}/${round}/${shard}/${trainer}`;
 export const stateLabel = (job: EventId, round: number, shard: number, trainer: Pubkey) =>
   `state/${job}/${round}/${shard}/${trainer}`;
+export const rootLabel = (job: EventId, round: number) => `root/${job}/${round}`;
 export const artifactLabel = (job: EventId) => `artifact/${job}`;
 
 /** Blobs of a job outlive its deadline by 30 days: time for audits. */

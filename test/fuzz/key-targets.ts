@@ -50,7 +50,7 @@ const backup = concatBytes(utf8(MAGIC), u32be(header.length), header, sealed);
 const session = { client: hash, pubkey: 'ab'.repeat(32), invitation: '0123456789abcdef' };
 const job = 'ab'.repeat(32) as EventId;
 const keys = encodeAuditKeys({
-  ...{ job, seed: key, rounds: [{ round: 0, key }], updates: [], artifact: null },
+  ...{ job, seed: key, rounds: [{ round: 0, key }], roots: [{ round: 0, key }], updates: [], artifact: null },
   heads: [{ author: hash as Pubkey, event: job }],
 });
 

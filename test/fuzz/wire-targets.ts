@@ -127,7 +127,13 @@ const stateBlob = { key: 'ab'.repeat(32), pointer: pointers[0] };
 const update = JSON.stringify({ ...stateBlob, state: stateBlob });
 const manyBlob = { key, pointer: { ...many, ids: [...many.ids] } };
 const audit = encodeAuditKeys({
-  ...{ job: 'ab'.repeat(32) as EventId, seed: key, rounds: [{ round: 0, key }], artifact: null },
+  ...{
+    job: 'ab'.repeat(32) as EventId,
+    seed: key,
+    rounds: [{ round: 0, key }],
+    roots: [{ round: 0, key }],
+    artifact: null,
+  },
   updates: [
     { submission: 'cd'.repeat(32) as EventId, ...manyBlob, state: null },
     { submission: 'ef'.repeat(32) as EventId, ...manyBlob, state: manyBlob },

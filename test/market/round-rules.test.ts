@@ -263,6 +263,17 @@ describe('closing a round', () => {
     expect(changed('close/0', 'close', (close) => reject(close, 0, 'work-floor'), idle).rule).toBeNull();
   });
 
+  it('names a root update exactly where the rule takes one', () => {
+    const root = pointerTo(hashOf('root'));
+    const trusted: ScriptOptions = {
+      terms: { aggregation: 'fltrust' },
+      alter: { award: (award: ContentOf<'award'>) => ({ ...award, rule: { name: 'fltrust', f: 0, m: 0 } }) },
+    };
+    expect(changed('close/0', 'close', (close) => ({ ...close, root })).rule).toBe('close');
+    expect(changed('close/0', 'close', (close) => close, trusted).rule).toBe('close');
+    expect(changed('close/0', 'close', (close) => ({ ...close, root }), trusted).rule).toBeNull();
+  });
+
   it('that names another submission in a rejection breaks close', () => {
     const wrong = (close: Close) => {
       const row = reject(close, 0, 'work-floor');

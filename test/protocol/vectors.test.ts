@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { isNmktError } from '../../src/errors.js';
 import { fromHex, sha256, sha256Hex, type EventId, type Pubkey, type Sha256 } from '../../src/hash.js';
-import { trainingSeed } from '../../src/learning/seeds.js';
+import { rootSeed, trainingSeed } from '../../src/learning/seeds.js';
 import type { NostrEvent } from '../../src/ports.js';
 import { buildArtifactListing } from '../../src/protocol/artifact.js';
 import { buildChunk, parseChunk } from '../../src/protocol/chunk.js';
@@ -158,7 +158,7 @@ describe('vectors of the locator', () => {
 });
 
 describe('derived hashes', () => {
-  const { commitment, payout, claim, trainingSeed: seeds } = readVectors<DerivedVectors>('../derived');
+  const { commitment, payout, claim, trainingSeed: seeds, rootSeed: root } = readVectors<DerivedVectors>('../derived');
   const of = (text: string, ...parts: Uint8Array[]) => sha256Hex(text, ...parts);
   const u32 = (value: unknown) => new Uint8Array([0, 0, 0, Number(value)]);
   const bytes = (value: unknown) => fromHex(String(value));
@@ -188,7 +188,7 @@ describe('derived hashes', () => {
     expect(claimHash({ ...claim, amountMsat: BigInt(claim['amountMsat']!) } as never)).toBe(hash);
   });
 
-  it('agree with the text: the seed of one training', () => {
+  it('agree with the text: the seeds of a training and of a root update', () => {
     const { seed, round, shard, trainer } = seeds;
     const hmac = (key: Uint8Array, ...parts: Uint8Array[]) => {
       const pad = (byte: number) => Uint8Array.from({ length: 64 }, (_, i) => (key[i] ?? 0) ^ byte);
@@ -197,5 +197,8 @@ describe('derived hashes', () => {
     const expected = hmac(hmac(bytes(seed), Buffer.from('round'), u32(round)), u32(shard), bytes(trainer));
     expect(seeds['trainingSeed']).toBe(Buffer.from(expected).toString('hex'));
     expect(trainingSeed(bytes(seed), 3, 7, trainer as Pubkey)).toEqual(new Uint8Array(expected));
+    const own = hmac(hmac(bytes(root['seed']), Buffer.from('round'), u32(root['round'])), Buffer.from('root'));
+    expect(root['rootSeed']).toBe(Buffer.from(own).toString('hex'));
+    expect(rootSeed(bytes(root['seed']), 3)).toEqual(new Uint8Array(own));
   });
 });

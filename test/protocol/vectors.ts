@@ -37,6 +37,7 @@ export interface DerivedVectors {
   readonly payout: Record<string, string | number>;
   readonly claim: Record<string, string | number>;
   readonly trainingSeed: Record<string, string | number>;
+  readonly rootSeed: Record<string, string | number>;
 }
 
 export function readVectors<T>(name: string): T {

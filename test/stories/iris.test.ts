@@ -197,6 +197,7 @@ async function auditsTheJob(sandbox: Sandbox, job: string, modelDir: string): Pr
       paidMsat: 810_000,
       engine: null,
       repeated: null,
+      roots: null,
       forks: [],
       disputes: [],
       unreadable: 0,

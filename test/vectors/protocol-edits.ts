@@ -191,6 +191,7 @@ export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-
     upper('aggregate'),
     first('accepted', 'submission', null),
     set('rejected', [{ submission: null, trainer: id, shard: 0, rule: 'lazy', detail: '' }], 'an unknown rule'),
+    set('root', id, 'a root update without a pointer'),
     set('lossPpm', -1),
     set('lossPpm', 0.5),
     set('accuracyPpm', UNSAFE),

@@ -238,6 +238,19 @@ const open = scriptJob({
     },
   },
 });
+const trusted = scriptJob({
+  rounds: 1,
+  until: 'close/0',
+  terms: { aggregation: 'fltrust' },
+  alter: {
+    award: (content: ContentOf<'award'>) => ({ ...content, rule: { name: 'fltrust', f: 0, m: 0 } }),
+    'close/0': (content: ContentOf<'close'>, so) => {
+      const { lossPpm, accuracyPpm, ...rest } = content;
+      const root = pointerOf(blobOf('root', `root/${so.jobId}/0`));
+      return { ...rest, root, lossPpm, accuracyPpm };
+    },
+  },
+});
 const free = scriptJob({ rail: 'none', trainers: 1, rounds: 1 });
 const partial = scriptJob({
   rounds: 1,
@@ -309,10 +322,11 @@ export const samples: Samples = {
     ['without payment', free.raw('job')],
     ...modelJobs,
     ['whose trainers stay near the model of the round', near.raw('job')],
+    ['by a rule with a root update', trusted.raw('job')],
   ],
   bid: [['at a price', script.raw('bid/0')], ['for nothing', free.raw('bid/0')]],
   withdrawn: [['after the bid', early.raw('withdrawn')]],
-  award: [['two winners and a spare', script.raw('award')]],
+  award: [['two winners and a spare', script.raw('award')], ['by a rule with a root update', trusted.raw('award')]],
   replace: [['by the best spare', early.raw('replace')], ['by nobody', early.raw('replace-none')]],
   cancel: [['with a reason', early.raw('cancel')]],
   ready: [['the shard opened', script.raw('ready/0')]],
@@ -322,7 +336,7 @@ export const samples: Samples = {
   seen: [['two commitments', script.raw('seen/0')], ['nothing new', late.raw('seen/0')]],
   list: [['of commitments', script.raw('commits/0')], ['of reveals', script.raw('reveals/0')]],
   draw: [['the first of the chain', checked.raw('draw/0')]],
-  close: [['all accepted', script.raw('close/0')], ['one accepted, two rejected', partial.raw('close/0')], ['a proven fraud', checked.raw('close/0')]],
+  close: [['all accepted', script.raw('close/0')], ['one accepted, two rejected', partial.raw('close/0')], ['a proven fraud', checked.raw('close/0')], ['with a root update', trusted.raw('close/0')]],
   void: [['no quorum', late.raw('void/0')]],
   commit: [['of round 0', script.raw('commit/0/0')]],
   reveal: [['with the update inside', script.raw('reveal/0/0')], ['with chunks elsewhere', script.raw('reveal/0/1')], ['with checkpoints', checked.raw('reveal/0/1')]],

@@ -1,5 +1,5 @@
 import { hex, sha256, type Pubkey } from '../../src/hash.js';
-import { trainingSeed } from '../../src/learning/seeds.js';
+import { rootSeed, trainingSeed } from '../../src/learning/seeds.js';
 import type { NostrEvent } from '../../src/ports.js';
 import { parseArtifactListing } from '../../src/protocol/artifact.js';
 import { buildChunk, parseChunk } from '../../src/protocol/chunk.js';
@@ -222,6 +222,7 @@ export function derivedVectors() {
     payout: { job, round: 3, payee: trainer, purpose: 'trainer', payout },
     claim: plain({ ...claim, claimHash: claimHash(claim) }),
     trainingSeed: plain({ seed, round: 3, shard: 7, trainer, trainingSeed: trainingSeed(seed, 3, 7, trainer) }),
+    rootSeed: plain({ seed, round: 3, rootSeed: rootSeed(seed, 3) }),
   };
 }
 

@@ -25,9 +25,6 @@ export const RULES = [
 ] as const;
 export type RuleName = (typeof RULES)[number];
 
-/** Those that need the updates alone. */
-export const PLAIN_RULES = RULES.slice(0, -1) as Exclude<RuleName, 'fltrust'>[];
-
 /** As fixed in the award. */
 export interface Rule {
   readonly name: RuleName;

@@ -288,7 +288,7 @@ const codec = either('name', {
 });
 const rule = constant(
   ...(['fedavg', 'median', 'trimmed-mean', 'geometric-median', 'norm-clip'] as const),
-  ...(['centred-clip', 'krum', 'multi-krum', 'bulyan'] as const),
+  ...(['centred-clip', 'krum', 'multi-krum', 'bulyan', 'fltrust'] as const),
 );
 const terms = object(
   {
@@ -438,6 +438,7 @@ export const contents: Readonly<Record<string, Check>> = {
     ...{
       aggregate: hex64,
       outerState: optional(hex64),
+      root: optional(pointer),
       lossPpm: loss,
       accuracyPpm: orNull(ppm),
       engine: optional(engine),
@@ -502,6 +503,7 @@ const dataKeys = object({ chain: bytes32, train: object(epochKeys), a: evaluatio
 /** What collect-model writes for an auditor: not on the wire, of the same scalars. */
 export const auditKeys = object({
   ...{ job: hex64, seed: bytes32, rounds: list(object({ round, key: bytes32 }), 0, 10_000) },
+  roots: optional(list(object({ round, key: bytes32 }), 0, 10_000)),
   updates: list(object({ submission: hex64, ...sealedBlob, state: orNull(object(sealedBlob)) }), 0, 1_000_000),
   artifact: orNull(bytes32),
   heads: optional(list(object({ author: hex64, event: hex64 }), 0, 100_000)),
