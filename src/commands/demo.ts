@@ -23,7 +23,7 @@ export const command: CommandModule = {
       .option('--model <name>', 'mlp, logreg, cnn (images) or gpt (text)', 'mlp')
       .option(
         '--data <path>',
-        'your own data instead of drawn digits: CSV, TSV, JSON lines, IDX images, text (.txt), or a folder',
+        'your own data instead of drawn digits: CSV, TSV, JSON lines, Parquet, IDX images, text (.txt), or a folder',
       )
       .option('--label <column>', 'table: the column to predict, by name or 0-based number')
       .option('--test <path>', 'data to measure the model on at the end (default: split off)')

@@ -27,7 +27,7 @@ export const command: CommandModule = {
   configure(program) {
     program.argument(
       '<path>',
-      'CSV, TSV or JSON lines, IDX images (.gz too), text (.txt), or a folder with MNIST-like names',
+      'CSV, TSV, JSON lines or Parquet, IDX images (.gz too), text (.txt), or a folder with MNIST-like names',
     );
     addDataFlags(program);
     addPartitionFlags(program);

@@ -15,7 +15,7 @@ export const command: CommandModule = {
     program
       .argument(
         '<path>',
-        'CSV, TSV or JSON lines, IDX images (.gz too), text (.txt), or a folder with MNIST-like names',
+        'CSV, TSV, JSON lines or Parquet, IDX images (.gz too), text (.txt), or a folder with MNIST-like names',
       )
       .requiredOption('--out <dir>', 'where the model goes, and the checkpoints until it is there');
     addDataFlags(program);

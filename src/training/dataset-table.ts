@@ -50,7 +50,7 @@ async function inferSchema(table: Table, options: TableOptions): Promise<{ schem
   const labelStats = columnStats(table.columns[label]!, MAX_CLASSES, trimmed);
   const stats = chosen.map((i) => columnStats(table.columns[i]!, MAX_CATEGORIES));
   let rows = 0;
-  for await (const { where, cells } of table.rows()) {
+  for await (const { where, cells } of table.rows([label, ...chosen])) {
     addCell(labelStats, cells[label]!, where);
     stats.forEach((column, i) => addCell(column, cells[chosen[i]!]!, where));
     rows += 1;
@@ -95,7 +95,7 @@ function placesOf(schema: DataSchema, table: Table): Places {
 
 async function countRows(table: Table): Promise<number> {
   let rows = 0;
-  for await (const _ of table.rows()) rows += 1;
+  for await (const _ of table.rows([])) rows += 1;
   return rows;
 }
 
@@ -111,7 +111,8 @@ async function encodeRows(table: Table, schema: DataSchema, places: Places, rows
   const features = new Float32Array(rows * schema.inputs);
   const labels = schema.task === 'classification' ? new Int32Array(rows) : new Float32Array(rows);
   let row = 0;
-  for await (const { where, cells } of table.rows()) {
+  const used = places.label === undefined ? places.columns : [...places.columns, places.label];
+  for await (const { where, cells } of table.rows(used)) {
     if (row === rows) break;
     features.set(
       applySchema(

@@ -7,11 +7,12 @@ import { readTable, readTableWithSchema, type TableOptions } from './dataset-tab
 import { looksLikeText, readTextDataset, readTextWithSchema, type TextOptions } from './dataset-text.js';
 import { looksLikeIdx } from './idx.js';
 import { jsonlTable } from './jsonl.js';
+import { parquetTable } from './parquet.js';
 import type { Table } from './table.js';
 
 export { TOKENIZERS, type Tokenizer } from './dataset-text.js';
 
-/** A data file (CSV, TSV, JSON lines, IDX, plain text) or a folder of IDX files, as a schema and examples in memory. */
+/** A data file (CSV, TSV, JSON lines, Parquet, IDX, plain text) or a folder of IDX files, as a schema and examples in memory. */
 
 export interface DatasetOptions extends TableOptions, TextOptions {
   /** IDX: the label file, if not the sibling of the usual name. */
@@ -29,15 +30,16 @@ export interface Dataset {
 
 const MAX_BYTES = 1_073_741_824;
 
-type Format = 'folder' | 'idx' | 'csv' | 'jsonl' | 'text';
+type TableFormat = 'csv' | 'jsonl' | 'parquet';
+type Format = 'folder' | 'idx' | 'text' | TableFormat;
 
-function openTable(path: string, format: 'csv' | 'jsonl', header?: boolean): Promise<Table> {
+function openTable(path: string, format: TableFormat, maxBytes: number, header?: boolean): Promise<Table> {
+  if (format === 'parquet') return parquetTable(path, maxBytes);
   return format === 'jsonl' ? jsonlTable(path) : csvTable(path, header);
 }
 
 /** Starts of formats that are common and not read here, for a message better than "ragged". */
 const OTHER_FORMATS: readonly (readonly [string, string])[] = [
-  ['50415231', 'Parquet'],
   ['504b0304', 'ZIP or NPZ'],
   ['89504e47', 'PNG'],
   ['ffd8ff', 'JPEG'],
@@ -80,11 +82,12 @@ async function formatOf(path: string, maxBytes: number, text: boolean): Promise<
   const start = await firstBytes(path);
   if (looksLikeIdx(start)) return 'idx';
   const magic = Buffer.from(start).toString('hex');
+  if (magic.startsWith('50415231')) return 'parquet';
   const other = OTHER_FORMATS.find(([prefix]) => magic.startsWith(prefix));
   if (other !== undefined || start.includes(0))
     throw new NmktError('bad-dataset', `${path} is of a format that is not read`, {
       remedy: 'convert it to CSV',
-      expected: 'CSV, TSV, JSON lines, IDX or text',
+      expected: 'CSV, TSV, JSON lines, Parquet, IDX or text',
       got: other?.[1] ?? 'binary data',
     });
   if (text) return 'text';
@@ -127,14 +130,14 @@ function refuseTableFlags(options: DatasetOptions, what: 'IDX' | 'text'): void {
 export async function readDataset(path: string, options: DatasetOptions = {}): Promise<Dataset> {
   const maxBytes = options.maxBytes ?? MAX_BYTES;
   const format = await formatOf(path, maxBytes, looksLikeText(path, options));
-  if (format === 'csv' || format === 'jsonl') {
-    refuseLabelFile(path, options.labels, 'table');
-    return readTable(await openTable(path, format, options.header), options);
-  }
   if (format === 'text') {
     refuseLabelFile(path, options.labels, 'text');
     refuseTableFlags(options, 'text');
     return readTextDataset(path, options);
+  }
+  if (format !== 'idx' && format !== 'folder') {
+    refuseLabelFile(path, options.labels, 'table');
+    return readTable(await openTable(path, format, maxBytes, options.header), options);
   }
   refuseTextFlags(options);
   refuseTableFlags(options, 'IDX');
@@ -197,7 +200,7 @@ export async function readWithSchema(
     return { examples: await readTextWithSchema(path, schema), isLabelled: true };
   }
   refuseLabelFile(path, options.labels, 'table');
-  const read = await readTableWithSchema(await openTable(path, format), schema);
+  const read = await readTableWithSchema(await openTable(path, format, maxBytes), schema);
   if (!read.isLabelled && options.labelsOptional !== true)
     throw new NmktError('label-missing', `${path} lacks the label column`, {
       remedy: 'add the column',

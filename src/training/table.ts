@@ -6,8 +6,12 @@ export interface Table {
   readonly columns: readonly string[];
   /** Without names, columns are called by their number. */
   readonly hasNames: boolean;
-  /** From the start at each call, in the order of the file: a table is read more than once and never held in memory. */
-  rows(): AsyncIterable<TableRow>;
+  /**
+   * From the start at each call, in the order of the file: a table is read more than once and never held in memory.
+   *
+   * @param used  places of the columns that are needed; others may be left empty. Default all
+   */
+  rows(used?: readonly number[]): AsyncIterable<TableRow>;
 }
 
 export interface TableRow {

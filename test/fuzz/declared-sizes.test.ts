@@ -183,6 +183,17 @@ const cases: [string, readonly ErrorCode[], () => unknown][] = [
     ['bad-dataset'],
     () => readDataset(fileOf('m.jsonl', `{"a":${deep(100_000)}}`), { label: 'a' }),
   ],
+  [
+    'Parquet whose footer declares four gibibytes',
+    ['bad-dataset'],
+    () => readDataset(fileOf('n', Buffer.from('PAR1aaaa\xff\xff\xff\xffPAR1', 'latin1')), { label: 'a' }),
+  ],
+  [
+    'Parquet whose footer is a list of 2^31 items',
+    ['bad-dataset'],
+    () =>
+      readDataset(fileOf('o', Buffer.from('PAR1\x19\xf5\xff\xff\xff\xff\x07\x07\0\0\0PAR1', 'latin1')), { label: 'a' }),
+  ],
   ['a job file of a gibibyte', ['bad-job'], () => readJobFile(sparse('f', '{'))],
   [
     'a job file nested 30,000 deep',

@@ -63,8 +63,8 @@ describe('a table', () => {
     await expect(read('a,b\n', { label: 'b' })).rejects.toThrow(/no rows/);
     await expect(read('a,a\n1,2\n', { label: '0' })).rejects.toThrow(/two columns are named "a"/);
     await expect(read('a,b,y\n1,,0\n2,,1\n', { label: 'y' })).rejects.toThrow(/column "b" is empty/);
-    await expect(readDataset(await file('PAR1....', 'parquet'), {})).rejects.toEqual(
-      failure('bad-dataset', { got: 'Parquet' }),
+    await expect(readDataset(await file('PK\u0003\u0004....', 'npz'), {})).rejects.toEqual(
+      failure('bad-dataset', { got: 'ZIP or NPZ' }),
     );
     await expect(readDataset(await file(Uint8Array.of(1, 0, 9)), {})).rejects.toEqual(
       failure('bad-dataset', { got: 'binary data' }),
