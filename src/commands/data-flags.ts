@@ -63,6 +63,7 @@ export function dataChoices(path: string, options: Readonly<Record<string, unkno
       const dataset = await readDataset(path, {
         ...text('label'),
         ...text('labels'),
+        ...(typeof options['partitionColumn'] === 'string' && { owner: options['partitionColumn'] }),
         ...(task && { task }),
         ...(tokenizer && { tokenizer }),
         ...(vocabulary !== undefined && { vocabulary }),
@@ -74,7 +75,7 @@ export function dataChoices(path: string, options: Readonly<Record<string, unkno
         ...limit,
       });
       const test = await testSet(dataset);
-      return { schema: dataset.schema, examples: dataset.examples, ...(test && { test }) };
+      return { ...dataset, ...(test && { test }) };
     },
   };
 }

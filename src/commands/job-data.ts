@@ -33,7 +33,7 @@ export function jobData(options: Options): JobData {
 
 /** Names of options of data-flags.ts, which describe a file. */
 const DATA_FLAGS = ['label', 'labels', 'test', 'testLabels', 'task', 'features', 'drop', 'categorical', 'numeric'];
-const TEXT_FLAGS = ['tokenizer', 'vocabulary', 'context', 'maxBytes', 'evalFraction'];
+const TEXT_FLAGS = ['tokenizer', 'vocabulary', 'context', 'maxBytes', 'evalFraction', 'partitionColumn'];
 
 function noData(options: Options): null {
   const given = [...DATA_FLAGS, ...TEXT_FLAGS].find((name) => options[name] !== undefined);
@@ -63,12 +63,13 @@ export async function cutData(
   seed: Bytes,
   isSmall: boolean,
 ): Promise<CutData> {
-  const read: { schema: DataSchema; examples: Examples; test?: Examples } =
+  const read: { schema: DataSchema; examples: Examples; test?: Examples; owners?: Int32Array } =
     file === null ? bundledDigits(isSmall) : await file.read();
   const split = splitDataset(read.examples, {
     ...{ shards, seed, partition },
     ...(file !== null && { evalFraction: file.evalFraction }),
     ...(read.test !== undefined && { test: read.test }),
+    ...(read.owners !== undefined && { owners: read.owners }),
   });
   return { schema: read.schema, split };
 }

@@ -8,6 +8,7 @@ export function addPartitionFlags(program: Command): void {
   program
     .option('--partition <name>', `how rows are cut: ${PARTITIONS.join(', ')} (default iid: uniform samples)`)
     .option('--labels-per-shard <k>', 'give each shard examples of k labels only: --partition label-k')
+    .option('--partition-column <column>', 'keep rows with an equal value of it in one shard: --partition by-column')
     .option('--alpha <n>', 'of dirichlet and size-skew: the smaller, the more shards differ (default 0.5)');
 }
 
@@ -26,7 +27,9 @@ export function partitionChoice(options: Readonly<Record<string, unknown>>): Par
       `${asked as string}`,
       '--partition dirichlet',
     );
-  const chosen = name ?? (labelsPerShard === undefined ? 'iid' : 'label-k');
+  const column = options['partitionColumn'] as string | undefined;
+  const implied = labelsPerShard !== undefined ? 'label-k' : column !== undefined ? 'by-column' : 'iid';
+  const chosen = name ?? implied;
   if ((chosen === 'label-k') !== (labelsPerShard !== undefined))
     throw wrong(
       '--labels-per-shard belongs to --partition label-k',
@@ -34,10 +37,18 @@ export function partitionChoice(options: Readonly<Record<string, unknown>>): Par
       `--partition ${chosen}${labelsPerShard === undefined ? ' alone' : ` and --labels-per-shard ${labelsPerShard}`}`,
       chosen === 'label-k' ? '--labels-per-shard 2' : 'leave out --labels-per-shard',
     );
+  if ((chosen === 'by-column') !== (column !== undefined))
+    throw wrong(
+      '--partition-column belongs to --partition by-column',
+      'both, or neither',
+      `--partition ${chosen}${column === undefined ? ' alone' : ` and --partition-column ${column.slice(0, 80)}`}`,
+      chosen === 'by-column' ? '--partition-column COLUMN' : 'leave out --partition-column',
+    );
   const isSkewed = chosen === 'dirichlet' || chosen === 'size-skew';
   if (!isSkewed && alpha !== undefined)
     throw wrong('--alpha belongs to dirichlet and size-skew', '--partition dirichlet', chosen, '--partition dirichlet');
   if (chosen === 'label-k') return { name: chosen, labelsPerShard: labelsPerShard! };
+  if (chosen === 'by-column') return { name: chosen, column: column! };
   return isSkewed ? { name: chosen, alpha: alpha ?? DEFAULT_ALPHA } : { name: chosen };
 }
 

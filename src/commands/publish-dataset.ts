@@ -3,7 +3,7 @@ import { naddrEncode } from 'nostr-tools/nip19';
 import { formatEventId } from '../config/identifiers.js';
 import { NmktError } from '../errors.js';
 import type { RelayTally } from '../blob/transfer.js';
-import { hmacSha256, fromHex, utf8, type Pubkey } from '../hash.js';
+import { hmacSha256, fromHex, sha256Hex, utf8, type Pubkey } from '../hash.js';
 import { KINDS } from '../protocol/kinds.js';
 import { backUpDataset, backUpJob } from '../roles/backup.js';
 import { parseJobFile } from '../roles/job-file.js';
@@ -61,7 +61,7 @@ export const command: CommandModule = {
 
     context.progress.start(`reading ${path!}`);
     const dataset = await data.read();
-    const { test } = dataset;
+    const { test, owners } = dataset;
     const name = typeof options['name'] === 'string' ? options['name'] : basename(path!);
     const request = requestHash(dataset.schema, dataset.examples, test, {
       name,
@@ -69,6 +69,7 @@ export const command: CommandModule = {
       evalFraction,
       labelsPerShard: partition.name === 'label-k' ? partition.labelsPerShard : null,
       ...(partition.name === 'iid' || partition.name === 'label-k' ? {} : { partition }),
+      ...(owners === undefined ? {} : { owners: sha256Hex(new Uint8Array(owners.buffer)) }),
       ...(copies === undefined ? {} : { copies }),
     });
     // Its own seed, so that an equal request splits in the same way.
@@ -79,6 +80,7 @@ export const command: CommandModule = {
       evalFraction,
       ...(test === undefined ? {} : { test }),
       partition,
+      ...(owners === undefined ? {} : { owners }),
     });
     if (options['dryRun'] === true) {
       context.progress.done('nothing is published: --dry-run');

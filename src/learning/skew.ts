@@ -87,3 +87,32 @@ export function sizeSkew(n: number, shards: number, alpha: number, seed: Bytes):
     return cut(random.shuffle(n), shares(random, shards, alpha));
   });
 }
+
+/**
+ * Examples of one owner stay together (the natural partition of LEAF, Caldas et al. 2018, arXiv:1812.01097): owners, the largest first, each go
+ * to the shard that has the fewest examples so far (longest processing time first, Graham 1969). Within a shard the order is shuffled.
+ *
+ * @param owners  one number per example; equal ones are one owner
+ * @throws NmktError `bad-dataset` for fewer owners than shards, or a shard with fewer than two examples
+ */
+export function byOwner(owners: Int32Array, shards: number, seed: Bytes): Partition {
+  const members = indicesByLabel(owners, prng(seed, 'partition/by-owner').shuffle(owners.length));
+  if (shards < 1 || members.size < shards)
+    throw new NmktError('bad-dataset', `${members.size} owners are too few for ${shards} shards`, {
+      remedy: `--shards ${members.size}, or partition by a column with more values`,
+      expected: `at least ${shards} different values`,
+      got: `${members.size}`,
+    });
+  const parts: number[][] = Array.from({ length: shards }, () => []);
+  for (const own of [...members.values()].sort((a, b) => b.length - a.length)) {
+    const least = parts.reduce((best, part) => (part.length < best.length ? part : best));
+    for (const index of own) least.push(index);
+  }
+  if (parts.some((part) => part.length < LEAST))
+    throw new NmktError('bad-dataset', `the owners are too small for ${shards} shards`, {
+      remedy: 'use fewer shards',
+      expected: `${LEAST} examples per shard`,
+      got: `${parts.map((part) => part.length).join(', ')}`.slice(0, 200),
+    });
+  return parts.map((part) => Uint32Array.from(part));
+}

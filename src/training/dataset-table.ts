@@ -1,5 +1,5 @@
 import { NmktError } from '../errors.js';
-import { applyLabel, applySchema, widthOf } from '../learning/schema.js';
+import { applyLabel, applySchema, categoryOf, widthOf } from '../learning/schema.js';
 import type { Column, DataSchema, Examples, Task } from '../learning/types.js';
 import { addCell, columnFrom, columnStats, MAX_CATEGORIES, trimmed } from './schema-column.js';
 import { checkColumn, labelIndex, labelSchema, MAX_CLASSES } from './schema-label.js';
@@ -14,6 +14,8 @@ export interface TableOptions {
   readonly drop?: readonly string[];
   readonly categorical?: readonly string[];
   readonly numeric?: readonly string[];
+  /** Whose each row is: a column to keep rows together by. */
+  readonly owner?: string;
   /** CSV: is the first row a header? Guessed when absent. */
   readonly header?: boolean;
 }
@@ -73,6 +75,13 @@ async function inferSchema(table: Table, options: TableOptions): Promise<{ schem
 interface Places {
   readonly columns: readonly number[];
   readonly label: number | undefined;
+  readonly owner?: number;
+}
+
+export interface TableExamples {
+  readonly examples: Examples;
+  /** Per row the number of its value in the owner's column, in the order in which they first occur. */
+  readonly owners?: Int32Array;
 }
 
 function placesOf(schema: DataSchema, table: Table): Places {
@@ -100,7 +109,7 @@ async function countRows(table: Table): Promise<number> {
 }
 
 /** Second pass: every row through the schema. */
-async function encodeRows(table: Table, schema: DataSchema, places: Places, rows: number): Promise<Examples> {
+async function encodeRows(table: Table, schema: DataSchema, places: Places, rows: number): Promise<TableExamples> {
   const bytes = rows * schema.inputs * 4;
   if (bytes > MAX_FEATURE_BYTES)
     throw new NmktError('too-large', `${rows} rows of ${schema.inputs} inputs do not fit in memory`, {
@@ -110,8 +119,10 @@ async function encodeRows(table: Table, schema: DataSchema, places: Places, rows
     });
   const features = new Float32Array(rows * schema.inputs);
   const labels = schema.task === 'classification' ? new Int32Array(rows) : new Float32Array(rows);
+  const known = new Map<string, number>();
+  const owners = places.owner === undefined ? undefined : new Int32Array(rows);
   let row = 0;
-  const used = places.label === undefined ? places.columns : [...places.columns, places.label];
+  const used = [...places.columns, places.label, places.owner].filter((place) => place !== undefined);
   for await (const { where, cells } of table.rows(used)) {
     if (row === rows) break;
     features.set(
@@ -123,18 +134,26 @@ async function encodeRows(table: Table, schema: DataSchema, places: Places, rows
       row * schema.inputs,
     );
     if (places.label !== undefined) labels[row] = applyLabel(schema, cells[places.label]!, where);
+    if (owners !== undefined) owners[row] = numberOf(known, categoryOf(cells[places.owner!]!));
     row += 1;
   }
   if (row !== rows) throw changedTable(table.path, `${rows} rows`, `${row}`);
-  return { rows, inputs: schema.inputs, features, scale: schema.scale, labels };
+  const examples = { rows, inputs: schema.inputs, features, scale: schema.scale, labels };
+  return owners === undefined ? { examples } : { examples, owners };
 }
 
-export async function readTable(
-  table: Table,
-  options: TableOptions,
-): Promise<{ schema: DataSchema; examples: Examples }> {
+function numberOf(known: Map<string, number>, value: string): number {
+  const found = known.get(value) ?? known.size;
+  known.set(value, found);
+  return found;
+}
+
+export async function readTable(table: Table, options: TableOptions): Promise<{ schema: DataSchema } & TableExamples> {
+  if (options.owner !== undefined) checkColumn('--partition-column', options.owner, table.columns);
   const { schema, rows } = await inferSchema(table, options);
-  return { schema, examples: await encodeRows(table, schema, placesOf(schema, table), rows) };
+  const places = placesOf(schema, table);
+  const owner = options.owner === undefined ? {} : { owner: table.columns.indexOf(options.owner) };
+  return { schema, ...(await encodeRows(table, schema, { ...places, ...owner }, rows)) };
 }
 
 /** `isLabelled` is false when the label column is not there; the labels are 0 then. */
@@ -157,5 +176,6 @@ export async function readTableWithSchema(
       expected: 'at least one row',
       got: '0 rows',
     });
-  return { examples: await encodeRows(table, schema, places, rows), isLabelled: places.label !== undefined };
+  const { examples } = await encodeRows(table, schema, places, rows);
+  return { examples, isLabelled: places.label !== undefined };
 }

@@ -26,6 +26,8 @@ export interface Dataset {
   readonly examples: Examples;
   /** From the test files of a folder. */
   readonly test?: Examples;
+  /** Whose each example is, where a table has a column that says so. */
+  readonly owners?: Int32Array;
 }
 
 const MAX_BYTES = 1_073_741_824;
@@ -101,9 +103,10 @@ function looksLikeJsonl(path: string, start: Uint8Array): boolean {
 
 /** Flags that only a table understands, given for something else, would be ignored in silence. */
 function refuseTableFlags(options: DatasetOptions, what: 'IDX' | 'text'): void {
-  const flag = (['label', 'features', 'drop', 'categorical', 'numeric'] as const).find(
-    (name) => options[name] !== undefined && options[name].length > 0,
-  );
+  const names = { label: 'label', features: 'features', drop: 'drop', categorical: 'categorical', numeric: 'numeric' };
+  const flags = { ...names, owner: 'partition-column' } as const;
+  const given = (Object.keys(flags) as (keyof typeof flags)[]).find((name) => (options[name]?.length ?? 0) > 0);
+  const flag = given && flags[given];
   if (flag !== undefined)
     throw new NmktError('bad-usage', `--${flag} is for tables, this is ${what}`, {
       remedy: `leave out --${flag}${what === 'IDX' ? '; a label file is named with --labels' : ''}`,

@@ -2,7 +2,7 @@ import { NmktError } from '../errors.js';
 import type { Bytes } from '../hash.js';
 import { subset } from '../learning/examples.js';
 import { iid, labelK, stratified, stratifiedSplit, type Partition } from '../learning/partition.js';
-import { dirichlet, sizeSkew } from '../learning/skew.js';
+import { byOwner, dirichlet, sizeSkew } from '../learning/skew.js';
 import type { Examples } from '../learning/types.js';
 
 export interface SplitOptions {
@@ -15,15 +15,19 @@ export interface SplitOptions {
   readonly test?: Examples;
   /** Default `iid`: every shard is a uniform sample. */
   readonly partition?: PartitionChoice;
+  /** Of `by-column`: whose each example is. */
+  readonly owners?: Int32Array;
 }
 
-export const PARTITIONS = ['iid', 'stratified', 'label-k', 'dirichlet', 'size-skew'] as const;
+export const PARTITIONS = ['iid', 'stratified', 'label-k', 'dirichlet', 'size-skew', 'by-column'] as const;
 /** How the examples are cut into shards. */
 export type PartitionChoice =
   | { readonly name: 'iid' | 'stratified' }
   | { readonly name: 'label-k'; readonly labelsPerShard: number }
   /** The smaller alpha, the more shards differ. */
-  | { readonly name: 'dirichlet' | 'size-skew'; readonly alpha: number };
+  | { readonly name: 'dirichlet' | 'size-skew'; readonly alpha: number }
+  /** Rows with an equal value of this column stay together. */
+  | { readonly name: 'by-column'; readonly column: string };
 
 export interface Split {
   readonly shards: readonly Examples[];
@@ -33,7 +37,14 @@ export interface Split {
   readonly b: Examples;
 }
 
-function partition(examples: Examples, { shards, seed, partition: of = { name: 'iid' } }: SplitOptions): Partition {
+function partition(
+  examples: Examples,
+  { shards, seed, owners, partition: of = { name: 'iid' } }: SplitOptions,
+): Partition {
+  if (of.name === 'by-column') {
+    if (owners === undefined) throw new RangeError('a partition by column of examples without owners');
+    return byOwner(owners, shards, seed);
+  }
   if (of.name === 'iid') return iid(examples.rows, shards, seed);
   if (of.name === 'size-skew') return sizeSkew(examples.rows, shards, of.alpha, seed);
   const { labels } = examples;
@@ -77,5 +88,8 @@ export function splitDataset(examples: Examples, options: SplitOptions): Split {
     });
   const sets = parts.map((part) => subset(examples, part));
   const train = sets.at(-1)!;
-  return { shards: partition(train, options).map((part) => subset(train, part)), a: sets[0]!, b: test ?? sets[1]! };
+  const own = options.owners;
+  const owners = own && Int32Array.from(parts.at(-1)!, (index) => own[index]!);
+  const shards = partition(train, owners === undefined ? options : { ...options, owners });
+  return { shards: shards.map((part) => subset(train, part)), a: sets[0]!, b: test ?? sets[1]! };
 }

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { sha256 } from '../../src/hash.js';
 import { chanceLevel, classCounts } from '../../src/learning/balance.js';
 import { stratified, type Partition } from '../../src/learning/partition.js';
-import { dirichlet, sizeSkew } from '../../src/learning/skew.js';
+import { byOwner, dirichlet, sizeSkew } from '../../src/learning/skew.js';
 
 const SEED = sha256('skew');
 const labelsOf = (rows: number, classes: number) => Int32Array.from({ length: rows }, (_, row) => row % classes);
@@ -14,6 +14,7 @@ const PARTITIONERS = {
   stratified: (rows: number, shards: number, seed: Uint8Array) => stratified(labelsOf(rows, 5), shards, seed),
   dirichlet: (rows: number, shards: number, seed: Uint8Array) => dirichlet(labelsOf(rows, 5), shards, 1, seed),
   'size-skew': (rows: number, shards: number, seed: Uint8Array) => sizeSkew(rows, shards, 1, seed),
+  'by owner': (rows: number, shards: number, seed: Uint8Array) => byOwner(labelsOf(rows, 9), shards, seed),
 };
 
 describe.each(Object.entries(PARTITIONERS))('%s', (_, partition) => {
@@ -92,4 +93,41 @@ test('chance is the share of the largest class', () => {
   expect(chanceLevel([1, 0, 3])).toBe(0.75);
   expect(classCounts({ labels: Float32Array.of(1) }, 1)).toBeNull();
   expect(chanceLevel(null)).toBeNull();
+});
+
+describe('by owner', () => {
+  const ownersOf = (sizes: readonly number[]) =>
+    Int32Array.from(sizes.flatMap((size, owner) => new Array<number>(size).fill(owner)));
+
+  test('keeps an owner in one shard, the largest first where there is least: 7, 5, 4, 3, 1 in two shards are 7 + 3 and 5 + 4 + 1', () => {
+    const owners = ownersOf([5, 4, 7, 1, 3]);
+    const parts = byOwner(owners, 2, SEED);
+    expect(parts.map((part) => [...new Set([...part].map((index) => owners[index]!))].sort())).toEqual([
+      [2, 4],
+      [0, 1, 3],
+    ]);
+    expect(parts.map((part) => part.length)).toEqual([10, 10]);
+  });
+
+  test('is never further from even than the largest owner', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 2, max: 30 }), { minLength: 4, maxLength: 30 }), (sizes) => {
+        const owners = ownersOf(sizes);
+        const parts = byOwner(owners, 4, SEED);
+        expect(all(parts)).toEqual(numbers(owners.length));
+        for (const owner of new Set(owners))
+          expect(parts.filter((part) => part.some((index) => owners[index] === owner))).toHaveLength(1);
+        const lengths = parts.map((part) => part.length);
+        expect(Math.max(...lengths) - Math.min(...lengths)).toBeLessThanOrEqual(Math.max(...sizes));
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test('refuses fewer owners than shards, and owners of one example', () => {
+    expect(() => byOwner(ownersOf([5, 5]), 3, SEED)).toThrow(
+      expect.objectContaining({ code: 'bad-dataset', expected: 'at least 3 different values', got: '2' }),
+    );
+    expect(() => byOwner(ownersOf([5, 1]), 2, SEED)).toThrow(expect.objectContaining({ got: '5, 1' }));
+  });
 });

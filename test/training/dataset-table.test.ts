@@ -201,3 +201,24 @@ describe('readWithSchema', () => {
     expect([...examples.features].map(Math.round)).toEqual([1, 1]);
   });
 });
+
+describe('the column that says whose a row is', () => {
+  const text = 'a,who,y\n1,ann,0\n2,bob,1\n3, ann ,0\n4,,1\n5,bob,0\n6,NA,1\n';
+
+  it('numbers its values as they come, missing ones alike, whether it is an input or not', async () => {
+    const dropped = await read(text, { label: 'y', owner: 'who', drop: ['who'] });
+    expect([...dropped.owners!]).toEqual([0, 1, 0, 2, 1, 2]);
+    expect(dropped.schema.inputs).toBe(1);
+    expect([...(await read(text, { label: 'y', owner: 'who' })).owners!]).toEqual([0, 1, 0, 2, 1, 2]);
+    expect((await read(text, { label: 'y' })).owners).toBeUndefined();
+  });
+
+  it('is a column of a table', async () => {
+    await expect(read(text, { label: 'y', owner: 'whom' })).rejects.toEqual(
+      failure('bad-usage', { remedy: '--partition-column "who"' }),
+    );
+    await expect(readDataset(await file('some text here, and more of it', 'txt'), { owner: 'a' })).rejects.toEqual(
+      failure('bad-usage', { message: '--partition-column is for tables, this is text' }),
+    );
+  });
+});

@@ -46,6 +46,15 @@ describe('splitDataset', () => {
     for (const { labels } of shards) expect(new Set(labels).size).toBe(2);
   });
 
+  it('keeps rows of one owner in one shard, whichever of them A and B took', () => {
+    const owners = Int32Array.from({ length: 1000 }, (_, i) => Math.floor(i / 100));
+    const partition = { name: 'by-column', column: 'who' } as const;
+    const { shards, a, b } = splitDataset(numbered(1000), { shards: 3, seed, owners, partition });
+    expect(ids([a, b, ...shards])).toEqual(Array.from({ length: 1000 }, (_, i) => i));
+    const seen = shards.map(({ features }) => [...new Set([...features].map((x) => Math.floor(x / 100)))]);
+    expect(seen.flat().sort()).toEqual(Array.from({ length: 10 }, (_, owner) => owner));
+  });
+
   it('refuses too few examples, a fraction out of range, and labels per shard without classes', () => {
     expect(() => splitDataset(numbered(3), { shards: 1, seed })).toThrow(
       expect.objectContaining({ code: 'bad-dataset' }),
