@@ -96,50 +96,71 @@ def combined(name, base, updates, f, m, root):
     return fltrust(b, xs, flat(root))
 
 
+# of n updates the first f attack: 80 times as far from the base as the others
+CASES = {
+    "fedavg": [(4, 0, "near"), (1, 0, "near"), (9, 0, "wide"), (6, 0, "heavy")],
+    "median": [(5, 1, "near"), (6, 1, "near"), (2, 0, "apart"), (9, 4, "wide")],
+    "trimmed-mean": [(7, 2, "near"), (5, 1, "near"), (4, 0, "apart"), (9, 4, "wide")],
+    "geometric-median": [(6, 1, "near"), (9, 4, "near"), (5, 0, "apart"), (7, 2, "wide"), (6, 1, "heavy")],
+    "norm-clip": [(5, 1, "near"), (6, 1, "near"), (8, 0, "apart"), (9, 4, "wide"), (6, 2, "heavy")],
+    "centred-clip": [(7, 1, "near"), (8, 3, "near"), (5, 0, "apart"), (9, 4, "wide"), (6, 2, "heavy")],
+    "krum": [(7, 2, "near"), (5, 1, "apart"), (11, 4, "wide")],
+    "multi-krum": [(9, 3, "near"), (5, 1, "near"), (7, 0, "apart"), (11, 4, "wide"), (8, 2, "heavy")],
+    "bulyan": [(7, 1, "near"), (11, 2, "near"), (5, 0, "apart"), (15, 3, "wide")],
+    "fltrust": [(6, 1, "near"), (1, 0, "near"), (9, 7, "near"), (8, 0, "apart"), (7, 2, "wide")],
+}
+
+
+def updates_of(rng, n, f, kind):
+    """`wide`: parameters from a millionth to ten thousand; `heavy`: one shard has most of the examples; `apart`: updates that hardly agree."""
+    units = 10.0 ** np.arange(-6, 5, 0.7)[:15] if kind == "wide" else np.ones(15)
+    units = split(units)
+    base = [(a * u).astype(np.float32) for a, u in zip(model(rng), units)]
+    agreed = model(rng, 0.1)
+    spread = 1.0 if kind == "apart" else 0.1
+
+    def moved(scale):
+        return [(b + (s + a) * u).astype(np.float32) for b, s, a, u in zip(base, agreed, model(rng, scale), units)]
+
+    rows = []
+    for u in range(n):
+        examples = int(rng.integers(1, 50)) if kind != "heavy" or u != n - 1 else 100_000
+        rows.append({"examples": examples, "params": moved(8.0 if u < f else spread)})
+    return base, rows, moved(spread)
+
+
+def short(vector):
+    """The shortest decimals that give these float32."""
+    return [float(str(np.float32(x))) for x in vector]
+
+
 def rule_cases():
     cases = []
-    for name, n, f in [
-        ("fedavg", 4, 0),
-        ("median", 5, 0),
-        ("median", 6, 0),
-        ("trimmed-mean", 7, 2),
-        ("trimmed-mean", 5, 1),
-        ("geometric-median", 6, 0),
-        ("norm-clip", 5, 0),
-        ("norm-clip", 6, 0),
-        ("centred-clip", 7, 0),
-        ("krum", 7, 2),
-        ("multi-krum", 9, 3),
-        ("multi-krum", 5, 1),
-        ("bulyan", 7, 1),
-        ("bulyan", 11, 2),
-        ("fltrust", 6, 0),
-    ]:
-        rng = np.random.default_rng(len(cases) + 1)
-        base, root = model(rng), None
-        updates = []
-        for u in range(n):
-            attack = u < f or (u == 0 and f == 0 and name != "fedavg")
-            step = model(rng, 8.0 if attack else 0.1)
-            updates.append({"examples": int(rng.integers(1, 50)), "params": [(a + s).astype(np.float32) for a, s in zip(base, step)]})
-        if name == "fltrust":
-            root = [(a + s).astype(np.float32) for a, s in zip(base, model(rng, 0.1))]
-        m = n - f if name == "multi-krum" else 0
-        out = combined(name, base, updates, f, m, root)
-        cases.append(
-            {
-                "rule": {"name": name, "f": f, "m": m},
-                "base": flat(base).tolist(),
-                "updates": [{"examples": u["examples"], "params": flat(u["params"]).tolist()} for u in updates],
-                **({"root": flat(root).tolist()} if root is not None else {}),
-                "combined": out.tolist(),
-            }
-        )
+    for name, kinds in CASES.items():
+        for n, f, kind in kinds:
+            rng = np.random.default_rng(len(cases) + 1)
+            base, updates, root = updates_of(rng, n, f, kind)
+            takes_f = name in ("trimmed-mean", "krum", "multi-krum", "bulyan")
+            rule = {"name": name, "f": f if takes_f else 0, "m": n - f if name == "multi-krum" else 0}
+            out = combined(name, base, updates, rule["f"], rule["m"], root)
+            cases.append(
+                {
+                    "kind": kind,
+                    "rule": rule,
+                    "base": short(flat(base)),
+                    "updates": [{"examples": u["examples"], "params": short(flat(u["params"]))} for u in updates],
+                    **({"root": short(flat(root))} if name == "fltrust" else {}),
+                    "combined": out.tolist(),
+                }
+            )
     return cases
 
 
 def steps_of(name, of, base, combineds):
-    """Models after each step."""
+    """Models after each step; models and what a step keeps are float32 between steps, as a job publishes them."""
+    def single(arrays):
+        return [split_float32(a) for a in arrays]
+
     b = [a.astype(np.float64) for a in base]
     if name == "diloco":
         v, out = [np.zeros_like(a) for a in b], []
@@ -148,6 +169,7 @@ def steps_of(name, of, base, combineds):
             v = [of["momentum"] * x + d for x, d in zip(v, delta)]
             b = [x - of["learningRate"] * (of["momentum"] * y + d) for x, y, d in zip(b, v, delta)]
             out.append(flat(b).tolist())
+            b, v = single(b), single(v)
         return out
     initial = ndarrays_to_parameters(b)
     if name == "fedavgm":
@@ -165,7 +187,13 @@ def steps_of(name, of, base, combineds):
         fit = FitRes(Status(Code.OK, ""), ndarrays_to_parameters(c), 1, {})
         number = 10**6 + index if name == "fedadam" else index + 1
         parameters, _ = s.aggregate_fit(number, [(None, fit)], [])
-        out.append(flat(parameters_to_ndarrays(parameters)).tolist())
+        models = parameters_to_ndarrays(parameters)
+        out.append(flat(models).tolist())
+        if name == "fedavgm":
+            s.initial_parameters = ndarrays_to_parameters(single(models))
+            s.momentum_vector = single(s.momentum_vector)
+        else:
+            s.current_weights, s.m_t, s.v_t = single(models), single(s.m_t), single(s.v_t)
     return out
 
 
