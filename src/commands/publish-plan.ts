@@ -106,8 +106,8 @@ function short(decimal: string): string {
   return String(Number(parseDecimal9(decimal).toPrecision(5)));
 }
 
-/** Of all parts together. */
-function balanceOf({ outputs }: DataSchema, { shards, a, b }: Split): number[] | null {
+/** Examples per class of all parts together; null for regression. */
+export function balanceOf({ outputs }: DataSchema, { shards, a, b }: Split): number[] | null {
   const counts = [...shards, a, b].map((examples) => classCounts(examples, outputs));
   return counts[0] == null ? null : counts[0].map((_, label) => counts.reduce((sum, part) => sum + part![label]!, 0));
 }

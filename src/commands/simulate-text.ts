@@ -1,10 +1,13 @@
-import type { Report } from '../simulate/report.js';
+import { perplexity } from '../learning/metrics.js';
+import type { Report, RoundRow } from '../simulate/report.js';
 import { table } from '../terminal/table.js';
 
 interface Simulated extends Report {
   readonly training: string;
   readonly accuracy: number | null;
   readonly loss: number;
+  /** Per token; null unless the data are text. */
+  readonly perplexity: number | null;
   readonly chance: number | null;
   readonly weights: string;
 }
@@ -12,17 +15,29 @@ interface Simulated extends Report {
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 const kilobytes = (bytes: number): string => (bytes / 1e3).toFixed(0);
 
+function inRound({ accuracy, loss }: RoundRow, measure: string): string | number {
+  if (loss === null) return 'void';
+  if (measure === 'perplexity') return perplexity(loss).toFixed(2);
+  return accuracy === null ? loss : percent(accuracy);
+}
+
 /** Rounds, classes and sums for people. */
 export function simulationText(result: Simulated): string {
   const { accuracy, loss, chance, rounds, classes, total, weights } = result;
-  const isClassified = chance !== null;
-  const quality = accuracy === null ? `loss ${loss}` : `accuracy ${percent(accuracy)}, loss ${loss}`;
+  const measure = result.perplexity !== null ? 'perplexity' : accuracy === null ? 'loss' : 'accuracy';
+  const quality = [
+    ...(result.perplexity === null ? [] : [`perplexity ${result.perplexity.toFixed(2)}`]),
+    ...(accuracy === null
+      ? []
+      : [`accuracy ${percent(accuracy)}${chance === null ? '' : ` (guessing: ${percent(chance)})`}`]),
+    `loss ${loss}`,
+  ].join(', ');
   return [
     table([
-      ['round', isClassified ? 'accuracy' : 'loss', 'accepted', 'rejected', 'update kB', 'relay kB', 'events', 'sats'],
+      ['round', measure, 'accepted', 'rejected', 'update kB', 'relay kB', 'events', 'sats'],
       ...rounds.map((row) => [
         row.round,
-        row.accuracy === null ? (row.loss ?? 'void') : percent(row.accuracy),
+        inRound(row, measure),
         ...[row.accepted, row.rejected, kilobytes(row.uploadBytes), kilobytes(row.relayBytes), row.events],
         row.paidSats,
       ]),
@@ -39,7 +54,7 @@ export function simulationText(result: Simulated): string {
       ]),
     ]),
     '',
-    `final model on set B: ${quality}${chance === null ? '' : ` (guessing: ${percent(chance)})`}`,
+    `final model on set B: ${quality}`,
     `weights ${weights}`,
     `${total.events} events, ${kilobytes(total.relayBytes)} kB on the relay, ${kilobytes(total.downloadBytes)} kB read from it, ${total.paidSats} sats, ${total.virtualSeconds} virtual seconds`,
     ...(result.training === 'stub'

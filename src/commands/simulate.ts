@@ -1,5 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { chanceLevel } from '../learning/balance.js';
+import { perplexity } from '../learning/metrics.js';
 import type { JobState } from '../market/state.js';
 import { enginesOf, hasSpotChecks, type JobFile } from '../roles/job-file.js';
 import { ATTACKS } from '../simulate/attacks.js';
@@ -15,6 +17,7 @@ import { addJobFlags } from './job-flags.js';
 import { layersModelOf } from './model-file.js';
 import { requireFolder } from './out-folder.js';
 import { createPayer } from './payer.js';
+import { balanceOf } from './publish-plan.js';
 import {
   crowdOf,
   DEFAULT_DIR,
@@ -69,7 +72,8 @@ ${Object.entries(ATTACKS)
 Whether they are caught is for the job's rules: verification, aggregation, attackers.
 With --json one document:
   dir, seed, training, engine, model (the network), trainers, seats, attackers {name: count}
-  accuracy, loss    of the final model on set B; chance: accuracy of guessing; weights: its sha256
+  accuracy, loss    of the final model on set B, perplexity (per token) of text, else null; weights: its sha256
+  chance            accuracy of always saying the largest class; null for regression
   rounds            the rows of rounds.csv
   classes           [{class, trainers, seated, accepted, rejected {rule: count}, barred, paidSats}]
   setup, total      events and bytes before the first round and of all
@@ -81,6 +85,7 @@ async function simulate(flags: SimulateFlags, crowd: Crowd, job: JobFile, contex
   progress.start('preparing the data');
   const data = await cutData(flags.data, crowd.seats, splitSeed(flags), training === 'stub');
   const layersModel = await layersModelOf(job, context);
+  const isText = data.schema.text !== undefined;
   const engine = training === 'stub' ? stubEngine() : await deps.engine({ accepted: enginesOf(job) });
   if (training === 'stub')
     progress.note('stub: logistic regression by plain gradient descent, whatever model and optimizer the job names');
@@ -100,18 +105,17 @@ async function simulate(flags: SimulateFlags, crowd: Crowd, job: JobFile, contex
         ...{ wallet, clock, network: 'sandbox', jobBudgetMsat: budgetMsat },
         journal: memoryJournal<PayoutRecord>([], (record) => record),
       }),
-    onStep: tellRounds(context, job.rounds),
+    onStep: tellRounds(context, job.rounds, isText),
   });
   const report = await reportOf(market);
   const wallSeconds = Math.round(performance.now() - began) / 1000;
-  const { classes } = data.schema;
-  const chance = classes === undefined ? null : 1 / data.schema.outputs;
+  const chance = chanceLevel(balanceOf(data.schema, data.split));
   const attackers = Object.fromEntries(crowd.attackers);
   const attackText = [...crowd.attackers].map(([name, count]) => `, ${count} ${name}`).join('');
   const title = `${crowd.trainers} trainers${attackText}${training === 'stub' ? ' (stub training)' : ''}`;
   await mkdir(dir, { recursive: true });
   await writeFile(join(dir, 'rounds.csv'), roundsCsv(report.rounds));
-  await writeFile(join(dir, 'rounds.svg'), roundsSvg(report.rounds, title, chance));
+  await writeFile(join(dir, 'rounds.svg'), roundsSvg(report.rounds, title, isText ? null : chance));
   progress.done(`${join(dir, 'rounds.csv')} and rounds.svg`);
   const { accuracyPpm, lossPpm, model, weights } = market.state.artifact!.content;
   const value = {
@@ -119,25 +123,33 @@ async function simulate(flags: SimulateFlags, crowd: Crowd, job: JobFile, contex
     ...{ trainers: crowd.trainers, seats: crowd.seats, attackers },
     accuracy: accuracyPpm === null ? null : accuracyPpm / 1e6,
     loss: lossPpm / 1e6,
+    perplexity: isText ? perplexity(lossPpm / 1e6) : null,
     ...{ chance, weights: weights.sha256, ...report, wallSeconds },
   };
   return { value, text: simulationText(value) };
 }
 
 /** A line for each round that is over. */
-function tellRounds({ progress }: Context, total: number): (state: JobState) => void {
+function tellRounds({ progress }: Context, total: number, isText: boolean): (state: JobState) => void {
   let told = 0;
   return ({ rounds }) => {
     const over = rounds.filter(({ close, voided }) => close !== null || voided !== null);
     for (; told < over.length; told++) {
       const { round, close, assigned } = over[told]!;
-      const accuracy = close?.content.accuracyPpm ?? null;
       const measured =
         close === null
           ? 'void: too few updates were accepted'
-          : `${accuracy === null ? `loss ${close.content.lossPpm / 1e6}` : `accuracy ${(accuracy / 1e4).toFixed(1)} %`}, ${close.content.accepted.length} of ${assigned.length} accepted`;
+          : `${quality(close.content, isText)}, ${close.content.accepted.length} of ${assigned.length} accepted`;
       progress.note(`round ${round + 1} of ${total}: ${measured}`);
       progress.update(`round ${Math.min(total, round + 2)} of ${total}`);
     }
   };
+}
+
+function quality(
+  { lossPpm, accuracyPpm }: { readonly lossPpm: number; readonly accuracyPpm: number | null },
+  isText: boolean,
+): string {
+  if (isText) return `perplexity ${perplexity(lossPpm / 1e6).toFixed(2)}`;
+  return accuracyPpm === null ? `loss ${lossPpm / 1e6}` : `accuracy ${(accuracyPpm / 1e4).toFixed(1)} %`;
 }

@@ -36,7 +36,7 @@ interface Panel {
   readonly chance?: number;
 }
 
-/** @param chance  accuracy of guessing; null for regression */
+/** @param chance  accuracy of guessing; null where the loss is shown instead: regression, text */
 export function roundsSvg(rows: readonly RoundRow[], title: string, chance: number | null): string {
   const of = (name: keyof RoundRow) => rows.map((row) => row[name]);
   const quality: Panel =

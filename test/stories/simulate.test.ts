@@ -68,3 +68,22 @@ it('stops at Ctrl-C with status 130', async () => {
   expect(status, stderr).toBe(130);
   expect(stderr).toContain('code: interrupted');
 });
+
+it('measures text by its perplexity, and guesses by the most frequent token as publish-dataset does', async () => {
+  const cwd = folder({ rounds: 1 });
+  writeFileSync(join(cwd, 'words.txt'), 'aab'.repeat(400));
+  const data = ['--tokenizer', 'char', '--context', '4'];
+  const call = ['simulate', 'job.json', '--training', 'stub', '--trainers', '3', '--data', 'words.txt', ...data];
+  const { status, stdout, stderr } = await runNmkt([...call, '--json'], { cwd });
+  expect(status, stderr).toBe(0);
+  const document = JSON.parse(stdout) as { loss: number; perplexity: number; chance: number };
+  expect(document.perplexity).toBeCloseTo(Math.exp(document.loss), 9);
+  // Two of three tokens are an a.
+  expect(document.chance).toBeCloseTo(2 / 3, 2);
+  const plan = await runNmkt(['publish-dataset', 'words.txt', ...data, '--dry-run', '--json'], { cwd });
+  expect((JSON.parse(plan.stdout) as { chance: number }).chance).toBe(document.chance);
+  expect(readFileSync(join(cwd, 'nmkt-simulation', 'rounds.svg'), 'utf8')).toContain('>loss<');
+  const text = await runNmkt(call, { cwd });
+  expect(text.stdout).toMatch(/^round +perplexity +accepted/);
+  expect(text.stdout).toContain(`set B: perplexity ${document.perplexity.toFixed(2)}, accuracy `);
+});
