@@ -33,6 +33,7 @@ With --json one object per row:
   row            number of the row, from 0, without the header
   prediction     name of the class (text), or the value in the units of the target column (number)
   probabilities  {class: probability}; null for regression
+  engine         what computed it: its id
 If the file has labels, accuracy, loss and what else fits the data (top5, auc, mae, rmse, perplexity) over these rows go to stderr.`,
       );
   },
@@ -77,7 +78,7 @@ async function predictRows(
     const outputs = await engine.predict(spec, weights, block, count, scale);
     for (let i = 0; i < count; i++) {
       const { event, text } = show(from + i, outputs.subarray(i * spec.outputs, (i + 1) * spec.outputs));
-      context.emit(event, text);
+      context.emit({ ...event, engine: engine.id }, text);
     }
     context.progress.update(`predicted ${from + count} of ${rows} rows`);
   }

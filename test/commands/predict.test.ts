@@ -51,6 +51,9 @@ const rows = (stdout: string) =>
     .split('\n')
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
+/** The rung that was asked for. */
+const engine = expect.stringMatching(/^cpu\//) as string;
+
 describe('nmkt predict', () => {
   it('prints one object per row with the class and the probability of each class', async () => {
     const folder = temporaryFolder();
@@ -59,9 +62,9 @@ describe('nmkt predict', () => {
     expect([status, stderr]).toEqual([0, '']);
     // a = 1, -3, 3 is 0, -2, 1 standard deviations: odds 3, 1/3, 9.
     expect(rows(stdout)).toEqual([
-      { row: 0, prediction: 'cat', probabilities: { cat: 0.75, dog: 0.25 } },
-      { row: 1, prediction: 'dog', probabilities: { cat: 0.25, dog: 0.75 } },
-      { row: 2, prediction: 'cat', probabilities: { cat: 0.9, dog: 0.1 } },
+      { row: 0, prediction: 'cat', probabilities: { cat: 0.75, dog: 0.25 }, engine },
+      { row: 1, prediction: 'dog', probabilities: { cat: 0.25, dog: 0.75 }, engine },
+      { row: 2, prediction: 'cat', probabilities: { cat: 0.9, dog: 0.1 }, engine },
     ]);
   });
 
@@ -84,8 +87,8 @@ describe('nmkt predict', () => {
     expect(status).toBe(0);
     // 255 / 255 = 1 adds ln 3 once: odds 9, then 3.
     expect(rows(stdout)).toEqual([
-      { row: 0, prediction: '3', probabilities: { 3: 0.9, 7: 0.1 } },
-      { row: 1, prediction: '3', probabilities: { 3: 0.75, 7: 0.25 } },
+      { row: 0, prediction: '3', probabilities: { 3: 0.9, 7: 0.1 }, engine },
+      { row: 1, prediction: '3', probabilities: { 3: 0.75, 7: 0.25 }, engine },
     ]);
     expect(stderr).toContain('accuracy 1,');
   });
@@ -101,8 +104,8 @@ describe('nmkt predict', () => {
     const { status, stdout, stderr } = await predict(dir, data, '--json');
     expect(status).toBe(0);
     expect(rows(stdout)).toEqual([
-      { row: 0, prediction: 105, probabilities: null },
-      { row: 1, prediction: 115, probabilities: null },
+      { row: 0, prediction: 105, probabilities: null, engine },
+      { row: 1, prediction: 115, probabilities: null, engine },
     ]);
     expect(stderr).toContain('loss 0.5, mae 5, rmse 7.07107 on 2 labelled rows');
   });

@@ -259,6 +259,7 @@ async function predictsTheFlowers(sandbox: Sandbox, modelDir: string): Promise<v
       row: index,
       prediction: anyString,
       probabilities: { setosa: anyNumber, versicolor: anyNumber, virginica: anyNumber },
+      engine: expect.stringMatching(/^wasm\//),
     });
   const right = rows.filter(({ prediction }, index) => prediction === species[index]).length;
   expect(right).toBeGreaterThanOrEqual(120);
