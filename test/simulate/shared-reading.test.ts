@@ -8,17 +8,17 @@ describe('shared reading', () => {
     const world = await createWorld({ name: 'shared-reading', rounds: 1 });
     await world.run();
     const events = (await world.read()).all();
-    const { parse, fold } = sharedReading();
-    const parsed = events.map(parse);
-    expect(events.map(parse).every((one, index) => one === parsed[index])).toBe(true);
+    const reading = sharedReading();
+    const parsed = events.map((one) => reading.parse(one));
+    expect(events.map((one) => reading.parse(one)).every((one, index) => one === parsed[index])).toBe(true);
 
-    const state = fold(world.jobId, parsed);
+    const state = reading.fold(world.jobId, parsed);
     expect(state).toEqual(foldJob(world.jobId, parsed));
-    expect(fold(world.jobId, [...parsed].reverse())).toBe(state);
+    expect(reading.fold(world.jobId, [...parsed].reverse())).toBe(state);
     // Each set with one event less is another one.
     for (const without of parsed) {
       const rest = parsed.filter((one) => one !== without);
-      expect(fold(world.jobId, rest)).toEqual(foldJob(world.jobId, rest));
+      expect(reading.fold(world.jobId, rest)).toEqual(foldJob(world.jobId, rest));
     }
   });
 });
