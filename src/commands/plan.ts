@@ -55,8 +55,8 @@ With --json one document:
   model, parameters, trainers, rounds, steps (per round, of the largest shard)
   rule, attackers, outer, codec (as the job would have them)
   updateBytes       of one update; modelBytes: of the model in f32
-  round             {base, updates, states, words, total}, each {events, bytes} on one relay: the global model (with fltrust the root update
-                    too), the updates of all trainers, states shown for spot checks, all other events; total: of all rounds
+  round             {base, updates, states, words, total}, each {events, bytes} on one relay: the global model (as if whole; with fltrust the
+                    root update too), the updates of all trainers, states shown for spot checks, all other events; total: of all rounds
   time              {roundSec, auditSec (repeating, at the customer), totalSec}; null without --throughput
   sats              {perRound, total, auditShare (of a training that is repeated)}
   relays`;

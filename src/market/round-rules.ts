@@ -1,7 +1,9 @@
 import type { Pubkey } from '../hash.js';
 import { workScore } from '../learning/scoring.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
+import { MAX_DIFFERENCES } from '../protocol/round.js';
 import { acceptRound, shownUpdates, type Acceptance, type Finding, type ShownUpdates } from './acceptance.js';
+import { differencesOf } from './base-chain.js';
 import { broken, type Broken, type Draft, type DraftRound } from './draft.js';
 import { applyList, applySeen, commitsOf } from './list-rules.js';
 import { applyDraw, applyFraud, checkSpot, isRepeated, isStateFinding } from './draw-rules.js';
@@ -47,6 +49,8 @@ function applyOpen(draft: Draft, event: EventOf<'open'>): Broken | null {
     return broken('open', `round ${draft.rounds.length} comes next, got ${round}`);
   if (draft.modelHash !== null && base.sha256 !== draft.modelHash)
     return broken('open', `the base must hash to ${draft.modelHash}, got ${base.sha256}`);
+  const wrong = checkDifference(draft.rounds, event);
+  if (wrong !== null) return wrong;
   const assigned = [...draft.assignments.values()].sort((a, b) => a.shard - b.shard);
   const spell = (seats: readonly { shard: number; trainer: Pubkey }[]) =>
     seats.map((seat) => `${seat.shard}:${seat.trainer}`).join(' ');
@@ -76,6 +80,21 @@ function applyOpen(draft: Draft, event: EventOf<'open'>): Broken | null {
     settlement: null,
     receipts: new Map(),
   });
+  return null;
+}
+
+/** To the model of the round before, and not too many in a row: who is new fetches all of them. */
+function checkDifference(rounds: readonly DraftRound[], { content }: EventOf<'open'>): Broken | null {
+  const { difference } = content;
+  if (difference === undefined) return null;
+  const before = rounds.at(-1)?.open.content.base.sha256;
+  if (difference.to !== before)
+    return broken(
+      'open',
+      `a difference is to the model of the round before, ${before ?? 'none'}, got ${difference.to}`,
+    );
+  if (differencesOf(rounds) >= MAX_DIFFERENCES)
+    return broken('open', `after ${MAX_DIFFERENCES} differences in a row comes a whole model`);
   return null;
 }
 

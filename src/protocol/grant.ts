@@ -3,6 +3,7 @@ import { NmktError } from '../errors.js';
 import { sha256Hex as hashHex, type Sha256 } from '../hash.js';
 import { parseJson } from './json.js';
 import { KINDS } from './kinds.js';
+import { MAX_DIFFERENCES } from './round.js';
 import { bytes32, eventId, int, unixSec } from './scalars.js';
 
 /** NIP-44 pads to powers of two, twice: a larger rumor makes a wrap above strfry's default event limit. */
@@ -22,12 +23,14 @@ export const shardGrant = z.object({
 });
 export type ShardGrant = z.output<typeof shardGrant>;
 
-/** The key to a round's global model. */
+/** The key to a round's global model, and where that is a difference those to the models before. */
 export const roundGrant = z.object({
   purpose: z.literal('round'),
   job: eventId,
   round: int(0, 100_000),
   key: bytes32,
+  /** Of the rounds before, the nearest first, back to the last whole model. */
+  before: z.array(bytes32).min(1).max(MAX_DIFFERENCES).optional(),
   notAfter: unixSec,
 });
 export type RoundGrant = z.output<typeof roundGrant>;

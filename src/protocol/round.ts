@@ -11,6 +11,21 @@ const roundTag = (content: { readonly round: number }) => [['round', String(cont
 const LISTED_PHASES = ['commit', 'reveal'] as const;
 const ids = z.array(eventId).max(1_024);
 
+/** Differences in a row, after which a whole model comes: what somebody new has to fetch besides it. */
+export const MAX_DIFFERENCES = 8;
+
+/**
+ * The model that a round starts from, as its difference to the one that the round before started from. Then hash and size in `base` are of
+ * the model, those here of the difference, and the rest of `base` says where the difference lies.
+ */
+const difference = z.object({
+  coding: z.literal('ordered-words'),
+  /** Hash of the model before. */
+  to: sha256Hex,
+  sha256: sha256Hex,
+  size: int(0, 2 ** 40),
+});
+
 /** A round starts from `base`, sealed under the round key; who trains which shard; until when commitments count. */
 export const OPEN = eventType(
   'open',
@@ -20,6 +35,7 @@ export const OPEN = eventType(
     round,
     base: blobPointer,
     inline: inlineBlob.optional(),
+    difference: difference.optional(),
     trainers: z
       .array(z.object({ trainer: pubkey, shard }))
       .min(1)

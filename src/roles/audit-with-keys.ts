@@ -10,9 +10,10 @@ import type { EventOf } from '../protocol/events.js';
 import { tagValue } from '../protocol/envelope.js';
 import type { NostrEvent, Relays } from '../ports.js';
 import type { AuditKeys, Finding } from './audit-format.js';
+import { fetchBase } from './base-model.js';
 import { judgeRound, openUpdates } from './measure.js';
 import { nextModel, rulesOf, type NextModel, type RoundStart } from './next-model.js';
-import { artifactLabel, baseLabel, fetchParams, rootLabel } from './round-blobs.js';
+import { artifactLabel, fetchParams, rootLabel } from './round-blobs.js';
 import { openDrawnStates, type OpenedStates } from './spot-check.js';
 
 /** An audit comes long after anything was due. */
@@ -57,14 +58,18 @@ export async function auditWithKeys(state: JobState, ports: KeyAuditPorts): Prom
   checkOwnSize(job.content.model, 1); // a job may ask for any size
   let model: Sha256 = paramsHash(initialParams(job.content.model, initialisationSeed(keys.seed)));
   let outerState: ParamSet | null = null;
+  let before: ParamSet | null = null;
   for (const round of state.rounds) {
     ports.onProgress?.(`recomputing round ${round.round + 1} of ${state.rounds.length}`);
     if (round.open.content.base.sha256 !== model)
       return { event: round.open.id, rule: 'base', detail: `the round must start from ${model}` };
-    const next = await auditRound(state, round, outerState, ports);
+    const base = await openBase(state, round, before, ports);
+    if ('rule' in base) return base;
+    const next = await auditRound(state, round, { base, outerState }, ports);
     if (next !== null && 'rule' in next) return next;
     if (next !== null) outerState = next.outerState;
     if (round.close !== null) model = round.close.content.aggregate;
+    before = base;
   }
   const { artifact } = state;
   if (artifact === null || keys.artifact === null) return null;
@@ -98,22 +103,27 @@ function auditHeads(ports: KeyAuditPorts): Finding | null {
   return null;
 }
 
+/** @param before  the model of the round before, null in the first: where this one is a difference, it is one to that */
+async function openBase(
+  state: JobState,
+  { round, open }: RoundState,
+  before: ParamSet | null,
+  { keys, relays, signal }: KeyAuditPorts,
+): Promise<ParamSet | Finding> {
+  const key = keys.rounds.find((entry) => entry.round === round)?.key;
+  if (key === undefined) return { event: open.id, rule: 'key', detail: 'the audit keys hold no key to this round' };
+  const source = { relays, signal, keyOf: () => key, known: () => Promise.resolve(before ?? undefined) };
+  return opened(open.id, () => fetchBase(source, state, round));
+}
+
 /** @returns what it makes of its base, null until it is closed; or what is wrong with it */
 async function auditRound(
   state: JobState,
   round: RoundState,
-  outerState: ParamSet | null,
+  { base, outerState }: Omit<RoundStart, 'root'>,
   ports: KeyAuditPorts,
 ): Promise<NextModel | Finding | null> {
   const { keys, relays, signal, measure } = ports;
-  const { model } = state.job!.content;
-  const key = keys.rounds.find((entry) => entry.round === round.round)?.key;
-  if (key === undefined)
-    return { event: round.open.id, rule: 'key', detail: 'the audit keys hold no key to this round' };
-  const { base: pointer, inline } = round.open.content;
-  const label = baseLabel(state.jobId, round.round);
-  const base = await opened(round.open.id, () => fetchParams(relays, { pointer, inline, key, label }, model, signal));
-  if ('rule' in base) return base;
   if (round.scores === null) return null;
   const byId = new Map(keys.updates.map((update) => [update.submission, update]));
   const lookUp = async (reveal: EventOf<'reveal'>) => {

@@ -10,12 +10,11 @@ import type { EventOf } from '../protocol/events.js';
 import type { ReplaceReason } from './customer-decide.js';
 import type { CustomerEnv } from './customer-env.js';
 import { shardGrant } from './customer-grants.js';
-import { initialModel, keepModel, keepOuterState, loadModel, outerBefore } from './customer-models.js';
+import { keepModel, keepOuterState, loadModel, outerBefore } from './customer-models.js';
 import { accuracyPpm, judgeRound, measuredPpm, openSealedUpdate, openUpdates, scoreUpdates } from './measure.js';
 import { nextModel, rulesOf } from './next-model.js';
 import { likelyReplays } from './replays.js';
 import { makeRoot, publishRoot } from './root-update.js';
-import { baseLabel, chunkExpiry, publishParams } from './round-blobs.js';
 import { openDrawnStates, repeatDrawn, type OpenedStates } from './spot-check.js';
 
 /** What the customer carries out: each publishes at most one event of its chain, so a repetition goes on where it stopped. */
@@ -67,38 +66,6 @@ export async function replace(
     'replace',
     { shard, out: trainer, reason, in: next, ...degraded(isDegraded) },
     next === null ? [trainer] : [trainer, next.trainer],
-  );
-}
-
-export async function openRound(env: CustomerEnv, state: JobState, round: number): Promise<void> {
-  const terms = state.job!.content;
-  const base = state.modelHash === null ? initialModel(env, state) : await loadModel(env, state, state.modelHash);
-  await keepModel(env, base);
-  const { pointer, inline } = await publishParams(
-    env.relays,
-    base,
-    {
-      secret: fromHex(env.secrets.blobs),
-      purpose: 'base',
-      index: round,
-      label: baseLabel(state.jobId, round),
-      dateSec: state.job!.createdAt,
-      expirationSec: chunkExpiry(terms.deadline),
-    },
-    env.signal,
-  );
-  const seats = [...state.assignments.values()].sort((a, b) => a.shard - b.shard);
-  const trainers = seats.map(({ trainer, shard }) => ({ trainer, shard }));
-  await env.book.sign(
-    'open',
-    {
-      round,
-      base: pointer,
-      ...(inline === undefined ? {} : { inline }),
-      trainers,
-      until: env.clock.nowSec() + terms.roundTimeoutSec,
-    },
-    trainers.map((seat) => seat.trainer),
   );
 }
 

@@ -1,4 +1,5 @@
 import { fromHex, type Pubkey } from '../hash.js';
+import { baseChain } from '../market/base-chain.js';
 import { awaitedSeats, hasResigned, type JobState } from '../market/state.js';
 import { encodeGrant, type Grant } from '../protocol/grant.js';
 import type { NostrEvent } from '../ports.js';
@@ -49,8 +50,16 @@ export function dueGrants(env: CustomerEnv, state: JobState): readonly GrantToSe
 }
 
 function roundGrant(env: CustomerEnv, state: JobState, round: number): Grant {
-  const { key } = blobSecrets(fromHex(env.secrets.blobs), 'base', round);
-  return { purpose: 'round', job: state.jobId, round, key, notAfter: state.job!.content.deadline };
+  const keyOf = (index: number) => blobSecrets(fromHex(env.secrets.blobs), 'base', index).key;
+  const before = baseChain(state.rounds.slice(0, round + 1))
+    .slice(0, -1)
+    .map((earlier) => keyOf(earlier.round))
+    .reverse();
+  return {
+    ...{ purpose: 'round', job: state.jobId, round, key: keyOf(round) },
+    ...(before.length > 0 && { before }),
+    notAfter: state.job!.content.deadline,
+  };
 }
 
 /** A grant as it was sent, and the relays that could not be reached with it. */

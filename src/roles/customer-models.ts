@@ -5,11 +5,12 @@ import { initialisationSeed } from '../learning/seeds.js';
 import type { ParamSet } from '../learning/types.js';
 import type { JobState, RoundState } from '../market/state.js';
 import { NmktError } from '../errors.js';
+import { fetchBase } from './base-model.js';
 import type { CustomerEnv } from './customer-env.js';
 import { modelOf, openSealedUpdate, openUpdates } from './measure.js';
 import { nextModel, rulesOf, type NextModel } from './next-model.js';
 import { rootOf } from './root-update.js';
-import { baseLabel, blobSecrets, fetchParams } from './round-blobs.js';
+import { blobSecrets } from './round-blobs.js';
 
 /** Global models by hash: kept in the home, else fetched from the round that opened with it, else aggregated again. */
 
@@ -26,17 +27,21 @@ export function initialModel(env: CustomerEnv, state: JobState): ParamSet {
   return initialParams(state.job!.content.model, initialisationSeed(fromHex(env.secrets.seed)));
 }
 
+/** Undefined where the home has it no more. */
+export async function keptModel(env: CustomerEnv, state: JobState, hash: Sha256): Promise<ParamSet | undefined> {
+  const kept = await env.files.read(fileOf(hash));
+  if (kept === undefined) return undefined;
+  const params = modelOf(kept, state.job!.content.model);
+  return paramsHash(params) === hash ? params : undefined;
+}
+
 /** @throws NmktError `hash-mismatch` when what is left does not give that model */
 export async function loadModel(env: CustomerEnv, state: JobState, hash: Sha256): Promise<ParamSet> {
-  const spec = state.job!.content.model;
-  const kept = await env.files.read(fileOf(hash));
-  if (kept !== undefined) {
-    const params = modelOf(kept, spec);
-    if (paramsHash(params) === hash) return params;
-  }
+  const kept = await keptModel(env, state, hash);
+  if (kept !== undefined) return kept;
   const opened = state.rounds.find((round) => round.open.content.base.sha256 === hash);
   const params =
-    opened === undefined ? await aggregateAgain(env, state, hash) : await fetchBase(env, state, opened.round);
+    opened === undefined ? await aggregateAgain(env, state, hash) : await fetchOwnBase(env, state, opened.round);
   if (paramsHash(params) !== hash)
     throw new NmktError('hash-mismatch', 'the global model cannot be rebuilt', {
       expected: `sha256 ${hash}`,
@@ -46,15 +51,10 @@ export async function loadModel(env: CustomerEnv, state: JobState, hash: Sha256)
   return params;
 }
 
-async function fetchBase(env: CustomerEnv, state: JobState, index: number): Promise<ParamSet> {
-  const { base, inline } = state.rounds[index]!.open.content;
-  const { key } = blobSecrets(fromHex(env.secrets.blobs), 'base', index);
-  return fetchParams(
-    env.relays,
-    { pointer: base, inline, key, label: baseLabel(state.jobId, index) },
-    state.job!.content.model,
-    env.signal,
-  );
+function fetchOwnBase(env: CustomerEnv, state: JobState, round: number): Promise<ParamSet> {
+  const { relays, signal } = env;
+  const keyOf = (index: number) => blobSecrets(fromHex(env.secrets.blobs), 'base', index).key;
+  return fetchBase({ relays, signal, keyOf, known: (hash) => keptModel(env, state, hash) }, state, round);
 }
 
 async function aggregateAgain(env: CustomerEnv, state: JobState, hash: Sha256): Promise<ParamSet> {

@@ -31,7 +31,7 @@ export interface JobPlan {
   readonly updateBytes: number;
   /** The same as whole models in f32. */
   readonly modelBytes: number;
-  /** The global model of a round (with fltrust the root update as well), the updates of all trainers, the states shown for spot checks, and all other events. */
+  /** The global model of a round as if it travelled whole (with fltrust the root update as well), the updates of all trainers, the states shown for spot checks, and all other events. */
   readonly round: {
     readonly base: Load;
     readonly updates: Load;

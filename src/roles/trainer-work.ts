@@ -4,27 +4,17 @@ import { sha256Hex, type Sha256 } from '../hash.js';
 import { keepsResidual } from '../learning/codec/codec.js';
 import { uncodedTensors } from '../learning/codec/uncoded.js';
 import { trainingSeed } from '../learning/seeds.js';
-import type { ParamSet } from '../learning/types.js';
 import { drawnSegmentOf, type Assignment, type JobState, type RoundState } from '../market/state.js';
 import type { RoundGrant, ShardGrant } from '../protocol/grant.js';
 import type { EventOf } from '../protocol/events.js';
 import { commitmentOf, sealedUpdate, type SealedUpdate } from '../protocol/submission.js';
-import { withChunkFile } from './home-files.js';
 import type { Received } from './inbox.js';
 import { keptStates, findState } from './kept-states.js';
 import { describeStep } from './pace.js';
-import {
-  baseLabel,
-  blobSecrets,
-  chunkExpiry,
-  fetchParams,
-  publishBytes,
-  publishParams,
-  stateLabel,
-  updateLabel,
-} from './round-blobs.js';
+import { blobSecrets, chunkExpiry, publishBytes, publishParams, stateLabel, updateLabel } from './round-blobs.js';
 import { assertRepeatable, repeatSegment, type SegmentStart } from './spot-check.js';
 import type { TrainerEnv } from './trainer.js';
+import { openBase } from './trainer-base.js';
 import {
   decodeUpdateFile,
   encodeUpdateFile,
@@ -138,14 +128,6 @@ async function trainUpdate(
   if (spot !== null) assertRepeatable(result);
   const trained = { base: weights, trained: result.weights, seed };
   return encodeWork(env, state, round, shard, trained, states.checkpoints);
-}
-
-function openBase(env: TrainerEnv, state: JobState, round: RoundState, { key }: RoundGrant): Promise<ParamSet> {
-  const { base: pointer, inline } = round.open.content;
-  const label = baseLabel(state.jobId, round.round);
-  return withChunkFile(env.chunks, 'base', pointer, (file) =>
-    fetchParams(env.relays, { pointer, inline, key, label }, state.job!.content.model, env.signal, file),
-  );
 }
 
 export async function reveal(env: TrainerEnv, state: JobState, round: RoundState, shard: number): Promise<void> {

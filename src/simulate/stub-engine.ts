@@ -23,7 +23,9 @@ export function stubEngine(id = 'cpu/00000000/stub/x64'): Engine {
       checkTrain(request, DEFAULT_LIMITS);
       enter(request.model);
       if (signal?.aborted === true)
-        throw new NmktError('interrupted', 'training was stopped', { remedy: 'run it again' });
+        throw new NmktError('interrupted', 'training was stopped', {
+          remedy: 'run the same command again to go on',
+        });
       const result = descend(request, onState);
       onProgress?.(result.steps, result.steps, result.lossLast);
       return result;

@@ -57,7 +57,7 @@ import { model } from './reference/contents.js';
 import { mergeSlowly, tokensSlowly } from './reference/merges.js';
 import { readJson, refuse } from './reference/json.js';
 import { readCanonical, readIdx as readIdxSlowly, readTensors, type Tensor } from './reference/safetensors.js';
-import { readDifference } from './reference/differences.js';
+import { readDifference } from '../support/second/differences.js';
 import { readChanges } from './reference/updates.js';
 import { decimal9 } from './reference/scalars.js';
 import { target, type Target } from './target.js';

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { decodeDifference, encodeDifference } from '../../src/learning/codec/difference.js';
 import { evenOdds, rangeDecoder, rangeEncoder } from '../../src/learning/codec/range-coder.js';
 import type { ParamSet } from '../../src/learning/types.js';
-import { readDifference } from '../fuzz/reference/differences.js';
+import { readDifference } from '../support/second/differences.js';
 
 const words = (params: ParamSet): number[] =>
   params.flatMap(({ data }) => [...new Uint32Array(data.buffer, data.byteOffset, data.length)]);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { EventId } from '../../src/hash.js';
+import type { EventId, Sha256 } from '../../src/hash.js';
 import type { ContentOf, EventName } from '../../src/protocol/events.js';
 import {
   commitOf,
@@ -46,6 +46,34 @@ describe('opening a round', () => {
 
   it('takes any base in round 0', () => {
     expect(changed('open/0', 'open', (open) => ({ ...open, base: pointerTo(hashOf('x')) })).rule).toBeNull();
+  });
+
+  const differing = (open: ContentOf<'open'>, to: Sha256): ContentOf<'open'> => ({
+    ...open,
+    difference: { coding: 'ordered-words', to, sha256: hashOf('difference'), size: 40 },
+  });
+
+  it('with a difference to the model of the round before is as good as with a whole model', () => {
+    const to = scriptJob({ until: 'open/0' }).at('open/0', 'open').content.base.sha256;
+    expect(changed('open/1', 'open', (open) => differing(open, to)).rule).toBeNull();
+  });
+
+  it('with a difference to another model, or in round 0, breaks open', () => {
+    expect(changed('open/1', 'open', (open) => differing(open, hashOf('another'))).rule).toBe('open');
+    expect(changed('open/0', 'open', (open) => differing(open, open.base.sha256)).rule).toBe('open');
+  });
+
+  it('with a ninth difference in a row breaks open', () => {
+    const alter = Object.fromEntries(
+      Array.from({ length: 9 }, (_, i) => [
+        `open/${i + 1}`,
+        (open: ContentOf<'open'>, script: JobScript) =>
+          differing(open, script.at(`open/${i}`, 'open').content.base.sha256),
+      ]),
+    );
+    const script = scriptJob({ rounds: 10, alter, until: 'open/9' });
+    expect(script.state.firstBad).toMatchObject({ event: script.raw('open/9').id, rule: 'open' });
+    expect(script.state.rounds).toHaveLength(9);
   });
 
   it('before the award, while a round is open or before it is settled breaks open', () => {

@@ -32,7 +32,7 @@ test('a trainer that is killed fetches each chunk of shard and model once, keeps
   for (let after = 1, kills = 1; kills > 0; after += 5) {
     kills = 0;
     const world = await createWorld({
-      ...{ name: 'kept', trainers: 1, rounds: 2, rows: 700, classes: 600 },
+      ...{ name: 'kept', trainers: 1, rounds: 2, rows: 700, classes: 1_600 },
       job: { roundTimeout: '1h', epochs: 1, batch: 64 },
     });
     const { files } = world.trainers[0]!;

@@ -11,14 +11,8 @@ import { acceptedRounds, chainTip, drawnSegmentOf, type JobState, type RoundStat
 import type { EventTemplate, Signer } from '../../src/ports.js';
 import { tagValue } from '../../src/protocol/envelope.js';
 import { COMMIT, commitmentOf, sealedUpdate, type SealedUpdate } from '../../src/protocol/submission.js';
-import {
-  baseLabel,
-  blobSecrets,
-  fetchParams,
-  publishParams,
-  stateLabel,
-  updateLabel,
-} from '../../src/roles/round-blobs.js';
+import { blobSecrets, publishParams, stateLabel, updateLabel } from '../../src/roles/round-blobs.js';
+import { openBase } from '../../src/roles/trainer-base.js';
 import { roundGrantFor, shardGrantFor, type ServeEnd, type TrainerEnv } from '../../src/roles/trainer.js';
 import { answerGrant, bid, claim, countersign, markUnpaid, voidClaim } from '../../src/roles/trainer-actions.js';
 import { decideTrainer } from '../../src/roles/trainer-decide.js';
@@ -117,13 +111,7 @@ export function rogueTrainer(forge: Forge): (env: TrainerEnv) => Promise<ServeEn
 
 async function train(env: TrainerEnv, state: JobState, round: RoundState, shard: number): Promise<Loot> {
   const { model, hyper } = state.job!.content;
-  const { base: pointer, inline } = round.open.content;
-  const { key } = roundGrantFor(env, state, round)!.grant;
-  const base = await fetchParams(
-    env.relays,
-    { pointer, inline, key, label: baseLabel(state.jobId, round.round) },
-    model,
-  );
+  const base = await openBase(env, state, round, roundGrantFor(env, state, round)!.grant);
   const seat = round.assigned.find((candidate) => candidate.shard === shard)!;
   const { seed } = shardGrantFor(env, state, seat)!.grant;
   const engine = await env.engine();

@@ -10,7 +10,8 @@ import type { EventOf } from '../../src/protocol/events.js';
 import { parseJobEvent } from '../../src/protocol/events.js';
 import type { ScoreRow } from '../../src/protocol/score.js';
 import type { SealedUpdate } from '../../src/protocol/submission.js';
-import { baseLabel, fetchParams, stateLabel } from '../../src/roles/round-blobs.js';
+import { fetchBase } from '../../src/roles/base-model.js';
+import { stateLabel } from '../../src/roles/round-blobs.js';
 import type { World } from './market-world.js';
 
 /** A list told again draws other segments: the liar repeats those, and shows the states before them. */
@@ -25,10 +26,13 @@ export async function statesOf(world: World): Promise<States> {
   const found = new Map<string, TrainState[]>();
   if (spot === null) return found;
   const { rounds: keys, seed } = await world.allKeys();
-  for (const { round, open, assigned } of (await world.read()).state().rounds) {
-    const { base: pointer, inline } = open.content;
-    const source = { pointer, inline, key: keys[round]!.key, label: baseLabel(world.jobId, round) };
-    const weights = await fetchParams(world.network.relays(), source, model);
+  const source = {
+    ...{ relays: world.network.relays(), keyOf: (round: number) => keys[round]!.key },
+    known: () => Promise.resolve(undefined),
+  };
+  const state = (await world.read()).state();
+  for (const { round, assigned } of state.rounds) {
+    const weights = await fetchBase(source, state, round);
     for (const { trainer, shard } of assigned) {
       const request = { model, hyper, weights, examples: world.split.shards[shard]!, stateEvery: spot.everySteps };
       const states: TrainState[] = [];

@@ -306,6 +306,17 @@ const near = scriptJob({
   terms: { hyper: { optimizer: 'adamw', learningRate: 0.01, weightDecay: 0.1, clipNorm: 1, proximal: 0.01, batch: 32, epochs: 2 } },
 });
 
+/** The round after it, whose model comes as the difference to its own. */
+function ofDifference(open: NostrEvent): NostrEvent {
+  const { base, trainers, until } = JSON.parse(open.content) as { base: { sha256: string }; trainers: []; until: number };
+  const difference = { coding: 'ordered-words', to: base.sha256, sha256: hashOf('difference'), size: 40 };
+  const content = JSON.stringify({
+    ...{ round: 1, base: { ...base, sha256: hashOf('model 1') }, difference, trainers, until },
+  });
+  const tags = open.tags.map((tag) => (tag[0] === 'round' ? ['round', '1'] : tag));
+  return signEvent({ ...open, tags, content }, customer.secret);
+}
+
 type Sample = readonly [name: string, event: NostrEvent];
 export type Samples = Record<EventName | 'snapshot' | 'listing' | 'artifact-listing' | 'chunk', readonly Sample[]>;
 
@@ -332,7 +343,7 @@ export const samples: Samples = {
   ready: [['the shard opened', script.raw('ready/0')]],
   'grant-bad': [['another key', early.raw('grant-bad')]],
   resign: [['with a reason', early.raw('resign')]],
-  open: [['with the base inside', script.raw('open/0')], ['with a pointer only', late.raw('open/0')]],
+  open: [['with the base inside', script.raw('open/0')], ['with a pointer only', late.raw('open/0')], ['with a difference', ofDifference(late.raw('open/0'))]],
   seen: [['two commitments', script.raw('seen/0')], ['nothing new', late.raw('seen/0')]],
   list: [['of commitments', script.raw('commits/0')], ['of reveals', script.raw('reveals/0')]],
   draw: [['the first of the chain', checked.raw('draw/0')]],
@@ -356,7 +367,7 @@ export const samples: Samples = {
 };
 
 const grantTime = { notAfter: START_SEC + 86_400 };
-export const grants: Record<'shard-grant' | 'round-grant', Grant> = {
+export const grants: Record<'shard-grant' | 'round-grant' | 'round-grant-of-difference', Grant> = {
   'shard-grant': {
     purpose: 'shard',
     job: script.jobId,
@@ -373,6 +384,14 @@ export const grants: Record<'shard-grant' | 'round-grant', Grant> = {
     job: script.jobId,
     round: 0,
     key: contentKey(secret('model 0')),
+    ...grantTime,
+  },
+  'round-grant-of-difference': {
+    purpose: 'round',
+    job: script.jobId,
+    round: 2,
+    key: contentKey(secret('model 2')),
+    before: [contentKey(secret('model 1')), contentKey(secret('model 0'))],
     ...grantTime,
   },
 };

@@ -158,8 +158,8 @@ function eventVectors(name: EventFile) {
   };
 }
 
-function grantVectors(at: 0 | 1) {
-  const { content, hash, name } = encodedGrants[at]!;
+function grantVectors(at: 0 | 1, more: readonly 2[] = []) {
+  const { content, name } = encodedGrants[at]!;
   const json = JSON.parse(content) as Record<string, unknown>;
   const bad = (what: string, changed: unknown) => ({
     name: what,
@@ -178,9 +178,18 @@ function grantVectors(at: 0 | 1) {
     bad('another purpose', { ...json, purpose: 'eval' }),
     bad('a time that is no integer', { ...json, notAfter: 1.5 }),
     bad('a key __proto__', content.replace(/^\{/, '{"__proto__":{},')),
+    ...(name === 'round-grant'
+      ? [
+          bad('no key before', { ...json, before: [] }),
+          bad('nine keys before', { ...json, before: Array.from({ length: 9 }, () => json['key']) }),
+        ]
+      : []),
     ...(name === 'shard-grant' ? [bad('a locator of 26,001 characters', { ...json, locator: hugeText(26_001) })] : []),
   ];
-  const valid = [{ name, kind: KINDS.grant, content, hash, parsed: plain(parseGrant(KINDS.grant, content)) }];
+  const valid = [at, ...more].map((index) => {
+    const { name: what, content: text, hash } = encodedGrants[index]!;
+    return { name: what, kind: KINDS.grant, content: text, hash, parsed: plain(parseGrant(KINDS.grant, text)) };
+  });
   return { kind: KINDS.grant, valid, invalid };
 }
 
@@ -232,7 +241,7 @@ export function makeVectors(): Record<string, object> {
   return {
     ...Object.fromEntries(events),
     'shard-grant': grantVectors(0),
-    'round-grant': grantVectors(1),
+    'round-grant': grantVectors(1, [2]),
     locator: locatorVectors(),
   };
 }

@@ -46,6 +46,9 @@ export const pointer = object({
 });
 const degraded = optional(isTrue);
 const inline = optional(base64(34_000));
+const difference = optional(
+  object({ coding: constant('ordered-words'), to: hex64, sha256: hex64, size: integer(0, 2 ** 40) }),
+);
 
 const column: Check = (value) => {
   if (!(value instanceof JsonObject)) return refuse('no column');
@@ -424,7 +427,7 @@ export const contents: Readonly<Record<string, Check>> = {
     ...{ award: hex64, shard, rule: constant('hash', 'key', 'locator', 'blob', 'rows'), detail: text(500) },
   }),
   '4628/resign': reason,
-  '4622/open': object({ round, base: pointer, inline, trainers: list(seat, 1, 1_024), until: time }),
+  '4622/open': object({ round, base: pointer, inline, difference, trainers: list(seat, 1, 1_024), until: time }),
   '4622/seen': object({ round, of: listed, ids }),
   '4622/list': object({ round, of: listed, ids, until: orNull(time), degraded }),
   '4622/draw': object({ round, list: hex64, s: bytes32 }),
@@ -489,7 +492,15 @@ export const shardGrant = object({
   locator: (value) => (typeof value === 'string' && value.length <= 26_000 ? value : refuse('no locator')),
   ...{ blind: bytes32, notAfter: time },
 });
-export const roundGrant = object({ purpose: constant('round'), job: hex64, round, key: bytes32, notAfter: time });
+const before = optional(list(bytes32, 1, 8));
+export const roundGrant = object({
+  purpose: constant('round'),
+  job: hex64,
+  round,
+  key: bytes32,
+  before,
+  notAfter: time,
+});
 export const locator = object({ upload: hex64, shards: list(pointer, 1, 1_024) });
 
 const epochKeys = {

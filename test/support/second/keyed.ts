@@ -1,6 +1,7 @@
 import { artifactContext, baseContext, openBlob, stateContext, updateContext, type Sealed } from './blobs.js';
 import {
   hashOf,
+  differing,
   initialWeights,
   joined,
   meanOf,
@@ -9,6 +10,7 @@ import {
   readWeights,
   sampled,
   standardErrorPpm,
+  writeSafetensors,
   type Measured,
   type Weights,
 } from './numbers.js';
@@ -53,9 +55,10 @@ export class Keyed {
   audit(): void {
     const { terms, rounds, artifact, job } = this.walked;
     let model = hashOf(initialWeights(this.keys.seed, terms.model));
+    let before: Weights | null = null;
     for (const round of rounds) {
       must(fields(round.open).base.sha256 === model, round.open.id, 'another base');
-      this.#auditRound(round);
+      before = this.#auditRound(round, before);
       if (round.close !== null) model = fields(round.close).aggregate;
     }
     if (artifact === null || this.keys.artifact === null) return;
@@ -73,13 +76,30 @@ export class Keyed {
     }
   }
 
-  #auditRound(round: Round): void {
+  /** The model that a round starts from: whole, or as the difference to the one before. */
+  #openBase({ round, open }: Round, before: Weights | null): Weights {
+    const { base, inline, difference } = fields(open);
+    const key = this.keys.rounds.find((entry) => entry.round === round)?.key;
+    must(key !== undefined, open.id, 'no key');
+    const context = baseContext(this.walked.job.id, round);
+    if (difference === undefined) return this.#open(open.id, { pointer: base, inline, key, context });
+    const pointer = { ...base, sha256: difference.sha256, size: difference.size };
+    let model: Weights;
+    try {
+      model = differing(before!, openBlob(this.events, open.id, { pointer, inline, key, context }));
+    } catch (error) {
+      throw error instanceof Bad ? error : new Bad(open.id, (error as Error).message);
+    }
+    const file = writeSafetensors(model);
+    must(hex(sha256(file)) === base.sha256 && file.length === base.size, open.id, 'it leads to another model');
+    return model;
+  }
+
+  /** @returns the model that it started from */
+  #auditRound(round: Round, before: Weights | null): Weights {
     const { job } = this.walked;
-    const { base: pointer, inline } = fields(round.open);
-    const key = this.keys.rounds.find((entry) => entry.round === round.round)?.key;
-    must(key !== undefined, round.open.id, 'no key');
-    const base = this.#open(round.open.id, { pointer, inline, key, context: baseContext(job.id, round.round) });
-    if (round.scores === null) return;
+    const base = this.#openBase(round, before);
+    if (round.scores === null) return base;
     const updates = new Map<string, Weights>();
     const findings = new Map<string, string>();
     const states = new Map<string, Drawn>();
@@ -112,10 +132,11 @@ export class Keyed {
     for (const { trainer, submission } of repeated)
       must(findings.get(trainer) !== 'spot-check', submission, 'it was repeated, and its state does not open');
     const mean = this.#auditClose(round, updates, findings);
-    if (this.#data === null) return;
+    if (this.#data === null) return base;
     this.#measureRound(round, this.#data, scores, base, updates, mean);
-    if (this.walked.terms.spot?.engine !== OWN_ENGINE) return;
+    if (this.walked.terms.spot?.engine !== OWN_ENGINE) return base;
     for (const row of repeated) this.#repeat(round, row, this.#data, base, states.get(row.trainer));
+    return base;
   }
 
   /** What the drawn segment begins with; null: this one is spared. */

@@ -1,3 +1,4 @@
+import { readDifference } from './differences.js';
 import { expand, fromHex, hex, hmac, sha256, u64, type ScoreRow, type Shape } from './wire.js';
 
 /** Randomness, models, averages and losses, by docs/protocol.md; of models only logreg. */
@@ -245,3 +246,23 @@ export function chainStart(secret: string, rounds: number): Buffer {
   return link;
 }
 export const chainCommitment = (secret: string, rounds: number): string => hex(sha256(chainStart(secret, rounds)));
+
+const scratch = new DataView(new ArrayBuffer(4));
+function wordOf(value: number): number {
+  scratch.setFloat32(0, value);
+  return scratch.getUint32(0);
+}
+function valueOf(word: number): number {
+  scratch.setUint32(0, word);
+  return scratch.getFloat32(0);
+}
+
+/** @throws Error when the bytes are no difference to that model */
+export function differing([bias, kernel]: Weights, file: Uint8Array): Weights {
+  const words = readDifference([...bias.values, ...kernel.values].map(wordOf), file).map(valueOf);
+  const { length } = bias.values;
+  return [
+    { ...bias, values: words.slice(0, length) },
+    { ...kernel, values: words.slice(length) },
+  ];
+}

@@ -148,12 +148,18 @@ export class Walk implements Walked {
   }
 
   #takeOpen(event: RawEvent): void {
-    const { round, base, trainers } = fields(event);
+    const { round, base, trainers, difference } = fields(event);
     const last = this.rounds.at(-1);
     must(this.#award !== null, event.id, 'not awarded');
     must(last === undefined || isDone(this, last), event.id, 'the last round is not over');
     must(round === this.rounds.length && round < this.terms.rounds, event.id, 'another round comes next');
     must(this.#model === null || this.#model === base.sha256, event.id, 'another base');
+    if (difference !== undefined) {
+      must(last !== undefined && difference.to === fields(last.open).base.sha256, event.id, 'to another model');
+      const row = this.rounds.slice(-8);
+      const isWholeDue = row.length === 8 && row.every(({ open }) => fields(open).difference !== undefined);
+      must(!isWholeDue, event.id, 'a whole model is due');
+    }
     const seats = [...this.#held.values()].sort((a, b) => a.shard - b.shard);
     const spell = (list: readonly { shard: number; trainer: string }[]) =>
       list.map((seat) => `${seat.shard}:${seat.trainer}`).join(' ');

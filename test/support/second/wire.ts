@@ -155,6 +155,7 @@ export interface Fields {
   readonly data: string;
   readonly inline?: string;
   readonly base: Pointer;
+  readonly difference?: { readonly to: string; readonly sha256: string; readonly size: number };
   readonly trainers: readonly { readonly trainer: string; readonly shard: number; readonly rounds: number }[];
   readonly bids: readonly BidRow[];
   readonly winners: readonly Seat[];

@@ -1,0 +1,86 @@
+import { pack } from '../src/blob/pack.js';
+import { defaultAttackers, defaultRule } from '../src/learning/aggregate/rule.js';
+import { CODEC_PRESETS } from '../src/learning/codec/codec.js';
+import { decodeDifference, encodeDifference } from '../src/learning/codec/difference.js';
+import type { Outer } from '../src/learning/outer/outer.js';
+import { encodeParams } from '../src/learning/safetensors.js';
+import type { ModelSpec, ParamSet } from '../src/learning/types.js';
+import type { Engine } from '../src/ports.js';
+import { dirichletHalf, noDigits, readDigits } from './learning/data.js';
+import { federate, startEngines } from './learning/federation.js';
+import type { BenchResult, BenchTarget } from './run.js';
+
+/** What the model of the next round takes as a difference, against all of it packed; MNIST from the folder that NMKT_TEST_DATA names. `--full`: the cnn, too. */
+export async function bench(): Promise<BenchResult> {
+  const skip = noDigits();
+  if (skip !== null) return { rows: [{ skip }], targets: [] };
+  const [engine] = await startEngines(1);
+  const digits = await readDigits();
+  const rows: object[] = [];
+  const targets: BenchTarget[] = [];
+  for (const of of federations(process.argv.includes('--full'))) {
+    const shares = await measure(engine!, digits, of);
+    const { model, trainers, codec, outer } = of;
+    const name = `${model}, ${trainers} trainers, ${codec}, outer ${outer.name}`;
+    rows.push({ name, ...shares });
+    if (outer.name !== 'none') continue;
+    const most = codec === 'topk' || codec === 'sparseloco' ? 20 : 90;
+    const worst = Math.max(...Object.values(shares));
+    targets.push({ name: `difference: ${name}`, target: `<= ${most} %`, got: `${worst} %`, ok: worst <= most });
+  }
+  return { rows, targets };
+}
+
+interface Of {
+  readonly model: keyof typeof MODELS;
+  readonly trainers: number;
+  readonly codec: keyof typeof CODEC_PRESETS;
+  readonly outer: Outer;
+}
+
+const MODELS = {
+  mlp: { model: 'mlp', task: 'classification', inputs: 784, outputs: 10, hidden: [64] },
+  cnn: {
+    ...{ model: 'cnn', task: 'classification', inputs: 784, outputs: 10 },
+    ...{ shape: [28, 28, 1], filters: [6, 16], hidden: [120, 84] },
+  },
+} as const satisfies Record<string, ModelSpec>;
+
+function federations(isFull: boolean): Of[] {
+  const codecs = ['f32', 'int4', 'topk', 'sparseloco'] as const;
+  const plain = (isFull ? (['mlp', 'cnn'] as const) : (['mlp'] as const)).flatMap((model) =>
+    [4, 10].flatMap((trainers) => codecs.map((codec): Of => ({ model, trainers, codec, outer: { name: 'none' } }))),
+  );
+  const moving = (['int4', 'topk'] as const).map((codec): Of => {
+    return { model: 'mlp', trainers: 4, codec, outer: { name: 'diloco' } };
+  });
+  return [...plain, ...moving];
+}
+
+const ROUNDS = 8;
+
+/** Percent, in three rounds of eight. */
+async function measure(
+  engine: Engine,
+  { train, test }: Awaited<ReturnType<typeof readDigits>>,
+  { model, trainers, codec, outer }: Of,
+): Promise<Record<'first' | 'fourth' | 'last', number>> {
+  const rule = defaultRule(trainers);
+  const shares: number[] = [];
+  await federate([engine], {
+    ...{ spec: MODELS[model], test, rounds: ROUNDS, rule, attackers: defaultAttackers(rule, trainers), outer },
+    codec: CODEC_PRESETS[codec],
+    hyper: { optimizer: 'adam', learningRate: model === 'mlp' ? 0.001 : 0.002, batch: 32, epochs: 1 },
+    ...{ shards: dirichletHalf(train, trainers, 'split 1'), seed: 'codecs 1', measureEvery: ROUNDS },
+    onModel: (base, next) => void shares.push(shareOf(base, next)),
+  });
+  return { first: shares[0]!, fourth: shares[3]!, last: shares[7]! };
+}
+
+function shareOf(base: ParamSet, next: ParamSet): number {
+  const whole = encodeParams(next);
+  const difference = encodeDifference(base, next);
+  if (!Buffer.from(encodeParams(decodeDifference(base, difference))).equals(whole))
+    throw new Error('a difference does not lead back to its model');
+  return Math.round((1000 * difference.length) / pack(whole).length) / 10;
+}
