@@ -51,6 +51,7 @@ describe('against a job that was run', () => {
   test.each([
     ['small models, paid', { codec: 'int4', spotRate: 1 }, {}],
     ['models in chunks, whole', { codec: 'f32', verification: 'floor' }, { classes: 600 }],
+    ['with root updates, free', { codec: 'int4', aggregation: 'fltrust', verification: 'floor' }, { rail: 'none' }],
     ['models in chunks, int8', { codec: 'int8', verification: 'floor' }, { classes: 1_200 }],
     [
       'free, with drawn states',
