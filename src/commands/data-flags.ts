@@ -20,6 +20,8 @@ export function addDataFlags(program: Command): void {
     .option('--tokenizer <name>', 'text: char, byte or bpe (default: char up to 256 different characters, else byte)')
     .option('--vocabulary <n>', 'text: tokens of --tokenizer bpe, learnt from the text (default 1024)')
     .option('--context <n>', 'text: tokens per example (default 64)')
+    .option('--image-size <HxW>', 'images: stretch all to this height and width (default: they have one size)')
+    .option('--grayscale', 'images: leave the colours out')
     .option('--max-bytes <n>', 'largest file, and largest size a file declares (default 1073741824)');
 }
 
@@ -51,6 +53,7 @@ export function dataChoices(path: string, options: Readonly<Record<string, unkno
   const tokenizer = oneOf('--tokenizer', options['tokenizer'], TOKENIZERS, '--tokenizer char');
   const vocabulary = optionalInteger(options['vocabulary'], '--vocabulary', 257, 4_096);
   const context = optionalInteger(options['context'], '--context', 1, 65_536);
+  const imageSize = sizeOf(options['imageSize']);
   const testSet = async (dataset: Dataset): Promise<Examples | undefined> => {
     if (typeof options['test'] !== 'string') return dataset.test;
     const labels = typeof options['testLabels'] === 'string' ? { labels: options['testLabels'] } : {};
@@ -68,6 +71,8 @@ export function dataChoices(path: string, options: Readonly<Record<string, unkno
         ...(tokenizer && { tokenizer }),
         ...(vocabulary !== undefined && { vocabulary }),
         ...(context !== undefined && { context }),
+        ...(imageSize && { imageSize }),
+        ...(options['grayscale'] === true && { grayscale: true }),
         ...columns('features'),
         ...columns('drop'),
         ...columns('categorical'),
@@ -78,6 +83,19 @@ export function dataChoices(path: string, options: Readonly<Record<string, unkno
       return { ...dataset, ...(test && { test }) };
     },
   };
+}
+
+/** @throws NmktError `bad-usage` for anything but a height and a width of 1 to 4096 */
+function sizeOf(value: unknown): { height: number; width: number } | undefined {
+  if (value === undefined) return undefined;
+  const [, height, width] = (/^(\d{1,4})x(\d{1,4})$/.exec(value as string) ?? []).map(Number);
+  const fits = (size: number | undefined): size is number => size !== undefined && size >= 1 && size <= 4_096;
+  if (fits(height) && fits(width)) return { height, width };
+  throw new NmktError('bad-usage', '--image-size is no size', {
+    expected: 'HxW, each from 1 to 4096',
+    got: (value as string).slice(0, 32),
+    remedy: '--image-size 28x28',
+  });
 }
 
 /** @throws NmktError `bad-usage` for another word than those known */

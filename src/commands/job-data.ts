@@ -33,7 +33,16 @@ export function jobData(options: Options): JobData {
 
 /** Names of options of data-flags.ts, which describe a file. */
 const DATA_FLAGS = ['label', 'labels', 'test', 'testLabels', 'task', 'features', 'drop', 'categorical', 'numeric'];
-const TEXT_FLAGS = ['tokenizer', 'vocabulary', 'context', 'maxBytes', 'evalFraction', 'partitionColumn'];
+const TEXT_FLAGS = [
+  'tokenizer',
+  'vocabulary',
+  'context',
+  'maxBytes',
+  'evalFraction',
+  'partitionColumn',
+  'imageSize',
+  'grayscale',
+];
 
 function noData(options: Options): null {
   const given = [...DATA_FLAGS, ...TEXT_FLAGS].find((name) => options[name] !== undefined);

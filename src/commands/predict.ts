@@ -18,7 +18,7 @@ export const command: CommandModule = {
   configure(program) {
     program
       .argument('<dir>', 'folder that collect-model wrote')
-      .argument('<file>', 'CSV, TSV, JSON lines, Parquet or IDX like the data of the job; the label may be missing')
+      .argument('<file>', 'a file like the data of the job, an image or a folder of images; the label may be missing')
       .option('--labels <file>', 'IDX: the label file, if not the sibling of the usual name')
       .option('--max-bytes <n>', 'largest file, and largest size a file declares (default 1073741824)')
       .option('--limit <n>', 'the first n rows only')

@@ -1,9 +1,11 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { NmktError } from '../errors.js';
 import { writeMerges } from '../learning/bpe.js';
 import { LEAST_COUNT, trainMerges } from '../learning/bpe-training.js';
 import { BYTE_TOKENS, charactersOf, MAX_CHARACTERS, vocabularySize } from '../learning/tokens.js';
 import type { DataSchema, Examples, TextCode } from '../learning/types.js';
+import { listFolder } from './folder.js';
 import { textTokens } from './text-tokens.js';
 
 /** Plain text in UTF-8 as examples of a fixed number of tokens and the one that follows. */
@@ -32,6 +34,34 @@ export function looksLikeText(path: string, options: TextOptions): boolean {
     options.vocabulary !== undefined ||
     options.context !== undefined
   );
+}
+
+export function isTextName(name: string): boolean {
+  return NAMES.test(name);
+}
+
+/** The texts of a folder, in the order of their names. @throws NmktError `too-large` for more than maxBytes together */
+export async function textsInFolder(folder: string, maxBytes: number): Promise<string[]> {
+  const paths = (await listFolder(folder)).files.filter(isTextName).map((name) => join(folder, name));
+  const sizes = await Promise.all(paths.map(async (path) => (await stat(path)).size));
+  const size = sizes.reduce((sum, one) => sum + one, 0);
+  if (size > maxBytes)
+    throw new NmktError('too-large', `the texts of ${folder} are above the size limit`, {
+      remedy: 'raise --max-bytes',
+      expected: `at most ${maxBytes} bytes`,
+      got: `${size}`,
+    });
+  return paths;
+}
+
+/** One after the other; a text that does not end in a line end gets one before the next. */
+async function readTexts(paths: readonly string[]): Promise<string> {
+  const texts: string[] = [];
+  for (const [i, path] of paths.entries()) {
+    const text = await readText(path);
+    texts.push(i === paths.length - 1 || text.endsWith('\n') ? text : `${text}\n`);
+  }
+  return texts.join('');
 }
 
 async function readText(path: string): Promise<string> {
@@ -94,19 +124,20 @@ function toExamples(tokens: Int32Array, schema: DataSchema, path: string): Examp
   return { rows, inputs, features, scale: 1, labels };
 }
 
+/** @param paths  of one text, in parts */
 export async function readTextDataset(
-  path: string,
+  paths: readonly string[],
   options: TextOptions,
 ): Promise<{ schema: DataSchema; examples: Examples }> {
-  const content = await readText(path);
+  const content = await readTexts(paths);
   const context = options.context ?? CONTEXT;
   const text = chooseCode(content, options);
   const outputs = vocabularySize(text);
   const dtype = outputs <= BYTE_TOKENS ? 'U8' : 'F32';
   const schema = { task: 'classification', shape: [context], inputs: context, dtype, scale: 1, outputs, text } as const;
-  return { schema, examples: toExamples(textTokens(text, content), schema, path) };
+  return { schema, examples: toExamples(textTokens(text, content), schema, paths.join(', ')) };
 }
 
-export async function readTextWithSchema(path: string, schema: DataSchema): Promise<Examples> {
-  return toExamples(textTokens(schema.text!, await readText(path)), schema, path);
+export async function readTextWithSchema(paths: readonly string[], schema: DataSchema): Promise<Examples> {
+  return toExamples(textTokens(schema.text!, await readTexts(paths)), schema, paths.join(', '));
 }

@@ -52,6 +52,7 @@ const data: CommandRows['wrong'] = {
   '--tokenizer': ['zzz', 'bad-usage', '--tokenizer char'],
   '--vocabulary': number('--vocabulary'),
   '--context': number('--context'),
+  '--image-size': ['zzz', 'bad-usage', '--image-size 28x28'],
   '--max-bytes': number('--max-bytes'),
 };
 

@@ -1,4 +1,9 @@
+import { dirname, join } from 'node:path';
 import { parquetWriteBuffer } from 'hyparquet-writer';
+import jpeg from 'jpeg-js';
+import { PNG } from 'pngjs';
+import type { DataSchema } from '../../src/learning/types.js';
+import { readDataset, readWithSchema } from '../../src/training/dataset.js';
 import { jsonlTable } from '../../src/training/jsonl.js';
 import { parquetTable } from '../../src/training/parquet.js';
 import type { Table } from '../../src/training/table.js';
@@ -33,6 +38,20 @@ const parquet = [
   parquetWriteBuffer({ columnData, codec: 'SNAPPY' }),
 ].map((file) => new Uint8Array(file));
 
+const KIB = 1 << 10;
+const pixels = Uint8Array.from({ length: 4 * 64 }, (_, i) => (i * 29) % 256);
+const images = [
+  ...[0, 2, 6].map((colorType) => {
+    const image = new PNG({ width: 8, height: 8 });
+    image.data.set(pixels);
+    return PNG.sync.write(image, { colorType: colorType as 0 | 2 | 6 });
+  }),
+  jpeg.encode({ width: 8, height: 8, data: pixels }, 50).data,
+].map((file) => new Uint8Array(file));
+const imageSchema: DataSchema = {
+  ...{ task: 'classification', shape: [4, 4, 3], inputs: 48, dtype: 'U8', scale: 255, outputs: 2, classes: ['a', 'b'] },
+};
+
 async function cellsOf(table: Table): Promise<unknown> {
   const rows: (readonly string[])[] = [table.columns];
   for await (const { cells } of table.rows()) rows.push(cells);
@@ -53,6 +72,25 @@ export const dataTargets: readonly Target[] = [
       const table = await parquetTable(fileOf('rows.parquet', file), MIB);
       const isWide = (row: readonly string[]): boolean => row.length === table.columns.length && row.every(isText);
       for (const row of (await cellsOf(table)) as string[][]) if (!isWide(row)) throw new TypeError('no row');
+    },
+  }),
+  target('PNG and JPEG', ['bad-dataset', 'too-large', 'label-missing'], {
+    share: 0.4,
+    make: (random) => mutateBytes(random, images),
+    run: async (file) => {
+      const options = { labelsOptional: true, maxBytes: 64 * KIB };
+      const { examples } = await readWithSchema(fileOf('image.png', file), imageSchema, options);
+      if (examples.features.length !== 48) throw new TypeError('another size');
+    },
+  }),
+  target('folders of images', ['bad-dataset', 'too-large'], {
+    share: 0.2,
+    make: (random) => mutateBytes(random, images),
+    run: async (file) => {
+      const folder = dirname(dirname(fileOf(join('images', 'a', '1.png'), file)));
+      fileOf(join('images', 'b', '1.png'), images[0]);
+      const found = await readDataset(folder, { maxBytes: 64 * KIB, imageSize: { height: 4, width: 4 } });
+      if (found.examples.rows !== 2) throw new TypeError('another number of images');
     },
   }),
 ];

@@ -24,7 +24,7 @@ import { KINDS } from '../../src/protocol/kinds.js';
 import { parseFilter } from '../../src/relay/event-shape.js';
 import { openDump } from '../../src/relay/dump-reader.js';
 import { unwrapRumor } from '../../src/relay/gift-wrap.js';
-import { readDataset } from '../../src/training/dataset.js';
+import { readDataset, readWithSchema } from '../../src/training/dataset.js';
 import { readIdx } from '../../src/training/idx.js';
 import { decodeInvoice } from '../../src/wallet/bolt11.js';
 import { parseWalletUri } from '../../src/wallet/wallet-uri.js';
@@ -193,6 +193,16 @@ const cases: [string, readonly ErrorCode[], () => unknown][] = [
     ['bad-dataset'],
     () =>
       readDataset(fileOf('o', Buffer.from('PAR1\x19\xf5\xff\xff\xff\xff\x07\x07\0\0\0PAR1', 'latin1')), { label: 'a' }),
+  ],
+  [
+    'PNG of 2^31 by 2^31 pixels',
+    ['bad-dataset'],
+    () =>
+      readWithSchema(
+        fileOf('p', Buffer.from('89504e470d0a1a0a0000000d494844527fffffff7fffffff0800000000'.padEnd(200, '0'), 'hex')),
+        { ...schema, shape: [1, 2] },
+        { labelsOptional: true },
+      ),
   ],
   ['a job file of a gibibyte', ['bad-job'], () => readJobFile(sparse('f', '{'))],
   [

@@ -122,8 +122,8 @@ describe('an IDX dataset', () => {
   });
 
   it('refuses a folder without the usual names, listing what is there', async () => {
-    await put('notes.txt', two);
-    await expect(readDataset(folder)).rejects.toEqual(failure('bad-dataset', { got: 'notes.txt' }));
+    await put('notes.pdf', two);
+    await expect(readDataset(folder)).rejects.toEqual(failure('bad-dataset', { got: 'notes.pdf' }));
   });
 
   it('predicts without labels, and refuses another shape', async () => {

@@ -71,3 +71,16 @@ test('a shard with a token beyond the vocabulary is refused before anything look
   const bad = encodeExamples({ ...examples, features: Uint8Array.of(0, 1, 2, 0, 5, 3) }, schema);
   expect(() => decodeExamples(bad, schema, { maxBytes: 10_000 })).toThrow('token 4 is not in the vocabulary');
 });
+
+test('a folder of texts is one text: its files by name, each on lines of its own', async () => {
+  const parts = { 'b.txt': 'the end', 'a.txt': 'abc abc abc', 'a9.md': 'more of it\n', 'data.csv': 'no text' };
+  for (const [name, text] of Object.entries(parts)) file(text, name);
+  const folder = dir;
+  dir = temporaryFolder();
+  const read = await readDataset(folder, { context: 4 });
+  expect(read).toEqual(await readDataset(file('abc abc abc\nmore of it\nthe end'), { context: 4 }));
+  expect((await readWithSchema(folder, read.schema)).examples).toEqual(read.examples);
+  await expect(readDataset(folder, { context: 4, maxBytes: 20 })).rejects.toEqual(
+    expect.objectContaining({ code: 'too-large', got: '29' }),
+  );
+});
