@@ -94,13 +94,15 @@ function requireSeat(state: JobState, me: Pubkey, nowSec: number): void {
       remedy: 'run it with --home and --settings of the trainer',
     });
   const round = currentRound(state);
-  if (round === undefined || round.close !== null || round.voided !== null || !round.commits.has(me)) return;
+  if (round === undefined || round.close !== null || round.voided !== null) return;
+  const commit = [...round.commits.values()].find(({ author }) => author === me);
+  if (commit === undefined) return;
   throw new NmktError(
     'not-ready',
     `this trainer committed to round ${round.round + 1}: it has to bring it to its end`,
     {
       expected: 'no commitment to the open round',
-      got: `commitment ${round.commits.get(me)!.id.slice(0, 12)}…`,
+      got: `commitment ${commit.id.slice(0, 12)}…`,
       remedy: `after the round: nmkt resign ${state.jobId}`,
     },
   );

@@ -118,7 +118,7 @@ With --json one object per line, each with event, at (Unix seconds) and, where t
   skipped    {reason, expected, got}, reason being own-job, closed, awarded, customer, no-wallet, network, price,
              payout-floor, max-params, max-bytes, model, engine or dataset-missing
   bid        {bid, priceMsat}; awarded: {shard, priceMsat, rounds}; lost: {reason}
-  round, committed, revealed, accepted, rejected, paid, unpaid  {round}, from 0; rejected also {rule, detail}, paid and
-             unpaid {amountMsat}
+  round, committed, revealed, accepted, rejected, paid, unpaid  {round}, from 0; committed, revealed, accepted and rejected
+             also {shard}, rejected {rule, detail}, paid and unpaid {amountMsat}
   claim-refused  {round, rule, detail}: the customer does not pay the invoice of this wallet
   done       {rounds, paidMsat}; error: {message, code, expected, got} or {reason}`;

@@ -183,7 +183,7 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
     network: context.deps.network,
     paymentHashOf: (invoice) => decodeInvoice(invoice).paymentHash,
     engine: () => (engine ??= server.engines.forJob(job, snapshot!)),
-    shard: { examples: null },
+    shard: { opened: null },
     progress: context.progress,
     signal: server.stop,
     emit: (name, fields, text) => (isPast && !isNamed ? undefined : server.emit(job.id, name, fields, text)),

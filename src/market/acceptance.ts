@@ -22,16 +22,16 @@ export interface RoundEvidence {
   readonly round: number;
   readonly baseHash: Sha256;
   readonly assigned: readonly Assigned[];
-  /** Listed ones only, by trainer. */
-  readonly commits: ReadonlyMap<Pubkey, EventOf<'commit'>>;
-  readonly reveals: ReadonlyMap<Pubkey, EventOf<'reveal'>>;
+  /** Listed ones only; all maps are by shard, which has one seat in a round. */
+  readonly commits: ReadonlyMap<number, EventOf<'commit'>>;
+  readonly reveals: ReadonlyMap<number, EventOf<'reveal'>>;
   /** Updates opened in earlier rounds, by hash. */
   readonly shownBefore: ShownUpdates;
   /** What codecs left behind in earlier rounds. */
   readonly residuals: KeptResiduals;
   readonly codec: Codec;
-  readonly findings: ReadonlyMap<Pubkey, Finding>;
-  readonly scores: ReadonlyMap<Pubkey, ScoreRow>;
+  readonly findings: ReadonlyMap<number, Finding>;
+  readonly scores: ReadonlyMap<number, ScoreRow>;
   /** Loss of the global model on set A before this round; null in round 0. */
   readonly lossBeforePpm: number | null;
   readonly strictLoss: boolean;
@@ -60,8 +60,8 @@ export function acceptRound(evidence: RoundEvidence): Acceptance {
   const accepted: (Assigned & { submission: EventId })[] = [];
   const rejected: Rejection[] = [];
   for (const { trainer, shard } of order) {
-    const submission = evidence.reveals.get(trainer)?.id ?? null;
-    const failure = judge(evidence, trainer);
+    const submission = evidence.reveals.get(shard)?.id ?? null;
+    const failure = judge(evidence, shard);
     if (failure === null && submission !== null) accepted.push({ trainer, shard, submission });
     else if (failure !== null) rejected.push({ trainer, shard, submission, ...failure });
   }
@@ -69,17 +69,14 @@ export function acceptRound(evidence: RoundEvidence): Acceptance {
 }
 
 /** The first rule that fails before any blob is opened; null: worth opening. */
-export function publicFailure(
-  evidence: PublicEvidence,
-  trainer: Pubkey,
-): { rule: RejectionRule; detail: string } | null {
-  const commit = evidence.commits.get(trainer);
+export function publicFailure(evidence: PublicEvidence, shard: number): { rule: RejectionRule; detail: string } | null {
+  const commit = evidence.commits.get(shard);
   if (commit === undefined) return { rule: 'absent', detail: 'no commitment in the list' };
-  const reveal = evidence.reveals.get(trainer);
+  const reveal = evidence.reveals.get(shard);
   if (reveal === undefined) return { rule: 'no-reveal', detail: 'a commitment without a listed reveal' };
   const { updateHash, baseHash } = reveal.content;
   const opened = openingOf(evidence, reveal);
-  if (!opens(evidence, trainer, reveal))
+  if (!opens(evidence, reveal))
     return {
       rule: 'opening',
       detail: `the reveal gives ${opened.slice(0, 16)}, committed was ${commit.content.commitment.slice(0, 16)}`,
@@ -92,9 +89,9 @@ export function publicFailure(
     return { rule: 'engine', detail: `trained on ${reveal.content.engine}, not on ${evidence.engine}` };
   if (updateHash === evidence.baseHash)
     return { rule: 'unchanged', detail: 'the update equals the model it started from' };
-  for (const [other, theirs] of evidence.reveals)
-    if (other !== trainer && theirs.content.updateHash === updateHash && opens(evidence, other, theirs))
-      return { rule: 'copy', detail: `the same bytes as ${other.slice(0, 16)}: honest seeds differ` };
+  for (const theirs of evidence.reveals.values())
+    if (theirs !== reveal && theirs.content.updateHash === updateHash && opens(evidence, theirs))
+      return { rule: 'copy', detail: `the same bytes as ${theirs.author.slice(0, 16)}: honest seeds differ` };
   // A replay, of its own or of others: whatever a statistic says of it, it is no work of this round.
   const first = evidence.shownBefore.get(updateHash);
   if (first !== undefined)
@@ -122,9 +119,9 @@ type Opening = Pick<RoundEvidence, 'job' | 'round' | 'commits'>;
 /** All updates opened up to this round, for the rounds after it. */
 export function shownUpdates(evidence: Opening & Pick<RoundEvidence, 'reveals' | 'shownBefore'>): ShownUpdates {
   const shown = new Map(evidence.shownBefore);
-  for (const [trainer, reveal] of evidence.reveals) {
+  for (const reveal of evidence.reveals.values()) {
     const hash = reveal.content.updateHash;
-    if (!shown.has(hash) && opens(evidence, trainer, reveal)) shown.set(hash, { round: evidence.round, trainer });
+    if (!shown.has(hash) && opens(evidence, reveal)) shown.set(hash, { round: evidence.round, trainer: reveal.author });
   }
   return shown;
 }
@@ -143,23 +140,23 @@ function openingOf({ job, round }: Opening, reveal: EventOf<'reveal'>): Sha256 {
 }
 
 /** Only an opened hash makes a copy: else anyone could name another's revealed hash and take its author down. */
-function opens(evidence: Opening, trainer: Pubkey, reveal: EventOf<'reveal'>): boolean {
-  const commit = evidence.commits.get(trainer);
-  return commit?.content.commitment === openingOf(evidence, reveal) && commit.content.shard === reveal.content.shard;
+function opens(evidence: Opening, reveal: EventOf<'reveal'>): boolean {
+  const commit = evidence.commits.get(reveal.content.shard);
+  return commit?.content.commitment === openingOf(evidence, reveal) && commit.author === reveal.author;
 }
 
-function judge(evidence: RoundEvidence, trainer: Pubkey): { rule: RejectionRule; detail: string } | null {
-  const early = publicFailure(evidence, trainer);
+function judge(evidence: RoundEvidence, shard: number): { rule: RejectionRule; detail: string } | null {
+  const early = publicFailure(evidence, shard);
   if (early !== null) return early;
-  const finding = evidence.findings.get(trainer);
+  const finding = evidence.findings.get(shard);
   if (finding !== undefined) return finding;
-  const score = evidence.scores.get(trainer);
+  const score = evidence.scores.get(shard);
   if (score === undefined) return { rule: 'work-floor', detail: 'no measurement' };
-  if (evidence.strictLoss && !passesLossTests(evidence, trainer))
+  if (evidence.strictLoss && !passesLossTests(evidence, shard))
     return { rule: 'loss', detail: `loss ${score.lossPpm} ppm on set A` };
   const floor = workFloor(score);
   if (!floor.pass) return { rule: 'work-floor', detail: `D ${score.dPpm} ppm, E ${score.ePpm} ppm` };
-  const reveal = evidence.reveals.get(trainer)!;
+  const reveal = evidence.reveals.get(shard)!;
   if (isProvenFraud(reveal, score))
     return {
       rule: 'spot-check',
@@ -169,9 +166,9 @@ function judge(evidence: RoundEvidence, trainer: Pubkey): { rule: RejectionRule;
 }
 
 /** FEDSTR's two tests count only with `strict-loss`: under non-IID shards they reject honest work (arXiv 2404.15834). */
-function passesLossTests({ scores, lossBeforePpm }: RoundEvidence, trainer: Pubkey): boolean {
+function passesLossTests({ scores, lossBeforePpm }: RoundEvidence, shard: number): boolean {
   const rows = [...scores.values()];
-  const mine = rows.findIndex((row) => row.trainer === trainer);
+  const mine = rows.findIndex((row) => row.shard === shard);
   const test = fedstrTests(
     rows.map((row) => row.lossPpm),
     lossBeforePpm ?? Number.MAX_SAFE_INTEGER,

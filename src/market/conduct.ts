@@ -43,16 +43,16 @@ function cutShort(
   if (isShort(open, open.content.until, roundTimeoutSec))
     return { event: open, detail: `commitments count for less than the ${roundTimeoutSec} s that the job promised` };
   if (commitList === null) return null;
-  const late = assigned.find(({ trainer }) => !listedCommits.has(trainer) && !mayHaveLeft(state, trainer));
+  const late = assigned.find(({ trainer, shard }) => !listedCommits.has(shard) && !mayHaveLeft(state, trainer));
   if (late !== undefined && commitList.createdAt < open.content.until)
     return { event: commitList, detail: `listed before its time, without the commitment of ${late.trainer}` };
   const until = commitList.content.until;
   if (until !== null && isShort(commitList, until, revealTimeoutSec))
     return { event: commitList, detail: `reveals count for less than the ${revealTimeoutSec} s that the job promised` };
   if (revealList === null || until === null) return null;
-  const unheard = [...listedCommits.keys()].find((trainer) => !listedReveals.has(trainer));
+  const unheard = [...listedCommits.values()].find(({ content }) => !listedReveals.has(content.shard));
   if (unheard !== undefined && revealList.createdAt < until)
-    return { event: revealList, detail: `listed before its time, without the reveal of ${unheard}` };
+    return { event: revealList, detail: `listed before its time, without the reveal of ${unheard.author}` };
   return null;
 }
 
@@ -103,7 +103,7 @@ function replaceViolation(
   switch (reason) {
     case 'absent': {
       const hadSeat = last?.assigned.some((seat) => seat.trainer === out && seat.shard === shard) ?? false;
-      const missedIt = last?.voided != null && hadSeat && !last.listedCommits.has(out);
+      const missedIt = last?.voided != null && hadSeat && !last.listedCommits.has(shard);
       return isAbsence || missedIt
         ? null
         : wrong(`it calls ${out} absent, and no list of the last round is without it`);

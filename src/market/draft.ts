@@ -11,14 +11,14 @@ export interface DraftRound {
   open: EventOf<'open'>;
   assigned: Assignment[];
   lossBeforePpm: number | null;
-  commits: Map<Pubkey, EventOf<'commit'>>;
+  commits: Map<number, EventOf<'commit'>>;
   commitList: EventOf<'list'> | null;
-  listedCommits: Map<Pubkey, EventOf<'commit'>>;
+  listedCommits: Map<number, EventOf<'commit'>>;
   /** Comes after the list of commitments in a job with spot checks. */
   draw: EventOf<'draw'> | null;
-  reveals: Map<Pubkey, EventOf<'reveal'>>;
+  reveals: Map<number, EventOf<'reveal'>>;
   revealList: EventOf<'list'> | null;
-  listedReveals: Map<Pubkey, EventOf<'reveal'>>;
+  listedReveals: Map<number, EventOf<'reveal'>>;
   /** Updates that earlier rounds showed: nobody is paid for them again. */
   shownBefore: ShownUpdates;
   /** What codecs left behind in earlier rounds. */

@@ -1,4 +1,3 @@
-import type { Pubkey } from '../hash.js';
 import { isChainElement } from '../learning/seeds.js';
 import type { EventOf } from '../protocol/events.js';
 import type { RejectionRule } from '../protocol/round.js';
@@ -23,24 +22,24 @@ export function applyDraw(draft: Draft, round: DraftRound, event: EventOf<'draw'
 /**
  * Who was drawn was repeated, by the engine that the job names; a repetition of another segment counts only as a proof.
  *
- * @param proven  trainers with an accepted update in a round before
+ * @param proven  seats with an accepted update in a round before
  */
 export function checkSpot(
   draft: Draft,
   round: DraftRound,
   { content }: EventOf<'scores'>,
   row: ScoreRow,
-  proven: ReadonlySet<Pubkey>,
+  proven: ReadonlySet<string>,
 ): Broken | null {
   const terms = draft.job.content.spot;
   if (terms === null || content.engine !== terms.engine)
     return row.spot === null
       ? null
       : broken('scores', `${row.trainer} was repeated on another engine than the job names`);
-  const reveal = round.listedReveals.get(row.trainer);
+  const reveal = round.listedReveals.get(row.shard);
   if (reveal === undefined || round.draw === null) return null;
   const { checkpoints } = reveal.content;
-  const due = drawnSegment({ job: draft.jobId, terms, draw: round.draw, proven }, row.trainer, checkpoints.length + 1);
+  const due = drawnSegment({ job: draft.jobId, terms, draw: round.draw, proven }, row, checkpoints.length + 1);
   if (row.spot !== null && row.spot.segment > checkpoints.length)
     return broken('scores', `${row.trainer} has no segment ${row.spot.segment}`);
   if (due === null || (row.spot !== null && (row.spot.segment === due || isProvenFraud(reveal, row)))) return null;
@@ -49,8 +48,10 @@ export function checkSpot(
 
 export function applyFraud(draft: Draft, round: DraftRound, event: EventOf<'fraud'>): Broken | null {
   const { content } = event;
-  const row = round.scores?.content.scores.find(({ trainer }) => trainer === content.trainer);
-  const reveal = round.listedReveals.get(content.trainer);
+  const row = round.scores?.content.scores.find(
+    ({ trainer, shard }) => trainer === content.trainer && shard === content.shard,
+  );
+  const reveal = round.listedReveals.get(content.shard);
   if (content.round !== round.round || row === undefined || content.scores !== round.scores?.id)
     return broken('fraud', 'it cites no scores of the open round');
   if (draft.frauds.has(content.trainer)) return broken('fraud', `${content.trainer} is a proven fraud already`);
@@ -75,14 +76,14 @@ function keepFraud(draft: Draft, event: EventOf<'fraud'>): null {
 }
 
 /** A `spot-check` whose state did not open, or was not the committed one: like a blob that does not open, the customer's signed finding. */
-export function isStateFinding(round: DraftRound, trainer: Pubkey): boolean {
-  return !round.scores!.content.scores.some((row) => row.trainer === trainer);
+export function isStateFinding(round: DraftRound, shard: number): boolean {
+  return !round.scores!.content.scores.some((row) => row.shard === shard);
 }
 
 /** Was it rejected by a repetition that the scores publish? */
 export function isRepeated(
   round: DraftRound,
-  { trainer, rule }: { readonly trainer: Pubkey; readonly rule: RejectionRule },
+  { shard, rule }: { readonly shard: number; readonly rule: RejectionRule },
 ): boolean {
-  return rule === 'spot-check' && !isStateFinding(round, trainer);
+  return rule === 'spot-check' && !isStateFinding(round, shard);
 }

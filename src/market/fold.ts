@@ -142,7 +142,8 @@ function credits(draft: Draft): [Pubkey, number][] {
   const rounds = new Map<Pubkey, number>();
   for (const { assigned, close } of draft.rounds) {
     for (const { trainer } of assigned) rounds.set(trainer, rounds.get(trainer) ?? 0);
-    for (const { trainer } of close?.content.accepted ?? []) rounds.set(trainer, (rounds.get(trainer) ?? 0) + 1);
+    for (const trainer of new Set(close?.content.accepted.map((entry) => entry.trainer)))
+      rounds.set(trainer, (rounds.get(trainer) ?? 0) + 1);
   }
   return [...rounds].sort(([a], [b]) => (a < b ? -1 : 1));
 }

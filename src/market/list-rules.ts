@@ -1,4 +1,4 @@
-import type { EventId, Pubkey } from '../hash.js';
+import type { EventId } from '../hash.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
 import { broken, type Broken, type Draft, type DraftRound } from './draft.js';
 import type { Assignment } from './state.js';
@@ -16,12 +16,16 @@ function isCommitOf({ id, content }: EventOf<'open'>): Matches<EventOf<'commit'>
 function isRevealOf(
   draft: Draft,
   { id, content }: EventOf<'list'>,
-  commits: ReadonlyMap<Pubkey, EventOf<'commit'>>,
+  commits: ReadonlyMap<number, EventOf<'commit'>>,
 ): Matches<EventOf<'reveal'>> {
   return (event): event is EventOf<'reveal'> => {
     if (event.type !== 'reveal' || event.content.list !== id || event.content.round !== content.round) return false;
     const cited = event.content.commit;
-    return (commits.get(event.author)?.id ?? cited) === cited && content.ids.includes(cited) && !isOthers(draft, event);
+    return (
+      (commits.get(event.content.shard)?.id ?? cited) === cited &&
+      content.ids.includes(cited) &&
+      !isOthers(draft, event)
+    );
   };
 }
 
@@ -31,21 +35,21 @@ function isOthers(draft: Draft, { author, content }: EventOf<'reveal'>): boolean
 }
 
 export function commitsOf(draft: Draft, open: EventOf<'open'>, assigned: readonly Assignment[]): DraftRound['commits'] {
-  return firstPerTrainer(draft, assigned, isCommitOf(open));
+  return firstPerSeat(draft, assigned, isCommitOf(open));
 }
 
-/** A trainer's first event of that sort for the shard it was given: a second one never counts. */
-function firstPerTrainer<E extends EventOf<'commit'> | EventOf<'reveal'>>(
+/** By shard, its trainer's first event of that sort for it: a second one never counts. */
+function firstPerSeat<E extends EventOf<'commit'> | EventOf<'reveal'>>(
   draft: Draft,
   assigned: readonly Assignment[],
   matches: Matches<E>,
-): Map<Pubkey, E> {
-  const found = new Map<Pubkey, E>();
+): Map<number, E> {
+  const found = new Map<number, E>();
   for (const { trainer, shard } of assigned) {
     const event = draft.sound
       .get(trainer)
       ?.find((other): other is E => matches(other) && other.content.shard === shard);
-    if (event !== undefined) found.set(trainer, event);
+    if (event !== undefined) found.set(shard, event);
   }
   return found;
 }
@@ -66,16 +70,17 @@ function keepSeen(draft: Draft, round: DraftRound, of: 'commit' | 'reveal', even
   const hasSeat = (shard: number) =>
     round.assigned.some((seat) => seat.trainer === event.author && seat.shard === shard);
   if (of === 'commit') {
-    if (isCommitOf(round.open)(event) && hasSeat(event.content.shard) && !round.commits.has(event.author))
-      round.commits.set(event.author, event);
+    if (isCommitOf(round.open)(event) && hasSeat(event.content.shard) && !round.commits.has(event.content.shard))
+      round.commits.set(event.content.shard, event);
   } else if (round.commitList !== null && isRevealOf(draft, round.commitList, round.listedCommits)(event)) {
-    if (hasSeat(event.content.shard) && !round.reveals.has(event.author)) round.reveals.set(event.author, event);
+    if (hasSeat(event.content.shard) && !round.reveals.has(event.content.shard))
+      round.reveals.set(event.content.shard, event);
   }
 }
 
 /** Ids in an earlier `seen` that the list leaves out: an omission that the customer's own signatures prove. */
 function omission(
-  candidates: ReadonlyMap<Pubkey, { readonly id: EventId }>,
+  candidates: ReadonlyMap<number, { readonly id: EventId }>,
   seen: ReadonlySet<EventId>,
   ids: readonly EventId[],
 ): Broken | null {
@@ -88,16 +93,16 @@ function omission(
  * The events a list names. They count because it names them, whatever their authors publish later: a trainer that forks its
  * chain, or whose chain has a gap here, cannot undo what the customer signed.
  *
- * @param candidates  of each sound chain the first that counts: no other of that author may be listed
+ * @param candidates  of each seat the first in its sound chain that counts: no other of it may be listed
  */
 function listed<E extends EventOf<'commit'> | EventOf<'reveal'>>(
   draft: Draft,
   round: DraftRound,
   matches: Matches<E>,
-  candidates: ReadonlyMap<Pubkey, E>,
+  candidates: ReadonlyMap<number, E>,
   ids: readonly EventId[],
-): Map<Pubkey, E> | Broken {
-  const found = new Map<Pubkey, E>();
+): Map<number, E> | Broken {
+  const found = new Map<number, E>();
   const hasSeat = ({ author, content }: E) =>
     round.assigned.some((seat) => seat.trainer === author && seat.shard === content.shard);
   if (new Set(ids).size !== ids.length) return broken('list', 'an id stands twice');
@@ -108,10 +113,11 @@ function listed<E extends EventOf<'commit'> | EventOf<'reveal'>>(
       continue;
     }
     if (!matches(event) || !hasSeat(event)) return broken('list', `${id} does not count in this phase`);
-    const first = candidates.get(event.author);
-    if (found.has(event.author) || (first !== undefined && first.id !== id))
-      return broken('list', `${id} is not the first of ${event.author}`);
-    found.set(event.author, event);
+    const { shard } = event.content;
+    const first = candidates.get(shard);
+    if (found.has(shard) || (first !== undefined && first.id !== id))
+      return broken('list', `${id} is not the first of ${event.author} for shard ${shard}`);
+    found.set(shard, event);
   }
   return found;
 }
@@ -130,9 +136,9 @@ function listCommits(draft: Draft, round: DraftRound, event: EventOf<'list'>): B
   if (!(found instanceof Map)) return found;
   round.commitList = event;
   round.listedCommits = found;
-  round.reveals = firstPerTrainer(
+  round.reveals = firstPerSeat(
     draft,
-    round.assigned.filter((seat) => found.has(seat.trainer)),
+    round.assigned.filter((seat) => found.has(seat.shard)),
     isRevealOf(draft, event, found),
   );
   return null;

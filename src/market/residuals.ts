@@ -3,17 +3,17 @@ import type { EventOf } from '../protocol/events.js';
 
 /** What a codec with error feedback leaves for the next update of the same trainer and shard, as hashes. */
 
-interface Seat {
+export interface SeatOf {
   readonly trainer: Pubkey;
   readonly shard: number;
 }
 export type KeptResiduals = ReadonlyMap<string, Sha256>;
 
-const seatOf = ({ shard, trainer }: Seat): string => `${shard}:${trainer}`;
+export const seatName = ({ shard, trainer }: SeatOf): string => `${shard}:${trainer}`;
 
 /** Of the last accepted update of this trainer and shard; null: zeros, as for a successor. */
-export function residualBefore(kept: KeptResiduals, seat: Seat): Sha256 | null {
-  return kept.get(seatOf(seat)) ?? null;
+export function residualBefore(kept: KeptResiduals, seat: SeatOf): Sha256 | null {
+  return kept.get(seatName(seat)) ?? null;
 }
 
 /** After a round: those of its accepted updates replace the older ones. A void or rejected update leaves nothing behind. */
@@ -21,13 +21,13 @@ export function residualsAfter(
   kept: KeptResiduals,
   round: {
     readonly close: EventOf<'close'> | null;
-    readonly listedReveals: ReadonlyMap<Pubkey, EventOf<'reveal'>>;
+    readonly listedReveals: ReadonlyMap<number, EventOf<'reveal'>>;
   },
 ): KeptResiduals {
   const next = new Map(kept);
   for (const seat of round.close?.content.accepted ?? []) {
-    const residual = round.listedReveals.get(seat.trainer)?.content.residual;
-    if (residual !== undefined) next.set(seatOf(seat), residual.after);
+    const residual = round.listedReveals.get(seat.shard)?.content.residual;
+    if (residual !== undefined) next.set(seatName(seat), residual.after);
   }
   return next;
 }

@@ -109,13 +109,12 @@ function applyScores(draft: Draft, round: DraftRound, event: EventOf<'scores'>):
   if (event.content.round !== round.round) return broken('scores', `round ${round.round} is open`);
   if (data !== draft.job.content.evalA.commitment)
     return broken('scores', 'the loss must be measured on the evaluation set A of the job');
-  if (new Set(scores.map((row) => row.trainer)).size !== scores.length)
-    return broken('scores', 'a trainer is scored twice');
+  if (new Set(scores.map((row) => row.shard)).size !== scores.length) return broken('scores', 'a seat is scored twice');
   const proven = provenBefore(draft.rounds, round.round);
   for (const row of scores) {
-    const reveal = round.listedReveals.get(row.trainer);
+    const reveal = round.listedReveals.get(row.shard);
     const isAtHand = reveal !== undefined || !draft.missing.has(row.submission);
-    if (isAtHand && (reveal?.id !== row.submission || reveal.content.shard !== row.shard))
+    if (isAtHand && (reveal?.id !== row.submission || reveal.author !== row.trainer))
       return broken('scores', `${row.submission} is not the listed reveal of ${row.trainer}`);
     const { dPpm, ePpm } = workScore(
       { before: row.ownBeforePpm, after: row.ownAfterPpm },
@@ -138,10 +137,10 @@ function applyClose(draft: Draft, round: DraftRound, event: EventOf<'close'>): B
     return broken('close', 'it cites another list or other scores');
   if ((content.root !== undefined) !== (draft.award!.content.rule.name === 'fltrust'))
     return broken('close', 'a root update is named exactly with the rule fltrust');
-  const findings = new Map<Pubkey, Finding>();
-  for (const { trainer, rule, detail } of content.rejected)
-    if (rule === 'blob' || rule === 'shape' || (rule === 'spot-check' && isStateFinding(round, trainer)))
-      findings.set(trainer, { rule, detail });
+  const findings = new Map<number, Finding>();
+  for (const { shard, rule, detail } of content.rejected)
+    if (rule === 'blob' || rule === 'shape' || (rule === 'spot-check' && isStateFinding(round, shard)))
+      findings.set(shard, { rule, detail });
   if (isComplete(draft, round)) {
     const expected = acceptance(draft, round, round.scores, findings);
     const good = (rows: readonly { shard: number; trainer: string; submission: string }[]) =>
@@ -203,7 +202,7 @@ function acceptance(
   draft: Draft,
   round: DraftRound,
   scores: EventOf<'scores'>,
-  findings: ReadonlyMap<Pubkey, Finding>,
+  findings: ReadonlyMap<number, Finding>,
 ): Acceptance {
   return acceptRound({
     job: draft.jobId,
@@ -216,7 +215,7 @@ function acceptance(
     residuals: round.residuals,
     codec: draft.job.content.codec,
     findings,
-    scores: new Map(scores.content.scores.map((row) => [row.trainer, row])),
+    scores: new Map(scores.content.scores.map((row) => [row.shard, row])),
     lossBeforePpm: round.lossBeforePpm,
     strictLoss: draft.job.content.strictLoss,
     engine: draft.job.content.spot?.engine ?? null,

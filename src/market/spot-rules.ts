@@ -2,6 +2,7 @@ import { fromHex, sha256, sha256Hex, u32be, type EventId, type Pubkey, type Sha2
 import type { EventOf } from '../protocol/events.js';
 import type { SpotTerms } from '../protocol/job.js';
 import type { ScoreRow } from '../protocol/score.js';
+import { seatName, type SeatOf } from './residuals.js';
 
 /** Which updates are repeated in part, and what a repetition proves. */
 
@@ -10,8 +11,8 @@ export interface SpotDraw {
   readonly job: EventId;
   readonly terms: SpotTerms;
   readonly draw: EventOf<'draw'>;
-  /** Trainers that had an update accepted in an earlier round of the job. */
-  readonly proven: ReadonlySet<Pubkey>;
+  /** Seats that had an update accepted in an earlier round of the job. */
+  readonly proven: ReadonlySet<string>;
 }
 
 const TWO_32 = 2 ** 32;
@@ -27,10 +28,10 @@ const TWO_32 = 2 ** 32;
  *
  * @param segments  the length of the committed list of checkpoints plus one
  */
-export function drawnSegment({ job, terms, draw, proven }: SpotDraw, trainer: Pubkey, segments: number): number | null {
-  const [chance, place] = drawnWords(job, draw, trainer);
+export function drawnSegment({ job, terms, draw, proven }: SpotDraw, seat: SeatOf, segments: number): number | null {
+  const [chance, place] = drawnWords(job, draw, seat.trainer);
   const isDrawn = chance * 1_000_000 < terms.ratePpm * TWO_32;
-  if (!isDrawn && proven.has(trainer)) return null;
+  if (!isDrawn && proven.has(seatName(seat))) return null;
   return Math.floor((place * segments) / TWO_32);
 }
 

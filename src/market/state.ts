@@ -4,6 +4,7 @@ import type { Chain, Fork } from './chain.js';
 import type { ShownUpdates } from './acceptance.js';
 import type { Considered } from './auction.js';
 import type { KeptResiduals } from './residuals.js';
+import { seatName } from './residuals.js';
 import { drawnSegment } from './spot-rules.js';
 
 /** Who trains a shard now, since which award or replacement, and how it answered its grant. */
@@ -49,15 +50,15 @@ export interface RoundState {
   readonly assigned: readonly Assignment[];
   /** Loss of the base on set A as the last close measured it; null before the first. */
   readonly lossBeforePpm: number | null;
-  /** Valid and at hand, listed or not, by trainer. */
-  readonly commits: ReadonlyMap<Pubkey, EventOf<'commit'>>;
+  /** Valid and at hand, listed or not, by shard like the other maps of a round: a shard has one seat. */
+  readonly commits: ReadonlyMap<number, EventOf<'commit'>>;
   readonly commitList: EventOf<'list'> | null;
-  readonly listedCommits: ReadonlyMap<Pubkey, EventOf<'commit'>>;
+  readonly listedCommits: ReadonlyMap<number, EventOf<'commit'>>;
   /** Which segments are repeated; null before it, and in jobs without spot checks. */
   readonly draw: EventOf<'draw'> | null;
-  readonly reveals: ReadonlyMap<Pubkey, EventOf<'reveal'>>;
+  readonly reveals: ReadonlyMap<number, EventOf<'reveal'>>;
   readonly revealList: EventOf<'list'> | null;
-  readonly listedReveals: ReadonlyMap<Pubkey, EventOf<'reveal'>>;
+  readonly listedReveals: ReadonlyMap<number, EventOf<'reveal'>>;
   /** Updates that earlier rounds showed: nobody is paid for them again. */
   readonly shownBefore: ShownUpdates;
   /** What codecs left behind in earlier rounds. */
@@ -129,30 +130,30 @@ export function hasResigned(state: Pick<JobState, 'chains'>, trainer: Pubkey): b
 
 /** Seats of a round that committed or still may: nobody waits for who resigned without a commitment. */
 export function awaitedSeats(state: JobState, round: RoundState): readonly Assignment[] {
-  return round.assigned.filter(({ trainer }) => round.commits.has(trainer) || !hasResigned(state, trainer));
+  return round.assigned.filter(({ trainer, shard }) => round.commits.has(shard) || !hasResigned(state, trainer));
 }
 
-/** The segment of this trainer's listed update that is repeated; null: none, or the draw is not at hand. */
+/** The segment of this seat's listed update that is repeated; null: none, or the draw is not at hand. */
 export function drawnSegmentOf(
   state: Pick<JobState, 'jobId' | 'job' | 'rounds'>,
   { round, draw }: Pick<RoundState, 'round' | 'draw'>,
-  trainer: Pubkey,
+  seat: Pick<Assignment, 'trainer' | 'shard'>,
   checkpoints: number,
 ): number | null {
   const terms = state.job?.content.spot ?? null;
   if (terms === null || draw === null) return null;
   const proven = provenBefore(state.rounds, round);
-  return drawnSegment({ job: state.jobId, terms, draw, proven }, trainer, checkpoints + 1);
+  return drawnSegment({ job: state.jobId, terms, draw, proven }, seat, checkpoints + 1);
 }
 
-/** Trainers with an accepted update in a round before this one. */
+/** Seats, spelt by `seatName`, with an accepted update in a round before this one. */
 export function provenBefore(
   rounds: readonly Pick<RoundState, 'round' | 'close'>[],
   before: number,
-): ReadonlySet<Pubkey> {
+): ReadonlySet<string> {
   return new Set(
     rounds.flatMap(({ round, close }) =>
-      round < before && close !== null ? close.content.accepted.map(({ trainer }) => trainer) : [],
+      round < before && close !== null ? close.content.accepted.map(seatName) : [],
     ),
   );
 }

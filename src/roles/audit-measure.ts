@@ -31,7 +31,7 @@ export function remeasure(keys: DataKeys, ports: RootPorts): Measure {
       const { id, content } = round.scores!;
       const again = await scoreUpdates(engine, data, scoringSecret(keys.chain), job, round, base, updates, new Map());
       for (const row of again) {
-        const published = content.scores.find(({ trainer }) => trainer === row.trainer);
+        const published = content.scores.find(({ shard }) => shard === row.shard);
         const wrong = published && otherMeasure(published, row, isRepeatable(engine.id, content.engine));
         if (wrong)
           return { event: id, rule: 'measurement', detail: `${wrong} (update of ${row.trainer}, engine ${engine.id})` };

@@ -36,7 +36,7 @@ export function whyNotRepeated({ job, rounds }: JobState, engine: Engine['id']):
 export async function repeatAgain(round: RoundState, opened: OpenedRound, ports: RepeatPorts): Promise<Finding | null> {
   const { content, id } = round.scores!;
   for (const row of content.scores) {
-    const reveal = round.listedReveals.get(row.trainer);
+    const reveal = round.listedReveals.get(row.shard);
     if (row.spot === null || reveal === undefined) continue;
     const end = await endAgain(round, opened, row, row.spot, ports);
     ports.onRepeated?.();
@@ -69,7 +69,7 @@ async function endAgain(
     terms: state.job!.content,
     ...{ base, examples: await data.shard(shard), seed, round: round.round, shard, trainer },
   };
-  const due = drawn.get(trainer);
+  const due = drawn.get(shard);
   return due?.segment === segment
     ? repeatSegment(engine, training, segment, due.before, signal)
     : endOf(engine, training, segment, signal);

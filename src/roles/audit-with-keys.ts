@@ -1,5 +1,5 @@
 import { isNmktError } from '../errors.js';
-import type { EventId, Pubkey, Sha256 } from '../hash.js';
+import type { EventId, Sha256 } from '../hash.js';
 import { checkOwnSize } from '../learning/own-limits.js';
 import { initialParams, paramsHash } from '../learning/params.js';
 import { initialisationSeed, seedCommitment } from '../learning/seeds.js';
@@ -33,8 +33,8 @@ export interface KeyAuditPorts {
 
 export interface OpenedRound {
   readonly base: ParamSet;
-  /** Those that open, by trainer. */
-  readonly updates: ReadonlyMap<Pubkey, ParamSet>;
+  /** Those that open, by shard. */
+  readonly updates: ReadonlyMap<number, ParamSet>;
   /** Of the drawn updates that open, the segment and the state before it. */
   readonly drawn: OpenedStates['drawn'];
   /** Null until the round is closed. */
@@ -135,15 +135,13 @@ async function auditRound(
   const rowsOf = (shard: number) => ports.manifest.shards[shard]!.examples;
   const states = await openDrawnStates(relays, state, round, opening.sealed, rowsOf, LATER, signal);
   const findings = new Map([...opening.findings, ...states.findings]);
-  const params = new Map([...opening.params].filter(([trainer]) => !findings.has(trainer)));
-  const isScored = new Set(round.scores.content.scores.map(({ trainer }) => trainer));
-  const unscored = [...params.keys()].find((trainer) => !isScored.has(trainer));
+  const params = new Map([...opening.params].filter(([shard]) => !findings.has(shard)));
+  const isScored = new Set(round.scores.content.scores.map(({ shard }) => shard));
+  const unscored = [...params.keys()].find((shard) => !isScored.has(shard));
   if (unscored !== undefined)
-    return { event: round.scores.id, rule: 'scores', detail: `the update of ${unscored} opens and has no score` };
-  const unshown = round.scores.content.scores.find(
-    ({ trainer, spot }) => spot !== null && states.findings.has(trainer),
-  );
-  if (unshown !== undefined) return { event: unshown.submission, ...states.findings.get(unshown.trainer)! };
+    return { event: round.scores.id, rule: 'scores', detail: `the update of shard ${unscored} opens and has no score` };
+  const unshown = round.scores.content.scores.find(({ shard, spot }) => spot !== null && states.findings.has(shard));
+  if (unshown !== undefined) return { event: unshown.submission, ...states.findings.get(unshown.shard)! };
   const own = await openRoot(state, round, ports);
   if ('rule' in own) return own;
   const { root } = own;
@@ -176,12 +174,12 @@ function auditClose(
   round: RoundState,
   close: EventOf<'close'>,
   from: RoundStart,
-  updates: ReadonlyMap<Pubkey, ParamSet>,
+  updates: ReadonlyMap<number, ParamSet>,
   findings: Parameters<typeof judgeRound>[2],
   { manifest }: KeyAuditPorts,
 ): NextModel | Finding {
-  for (const { submission, trainer } of close.content.accepted) {
-    const finding = findings.get(trainer);
+  for (const { submission, shard } of close.content.accepted) {
+    const finding = findings.get(shard);
     if (finding !== undefined) return { event: submission, rule: finding.rule, detail: finding.detail };
   }
   const again = judgeRound(state.job!, round, findings, round.scores!.content.scores);

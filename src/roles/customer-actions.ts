@@ -116,7 +116,7 @@ export async function measureAndClose(env: CustomerEnv, state: JobState, round: 
     env.signal,
   );
   const findings = new Map([...opened.findings, ...states.findings]);
-  const updates = new Map([...opened.params].filter(([trainer]) => !findings.has(trainer)));
+  const updates = new Map([...opened.params].filter(([shard]) => !findings.has(shard)));
   const scores = round.scores ?? (await measure(env, state, round, base, updates, states.drawn));
   await publishFrauds(env, round, scores);
   const { accepted, rejected } = judgeRound(job, round, findings, scores.content.scores);
@@ -164,7 +164,7 @@ async function measure(
   state: JobState,
   round: RoundState,
   base: ParamSet,
-  updates: ReadonlyMap<Pubkey, ParamSet>,
+  updates: ReadonlyMap<number, ParamSet>,
   drawn: OpenedStates['drawn'],
 ): Promise<EventOf<'scores'>> {
   const job = state.job!;
@@ -172,9 +172,11 @@ async function measure(
   const { spot } = job.content;
   if (spot !== null && spot.engine !== engine.id)
     env.progress.warn(`nothing is repeated: the engine here is ${engine.id}, the job names ${spot.engine}`);
-  const suspects = spot === null ? new Set<Pubkey>() : await likelyReplays(env, state, round, base, updates);
-  for (const trainer of suspects)
-    env.progress.warn(`${trainer.slice(0, 12)}… sent nearly what was sent before: its whole training is repeated`);
+  const suspects = spot === null ? new Set<number>() : await likelyReplays(env, state, round, base, updates);
+  for (const shard of suspects)
+    env.progress.warn(
+      `${round.listedReveals.get(shard)!.author.slice(0, 12)}… sent nearly what was sent before: its whole training is repeated`,
+    );
   const repeated = await repeatDrawn(
     engine,
     round,
@@ -200,7 +202,7 @@ async function measure(
 async function publishFrauds(env: CustomerEnv, round: RoundState, scores: EventOf<'scores'>): Promise<void> {
   for (const row of scores.content.scores) {
     const { trainer, shard, submission, spot } = row;
-    const reveal = round.listedReveals.get(trainer)!;
+    const reveal = round.listedReveals.get(shard)!;
     if (!isProvenFraud(reveal, row) || env.book.state().frauds.has(trainer)) continue;
     const { segment, hash: repeated } = spot!;
     const committed = committedEnd(reveal.content, segment)!;

@@ -172,7 +172,7 @@ function replaceReason(state: JobState, seat: Assignment, facts: CustomerFacts, 
   // A seat without a spare is better kept: the trainer may do better in the next round.
   if (!canReplace(state)) return null;
   const last = currentRound(state);
-  if (last?.voided != null && hadSeat(last, seat) && !last.listedCommits.has(seat.trainer)) return 'absent';
+  if (last?.voided != null && hadSeat(last, seat) && !last.listedCommits.has(seat.shard)) return 'absent';
   const rejection = last?.close?.content.rejected.find(
     (row) => row.trainer === seat.trainer && row.shard === seat.shard,
   );
@@ -212,7 +212,7 @@ function decideListing(state: JobState, round: RoundState, facts: CustomerFacts,
   const isCommit = round.commitList === null;
   const of = isCommit ? 'commit' : 'reveal';
   const expected = isCommit ? awaitedSeats(state, round).length : round.listedCommits.size;
-  const answers: ReadonlyMap<Pubkey, { readonly id: EventId }> = isCommit ? round.commits : round.reveals;
+  const answers: ReadonlyMap<number, { readonly id: EventId }> = isCommit ? round.commits : round.reveals;
   const until = isCommit ? round.open.content.until : round.commitList.content.until!;
   const extended = until + (isCommit ? terms.roundTimeoutSec : terms.revealTimeoutSec);
   const ids = [...answers.values()].map((event) => event.id).sort();

@@ -40,7 +40,7 @@ export function dueGrants(env: CustomerEnv, state: JobState): readonly GrantToSe
       due.push({ id: `${seat.award}/${seat.shard}`, to: seat.trainer, content: shardGrant(env, state, seat.shard) });
   const round = state.phase === 'committing' ? state.rounds.at(-1) : undefined;
   for (const seat of round === undefined ? [] : awaitedSeats(state, round))
-    if (!round!.commits.has(seat.trainer))
+    if (!round!.commits.has(seat.shard) && !due.some(({ id }) => id === `${round!.open.id}/${seat.trainer}`))
       due.push({
         id: `${round!.open.id}/${seat.trainer}`,
         to: seat.trainer,

@@ -22,7 +22,8 @@ export interface KeptStates {
 type Keeper = Pick<TrainerEnv, 'files' | 'clock'>;
 
 /** A state between two segments, by its number from 1: the draw may ask for any. */
-const stateFile = (round: RoundState, segment: number) => `state-${round.open.id}-${segment}.safetensors`;
+const stateFile = (round: RoundState, shard: number, segment: number) =>
+  `state-${round.open.id}-${shard}-${segment}.safetensors`;
 /** Where nobody asks, the last state of the last training is enough. */
 const PART_FILE = 'training.bin';
 /** Parts of a training that nobody checks, and how old the file may get before it is written anew. */
@@ -31,10 +32,11 @@ const [PARTS, PART_MS] = [20, 10_000];
 export async function findState(
   { files }: Pick<TrainerEnv, 'files'>,
   round: RoundState,
+  shard: number,
   terms: JobTerms,
   segment: number,
 ): Promise<TrainState | undefined> {
-  const file = await files.read(stateFile(round, segment));
+  const file = await files.read(stateFile(round, shard, segment));
   return file === undefined ? undefined : decodeStateFile(file, terms, segment * terms.spot!.everySteps);
 }
 
@@ -42,25 +44,26 @@ export async function findState(
 export async function keptStates(
   env: Keeper,
   round: RoundState,
+  shard: number,
   terms: JobTerms,
   training: { readonly rows: number; readonly seed: Uint8Array; readonly engine: EngineId },
 ): Promise<KeptStates> {
-  return terms.spot === null ? lastState(env, round, terms, training) : everyState(env, round, terms);
+  return terms.spot === null ? lastState(env, round, terms, training) : everyState(env, round, shard, terms);
 }
 
-async function everyState(env: Keeper, round: RoundState, terms: JobTerms): Promise<KeptStates> {
+async function everyState(env: Keeper, round: RoundState, shard: number, terms: JobTerms): Promise<KeptStates> {
   const checkpoints: Sha256[] = [];
   const { write, written } = inOrder(env);
   let last: TrainState | undefined;
   for (;;) {
-    const next = await findState(env, round, terms, checkpoints.length + 1);
+    const next = await findState(env, round, shard, terms, checkpoints.length + 1);
     if (next === undefined) break;
     checkpoints.push(stateHash(next));
     last = next;
   }
   const take = (state: TrainState): void => {
     const segment = checkpoints.push(stateHash(state));
-    write(stateFile(round, segment), encodeStateFile(state));
+    write(stateFile(round, shard, segment), encodeStateFile(state));
   };
   return { everySteps: terms.spot!.everySteps, last, checkpoints, take, written };
 }
@@ -69,7 +72,7 @@ async function lastState(
   env: Keeper,
   round: RoundState,
   terms: JobTerms,
-  { rows, seed, engine }: Parameters<typeof keptStates>[3],
+  { rows, seed, engine }: Parameters<typeof keptStates>[4],
 ): Promise<KeptStates> {
   const tag = sha256(fromHex(round.open.id), seed, engine);
   const { write, written } = inOrder(env);

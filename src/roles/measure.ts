@@ -1,5 +1,5 @@
 import { isNmktError } from '../errors.js';
-import { sha256Hex, type Pubkey } from '../hash.js';
+import { sha256Hex } from '../hash.js';
 import { acceptRound, publicFailure, type Acceptance, type Finding } from '../market/acceptance.js';
 import type { RoundState } from '../market/state.js';
 import { parameterShapes } from '../learning/params.js';
@@ -40,10 +40,11 @@ export async function openSealedUpdate(signer: Signer, reveal: EventOf<'reveal'>
   return z.decode(sealedUpdate, parseJson(text) as z.input<typeof sealedUpdate>);
 }
 
+/** By shard. */
 export interface OpenedUpdates {
-  readonly params: ReadonlyMap<Pubkey, ParamSet>;
-  readonly findings: ReadonlyMap<Pubkey, Finding>;
-  readonly sealed: ReadonlyMap<Pubkey, SealedUpdate>;
+  readonly params: ReadonlyMap<number, ParamSet>;
+  readonly findings: ReadonlyMap<number, Finding>;
+  readonly sealed: ReadonlyMap<number, SealedUpdate>;
 }
 
 export type UpdateKeys = (reveal: EventOf<'reveal'>) => Promise<SealedUpdate>;
@@ -65,21 +66,21 @@ export async function openUpdates(
   signal?: AbortSignal,
   files?: JobFiles,
 ): Promise<OpenedUpdates> {
-  const params = new Map<Pubkey, ParamSet>();
-  const findings = new Map<Pubkey, Finding>();
-  const sealed = new Map<Pubkey, SealedUpdate>();
+  const params = new Map<number, ParamSet>();
+  const findings = new Map<number, Finding>();
+  const sealed = new Map<number, SealedUpdate>();
   const evidence = publicEvidence(job, round);
-  for (const [trainer, reveal] of round.listedReveals) {
-    if (publicFailure(evidence, trainer) !== null) continue;
+  for (const [shard, reveal] of round.listedReveals) {
+    if (publicFailure(evidence, shard) !== null) continue;
     try {
       const opened = await keys(reveal);
-      sealed.set(trainer, opened);
-      params.set(trainer, await openUpdate(relays, opened, job, reveal, base, signal, files));
+      sealed.set(shard, opened);
+      params.set(shard, await openUpdate(relays, opened, job, reveal, base, signal, files));
     } catch (error) {
       if (isOwnTrouble(error)) throw error;
       if (isUnproven(error, nowSec - round.revealList!.createdAt)) throw error;
       const rule = isNmktError(error, 'shape-mismatch') ? 'shape' : 'blob';
-      findings.set(trainer, { rule, detail: (error as Error).message.replace(/[^\x20-\x7e]/g, ' ').slice(0, 300) });
+      findings.set(shard, { rule, detail: (error as Error).message.replace(/[^\x20-\x7e]/g, ' ').slice(0, 300) });
     }
   }
   return { params, findings, sealed };
@@ -137,15 +138,15 @@ export async function scoreUpdates(
   job: EventOf<'job'>,
   round: RoundState,
   base: ParamSet,
-  updates: ReadonlyMap<Pubkey, ParamSet>,
-  repeated: ReadonlyMap<Pubkey, ScoreRow['spot']>,
+  updates: ReadonlyMap<number, ParamSet>,
+  repeated: ReadonlyMap<number, ScoreRow['spot']>,
 ): Promise<ScoreRow[]> {
   const spec = job.content.model;
   const a = await data.evaluationA();
   const rows: ScoreRow[] = [];
   for (const { trainer, shard } of round.assigned) {
-    const params = updates.get(trainer);
-    const reveal = round.listedReveals.get(trainer);
+    const params = updates.get(shard);
+    const reveal = round.listedReveals.get(shard);
     if (params === undefined || reveal === undefined) continue;
     const { own, other } = await scoringSamples(data, scoring, round.round, shard);
     const measure = (weights: ParamSet, examples: Examples) => engine.evaluate(spec, weights, examples);
@@ -170,7 +171,7 @@ export async function scoreUpdates(
       dPpm,
       ePpm,
       lossPpm: measuredPpm(await measure(params, a)),
-      spot: repeated.get(trainer) ?? null,
+      spot: repeated.get(shard) ?? null,
     });
   }
   return rows;
@@ -180,13 +181,13 @@ export async function scoreUpdates(
 export function judgeRound(
   job: EventOf<'job'>,
   round: RoundState,
-  findings: ReadonlyMap<Pubkey, Finding>,
+  findings: ReadonlyMap<number, Finding>,
   scores: readonly ScoreRow[],
 ): Acceptance {
   return acceptRound({
     ...publicEvidence(job, round),
     findings,
-    scores: new Map(scores.map((row) => [row.trainer, row])),
+    scores: new Map(scores.map((row) => [row.shard, row])),
   });
 }
 

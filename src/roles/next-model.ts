@@ -36,7 +36,7 @@ export function nextModel(
   { rule, outer }: ModelRules,
   { base, outerState, root }: RoundStart,
   accepted: readonly { readonly trainer: Pubkey; readonly shard: number; readonly submission: EventId }[],
-  updates: ReadonlyMap<Pubkey, ParamSet>,
+  updates: ReadonlyMap<number, ParamSet>,
   examplesOfShard: (shard: number) => number,
 ): NextModel {
   const combined = combine(
@@ -46,7 +46,7 @@ export function nextModel(
       trainer,
       shard,
       examples: examplesOfShard(shard),
-      params: updates.get(trainer)!,
+      params: updates.get(shard)!,
     })),
     root ?? undefined,
   );

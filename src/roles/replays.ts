@@ -1,4 +1,3 @@
-import type { Pubkey } from '../hash.js';
 import { decodeUpdate } from '../learning/codec/codec.js';
 import { cosine, difference } from '../learning/params.js';
 import type { ParamSet } from '../learning/types.js';
@@ -14,7 +13,7 @@ import { openedFile } from './measure.js';
 const NEARLY_EQUAL = 0.999;
 
 /**
- * Trainers whose change of the model is nearly one that was accepted in an earlier round for the same key or shard. What is
+ * Shards whose update's change of the model is nearly one that was accepted in an earlier round for the same key or shard. What is
  * no longer in the home is not compared.
  */
 export async function likelyReplays(
@@ -22,23 +21,23 @@ export async function likelyReplays(
   state: JobState,
   round: RoundState,
   base: ParamSet,
-  updates: ReadonlyMap<Pubkey, ParamSet>,
-): Promise<ReadonlySet<Pubkey>> {
-  const found = new Set<Pubkey>();
+  updates: ReadonlyMap<number, ParamSet>,
+): Promise<ReadonlySet<number>> {
+  const found = new Set<number>();
   const { codec } = state.job!.content;
   for (const earlier of state.rounds) {
     if (earlier.round >= round.round || earlier.close === null) continue;
     const theirBase = await loadModel(env, state, earlier.open.content.base.sha256);
     for (const entry of earlier.close.content.accepted) {
       const suspects = round.assigned.filter(
-        ({ trainer, shard }) => updates.has(trainer) && (trainer === entry.trainer || shard === entry.shard),
+        ({ trainer, shard }) => updates.has(shard) && (trainer === entry.trainer || shard === entry.shard),
       );
-      const reveal = earlier.listedReveals.get(entry.trainer);
+      const reveal = earlier.listedReveals.get(entry.shard);
       const bytes = reveal && suspects.length > 0 ? await env.files.read(openedFile(reveal)) : undefined;
       if (bytes === undefined) continue;
       const theirs = difference(decodeUpdate(codec, theirBase, bytes), theirBase);
-      for (const { trainer } of suspects)
-        if (cosine(difference(updates.get(trainer)!, base), theirs) > NEARLY_EQUAL) found.add(trainer);
+      for (const { shard } of suspects)
+        if (cosine(difference(updates.get(shard)!, base), theirs) > NEARLY_EQUAL) found.add(shard);
     }
   }
   return found;

@@ -142,9 +142,9 @@ export async function repeatAll(
 }
 
 export interface OpenedStates {
-  /** Drawn updates; null: the segment begins at the base. */
-  readonly drawn: ReadonlyMap<Pubkey, { readonly segment: number; readonly before: SegmentStart }>;
-  readonly findings: ReadonlyMap<Pubkey, Finding>;
+  /** By shard: drawn updates; null: the segment begins at the base. */
+  readonly drawn: ReadonlyMap<number, { readonly segment: number; readonly before: SegmentStart }>;
+  readonly findings: ReadonlyMap<number, Finding>;
 }
 
 /**
@@ -159,34 +159,34 @@ export async function openDrawnStates(
   relays: Relays,
   state: JobState,
   round: RoundState,
-  sealed: ReadonlyMap<Pubkey, SealedUpdate>,
+  sealed: ReadonlyMap<number, SealedUpdate>,
   rowsOf: (shard: number) => number,
   nowSec: number,
   signal?: AbortSignal,
 ): Promise<OpenedStates> {
-  const drawn = new Map<Pubkey, { segment: number; before: SegmentStart }>();
-  const findings = new Map<Pubkey, Finding>();
+  const drawn = new Map<number, { segment: number; before: SegmentStart }>();
+  const findings = new Map<number, Finding>();
   const terms = state.job!.content;
   if (terms.spot === null) return { drawn, findings };
-  const blame = (trainer: Pubkey, detail: string) =>
-    findings.set(trainer, { rule: 'spot-check', detail: detail.replace(/[^\x20-\x7e]/g, ' ').slice(0, 300) });
-  for (const [trainer, { state: blob }] of sealed) {
-    const { content } = round.listedReveals.get(trainer)!;
-    const { checkpoints, shard } = content;
+  const blame = (shard: number, detail: string) =>
+    findings.set(shard, { rule: 'spot-check', detail: detail.replace(/[^\x20-\x7e]/g, ' ').slice(0, 300) });
+  for (const [shard, { state: blob }] of sealed) {
+    const { author, content } = round.listedReveals.get(shard)!;
+    const { checkpoints } = content;
     const wanted = checkpointCount(terms, rowsOf(shard));
     if (checkpoints.length !== wanted) {
-      blame(trainer, `${checkpoints.length} checkpoints, the training has ${wanted}`);
+      blame(shard, `${checkpoints.length} checkpoints, the training has ${wanted}`);
       continue;
     }
-    const segment = drawnSegmentOf(state, round, trainer, checkpoints.length);
+    const segment = drawnSegmentOf(state, round, { trainer: author, shard }, checkpoints.length);
     if (segment === null) continue;
     try {
-      const before = segment === 0 ? null : await openState(relays, state, round, trainer, segment, blob, signal);
-      drawn.set(trainer, { segment, before });
+      const before = segment === 0 ? null : await openState(relays, state, round, shard, segment, blob, signal);
+      drawn.set(shard, { segment, before });
     } catch (error) {
       if (isOwnTrouble(error)) throw error;
       if (isUnproven(error, nowSec - round.revealList!.createdAt)) throw error;
-      blame(trainer, `the state before segment ${segment}: ${(error as Error).message}`);
+      blame(shard, `the state before segment ${segment}: ${(error as Error).message}`);
     }
   }
   return { drawn, findings };
@@ -196,18 +196,19 @@ async function openState(
   relays: Relays,
   state: JobState,
   round: RoundState,
-  trainer: Pubkey,
+  shard: number,
   segment: number,
   blob: SealedUpdate['state'],
   signal?: AbortSignal,
 ): Promise<TrainState | Uncoded> {
   if (blob === null) throw new RangeError('it is not in the reveal');
   const { model, hyper, spot, codec } = state.job!.content;
-  const { checkpoints, shard, residual } = round.listedReveals.get(trainer)!.content;
+  const { author, content } = round.listedReveals.get(shard)!;
+  const { checkpoints, residual } = content;
   const isEncoding = codec.name !== 'f32' && segment === checkpoints.length;
   const before = residual?.before ?? null;
   const shapes = isEncoding ? uncodedShapes(parameterShapes(model), before !== null) : stateShapes(model, hyper);
-  const label = stateLabel(state.jobId, round.round, shard, trainer);
+  const label = stateLabel(state.jobId, round.round, shard, author);
   const bytes = await fetchCanonical(relays, { ...blob, label }, shapes, signal);
   const tensors = decodeParams(bytes, shapes);
   const opened = isEncoding ? uncodedOf(tensors) : { step: segment * spot!.everySteps, tensors };
@@ -224,30 +225,30 @@ function checkHash(got: Sha256, committed: Sha256): void {
 /**
  * Repeats what was drawn, and all of what looks like a replay.
  *
- * @returns by trainer, what its row of the scores says; empty when this is not the engine that the job names
+ * @returns by shard, what its row of the scores says; empty when this is not the engine that the job names
  */
 export async function repeatDrawn(
   engine: Engine,
   round: RoundState,
   drawn: OpenedStates['drawn'],
-  suspects: ReadonlySet<Pubkey>,
+  suspects: ReadonlySet<number>,
   trainingOf: (trainer: Pubkey, shard: number) => Promise<AgreedTraining>,
   signal?: AbortSignal,
-): Promise<ReadonlyMap<Pubkey, NonNullable<ScoreRow['spot']>>> {
-  const found = new Map<Pubkey, NonNullable<ScoreRow['spot']>>();
-  for (const [trainer, { content }] of round.listedReveals) {
-    const due = drawn.get(trainer);
-    if (due === undefined && !suspects.has(trainer)) continue;
-    const training = await trainingOf(trainer, content.shard);
+): Promise<ReadonlyMap<number, NonNullable<ScoreRow['spot']>>> {
+  const found = new Map<number, NonNullable<ScoreRow['spot']>>();
+  for (const [shard, { author, content }] of round.listedReveals) {
+    const due = drawn.get(shard);
+    if (due === undefined && !suspects.has(shard)) continue;
+    const training = await trainingOf(author, shard);
     if (training.terms.spot?.engine !== engine.id) return new Map();
-    const different = suspects.has(trainer) ? await repeatAll(engine, training, content, signal) : null;
+    const different = suspects.has(shard) ? await repeatAll(engine, training, content, signal) : null;
     const isEncoding = due?.before != null && 'trained' in due.before;
     const segment = due?.segment ?? content.checkpoints.length - (training.terms.codec.name === 'f32' ? 0 : 1);
-    const isRepeated = suspects.has(trainer) && !isEncoding;
+    const isRepeated = suspects.has(shard) && !isEncoding;
     const hash = isRepeated
       ? committedEnd(content, segment)!
       : await repeatSegment(engine, training, segment, due!.before, signal);
-    found.set(trainer, different ?? { segment, hash });
+    found.set(shard, different ?? { segment, hash });
   }
   return found;
 }

@@ -9,7 +9,7 @@ import type { Received } from './inbox.js';
 import { measureThroughput } from './throughput.js';
 import type { TrainerEnv } from './trainer.js';
 import { INVOICE_EXPIRY_SEC } from './trainer-decide.js';
-import { openGrantedShard } from './trainer-grant.js';
+import { openedShard } from './trainer-grant.js';
 
 /** What a trainer carries out: each signs at most one event, after everything it needs is durable. */
 
@@ -45,7 +45,8 @@ export async function answerGrant(
 ): Promise<void> {
   const answer = { award: seat.award, shard: seat.shard };
   try {
-    env.shard.examples = await openGrantedShard(env, state, received.grant);
+    env.shard.opened = null;
+    await openedShard(env, state, received.grant);
   } catch (error) {
     const rule = grantRule(error);
     if (rule === null) throw error;

@@ -36,9 +36,9 @@ export type TrainerAction =
 export interface TrainerFacts {
   readonly me: Pubkey;
   readonly hasShardGrant: (assignment: Assignment) => boolean;
-  readonly hasRoundGrant: (round: RoundState) => boolean;
-  /** Rounds this home committed to: it has the bytes and the salt. */
-  readonly canReveal: (round: RoundState) => boolean;
+  readonly hasRoundGrant: (round: RoundState, seat: Assignment) => boolean;
+  /** Did this home commit to it? Then it has the bytes and the salt. */
+  readonly canReveal: (round: RoundState, shard: number) => boolean;
   /** How often this process has published an event again. */
   readonly republished: (event: EventId) => number;
   /** Payouts whose receipt was checked and found wanting, or whose invoice could not be made: looked at again later. */
@@ -64,11 +64,11 @@ export function decideTrainer(state: JobState, facts: TrainerFacts, now: number)
   if (fraud !== undefined) return { do: 'accused', fraud };
   if (hasResigned(state, me) && !isCommitted(state, me)) return money ?? decideResigned(state, facts, now);
   if (state.phase === 'awarding') return decideBid(state, me, now);
-  const mine = [...state.assignments.values()].find((seat) => seat.trainer === me);
+  const mine = [...state.assignments.values()].filter((seat) => seat.trainer === me).sort((a, b) => a.shard - b.shard);
   if (state.phase === 'cancelled') return money ?? decideCancelled(state, me);
   if (state.phase === 'finished')
     return money ?? (took(state, me) ? { do: 'done' } : { do: 'lost', why: 'the job went to others' });
-  if (mine === undefined) {
+  if (mine.length === 0) {
     if (money !== null) return money;
     const refused = state.chains.get(me)?.events.findLast((event) => event.type === 'grant-bad');
     if (refused?.type === 'grant-bad') return { do: 'stop', why: `the grant breaks a rule: ${refused.content.rule}` };
@@ -79,14 +79,33 @@ export function decideTrainer(state: JobState, facts: TrainerFacts, now: number)
       return { do: 'wait', for: 'a seat: this bid is a spare', until: job.content.deadline };
     return { do: 'lost', why: refusal(state, me) };
   }
-  if (mine.grantBad !== null) return { do: 'stop', why: `the grant breaks a rule: ${mine.grantBad.content.rule}` };
-  if (mine.ready === null) {
-    const until = mine.awardedAt + job.content.readyTimeoutSec + PATIENCE_SEC;
-    return facts.hasShardGrant(mine) && now < until
-      ? { do: 'answer-grant', assignment: mine }
-      : lapse(facts, now, until, 'the key to the shard');
-  }
-  return decideRound(state, facts, mine, now) ?? money ?? lapse(facts, now, silentAt(state, facts), 'the next round');
+  const waiting = mine.filter((seat) => seat.ready === null && seat.grantBad === null);
+  const lapseOf = (seat: Assignment): number => seat.awardedAt + job.content.readyTimeoutSec + PATIENCE_SEC;
+  const granted = waiting.find((seat) => facts.hasShardGrant(seat) && now < lapseOf(seat));
+  if (granted !== undefined) return { do: 'answer-grant', assignment: granted };
+  const ready = mine.filter((seat) => seat.ready !== null);
+  if (ready.length > 0)
+    return (
+      decideSeats(state, facts, ready, now) ?? money ?? lapse(facts, now, silentAt(state, facts), 'the next round')
+    );
+  if (waiting.length > 0) return lapse(facts, now, Math.max(...waiting.map(lapseOf)), 'the key to the shard');
+  return { do: 'stop', why: `the grant breaks a rule: ${mine[0]!.grantBad!.content.rule}` };
+}
+
+/** Seat by seat: what one has to do comes before what another waits for. */
+function decideSeats(
+  state: JobState,
+  facts: TrainerFacts,
+  seats: readonly Assignment[],
+  now: number,
+): TrainerAction | null {
+  const next = seats.flatMap((seat) => decideRound(state, facts, seat, now) ?? []);
+  return (
+    next.find((action) => action.do !== 'wait' && action.do !== 'stop') ??
+    next.find((action) => action.do === 'wait') ??
+    next[0] ??
+    null
+  );
 }
 
 /** Claims of one payout that a customer may refuse before this trainer sends no more by itself. */
@@ -109,7 +128,8 @@ function silentAt(state: JobState, { heardAt }: TrainerFacts): number {
 /** A round that it committed to before is brought to its end all the same. */
 function isCommitted(state: JobState, me: Pubkey): boolean {
   const round = currentRound(state);
-  return round !== undefined && round.close === null && round.voided === null && round.commits.has(me);
+  if (round === undefined || round.close !== null || round.voided !== null) return false;
+  return [...round.commits.values()].some(({ author }) => author === me);
 }
 
 function decideResigned(state: JobState, facts: TrainerFacts, now: number): TrainerAction {
@@ -154,39 +174,51 @@ function decideBid(state: JobState, me: Pubkey, now: number): TrainerAction {
 function decideRound(state: JobState, facts: TrainerFacts, mine: Assignment, now: number): TrainerAction | null {
   const terms = state.job!.content;
   const round = currentRound(state);
-  if (round === undefined || !round.assigned.some((seat) => seat.trainer === facts.me)) return null;
+  if (round === undefined || !isAssigned(round, mine)) return null;
+  const { shard } = mine;
   const name = `round ${round.round + 1} of ${terms.rounds}`;
   if (state.phase === 'committing') {
     const { until } = round.open.content;
-    const commit = round.commits.get(facts.me);
+    const commit = round.commits.get(shard);
     if (commit !== undefined && isOverlooked(round, commit, until - round.open.createdAt, facts, now))
       return { do: 'republish', event: commit.id, what: `the commitment of ${name}` };
     if (commit !== undefined)
       return lapse(facts, now, until + 2 * terms.roundTimeoutSec + PATIENCE_SEC, `the list of commitments, ${name}`);
-    const owed = owedMsat(state, facts.me);
+    if (hasResigned(state, facts.me)) return null;
+    const owed = owedMsat(state, facts.me) + committedMsat(round, facts.me);
     if (owed + mine.priceMsat > facts.maxExposureMsat)
       return lapse(facts, now, until, `payment of ${owed} msat before training for more`);
-    if (!facts.hasRoundGrant(round)) return lapse(facts, now, until, `the key to ${name}`);
-    return { do: 'train', round, shard: mine.shard };
+    if (!facts.hasRoundGrant(round, mine)) return lapse(facts, now, until, `the key to ${name}`);
+    return { do: 'train', round, shard };
   }
   if (state.phase === 'revealing') {
     const until = round.commitList!.content.until!;
-    const revealed = round.reveals.get(facts.me);
+    const revealed = round.reveals.get(shard);
     if (revealed !== undefined && isOverlooked(round, revealed, until - round.commitList!.createdAt, facts, now))
       return { do: 'republish', event: revealed.id, what: `the reveal of ${name}` };
     const ends = until + 2 * terms.revealTimeoutSec + PATIENCE_SEC;
     // Below the quorum the round is void: nobody shows an update that will not be paid.
     const isHopeless = round.listedCommits.size < Math.min(terms.quorum, round.assigned.length);
-    if (isHopeless || !round.listedCommits.has(facts.me) || round.reveals.has(facts.me))
+    if (isHopeless || !round.listedCommits.has(shard) || round.reveals.has(shard))
       return lapse(facts, now, ends, `the list of reveals, ${name}`);
     if (terms.spot !== null && round.draw === null) return lapse(facts, now, until + PATIENCE_SEC, `the draw, ${name}`);
-    return facts.canReveal(round)
-      ? { do: 'reveal', round, shard: mine.shard }
+    return facts.canReveal(round, shard)
+      ? { do: 'reveal', round, shard }
       : // Without the salt this round is lost, and only this round.
         lapse(facts, now, ends, 'a reveal only the home that committed can make');
   }
   if (state.phase === 'scoring') return lapse(facts, now, silentAt(state, facts), `the scores of ${name}`);
   return null;
+}
+
+function isAssigned(round: RoundState, { trainer, shard }: Assignment): boolean {
+  return round.assigned.some((seat) => seat.trainer === trainer && seat.shard === shard);
+}
+
+/** What this round may come to owe for shards that are trained already. */
+function committedMsat(round: RoundState, me: Pubkey): bigint {
+  const mine = round.assigned.filter(({ trainer, shard }) => trainer === me && round.commits.has(shard));
+  return mine.reduce((sum, { priceMsat }) => sum + priceMsat, 0n);
 }
 
 const OVERLOOKED_SEC = 120;

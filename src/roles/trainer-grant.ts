@@ -8,6 +8,15 @@ import { openShard } from './epoch.js';
 import { withChunkFile } from './home-files.js';
 import type { TrainerEnv } from './trainer.js';
 
+/** The shard of a grant, opened; one at a time: another one of the same trainer is opened again when its turn comes. */
+export async function openedShard(env: TrainerEnv, state: JobState, grant: ShardGrant): Promise<Examples> {
+  if (env.shard.opened?.shard !== grant.shard) {
+    env.shard.opened = null; // two do not have to fit into memory
+    env.shard.opened = { shard: grant.shard, examples: await openGrantedShard(env, state, grant) };
+  }
+  return env.shard.opened.examples;
+}
+
 /** Fetches and opens the shard of a grant. @throws NmktError whose code says which promise it breaks, see `grant-bad` */
 export async function openGrantedShard(env: TrainerEnv, state: JobState, grant: ShardGrant): Promise<Examples> {
   const { manifest } = env.snapshot;

@@ -12,9 +12,9 @@ import { decodeTensorsFile, encodeStateFile, type Work } from './trainer-files.j
 /** The last segment of a round's work: the trained model becomes an update, and what its codec leaves out waits for the next round. */
 
 /** What an update of this round leaves for the next one, whether it will be accepted or not. */
-const residualFile = (round: RoundState) => `residual-${round.open.id}.safetensors`;
+const residualFile = (round: RoundState, shard: number) => `residual-${round.open.id}-${shard}.safetensors`;
 /** Trained model and residual before it: shown when the encoding itself is drawn. */
-const uncodedFile = (round: RoundState) => `uncoded-${round.open.id}.safetensors`;
+const uncodedFile = (round: RoundState, shard: number) => `uncoded-${round.open.id}-${shard}.safetensors`;
 
 type Keeper = Pick<TrainerEnv, 'files' | 'progress' | 'signer'>;
 
@@ -34,11 +34,11 @@ export async function encodeWork(
   const { codec, spot } = state.job!.content;
   const kept = keepsResidual(codec) ? await loadResidual(env, state, round, shard) : null;
   const { bytes, residual } = encodeUpdate(codec, of.base, of.trained, kept, of.seed);
-  if (residual !== null) await env.files.write(residualFile(round), encodeStateFile({ tensors: residual }));
+  if (residual !== null) await env.files.write(residualFile(round, shard), encodeStateFile({ tensors: residual }));
   const isOwnSegment = spot !== null && codec.name !== 'f32';
   if (isOwnSegment) {
     const tensors = uncodedTensors({ trained: of.trained, residual: kept });
-    await env.files.write(uncodedFile(round), encodeStateFile({ tensors }));
+    await env.files.write(uncodedFile(round, shard), encodeStateFile({ tensors }));
   }
   return {
     bytes,
@@ -54,9 +54,9 @@ async function loadResidual(env: Keeper, state: JobState, round: RoundState, sha
   const hash = residualBefore(round.residuals, { trainer, shard });
   if (hash === null) return null;
   const last = state.rounds.findLast(
-    (earlier) => earlier.round < round.round && earlier.listedReveals.get(trainer)?.content.residual?.after === hash,
+    (earlier) => earlier.round < round.round && earlier.listedReveals.get(shard)?.content.residual?.after === hash,
   );
-  const file = last && (await env.files.read(residualFile(last)));
+  const file = last && (await env.files.read(residualFile(last, shard)));
   const residual = file && decodeTensorsFile(file, parameterShapes(state.job!.content.model));
   if (residual !== undefined && paramsHash(residual) === hash) return residual;
   env.progress.warn(
@@ -69,10 +69,11 @@ async function loadResidual(env: Keeper, state: JobState, round: RoundState, sha
 export async function findUncoded(
   { files }: Pick<TrainerEnv, 'files'>,
   round: RoundState,
+  shard: number,
   { model }: JobTerms,
   hasResidual: boolean,
 ): Promise<Uncoded | undefined> {
-  const file = await files.read(uncodedFile(round));
+  const file = await files.read(uncodedFile(round, shard));
   const tensors = file && decodeTensorsFile(file, uncodedShapes(parameterShapes(model), hasResidual));
   return tensors && uncodedOf(tensors);
 }

@@ -38,9 +38,11 @@ export function trainerStory(state: JobState, me: Pubkey): readonly StoryLine[] 
   const seats = [...state.rounds.flatMap((round) => round.assigned), ...state.assignments.values()].filter(
     (seat) => seat.trainer === me,
   );
-  for (const { award, shard, priceMsat } of new Map(seats.map((seat) => [seat.award, seat])).values())
+  for (const { award, shard, priceMsat } of new Map(
+    seats.map((seat) => [`${seat.award}/${seat.shard}`, seat]),
+  ).values())
     story.push({
-      key: `awarded/${award}`,
+      key: `awarded/${award}/${shard}`,
       event: 'awarded',
       fields: { shard, priceMsat, rounds },
       text: `awarded shard ${shard}`,
@@ -58,17 +60,25 @@ function roundStory(state: RoundState, rounds: number, me: Pubkey): StoryLine[] 
     story.push({ key: `${event}/${round}`, event, fields: { round, ...fields }, text: `${name}: ${text}` });
   };
   tell('round', {}, 'opened');
-  const commit = state.commits.get(me);
-  if (commit !== undefined) tell('committed', { commitment: commit.content.commitment }, 'committed');
-  if (state.reveals.has(me)) tell('revealed', {}, 'revealed');
-  if (state.close?.content.accepted.some((entry) => entry.trainer === me)) tell('accepted', {}, 'accepted');
-  const rejection = state.close?.content.rejected.find((entry) => entry.trainer === me);
-  if (rejection !== undefined)
-    tell(
-      'rejected',
-      { rule: rejection.rule, detail: rejection.detail },
-      `rejected (${rejection.rule}: ${rejection.detail})`,
-    );
+  const shards = state.assigned.filter((seat) => seat.trainer === me).map(({ shard }) => shard);
+  const tellSeat = (event: StoryLine['event'], shard: number, fields: StoryLine['fields'], text: string): void => {
+    const of = shards.length > 1 ? `shard ${shard} ${text}` : text;
+    story.push({
+      key: `${event}/${round}/${shard}`,
+      event,
+      fields: { round, shard, ...fields },
+      text: `${name}: ${of}`,
+    });
+  };
+  for (const shard of shards) {
+    const commit = state.commits.get(shard);
+    if (commit !== undefined) tellSeat('committed', shard, { commitment: commit.content.commitment }, 'committed');
+  }
+  for (const shard of shards) if (state.reveals.has(shard)) tellSeat('revealed', shard, {}, 'revealed');
+  for (const { trainer, shard } of state.close?.content.accepted ?? [])
+    if (trainer === me) tellSeat('accepted', shard, {}, 'accepted');
+  for (const { trainer, shard, rule, detail } of state.close?.content.rejected ?? [])
+    if (trainer === me) tellSeat('rejected', shard, { rule, detail }, `rejected (${rule}: ${detail})`);
   for (const { payee, amountMsat, received, unpaid, refused } of state.payouts) {
     if (payee !== me) continue;
     for (const { notice } of refused)

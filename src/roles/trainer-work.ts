@@ -22,24 +22,34 @@ import {
   type CommittedWork,
   type Work,
 } from './trainer-files.js';
-import { openGrantedShard } from './trainer-grant.js';
+import { openedShard } from './trainer-grant.js';
 import { encodeWork, findUncoded } from './trainer-residuals.js';
 
 /** A round of a trainer: train once, keep what must survive, commit, reveal. */
 
 /** What must survive a crash between commitment and reveal. */
-const updateFile = (round: RoundState) => `update-${round.open.id}.bin`;
+const updateFile = (round: RoundState, shard: number) => `update-${round.open.id}-${shard}.bin`;
 
 /** Has this home the bytes and the salt of its commitment? Another home of the same key may have made another one. */
-export async function hasCommitted(env: TrainerEnv, state: JobState, round: RoundState): Promise<boolean> {
-  const work = await readWork(env, state, round);
+export async function hasCommitted(
+  env: TrainerEnv,
+  state: JobState,
+  round: RoundState,
+  shard: number,
+): Promise<boolean> {
+  const work = await readWork(env, state, round, shard);
   if (work === undefined) return false;
-  const made = round.commits.get(env.signer.pubkey);
-  return made === undefined || commitmentTo(work, env, state, round, made.content.shard) === made.content.commitment;
+  const made = round.commits.get(shard);
+  return made === undefined || commitmentTo(work, env, state, round, shard) === made.content.commitment;
 }
 
-async function readWork(env: TrainerEnv, { job }: JobState, round: RoundState): Promise<CommittedWork | undefined> {
-  const file = await env.files.read(updateFile(round));
+async function readWork(
+  env: TrainerEnv,
+  { job }: JobState,
+  round: RoundState,
+  shard: number,
+): Promise<CommittedWork | undefined> {
+  const file = await env.files.read(updateFile(round, shard));
   return file === undefined ? undefined : decodeUpdateFile(file, keepsResidual(job!.content.codec));
 }
 
@@ -66,7 +76,7 @@ export async function train(
   roundGrant: Received<RoundGrant>,
 ): Promise<void> {
   const job = state.job!;
-  let work = await readWork(env, state, round);
+  let work = await readWork(env, state, round, seat.shard);
   if (work === undefined) {
     if (shardGrant === undefined)
       throw new NmktError('not-ready', 'the shard grant has not arrived again', {
@@ -75,7 +85,7 @@ export async function train(
     const fresh = await trainUpdate(env, state, round, seat.shard, shardGrant.grant, roundGrant.grant);
     // A commitment cannot be retrained: secret and bytes are durable before it is signed.
     const file = encodeUpdateFile(env.random(TRAINING_SECRET_BYTES), fresh);
-    await env.files.write(updateFile(round), file);
+    await env.files.write(updateFile(round, seat.shard), file);
     work = decodeUpdateFile(file, keepsResidual(job.content.codec))!;
   }
   // The job may have ended while it trained.
@@ -96,13 +106,13 @@ async function trainUpdate(
 ): Promise<Work> {
   const job = state.job!;
   const weights = await openBase(env, state, round, roundGrant);
-  env.shard.examples ??= await openGrantedShard(env, state, shardGrant);
+  const examples = await openedShard(env, state, shardGrant);
   const engine = await env.engine();
   const name = `job ${job.id.slice(0, 12)}…, round ${round.round + 1} of ${job.content.rounds}`;
   const { spot } = job.content;
   const seed = trainingSeed(shardGrant.seed, round.round, shard, env.signer.pubkey);
-  const { rows } = env.shard.examples;
-  const states = await keptStates(env, round, job.content, { rows, seed, engine: engine.id });
+  const { rows } = examples;
+  const states = await keptStates(env, round, shard, job.content, { rows, seed, engine: engine.id });
   const { last, everySteps } = states;
   if (last !== undefined) env.progress.note(`${name}: going on after step ${last.step}`);
   const startMs = env.clock.nowMs();
@@ -110,7 +120,7 @@ async function trainUpdate(
     {
       model: job.content.model,
       weights,
-      examples: env.shard.examples,
+      examples,
       hyper: job.content.hyper,
       seed,
       stateEvery: everySteps,
@@ -133,7 +143,7 @@ async function trainUpdate(
 export async function reveal(env: TrainerEnv, state: JobState, round: RoundState, shard: number): Promise<void> {
   const job = state.job!;
   const me = env.signer.pubkey;
-  const { salt, secret, bytes, checkpoints, residual } = (await readWork(env, state, round))!;
+  const { salt, secret, bytes, checkpoints, residual } = (await readWork(env, state, round, shard))!;
   const { key } = blobSecrets(secret, 'update', round.round);
   const { pointer, inline } = await publishBytes(
     env.relays,
@@ -148,7 +158,7 @@ export async function reveal(env: TrainerEnv, state: JobState, round: RoundState
     },
     env.signal,
   );
-  const drawn = drawnSegmentOf(state, round, me, checkpoints.length) ?? 0;
+  const drawn = drawnSegmentOf(state, round, { trainer: me, shard }, checkpoints.length) ?? 0;
   const shown = drawn === 0 ? null : await publishState(env, state, round, shard, drawn, secret);
   const sealed = await env.signer.encrypt(
     job.author,
@@ -160,7 +170,7 @@ export async function reveal(env: TrainerEnv, state: JobState, round: RoundState
       round: round.round,
       shard,
       list: round.commitList!.id,
-      commit: round.listedCommits.get(me)!.id,
+      commit: round.listedCommits.get(shard)!.id,
       salt,
       baseHash: round.open.content.base.sha256,
       updateHash: sha256Hex(bytes),
@@ -179,13 +189,14 @@ async function findStart(
   env: TrainerEnv,
   state: JobState,
   round: RoundState,
+  shard: number,
   segment: number,
 ): Promise<Exclude<SegmentStart, null> | undefined> {
   const terms = state.job!.content;
-  const work = await readWork(env, state, round);
+  const work = await readWork(env, state, round, shard);
   return terms.codec.name !== 'f32' && segment === work?.checkpoints.length
-    ? findUncoded(env, round, terms, work.residual?.before != null)
-    : findState(env, round, terms, segment);
+    ? findUncoded(env, round, shard, terms, work.residual?.before != null)
+    : findState(env, round, shard, terms, segment);
 }
 
 /** The state before a drawn segment, sealed like the update. Null when the home has lost it: the update will be rejected. */
@@ -198,9 +209,11 @@ async function publishState(
   secret: Uint8Array,
 ): Promise<SealedUpdate['state']> {
   const job = state.job!;
-  const before = await findStart(env, state, round, segment);
+  const before = await findStart(env, state, round, shard, segment);
   if (before === undefined) {
-    env.progress.warn(`round ${round.round + 1}: the state before segment ${segment} is no longer in the home`);
+    env.progress.warn(
+      `round ${round.round + 1}: the state of shard ${shard} before segment ${segment} is no longer in the home`,
+    );
     return null;
   }
   const { pointer } = await publishParams(
@@ -235,12 +248,12 @@ export async function answerFraud(
   const { round: index, shard, segment } = content;
   const round = state.rounds[index]!;
   const terms = state.job!.content;
-  const before = segment === 0 ? null : await findStart(env, state, round, segment);
+  const before = segment === 0 ? null : await findStart(env, state, round, shard, segment);
   const unknown = 'this home cannot repeat it any more';
   if (shardGrant === undefined || roundGrant === undefined || before === undefined) return unknown;
   const base = await openBase(env, state, round, roundGrant);
-  env.shard.examples ??= await openGrantedShard(env, state, shardGrant);
-  const training = { terms, base, examples: env.shard.examples, seed: shardGrant.seed, round: index, shard };
+  const examples = await openedShard(env, state, shardGrant);
+  const training = { terms, base, examples, seed: shardGrant.seed, round: index, shard };
   const engine = await env.engine();
   if (engine.id !== terms.spot!.engine) return unknown;
   const hash = await repeatSegment(engine, { ...training, trainer: env.signer.pubkey }, segment, before, env.signal);

@@ -45,8 +45,8 @@ export interface TrainerEnv {
   engine(): Promise<Engine>;
   /** Of its shard and of the base models, one after the other. */
   readonly chunks: ChunkFiles;
-  /** One at a time over all jobs of the process: the shard of this job, opened. */
-  readonly shard: { examples: Examples | null };
+  /** One of this job's, opened. */
+  readonly shard: { opened: { readonly shard: number; readonly examples: Examples } | null };
   readonly progress: Progress;
   readonly signal: AbortSignal;
   /** A stream event of serve-trainer, without `job` and `at`. */
@@ -89,11 +89,18 @@ export function roundGrantFor(
     .find((received) => received.from === state.job!.author && received.grant.round === round.round);
 }
 
-/** After a restart the shard's grant may arrive after the round's. */
-function holdsShard(env: TrainerEnv, state: JobState, round: RoundState): boolean {
-  const seat = round.assigned.find((candidate) => candidate.trainer === env.signer.pubkey);
-  return seat !== undefined && shardGrantFor(env, state, seat) !== undefined;
+/** The seat of this trainer for that shard. */
+function ownSeat(env: Pick<TrainerEnv, 'signer'>, round: RoundState, shard: number): Assignment {
+  return round.assigned.find((seat) => seat.trainer === env.signer.pubkey && seat.shard === shard)!;
 }
+
+/** After a restart the shard's grant may arrive after the round's. */
+function holdsShard(env: TrainerEnv, state: JobState, seat: Assignment): boolean {
+  return env.shard.opened?.shard === seat.shard || shardGrantFor(env, state, seat) !== undefined;
+}
+
+/** Tells an update of this trainer from all others of the job. */
+const workOf = (round: RoundState, shard: number): string => `${round.open.id}/${shard}`;
 
 /** Works on one job from bid to last payment. A crash anywhere and a new start give the same events and bytes. */
 export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
@@ -105,7 +112,7 @@ export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
 async function untilTheEnd(env: TrainerEnv): Promise<ServeEnd> {
   const held = new Map<Sha256, number>();
   const told = new Set<string>();
-  const committed = new Set<EventId>();
+  const committed = new Set<string>();
   const me = env.signer.pubkey;
   let refreshedAt = env.clock.nowSec();
   let heard = -1;
@@ -136,17 +143,19 @@ async function untilTheEnd(env: TrainerEnv): Promise<ServeEnd> {
     const events = state.job === null ? 0 : (state.chains.get(state.job.author)?.events.length ?? 0);
     if (events !== heard) [heard, heardAt] = [events, now];
     for (const round of state.rounds)
-      if (!committed.has(round.open.id) && (await hasCommitted(env, state, round))) committed.add(round.open.id);
+      for (const { trainer, shard } of round.assigned)
+        if (trainer === me && !committed.has(workOf(round, shard)) && (await hasCommitted(env, state, round, shard)))
+          committed.add(workOf(round, shard));
     for (const [payout, until] of held) if (now >= until) held.delete(payout);
     const action = decideTrainer(
       state,
       {
         me,
         hasShardGrant: (seat) => shardGrantFor(env, state, seat) !== undefined,
-        hasRoundGrant: (round) =>
+        hasRoundGrant: (round, seat) =>
           roundGrantFor(env, state, round) !== undefined &&
-          (env.shard.examples !== null || committed.has(round.open.id) || holdsShard(env, state, round)),
-        canReveal: (round) => committed.has(round.open.id),
+          (committed.has(workOf(round, seat.shard)) || holdsShard(env, state, seat)),
+        canReveal: (round, shard) => committed.has(workOf(round, shard)),
         republished: (event) => republished.get(event) ?? 0,
         held: new Set(held.keys()),
         heardAt,
@@ -234,7 +243,7 @@ async function carryOut(
       await answerGrant(env, state, action.assignment, shardGrantFor(env, state, action.assignment)!);
       return null;
     case 'train': {
-      const seat = action.round.assigned.find((candidate) => candidate.trainer === env.signer.pubkey)!;
+      const seat = ownSeat(env, action.round, action.shard);
       await train(
         env,
         state,
@@ -269,9 +278,9 @@ async function carryOut(
 
 /** An accusation is checked before it is passed on: the segment is repeated here, too. */
 async function describeAccusation(env: TrainerEnv, state: JobState, fraud: EventOf<'fraud'>): Promise<string> {
-  const { round: index, segment } = fraud.content;
+  const { round: index, segment, shard } = fraud.content;
   const round = state.rounds[index]!;
-  const seat = round.assigned.find((candidate) => candidate.trainer === env.signer.pubkey)!;
+  const seat = ownSeat(env, round, shard);
   const answer = await answerFraud(
     env,
     state,

@@ -223,7 +223,7 @@ async function serve(
       network: 'sandbox',
       paymentHashOf: (invoice) => decodeInvoice(invoice).paymentHash,
       engine: async () => engine,
-      shard: { examples: null },
+      shard: { opened: null },
       progress: SILENT,
       emit: () => undefined,
     });

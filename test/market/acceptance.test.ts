@@ -10,6 +10,8 @@ const script = scriptJob({ until: 'scores/0' });
 const round = script.state.rounds[0]!;
 const [a, b, c] = people.map(({ pubkey }) => pubkey) as [Pubkey, Pubkey, Pubkey];
 
+const shardOf = (trainer: Pubkey): number => [a, b, c].indexOf(trainer);
+
 const honest: RoundEvidence = {
   job: script.jobId,
   round: 0,
@@ -21,7 +23,7 @@ const honest: RoundEvidence = {
   residuals: new Map(),
   codec: { name: 'f32' },
   findings: new Map(),
-  scores: new Map(round.scores!.content.scores.map((row) => [row.trainer, row])),
+  scores: new Map(round.scores!.content.scores.map((row) => [row.shard, row])),
   lossBeforePpm: null,
   strictLoss: false,
   engine: null,
@@ -36,14 +38,14 @@ function revealing(
   change: Partial<ContentOf<'reveal'>>,
   committed = false,
 ): RoundEvidence {
-  const reveal = evidence.reveals.get(trainer)!;
+  const reveal = evidence.reveals.get(shardOf(trainer))!;
   const content = { ...reveal.content, ...change };
-  const reveals = new Map(evidence.reveals).set(trainer, { ...reveal, content });
+  const reveals = new Map(evidence.reveals).set(shardOf(trainer), { ...reveal, content });
   if (!committed) return { ...evidence, reveals };
   const { job } = evidence;
-  const commit = evidence.commits.get(trainer)!;
+  const commit = evidence.commits.get(shardOf(trainer))!;
   const commitment = commitmentOf({ job, trainer, ...content });
-  const commits = new Map(evidence.commits).set(trainer, {
+  const commits = new Map(evidence.commits).set(shardOf(trainer), {
     ...commit,
     content: { ...commit.content, commitment, shard: content.shard },
   });
@@ -51,8 +53,8 @@ function revealing(
 }
 
 function scoring(evidence: RoundEvidence, trainer: Pubkey, change: Partial<ScoreRow>): RoundEvidence {
-  const row = { ...scoreOf(evidence.reveals.get(trainer)!.id, trainer, 0), ...change };
-  return { ...evidence, scores: new Map(evidence.scores).set(trainer, row) };
+  const row = { ...scoreOf(evidence.reveals.get(shardOf(trainer))!.id, trainer, shardOf(trainer)), ...change };
+  return { ...evidence, scores: new Map(evidence.scores).set(shardOf(trainer), row) };
 }
 
 /** By trainer: null for accepted, else the rule. */
@@ -73,14 +75,16 @@ describe('acceptance', () => {
       [1, b],
       [2, c],
     ]);
-    expect(accepted.map(({ submission }) => submission)).toEqual([a, b, c].map((key) => honest.reveals.get(key)!.id));
+    expect(accepted.map(({ submission }) => submission)).toEqual(
+      [a, b, c].map((key) => honest.reveals.get(shardOf(key))!.id),
+    );
     expect(rejected).toEqual([]);
   });
 
   it('rejects the absent and the silent', () => {
-    expect(verdicts({ ...honest, commits: without(honest.commits, a) })).toEqual(onlyA('absent'));
-    expect(verdicts({ ...honest, reveals: without(honest.reveals, a) })).toEqual(onlyA('no-reveal'));
-    expect(acceptRound({ ...honest, reveals: without(honest.reveals, a) }).rejected[0]).toMatchObject({
+    expect(verdicts({ ...honest, commits: without(honest.commits, 0) })).toEqual(onlyA('absent'));
+    expect(verdicts({ ...honest, reveals: without(honest.reveals, 0) })).toEqual(onlyA('no-reveal'));
+    expect(acceptRound({ ...honest, reveals: without(honest.reveals, 0) }).rejected[0]).toMatchObject({
       submission: null,
     });
   });
@@ -103,15 +107,15 @@ describe('acceptance', () => {
   });
 
   it('rejects both of two equal updates', () => {
-    const { updateHash } = honest.reveals.get(b)!.content;
+    const { updateHash } = honest.reveals.get(1)!.content;
     expect(verdicts(revealing(honest, a, { updateHash }, true))).toEqual({ [a]: 'copy', [b]: 'copy', [c]: null });
   });
 
   it('rejects bytes that any earlier round showed, whoever showed them, and names that round', () => {
-    const { updateHash } = honest.reveals.get(a)!.content;
+    const { updateHash } = honest.reveals.get(0)!.content;
     for (const trainer of [a, b]) {
       const again = { ...honest, round: 7, shownBefore: new Map([[updateHash, { round: 2, trainer }]]) };
-      expect(publicFailure({ ...again, round: honest.round }, a)).toEqual({
+      expect(publicFailure({ ...again, round: honest.round }, 0)).toEqual({
         rule: 'copy',
         detail: `the bytes that ${trainer.slice(0, 16)} showed in round 3`,
       });
@@ -119,7 +123,7 @@ describe('acceptance', () => {
   });
 
   it('remembers what a round showed only where it opens: a hash that was merely named takes nobody down later', () => {
-    const hash = (trainer: Pubkey) => honest.reveals.get(trainer)!.content.updateHash;
+    const hash = (trainer: Pubkey) => honest.reveals.get(shardOf(trainer))!.content.updateHash;
     expect([...shownUpdates(honest).keys()].sort()).toEqual([a, b, c].map(hash).sort());
     const later = hashOf('the work of a later round');
     expect(shownUpdates(revealing(honest, a, { updateHash: later })).has(later)).toBe(false);
@@ -128,16 +132,16 @@ describe('acceptance', () => {
   });
 
   it('lets nobody take an honest trainer down by naming its hash without having committed to it', () => {
-    const { updateHash } = honest.reveals.get(b)!.content;
+    const { updateHash } = honest.reveals.get(1)!.content;
     expect(verdicts(revealing(honest, a, { updateHash }))).toEqual(onlyA('opening'));
   });
 
   it.each(['blob', 'shape'] as const)('rejects an update with the finding %s', (rule) => {
-    expect(verdicts({ ...honest, findings: new Map([[a, { rule, detail: 'why' }]]) })).toEqual(onlyA(rule));
+    expect(verdicts({ ...honest, findings: new Map([[0, { rule, detail: 'why' }]]) })).toEqual(onlyA(rule));
   });
 
   it('rejects what was not measured', () => {
-    expect(verdicts({ ...honest, scores: without(honest.scores, a) })).toEqual(onlyA('work-floor'));
+    expect(verdicts({ ...honest, scores: without(honest.scores, 0) })).toEqual(onlyA('work-floor'));
   });
 
   it.each([
@@ -168,18 +172,18 @@ describe('acceptance', () => {
   });
 
   it('names the first rule that fails, in the fixed order', () => {
-    const finding = { findings: new Map([[a, { rule: 'shape' as const, detail: '' }]]) };
+    const finding = { findings: new Map([[0, { rule: 'shape' as const, detail: '' }]]) };
     let evidence: RoundEvidence = { ...honest, ...finding, strictLoss: true, lossBeforePpm: 1 };
     evidence = scoring(evidence, a, { ePpm: -50_000, lossPpm: 9_000_000 });
     const base = hashOf('old');
     const opened = revealing(evidence, a, { baseHash: base, updateHash: honest.baseHash }, true);
     const order: [RoundEvidence, string][] = [
-      [{ ...opened, commits: without(opened.commits, a), reveals: without(opened.reveals, a) }, 'absent'],
-      [{ ...opened, reveals: without(opened.reveals, a) }, 'no-reveal'],
+      [{ ...opened, commits: without(opened.commits, 0), reveals: without(opened.reveals, 0) }, 'absent'],
+      [{ ...opened, reveals: without(opened.reveals, 0) }, 'no-reveal'],
       [revealing(opened, a, { salt: sha256('x') }), 'opening'],
       [opened, 'base'],
       [revealing(evidence, a, { updateHash: honest.baseHash }, true), 'unchanged'],
-      [revealing(evidence, a, { updateHash: honest.reveals.get(b)!.content.updateHash }, true), 'copy'],
+      [revealing(evidence, a, { updateHash: honest.reveals.get(1)!.content.updateHash }, true), 'copy'],
       [evidence, 'shape'],
       [{ ...evidence, findings: new Map() }, 'loss'],
       [{ ...evidence, findings: new Map(), strictLoss: false }, 'work-floor'],
@@ -188,7 +192,7 @@ describe('acceptance', () => {
   });
 
   it('says before any blob is opened whether it is worth opening', () => {
-    expect(publicFailure(honest, a)).toBeNull();
-    expect(publicFailure(revealing(honest, a, { salt: sha256('x') }), a)).toMatchObject({ rule: 'opening' });
+    expect(publicFailure(honest, 0)).toBeNull();
+    expect(publicFailure(revealing(honest, a, { salt: sha256('x') }), 0)).toMatchObject({ rule: 'opening' });
   });
 });

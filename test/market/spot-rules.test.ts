@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/hash.js';
 import { runAuction } from '../../src/market/auction.js';
+import { seatName } from '../../src/market/residuals.js';
 import { drawnSegment } from '../../src/market/spot-rules.js';
 import { drawnSegmentOf, owedMsat, paidMsat } from '../../src/market/state.js';
 import type { ContentOf } from '../../src/protocol/events.js';
@@ -63,7 +64,7 @@ describe('a job with spot checks', () => {
     const script = spot({ rounds: 1 });
     for (const { who, shard } of script.seats) {
       const [round] = script.state.rounds;
-      expect(drawnSegmentOf(script.state, round!, who.pubkey, 3), `shard ${shard}`).toBe(
+      expect(drawnSegmentOf(script.state, round!, { trainer: who.pubkey, shard }, 3), `shard ${shard}`).toBe(
         segmentOf(script, 0, who.pubkey),
       );
     }
@@ -77,14 +78,15 @@ describe('a job with spot checks', () => {
     const of = (ratePpm: number, proven: ReadonlySet<string>) => {
       const terms = { ...script.at('job', 'job').content.spot!, ratePpm };
       const found = keys.map((key) =>
-        drawnSegment({ job: script.jobId, terms, draw, proven: proven as never }, key, 8),
+        drawnSegment({ job: script.jobId, terms, draw, proven }, { trainer: key, shard: 0 }, 8),
       );
       return found.filter((segment) => segment !== null);
     };
     expect(of(0, new Set()).length).toBe(4_000);
-    expect(of(0, new Set(keys)).length).toBe(0);
-    expect(of(1_000_000, new Set(keys)).length).toBe(4_000);
-    const third = of(333_333, new Set(keys));
+    const seats = keys.map((trainer) => seatName({ trainer, shard: 0 }));
+    expect(of(0, new Set(seats)).length).toBe(0);
+    expect(of(1_000_000, new Set(seats)).length).toBe(4_000);
+    const third = of(333_333, new Set(seats));
     expect(Math.abs(third.length / 4_000 - 1 / 3)).toBeLessThan(0.03);
     const counts = Array.from({ length: 8 }, (_, segment) => third.filter((value) => value === segment).length);
     for (const count of counts) expect(Math.abs(count / third.length - 1 / 8)).toBeLessThan(0.04);

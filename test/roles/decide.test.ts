@@ -265,7 +265,7 @@ describe('a trainer', () => {
 
   test('publishes again what is neither seen nor listed, ever more rarely', () => {
     const committed = after('commit/0/1').state;
-    const { createdAt } = currentRound(committed)!.commits.get(me)!;
+    const { createdAt } = currentRound(committed)!.commits.get(1)!;
     const at = (sec: number, times: number) => acts(committed, createdAt + sec, { republished: () => times });
     const waiting = 'wait for the list of commitments, round 1 of 2';
     expect([at(119, 0), at(120, 0), at(239, 1), at(240, 1)]).toEqual([waiting, 'republish', waiting, 'republish']);

@@ -119,7 +119,7 @@ async function train(env: TrainerEnv, state: JobState, round: RoundState, shard:
   const states: TrainState[] = [];
   const { weights } = await engine.train(
     {
-      ...{ model, hyper, weights: base, examples: env.shard.examples! },
+      ...{ model, hyper, weights: base, examples: env.shard.opened!.examples },
       seed: trainingSeed(seed, round.round, shard, env.signer.pubkey),
       ...(spot !== null && { stateEvery: spot.everySteps }),
     },
@@ -127,7 +127,7 @@ async function train(env: TrainerEnv, state: JobState, round: RoundState, shard:
     undefined,
     (one) => states.push(one),
   );
-  const trainFrom = async (from: ParamSet, examples = env.shard.examples!): Promise<Uint8Array> => {
+  const trainFrom = async (from: ParamSet, examples = env.shard.opened!.examples): Promise<Uint8Array> => {
     const seeds = { seed: trainingSeed(seed, round.round, shard, env.signer.pubkey) };
     return encodeParams((await engine.train({ ...{ model, hyper, weights: from, examples }, ...seeds })).weights);
   };
@@ -200,7 +200,7 @@ async function reveal(env: TrainerEnv, round: RoundState, shard: number, made: M
       round: round.round,
       shard,
       list: round.commitList!.id,
-      commit: round.listedCommits.get(env.signer.pubkey)!.id,
+      commit: round.listedCommits.get(shard)!.id,
     },
     ...{ salt, baseHash, updateHash, checkpoints, engine: (await env.engine()).id },
     sealed: await env.signer.encrypt(job.author, text),
@@ -218,7 +218,8 @@ async function showState(
   const { forgery, states, salt } = made;
   const state = env.book.state();
   const me = env.signer.pubkey;
-  const segment = drawnSegmentOf(state, round, me, forgery.checkpoints?.length ?? states.length) ?? 0;
+  const segment =
+    drawnSegmentOf(state, round, { trainer: me, shard }, forgery.checkpoints?.length ?? states.length) ?? 0;
   if (segment === 0) return null;
   const tensors = forgery.stateOf === undefined ? states[segment - 1]!.tensors : forgery.stateOf(segment);
   if (tensors === null) return null;

@@ -460,7 +460,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       network: 'sandbox',
       paymentHashOf: (invoice) => decodeInvoice(invoice).paymentHash,
       engine: async () => trialEngine,
-      shard: { examples: null },
+      shard: { opened: null },
       emit: (event, fields) =>
         quietProgress(who.said).note(
           `${event} ${JSON.stringify(fields, (_, value: unknown) => (typeof value === 'bigint' ? `${value}` : value))}`,

@@ -4,6 +4,7 @@ import { sha256, type EventId, type Pubkey } from '../../src/hash.js';
 import { encodeParams } from '../../src/learning/safetensors.js';
 import { trainingSeed } from '../../src/learning/seeds.js';
 import type { TrainState } from '../../src/learning/types.js';
+import { seatName } from '../../src/market/residuals.js';
 import { committedEnd, drawnSegment, isProvenFraud } from '../../src/market/spot-rules.js';
 import type { NostrEvent } from '../../src/ports.js';
 import type { EventOf } from '../../src/protocol/events.js';
@@ -64,14 +65,14 @@ export function movedRows(
   );
   if (terms === null || draw === undefined || scores.engine !== terms.engine) return content;
   const closes = events.filter(({ type }) => type === 'close') as EventOf<'close'>[];
-  const proven = new Set(closes.flatMap(({ content: { accepted } }) => accepted.map(({ trainer }) => trainer)));
+  const proven = new Set(closes.flatMap(({ content: { accepted } }) => accepted.map(seatName)));
   const rows = scores.scores.map((row) => {
     const raw = byId(row.submission);
     if (raw === undefined) return row;
     const reveal = parseJobEvent(raw) as EventOf<'reveal'>;
     if (isProvenFraud(reveal, row)) return row;
     const of = { job: world.jobId, terms, draw: draw as EventOf<'draw'>, proven };
-    const segment = drawnSegment(of, row.trainer, reveal.content.checkpoints.length + 1);
+    const segment = drawnSegment(of, row, reveal.content.checkpoints.length + 1);
     return { ...row, spot: segment === null ? null : { segment, hash: committedEnd(reveal.content, segment)! } };
   });
   return JSON.stringify({ ...scores, scores: rows });

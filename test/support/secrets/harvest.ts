@@ -26,7 +26,7 @@ const JOB = place('jobs/[0-9a-f]{64}/job\\.json');
 const DATASET = place('datasets/[0-9a-f]{64}(/plan)?\\.json');
 const AUDIT_KEYS = place('audit-keys\\.json');
 const AUDIT_DATA = place('audit-data\\.json');
-const UPDATE = place('jobs/[0-9a-f]{64}/update-[0-9a-f]{64}\\.bin');
+const UPDATE = place('jobs/[0-9a-f]{64}/update-[0-9a-f]{64}(-[0-9]+)?\\.bin');
 const BUNKER = place('bunkers/[0-9a-f]{64}\\.json');
 
 const secretOf = (name: string, value: string, ...places: readonly RegExp[]): Secret => ({ name, value, places });
