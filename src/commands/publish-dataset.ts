@@ -27,7 +27,7 @@ export const command: CommandModule = {
   configure(program) {
     program.argument(
       '<path>',
-      'CSV, TSV, JSON lines, Parquet, IDX images (.gz too), text (.txt), or a folder of IDX files, of texts, or of a folder of PNG or JPEG files for each class',
+      'CSV, TSV, JSON lines, Parquet, IDX images (.gz too), safetensors (x, y), text (.txt), or a folder of IDX files, of texts, or of a folder of PNG or JPEG files for each class',
     );
     addDataFlags(program);
     addPartitionFlags(program);

@@ -15,7 +15,7 @@ export const command: CommandModule = {
     program
       .argument(
         '<path>',
-        'CSV, TSV, JSON lines, Parquet, IDX images (.gz too), text (.txt), or a folder of IDX files, of texts, or of a folder of PNG or JPEG files for each class',
+        'CSV, TSV, JSON lines, Parquet, IDX images (.gz too), safetensors (x, y), text (.txt), or a folder of IDX files, of texts, or of a folder of PNG or JPEG files for each class',
       )
       .requiredOption('--out <dir>', 'where the model goes, and the checkpoints until it is there');
     addDataFlags(program);

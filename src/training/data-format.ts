@@ -2,6 +2,7 @@ import { open, stat } from 'node:fs/promises';
 import { NmktError } from '../errors.js';
 import { isIdxName } from './dataset-idx.js';
 import { isImageName } from './dataset-images.js';
+import { looksLikeSafetensors } from './dataset-safetensors.js';
 import { isTextName } from './dataset-text.js';
 import { listFolder } from './folder.js';
 import { looksLikeIdx } from './idx.js';
@@ -10,7 +11,7 @@ import { looksLikeImage } from './image-header.js';
 /** Which format a path is of, by what it holds, and by its name where that does not say. */
 
 export type TableFormat = 'csv' | 'jsonl' | 'parquet';
-export type Format = TableFormat | 'text' | 'texts' | 'idx' | 'idx-folder' | 'image' | 'images';
+export type Format = TableFormat | 'text' | 'texts' | 'idx' | 'idx-folder' | 'image' | 'images' | 'safetensors';
 
 /** Starts of formats that are common and not read here, for a message better than "ragged". */
 const OTHER_FORMATS: readonly (readonly [string, string])[] = [
@@ -23,7 +24,7 @@ const PARQUET = '50415231';
 async function firstBytes(path: string): Promise<Uint8Array> {
   const file = await open(path, 'r');
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(8), 0, 8, 0);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(16), 0, 16, 0);
     return buffer.subarray(0, bytesRead);
   } finally {
     await file.close();
@@ -59,13 +60,14 @@ export async function formatOf(path: string, maxBytes: number, isText: boolean):
   const start = await firstBytes(path);
   if (looksLikeIdx(start)) return 'idx';
   if (looksLikeImage(start)) return 'image';
+  if (looksLikeSafetensors(start)) return 'safetensors';
   const magic = Buffer.from(start).toString('hex');
   if (magic.startsWith(PARQUET)) return 'parquet';
   const other = OTHER_FORMATS.find(([prefix]) => magic.startsWith(prefix));
   if (other !== undefined || start.includes(0))
     throw new NmktError('bad-dataset', `${path} is of a format that is not read`, {
       remedy: 'convert it to CSV',
-      expected: 'CSV, TSV, JSON lines, Parquet, IDX or text',
+      expected: 'CSV, TSV, JSON lines, Parquet, IDX, safetensors or text',
       got: other?.[1] ?? 'binary data',
     });
   if (isText) return 'text';

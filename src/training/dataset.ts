@@ -4,6 +4,7 @@ import { csvTable } from './csv.js';
 import { formatOf, type Format, type TableFormat } from './data-format.js';
 import { imagesInFolder, readIdxDataset, readIdxWithSchema } from './dataset-idx.js';
 import { readImageFolder, readImagesWithSchema, type ImageOptions } from './dataset-images.js';
+import { readSafetensorsDataset, readSafetensorsWithSchema } from './dataset-safetensors.js';
 import { readTable, readTableWithSchema, type TableOptions } from './dataset-table.js';
 import { looksLikeText, readTextDataset, readTextWithSchema, textsInFolder, type TextOptions } from './dataset-text.js';
 import { jsonlTable } from './jsonl.js';
@@ -37,7 +38,7 @@ const KINDS: Readonly<Record<Format, DataKind>> = {
   ...{ csv: 'table', jsonl: 'table', parquet: 'table' },
   ...{ text: 'text', texts: 'text' },
   ...{ idx: 'IDX', 'idx-folder': 'IDX' },
-  ...{ image: 'images', images: 'images' },
+  ...{ image: 'images', images: 'images', safetensors: 'safetensors' },
 };
 
 function openTable(path: string, format: TableFormat, maxBytes: number, header?: boolean): Promise<Table> {
@@ -73,6 +74,8 @@ export async function readDataset(path: string, options: DatasetOptions = {}): P
       return readIdxFolder(path, options.labels, maxBytes);
     case 'images':
       return readImageFolder(path, options, maxBytes);
+    case 'safetensors':
+      return readSafetensorsDataset(path, options.task, maxBytes);
     case 'image':
       throw new NmktError('bad-dataset', `${path} is one image`, {
         remedy: 'name the folder that holds a folder of images for each class',
@@ -88,6 +91,20 @@ async function readIdxFolder(path: string, labels: string | undefined, maxBytes:
   if (test === undefined) return dataset;
   return { ...dataset, test: (await readIdxWithSchema(test, dataset.schema, { maxBytes })).examples };
 }
+
+type Detail = { readonly remedy: string; readonly expected: string; readonly got: string };
+/** Where each kind of data has its labels. */
+const LABELS: Readonly<Record<DataKind, (schema: DataSchema) => Detail>> = {
+  table: ({ label }) => ({ remedy: 'add the column', expected: `a column "${label ?? ''}"`, got: 'no such column' }),
+  images: () => ({
+    remedy: 'put the images of each class into a folder of its name',
+    expected: 'a folder per class',
+    got: 'no such folder',
+  }),
+  safetensors: () => ({ remedy: 'add a tensor y [rows]', expected: 'tensors x and y', got: 'x alone' }),
+  IDX: () => ({ remedy: '--test-labels FILE', expected: 'an IDX file of labels', got: 'none' }),
+  text: () => ({ remedy: 'give more text', expected: 'the token that follows', got: 'none' }),
+};
 
 export interface SchemaOptions {
   readonly labels?: string;
@@ -111,11 +128,7 @@ export async function readWithSchema(
   refuseLabelFile(path, options.labels, KINDS[format]);
   const read = await readFormat(path, format, schema, { ...options, maxBytes });
   if (!read.isLabelled && options.labelsOptional !== true)
-    throw new NmktError('label-missing', `${path} lacks the labels`, {
-      remedy: schema.label === undefined ? 'put the images of each class into a folder of its name' : 'add the column',
-      expected: schema.label === undefined ? 'a folder per class' : `a column "${schema.label}"`,
-      got: schema.label === undefined ? 'no such folder' : 'no such column',
-    });
+    throw new NmktError('label-missing', `${path} lacks the labels`, LABELS[KINDS[format]](schema));
   return read;
 }
 
@@ -138,6 +151,8 @@ async function readFormat(
     case 'image':
     case 'images':
       return readImagesWithSchema(path, schema, format === 'images', maxBytes);
+    case 'safetensors':
+      return readSafetensorsWithSchema(path, schema, maxBytes);
     case 'text':
       return { examples: await readTextWithSchema([path], schema), isLabelled: true };
     case 'texts':

@@ -3,14 +3,11 @@ import type { DatasetOptions } from './dataset.js';
 
 /** Flags that only one kind of data understands: given for another, they would be ignored in silence. */
 
-export type DataKind = 'table' | 'text' | 'IDX' | 'images';
+export type DataKind = 'table' | 'text' | 'IDX' | 'images' | 'safetensors';
 
-const NAMES = { table: 'tables', text: 'text', images: 'images', IDX: 'IDX' } as const satisfies Record<
-  DataKind,
-  string
->;
+const NAMES = { table: 'tables', text: 'text', images: 'images' } as const;
 
-const FLAGS: Readonly<Record<Exclude<DataKind, 'IDX'>, readonly (readonly [keyof DatasetOptions, string])[]>> = {
+const FLAGS: Readonly<Record<keyof typeof NAMES, readonly (readonly [keyof DatasetOptions, string])[]>> = {
   table: [
     ['label', 'label'],
     ['features', 'features'],
@@ -30,7 +27,7 @@ const FLAGS: Readonly<Record<Exclude<DataKind, 'IDX'>, readonly (readonly [keyof
   ],
 };
 
-const CLASSES: Readonly<Record<Exclude<DataKind, 'table'>, string>> = {
+const CLASSES: Readonly<Partial<Record<DataKind, string>>> = {
   IDX: 'IDX labels are classes',
   text: 'the tokens of a text are classes',
   images: 'the folders of images are classes',
@@ -54,8 +51,9 @@ export function refuseOtherFlags(path: string, options: DatasetOptions, kind: Da
         },
       );
   }
-  if (kind !== 'table' && options.task === 'regression')
-    throw new NmktError('bad-usage', CLASSES[kind], {
+  const classes = CLASSES[kind];
+  if (classes !== undefined && options.task === 'regression')
+    throw new NmktError('bad-usage', classes, {
       remedy: 'leave out --task',
       expected: '--task classification',
       got: '--task regression',
@@ -65,7 +63,7 @@ export function refuseOtherFlags(path: string, options: DatasetOptions, kind: Da
 /** A table has its label in a column, a text in the token that follows: a file of labels beside them would be ignored. */
 export function refuseLabelFile(path: string, labels: string | undefined, kind: DataKind): void {
   if (labels === undefined || kind === 'IDX') return;
-  const what = kind === 'images' ? 'folder of images' : kind;
+  const what = kind === 'images' ? 'folder of images' : kind === 'safetensors' ? 'file of tensors' : kind;
   throw new NmktError('bad-usage', `${path} is a ${what}, and a ${what} has no file of labels`, {
     expected: 'IDX images beside a file of labels',
     got: `a ${what}, and ${labels}`,

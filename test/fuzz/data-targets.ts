@@ -2,13 +2,15 @@ import { dirname, join } from 'node:path';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import jpeg from 'jpeg-js';
 import { PNG } from 'pngjs';
+import { encodeSafetensors } from '../../src/learning/safetensors.js';
 import type { DataSchema } from '../../src/learning/types.js';
 import { readDataset, readWithSchema } from '../../src/training/dataset.js';
+import { looksLikeSafetensors } from '../../src/training/dataset-safetensors.js';
 import { jsonlTable } from '../../src/training/jsonl.js';
 import { parquetTable } from '../../src/training/parquet.js';
 import type { Table } from '../../src/training/table.js';
 import { fileOf } from './files.js';
-import { mutateBytes, mutateJsonText, type Random } from './mutate.js';
+import { mutateBytes, mutateJsonText, mutateText, type Random } from './mutate.js';
 import { readLines } from './reference/data.js';
 import { target, type Target } from './target.js';
 
@@ -52,6 +54,11 @@ const imageSchema: DataSchema = {
   ...{ task: 'classification', shape: [4, 4, 3], inputs: 48, dtype: 'U8', scale: 255, outputs: 2, classes: ['a', 'b'] },
 };
 
+const tensors = encodeSafetensors([
+  { name: 'x', shape: [3, 2], data: Float32Array.of(1, 2, 3, 4, 5, 6) },
+  { name: 'y', shape: [3], data: Int32Array.of(0, 1, 1) },
+]);
+
 async function cellsOf(table: Table): Promise<unknown> {
   const rows: (readonly string[])[] = [table.columns];
   for await (const { cells } of table.rows()) rows.push(cells);
@@ -81,6 +88,26 @@ export const dataTargets: readonly Target[] = [
       const options = { labelsOptional: true, maxBytes: 64 * KIB };
       const { examples } = await readWithSchema(fileOf('image.png', file), imageSchema, options);
       if (examples.features.length !== 48) throw new TypeError('another size');
+    },
+  }),
+  target('tensors of examples', ['bad-dataset', 'too-large', 'label-missing'], {
+    share: 0.3,
+    make: (random) => {
+      const header = Buffer.from(tensors.subarray(8, 8 + tensors[0]!)).toString();
+      const text = Buffer.from(mutateText(random, [header]));
+      const whole = Buffer.concat([
+        Buffer.of(text.length & 255, text.length >> 8, 0, 0, 0, 0, 0, 0),
+        text,
+        tensors.subarray(-36),
+      ]);
+      return random.below(2) === 0 ? mutateBytes(random, [tensors]) : whole;
+    },
+    run: async (file) => {
+      const path = fileOf('xy.safetensors', file);
+      if (!looksLikeSafetensors(file)) return;
+      const { schema, examples } = await readDataset(path, { maxBytes: MIB });
+      const again = await readWithSchema(path, schema, { maxBytes: MIB });
+      if (JSON.stringify(again.examples) !== JSON.stringify(examples)) throw new TypeError('other examples');
     },
   }),
   target('folders of images', ['bad-dataset', 'too-large'], {
