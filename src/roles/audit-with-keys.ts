@@ -133,7 +133,7 @@ async function auditRound(
   };
   const opening = await openUpdates(relays, lookUp, state.job!, round, base, LATER, signal);
   const rowsOf = (shard: number) => ports.manifest.shards[shard]!.examples;
-  const states = await openDrawnStates(relays, state, round, opening.sealed, rowsOf, LATER, signal);
+  const states = await openDrawnStates(relays, state, round, base, opening.sealed, rowsOf, LATER, signal);
   const findings = new Map([...opening.findings, ...states.findings]);
   const params = new Map([...opening.params].filter(([shard]) => !findings.has(shard)));
   const isScored = new Set(round.scores.content.scores.map(({ shard }) => shard));

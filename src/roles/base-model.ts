@@ -17,13 +17,17 @@ import { baseLabel, fetchCanonical, type PublishedBlob } from './round-blobs.js'
 type Open = EventOf<'open'>['content'];
 type Announced = Pick<Open, 'base' | 'inline' | 'difference'>;
 
-/** What is published of a model: its difference where that is smaller than the model packed. @param before  null: whole in any case */
+/**
+ * What is published of a model, or of a state in its training: the difference to a model where that is smaller than all of it packed.
+ *
+ * @param before  null: whole in any case
+ */
 export function smallest(
-  model: ParamSet,
+  tensors: ParamSet,
   before: ParamSet | null,
 ): { readonly bytes: Bytes; readonly isWhole: boolean } {
-  const whole = encodeParams(model);
-  const difference = before === null ? null : encodeDifference(before, model);
+  const whole = encodeParams(tensors);
+  const difference = before === null ? null : encodeDifference(before, tensors);
   const isWhole = difference === null || difference.length >= pack(whole).length;
   return { bytes: isWhole ? whole : difference, isWhole };
 }

@@ -110,6 +110,7 @@ export async function measureAndClose(env: CustomerEnv, state: JobState, round: 
     env.relays,
     state,
     round,
+    base,
     opened.sealed,
     (shard) => env.data.train.manifest.shards[shard]!.examples,
     env.clock.nowSec(),

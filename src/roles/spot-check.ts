@@ -1,6 +1,7 @@
 import { NmktError } from '../errors.js';
 import { sha256Hex, type Pubkey, type Sha256 } from '../hash.js';
 import { encodeUpdate } from '../learning/codec/codec.js';
+import { decodeDifference } from '../learning/codec/difference.js';
 import { uncodedOf, uncodedShapes, type Uncoded } from '../learning/codec/uncoded.js';
 import { parameterShapes, paramsHash } from '../learning/params.js';
 import { trainingSeed } from '../learning/seeds.js';
@@ -151,6 +152,7 @@ export interface OpenedStates {
  * The states before the drawn segments. A list of checkpoints of another length than the training has, or a state that does not
  * open to what was committed, is a finding about its trainer.
  *
+ * @param base    the model of the round, to which states may come as differences
  * @param sealed  of the updates that opened
  * @param rowsOf  examples of a shard, from the snapshot
  * @param nowSec  what was due for long counts as missing when half of the relays say so
@@ -159,6 +161,7 @@ export async function openDrawnStates(
   relays: Relays,
   state: JobState,
   round: RoundState,
+  base: ParamSet,
   sealed: ReadonlyMap<number, SealedUpdate>,
   rowsOf: (shard: number) => number,
   nowSec: number,
@@ -181,7 +184,7 @@ export async function openDrawnStates(
     const segment = drawnSegmentOf(state, round, { trainer: author, shard }, checkpoints.length);
     if (segment === null) continue;
     try {
-      const before = segment === 0 ? null : await openState(relays, state, round, shard, segment, blob, signal);
+      const before = segment === 0 ? null : await openState(relays, state, round, base, shard, segment, blob, signal);
       drawn.set(shard, { segment, before });
     } catch (error) {
       if (isOwnTrouble(error)) throw error;
@@ -196,6 +199,7 @@ async function openState(
   relays: Relays,
   state: JobState,
   round: RoundState,
+  base: ParamSet,
   shard: number,
   segment: number,
   blob: SealedUpdate['state'],
@@ -210,7 +214,7 @@ async function openState(
   const shapes = isEncoding ? uncodedShapes(parameterShapes(model), before !== null) : stateShapes(model, hyper);
   const label = stateLabel(state.jobId, round.round, shard, author);
   const bytes = await fetchCanonical(relays, { ...blob, label }, shapes, signal);
-  const tensors = decodeParams(bytes, shapes);
+  const tensors = blob.coding === undefined ? decodeParams(bytes, shapes) : decodeDifference(base, bytes, shapes);
   const opened = isEncoding ? uncodedOf(tensors) : { step: segment * spot!.everySteps, tensors };
   checkHash('trained' in opened ? paramsHash(opened.trained) : stateHash(opened), checkpoints[segment - 1]!);
   if ('trained' in opened && opened.residual !== null) checkHash(paramsHash(opened.residual), before!);

@@ -8,7 +8,7 @@ import type { RoundGrant } from '../protocol/grant.js';
 import { fetchBase } from './base-model.js';
 import type { TrainerEnv } from './trainer.js';
 
-/** The model that a trainer starts a round from: kept for the next one, whose own may come as a difference to it. */
+/** The model that a trainer starts a round from: kept for the next one, whose own may come as a difference to it, and for what this trainer shows of its work. */
 
 const BASE_FILE = 'base.safetensors';
 
@@ -18,18 +18,22 @@ export async function openBase(
   { round, open }: RoundState,
   grant: RoundGrant,
 ): Promise<ParamSet> {
-  const shapes = parameterShapes(state.job!.content.model);
-  const known = async (hash: Sha256): Promise<ParamSet | undefined> => {
-    const file = await env.files.read(BASE_FILE);
-    return file !== undefined && sha256Hex(file) === hash ? decodeParams(file, shapes) : undefined;
-  };
+  const { rounds, spot } = state.job!.content;
+  const known = (hash: Sha256) => keptBase(env, state, hash);
   const { relays, chunks, signal } = env;
   const kept = await known(open.content.base.sha256);
   if (kept !== undefined) return kept;
   const keyOf = (index: number) => keyIn(grant, index);
   const base = await fetchBase({ relays, chunks, signal, keyOf, known }, state, round);
-  if (round + 1 < state.job!.content.rounds) await env.files.write(BASE_FILE, encodeParams(base));
+  if (round + 1 < rounds || spot !== null) await env.files.write(BASE_FILE, encodeParams(base));
   return base;
+}
+
+/** The model that the last round started from; undefined where the home has another one, or none. */
+export async function keptBase({ files }: TrainerEnv, { job }: JobState, hash: Sha256): Promise<ParamSet | undefined> {
+  const file = await files.read(BASE_FILE);
+  const isThat = file !== undefined && sha256Hex(file) === hash;
+  return isThat ? decodeParams(file, parameterShapes(job!.content.model)) : undefined;
 }
 
 /** @throws NmktError `wrong-key` */

@@ -8,13 +8,14 @@ import { drawnSegmentOf, type Assignment, type JobState, type RoundState } from 
 import type { RoundGrant, ShardGrant } from '../protocol/grant.js';
 import type { EventOf } from '../protocol/events.js';
 import { commitmentOf, sealedUpdate, type SealedUpdate } from '../protocol/submission.js';
+import { smallest } from './base-model.js';
 import type { Received } from './inbox.js';
 import { keptStates, findState } from './kept-states.js';
 import { describeStep } from './pace.js';
-import { blobSecrets, chunkExpiry, publishBytes, publishParams, stateLabel, updateLabel } from './round-blobs.js';
+import { blobSecrets, chunkExpiry, publishBytes, stateLabel, updateLabel } from './round-blobs.js';
 import { assertRepeatable, repeatSegment, type SegmentStart } from './spot-check.js';
 import type { TrainerEnv } from './trainer.js';
-import { openBase } from './trainer-base.js';
+import { keptBase, openBase } from './trainer-base.js';
 import {
   decodeUpdateFile,
   encodeUpdateFile,
@@ -216,9 +217,11 @@ async function publishState(
     );
     return null;
   }
-  const { pointer } = await publishParams(
+  const base = await keptBase(env, state, round.open.content.base.sha256);
+  const { bytes, isWhole } = smallest('trained' in before ? uncodedTensors(before) : before.tensors, base ?? null);
+  const { pointer } = await publishBytes(
     env.relays,
-    'trained' in before ? uncodedTensors(before) : before.tensors,
+    bytes,
     {
       secret,
       purpose: 'state',
@@ -230,7 +233,8 @@ async function publishState(
     },
     env.signal,
   );
-  return { key: blobSecrets(secret, 'state', round.round).key, pointer };
+  const { key } = blobSecrets(secret, 'state', round.round);
+  return { key, pointer, ...(!isWhole && { coding: 'ordered-words' }) };
 }
 
 /**

@@ -244,6 +244,10 @@ const codecs = {
 } as const satisfies Record<string, Codec>;
 const values = (random: Random): Float32Array =>
   Float32Array.from(updateBase[0]!.data, () => (random.below(3) === 0 ? random.below(2_001) / 1_000 - 1 : 0));
+const ofState = (mean: Float32Array, weights: Float32Array) => [
+  { ...updateBase[0]!, name: 'mean/w', data: mean },
+  { ...updateBase[0]!, data: weights },
+];
 const updateOf = (codec: Codec, random: Random): Uint8Array =>
   encodeUpdate(codec, updateBase, [{ ...updateBase[0]!, data: values(random) }], null, new Uint8Array(32)).bytes;
 
@@ -281,7 +285,15 @@ export const fileTargets: readonly Target[] = [
     make: (random) =>
       mutateBytes(random, [encodeDifference(updateBase, [{ ...updateBase[0]!, data: values(random) }])]),
     run: (file) => [...new Uint32Array(decodeDifference(updateBase, file)[0]!.data.buffer)],
-    reference: (file) => readDifference(new Array<number>(UPDATE_SIZE).fill(0), file),
+    reference: (file) => readDifference([new Array<number>(UPDATE_SIZE).fill(0)], file)[0]!,
+  }),
+  target('states as differences', ['bad-blob'], {
+    make: (random) => mutateBytes(random, [encodeDifference(updateBase, ofState(values(random), values(random)))]),
+    run: (file) => {
+      const [mean, weights] = decodeDifference(updateBase, file, ofState(updateBase[0]!.data, updateBase[0]!.data));
+      return [mean!, weights!].map(({ data }) => [...new Uint32Array(data.buffer)]);
+    },
+    reference: (file) => readDifference([UPDATE_SIZE, new Array<number>(UPDATE_SIZE).fill(0)], file),
   }),
   target('states of a training', ['bad-blob', 'too-large', 'shape-mismatch'], {
     make: (random) =>

@@ -52,6 +52,21 @@ test('a home that loses the model of the round before fetches it again', async (
   expect(state.rounds.flatMap(({ close }) => close!.content.rejected)).toEqual([]);
 });
 
+test.each(['f32', 'int4', 'topk'] as const)(
+  'states shown for spot checks travel as differences too: %s',
+  async (codec) => {
+    const job = { codec, verification: 'spot', spotRate: 1, segments: 3, acceptedEngines: 'cpu' } as const;
+    const world = await worldOf(`states ${codec}`, 3, { job });
+    const { state } = await world.run();
+    expect(state.frauds.size).toBe(0);
+    const shown = (await world.allKeys()).updates.flatMap(({ state: one }) => (one === null ? [] : [one.coding]));
+    expect(shown.length).toBeGreaterThan(0);
+    expect(new Set(shown)).toEqual(new Set(['ordered-words']));
+    expect(await world.audit()).toMatchObject(PASS);
+    expect(await world.auditAll()).toMatchObject({ found: null });
+  },
+);
+
 test('a customer that was killed and lost its models goes on with a whole one', async () => {
   const world = await worldOf('lost', 5);
   const { files } = world.customer;

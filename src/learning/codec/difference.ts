@@ -1,98 +1,59 @@
 import type { Bytes } from '../../hash.js';
-import { badFile } from '../safetensors-header.js';
-import { checkShapes } from '../safetensors.js';
+import { checkShapes, type NamedShape } from '../safetensors.js';
 import type { ParamSet } from '../types.js';
-import { evenOdds, PLAIN_BITS, rangeDecoder, rangeEncoder, type Odds } from './range-coder.js';
+import { rangeDecoder, rangeEncoder } from './range-coder.js';
+import { aloneOdds, readAlone, readStep, stepOdds, wordsOf, writeAlone, writeStep } from './words.js';
 
 /**
- * A model as its difference to another one of the same shapes, to the bit: float32 words in the order of their values, one subtracted from
- * the other. Neighbouring models share signs, exponents and the high bits of most words, so differences are short; how long each one is goes
- * through an adaptive range coder, by the exponent of the word it starts from, and the bits behind its first one go as they are. One byte
- * string for each pair of models.
+ * Tensors as their difference to a model, to the bit: float32 words in the order of their values, one subtracted from the other. Neighbouring
+ * models share signs, exponents and the high bits of most words, so differences are short; how long each one is goes through an adaptive
+ * range coder, by the exponent of the word it starts from, and the bits behind its first one go as they are. Tensors of a state that the
+ * model does not have go alone: signs and exponents through the coder, the rest as it is. One byte string for each model and tensors.
  */
 
-/** Of the longest difference; the words span less than 2^32. */
-const MOST_BITS = 32;
-/** Odds of one exponent: one whether there is a difference, then a tree over 32 lengths. */
-const PLACES = 32;
-const EXPONENTS = 256;
-const INFINITE = 0x7f800000;
-
-const exponentOf = (word: number): number => (word >>> 23) & 0xff;
-/** Of a word to an integer of -2^31 up to 2^31, rising with the value; minus zero is -1, zero 0. */
-const orderOf = (word: number): number => (word >= 2 ** 31 ? 2 ** 31 - 1 - word : word);
-const wordOf = (order: number): number => (order < 0 ? 2 ** 31 - 1 - order : order);
-
-/** Bits of a number, 1 to 2^32 - 1. */
-const lengthOf = (value: number): number => 32 - Math.clz32(value);
-
-function wordsOf(data: Float32Array): Uint32Array {
-  return new Uint32Array(data.buffer, data.byteOffset, data.length);
-}
-
-/** @param next  finite, of the shapes of `base`. @throws NmktError `shape-mismatch` */
-export function encodeDifference(base: ParamSet, next: ParamSet): Bytes {
-  checkShapes(next, base);
+/** @param tensors  finite, in order of names; those with names of the model have its shapes. @throws NmktError `shape-mismatch` */
+export function encodeDifference(model: ParamSet, tensors: ParamSet): Bytes {
+  const before = byName(model);
+  checkShapes(
+    tensors.filter(({ name }) => before.has(name)),
+    model,
+  );
   const encoder = rangeEncoder();
-  const odds = evenOdds(EXPONENTS * PLACES);
-  base.forEach(({ data }, t) => {
-    const [from, to] = [wordsOf(data), wordsOf(next[t]!.data)];
-    for (let i = 0; i < from.length; i++) {
-      const first = exponentOf(from[i]!) * PLACES;
-      const change = orderOf(to[i]!) - orderOf(from[i]!);
-      encoder.bit(odds, first, change === 0 ? 0 : 1);
-      if (change === 0) continue;
-      const size = Math.abs(change);
-      const bits = lengthOf(size);
-      for (let node = 1, left = 4; left >= 0; left--) {
-        const bit = ((bits - 1) >> left) & 1;
-        encoder.bit(odds, first + node, bit);
-        node = 2 * node + bit;
-      }
-      encoder.plain(change < 0 ? 1 : 0, 1);
-      if (bits - 1 > PLAIN_BITS) encoder.plain(size >>> PLAIN_BITS, bits - 1 - PLAIN_BITS);
-      encoder.plain(size, Math.min(bits - 1, PLAIN_BITS));
+  const steps = stepOdds();
+  for (const { name, data } of tensors) {
+    const from = before.get(name);
+    const to = wordsOf(data);
+    if (from !== undefined) to.forEach((word, i) => writeStep(encoder, steps, from[i]!, word));
+    else {
+      const odds = aloneOdds();
+      to.forEach((word) => writeAlone(encoder, odds, word));
     }
-  });
+  }
   return encoder.finish();
 }
 
 /**
- * Makes nothing larger than `base`, whatever the bytes say.
+ * Makes nothing but tensors of these shapes, whatever the bytes say.
  *
+ * @param shapes  in order of names, those of the model among them; default: those of the model
  * @throws NmktError `bad-blob` for bytes that `encodeDifference` does not write, or that lead beyond the finite numbers
  */
-export function decodeDifference(base: ParamSet, bytes: Bytes): ParamSet {
+export function decodeDifference(model: ParamSet, bytes: Bytes, shapes: readonly NamedShape[] = model): ParamSet {
+  const before = byName(model);
   const decoder = rangeDecoder(bytes);
-  const odds = evenOdds(EXPONENTS * PLACES);
-  const next = base.map(({ name, shape, data }) => {
-    const from = wordsOf(data);
-    const to = new Uint32Array(from.length);
-    for (let i = 0; i < from.length; i++) {
-      const word = from[i]!;
-      const change = readChange(decoder, odds, exponentOf(word) * PLACES);
-      const order = orderOf(word) + change;
-      if (order >= INFINITE || order < -INFINITE)
-        throw badFile(`a difference in tensor ${name} leaves the finite numbers`, {
-          expected: 'finite float32',
-          got: `a change by ${change} at index ${i}`,
-        });
-      to[i] = wordOf(order);
-    }
+  const steps = stepOdds();
+  const tensors = shapes.map(({ name, shape }) => {
+    const from = before.get(name);
+    const odds = aloneOdds();
+    const to = new Uint32Array(from?.length ?? shape.reduce((count, size) => count * size, 1));
+    for (let i = 0; i < to.length; i++)
+      to[i] = from === undefined ? readAlone(decoder, odds) : readStep(decoder, steps, from[i]!);
     return { name, shape, data: new Float32Array(to.buffer) };
   });
   decoder.finish();
-  return next;
+  return tensors;
 }
 
-function readChange(decoder: ReturnType<typeof rangeDecoder>, odds: Odds, first: number): number {
-  if (decoder.bit(odds, first) === 0) return 0;
-  let node = 1;
-  while (node < MOST_BITS) node = 2 * node + decoder.bit(odds, first + node);
-  const width = node - MOST_BITS;
-  const isBelow = decoder.plain(1) === 1;
-  const high = width > PLAIN_BITS ? decoder.plain(width - PLAIN_BITS) : 0;
-  const low = decoder.plain(Math.min(width, PLAIN_BITS));
-  const size = 2 ** width + high * 2 ** PLAIN_BITS + low;
-  return isBelow ? -size : size;
+function byName(model: ParamSet): ReadonlyMap<string, Uint32Array> {
+  return new Map(model.map(({ name, data }) => [name, wordsOf(data)]));
 }

@@ -484,7 +484,8 @@ export const contents: Readonly<Record<string, Check>> = {
 
 /** What a reveal and a claim seal to the customer. */
 const sealedBlob = { key: bytes32, pointer };
-export const sealedUpdate = object({ ...sealedBlob, state: orNull(object(sealedBlob)) });
+const sealedState = orNull(object({ ...sealedBlob, coding: optional(constant('ordered-words')) }));
+export const sealedUpdate = object({ ...sealedBlob, state: sealedState });
 export const sealedClaim = object({ invoice });
 
 export const shardGrant = object({
@@ -515,7 +516,7 @@ const dataKeys = object({ chain: bytes32, train: object(epochKeys), a: evaluatio
 export const auditKeys = object({
   ...{ job: hex64, seed: bytes32, rounds: list(object({ round, key: bytes32 }), 0, 10_000) },
   roots: optional(list(object({ round, key: bytes32 }), 0, 10_000)),
-  updates: list(object({ submission: hex64, ...sealedBlob, state: orNull(object(sealedBlob)) }), 0, 1_000_000),
+  updates: list(object({ submission: hex64, ...sealedBlob, state: sealedState }), 0, 1_000_000),
   artifact: orNull(bytes32),
   heads: optional(list(object({ author: hex64, event: hex64 }), 0, 100_000)),
   data: optional(dataKeys),

@@ -22,6 +22,7 @@ export interface Keys {
 export interface BlobKey {
   readonly key: string;
   readonly pointer: Pointer;
+  readonly coding?: string;
 }
 interface EpochKeys {
   readonly locator: string;

@@ -2,6 +2,7 @@ import { artifactContext, baseContext, openBlob, stateContext, updateContext, ty
 import {
   hashOf,
   differing,
+  weightsFrom,
   initialWeights,
   joined,
   meanOf,
@@ -86,7 +87,7 @@ export class Keyed {
     const pointer = { ...base, sha256: difference.sha256, size: difference.size };
     let model: Weights;
     try {
-      model = differing(before!, openBlob(this.events, open.id, { pointer, inline, key, context }));
+      model = weightsFrom(before!, openBlob(this.events, open.id, { pointer, inline, key, context }));
     } catch (error) {
       throw error instanceof Bad ? error : new Bad(open.id, (error as Error).message);
     }
@@ -154,7 +155,8 @@ export class Keyed {
     const context = stateContext(job.id, round, shard, reveal.pubkey);
     try {
       const file = openBlob(events, reveal.id, { ...key!, context });
-      const before = { step: segment * terms.spot.everySteps, tensors: readState(file, first.tensors) };
+      const tensors = key!.coding === undefined ? readState(file, first.tensors) : differing(base, file, first.tensors);
+      const before = { step: segment * terms.spot.everySteps, tensors };
       return stateHash(before) === checkpoints![segment - 1] ? { segment, before } : 'unproven';
     } catch {
       return 'unproven';

@@ -257,12 +257,16 @@ function valueOf(word: number): number {
   return scratch.getFloat32(0);
 }
 
-/** @throws Error when the bytes are no difference to that model */
-export function differing([bias, kernel]: Weights, file: Uint8Array): Weights {
-  const words = readDifference([...bias.values, ...kernel.values].map(wordOf), file).map(valueOf);
-  const { length } = bias.values;
-  return [
-    { ...bias, values: words.slice(0, length) },
-    { ...kernel, values: words.slice(length) },
-  ];
+/** Tensors like these, of which those of the model come as the difference to it. @throws Error when the bytes are none */
+export function differing(model: Weights, file: Uint8Array, like: readonly Tensor[]): readonly Tensor[] {
+  const parts = like.map(
+    ({ name, values }) => model.find((one) => one.name === name)?.values.map(wordOf) ?? values.length,
+  );
+  const words = readDifference(parts, file);
+  return like.map((tensor, i) => ({ ...tensor, values: words[i]!.map(valueOf) }));
+}
+
+export function weightsFrom(model: Weights, file: Uint8Array): Weights {
+  const [bias, kernel] = differing(model, file, model);
+  return [bias!, kernel!];
 }
