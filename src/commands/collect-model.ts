@@ -82,7 +82,7 @@ Exit status 7: payouts are left that nobody claimed as agreed, or no round was a
 not known yet; 4: the model is below --min-accuracy. The model is there in all three cases.
 With --json one document:
   job, model   ids of the job and of its artifact event; dir: where the model is
-  metrics      on evaluation set B: {loss, accuracy} as signed, accuracy null for regression; top5, auc, mae, rmse, perplexity,
+  metrics      on evaluation set B: {loss, accuracy} as signed, accuracy null for regression; top5, auc, exactMatch, mae, rmse, perplexity,
                bitsPerCharacter or bitsPerByte where they fit the data, measured here and for information only
   engine       of the customer, that measured; null where the job does not tell
   rounds       accepted ones; paidMsat: over the whole job

@@ -7,12 +7,15 @@ import { optionalInteger, optionalNumber } from './customer-ports.js';
 /** The flags that say how a file becomes examples: the same wherever a dataset is read. */
 export function addDataFlags(program: Command): void {
   program
-    .option('--label <column>', 'table: the column to predict, by name or 0-based number')
+    .option(
+      '--label <column>',
+      'table: the column to predict, by name or 0-based number; of --task multilabel several (commas)',
+    )
     .option('--labels <file>', 'IDX: the label file (default: the sibling with labels-idx1 in its name)')
     .option('--test <path>', 'evaluation set B, final and reported (default: split off)')
     .option('--test-labels <file>', 'IDX: the labels of --test')
     .option('--eval-fraction <share>', 'share of the rows for evaluation set A, and for B without --test (default 0.1)')
-    .option('--task <task>', 'classification or regression (default: inferred)')
+    .option('--task <task>', 'classification, regression, or multilabel: --label a,b,c of 0 and 1 (default: inferred)')
     .option('--features <columns>', 'table: use only these columns (commas)')
     .option('--drop <columns>', 'table: leave these columns out (commas)')
     .option('--categorical <columns>', 'table: treat as categories (commas)')
@@ -47,7 +50,7 @@ export function dataChoices(path: string, options: Readonly<Record<string, unkno
   const task = oneOf<Task>(
     '--task',
     options['task'],
-    ['classification', 'regression'],
+    ['classification', 'regression', 'multilabel'],
     'leave out --task: the label decides',
   );
   const tokenizer = oneOf('--tokenizer', options['tokenizer'], TOKENIZERS, '--tokenizer char');

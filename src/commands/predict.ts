@@ -31,10 +31,10 @@ export const command: CommandModule = {
         `
 With --json one object per row:
   row            number of the row, from 0, without the header
-  prediction     name of the class (text), or the value in the units of the target column (number)
-  probabilities  {class: probability}; null for regression
+  prediction     name of the class (text), the value in the units of the target column (number), or the names of labels (list; multilabel)
+  probabilities  {class or label: probability}; null for regression
   engine         what computed it: its id
-If the file has labels, accuracy, loss and what else fits the data (top5, auc, mae, rmse, perplexity) over these rows go to stderr.`,
+If the file has labels, accuracy, loss and what else fits the data (top5, auc, exactMatch, mae, rmse, perplexity) over these rows go to stderr.`,
       );
   },
 
@@ -71,7 +71,7 @@ async function predictRows(
   { rows, inputs, features, scale }: Examples,
   context: Context,
 ): Promise<void> {
-  const show = schema.task === 'classification' ? classRow(classNames(schema), rows) : valueRow(schema, rows);
+  const show = rowsOf(schema, rows);
   for (let from = 0; from < rows && !context.signal.aborted; from += BLOCK_ROWS) {
     const count = Math.min(BLOCK_ROWS, rows - from);
     const block = features.subarray(from * inputs, (from + count) * inputs);
@@ -94,6 +94,23 @@ type ShowRow = (
   row: number,
   outputs: Float32Array,
 ) => { readonly event: Record<string, unknown>; readonly text: string };
+
+function rowsOf(schema: DataSchema, rows: number): ShowRow {
+  if (schema.task === 'regression') return valueRow(schema, rows);
+  return schema.task === 'multilabel' ? labelsRow(schema.classes ?? [], rows) : classRow(classNames(schema), rows);
+}
+
+/** A label is said where its probability is above one half, as when accuracy is measured. */
+function labelsRow(names: readonly string[], rows: number): ShowRow {
+  return (row, outputs) => {
+    const prediction = names.filter((_, i) => outputs[i]! > 0.5);
+    const probabilities = Object.fromEntries(names.map((name, i) => [name, digits(outputs[i]!, 6)]));
+    return {
+      event: { row, prediction, probabilities },
+      text: `${rowNumber(row, rows)}  ${prediction.join(', ') || '-'}`,
+    };
+  };
+}
 
 function classRow(classes: readonly string[], rows: number): ShowRow {
   const width = Math.max(...classes.map((name) => shown(name).length));

@@ -21,7 +21,7 @@ export function publishPlan(name: string, schema: DataSchema, split: Split): Out
   const described = parts.map(({ part, examples }) => ({
     part,
     examples: examples.rows,
-    labels: classCounts(examples, schema.outputs),
+    labels: classCounts(examples, schema.outputs, schema.task),
   }));
   // Before compression: an upper bound.
   const maxChunks = parts.reduce(
@@ -37,7 +37,15 @@ export function publishPlan(name: string, schema: DataSchema, split: Split): Out
   const balance = balanceOf(schema, split);
   const isNarrow = schema.outputs <= MAX_HISTOGRAM;
   return {
-    value: { name, schema, parts: described, balance, chance: chanceLevel(balance), maxEvents: maxChunks + 4, visible },
+    value: {
+      name,
+      schema,
+      parts: described,
+      balance,
+      chance: chanceOf(schema, split),
+      maxEvents: maxChunks + 4,
+      visible,
+    },
     text: [
       table([
         ['part', 'examples', ...(isNarrow ? (schema.classes ?? []) : ['per class'])],
@@ -77,6 +85,7 @@ export function describeTask(schema: DataSchema): string {
       target === undefined ? '' : `, mean ${short(target.mean)}, standard deviation ${short(target.stdDev)}`;
     return `regression of ${target?.name ?? 'the target'} ${from}${spread}`;
   }
+  if (task === 'multilabel') return `${outputs} labels, yes or no each, ${from}: ${(classes ?? []).join(', ')}`;
   if (schema.text !== undefined)
     return `the next token of ${outputs} after ${inputs}: ${TOKENS[schema.text.tokenizer]} of a text`;
   const names = classes ?? [];
@@ -107,9 +116,16 @@ function short(decimal: string): string {
 }
 
 /** Examples per class of all parts together; null for regression. */
-export function balanceOf({ outputs }: DataSchema, { shards, a, b }: Split): number[] | null {
-  const counts = [...shards, a, b].map((examples) => classCounts(examples, outputs));
+function balanceOf({ outputs, task }: DataSchema, { shards, a, b }: Split): number[] | null {
+  const counts = [...shards, a, b].map((examples) => classCounts(examples, outputs, task));
   return counts[0] == null ? null : counts[0].map((_, label) => counts.reduce((sum, part) => sum + part![label]!, 0));
+}
+
+/** Accuracy of guessing; null for regression. */
+export function chanceOf(schema: DataSchema, split: Split): number | null {
+  const { shards, a, b } = split;
+  const rows = [...shards, a, b].reduce((sum, examples) => sum + examples.rows, 0);
+  return chanceLevel(balanceOf(schema, split), schema.task === 'multilabel' ? rows : undefined);
 }
 
 const BARS = '▁▂▃▄▅▆▇█';
@@ -119,14 +135,17 @@ const MAX_SHARD_LINES = 16;
 
 /** The chance level, and per shard a bar for each class, as high as its share of the largest class of any shard. */
 export function describeBalance(schema: DataSchema, split: Split): string[] {
-  const chance = chanceLevel(balanceOf(schema, split));
+  const chance = chanceOf(schema, split);
   if (chance === null) {
     const { target } = schema;
     return target === undefined ? [] : [`guessing the mean is wrong by ${short(target.stdDev)} (root mean square)`];
   }
-  const guess = `always saying the most frequent ${schema.text === undefined ? 'class' : 'token'} is right in ${(chance * 100).toFixed(1)} %`;
+  const guess =
+    schema.task === 'multilabel'
+      ? `saying of each label what most examples have is right in ${(chance * 100).toFixed(1)} %`
+      : `always saying the most frequent ${schema.text === undefined ? 'class' : 'token'} is right in ${(chance * 100).toFixed(1)} %`;
   if (schema.text !== undefined || schema.outputs > MAX_BARS) return [guess];
-  const counts = split.shards.map((examples) => classCounts(examples, schema.outputs)!);
+  const counts = split.shards.map((examples) => classCounts(examples, schema.outputs, schema.task)!);
   const most = Math.max(1, ...counts.flat());
   const bar = (count: number) => (count === 0 ? ' ' : BARS[Math.min(7, Math.floor((count / most) * 8))]!);
   const width = String(split.shards.length - 1).length;
@@ -139,7 +158,7 @@ export function describeBalance(schema: DataSchema, split: Split): string[] {
   const more = counts.length - lines.length;
   return [
     guess,
-    'examples per class, a bar each:',
+    `examples ${schema.task === 'multilabel' ? 'with each label' : 'per class'}, a bar each:`,
     ...lines,
     ...(more > 0 ? [`and ${more} more shards: --dry-run --json shows all`] : []),
   ];

@@ -1,6 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { chanceLevel } from '../learning/balance.js';
 import { perplexity } from '../learning/metrics.js';
 import type { JobState } from '../market/state.js';
 import { enginesOf, hasSpotChecks, type JobFile } from '../roles/job-file.js';
@@ -17,7 +16,7 @@ import { addJobFlags } from './job-flags.js';
 import { layersModelOf } from './model-file.js';
 import { requireFolder } from './out-folder.js';
 import { createPayer } from './payer.js';
-import { balanceOf } from './publish-plan.js';
+import { chanceOf } from './publish-plan.js';
 import {
   crowdOf,
   DEFAULT_DIR,
@@ -109,7 +108,7 @@ async function simulate(flags: SimulateFlags, crowd: Crowd, job: JobFile, contex
   });
   const report = await reportOf(market);
   const wallSeconds = Math.round(performance.now() - began) / 1000;
-  const chance = chanceLevel(balanceOf(data.schema, data.split));
+  const chance = chanceOf(data.schema, data.split);
   const attackers = Object.fromEntries(crowd.attackers);
   const attackText = [...crowd.attackers].map(([name, count]) => `, ${count} ${name}`).join('');
   const title = `${crowd.trainers} trainers${attackText}${training === 'stub' ? ' (stub training)' : ''}`;

@@ -66,5 +66,5 @@ A loss that is no number, or ${DIVERGED_RATIO} times that of the untrained model
 With --json one document:
   dir, model, parameters, examples {train, test}, steps, resumedAt (a step, or null)
   metrics, initialMetrics  {loss, accuracy} on the held-out set after and before, accuracy null for regression; after also what fits the data:
-                           top5 (more than ten classes), auc (two), mae and rmse in units of the target, perplexity and bitsPerCharacter or bitsPerByte (text)
+                           top5 (more than ten classes), auc (two), exactMatch (multilabel), mae and rmse in units of the target, perplexity and bitsPerCharacter or bitsPerByte (text)
   finalLoss                of the last batch; seconds, samplesPerSec: of training; engine: its id; weights: sha256 of model.safetensors`;

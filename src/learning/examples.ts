@@ -13,7 +13,7 @@ export function encodeExamples(examples: Examples, schema: DataSchema): Bytes {
   const isClasses = labels instanceof Int32Array;
   if (
     isU8 !== (schema.dtype === 'U8') ||
-    isClasses !== (schema.task === 'classification') ||
+    isClasses !== (schema.task !== 'regression') ||
     examples.inputs !== schema.inputs
   ) {
     throw new RangeError('examples and schema differ in dtype, task or inputs');
@@ -29,10 +29,15 @@ export function maxShardBytes(schema: DataSchema, rows: number): number {
   return rows * (schema.inputs * (schema.dtype === 'U8' ? 1 : 4) + 4) + 1024;
 }
 
-function checkClasses(labels: Int32Array, outputs: number): void {
-  const at = labels.findIndex((label) => label < 0 || label >= outputs);
+/** How many different labels an example may have: classes, or sets of labels. */
+export function labelCount({ task, outputs }: Pick<DataSchema, 'task' | 'outputs'>): number {
+  return task === 'multilabel' ? 2 ** outputs : outputs;
+}
+
+function checkClasses(labels: Int32Array, count: number): void {
+  const at = labels.findIndex((label) => label < 0 || label >= count);
   if (at >= 0)
-    throw badFile(`the label of example ${at} is no class`, { expected: `0 to ${outputs - 1}`, got: `${labels[at]!}` });
+    throw badFile(`the label of example ${at} is no class`, { expected: `0 to ${count - 1}`, got: `${labels[at]!}` });
 }
 
 function checkTokens(tokens: Uint8Array | Float32Array, vocabulary: number): void {
@@ -51,7 +56,7 @@ function checkTokens(tokens: Uint8Array | Float32Array, vocabulary: number): voi
 export function decodeExamples(file: Bytes, schema: DataSchema, limits: SizeLimits): Examples {
   const tensors = decodeCanonical(file, limits);
   const rows = tensors.find(({ name }) => name === 'labels')?.shape[0] ?? 0;
-  const labelType = schema.task === 'classification' ? 'I32' : 'F32';
+  const labelType = schema.task === 'regression' ? 'F32' : 'I32';
   checkShapes(
     tensors.map(({ name, shape, data }) => ({ name, shape, dtype: dtypeOf(data) })),
     [
@@ -67,7 +72,7 @@ export function decodeExamples(file: Bytes, schema: DataSchema, limits: SizeLimi
       expected: 'at least 1 row',
       got: '0',
     });
-  if (labels instanceof Int32Array) checkClasses(labels, schema.outputs);
+  if (labels instanceof Int32Array) checkClasses(labels, labelCount(schema));
   if (schema.text !== undefined) checkTokens(features, schema.outputs);
   return { rows, inputs: schema.inputs, features, scale: schema.scale, labels };
 }

@@ -1,7 +1,7 @@
 import { bad, layersOf, pair, part, readLayersModel, size, type Config } from './layers-model.js';
 import { suitsShape } from './model-choice.js';
 import { sequentialShapes } from './sequential.js';
-import type { DataSchema, Layer, SequentialSpec } from './types.js';
+import type { DataSchema, Layer, SequentialSpec, Task } from './types.js';
 
 /** A Sequential model of TensorFlow.js or Keras as a `sequential` one of ours, where it says the same. */
 
@@ -11,8 +11,13 @@ export interface GivenModel {
   readonly names: readonly string[];
 }
 
-/** Layers, of which the last may be a softmax: ours end before it. */
-type Converted = Layer | 'softmax';
+/** Layers, of which the last may be a softmax or sigmoids: ours end before them. */
+type Converted = Layer | 'softmax' | 'sigmoid';
+const ENDS: Readonly<Record<Task, string | undefined>> = {
+  classification: 'softmax',
+  multilabel: 'sigmoid',
+  regression: undefined,
+};
 
 const CONVERT: Readonly<Record<string, (config: Config) => readonly Converted[]>> = {
   InputLayer: () => [],
@@ -77,9 +82,9 @@ export function sequentialSpec(file: unknown, schema: DataSchema): GivenModel {
     if (convert === undefined)
       throw bad(`for a training, layers ${Object.keys(CONVERT).join(', ')}`, part(layer, 'class_name'));
     for (const made of convert(config)) {
-      if (made === 'softmax') {
-        if (i < layers.length - 1 || schema.task !== 'classification')
-          throw bad('softmax as the end of a classification', made);
+      if (made === 'softmax' || made === 'sigmoid') {
+        if (i < layers.length - 1 || ENDS[schema.task] !== made)
+          throw bad('softmax as the end of a classification, sigmoid of several labels', made);
         continue;
       }
       stack.push(bounded(made));
@@ -114,8 +119,8 @@ function bounded(layer: Layer): Layer {
 function activation(value: unknown): readonly Converted[] {
   if (value === undefined || value === null || value === 'linear') return [];
   if (value === 'relu') return [{ kind: 'relu' }];
-  if (value === 'softmax') return ['softmax'];
-  throw bad('activation relu or linear, and softmax at the end of a classification', value);
+  if (value === 'softmax' || value === 'sigmoid') return [value];
+  throw bad('activation relu or linear, and softmax or sigmoid at the end', value);
 }
 
 function pooling(kind: 'max-pool' | 'average-pool', config: Config): Layer {

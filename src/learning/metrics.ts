@@ -32,6 +32,22 @@ export function topAccuracy(outputs: ArrayLike<number>, labels: ArrayLike<number
   return hits / labels.length;
 }
 
+/**
+ * Share of rows whose labels are all right; a label is said where its probability is above one half.
+ *
+ * @param outputs  [rows, width], row-major
+ * @param labels   sets, bit i for label i
+ */
+export function exactMatches(outputs: ArrayLike<number>, labels: ArrayLike<number>, width: number): number {
+  let hits = 0;
+  for (let row = 0; row < labels.length; row++) {
+    let said = 0;
+    for (let i = 0; i < width; i++) if (outputs[row * width + i]! > 0.5) said |= 1 << i;
+    if (said === labels[row]) hits += 1;
+  }
+  return hits / labels.length;
+}
+
 export function meanAbsoluteError(values: ArrayLike<number>, wanted: ArrayLike<number>): number {
   let sum = 0;
   for (let row = 0; row < wanted.length; row++) sum += Math.abs(values[row]! - wanted[row]!);

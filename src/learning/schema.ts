@@ -143,6 +143,28 @@ function classIndex(classes: readonly string[], cell: string): number {
   return value === undefined ? -1 : classes.findIndex((name) => parseNumber(name) === value);
 }
 
+/** 1 or true, 0 or false; undefined for anything else. */
+export function answerOf(cell: string): boolean | undefined {
+  const text = cell.trim().toLowerCase();
+  const value = text === 'true' ? 1 : text === 'false' ? 0 : parseNumber(text);
+  return value === 1 ? true : value === 0 ? false : undefined;
+}
+
+/**
+ * The cells of all label columns to a set of labels (multilabel), bit i for label i.
+ *
+ * @throws NmktError `bad-dataset` for what is neither 0 nor 1
+ */
+export function applyLabels(schema: DataSchema, cells: readonly string[], where?: string): number {
+  let set = 0;
+  cells.forEach((cell, i) => {
+    const answer = answerOf(cell);
+    if (answer === undefined) throw badCell(schema.classes?.[i] ?? 'label', '0 or 1', cell, where);
+    if (answer) set |= 1 << i;
+  });
+  return set;
+}
+
 /**
  * A label cell to a class index (classification) or a standardised target (regression, float32).
  *

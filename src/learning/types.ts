@@ -13,14 +13,18 @@ export type ParamSet = readonly Tensor[];
 export type EngineId = Branded<string, 'EngineId'>;
 export type Rung = 'node' | 'webgpu' | 'wasm' | 'cpu';
 
-export type Task = 'classification' | 'regression';
+/** `multilabel`: each output is a question of its own, yes or no. */
+export type Task = 'classification' | 'regression' | 'multilabel';
+
+/** Of `multilabel`: the answers of an example are the bits of one int32. */
+export const MAX_LABELS = 30;
 
 /** What every architecture says. Only these are known: nothing that is read is ever executed. */
 interface AnyModel {
   readonly task: Task;
   /** Features per example after flattening, >= 1; of `gpt` and `lstm` the tokens of its context. */
   readonly inputs: number;
-  /** Classes (>= 2) for classification, 1 for regression; of `gpt` and `lstm` the size of the vocabulary. */
+  /** Classes (>= 2) for classification, 1 for regression, labels (2 to 30) for multilabel; of `gpt` and `lstm` the size of the vocabulary. */
   readonly outputs: number;
 }
 
@@ -126,7 +130,7 @@ export interface TrainState {
 
 /**
  * Examples in memory. Features row-major [rows, inputs]: Uint8Array (value / `scale` is the input) or Float32Array (scale 1).
- * Labels: Int32Array of class indices (classification) or Float32Array (regression).
+ * Labels: Int32Array of class indices (classification), of label sets whose bit i is label i (multilabel), or Float32Array (regression).
  */
 export interface Examples {
   readonly rows: number;
@@ -176,11 +180,11 @@ export interface DataSchema {
   readonly dtype: 'U8' | 'F32';
   /** Integer >= 1; 255 for image bytes. */
   readonly scale: number;
-  /** Classes for classification, 1 for regression. */
+  /** Classes for classification, 1 for regression, labels for multilabel. */
   readonly outputs: number;
   /** Name of the label column (tables only). */
   readonly label?: string;
-  /** Class names by label index, `outputs` of them (classification). */
+  /** Class names by label index (classification), or names of the label columns (multilabel), `outputs` of them. */
   readonly classes?: readonly string[];
   /** Labels are (y - mean) / stdDev (regression). */
   readonly target?: { readonly name: string; readonly mean: Decimal9; readonly stdDev: Decimal9 };

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { MAX_MERGES_TEXT, readMerges } from '../learning/bpe.js';
 import { widthOf } from '../learning/schema.js';
 import { BYTE_TOKENS, MAX_CHARACTERS, vocabularySize } from '../learning/tokens.js';
-import type { DataSchema } from '../learning/types.js';
+import { MAX_LABELS, type DataSchema } from '../learning/types.js';
 import type { EventId, Pubkey } from '../hash.js';
 import type { EventTemplate, NostrEvent } from '../ports.js';
 import { checkEnvelope, checkPhase, encodeContent, parseContent, tagValue, badEvent } from './envelope.js';
@@ -46,7 +46,7 @@ function isAscending(characters: string): boolean {
 /** How rows become numbers: public, so that anyone who holds the model can predict. */
 export const dataSchema: z.ZodType<DataSchema> = z
   .object({
-    task: z.enum(['classification', 'regression']),
+    task: z.enum(['classification', 'regression', 'multilabel']),
     shape: z.array(int(1, 1_000_000)).min(1).max(4),
     inputs: int(1, 1_000_000),
     dtype: z.enum(['U8', 'F32']),
@@ -62,6 +62,11 @@ export const dataSchema: z.ZodType<DataSchema> = z
   .refine(
     (schema) => (schema.task === 'regression' ? schema.outputs === 1 : schema.outputs >= 2),
     'outputs fit the task',
+  )
+  .refine(
+    ({ task, outputs, classes, text }) =>
+      task !== 'multilabel' || (outputs <= MAX_LABELS && classes !== undefined && text === undefined),
+    `2 to ${MAX_LABELS} labels with a name each`,
   )
   .refine((schema) => schema.dtype === 'U8' || schema.scale === 1, 'F32 has scale 1')
   .refine(({ classes, outputs }) => classes === undefined || classes.length === outputs, 'one class name per output')

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { sequentialShapes } from '../learning/sequential.js';
-import { MAX_PROXIMAL, type HyperParameters, type ModelSpec } from '../learning/types.js';
+import { MAX_LABELS, MAX_PROXIMAL, type HyperParameters, type ModelSpec } from '../learning/types.js';
 import { int, positiveDecimal } from './scalars.js';
 
 const common = {
-  task: z.enum(['classification', 'regression']),
+  task: z.enum(['classification', 'regression', 'multilabel']),
   inputs: int(1, 1_000_000),
   outputs: int(1, 100_000),
 };
@@ -76,7 +76,8 @@ const sequential = z
 /** An architecture from the allow-list; nothing from the wire is ever executed. */
 export const modelSpec: z.ZodType<ModelSpec> = z
   .discriminatedUnion('model', [dense, cnn, gpt, lstm, sequential])
-  .refine((spec) => (spec.task === 'regression' ? spec.outputs === 1 : spec.outputs >= 2), 'outputs fit the task');
+  .refine((spec) => (spec.task === 'regression' ? spec.outputs === 1 : spec.outputs >= 2), 'outputs fit the task')
+  .refine((spec) => spec.task !== 'multilabel' || spec.outputs <= MAX_LABELS, `at most ${MAX_LABELS} labels`);
 
 export const positive = z.codec(positiveDecimal, z.number(), { decode: Number, encode: (value) => decimalText(value) });
 

@@ -161,7 +161,7 @@ Trained by ${model.trainers.length} independent trainers over Nostr with nmkt, p
 | | |
 |---|---|
 | model | ${describeSpec(spec)} |
-| ${spec.task === 'classification' ? 'accuracy' : 'loss'} on evaluation set B (${terms.evalB.rows} rows) | ${spec.task === 'classification' ? percent(state.artifact!.content.accuracyPpm) : model.metrics.loss} |
+| ${spec.task === 'regression' ? 'loss' : 'accuracy'} on evaluation set B (${terms.evalB.rows} rows) | ${spec.task === 'regression' ? model.metrics.loss : percent(state.artifact!.content.accuracyPpm)} |
 | loss on set B | ${model.metrics.loss} |
 ${more.length === 0 ? '' : `| also on set B | ${more.join(', ')} |\n`}| rounds | ${model.rounds} of ${terms.rounds}, ${hyper.epochs === undefined ? `${hyper.localSteps} steps` : `${hyper.epochs} epochs`} each, ${hyper.optimizer} ${hyper.learningRate}, batch ${hyper.batch} |
 | paid | ${model.paidMsat / 1000n} sat (${terms.rail}) |

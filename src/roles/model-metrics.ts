@@ -1,6 +1,7 @@
 import {
   areaUnderCurve,
   bits,
+  exactMatches,
   meanAbsoluteError,
   perplexity,
   rootMeanSquaredError,
@@ -23,6 +24,8 @@ export interface MoreMetrics {
   readonly top5?: number;
   /** Of two classes, the second counting as found; null where the rows are all of one. */
   readonly auc?: number | null;
+  /** Of several labels: rows with all of them right, where `accuracy` is the share of labels. */
+  readonly exactMatch?: number;
   /** In the units of the target column. */
   readonly mae?: number;
   readonly rmse?: number;
@@ -84,6 +87,7 @@ export async function moreMetrics(
     const [values, wanted] = [inUnits(outputs), inUnits(labels)];
     return { mae: meanAbsoluteError(values, wanted), rmse: rootMeanSquaredError(values, wanted) };
   }
+  if (spec.task === 'multilabel') return { exactMatch: exactMatches(outputs, labels, spec.outputs) };
   if (spec.outputs > 2) return { top5: topAccuracy(outputs, labels, spec.outputs, 5) };
   const second = Float64Array.from({ length: rows }, (_, row) => outputs[2 * row + 1]!);
   return { auc: areaUnderCurve(second, labels) };

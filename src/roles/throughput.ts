@@ -36,7 +36,7 @@ export async function measureThroughput(engine: Engine, { model, hyper }: Trial)
   const [values, scale] = readsTokens(model) ? [Math.min(256, model.outputs), 1] : [256, 255];
   const features = Uint8Array.from({ length: rows * model.inputs }, (_, index) => (index * 97) % values);
   const labels =
-    model.task === 'classification'
+    model.task !== 'regression'
       ? Int32Array.from({ length: rows }, (_, row) => row % model.outputs)
       : Float32Array.from({ length: rows }, (_, row) => (row % 7) / 7);
   const examples: Examples = { rows, inputs: model.inputs, features, scale, labels };

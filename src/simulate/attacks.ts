@@ -1,3 +1,4 @@
+import { labelCount } from '../learning/examples.js';
 import type { Bytes } from '../hash.js';
 import { prng } from '../learning/prng.js';
 import type { Examples, ModelSpec, ParamSet } from '../learning/types.js';
@@ -103,10 +104,11 @@ export function innerProduct(base: ParamSet, honest: readonly Update[]): Update 
 export const signFlipped = (base: ParamSet, update: Update): Update => scaled(base, update, -1);
 export const boosted = (base: ParamSet, update: Update): Update => scaled(base, update, SCALE);
 
-export function labelsFlipped({ outputs }: ModelSpec, examples: Examples): Examples {
+export function labelsFlipped(model: ModelSpec, examples: Examples): Examples {
+  const last = labelCount(model) - 1; // of sets of labels: each label turned round
   const { labels } = examples;
   return {
     ...examples,
-    labels: labels instanceof Int32Array ? labels.map((label) => outputs - 1 - label) : labels.map((value) => -value),
+    labels: labels instanceof Int32Array ? labels.map((label) => last - label) : labels.map((value) => -value),
   };
 }

@@ -3,7 +3,7 @@ import type { EngineId, ModelSpec, ParamSet, TrainState } from '../learning/type
 import type { Engine, Evaluation, TrainRequest, TrainResult } from '../ports.js';
 import { checkEvaluate, checkPredict, checkTrain, DEFAULT_LIMITS } from '../training/engine-request.js';
 import { batchesForever, rowsOf } from '../training/model-batches.js';
-import { batchLoss, softmaxRows } from '../training/model-loss.js';
+import { answersOf, batchLoss } from '../training/model-loss.js';
 import { NmktError } from '../errors.js';
 
 /**
@@ -39,7 +39,7 @@ export function stubEngine(id = 'cpu/00000000/stub/x64'): Engine {
       checkPredict(model, weights, features, rows, DEFAULT_LIMITS);
       enter(model);
       const outputs = linear(weights, rowsOf(features, scale, model.inputs, 0, rows), rows, model);
-      return model.task === 'classification' ? softmaxRows(outputs, model.outputs) : outputs;
+      return answersOf(model.task, outputs, model.outputs);
     },
     async close() {
       isOpen = false;
@@ -99,7 +99,7 @@ function measure(model: ModelSpec, weights: ParamSet, examples: TrainRequest['ex
   const { sum, hits } = batchLoss(model.task, outputs, labels, model.outputs, losses);
   const loss = sum / rows;
   const measured = { loss, count: rows, losses };
-  return model.task === 'classification' ? { ...measured, accuracy: hits / rows } : measured;
+  return model.task === 'regression' ? measured : { ...measured, accuracy: hits / rows };
 }
 
 /** [rows, inputs] x [inputs, outputs] + [outputs], summed in float64. */

@@ -1,12 +1,12 @@
 import { NmktError } from '../errors.js';
-import { applyLabel, applySchema, categoryOf, widthOf } from '../learning/schema.js';
+import { applyLabel, applyLabels, applySchema, categoryOf, widthOf } from '../learning/schema.js';
 import type { Column, DataSchema, Examples, Task } from '../learning/types.js';
 import { addCell, columnFrom, columnStats, MAX_CATEGORIES, trimmed } from './schema-column.js';
-import { checkColumn, labelIndex, labelSchema, MAX_CLASSES } from './schema-label.js';
+import { checkColumn, labelIndex, labelSchema, MAX_CLASSES, multilabelSchema } from './schema-label.js';
 import { changedTable, type Table } from './table.js';
 
 export interface TableOptions {
-  /** Name or 0-based number of the label column. */
+  /** Name or 0-based number of the label column; of the task multilabel several, with commas. */
   readonly label?: string;
   readonly task?: Task;
   /** Use only these columns. */
@@ -23,13 +23,13 @@ export interface TableOptions {
 /** Inputs in memory; one-hot columns can be far wider than the file. */
 const MAX_FEATURE_BYTES = 2_147_483_648;
 
-function chosenColumns(columns: readonly string[], label: number, options: TableOptions): number[] {
+function chosenColumns(columns: readonly string[], labels: readonly number[], options: TableOptions): number[] {
   for (const flag of ['features', 'drop', 'categorical', 'numeric'] as const) {
     for (const name of options[flag] ?? []) checkColumn(`--${flag}`, name, columns);
   }
   const chosen = columns.flatMap((name, i) => {
     const isWanted = options.features?.includes(name) ?? true;
-    return i !== label && isWanted && options.drop?.includes(name) !== true ? [i] : [];
+    return !labels.includes(i) && isWanted && options.drop?.includes(name) !== true ? [i] : [];
   });
   if (chosen.length === 0)
     throw new NmktError('bad-dataset', 'no feature column is left', {
@@ -47,13 +47,15 @@ function kindFor(name: string, options: TableOptions): Column['kind'] | undefine
 
 /** First pass: statistics of every column, then the schema. */
 async function inferSchema(table: Table, options: TableOptions): Promise<{ schema: DataSchema; rows: number }> {
-  const label = labelIndex(options.label, table.columns);
-  const chosen = chosenColumns(table.columns, label, options);
-  const labelStats = columnStats(table.columns[label]!, MAX_CLASSES, trimmed);
+  const isMany = options.task === 'multilabel';
+  const named = isMany ? (options.label ?? '').split(',').filter((name) => name !== '') : [options.label];
+  const labels = named.map((name) => labelIndex(name, table.columns));
+  const chosen = chosenColumns(table.columns, labels, options);
+  const labelStats = labels.map((label) => columnStats(table.columns[label]!, MAX_CLASSES, trimmed));
   const stats = chosen.map((i) => columnStats(table.columns[i]!, MAX_CATEGORIES));
   let rows = 0;
-  for await (const { where, cells } of table.rows([label, ...chosen])) {
-    addCell(labelStats, cells[label]!, where);
+  for await (const { where, cells } of table.rows([...labels, ...chosen])) {
+    labelStats.forEach((label, i) => addCell(label, cells[labels[i]!]!, where));
     stats.forEach((column, i) => addCell(column, cells[chosen[i]!]!, where));
     rows += 1;
   }
@@ -65,16 +67,17 @@ async function inferSchema(table: Table, options: TableOptions): Promise<{ schem
     });
   const columns = stats.map((column) => columnFrom(column, kindFor(column.name, options)));
   const inputs = columns.reduce((sum, column) => sum + widthOf(column), 0);
+  const label = isMany ? multilabelSchema(labelStats) : labelSchema(labelStats[0]!, options.task);
   return {
-    schema: { shape: [inputs], inputs, dtype: 'F32', scale: 1, columns, ...labelSchema(labelStats, options.task) },
+    schema: { shape: [inputs], inputs, dtype: 'F32', scale: 1, columns, ...label },
     rows,
   };
 }
 
-/** Where the columns of the schema and the label (undefined: not there) are in this table. */
+/** Where the columns of the schema and the labels (undefined: not all there) are in this table. */
 interface Places {
   readonly columns: readonly number[];
-  readonly label: number | undefined;
+  readonly labels: readonly number[] | undefined;
   readonly owner?: number;
 }
 
@@ -89,12 +92,13 @@ function placesOf(schema: DataSchema, table: Table): Places {
   const found = wanted.map(({ name }) => table.columns.indexOf(name));
   const missing = wanted.filter((_, i) => found[i] === -1).map(({ name }) => name);
   if (missing.length === 0) {
-    const label = schema.label === undefined ? -1 : table.columns.indexOf(schema.label);
-    return { columns: found, label: label < 0 ? undefined : label };
+    const names = schema.task === 'multilabel' ? (schema.classes ?? []) : [schema.label ?? ''];
+    const labels = names.map((name) => table.columns.indexOf(name));
+    return { columns: found, labels: labels.includes(-1) ? undefined : labels };
   }
   // a table without names and without the label column: the features, in order
   if (!table.hasNames && table.columns.length === wanted.length)
-    return { columns: wanted.map((_, i) => i), label: undefined };
+    return { columns: wanted.map((_, i) => i), labels: undefined };
   throw new NmktError('bad-dataset', `the table lacks ${missing.length} of the model's columns`, {
     remedy: 'give the columns the model was trained on, under the same names',
     expected: missing.slice(0, 20).join(', '),
@@ -118,11 +122,11 @@ async function encodeRows(table: Table, schema: DataSchema, places: Places, rows
       got: `${bytes}`,
     });
   const features = new Float32Array(rows * schema.inputs);
-  const labels = schema.task === 'classification' ? new Int32Array(rows) : new Float32Array(rows);
+  const labels = schema.task === 'regression' ? new Float32Array(rows) : new Int32Array(rows);
   const known = new Map<string, number>();
   const owners = places.owner === undefined ? undefined : new Int32Array(rows);
   let row = 0;
-  const used = [...places.columns, places.label, places.owner].filter((place) => place !== undefined);
+  const used = [...places.columns, ...(places.labels ?? []), places.owner].filter((place) => place !== undefined);
   for await (const { where, cells } of table.rows(used)) {
     if (row === rows) break;
     features.set(
@@ -133,13 +137,22 @@ async function encodeRows(table: Table, schema: DataSchema, places: Places, rows
       ),
       row * schema.inputs,
     );
-    if (places.label !== undefined) labels[row] = applyLabel(schema, cells[places.label]!, where);
+    if (places.labels !== undefined) labels[row] = labelOf(schema, places.labels, cells, where);
     if (owners !== undefined) owners[row] = numberOf(known, categoryOf(cells[places.owner!]!));
     row += 1;
   }
   if (row !== rows) throw changedTable(table.path, `${rows} rows`, `${row}`);
   const examples = { rows, inputs: schema.inputs, features, scale: schema.scale, labels };
   return owners === undefined ? { examples } : { examples, owners };
+}
+
+function labelOf(schema: DataSchema, places: readonly number[], cells: readonly string[], where: string): number {
+  if (schema.task !== 'multilabel') return applyLabel(schema, cells[places[0]!]!, where);
+  return applyLabels(
+    schema,
+    places.map((place) => cells[place]!),
+    where,
+  );
 }
 
 function numberOf(known: Map<string, number>, value: string): number {
@@ -177,5 +190,5 @@ export async function readTableWithSchema(
       got: '0 rows',
     });
   const { examples } = await encodeRows(table, schema, places, rows);
-  return { examples, isLabelled: places.label !== undefined };
+  return { examples, isLabelled: places.labels !== undefined };
 }

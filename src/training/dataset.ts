@@ -95,7 +95,11 @@ async function readIdxFolder(path: string, labels: string | undefined, maxBytes:
 type Detail = { readonly remedy: string; readonly expected: string; readonly got: string };
 /** Where each kind of data has its labels. */
 const LABELS: Readonly<Record<DataKind, (schema: DataSchema) => Detail>> = {
-  table: ({ label }) => ({ remedy: 'add the column', expected: `a column "${label ?? ''}"`, got: 'no such column' }),
+  table: ({ label, classes }) => ({
+    remedy: 'add the column',
+    expected: label === undefined ? `columns ${(classes ?? []).join(', ')}` : `a column "${label}"`,
+    got: 'no such column',
+  }),
   images: () => ({
     remedy: 'put the images of each class into a folder of its name',
     expected: 'a folder per class',

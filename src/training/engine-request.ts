@@ -1,4 +1,5 @@
 import { NmktError, type ErrorCode } from '../errors.js';
+import { labelCount } from '../learning/examples.js';
 import { callBytes, modelCost, readsTokens } from '../learning/model-cost.js';
 import { checkFinite, checkParams } from '../learning/params.js';
 import { checkShapes } from '../learning/safetensors.js';
@@ -129,21 +130,21 @@ function checkExamples(model: ModelSpec, examples: TrainRequest['examples']): vo
     );
   if (labels.length !== rows)
     throw unusable('bad-dataset', 'the labels do not match the rows', `${rows} labels`, `${labels.length}`);
-  if (labels instanceof Int32Array !== (model.task === 'classification'))
+  if (labels instanceof Int32Array !== (model.task !== 'regression'))
     throw unusable(
       'bad-dataset',
       `the labels are not those of a ${model.task}`,
-      'class indices, or values for regression',
+      'class indices or sets of labels, or values for regression',
       'the other kind',
     );
   const stray = labels.findIndex((label) =>
-    labels instanceof Int32Array ? label < 0 || label >= model.outputs : !Number.isFinite(label),
+    labels instanceof Int32Array ? label < 0 || label >= labelCount(model) : !Number.isFinite(label),
   );
   if (stray >= 0)
     throw unusable(
       'bad-dataset',
       `the label of row ${stray} is not usable`,
-      labels instanceof Int32Array ? `a class from 0 to ${model.outputs - 1}` : 'a finite number',
+      labels instanceof Int32Array ? `a class from 0 to ${labelCount(model) - 1}` : 'a finite number',
       `${labels[stray]!}`,
     );
 }

@@ -5,17 +5,18 @@ import type { Examples, Task } from '../learning/types.js';
 export interface BatchLoss {
   /** Sum over the rows, float64, added in row order. */
   readonly sum: number;
-  /** Rows whose largest output is the label (the first of equals); 0 for regression. */
+  /** Rows whose largest output is the label (the first of equals); of multilabel the share of labels, added over the rows; 0 for regression. */
   readonly hits: number;
   /** d(mean loss) / d(output), [rows, outputs]. */
   readonly delta: Float32Array;
 }
 
 /**
- * Softmax cross-entropy (classification) or squared error (regression), in float64 from float32 outputs.
+ * Softmax cross-entropy (classification), squared error (regression) or the mean of a row's binary cross-entropies (multilabel), in float64
+ * from float32 outputs.
  *
  * @param outputs  [rows, width] logits or values, row-major
- * @param labels   one per row: class in [0, width), or the wanted value
+ * @param labels   one per row: class in [0, width), set of labels whose bit i is output i, or the wanted value
  * @param each     takes the loss of each row
  */
 export function batchLoss(
@@ -26,6 +27,7 @@ export function batchLoss(
   each?: Float64Array,
 ): BatchLoss {
   const rows = labels.length;
+  if (task === 'multilabel') return multilabelLoss(outputs, labels, width, each);
   const delta = new Float32Array(outputs.length);
   let sum = 0;
   let hits = 0;
@@ -49,6 +51,43 @@ export function batchLoss(
     for (let i = 0; i < width; i++) delta[at + i] = (powers[i]! / total - (i === label ? 1 : 0)) / rows;
   }
   return { sum, hits, delta };
+}
+
+/** Of a label z with answer y: max(z, 0) - z y + log(1 + exp(-|z|)), which no z overflows. A label is said where its output is above 0. */
+function multilabelLoss(
+  outputs: Float32Array,
+  labels: Examples['labels'],
+  width: number,
+  each: Float64Array | undefined,
+): BatchLoss {
+  const rows = labels.length;
+  const delta = new Float32Array(outputs.length);
+  let sum = 0;
+  let right = 0;
+  for (let row = 0; row < rows; row++) {
+    let loss = 0;
+    for (let i = 0; i < width; i++) {
+      const z = outputs[row * width + i]!;
+      const wanted = (labels[row]! >> i) & 1;
+      loss += Math.max(z, 0) - z * wanted + log(1 + exp(-Math.abs(z)));
+      if (z > 0 === (wanted === 1)) right += 1;
+      delta[row * width + i] = (sigmoid(z) - wanted) / (rows * width);
+    }
+    sum += loss / width;
+    if (each !== undefined) each[row] = loss / width;
+  }
+  return { sum, hits: right / width, delta };
+}
+
+function sigmoid(z: number): number {
+  const power = exp(-Math.abs(z));
+  return (z >= 0 ? 1 : power) / (1 + power);
+}
+
+/** What outputs stand for: probabilities of classes, a probability for each label, or the values themselves. [rows, width] -> [rows, width] */
+export function answersOf(task: Task, outputs: Float32Array, width: number): Float32Array {
+  if (task === 'regression') return outputs;
+  return task === 'classification' ? softmaxRows(outputs, width) : outputs.map(sigmoid);
 }
 
 /** Softmax over each row, rounded once to float32. [rows, width] -> [rows, width] */

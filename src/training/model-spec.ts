@@ -2,11 +2,21 @@ import { NmktError } from '../errors.js';
 import { mapSizes } from '../learning/architecture.js';
 import { modelCost } from '../learning/model-cost.js';
 import { sequentialShapes } from '../learning/sequential.js';
-import type { CnnSpec, DenseSpec, GptSpec, LstmSpec, ModelSpec, SequentialSpec } from '../learning/types.js';
+import {
+  MAX_LABELS,
+  type CnnSpec,
+  type DenseSpec,
+  type GptSpec,
+  type LstmSpec,
+  type ModelSpec,
+  type SequentialSpec,
+} from '../learning/types.js';
 
 /** Largest width of a layer and largest number of hidden layers: a bound before any multiplication. */
 const MAX_WIDTH = 1 << 24;
 const MAX_HIDDEN_LAYERS = 64;
+
+const TASKS: ReadonlySet<string> = new Set(['classification', 'regression', 'multilabel']);
 
 /** A product of sizes beyond it is refused before it is worked out. */
 const MAX_NUMBERS = 2 ** 40;
@@ -14,9 +24,11 @@ const MAX_NUMBERS = 2 ** 40;
 /** @throws NmktError `bad-job` when a size is not a positive integer or the parts contradict each other */
 export function checkSpec(spec: ModelSpec): void {
   const { task, inputs, outputs } = spec;
-  if (task !== 'classification' && task !== 'regression') throw bad('classification or regression', task);
+  if (!TASKS.has(task)) throw bad('classification, regression or multilabel', task);
   for (const width of [inputs, outputs]) checkWidth(width);
   if (task === 'classification' && outputs < 2) throw bad('at least 2 classes', outputs);
+  if (task === 'multilabel' && !(outputs >= 2 && outputs <= MAX_LABELS))
+    throw bad(`2 to ${MAX_LABELS} labels`, outputs);
   if (task === 'regression' && outputs !== 1) throw bad('1 output for regression', outputs);
   switch (spec.model) {
     case 'logreg':

@@ -92,7 +92,7 @@ function denseLayers(spec: DenseSpec | CnnSpec): readonly object[] {
       dtype: 'float32',
       ...(layer === 0 && spec.model !== 'cnn' && { batch_input_shape: [null, spec.inputs] }),
       units,
-      activation: layer < last ? 'relu' : spec.task === 'classification' ? 'softmax' : 'linear',
+      activation: layer < last ? 'relu' : LAST[spec.task],
       use_bias: true,
       ...initialised,
     },
@@ -126,15 +126,17 @@ function convolutions({ shape, filters }: CnnSpec): readonly object[] {
   return [...layers, { class_name: 'Flatten', config: { name: 'flatten', ...format } }];
 }
 
-/** A classification ends in a softmax, which ours leave to the loss. */
+const LAST = { classification: 'softmax', regression: 'linear', multilabel: 'sigmoid' } as const;
+
+/** A classification ends in a softmax, labels end in sigmoids, which ours leave to the loss. */
 function sequentialLayers({ shape, stack, task }: SequentialSpec): readonly object[] {
   const layers: { class_name: string; config: object }[] = stack.map((layer, i) => {
     const [class_name, config] = kerasLayer(layer);
     const first = i === 0 && { batch_input_shape: [null, ...shape] };
     return { class_name, config: { name: `layer_${i}`, trainable: true, dtype: 'float32', ...first, ...config } };
   });
-  if (task === 'classification')
-    layers.push({ class_name: 'Activation', config: { name: 'softmax', activation: 'softmax' } });
+  if (task !== 'regression')
+    layers.push({ class_name: 'Activation', config: { name: LAST[task], activation: LAST[task] } });
   return layers;
 }
 

@@ -5,7 +5,7 @@ import { momentsOf, stateTensors, stepCount, weightsOf, type Moment } from '../l
 import type { HyperParameters, ModelSpec, ParamSet, TrainState } from '../learning/types.js';
 import type { Evaluation, TrainRequest, TrainResult } from '../ports.js';
 import { batchesForever, rowsOf } from './model-batches.js';
-import { batchLoss, softmaxRows } from './model-loss.js';
+import { answersOf, batchLoss } from './model-loss.js';
 import { freshMoments, type Moments } from './model-optimizer.js';
 import { takeValues, startProgress } from './model-progress.js';
 import { evaluationRows } from './model-schedule.js';
@@ -107,11 +107,11 @@ export async function evaluate(
   });
   const answers = rows * net.positions;
   const measured = { loss: sum / answers, count: rows, losses };
-  return model.task === 'classification' ? { ...measured, accuracy: hits / answers } : measured;
+  return model.task === 'regression' ? measured : { ...measured, accuracy: hits / answers };
 }
 
 /**
- * Probabilities [rows, classes] (of a text: of what follows its last token) or values [rows, 1]; features are inputs already
+ * Probabilities [rows, classes] or [rows, labels] (of a text: of what follows its last token) or values [rows, 1]; features are inputs already
  * (scale 1) unless `scale` says otherwise.
  */
 export async function predict(
@@ -126,7 +126,7 @@ export async function predict(
   await inPasses(net, weights, rows, async (tensors, from, to) => {
     const all = await forward(net, tensors, rowsOf(features, scale, model.inputs, from, to), to - from);
     const outputs = net.positions === 1 ? all : lastOfEach(all, net.positions, model.outputs);
-    out.set(model.task === 'classification' ? softmaxRows(outputs, model.outputs) : outputs, from * model.outputs);
+    out.set(answersOf(model.task, outputs, model.outputs), from * model.outputs);
   });
   return out;
 }

@@ -46,9 +46,21 @@ function withSlope(task: Task, targets: Examples['labels'], width: number): (out
       const [rows] = [targets.length];
       if (task === 'regression')
         return tf.mul(tf.sub(saved!, tf.tensor2d(targets as Float32Array, [rows, 1])), 2 / rows);
+      if (task === 'multilabel') {
+        const asked = tf.tensor2d(bitsOf(targets, width), [rows, width]);
+        return tf.mul(tf.sub(tf.sigmoid(saved!), asked), 1 / (rows * width));
+      }
       const wanted = tf.oneHot(tf.tensor1d(targets as Int32Array, 'int32'), width);
       return tf.mul(tf.sub(tf.softmax(saved as tf.Tensor2D), wanted), 1 / rows); // [rows, width]
     };
     return { value: tf.scalar(0), gradFunc: gradFunc };
   });
+}
+
+/** [rows] sets of labels -> [rows, width] of 0 and 1 */
+function bitsOf(sets: Examples['labels'], width: number): Float32Array {
+  return Float32Array.from(
+    { length: sets.length * width },
+    (_, i) => (sets[Math.floor(i / width)]! >> (i % width)) & 1,
+  );
 }

@@ -52,11 +52,12 @@ export function refuseOtherFlags(path: string, options: DatasetOptions, kind: Da
       );
   }
   const classes = CLASSES[kind];
-  if (classes !== undefined && options.task === 'regression')
-    throw new NmktError('bad-usage', classes, {
+  const isOther = options.task === 'regression' ? classes !== undefined : options.task === 'multilabel';
+  if (kind !== 'table' && isOther)
+    throw new NmktError('bad-usage', classes ?? 'several labels are columns of a table', {
       remedy: 'leave out --task',
       expected: '--task classification',
-      got: '--task regression',
+      got: `--task ${options.task!}`,
     });
 }
 

@@ -1,6 +1,6 @@
 import { NmktError } from '../errors.js';
-import { decimal9, stdDev9 } from '../learning/schema.js';
-import type { DataSchema, Task } from '../learning/types.js';
+import { answerOf, decimal9, stdDev9 } from '../learning/schema.js';
+import { MAX_LABELS, type DataSchema, type Task } from '../learning/types.js';
 import { byCodeUnit, stdDevOf, type ColumnStats } from './schema-column.js';
 
 /** Integers with no more distinct values than this are read as classes. */
@@ -81,6 +81,32 @@ function missingLabel(stats: ColumnStats, where: string): NmktError {
 function classNames(stats: ColumnStats, isNumeric: boolean): string[] {
   if (!isNumeric) return [...stats.distinct].sort(byCodeUnit);
   return [...new Set([...stats.distinct].map(Number))].sort((a, b) => a - b).map(String);
+}
+
+/**
+ * Several columns of 0 and 1: the classes of the schema are their names.
+ *
+ * @throws NmktError `bad-usage` for fewer than 2 or more than 30 columns, `bad-dataset` for other values or a column of one
+ */
+export function multilabelSchema(stats: readonly ColumnStats[]): LabelSchema {
+  const names = stats.map(({ name }) => name);
+  if (names.length < 2 || names.length > MAX_LABELS || new Set(names).size < names.length)
+    throw new NmktError('bad-usage', 'these are no several labels', {
+      remedy: '--task multilabel --label a,b names the columns; one column of 0 and 1 is a classification',
+      expected: `2 to ${MAX_LABELS} different columns after --label`,
+      got: names.join(', ').slice(0, 200),
+    });
+  for (const { name, distinct } of stats) {
+    const answers = new Set([...distinct].map(answerOf));
+    const isOther = answers.has(undefined);
+    if (!isOther && answers.size === 2) continue;
+    throw new NmktError('bad-dataset', `the label "${name}" is ${isOther ? 'not 0 and 1' : 'the same in every row'}`, {
+      remedy: 'leave the column out of --label, or correct it',
+      expected: '0 and 1, or false and true',
+      got: [...distinct].slice(0, 5).join(', ').slice(0, 200),
+    });
+  }
+  return { task: 'multilabel', outputs: names.length, classes: names };
 }
 
 export type LabelSchema = Pick<DataSchema, 'task' | 'outputs' | 'label' | 'classes' | 'target'>;

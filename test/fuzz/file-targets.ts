@@ -425,7 +425,7 @@ export const fileTargets: readonly Target[] = [
       path: mutateText(random, tables),
       options: {
         label: random.pick(['label', 'label', 'species', 'species', '2', '0']),
-        ...random.pick([{}, { task: 'regression' as const }]),
+        ...random.pick([{}, { task: 'regression' as const }, { task: 'multilabel' as const, label: '0,1' }]),
       },
     }),
     run: async ({ path, options }) => {

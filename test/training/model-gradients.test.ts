@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { readKernels } from '../../src/kernels/file.js';
 import { installKernels } from '../../src/kernels/install.js';
 import { denseWidths } from '../../src/learning/architecture.js';
+import { labelCount } from '../../src/learning/examples.js';
 import { prng } from '../../src/learning/prng.js';
 import type { DenseSpec, ModelSpec } from '../../src/learning/types.js';
 import type { Batch } from '../../src/training/model-batches.js';
@@ -28,6 +29,10 @@ function oracle(spec: DenseSpec, batch: Batch): { loss: number; gradients: Float
     });
     if (spec.task === 'regression')
       return tf.losses.meanSquaredError(tf.tensor2d(batch.labels as Float32Array, [batch.rows, 1]), h);
+    if (spec.task === 'multilabel') {
+      const bits = [...batch.labels].map((set) => Array.from({ length: spec.outputs }, (_, i) => (set >> i) & 1));
+      return tf.losses.sigmoidCrossEntropy(tf.tensor2d(bits), h);
+    }
     const wanted = tf.oneHot(tf.tensor1d(batch.labels as Int32Array, 'int32'), spec.outputs);
     return tf.losses.softmaxCrossEntropy(wanted, h);
   };
@@ -52,15 +57,15 @@ function randomBatch(spec: ModelSpec, rows: number): Batch {
     spec.model === 'gpt' || spec.model === 'lstm' ? random.below(spec.outputs) : random.normal();
   const features = Float32Array.from({ length: rows * spec.inputs }, one);
   const labels =
-    spec.task === 'classification'
-      ? Int32Array.from({ length: rows }, () => random.below(spec.outputs))
+    spec.task !== 'regression'
+      ? Int32Array.from({ length: rows }, () => random.below(labelCount(spec)))
       : Float32Array.from({ length: rows }, () => random.normal());
   return { rows, features, labels };
 }
 
 const width = fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 46, max: 66 }));
 const cases = fc.record({
-  task: fc.constantFrom('classification' as const, 'regression' as const),
+  task: fc.constantFrom('classification' as const, 'regression' as const, 'multilabel' as const),
   inputs: width,
   classes: fc.integer({ min: 2, max: 11 }),
   hidden: fc.array(width, { maxLength: 3 }),
@@ -81,6 +86,7 @@ const nets: ModelSpec[] = [
   { model: 'mlp', task: 'classification', inputs: 5, outputs: 3, hidden: [4] },
   cnn,
   { ...cnn, task: 'regression', outputs: 1 },
+  { ...cnn, task: 'multilabel', outputs: 3 },
   gpt,
   lstm,
 ];

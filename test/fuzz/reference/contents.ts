@@ -92,11 +92,11 @@ interface Schema {
   readonly columns?: readonly { readonly kind: string; readonly values?: readonly string[] }[];
 }
 const fitsTask = ({ task, outputs }: { task: string; outputs: number }) =>
-  task === 'regression' ? outputs === 1 : outputs >= 2;
+  task === 'regression' ? outputs === 1 : outputs >= 2 && (task === 'classification' || outputs <= 30);
 
 export const schema = object(
   {
-    task: constant('classification', 'regression'),
+    task: constant('classification', 'regression', 'multilabel'),
     shape: list(integer(1, 1_000_000), 1, 4),
     inputs: integer(1, 1_000_000),
     dtype: constant('U8', 'F32'),
@@ -128,6 +128,7 @@ export const schema = object(
       shape.map(BigInt).reduce((product, size) => product * size, 1n) === BigInt(inputs) &&
       fitsTask(value) &&
       (dtype === 'U8' || scale === 1) &&
+      (task !== 'multilabel' || (classes !== undefined && code === undefined)) &&
       (classes === undefined || classes.length === outputs) &&
       (width === undefined || width === inputs)
     );
@@ -231,7 +232,9 @@ export const model = either(
         {
           model: constant(name),
           task:
-            name === 'gpt' || name === 'lstm' ? constant('classification') : constant('classification', 'regression'),
+            name === 'gpt' || name === 'lstm'
+              ? constant('classification')
+              : constant('classification', 'regression', 'multilabel'),
           inputs: integer(1, name === 'gpt' || name === 'lstm' ? 65_536 : 1_000_000),
           outputs: integer(1, 100_000),
           ...own,
