@@ -21,7 +21,7 @@ import { blobSealer } from './sealer.js';
 export { parseBlobPointer, type BlobPointer } from './pointer.js';
 
 /** Inline plaintext is padded to a multiple of this, so that the length tells little. */
-const INLINE_BLOCK_BYTES = 1024;
+export const INLINE_BLOCK_BYTES = 1024;
 
 export interface SealOptions {
   /** 32 bytes; whoever holds it can open the blob. */

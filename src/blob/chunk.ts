@@ -3,8 +3,10 @@ import { NmktError } from '../errors.js';
 import { concatBytes, hmacSha256, sha256, u32be, utf8, type Bytes } from '../hash.js';
 import type { SealKeys } from './keys.js';
 
-/** Plaintext of a chunk, bytes. As an event 64,412 bytes of JSON: strfry refuses events above 65,536. */
+/** Plaintext of a chunk, bytes. */
 export const CHUNK_BYTES = 48_000;
+/** Of its event as JSON, with times of ten digits: strfry refuses events above 65,536. */
+export const CHUNK_EVENT_BYTES = 64_412;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 /** nonce || ciphertext || tag. */

@@ -1,4 +1,4 @@
-import { CHUNK_BYTES } from '../blob/chunk.js';
+import { CHUNK_BYTES, CHUNK_EVENT_BYTES } from '../blob/chunk.js';
 import type { InformationAnswer } from '../relay/fetch-information.js';
 import type { Pubkey } from '../hash.js';
 import type { Signer } from '../ports.js';
@@ -6,7 +6,7 @@ import type { ProbeFacts, ProbeSteps, StepFacts } from '../relay/probe.js';
 import type { Context } from './command.js';
 import { fail, ok, warn, type Check } from './doctor-check.js';
 import { isCurrent, isSameSoftware, type Knowledge } from './relay-knowledge.js';
-import { because, CHUNK_EVENT_BYTES, isGood, type RelayFacts } from './relay-verdict.js';
+import { because, isGood, type RelayFacts } from './relay-verdict.js';
 
 /** Checks of relays and, by them, of the clock. Asking and judging are apart, so that judging is a table. */
 

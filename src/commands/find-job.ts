@@ -2,6 +2,8 @@ import { parseEventReference } from '../config/identifiers.js';
 import { NmktError } from '../errors.js';
 import type { EventId } from '../hash.js';
 import type { Relays } from '../ports.js';
+import { parseSnapshot, type Snapshot } from '../protocol/dataset.js';
+import type { EventOf } from '../protocol/events.js';
 import type { DecodeInvoice } from '../roles/audit.js';
 import { createBell } from '../roles/bell.js';
 import { openBook, type JobBook } from '../roles/job-book.js';
@@ -56,3 +58,14 @@ export const decodeReceiptInvoice: DecodeInvoice = (text) => {
     return null;
   }
 };
+
+/** The dataset that a job pins; null where no relay has it, or not as its customer may have published it. */
+export async function fetchSnapshot(relays: Relays, job: EventOf<'job'>): Promise<Snapshot | null> {
+  const { events } = await relays.fetch([{ ids: [job.content.dataset] }]);
+  const event = events.find((candidate) => candidate.id === job.content.dataset && candidate.pubkey === job.author);
+  try {
+    return event === undefined ? null : parseSnapshot(event);
+  } catch {
+    return null;
+  }
+}

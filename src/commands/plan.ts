@@ -1,5 +1,6 @@
 import { sha256 } from '../hash.js';
-import { planJob, type JobPlan, type Load } from '../roles/job-plan.js';
+import type { Load } from '../roles/event-sizes.js';
+import { planJob, type JobPlan } from '../roles/job-plan.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule } from './command.js';
 import { optionalInteger } from './customer-ports.js';

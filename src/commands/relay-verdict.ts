@@ -1,3 +1,4 @@
+import { CHUNK_EVENT_BYTES } from '../blob/chunk.js';
 import type { InformationAnswer } from '../relay/fetch-information.js';
 import type { ProbeFacts, ProbeStep, ProbeSteps, StepFacts } from '../relay/probe.js';
 
@@ -16,9 +17,6 @@ export interface Verdict {
   /** Why no more than that; empty for `data + jobs`. */
   readonly reason: string;
 }
-
-/** A chunk's event, signature and tags included. */
-export const CHUNK_EVENT_BYTES = 64_412;
 
 export const PROBE_STEP_NAMES = [
   'event',

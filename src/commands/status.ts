@@ -4,13 +4,17 @@ import { foldJob } from '../market/fold.js';
 import { paidMsat, type JobState } from '../market/state.js';
 import { describeJob, WAYS_ON, type LapseState } from '../roles/describe-job.js';
 import { publicMetrics } from '../roles/collected-metrics.js';
+import { comparePlan, type PlanComparison } from '../roles/compare-plan.js';
 import { describeRounds, describeTrainers } from '../roles/describe-work.js';
 import { describeMetrics } from '../roles/model-metrics.js';
 import { secretsFile } from '../roles/post.js';
+import { PUBLIC_KNOWLEDGE } from '../roles/round-traffic.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Context, Outcome } from './command.js';
 import { homeFiles } from './customer-ports.js';
 import { findJob, readBook } from './find-job.js';
+import { planTable, planBesideActuals } from './status-plan.js';
+import { roundTable, sats, score, trainerTable } from './status-tables.js';
 
 /** Reads only: makes no key, takes no lock, signs nothing. */
 export const command: CommandModule = {
@@ -38,30 +42,45 @@ With --json one document (without JOB one per job, and its role, customer or tra
   seats, quorum, bids, plannedRounds, maxPriceMsat, budgetMsat, deadline
   aggregation, outer, codec  how updates become the next model, and how they travel
   rounds      [{round, state, accepted, rejected: [{trainer, shard, rule}], loss, accuracy, perplexity, paidMsat,
-              owedMsat}], round from 0, measured on evaluation set A; perplexity (per token) of text models, else null
+              owedMsat, plan, actual}], round from 0, measured on evaluation set A; perplexity (per token) of text models, else null
   trainers    [{pubkey, shard, priceMsat, seat, rounds, paidMsat, owedMsat}], seat ready, waiting, grant-bad,
               resigned, fraud or replaced
   paidMsat, owedMsat, model (id of the artifact event or null), loss, accuracy (of the model on set B, or null)
   metrics     of a finished text model {perplexity, bitsPerCharacter or bitsPerByte}; else {}
   frauds      [{trainer, round, segment, event}]: a repeated part of the training ended elsewhere than committed
   violation   {event, author, rule, detail} of the first event that does not follow, or null
+  plan, actual  of a round {bytesUp, bytesDown, events, seconds, msat}, actual also feesMsat (of payments of this home); null: unknown, or a
+              trainer had no seat. planFor says whose: customer (what it sends and gets, all of the job) or trainer (where this
+              key had a seat, its own part). On one relay, each event and chunk once, without grants. Planned by the terms and the
+              sizes of the shards: bytes at most, events where nobody fails or is late, states for spot checks on average, msat at
+              most, seconds of training by the bids; actual seconds from a round's opening to its close
+  plan, planSoFar, actual  of the document: of all rounds, and of those that are over
   forks       [{author, seq, events}]; missing: ids that others cite and no relay has; events: how many were read`;
 
 async function showJob(context: Context, job: EventId): Promise<Outcome> {
-  const { book } = await readBook(context, job);
-  book.close();
-  const state = book.state();
-  const status = statusOf(state, context.deps.clock.nowSec(), book.all().length);
+  const status = await readStatus(context, job);
   const secrets = await context.deps.home().readFile(secretsFile(job));
   return { value: status, text: describe(status), next: nextCommand(status, secrets !== undefined) };
 }
 
+async function readStatus(context: Context, job: EventId): Promise<Status> {
+  const { book, relays } = await readBook(context, job);
+  book.close();
+  const comparison = await planBesideActuals(context, book, relays);
+  return statusOf(book.state(), context.deps.clock.nowSec(), book.all().length, comparison);
+}
+
 type Status = ReturnType<typeof statusOf>;
 
-function statusOf(state: JobState, nowSec: number, events: number) {
+function statusOf(
+  state: JobState,
+  nowSec: number,
+  events: number,
+  { rounds: compared, ...comparison }: PlanComparison,
+) {
   const terms = state.job?.content;
   const artifact = state.artifact?.content;
-  const rounds = describeRounds(state);
+  const rounds = describeRounds(state).map((round, at) => ({ ...round, ...compared[at]! }));
   return {
     job: state.jobId,
     customer: state.job?.author ?? null,
@@ -97,6 +116,7 @@ function statusOf(state: JobState, nowSec: number, events: number) {
     forks: state.forks.map(({ author, seq, ids }) => ({ author, seq, events: ids })),
     missing: state.missing,
     events,
+    ...comparison,
   };
 }
 
@@ -119,12 +139,12 @@ async function listJobs(context: Context): Promise<Outcome> {
 /** A job that no relay has any more is a line of its own, not the end of the list. */
 async function statusAnyway(context: Context, job: EventId): Promise<Status> {
   try {
-    const { book } = await readBook(context, job);
-    book.close();
-    return statusOf(book.state(), context.deps.clock.nowSec(), book.all().length);
+    return await readStatus(context, job);
   } catch (error) {
     if (!isNmktError(error, 'job-unknown')) throw error;
-    return statusOf(foldJob(job, []), context.deps.clock.nowSec(), 0);
+    const state = foldJob(job, []);
+    const comparison = comparePlan(state, { role: 'customer' }, null, () => 0, PUBLIC_KNOWLEDGE);
+    return statusOf(state, context.deps.clock.nowSec(), 0, comparison);
   }
 }
 
@@ -135,10 +155,6 @@ function oneLine({ phaseText, lapse }: Status): string {
 /** ISO 8601 in UTC, to the second. */
 function timeOf(sec: number): string {
   return `${new Date(sec * 1000).toISOString().slice(0, 19)}Z`;
-}
-
-function sats(msat: bigint): string {
-  return `${Number(msat) / 1000} sat`;
 }
 
 function describe(status: Status): string {
@@ -166,7 +182,9 @@ function describe(status: Status): string {
     ...status.forks.map((fork) => ['fork', `${fork.author} signed two events with seq ${fork.seq}`]),
     ...status.missing.map((id) => ['missing', id]),
   ];
-  return [table(facts), roundTable(status), trainerTable(status)].filter((part) => part !== '').join('\n\n');
+  return [table(facts), roundTable(status), trainerTable(status), planTable(status)]
+    .filter((part) => part !== '')
+    .join('\n\n');
 }
 
 function waysOn(state: LapseState): (readonly string[])[] {
@@ -181,48 +199,6 @@ function describeLearning({ aggregation, outer, codec, seats }: Status): string 
       ? (aggregation ?? '-')
       : `${aggregation.name}${aggregation.f > 0 ? ` (f ${aggregation.f} of ${seats})` : ''}`;
   return `${rule} over ${codec!.name}${outer === null || outer.name === 'none' ? '' : `, then ${outer.name}`}`;
-}
-
-interface Score {
-  readonly loss: number | null;
-  readonly accuracy: number | null;
-  readonly perplexity?: number | null;
-}
-
-function score({ loss, accuracy, perplexity }: Score): string {
-  if (perplexity != null) return `perplexity ${perplexity}`;
-  if (accuracy !== null) return `accuracy ${accuracy}`;
-  return loss === null ? '-' : `loss ${loss}`;
-}
-
-function roundTable({ rounds, plannedRounds }: Status): string {
-  if (rounds.length === 0) return '';
-  return table([
-    [`round of ${plannedRounds}`, 'state', 'accepted', 'on set A', 'paid', 'rejected'],
-    ...rounds.map((round) => [
-      round.round + 1,
-      round.state,
-      round.accepted,
-      score(round),
-      sats(round.paidMsat),
-      round.rejected.map(({ shard, rule }) => `shard ${shard}: ${rule}`).join(', '),
-    ]),
-  ]);
-}
-
-function trainerTable({ trainers }: Status): string {
-  if (trainers.length === 0) return '';
-  return table([
-    ['trainer', 'shard', 'seat', 'accepted', 'paid', 'owed'],
-    ...trainers.map((trainer) => [
-      trainer.pubkey,
-      trainer.shard,
-      trainer.seat,
-      trainer.rounds,
-      sats(trainer.paidMsat),
-      sats(trainer.owedMsat),
-    ]),
-  ]);
 }
 
 function nextCommand({ job, phase, owedMsat }: Status, isOurs: boolean): string {

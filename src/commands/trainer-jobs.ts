@@ -3,9 +3,9 @@ import type { EventId, Pubkey } from '../hash.js';
 import type { JobState } from '../market/state.js';
 import { JOB } from '../protocol/job.js';
 import { KINDS, PROTOCOL_TAG } from '../protocol/kinds.js';
-import { parseSnapshot, type Snapshot } from '../protocol/dataset.js';
+import type { Snapshot } from '../protocol/dataset.js';
 import type { EventOf } from '../protocol/events.js';
-import type { Engine, Filter, NostrEvent, Relays, Wallet } from '../ports.js';
+import type { Engine, Filter, NostrEvent, Wallet } from '../ports.js';
 import { createBell } from '../roles/bell.js';
 import { chunkFiles } from '../roles/home-files.js';
 import type { Inbox } from '../roles/inbox.js';
@@ -15,6 +15,7 @@ import { serveJob, type ServeEnd, type TrainerEnv } from '../roles/trainer.js';
 import { decodeInvoice } from '../wallet/bolt11.js';
 import type { Context } from './command.js';
 import { customerPorts } from './customer-ports.js';
+import { fetchSnapshot } from './find-job.js';
 import { jobFiles } from './lead.js';
 import type { TrainerEngines } from './trainer-engines.js';
 import { SAT, skipReason, type Bounds } from './trainer-bounds.js';
@@ -227,14 +228,4 @@ function skip(server: Server, job: EventOf<'job'>, reason: SkipReason, snapshot:
 /** Awarded before this trainer had a part in it. */
 function isOthers({ phase, chains }: JobState, me: Pubkey): boolean {
   return phase !== 'awarding' && (chains.get(me)?.events.length ?? 0) === 0;
-}
-
-async function fetchSnapshot(relays: Relays, job: EventOf<'job'>): Promise<Snapshot | null> {
-  const { events } = await relays.fetch([{ ids: [job.content.dataset] }]);
-  const event = events.find((candidate) => candidate.id === job.content.dataset && candidate.pubkey === job.author);
-  try {
-    return event === undefined ? null : parseSnapshot(event);
-  } catch {
-    return null;
-  }
 }

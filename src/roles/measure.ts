@@ -1,5 +1,5 @@
 import { isNmktError } from '../errors.js';
-import { sha256Hex } from '../hash.js';
+import { sha256Hex, type Pubkey } from '../hash.js';
 import { acceptRound, publicFailure, type Acceptance, type Finding } from '../market/acceptance.js';
 import type { RoundState } from '../market/state.js';
 import { parameterShapes } from '../learning/params.js';
@@ -32,9 +32,18 @@ export function accuracyPpm(evaluation: Evaluation): number | null {
   return evaluation.accuracy === undefined ? null : Math.round(evaluation.accuracy * 1_000_000);
 }
 
-/** What a reveal sealed to the customer. @throws NmktError `wrong-key`, or RangeError and ZodError for garbage */
-export async function openSealedUpdate(signer: Signer, reveal: EventOf<'reveal'>): Promise<SealedUpdate> {
-  const text = await signer.decrypt(reveal.author, reveal.content.sealed);
+/**
+ * What a reveal sealed to the customer.
+ *
+ * @param peer  of the signer: the trainer, or where that one opens its own, the customer
+ * @throws      NmktError `wrong-key`, or RangeError and ZodError for garbage
+ */
+export async function openSealedUpdate(
+  signer: Signer,
+  reveal: EventOf<'reveal'>,
+  peer: Pubkey = reveal.author,
+): Promise<SealedUpdate> {
+  const text = await signer.decrypt(peer, reveal.content.sealed);
   if (text.length > MAX_SEALED_CHARS)
     throw new RangeError(`${text.length} characters sealed, at most ${MAX_SEALED_CHARS}`);
   return z.decode(sealedUpdate, parseJson(text) as z.input<typeof sealedUpdate>);

@@ -34,6 +34,9 @@ describe('nmkt status JOB', () => {
           accuracy: 0.9,
           perplexity: null,
           paidMsat: 63_000,
+          // No relay has the dataset, so nothing is planned; fees only the payer knows.
+          plan: null,
+          actual: { seconds: expect.any(Number), msat: 63_000, feesMsat: null },
         },
         {
           ...{ round: 1, accepted: 2, paidMsat: 21_000, owedMsat: 21_000 },
@@ -43,6 +46,7 @@ describe('nmkt status JOB', () => {
       trainers: [0, 1, 2].map((shard) => ({ pubkey: people[shard]!.pubkey, shard, priceMsat: 21_000, seat: 'ready' })),
       ...{ model: script.raw('artifact').id, loss: 0.3, accuracy: 0.95 },
       ...{ violation: null, forks: [], missing: [], events: script.events.length },
+      ...{ planFor: 'customer', plan: null, planSoFar: null, actual: { msat: 84_000, feesMsat: null } },
     });
   });
 

@@ -163,9 +163,13 @@ it('a small market works command by command, and every command twice changes not
       ...['seats', 'quorum', 'bids', 'plannedRounds', 'maxPriceMsat', 'budgetMsat', 'deadline', 'rounds', 'trainers'],
       ...['paidMsat', 'owedMsat', 'model', 'loss', 'accuracy', 'violation', 'forks', 'frauds', 'missing', 'events'],
       ...['aggregation', 'outer', 'codec', 'metrics'],
+      ...['planFor', 'plan', 'planSoFar', 'actual'],
     ].sort(),
   );
-  await inWords(['status', id, ...customer], /finished/, /810 sat paid/);
+  await inWords(['status', id, ...customer], /finished/, /810 sat paid/, /\nrounds over +\d+ (B|kB) of \d+ (B|kB) /);
+  tellsThePlan(status, 'customer', 270_000, 0);
+  const { document: own } = await runJson(['status', id, ...bidder]);
+  tellsThePlan(own, 'trainer', 80_000, null);
 
   await auditsTheJob(sandbox, id, modelDir);
 
@@ -176,6 +180,21 @@ it('a small market works command by command, and every command twice changes not
 
   await predictsTheFlowers(sandbox, modelDir);
 }, 240_000);
+
+/** Each round beside what was planned for it; every part of it is known to who took part. */
+function tellsThePlan(status: Json, planFor: string, paidMsat: number, feesMsat: number | null): void {
+  expect(status['planFor']).toBe(planFor);
+  const rounds = status['rounds'] as { readonly plan: Json; readonly actual: Json }[];
+  for (const { plan, actual } of rounds) {
+    const keys = ['bytesUp', 'bytesDown', 'events', 'seconds', 'msat'];
+    expect([Object.keys(plan), Object.keys(actual)]).toEqual([keys, [...keys, 'feesMsat']]);
+    for (const name of keys) expect([plan[name], actual[name]], name).toEqual([anyNumber, anyNumber]);
+    expect(actual).toMatchObject({ msat: paidMsat, feesMsat });
+    expect(actual['msat']).toBeLessThanOrEqual(plan['msat'] as number);
+  }
+  expect(status['actual']).toMatchObject({ msat: 3 * paidMsat, feesMsat: feesMsat === null ? null : 3 * feesMsat });
+  expect(status['planSoFar']).toEqual(status['plan']);
+}
 
 /** Anyone on the public events, whoever has the keys to the last byte, the customer to the last loss. */
 async function auditsTheJob(sandbox: Sandbox, job: string, modelDir: string): Promise<void> {

@@ -1,0 +1,86 @@
+import { CHUNK_BYTES, CHUNK_EVENT_BYTES, SEAL_OVERHEAD } from '../blob/chunk.js';
+import { INLINE_BLOCK_BYTES } from '../blob/blob.js';
+import { indexChunks, INLINE_BYTES } from '../blob/pointer.js';
+
+/** How many events a round takes and how long they are as JSON, where everybody does what the round asks. */
+
+/** Events and their bytes as JSON, on each relay. */
+export interface Load {
+  readonly events: number;
+  readonly bytes: number;
+}
+
+export const NOTHING: Load = { events: 0, bytes: 0 };
+
+export const sum = (...loads: readonly Load[]): Load => ({
+  events: loads.reduce((all, load) => all + load.events, 0),
+  bytes: loads.reduce((all, load) => all + load.bytes, 0),
+});
+
+/** Rounded: half a state is shown on average, not ever. */
+export const times = ({ events, bytes }: Load, count: number): Load => ({
+  events: Math.round(events * count),
+  bytes: Math.round(bytes * count),
+});
+
+/** Exactly: chunks are equally long, whatever is in them. */
+export function chunkLoad({ chunks }: { readonly chunks: number }): Load {
+  return times({ events: 1, bytes: CHUNK_EVENT_BYTES }, chunks + indexChunks(chunks));
+}
+
+/** At most, where bytes do not shrink when they are packed. Inline a blob is no event, and as long as its base64. */
+export function blobLoad(bytes: number, isInline = bytes <= INLINE_BYTES): Load {
+  if (bytes === 0) return NOTHING;
+  if (!isInline) return chunkLoad({ chunks: Math.ceil(bytes / CHUNK_BYTES) });
+  const sealed = Math.ceil(bytes / INLINE_BLOCK_BYTES) * INLINE_BLOCK_BYTES + SEAL_OVERHEAD;
+  return { events: 0, bytes: Math.ceil(sealed / 3) * 4 };
+}
+
+export interface RoundShape {
+  readonly trainers: number;
+  readonly isDrawn: boolean;
+  readonly isPaid: boolean;
+  /** The close carries where the root update lies. */
+  readonly hasRoot: boolean;
+  /** Hashes that a reveal lists. */
+  readonly checkpoints: number;
+}
+
+/** Of one event and of each trainer that it names: at most, what is inline not counted. */
+const OPEN = [1_100, 175] as const;
+const LIST = [700, 72] as const;
+const DRAW = 750;
+const SCORES = [900, 580] as const;
+const CLOSE = [1_100, 350] as const;
+const ROOT = 450;
+const SETTLEMENT = [720, 290] as const;
+/** With an invoice of a real node; play money has shorter ones. */
+const RECEIPT = 1_950;
+
+/** Round opened, two lists, draw, scores, close; settlement and a receipt for each trainer. */
+export function customerEvents({ trainers, isDrawn, isPaid, hasRoot }: RoundShape): Load {
+  const about = ([own, each]: readonly [number, number]) => own + each * trainers;
+  const asked = about(OPEN) + 2 * about(LIST) + about(SCORES) + about(CLOSE) + (hasRoot ? ROOT : 0);
+  return {
+    events: 5 + (isDrawn ? 1 : 0) + (isPaid ? 1 + trainers : 0),
+    bytes: asked + (isDrawn ? DRAW : 0) + (isPaid ? about(SETTLEMENT) + RECEIPT * trainers : 0),
+  };
+}
+
+const COMMIT = 840;
+/** Of it a third is where a state that is shown lies. */
+const REVEAL = 2_800;
+const CHECKPOINT = 67;
+const CLAIM = 2_050;
+const RECEIVED = 830;
+
+/** Of one trainer: commitment and reveal; claim and thanks. */
+export function trainerEvents({ isPaid, checkpoints }: RoundShape): Load {
+  return {
+    events: 2 + (isPaid ? 2 : 0),
+    bytes: COMMIT + REVEAL + CHECKPOINT * checkpoints + (isPaid ? CLAIM + RECEIVED : 0),
+  };
+}
+
+/** The wrapped keys to a round's model, to one trainer: for everybody else it belongs to no job. */
+export const ROUND_GRANT: Load = { events: 1, bytes: 3_700 };
