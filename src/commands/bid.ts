@@ -9,12 +9,12 @@ import { openBook, type JobBook, type SignedRecord } from '../roles/job-book.js'
 import { eventsFile } from '../roles/post.js';
 import type { PublishPorts } from '../roles/publish.js';
 import { requireStored } from '../roles/require-stored.js';
-import { bid } from '../roles/trainer-actions.js';
+import { bid, type BidEnv } from '../roles/trainer-actions.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Context, Outcome } from './command.js';
 import { customerPorts, presenceOf, optionalInteger } from './customer-ports.js';
 import { findJob, readBook } from './find-job.js';
-import { MAX_PARAMS } from './trainer-bounds.js';
+import { MAX_PARAMS, readShards } from './trainer-bounds.js';
 
 const SAT = 1_000n;
 
@@ -23,24 +23,26 @@ export const command: CommandModule = {
     program
       .argument('<job>', 'id, note or nevent of the job')
       .requiredOption('--price <sats>', 'what to ask per accepted round and shard; 0 is for free jobs')
+      .option('--shards <n>', 'most shards to take of a job that has fewer trainers than shards (default 1)')
       .addHelpText('before', '$ nmkt bid JOB --price 300\n$ nmkt serve-trainer --job JOB --price 300 --once\n')
       .addHelpText(
         'after',
         `
 A bid is a promise: run serve-trainer with the same --home afterwards, it keeps this bid and does the work.
-A second run finds the bid and prints it; another price replaces it until the job is awarded.
-With --json one document: {job, bid, priceMsat, engine}.`,
+A second run finds the bid and prints it; another price, or number of shards, replaces it until the job is awarded.
+With --json one document: {job, bid, priceMsat, shards, engine}.`,
       );
   },
 
   async run([reference], options, context) {
     const priceMsat = BigInt(optionalInteger(options['price'], '--price', 0, 21e14)!) * SAT;
+    const offer = { priceMsat, shards: readShards(options) };
     const id = findJob(reference!);
     const ports = await customerPorts(context);
     const { book } = await readBook(context, id);
     book.close();
     const known = bidOf(book, ports.signer.pubkey);
-    if (known?.content.priceMsat === priceMsat) {
+    if (known !== undefined && isOffer(known, offer)) {
       ports.progress.done('this bid was made before');
       return describe(id, known);
     }
@@ -49,21 +51,22 @@ With --json one document: {job, bid, priceMsat, engine}.`,
     checkPrice(book.state().job!.content, priceMsat);
     checkSize(book.state().job!.content);
     requireWallet(context, book.state().job!.content);
-    return describe(id, await publishBid(context, ports, id, priceMsat));
+    return describe(id, await publishBid(context, ports, id, offer));
   },
 };
+
+type Offer = BidEnv['terms'];
+
+function isOffer({ content }: EventOf<'bid'>, { priceMsat, shards }: Offer): boolean {
+  return content.priceMsat === priceMsat && content.capacity === shards;
+}
 
 function bidOf(book: JobBook, me: Pubkey): EventOf<'bid'> | undefined {
   return book.state().bids.find(({ author }) => author === me);
 }
 
 /** Durable in the journal of this home before it is published; one that no relay took yet is published again. */
-async function publishBid(
-  context: Context,
-  ports: PublishPorts,
-  id: EventId,
-  priceMsat: bigint,
-): Promise<EventOf<'bid'>> {
+async function publishBid(context: Context, ports: PublishPorts, id: EventId, offer: Offer): Promise<EventOf<'bid'>> {
   const { relays, clock, progress } = ports;
   const presence = await presenceOf(ports, 'trainer');
   const { signer } = presence;
@@ -71,15 +74,15 @@ async function publishBid(
   const book = await openBook(id, { ...ports, signer, journal, bell: createBell(clock) });
   try {
     const earlier = bidOf(book, signer.pubkey);
-    if (earlier?.content.priceMsat !== priceMsat) {
+    if (earlier === undefined || !isOffer(earlier, offer)) {
       if (earlier !== undefined) progress.note(`this replaces the bid of ${earlier.content.priceMsat / SAT} sat`);
       progress.start('trying the engine');
       const accepted = book.state().job!.content.acceptedEngines;
-      await bid({ book, terms: { priceMsat }, engine: () => context.deps.engine({ accepted }) });
+      await bid({ book, terms: offer, engine: () => context.deps.engine({ accepted }) });
     }
     const made = bidOf(book, signer.pubkey)!;
     await requireStored(relays, book.raw(made.id)!);
-    progress.done(`bid ${priceMsat / SAT} sat per accepted round`);
+    progress.done(`bid ${offer.priceMsat / SAT} sat per accepted round`);
     return made;
   } finally {
     book.close();
@@ -151,15 +154,16 @@ function requireWallet({ deps }: Context, { rail }: JobTerms): void {
 }
 
 function describe(job: EventId, { id, content }: EventOf<'bid'>): Outcome {
-  const { priceMsat, engine } = content;
+  const { priceMsat, capacity: shards, engine } = content;
   return {
-    value: { job, bid: id, priceMsat, engine },
+    value: { job, bid: id, priceMsat, shards, engine },
     text: table([
       ['job', job],
       ['bid', id],
       ['price', `${priceMsat / SAT} sat per accepted round and shard`],
+      ...(shards > 1 ? [['shards', `up to ${shards}`] as const] : []),
       ['engine', engine],
     ]),
-    next: `nmkt serve-trainer --job ${job} --price ${priceMsat / SAT} --once`,
+    next: `nmkt serve-trainer --job ${job} --price ${priceMsat / SAT}${shards > 1 ? ` --shards ${shards}` : ''} --once`,
   };
 }

@@ -9,6 +9,7 @@ const MAX_JOB_FILE = 65_536;
 const NUMBERS = new Set([
   'rounds',
   'trainers',
+  'shardsPerTrainer',
   'epochs',
   'localSteps',
   'batch',

@@ -16,6 +16,7 @@ export const command: CommandModule = {
   configure(program) {
     program
       .requiredOption('--price <sats>', 'what to ask per accepted round and shard; 0 is for free jobs')
+      .option('--shards <n>', 'most shards to take of a job that has fewer trainers than shards (default 1)')
       .option('--job <id>', 'work on this job only')
       .option('--once', 'stop after one job (its last payment)')
       .option('--timeout <duration>', 'with --once: give up after this long (exit 3)')
@@ -26,7 +27,10 @@ export const command: CommandModule = {
         '--parallel <n>',
         'trainings at a time (default: as processors and memory allow); other jobs wait their turn',
       )
-      .option('--max-exposure <sats>', 'most unpaid work at any time (default: the price of one round)')
+      .option(
+        '--max-exposure <sats>',
+        'most unpaid work at any time (default: the price of one round, of all --shards)',
+      )
       .option('--allow <npub...>', 'work for these customers only')
       .option('--deny <npub...>', 'never work for these customers');
     addThreadsFlag(program);
@@ -110,6 +114,7 @@ export const command: CommandModule = {
 };
 
 const HELP = `
+Several shards of a job are trained one after the other in the time of the round, and paid each.
 Each job has a training worker of its own, and fails alone with its reason when it passes its memory or its minutes.
 Goes on with what this home began, whatever the bounds say now. A job that is not for it gives a skipped event with the reason.
 Exit status with --once: 0 after a job's last payment, 3 after --timeout; 5 when the job of --job went to others or is over.
@@ -117,7 +122,7 @@ With --json one object per line, each with event, at (Unix seconds) and, where t
   ready      {pubkey, engine, threads, parallel, relays}
   skipped    {reason, expected, got}, reason being own-job, closed, awarded, customer, no-wallet, network, price,
              payout-floor, max-params, max-bytes, model, engine or dataset-missing
-  bid        {bid, priceMsat}; awarded: {shard, priceMsat, rounds}; lost: {reason}
+  bid        {bid, priceMsat, shards}; awarded, once per shard: {shard, priceMsat, rounds}; lost: {reason}
   round, committed, revealed, accepted, rejected, paid, unpaid  {round}, from 0; committed, revealed, accepted and rejected
              also {shard}, rejected {rule, detail}, paid and unpaid {amountMsat}
   claim-refused  {round, rule, detail}: the customer does not pay the invoice of this wallet

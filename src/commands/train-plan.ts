@@ -29,7 +29,7 @@ export interface Plan {
 }
 
 /** Fields of a job file that say what is traded, or that have flags of their own here. */
-const NOT_TRAINING = ['title', 'dataset', 'rounds', 'trainers', 'epochs', 'localSteps', 'proximal'];
+const NOT_TRAINING = ['title', 'dataset', 'rounds', 'trainers', 'shardsPerTrainer', 'epochs', 'localSteps', 'proximal'];
 const LAST_TRAINING_FIELD = 'decay';
 export const EPOCHS = 10;
 

@@ -21,6 +21,8 @@ export const MAX_PARAMS = 20_000_000;
 /** What a trainer lets strangers ask of it. */
 export interface Bounds {
   readonly priceMsat: bigint;
+  /** Of one job, at most. */
+  readonly shards: number;
   /** Of the wallet. */
   readonly network: Network;
   readonly maxParams: number;
@@ -46,6 +48,7 @@ export function readBounds(options: Readonly<Record<string, unknown>>, network: 
   const exposure = optionalInteger(options['maxExposure'], '--max-exposure', 0, 21e14);
   return {
     priceMsat: BigInt(price) * SAT,
+    shards: readShards(options),
     network,
     maxParams: optionalInteger(options['maxParams'], '--max-params', 1, 1e12) ?? MAX_PARAMS,
     maxBytes: optionalInteger(options['maxBytes'], '--max-bytes', 1, 2 ** 40) ?? 1_073_741_824,
@@ -54,6 +57,11 @@ export function readBounds(options: Readonly<Record<string, unknown>>, network: 
     allow: people('allow'),
     deny: people('deny'),
   };
+}
+
+/** `--shards`: that a bid offers to take of one job. */
+export function readShards(options: Readonly<Record<string, unknown>>): number {
+  return optionalInteger(options['shards'], '--shards', 1, 1_024) ?? 1;
 }
 
 /** Memory of a training on the largest shard, as the engine estimates it: nothing of the size is made before. */

@@ -167,6 +167,7 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
   }
   const unwatch = server.inbox.watch(bell);
   const priceMsat = job.content.rail === 'none' ? 0n : bounds.priceMsat;
+  const maxExposureMsat = bounds.maxExposureMsat ?? priceMsat * BigInt(bounds.shards);
   let engine: Promise<Engine> | undefined;
   const env: TrainerEnv = {
     book,
@@ -178,7 +179,7 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
     bell,
     files: jobFiles(ports.files, job.id),
     chunks: chunkFiles(ports.files, `jobs/${job.id}`),
-    terms: { priceMsat, maxExposureMsat: bounds.maxExposureMsat ?? priceMsat, maxBytes: bounds.maxBytes },
+    terms: { priceMsat, shards: bounds.shards, maxExposureMsat, maxBytes: bounds.maxBytes },
     snapshot: snapshot!,
     wallet: server.wallet,
     network: context.deps.network,

@@ -52,7 +52,8 @@ export interface Acceptance {
 }
 
 /**
- * Every rule in its fixed order, each failure naming its rule; a failing trainer never aborts the round.
+ * Every rule in its fixed order, each failure naming its rule; a failing trainer never aborts the round. A proven fraud has none of
+ * its updates accepted.
  * Results are in order of (shard, trainer).
  */
 export function acceptRound(evidence: RoundEvidence): Acceptance {
@@ -156,13 +157,13 @@ function judge(evidence: RoundEvidence, shard: number): { rule: RejectionRule; d
     return { rule: 'loss', detail: `loss ${score.lossPpm} ppm on set A` };
   const floor = workFloor(score);
   if (!floor.pass) return { rule: 'work-floor', detail: `D ${score.dPpm} ppm, E ${score.ePpm} ppm` };
-  const reveal = evidence.reveals.get(shard)!;
-  if (isProvenFraud(reveal, score))
-    return {
-      rule: 'spot-check',
-      detail: `segment ${score.spot!.segment} ends in ${score.spot!.hash.slice(0, 16)} when it is repeated`,
-    };
-  return null;
+  const forged = [...evidence.scores.values()].find(
+    (row) => row.trainer === score.trainer && isProvenFraud(evidence.reveals.get(row.shard)!, row),
+  );
+  if (forged === undefined) return null;
+  const { segment, hash } = forged.spot!;
+  const where = forged.shard === shard ? '' : ` of its shard ${forged.shard}`;
+  return { rule: 'spot-check', detail: `segment ${segment}${where} ends in ${hash.slice(0, 16)} when it is repeated` };
 }
 
 /** FEDSTR's two tests count only with `strict-loss`: under non-IID shards they reject honest work (arXiv 2404.15834). */

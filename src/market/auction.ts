@@ -26,6 +26,30 @@ export interface AuctionResult {
 }
 
 /**
+ * Offers of shards, best first: the k-th shard of a trainer, k from 1, competes at k times its effective price. So a key gets a
+ * second shard where the next one is missing, or dearer than twice its price; the first ones come before all others of a free job.
+ * Ties by k, then by key.
+ *
+ * @param rows  admissible bids
+ */
+function offersOf<
+  Row extends { readonly trainer: Pubkey; readonly effectiveMsat: bigint; readonly shards?: number | undefined },
+>(rows: readonly Row[]): Row[] {
+  const offers = rows.flatMap((row) =>
+    Array.from({ length: row.shards ?? 1 }, (_, i) => ({ row, k: i + 1, msat: row.effectiveMsat * BigInt(i + 1) })),
+  );
+  offers.sort((a, b) =>
+    a.msat !== b.msat ? (a.msat < b.msat ? -1 : 1) : a.k - b.k || (a.row.trainer < b.row.trainer ? -1 : 1),
+  );
+  return offers.map(({ row }) => row);
+}
+
+/** What an award leaves, best first: a trainer stands in it as often as it offers another shard. */
+export function spareOffers(considered: readonly Considered[], seats: number): readonly Considered[] {
+  return offersOf(considered.filter(({ outcome }) => outcome !== 'refused')).slice(seats);
+}
+
+/**
  * price * max(1, min(2, (attempts + 2) / (successes + 1))), rounded down to the msat: an unknown key counts at twice its price,
  * a key without failures approaches its price, whitewashing a bad key gains nothing.
  */
@@ -72,7 +96,8 @@ export function rungOf(engine: string): Rung {
 }
 
 /**
- * Sealed order, pay-as-bid: admissible bids by effective price, ties by key; the first N win shard 0, 1, 2 ..., the rest are spares.
+ * Sealed order, pay-as-bid: admissible bids by effective price, ties by key; the first N of their offers win shard 0, 1, 2 ..., the rest
+ * are spares.
  *
  * @param bids      at most one per trainer (the newest); any order
  * @param standing  receipts trusted; a trainer that is not in it is unknown
@@ -102,25 +127,23 @@ export function runAuction(input: {
         ? -1
         : 1,
   );
-  const admissible = rows.filter((row) => row.rule === null);
-  const winners = admissible.slice(0, input.terms.trainers);
-  const describe = (row: (typeof rows)[number]): Considered => ({
-    bid: row.bid.id,
-    trainer: row.bid.author,
-    priceMsat: row.bid.content.priceMsat,
-    effectiveMsat: row.effectiveMsat,
-    attempts: row.attempts,
-    successes: row.successes,
-    outcome: row.rule !== null ? 'refused' : winners.includes(row) ? 'won' : 'spare',
-    ...(row.rule === null ? {} : { rule: row.rule }),
+  const perTrainer = input.terms.shardsPerTrainer ?? 1;
+  const described = rows.map(({ bid, rule, ...row }): Considered => {
+    const shards = Math.min(bid.content.capacity, perTrainer);
+    return {
+      ...{ bid: bid.id, trainer: bid.author, priceMsat: bid.content.priceMsat, ...row },
+      outcome: rule === null ? 'spare' : 'refused',
+      ...(shards > 1 && { shards }),
+      ...(rule === null ? {} : { rule }),
+    };
   });
+  const admissible = described.filter(({ outcome }) => outcome !== 'refused');
+  const won = offersOf(admissible).slice(0, input.terms.trainers);
   return {
-    considered: [...admissible, ...rows.filter((row) => row.rule !== null)].map(describe),
-    seats: winners.map((row, shard) => ({
-      trainer: row.bid.author,
-      bid: row.bid.id,
-      shard,
-      priceMsat: row.bid.content.priceMsat,
-    })),
+    considered: [
+      ...admissible.map((row): Considered => (won.includes(row) ? { ...row, outcome: 'won' } : row)),
+      ...described.filter(({ outcome }) => outcome === 'refused'),
+    ],
+    seats: won.map(({ trainer, bid, priceMsat }, shard) => ({ trainer, bid, shard, priceMsat })),
   };
 }

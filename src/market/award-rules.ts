@@ -3,7 +3,7 @@ import { ruleFor, type Rule } from '../learning/aggregate/rule.js';
 import type { AwardContent } from '../protocol/award.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
-import { runAuction, type Considered } from './auction.js';
+import { runAuction, spareOffers, type Considered } from './auction.js';
 import { broken, type Broken, type Draft } from './draft.js';
 
 /** Newest bid per trainer that was not withdrawn after it; who resigned is out of the job for good. */
@@ -55,7 +55,11 @@ export function applyAward(draft: Draft, event: EventOf<'award'>): Broken | null
     });
     const spell = (rows: readonly Considered[]) =>
       rows
-        .map((row) => [row.bid, row.trainer, row.priceMsat, row.effectiveMsat, row.outcome, row.rule ?? ''].join(':'))
+        .map((row) =>
+          [row.bid, row.trainer, row.priceMsat, row.effectiveMsat, row.outcome, row.shards ?? 1, row.rule ?? ''].join(
+            ':',
+          ),
+        )
         .join(' ');
     if (spell(expected.considered) !== spell(considered))
       return broken('award-order', 'the order of bids does not follow from prices and standing');
@@ -65,7 +69,7 @@ export function applyAward(draft: Draft, event: EventOf<'award'>): Broken | null
       return broken('award-winners', 'winners, shards or prices do not follow from the bids');
   }
   draft.award = event;
-  draft.spares = considered.filter((row) => row.outcome === 'spare');
+  draft.spares = spareOffers(considered, winners.length);
   for (const winner of winners) assign(draft, event, winner.shard, winner);
   return null;
 }
@@ -101,6 +105,8 @@ export function applyReplace(draft: Draft, event: EventOf<'replace'>): Broken | 
     return broken('replace', `shard ${shard} is not held by ${out}`);
   const last = draft.rounds.at(-1);
   if (last !== undefined && last.close === null && last.voided === null) return broken('replace', 'a round is open');
+  // Who lost a seat is offered no other.
+  draft.spares = draft.spares.filter(({ trainer }) => trainer !== out);
   if (next === null) {
     draft.assignments.delete(shard);
     return null;

@@ -40,7 +40,7 @@ export interface Draft {
   readonly sound: ReadonlyMap<Pubkey, readonly JobEvent[]>;
   award: EventOf<'award'> | null;
   readonly assignments: Map<number, Assignment>;
-  spares: Considered[];
+  spares: readonly Considered[];
   replacements: number;
   /** By trainer: the proof that ended its award. */
   readonly frauds: Map<Pubkey, EventOf<'fraud'>>;

@@ -3,7 +3,7 @@ import type { EventOf } from '../protocol/events.js';
 import type { RejectionRule } from '../protocol/round.js';
 import type { ScoreRow } from '../protocol/score.js';
 import { broken, type Broken, type Draft, type DraftRound } from './draft.js';
-import { committedEnd, drawnSegment, isProvenFraud } from './spot-rules.js';
+import { committedEnd, drawnSegment, drawsBySeat, isProvenFraud } from './spot-rules.js';
 
 /** The customer's events of a spot check: the draw, what was repeated, the proof that follows from it. */
 
@@ -39,7 +39,9 @@ export function checkSpot(
   const reveal = round.listedReveals.get(row.shard);
   if (reveal === undefined || round.draw === null) return null;
   const { checkpoints } = reveal.content;
-  const due = drawnSegment({ job: draft.jobId, terms, draw: round.draw, proven }, row, checkpoints.length + 1);
+  const isBySeat = drawsBySeat(draft.job.content);
+  const of = { job: draft.jobId, terms, isBySeat, draw: round.draw, proven };
+  const due = drawnSegment(of, row, checkpoints.length + 1);
   if (row.spot !== null && row.spot.segment > checkpoints.length)
     return broken('scores', `${row.trainer} has no segment ${row.spot.segment}`);
   if (due === null || (row.spot !== null && (row.spot.segment === due || isProvenFraud(reveal, row)))) return null;

@@ -1,6 +1,6 @@
 import { fromHex, sha256, sha256Hex, u32be, type EventId, type Pubkey, type Sha256 } from '../hash.js';
 import type { EventOf } from '../protocol/events.js';
-import type { SpotTerms } from '../protocol/job.js';
+import type { JobTerms, SpotTerms } from '../protocol/job.js';
 import type { ScoreRow } from '../protocol/score.js';
 import { seatName, type SeatOf } from './residuals.js';
 
@@ -10,49 +10,60 @@ import { seatName, type SeatOf } from './residuals.js';
 export interface SpotDraw {
   readonly job: EventId;
   readonly terms: SpotTerms;
+  /** Of the job: more than one shard per trainer? Then its seats are drawn apart. */
+  readonly isBySeat: boolean;
   readonly draw: EventOf<'draw'>;
   /** Seats that had an update accepted in an earlier round of the job. */
   readonly proven: ReadonlySet<string>;
 }
 
+export function drawsBySeat({ shardsPerTrainer = 1 }: Pick<JobTerms, 'shardsPerTrainer'>): boolean {
+  return shardsPerTrainer > 1;
+}
+
 const TWO_32 = 2 ** 32;
 
 /**
- * The drawn segment of a trainer's update, counted from 0, or null. Nobody can grind it: the list stands before s opens, s is
+ * The drawn segment of a seat's update, counted from 0, or null. Nobody can grind it: the list stands before s opens, s is
  * fixed by the job, and a key enters by its hash. Without nonces of validators the draw is the customer's word all the same: it
  * knows s from the start.
  *
  * seed = SHA-256("nmkt/1/draw" || "spot" || job || u32 round || list || s); words = SHA-256(seed || SHA-256(trainer)) as big-endian
- * u32: drawn when word 0 * 10^6 < rate * 2^32, or nothing of the trainer was accepted before; segment = word 1 * segments / 2^32,
- * rounded down.
+ * u32, or by seat SHA-256(seed || SHA-256(trainer || u32 shard)): drawn when word 0 * 10^6 < rate * 2^32, or nothing of the seat was
+ * accepted before; segment = word 1 * segments / 2^32, rounded down.
  *
  * @param segments  the length of the committed list of checkpoints plus one
  */
-export function drawnSegment({ job, terms, draw, proven }: SpotDraw, seat: SeatOf, segments: number): number | null {
-  const [chance, place] = drawnWords(job, draw, seat.trainer);
+export function drawnSegment(
+  { job, terms, isBySeat, draw, proven }: SpotDraw,
+  seat: SeatOf,
+  segments: number,
+): number | null {
+  const [chance, place] = drawnWords(job, draw, seat.trainer, isBySeat ? seat.shard : null);
   const isDrawn = chance * 1_000_000 < terms.ratePpm * TWO_32;
   if (!isDrawn && proven.has(seatName(seat))) return null;
   return Math.floor((place * segments) / TWO_32);
 }
 
 type Words = readonly [number, number];
-/** By draw and trainer: a draw never changes, and every fold looks at the same ones again. */
-const known = new WeakMap<EventOf<'draw'>, { readonly job: EventId; readonly words: Map<Pubkey, Words> }>();
+/** By draw and seat: a draw never changes, and every fold looks at the same ones again. */
+const known = new WeakMap<EventOf<'draw'>, { readonly job: EventId; readonly words: Map<string, Words> }>();
 
-function drawnWords(job: EventId, draw: EventOf<'draw'>, trainer: Pubkey): Words {
+function drawnWords(job: EventId, draw: EventOf<'draw'>, trainer: Pubkey, shard: number | null): Words {
   let kept = known.get(draw);
   if (kept?.job !== job) {
     kept = { job, words: new Map() };
     known.set(draw, kept);
   }
-  const found = kept.words.get(trainer);
+  const name = shard === null ? trainer : seatName({ trainer, shard });
+  const found = kept.words.get(name);
   if (found !== undefined) return found;
   const { round, list, s } = draw.content;
   const seed = sha256('nmkt/1/draw', 'spot', fromHex(job), u32be(round), fromHex(list), s);
-  const block = sha256(seed, sha256(fromHex(trainer)));
+  const block = sha256(seed, sha256(fromHex(trainer), ...(shard === null ? [] : [u32be(shard)])));
   const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
   const words: Words = [view.getUint32(0), view.getUint32(4)];
-  kept.words.set(trainer, words);
+  kept.words.set(name, words);
   return words;
 }
 

@@ -5,7 +5,7 @@ import type { ShownUpdates } from './acceptance.js';
 import type { Considered } from './auction.js';
 import type { KeptResiduals } from './residuals.js';
 import { seatName } from './residuals.js';
-import { drawnSegment } from './spot-rules.js';
+import { drawnSegment, drawsBySeat } from './spot-rules.js';
 
 /** Who trains a shard now, since which award or replacement, and how it answered its grant. */
 export interface Assignment {
@@ -102,7 +102,7 @@ export interface JobState {
   readonly bids: readonly EventOf<'bid'>[];
   readonly award: EventOf<'award'> | null;
   readonly assignments: ReadonlyMap<number, Assignment>;
-  /** Not yet used, best first. */
+  /** Not yet used, best first; a trainer as often as it offers a shard. */
   readonly spares: readonly Considered[];
   readonly replacements: number;
   /** By trainer: the proof that ended its award; what was not paid by then is not owed any more. */
@@ -121,6 +121,11 @@ export interface JobState {
 /** The last round, if any. */
 export function currentRound(state: JobState): RoundState | undefined {
   return state.rounds.at(-1);
+}
+
+/** Who takes over from this trainer: the best offer of another. Who lost a seat is offered no other. */
+export function successorOf({ spares }: Pick<JobState, 'spares'>, out: Pubkey): Considered | undefined {
+  return spares.find(({ trainer }) => trainer !== out);
 }
 
 /** Did this trainer leave the job? Its bid counts no more, and its seat goes to a spare before the next round. */
@@ -143,7 +148,8 @@ export function drawnSegmentOf(
   const terms = state.job?.content.spot ?? null;
   if (terms === null || draw === null) return null;
   const proven = provenBefore(state.rounds, round);
-  return drawnSegment({ job: state.jobId, terms, draw, proven }, seat, checkpoints + 1);
+  const isBySeat = drawsBySeat(state.job!.content);
+  return drawnSegment({ job: state.jobId, terms, isBySeat, draw, proven }, seat, checkpoints + 1);
 }
 
 /** Seats, spelt by `seatName`, with an accepted update in a round before this one. */

@@ -14,6 +14,8 @@ const considered = z.object({
   effectiveMsat: msat,
   attempts: int(0, 1_000_000),
   successes: int(0, 1_000_000),
+  /** That it offers to take, where the job lets it have more than one; absent: one. */
+  shards: int(2, 1_024).optional(),
   outcome: z.enum(['won', 'spare', 'refused']),
   rule: z.enum(BID_RULES).optional(),
 });

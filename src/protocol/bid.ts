@@ -6,7 +6,7 @@ import { int, msat, text, unixSec } from './scalars.js';
 
 export const engineId = text(120).min(1) as unknown as z.ZodType<EngineId, EngineId>;
 
-/** Price is per accepted round and shard; `throughput` in examples per second, measured. */
+/** Price is per accepted round and shard; `capacity` the shards it would take, of which a job may give it fewer; `throughput` in examples per second, measured. */
 export const BID = eventType(
   'bid',
   KINDS.bid,

@@ -30,6 +30,8 @@ const terms = z.object({
   rounds: int(1, 10_000),
   /** Seats: one shard each. */
   trainers: int(1, 1_024),
+  /** Most shards of one trainer; absent: one. Above one the draw of a spot check takes in the shard. */
+  shardsPerTrainer: int(2, 1_024).optional(),
   /** Accepted updates that make a round count. */
   quorum: int(1, 1_024),
   /** Whose sats are meant. Those of `sandbox` are play money. */

@@ -1,6 +1,7 @@
 import type { EventId, Pubkey } from '../hash.js';
 import type { NostrEvent } from '../ports.js';
 import type { JobEvent } from '../protocol/events.js';
+import type { JobTerms } from '../protocol/job.js';
 
 /** Anybody may publish events that name a job: what strangers can make a participant remember is bounded. */
 
@@ -11,12 +12,14 @@ const MAX_EVENTS_OF_STRANGER = 8;
 /** Of such a bidder, and so many more for each round. */
 const MAX_EVENTS_OF_BIDDER = 64;
 const MAX_EVENTS_PER_ROUND = 24;
+/** For each further shard: a commitment and a reveal, or an answer to a grant, with as many to spare. */
+const MAX_EVENTS_PER_SEAT = 4;
 
 export interface BookLimits {
   /** Is it to be kept? @param evict  is told which other event has to go for it */
   admit(event: NostrEvent, one: JobEvent, evict: (id: EventId) => void): boolean;
   /** Its bidders are no strangers any more. */
-  awarded(bidders: ReadonlySet<Pubkey>, rounds: number): void;
+  awarded(bidders: ReadonlySet<Pubkey>, terms: Pick<JobTerms, 'rounds' | 'shardsPerTrainer'>): void;
 }
 
 interface Strange {
@@ -71,8 +74,9 @@ export function createBookLimits(isTrusted: (author: Pubkey) => boolean): BookLi
       }
       return true;
     },
-    awarded(bidders, rounds) {
-      known = { bidders, most: MAX_EVENTS_OF_BIDDER + MAX_EVENTS_PER_ROUND * rounds };
+    awarded(bidders, { rounds, shardsPerTrainer = 1 }) {
+      const more = MAX_EVENTS_PER_SEAT * (shardsPerTrainer - 1);
+      known = { bidders, most: MAX_EVENTS_OF_BIDDER + more + (MAX_EVENTS_PER_ROUND + more) * rounds };
       for (const one of [...strange.values()]) {
         if (!bidders.has(one.author)) continue;
         strange.delete(one.id);

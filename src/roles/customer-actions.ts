@@ -4,7 +4,7 @@ import type { ParamSet } from '../learning/types.js';
 import { MAX_CONSIDERED, runAuction } from '../market/auction.js';
 import { awardedRule } from '../market/award-rules.js';
 import { committedEnd, isProvenFraud } from '../market/spot-rules.js';
-import type { Assignment, JobState, RoundState } from '../market/state.js';
+import { successorOf, type Assignment, type JobState, type RoundState } from '../market/state.js';
 import { grantHash } from '../protocol/grant.js';
 import type { EventOf } from '../protocol/events.js';
 import type { ReplaceReason } from './customer-decide.js';
@@ -49,7 +49,7 @@ export async function replace(
   reason: ReplaceReason,
   isDegraded: boolean,
 ): Promise<void> {
-  const spare = state.replacements < state.job!.content.maxReplacements ? state.spares[0] : undefined;
+  const spare = state.replacements < state.job!.content.maxReplacements ? successorOf(state, trainer) : undefined;
   const next =
     spare === undefined
       ? null

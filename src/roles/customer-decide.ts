@@ -4,6 +4,7 @@ import {
   awaitedSeats,
   currentRound,
   hasResigned,
+  successorOf,
   type Assignment,
   type JobState,
   type RoundState,
@@ -142,14 +143,16 @@ function decideAward(state: JobState, facts: CustomerFacts, now: number): Custom
     standing: new Map(),
     blocked: new Set<Pubkey>(),
   };
-  const admissible = runAuction({ ...auction, atSec: now }).considered.filter((row) => row.outcome !== 'refused');
+  const { considered, seats } = runAuction({ ...auction, atSec: now });
+  const admissible = considered.filter((row) => row.outcome !== 'refused');
   const windowEnd = facts.servingSince + terms.bidWindowSec;
+  // One trainer that offers several shards is no reason to hear no others.
   const isFull = terms.award === 'full' && admissible.length >= terms.trainers;
-  if (isFull || (now >= windowEnd && admissible.length >= Math.min(terms.quorum, terms.trainers)))
+  if (isFull || (now >= windowEnd && seats.length >= Math.min(terms.quorum, terms.trainers)))
     return { do: 'award', bids: state.bids };
   return {
     do: 'wait',
-    for: `bids: ${admissible.length} of ${terms.trainers} seats`,
+    for: `bids: ${seats.length} of ${terms.trainers} seats`,
     until: now < windowEnd ? windowEnd : terms.deadline,
   };
 }
@@ -170,7 +173,7 @@ function replaceReason(state: JobState, seat: Assignment, facts: CustomerFacts, 
   if (seat.grantBad !== null) return 'grant-bad';
   if (seat.ready === null) return now >= readyUntil(state, seat, facts) ? 'not-started' : null;
   // A seat without a spare is better kept: the trainer may do better in the next round.
-  if (!canReplace(state)) return null;
+  if (!canReplace(state, seat)) return null;
   const last = currentRound(state);
   if (last?.voided != null && hadSeat(last, seat) && !last.listedCommits.has(seat.shard)) return 'absent';
   const rejection = last?.close?.content.rejected.find(
@@ -184,8 +187,8 @@ function hadSeat(round: RoundState, { trainer, shard }: Assignment): boolean {
   return round.assigned.some((seat) => seat.trainer === trainer && seat.shard === shard);
 }
 
-function canReplace(state: JobState): boolean {
-  return state.spares.length > 0 && state.replacements < state.job!.content.maxReplacements;
+function canReplace(state: JobState, { trainer }: Assignment): boolean {
+  return successorOf(state, trainer) !== undefined && state.replacements < state.job!.content.maxReplacements;
 }
 
 /** Before a round opens every seat has its `ready`, a spare, or nobody. */

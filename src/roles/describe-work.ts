@@ -1,7 +1,7 @@
 import type { Pubkey } from '../hash.js';
 import { perplexity } from '../learning/metrics.js';
 import { readsTokens } from '../learning/model-cost.js';
-import { acceptedRounds, hasResigned, owedMsat, paidMsat, type Assignment, type JobState } from '../market/state.js';
+import { hasResigned, type Assignment, type JobState } from '../market/state.js';
 import type { RejectionRule } from '../protocol/round.js';
 
 /** What was done in a job, by whom, and what it earned. */
@@ -54,6 +54,23 @@ export interface TrainerDescription {
   readonly owedMsat: bigint;
 }
 
+/** Of the payouts of its trainer, which pay all its shards of a round at once, the part of this seat. */
+function earned(
+  { rounds }: JobState,
+  { trainer, shard }: Assignment,
+): Pick<TrainerDescription, 'rounds' | 'paidMsat' | 'owedMsat'> {
+  let [accepted, paidMsat, owedMsat] = [0, 0n, 0n];
+  for (const { assigned, close, payouts } of rounds) {
+    if (!close?.content.accepted.some((entry) => entry.trainer === trainer && entry.shard === shard)) continue;
+    accepted++;
+    const payout = payouts.find(({ payee }) => payee === trainer);
+    const { priceMsat } = assigned.find((seat) => seat.shard === shard)!;
+    if (payout?.receipt != null) paidMsat += priceMsat;
+    else if (payout !== undefined) owedMsat += priceMsat;
+  }
+  return { rounds: accepted, paidMsat, owedMsat };
+}
+
 /** Everyone who ever held a seat and was in a round, and who holds one now; by shard, the present holder last. */
 export function describeTrainers(state: JobState): TrainerDescription[] {
   const held = new Map<string, Assignment>();
@@ -78,9 +95,7 @@ export function describeTrainers(state: JobState): TrainerDescription[] {
             : hasResigned(state, seat.trainer)
               ? 'resigned'
               : answer,
-        rounds: acceptedRounds(state, seat.trainer),
-        paidMsat: paidMsat(state, seat.trainer),
-        owedMsat: owedMsat(state, seat.trainer),
+        ...earned(state, seat),
       };
     });
 }

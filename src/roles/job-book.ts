@@ -117,7 +117,7 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
   const noteAward = (): void => {
     const job = parsed.get(jobId);
     if (award === null || job?.type !== 'job' || job.author !== award.author) return;
-    limits.awarded(new Set(award.content.bids.map(({ trainer }) => trainer)), job.content.rounds);
+    limits.awarded(new Set(award.content.bids.map(({ trainer }) => trainer)), job.content);
   };
   const isTrusted = (author: Pubkey): boolean => author === signer?.pubkey || author === parsed.get(jobId)?.author;
   const limits = createBookLimits(isTrusted);

@@ -56,6 +56,9 @@ export const jobFileSchema = z.strictObject({
   hidden: z.array(count(1, 65_536)).max(16).default([128]).describe('widths of the hidden layers (mlp)'),
   rounds: count(1, 10_000).default(5).describe('how often updates are collected, paid and averaged'),
   trainers: count(1, 1_024).optional().describe('seats; each gets one shard; default: the shards of the dataset'),
+  shardsPerTrainer: count(1, 1_024)
+    .default(1)
+    .describe('most shards of one trainer, where fewer bid, or at less than half the price; attackers counts updates'),
   epochs: count(1, 1_000).optional().describe('passes over the shard per round (default 2); excludes localSteps'),
   localSteps: count(1, 1_000_000).optional().describe('batches per round instead of epochs'),
   batch: count(1, 65_536).default(32).describe('examples per step'),

@@ -70,6 +70,7 @@ export function jobTerms(
       `${job.maxPriceSats} sat`,
       `--max-price-sats ${payoutFloorMsat / SAT}`,
     );
+  const shardsPerTrainer = Math.min(job.shardsPerTrainer, trainers);
   const quorum = job.quorum ?? Math.ceil((2 * trainers) / 3);
   if (quorum > trainers) throw bad(`a quorum of at most ${trainers} trainers`, `${quorum}`, `--quorum ${trainers}`);
   const model = modelSpec(job, manifest.schema, layersModel);
@@ -95,6 +96,7 @@ export function jobTerms(
     hyper,
     rounds: job.rounds,
     trainers,
+    ...(shardsPerTrainer > 1 && { shardsPerTrainer }),
     quorum,
     network,
     rail: job.rail,

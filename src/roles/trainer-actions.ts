@@ -15,7 +15,7 @@ import { openedShard } from './trainer-grant.js';
 
 /** What a bid needs: the `bid` command makes one without serving the job. */
 export interface BidEnv extends Pick<TrainerEnv, 'book' | 'engine'> {
-  readonly terms: Pick<TrainerEnv['terms'], 'priceMsat'>;
+  readonly terms: Pick<TrainerEnv['terms'], 'priceMsat' | 'shards'>;
 }
 
 export async function bid(env: BidEnv): Promise<void> {
@@ -25,7 +25,7 @@ export async function bid(env: BidEnv): Promise<void> {
     'bid',
     {
       priceMsat: env.terms.priceMsat,
-      capacity: 1,
+      capacity: env.terms.shards,
       engine: engine.id,
       throughput: await measureThroughput(engine, job.content),
       expires: job.content.deadline,

@@ -27,12 +27,12 @@ export function trainerStory(state: JobState, me: Pubkey): readonly StoryLine[] 
   const rounds = state.job?.content.rounds ?? 0;
   const bid = state.chains.get(me)?.events.find((event) => event.type === 'bid');
   if (bid?.type === 'bid') {
-    const { priceMsat } = bid.content;
+    const { priceMsat, capacity } = bid.content;
     story.push({
       key: 'bid',
       event: 'bid',
-      fields: { bid: bid.id, priceMsat },
-      text: `bid ${sats(priceMsat)} per round`,
+      fields: { bid: bid.id, priceMsat, shards: capacity },
+      text: `bid ${sats(priceMsat)} per round${capacity > 1 ? `, for up to ${capacity} shards` : ''}`,
     });
   }
   const seats = [...state.rounds.flatMap((round) => round.assigned), ...state.assignments.values()].filter(

@@ -25,6 +25,7 @@ import {
 } from './trainer-files.js';
 import { openedShard } from './trainer-grant.js';
 import { encodeWork, findUncoded } from './trainer-residuals.js';
+import { takesCommits, whileOpen } from './while-open.js';
 
 /** A round of a trainer: train once, keep what must survive, commit, reveal. */
 
@@ -84,13 +85,14 @@ export async function train(
         remedy: 'wait: the customer’s relay still has it',
       });
     const fresh = await trainUpdate(env, state, round, seat.shard, shardGrant.grant, roundGrant.grant);
+    if (fresh === null) return;
     // A commitment cannot be retrained: secret and bytes are durable before it is signed.
     const file = encodeUpdateFile(env.random(TRAINING_SECRET_BYTES), fresh);
     await env.files.write(updateFile(round, seat.shard), file);
     work = decodeUpdateFile(file, keepsResidual(job.content.codec))!;
   }
-  // The job may have ended while it trained.
-  if (env.book.state().cancelled !== null) return;
+  // The list may have come, or the job have ended, while it trained.
+  if (!takesCommits(env.book.state(), round)) return;
   const commitment = commitmentTo(work, env, state, round, seat.shard);
   await env.book.sign('commit', { round: round.round, shard: seat.shard, open: round.open.id, commitment }, [
     job.author,
@@ -104,7 +106,7 @@ async function trainUpdate(
   shard: number,
   shardGrant: ShardGrant,
   roundGrant: RoundGrant,
-): Promise<Work> {
+): Promise<Work | null> {
   const job = state.job!;
   const weights = await openBase(env, state, round, roundGrant);
   const examples = await openedShard(env, state, shardGrant);
@@ -117,25 +119,21 @@ async function trainUpdate(
   const { last, everySteps } = states;
   if (last !== undefined) env.progress.note(`${name}: going on after step ${last.step}`);
   const startMs = env.clock.nowMs();
-  const result = await engine.train(
-    {
-      model: job.content.model,
-      weights,
-      examples,
-      hyper: job.content.hyper,
-      seed,
-      stateEvery: everySteps,
-      ...(last !== undefined && { from: last }),
-    },
-    (done, total, loss) => {
-      const elapsedMs = env.clock.nowMs() - startMs;
-      const at = { from: last?.step ?? 0, done, total, loss, batch: job.content.hyper.batch, elapsedMs };
-      env.progress.update(`${name}: ${describeStep(at)}`);
-    },
-    env.signal,
-    (state) => states.take(state),
+  const { model, hyper } = job.content;
+  const request = { model, hyper, weights, examples, seed, stateEvery: everySteps, ...(last && { from: last }) };
+  const onProgress = (done: number, total: number, loss: number): void => {
+    const elapsedMs = env.clock.nowMs() - startMs;
+    const at = { from: last?.step ?? 0, done, total, loss, batch: hyper.batch, elapsedMs };
+    env.progress.update(`${name}: ${describeStep(at)}`);
+  };
+  const result = await whileOpen(env, round, (signal) =>
+    engine.train(request, onProgress, signal, (state) => states.take(state)),
   );
   await states.written();
+  if (result === null) {
+    env.progress.warn(`${name}: the round goes on without shard ${shard}, its commitments are listed`);
+    return null;
+  }
   if (spot !== null) assertRepeatable(result);
   const trained = { base: weights, trained: result.weights, seed };
   return encodeWork(env, state, round, shard, trained, states.checkpoints);

@@ -22,6 +22,8 @@ import { decideTrainer, type TrainerAction } from './trainer-decide.js';
 export interface TrainerTerms {
   /** Per accepted round and shard. */
   readonly priceMsat: bigint;
+  /** That it would take at a time; the job may allow fewer. */
+  readonly shards: number;
   readonly maxExposureMsat: bigint;
   readonly maxBytes: number;
 }

@@ -218,7 +218,7 @@ async function serve(
       ...{ book, bell, inbox, snapshot },
       files: jobFiles(files, jobId),
       chunks: chunkFiles(files, `jobs/${jobId}`),
-      terms: { priceMsat, maxExposureMsat: priceMsat, maxBytes: 2 ** 40 },
+      terms: { priceMsat, shards: 1, maxExposureMsat: priceMsat, maxBytes: 2 ** 40 },
       wallet: terms.rail === 'none' ? null : who.wallet,
       network: 'sandbox',
       paymentHashOf: (invoice) => decodeInvoice(invoice).paymentHash,

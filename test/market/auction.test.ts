@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { EngineId } from '../../src/learning/types.js';
-import { effectivePrice, rungOf, runAuction, type Standing } from '../../src/market/auction.js';
+import { effectivePrice, rungOf, runAuction, spareOffers, type Standing } from '../../src/market/auction.js';
 import type { EventOf } from '../../src/protocol/events.js';
 import { START_SEC, TERMS, customer, people, scriptJob } from '../support/job-script.js';
 
@@ -50,6 +50,68 @@ describe('the effective price', () => {
         expect(of(successes)).toBeGreaterThanOrEqual(price);
         expect(of(successes)).toBeLessThanOrEqual(2n * price);
         expect(of(successes + 1)).toBeLessThanOrEqual(of(successes));
+      }),
+    );
+  });
+});
+
+describe('a job that gives a trainer several shards', () => {
+  const seatsOf = (trainers: number, shardsPerTrainer: number | undefined, ...changes: Change[]) =>
+    names(auction(bidsOf(...changes), { terms: { ...TERMS, trainers, shardsPerTrainer } }).seats);
+
+  it.each<[string, bigint, number[]]>([
+    ['dearer than twice', 201n, [0, 0, 1]],
+    ['exactly twice as dear', 200n, [0, 1, 0]],
+    ['cheaper than twice', 150n, [0, 1, 0]],
+  ])('gives a second shard before a bid that is %s', (_what, priceMsat, seats) => {
+    expect(seatsOf(3, 2, { priceMsat: 100n, capacity: 2 }, { priceMsat })).toEqual(seats);
+  });
+
+  it('gives nobody more than it offers, the job allows, or one where the job says nothing', () => {
+    expect(seatsOf(4, 3, { capacity: 2 }, { capacity: 9 })).toEqual([0, 1, 0, 1]);
+    expect(seatsOf(6, 3, { capacity: 2 }, { capacity: 9 })).toEqual([0, 1, 0, 1, 1]);
+    expect(seatsOf(4, undefined, { capacity: 2 }, { capacity: 9 })).toEqual([0, 1]);
+  });
+
+  it('gives everyone a shard of a free job before anyone gets two', () => {
+    const free = { priceMsat: 0n, capacity: 4 };
+    expect(seatsOf(5, 4, free, free, free)).toEqual([0, 1, 2, 0, 1]);
+  });
+
+  it('pays each shard the price of the bid, and says how many were offered', () => {
+    const bids = bidsOf({ priceMsat: 100n, capacity: 9 }, { priceMsat: 900n });
+    const { seats, considered } = auction(bids, { terms: { ...TERMS, trainers: 2, shardsPerTrainer: 4 } });
+    expect(seats.map(({ shard, priceMsat }) => [shard, priceMsat])).toEqual([
+      [0, 100n],
+      [1, 100n],
+    ]);
+    expect(considered.map(({ outcome, shards }) => [outcome, shards])).toEqual([
+      ['won', 4],
+      ['spare', undefined],
+    ]);
+    expect(names(spareOffers(considered, 2))).toEqual([0, 0, 1]);
+  });
+
+  it('fills what is offered, with the winners first, whatever the order of bids', () => {
+    const offer = fc.record({ priceMsat: fc.bigInt(0n, 5n), capacity: fc.integer({ min: 1, max: 4 }) });
+    const cases = fc.record({
+      ...{ offers: fc.array(offer, { minLength: 1, maxLength: 8 }), trainers: fc.integer({ min: 1, max: 12 }) },
+      shardsPerTrainer: fc.integer({ min: 2, max: 4 }),
+    });
+    fc.assert(
+      fc.property(cases, ({ offers, trainers, shardsPerTrainer }) => {
+        const bids = bidsOf(...offers);
+        const terms = { ...TERMS, trainers, shardsPerTrainer };
+        const found = auction(bids, { terms });
+        expect(auction([...bids].reverse(), { terms })).toEqual(found);
+        const counts = bids.map(({ author }) => found.seats.filter(({ trainer }) => trainer === author).length);
+        const most = offers.map(({ capacity }) => Math.min(capacity, shardsPerTrainer));
+        counts.forEach((count, i) => expect(count).toBeLessThanOrEqual(most[i]!));
+        const total = most.reduce((sum, one) => sum + one, 0);
+        expect(found.seats).toHaveLength(Math.min(trainers, total));
+        const outcomes = found.considered.map(({ outcome }) => outcome).join(' ');
+        expect(outcomes).toMatch(/^won( won)*( spare)*$/);
+        expect(spareOffers(found.considered, trainers)).toHaveLength(Math.max(0, total - trainers));
       }),
     );
   });

@@ -70,6 +70,18 @@ describe('a job with spot checks', () => {
     }
   });
 
+  it('draws the seats of one trainer apart where it may have several, and alike where it has one', () => {
+    const script = spot({ rounds: 1 });
+    const { spot: terms } = script.at('job', 'job').content;
+    const of = { job: script.jobId, terms: terms!, draw: script.at('draw/0', 'draw'), proven: new Set<string>() };
+    const trainer = people[0]!.pubkey;
+    const segments = (isBySeat: boolean) =>
+      Array.from({ length: 1_000 }, (_, shard) => drawnSegment({ ...of, isBySeat }, { trainer, shard }, 4));
+    expect(new Set(segments(false)).size).toBe(1);
+    const bySeat = segments(true);
+    for (const segment of [0, 1, 2, 3]) expect(bySeat.filter((one) => one === segment).length).toBeGreaterThan(150);
+  });
+
   it('draws who has no accepted update always, others about as often as the rate says, every segment alike', () => {
     const script = spot({ rounds: 1 });
     const draw = script.at('draw/0', 'draw');
@@ -78,7 +90,7 @@ describe('a job with spot checks', () => {
     const of = (ratePpm: number, proven: ReadonlySet<string>) => {
       const terms = { ...script.at('job', 'job').content.spot!, ratePpm };
       const found = keys.map((key) =>
-        drawnSegment({ job: script.jobId, terms, draw, proven }, { trainer: key, shard: 0 }, 8),
+        drawnSegment({ job: script.jobId, terms, isBySeat: false, draw, proven }, { trainer: key, shard: 0 }, 8),
       );
       return found.filter((segment) => segment !== null);
     };

@@ -15,6 +15,7 @@ import { blobSecrets, publishParams, stateLabel, updateLabel } from '../../src/r
 import { openBase } from '../../src/roles/trainer-base.js';
 import { roundGrantFor, shardGrantFor, type ServeEnd, type TrainerEnv } from '../../src/roles/trainer.js';
 import { answerGrant, bid, claim, countersign, markUnpaid, voidClaim } from '../../src/roles/trainer-actions.js';
+import { openedShard } from '../../src/roles/trainer-grant.js';
 import { decideTrainer } from '../../src/roles/trainer-decide.js';
 import { keepSalt } from '../support/secrets/outputs.js';
 
@@ -23,6 +24,7 @@ export interface Loot {
   readonly env: TrainerEnv;
   readonly state: JobState;
   readonly round: RoundState;
+  readonly shard: number;
   readonly base: ParamSet;
   /** Canonical bytes of honest work. */
   readonly honest: Uint8Array;
@@ -60,7 +62,8 @@ export type Forge = (loot: Loot) => Forgery | null | Promise<Forgery | null>;
 export function rogueTrainer(forge: Forge): (env: TrainerEnv) => Promise<ServeEnd> {
   return async (env) => {
     const me = env.signer.pubkey;
-    const forged = new Map<number, Made | null>();
+    const forged = new Map<string, Made | null>();
+    const nameOf = ({ round }: RoundState, shard: number): string => `${round}/${shard}`;
     for (;;) {
       const now = env.clock.nowSec();
       const state = env.book.state();
@@ -69,7 +72,8 @@ export function rogueTrainer(forge: Forge): (env: TrainerEnv) => Promise<ServeEn
         {
           me,
           hasShardGrant: (seat) => shardGrantFor(env, state, seat) !== undefined,
-          hasRoundGrant: (round) => roundGrantFor(env, state, round) !== undefined && !forged.has(round.round),
+          hasRoundGrant: (round, { shard }) =>
+            roundGrantFor(env, state, round) !== undefined && !forged.has(nameOf(round, shard)),
           canReveal: () => true,
           republished: () => Infinity,
           held: new Set(),
@@ -95,15 +99,15 @@ export function rogueTrainer(forge: Forge): (env: TrainerEnv) => Promise<ServeEn
         const forgery = await forge(loot);
         const { honest, states } = loot;
         const made = forgery && { forgery, bytes: forgery.bytes ?? honest, states, salt: keepSalt(env.random(32)) };
-        forged.set(action.round.round, made);
+        forged.set(nameOf(action.round, action.shard), made);
         if (forgery?.commits === 'twice') {
           await commitTwice(env, action.round, action.shard, made!);
           return { wasOver: false, end: 'lost', why: 'its own chain is forked' };
         }
         if (forgery?.commits === 'late') await untilListed(env, action.round);
         if (made !== null) await commit(env, action.round, action.shard, made);
-      } else if (action.do === 'reveal' && forged.get(action.round.round)!.forgery.reveals !== false)
-        await reveal(env, action.round, action.shard, forged.get(action.round.round)!);
+      } else if (action.do === 'reveal' && forged.get(nameOf(action.round, action.shard))!.forgery.reveals !== false)
+        await reveal(env, action.round, action.shard, forged.get(nameOf(action.round, action.shard))!);
       else await env.bell.wait(10_000, env.signal);
     }
   };
@@ -113,13 +117,15 @@ async function train(env: TrainerEnv, state: JobState, round: RoundState, shard:
   const { model, hyper } = state.job!.content;
   const base = await openBase(env, state, round, roundGrantFor(env, state, round)!.grant);
   const seat = round.assigned.find((candidate) => candidate.shard === shard)!;
-  const { seed } = shardGrantFor(env, state, seat)!.grant;
+  const { grant } = shardGrantFor(env, state, seat)!;
+  const { seed } = grant;
+  const own = await openedShard(env, state, grant);
   const engine = await env.engine();
   const { spot } = state.job!.content;
   const states: TrainState[] = [];
   const { weights } = await engine.train(
     {
-      ...{ model, hyper, weights: base, examples: env.shard.opened!.examples },
+      ...{ model, hyper, weights: base, examples: own },
       seed: trainingSeed(seed, round.round, shard, env.signer.pubkey),
       ...(spot !== null && { stateEvery: spot.everySteps }),
     },
@@ -127,11 +133,11 @@ async function train(env: TrainerEnv, state: JobState, round: RoundState, shard:
     undefined,
     (one) => states.push(one),
   );
-  const trainFrom = async (from: ParamSet, examples = env.shard.opened!.examples): Promise<Uint8Array> => {
+  const trainFrom = async (from: ParamSet, examples = own): Promise<Uint8Array> => {
     const seeds = { seed: trainingSeed(seed, round.round, shard, env.signer.pubkey) };
     return encodeParams((await engine.train({ ...{ model, hyper, weights: from, examples }, ...seeds })).weights);
   };
-  return { env, state, round, base, honest: encodeParams(weights), states, trainFrom };
+  return { env, state, round, shard, base, honest: encodeParams(weights), states, trainFrom };
 }
 
 async function untilListed(env: TrainerEnv, { round }: RoundState): Promise<void> {

@@ -454,7 +454,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
         read: (file) => files.read(`jobs/${job.id}/${file}`),
       },
       chunks: chunkFiles(files, `jobs/${job.id}`),
-      terms: { priceMsat, maxExposureMsat: priceMsat, maxBytes: 1 << 24 },
+      terms: { priceMsat, shards: 1, maxExposureMsat: priceMsat, maxBytes: 1 << 24 },
       snapshot,
       wallet: terms.rail === 'none' ? null : guarded(wallet(who.wallet), process),
       network: 'sandbox',

@@ -5,7 +5,7 @@ import { encodeParams } from '../../src/learning/safetensors.js';
 import { trainingSeed } from '../../src/learning/seeds.js';
 import type { TrainState } from '../../src/learning/types.js';
 import { seatName } from '../../src/market/residuals.js';
-import { committedEnd, drawnSegment, isProvenFraud } from '../../src/market/spot-rules.js';
+import { committedEnd, drawnSegment, drawsBySeat, isProvenFraud } from '../../src/market/spot-rules.js';
 import type { NostrEvent } from '../../src/ports.js';
 import type { EventOf } from '../../src/protocol/events.js';
 import { parseJobEvent } from '../../src/protocol/events.js';
@@ -71,7 +71,7 @@ export function movedRows(
     if (raw === undefined) return row;
     const reveal = parseJobEvent(raw) as EventOf<'reveal'>;
     if (isProvenFraud(reveal, row)) return row;
-    const of = { job: world.jobId, terms, draw: draw as EventOf<'draw'>, proven };
+    const of = { job: world.jobId, terms, isBySeat: drawsBySeat(world.terms), draw: draw as EventOf<'draw'>, proven };
     const segment = drawnSegment(of, row, reveal.content.checkpoints.length + 1);
     return { ...row, spot: segment === null ? null : { segment, hash: committedEnd(reveal.content, segment)! } };
   });

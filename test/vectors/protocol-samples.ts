@@ -251,6 +251,20 @@ const trusted = scriptJob({
     },
   },
 });
+/** Two trainers, three shards: the first takes two. */
+const several = scriptJob({
+  trainers: 2,
+  until: 'award',
+  terms: { trainers: 3, shardsPerTrainer: 2 },
+  alter: {
+    'bid/0': (content: ContentOf<'bid'>) => ({ ...content, capacity: 2 }),
+    award: ({ bids, winners, rule }: ContentOf<'award'>) => ({
+      bids: bids.map((row, i) => (i === 0 ? { ...row, shards: 2 } : row)),
+      winners: [...winners, { ...winners[0]!, shard: 2, grant: grantOf(people[0]!, 2) }],
+      rule,
+    }),
+  },
+});
 const free = scriptJob({ rail: 'none', trainers: 1, rounds: 1 });
 const partial = scriptJob({
   rounds: 1,
@@ -334,10 +348,11 @@ export const samples: Samples = {
     ...modelJobs,
     ['whose trainers stay near the model of the round', near.raw('job')],
     ['by a rule with a root update', trusted.raw('job')],
+    ['with two shards for a trainer', several.raw('job')],
   ],
-  bid: [['at a price', script.raw('bid/0')], ['for nothing', free.raw('bid/0')]],
+  bid: [['at a price', script.raw('bid/0')], ['for nothing', free.raw('bid/0')], ['for two shards', several.raw('bid/0')]],
   withdrawn: [['after the bid', early.raw('withdrawn')]],
-  award: [['two winners and a spare', script.raw('award')], ['by a rule with a root update', trusted.raw('award')]],
+  award: [['two winners and a spare', script.raw('award')], ['by a rule with a root update', trusted.raw('award')], ['two shards of three to one trainer', several.raw('award')]],
   replace: [['by the best spare', early.raw('replace')], ['by nobody', early.raw('replace-none')]],
   cancel: [['with a reason', early.raw('cancel')]],
   ready: [['the shard opened', script.raw('ready/0')]],

@@ -332,6 +332,7 @@ const terms = object(
     ),
     rounds: integer(1, 10_000),
     trainers: integer(1, 1_024),
+    shardsPerTrainer: optional(integer(2, 1_024)),
     quorum: integer(1, 1_024),
     network: constant('bitcoin', 'testnet', 'signet', 'simnet', 'regtest', 'sandbox'),
     rail: constant('instalments', 'none'),
@@ -378,6 +379,7 @@ const considered = object({
   ...{ bid: hex64, trainer: hex64, priceMsat: msat, effectiveMsat: msat },
   ...{ attempts: integer(0, 1_000_000), successes: integer(0, 1_000_000) },
   outcome: constant('won', 'spare', 'refused'),
+  shards: optional(integer(2, 1_024)),
   rule: optional(bidRule),
 });
 const seat = object({ trainer: hex64, shard });

@@ -101,42 +101,42 @@ export class Keyed {
     const { job } = this.walked;
     const base = this.#openBase(round, before);
     if (round.scores === null) return base;
-    const updates = new Map<string, Weights>();
-    const findings = new Map<string, string>();
-    const states = new Map<string, Drawn>();
-    for (const [trainer, reveal] of round.reveals) {
-      if (closedRule(this.walked, round, trainer) !== undefined) continue;
+    const updates = new Map<number, Weights>();
+    const findings = new Map<number, string>();
+    const states = new Map<number, Drawn>();
+    for (const [shard, reveal] of round.reveals) {
+      if (closedRule(this.walked, round, shard) !== undefined) continue;
       const sealed = this.keys.updates.find(({ submission }) => submission === reveal.id);
-      const { inline: bytes, updateHash, shard } = fields(reveal);
-      const context = updateContext(job.id, round.round, shard, trainer);
+      const { inline: bytes, updateHash } = fields(reveal);
+      const context = updateContext(job.id, round.round, shard, reveal.pubkey);
       try {
         const weights = this.#open(reveal.id, { pointer: sealed!.pointer, inline: bytes, key: sealed!.key, context });
         must(sealed!.pointer.sha256 === updateHash, reveal.id, 'another update');
-        updates.set(trainer, weights);
+        updates.set(shard, weights);
       } catch (error) {
-        findings.set(trainer, (error as Error).message === 'other shapes' ? 'shape' : 'blob');
+        findings.set(shard, (error as Error).message === 'other shapes' ? 'shape' : 'blob');
       }
       if (sealed === undefined) continue;
       const state = this.#stateOf(round, reveal, sealed.state, base);
-      if (state === 'unproven') findings.set(trainer, 'spot-check');
-      else if (state !== null) states.set(trainer, state);
+      if (state === 'unproven') findings.set(shard, 'spot-check');
+      else if (state !== null) states.set(shard, state);
     }
-    for (const [trainer, rule] of findings) if (rule === 'spot-check') updates.delete(trainer);
+    for (const [shard, rule] of findings) if (rule === 'spot-check') updates.delete(shard);
     const { scores } = fields<Scores>(round.scores);
-    for (const trainer of updates.keys())
+    for (const shard of updates.keys())
       must(
-        scores.some((row) => row.trainer === trainer),
+        scores.some((row) => row.shard === shard),
         round.scores.id,
         'an update without a score',
       );
     const repeated = scores.filter(({ spot }) => spot != null);
-    for (const { trainer, submission } of repeated)
-      must(findings.get(trainer) !== 'spot-check', submission, 'it was repeated, and its state does not open');
+    for (const { shard, submission } of repeated)
+      must(findings.get(shard) !== 'spot-check', submission, 'it was repeated, and its state does not open');
     const mean = this.#auditClose(round, updates, findings);
     if (this.#data === null) return base;
     this.#measureRound(round, this.#data, scores, base, updates, mean);
     if (this.walked.terms.spot?.engine !== OWN_ENGINE) return base;
-    for (const row of repeated) this.#repeat(round, row, this.#data, base, states.get(row.trainer));
+    for (const row of repeated) this.#repeat(round, row, this.#data, base, states.get(row.shard));
     return base;
   }
 
@@ -174,24 +174,24 @@ export class Keyed {
     const end = train(hyper, seed, rows, base, before, Math.min(steps, (segment + 1) * terms!.everySteps));
     const [bias, kernel] = end.tensors;
     const is = end.step === steps ? hashOf([bias!, kernel!]) : stateHash(end);
-    const isFalse = is === endOf(reveals.get(row.trainer)!, segment);
+    const isFalse = is === endOf(reveals.get(row.shard)!, segment);
     must(is === hash, scores!.id, isFalse ? 'a false accusation' : `segment ${segment} ends in ${is}`);
   }
 
   #auditClose(
     round: Round,
-    updates: ReadonlyMap<string, Weights>,
-    findings: ReadonlyMap<string, string>,
+    updates: ReadonlyMap<number, Weights>,
+    findings: ReadonlyMap<number, string>,
   ): Weights | null {
     if (round.close === null) return null;
     const { accepted, aggregate } = fields(round.close);
-    for (const { trainer, submission } of accepted) must(!findings.has(trainer), submission!, 'it does not open');
+    for (const { shard, submission } of accepted) must(!findings.has(shard), submission!, 'it does not open');
     const right = judge(this.walked, round, findings);
     must(spellSide(right.accepted) === spellSide(accepted), round.close.id, 'other updates pass');
     const { shards } = fields(this.events.at(this.walked.terms.dataset));
-    const parts = accepted.map(({ trainer, shard }) => ({
+    const parts = accepted.map(({ shard }) => ({
       examples: shards[shard]!.examples,
-      weights: updates.get(trainer)!,
+      weights: updates.get(shard)!,
     }));
     const mean = meanOf(parts);
     must(hashOf(mean) === aggregate, round.close.id, 'another mean');
@@ -203,11 +203,11 @@ export class Keyed {
     data: Data,
     rows: readonly ScoreRow[],
     base: Weights,
-    updates: ReadonlyMap<string, Weights>,
+    updates: ReadonlyMap<number, Weights>,
     mean: Weights | null,
   ): void {
     for (const row of rows) {
-      const update = updates.get(row.trainer);
+      const update = updates.get(row.shard);
       if (update === undefined) continue;
       const own = sampled(data.shards[row.shard]!, data.chain, `sample/${round}/${row.shard}`);
       const rest = data.shards.filter((_, shard) => shard !== row.shard);

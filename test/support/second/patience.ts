@@ -24,7 +24,10 @@ function auditReplacement({ terms, rounds }: Walked, before: readonly RawEvent[]
   const verdict =
     last?.close && fields(last.close).rejected.find((row) => row.trainer === out && row.shard === shard)?.rule;
   const isAbsence = verdict === 'absent' || verdict === 'no-reveal';
-  const missedVoid = last?.voided != null && last.seats.some((seat) => seat.trainer === out) && !last.commits.has(out);
+  const missedVoid =
+    last?.voided != null &&
+    last.seats.some((seat) => seat.trainer === out && seat.shard === shard) &&
+    !last.commits.has(shard);
   if (reason === 'absent') must(isAbsence || missedVoid, event.id, 'it was not absent');
   if (reason === 'rejected') must(verdict != null && !isAbsence, event.id, 'it was not rejected');
   if (reason === 'not-started')
@@ -45,7 +48,7 @@ function auditRound({ terms }: Walked, events: Events, round: Round): void {
   };
   const hasLeft = ({ trainer }: { trainer: string }): boolean =>
     events.chains.get(trainer)!.events.some((event) => nameOf(event) === '4628/resign');
-  const late = seats.some((seat) => !commits.has(seat.trainer) && isWhole(seat) && !hasLeft(seat));
+  const late = seats.some((seat) => !commits.has(seat.shard) && isWhole(seat) && !hasLeft(seat));
   must(!late || commitList.created_at >= fields(open).until!, commitList.id, 'listed before its time');
   leavesTime(commitList, terms.revealTimeoutSec);
   if (revealList === null || reveals.size === commits.size) return;

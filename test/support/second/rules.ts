@@ -37,9 +37,10 @@ export interface Round {
   readonly seen: Set<string>;
   commitList: RawEvent | null;
   draw: RawEvent | null;
-  readonly commits: Map<string, RawEvent>;
+  /** By shard, like the reveals. */
+  readonly commits: Map<number, RawEvent>;
   revealList: RawEvent | null;
-  readonly reveals: Map<string, RawEvent>;
+  readonly reveals: Map<number, RawEvent>;
   scores: RawEvent | null;
   close: RawEvent | null;
   voided: RawEvent | null;
@@ -122,14 +123,17 @@ export class Walk implements Walked {
       this.job.pubkey,
     );
     const spell = (list: readonly BidRow[]) =>
-      list.map((row) => [row.bid, row.trainer, row.priceMsat, row.effectiveMsat, row.outcome, row.rule].join());
+      list.map((row) =>
+        [row.bid, row.trainer, row.priceMsat, row.effectiveMsat, row.outcome, row.shards, row.rule].join(),
+      );
     must(spell(rows).join(' ') === spell(expected).join(' '), event.id, 'another order of bids');
-    const seats = expected.filter(({ outcome }) => outcome === 'won').map((row, shard) => ({ ...row, shard }));
+    const offered = offers(expected.filter(({ outcome }) => outcome !== 'refused'));
+    const seats = offered.slice(0, this.terms.trainers).map((row, shard) => ({ ...row, shard }));
     const place = (list: readonly { trainer: string; bid: string; shard: number; priceMsat: string }[]) =>
       list.map((seat) => [seat.trainer, seat.bid, seat.shard, seat.priceMsat].join()).join(' ');
     must(place(seats) === place(winners), event.id, 'other winners');
     this.#award = event;
-    this.#spares = expected.filter(({ outcome }) => outcome === 'spare');
+    this.#spares = offered.slice(this.terms.trainers);
     for (const { shard, trainer, priceMsat } of seats)
       this.#held.set(shard, { shard, trainer, priceMsat: BigInt(priceMsat) });
   }
@@ -140,6 +144,7 @@ export class Walk implements Walked {
     must(this.#held.get(shard)?.trainer === out, event.id, 'it does not hold the shard');
     must(last === undefined || last.close !== null || last.voided !== null, event.id, 'a round is open');
     this.#held.delete(shard);
+    this.#spares = this.#spares.filter(({ trainer }) => trainer !== out);
     if (next === null) return;
     const spare = this.#spares.shift();
     const isFirst = spare?.bid === next.bid && spare.trainer === next.trainer && spare.priceMsat === next.priceMsat;
@@ -186,33 +191,33 @@ export class Walk implements Walked {
     const round = this.#last(event);
     const { of, ids, until } = fields(event);
     const counts = (other: RawEvent): boolean => {
-      const seat = round.seats.find(({ trainer }) => trainer === other.pubkey);
-      if (nameOf(other) !== `4627/${of}` || seat === undefined) return false;
+      if (nameOf(other) !== `4627/${of}`) return false;
       const { round: index, shard, open, list, commit } = fields(other);
-      if (index !== round.round || shard !== seat.shard) return false;
+      const seat = round.seats.find((one) => one.shard === shard);
+      if (index !== round.round || other.pubkey !== seat?.trainer) return false;
       if (of === 'commit') return open === round.open.id;
-      return list === round.commitList?.id && commit === round.commits.get(other.pubkey)?.id;
+      return list === round.commitList?.id && commit === round.commits.get(shard)?.id;
     };
     if (of === 'commit') must(round.commitList === null && until !== null, event.id, 'listed before, or no until');
     else must(round.commitList !== null && round.revealList === null, event.id, 'reveals are not due');
     if (of === 'reveal') must(this.terms.spot == null || round.draw !== null, event.id, 'before the draw');
     must(new Set(ids).size === ids.length, event.id, 'an id twice');
-    const first = new Map<string, RawEvent>();
-    for (const { trainer } of round.seats) {
-      const inChain = this.events.chains.get(trainer)?.events.find(counts);
-      const seen = [...round.seen]
-        .map((id) => this.events.at(id))
-        .find((other) => other.pubkey === trainer && counts(other));
+    const first = new Map<number, RawEvent>();
+    for (const { trainer, shard } of round.seats) {
+      const isIts = (other: RawEvent) => other.pubkey === trainer && counts(other) && fields(other).shard === shard;
+      const inChain = this.events.chains.get(trainer)?.events.find(isIts);
+      const seen = [...round.seen].map((id) => this.events.at(id)).find(isIts);
       const one = inChain ?? seen;
-      if (one !== undefined) first.set(trainer, one);
+      if (one !== undefined) first.set(shard, one);
     }
     for (const { id } of first.values()) must(!round.seen.has(id) || ids.includes(id), event.id, 'an omission');
     const found = of === 'commit' ? round.commits : round.reveals;
     for (const id of ids) {
       const other = this.events.at(id);
-      must(counts(other) && !found.has(other.pubkey), event.id, `${id} does not count`);
-      must((first.get(other.pubkey)?.id ?? id) === id, event.id, 'not the first');
-      found.set(other.pubkey, other);
+      const { shard } = fields(other);
+      must(counts(other) && !found.has(shard), event.id, `${id} does not count`);
+      must((first.get(shard)?.id ?? id) === id, event.id, 'not the first');
+      found.set(shard, other);
     }
     if (of === 'commit') round.commitList = event;
     else round.revealList = event;
@@ -223,10 +228,10 @@ export class Walk implements Walked {
     const { list, data, scores } = fields<Scores>(event);
     must(round.revealList?.id === list && round.scores === null, event.id, 'scores are not due');
     must(data === this.terms.evalA.commitment, event.id, 'another set');
-    must(new Set(scores.map(({ trainer }) => trainer)).size === scores.length, event.id, 'a trainer twice');
+    must(new Set(scores.map(({ shard }) => shard)).size === scores.length, event.id, 'a seat twice');
     for (const row of scores) {
-      const reveal = round.reveals.get(row.trainer);
-      must(reveal?.id === row.submission && fields(reveal).shard === row.shard, event.id, 'of no listed reveal');
+      const reveal = round.reveals.get(row.shard);
+      must(reveal?.id === row.submission && reveal.pubkey === row.trainer, event.id, 'of no listed reveal');
       const { dPpm, ePpm } = work(row);
       must(dPpm === row.dPpm && ePpm === row.ePpm, event.id, `D and E must be ${dPpm} and ${ePpm}`);
       takeSpot(this, round, event, row);
@@ -246,19 +251,19 @@ export class Walk implements Walked {
     const { list, scores, accepted, rejected, aggregate, lossPpm } = fields(event);
     must(round.scores?.id === scores && round.revealList?.id === list, event.id, 'it does not follow the scores');
     const rows = fields<Scores>(round.scores).scores;
-    const isUnmeasured = (trainer: string): boolean => !rows.some((row) => row.trainer === trainer);
+    const isUnmeasured = (shard: number): boolean => !rows.some((row) => row.shard === shard);
     const found = new Map(
       rejected
-        .filter(({ rule, trainer }) => isFinding(rule) || (rule === 'spot-check' && isUnmeasured(trainer)))
-        .map((row) => [row.trainer, row.rule]),
+        .filter(({ rule, shard }) => isFinding(rule) || (rule === 'spot-check' && isUnmeasured(shard)))
+        .map((row) => [row.shard, row.rule]),
     );
     const right = judge(this, round, found);
     must(spellSide(right.accepted) === spellSide(accepted), event.id, 'other updates are accepted');
     const spell = (rows: readonly Verdict[]) =>
       rows.map((row) => [row.shard, row.trainer, row.submission, row.rule].join()).join(' ');
     must(spell(right.rejected) === spell(rejected), event.id, 'other updates are rejected');
-    for (const { trainer, rule } of rejected)
-      if (rule === 'spot-check' && !isUnmeasured(trainer)) must(this.frauds.has(trainer), event.id, 'no proof of it');
+    for (const { trainer, shard, rule } of rejected)
+      if (rule === 'spot-check' && !isUnmeasured(shard)) must(this.frauds.has(trainer), event.id, 'no proof of it');
     must(accepted.length >= quorum(this, round), event.id, 'below the quorum');
     round.close = event;
     this.#model = aggregate;
@@ -348,6 +353,18 @@ const isFinding = (rule: string): boolean => rule === 'blob' || rule === 'shape'
 export const spellSide = (rows: readonly Omit<Verdict, 'rule'>[]): string =>
   rows.map((row) => [row.shard, row.trainer, row.submission].join()).join(' ');
 
+/** Every shard that a bid offers, its k-th at k times the effective price; ties by k, then by key. */
+function offers<Row extends BidRow | Omit<BidRow, 'outcome'>>(rows: readonly Row[]): Row[] {
+  return rows
+    .flatMap((row) => Array.from({ length: row.shards ?? 1 }, (_, i) => ({ row, k: BigInt(i + 1) })))
+    .sort((a, b) => {
+      const [left, right] = [a.k * BigInt(a.row.effectiveMsat), b.k * BigInt(b.row.effectiveMsat)];
+      if (left !== right) return left < right ? -1 : 1;
+      return a.k === b.k ? byText(a.row.trainer, b.row.trainer) : a.k < b.k ? -1 : 1;
+    })
+    .map(({ row }) => row);
+}
+
 /** In order of effective price, ties by key, refused ones last. */
 function order(
   rows: readonly BidRow[],
@@ -358,7 +375,7 @@ function order(
 ): BidRow[] {
   const considered = rows.map((row, i) => {
     const bid = bids[i]!;
-    const { priceMsat, engine, expires } = fields(bid);
+    const { priceMsat, engine, expires, capacity } = fields(bid);
     must(nameOf(bid) === '4625/bid', award.id, 'not a bid');
     const under = BigInt(row.successes + 1);
     const over = BigInt(row.attempts + 2);
@@ -371,16 +388,24 @@ function order(
       ['expired', expires < award.created_at],
     ].find(([, isIt]) => isIt)?.[0] as string | undefined;
     const effective = (BigInt(priceMsat) * bounded) / under;
-    return { ...row, bid: bid.id, trainer: bid.pubkey, priceMsat, effective, effectiveMsat: `${effective}`, rule };
+    const most = Math.min(capacity, terms.shardsPerTrainer ?? 1);
+    const shards = most === 1 ? undefined : most;
+    const effectiveMsat = `${effective}`;
+    return { ...row, bid: bid.id, trainer: bid.pubkey, priceMsat, effective, effectiveMsat, shards, rule };
   });
   considered.sort((a, b) =>
     a.effective === b.effective ? byText(a.trainer, b.trainer) : a.effective < b.effective ? -1 : 1,
   );
   const good = considered.filter(({ rule }) => rule === undefined);
   const placed = [...good, ...considered.filter(({ rule }) => rule !== undefined)];
-  return placed.map(({ rule, ...row }, i) => ({
+  const winners = new Set(
+    offers(good)
+      .slice(0, terms.trainers)
+      .map(({ trainer }) => trainer),
+  );
+  return placed.map(({ rule, ...row }) => ({
     ...row,
-    outcome: rule !== undefined ? 'refused' : i < terms.trainers ? 'won' : 'spare',
+    outcome: rule !== undefined ? 'refused' : winners.has(row.trainer) ? 'won' : 'spare',
     ...(rule === undefined ? {} : { rule }),
   }));
 }
@@ -409,10 +434,8 @@ export function commitmentOf(job: string, reveal: RawEvent): string {
 }
 
 function opens(job: string, round: Round, reveal: RawEvent): boolean {
-  const commit = round.commits.get(reveal.pubkey);
-  if (commit === undefined) return false;
-  const { commitment, shard } = fields(commit);
-  return commitment === commitmentOf(job, reveal) && shard === fields(reveal).shard;
+  const commit = round.commits.get(fields(reveal).shard);
+  return commit?.pubkey === reveal.pubkey && fields(commit).commitment === commitmentOf(job, reveal);
 }
 
 function shownAfter(job: string, round: Round): Set<string> {
@@ -421,9 +444,9 @@ function shownAfter(job: string, round: Round): Set<string> {
 }
 
 /** Which rule keeps an update from being opened; undefined: none. */
-export function closedRule({ job, terms }: Walked, round: Round, trainer: string): string | undefined {
-  const reveal = round.reveals.get(trainer);
-  if (!round.commits.has(trainer)) return 'absent';
+export function closedRule({ job, terms }: Walked, round: Round, shard: number): string | undefined {
+  const reveal = round.reveals.get(shard);
+  if (!round.commits.has(shard)) return 'absent';
   if (reveal === undefined) return 'no-reveal';
   const { baseHash, updateHash, engine } = fields(reveal);
   if (!opens(job.id, round, reveal)) return 'opening';
@@ -437,16 +460,16 @@ export function closedRule({ job, terms }: Walked, round: Round, trainer: string
   return isTwice || round.shown.has(updateHash) ? 'copy' : undefined;
 }
 
-/** @param findings  what the update's key shows: blob or shape, by trainer */
-export function judge(walked: Walked, round: Round, findings: ReadonlyMap<string, string>) {
+/** @param findings  what the update's key shows: blob or shape, by shard */
+export function judge(walked: Walked, round: Round, findings: ReadonlyMap<number, string>) {
   const rows = round.scores === null ? [] : fields<Scores>(round.scores).scores;
   const accepted: Omit<Verdict, 'rule'>[] = [];
   const rejected: Verdict[] = [];
   const seats = [...round.seats].sort((a, b) => a.shard - b.shard || byText(a.trainer, b.trainer));
   for (const { trainer, shard } of seats) {
-    const submission = round.reveals.get(trainer)?.id ?? null;
-    const row = rows.find((one) => one.trainer === trainer);
-    const rule = closedRule(walked, round, trainer) ?? findings.get(trainer) ?? scoreRule(walked, round, rows, row);
+    const submission = round.reveals.get(shard)?.id ?? null;
+    const row = rows.find((one) => one.shard === shard);
+    const rule = closedRule(walked, round, shard) ?? findings.get(shard) ?? scoreRule(walked, round, rows, row);
     if (rule === undefined) accepted.push({ submission, trainer, shard });
     else rejected.push({ submission, trainer, shard, rule });
   }
@@ -462,7 +485,8 @@ function scoreRule({ terms }: Walked, round: Round, rows: readonly ScoreRow[], r
     if (!improves || (others.length > 0 && row.lossPpm * 10 > mean * 12)) return 'loss';
   }
   if (!showsWork(row)) return 'work-floor';
-  return isForged(round.reveals.get(row.trainer)!, row) ? 'spot-check' : undefined;
+  const own = rows.filter(({ trainer }) => trainer === row.trainer);
+  return own.some((one) => isForged(round.reveals.get(one.shard)!, one)) ? 'spot-check' : undefined;
 }
 
 /** The price of each accepted seat, one line per key, in order of keys; a price of nothing gives no line. */

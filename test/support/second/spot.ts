@@ -21,13 +21,15 @@ function opensChain(s: string, round: number, commitment: string): boolean {
 export function drawn({ job, terms, rounds }: Walked, { draw, round }: Round, reveal: RawEvent): number | null {
   const { list, s } = fields(draw!);
   const seed = sha256('nmkt/1/draw', 'spot', fromHex(job.id), u32(round), fromHex(list), fromHex(s));
-  const words = sha256(seed, sha256(fromHex(reveal.pubkey)));
+  const { shard, checkpoints } = fields(reveal);
+  const place = (terms.shardsPerTrainer ?? 1) > 1 ? [u32(shard)] : [];
+  const words = sha256(seed, sha256(fromHex(reveal.pubkey), ...place));
   const isKnown = rounds
     .filter((earlier) => earlier.round < round && earlier.close !== null)
-    .some(({ close }) => fields(close!).accepted.some(({ trainer }) => trainer === reveal.pubkey));
+    .some(({ close }) => fields(close!).accepted.some((row) => row.trainer === reveal.pubkey && row.shard === shard));
   const isSpared = BigInt(words.readUInt32BE(0)) * 1_000_000n >= BigInt(terms.spot!.ratePpm) << 32n;
   if (isKnown && isSpared) return null;
-  return Number((BigInt(words.readUInt32BE(4)) * BigInt(fields(reveal).checkpoints!.length + 1)) >> 32n);
+  return Number((BigInt(words.readUInt32BE(4)) * BigInt(checkpoints!.length + 1)) >> 32n);
 }
 
 export function takeSpot(walked: Walked, round: Round, event: RawEvent, row: ScoreRow): void {
@@ -37,7 +39,7 @@ export function takeSpot(walked: Walked, round: Round, event: RawEvent, row: Sco
     must(spot === null, event.id, 'repeated, but not on the engine of the job');
     return;
   }
-  const reveal = round.reveals.get(row.trainer)!;
+  const reveal = round.reveals.get(row.shard)!;
   must(spot === null || endOf(reveal, spot.segment) !== undefined, event.id, 'no such segment');
   const due = drawn(walked, round, reveal);
   const isDone = due === null || spot?.segment === due || (spot !== null && isForged(reveal, row));
@@ -58,9 +60,9 @@ export function isForged(reveal: RawEvent, { spot }: ScoreRow): boolean {
 export function takeFraud(round: Round, event: RawEvent): void {
   const { trainer, submission, shard, segment, committed, repeated, scores, round: index } = fields(event);
   must(round.scores?.id === scores && round.round === index, event.id, 'other scores');
-  const row = fields<Scores>(round.scores).scores.find((one) => one.trainer === trainer);
-  const reveal = round.reveals.get(trainer);
-  must(row !== undefined && reveal?.id === submission && row.shard === shard, event.id, 'another submission');
+  const row = fields<Scores>(round.scores).scores.find((one) => one.trainer === trainer && one.shard === shard);
+  const reveal = round.reveals.get(shard);
+  must(row !== undefined && reveal?.id === submission, event.id, 'another submission');
   must(isForged(reveal, row) && row.spot!.segment === segment, event.id, 'the scores do not prove it');
   must(row.spot!.hash === repeated && endOf(reveal, segment) === committed, event.id, 'other states');
 }

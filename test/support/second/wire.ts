@@ -78,6 +78,7 @@ export interface BidRow {
   readonly attempts: number;
   readonly successes: number;
   readonly outcome: string;
+  readonly shards?: number;
   readonly rule?: string;
 }
 export interface Spot {
@@ -157,6 +158,7 @@ export interface Fields {
   readonly base: Pointer;
   readonly difference?: { readonly to: string; readonly sha256: string; readonly size: number };
   readonly trainers: readonly { readonly trainer: string; readonly shard: number; readonly rounds: number }[];
+  readonly capacity: number;
   readonly bids: readonly BidRow[];
   readonly winners: readonly Seat[];
   readonly rule: { readonly f: number; readonly m: number };
@@ -215,6 +217,7 @@ export interface Terms {
   readonly model: Shape;
   readonly rounds: number;
   readonly trainers: number;
+  readonly shardsPerTrainer?: number;
   readonly quorum: number;
   readonly maxPriceMsat: string;
   readonly network: string;
