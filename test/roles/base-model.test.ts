@@ -1,11 +1,14 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { sha256, sha256Hex, type EventId, type Sha256 } from '../../src/hash.js';
 import { encodeDifference } from '../../src/learning/codec/difference.js';
 import { parameterShapes, paramsHash } from '../../src/learning/params.js';
+import { encodeParams } from '../../src/learning/safetensors.js';
 import { prng } from '../../src/learning/prng.js';
 import type { ParamSet } from '../../src/learning/types.js';
 import type { JobState } from '../../src/market/state.js';
 import { announce, fetchBase, smallest, type BaseSource } from '../../src/roles/base-model.js';
+import { openBase } from '../../src/roles/trainer-base.js';
+import type { TrainerEnv } from '../../src/roles/trainer.js';
 import { baseLabel, blobSecrets, publishBytes } from '../../src/roles/round-blobs.js';
 import { memoryNetwork } from '../support/memory-relays.js';
 
@@ -43,7 +46,7 @@ async function jobOf(rounds: number, forge: (said: Announced) => Announced = (sa
     opens.push(isLast ? forge(said) : said);
   }
   const state = {
-    ...{ jobId, job: { content: { model: MODEL } } },
+    ...{ jobId, job: { content: { model: MODEL, rounds: 9, spot: null } } },
     rounds: opens.map((content, round) => ({ round, open: { content } })),
   } as unknown as JobState;
   const asked: number[] = [];
@@ -73,6 +76,43 @@ test.each([
   const { state, source, asked } = await jobOf(5);
   expect(paramsHash(await fetchBase(source(known), state, 4))).toBe(hashAt(4));
   expect(asked).toEqual(opened);
+});
+
+describe('a trainer', () => {
+  const grant = { purpose: 'round', job: jobId, round: 3, key: keyOf(3), notAfter: 2_000_000_000 } as const;
+  const openAt = async (before: readonly Uint8Array[] | undefined, files: Map<string, Uint8Array>) => {
+    const { state, source } = await jobOf(4);
+    const env = {
+      relays: source().relays,
+      files: {
+        read: (name: string) => Promise.resolve(files.get(name)),
+        write: (name: string, bytes: Uint8Array) => Promise.resolve(void files.set(name, bytes)),
+      },
+    } as unknown as TrainerEnv;
+    return openBase(env, state, state.rounds[3]!, { ...grant, ...(before && { before: [...before] }) });
+  };
+
+  test('without the models before opens them with the keys in its grant', async () => {
+    const files = new Map<string, Uint8Array>();
+    expect(paramsHash(await openAt([keyOf(2), keyOf(1), keyOf(0)], files))).toBe(hashAt(3));
+    expect([...files.keys()]).toEqual(['base.safetensors']);
+  });
+
+  test('with the model before needs none of them', async () => {
+    const files = new Map([['base.safetensors', encodeParams(modelOf(2))]]);
+    expect(paramsHash(await openAt(undefined, files))).toBe(hashAt(3));
+    expect(files.get('base.safetensors')).toEqual(encodeParams(modelOf(3)));
+  });
+
+  test('with a damaged file of it goes back as if it had none', async () => {
+    const files = new Map([['base.safetensors', encodeParams(modelOf(2)).subarray(1)]]);
+    expect(paramsHash(await openAt([keyOf(2), keyOf(1), keyOf(0)], files))).toBe(hashAt(3));
+  });
+
+  test.each([[undefined], [[]], [[keyOf(2), keyOf(1)]]])('says that keys are missing', async (before) => {
+    const opening = openAt(before, new Map());
+    await expect(opening).rejects.toMatchObject({ code: 'wrong-key', expected: 'the keys of the 3 rounds before it' });
+  });
 });
 
 test('a model that is new in every bit travels whole', () => {
