@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sha256 } from '../../src/hash.js';
-import { parameterShapes, initialParams } from '../../src/learning/params.js';
+import { initialParams, parameterShapes } from '../../src/learning/params.js';
 import { iid } from '../../src/learning/partition.js';
 import type { Examples, HyperParameters, ModelSpec } from '../../src/learning/types.js';
 import { readDigits, rowsOf } from './data.js';
@@ -27,8 +27,6 @@ export interface Told {
   /** Processor time since then of all that trains, combines and measures. */
   readonly cpuSec: number;
   readonly versions: string;
-  /** Per trainer and round, of the updates. */
-  readonly payloadBytes?: number;
 }
 
 const TRAINERS = 4;

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { CODEC_PRESETS } from '../../src/learning/codec/codec.js';
-import { federate, startEngines, type MeasuredRound } from './federation.js';
+import { federate, startEngines } from './federation.js';
 import { readCase, type Told } from './flower-case.js';
 
 /** nmkt's side of flower.ts, a process of its own as Flower's: FOLDER and `f32` or `int4`; prints one line of JSON. */
@@ -11,19 +11,18 @@ const now = (): number => Date.now() / 1000;
 const engines = await startEngines(Math.min(availableParallelism(), shards.length));
 const beganSec = now();
 const before = process.cpuUsage();
-const rounds: (Told['rounds'][number] & Pick<MeasuredRound, 'payloadBytes'>)[] = [];
+const rounds: Told['rounds'][number][] = [];
 await federate(engines, {
   ...{ spec: of.spec, hyper: of.hyper, shards, test, rounds: of.rounds, seed: of.seed },
   ...{ rule: 'fedavg', attackers: 0, outer: { name: 'none' }, codec: CODEC_PRESETS[codec] },
-  onRound: (measured) => {
-    rounds.push({ ...measured, atSec: now() });
-    return measured.accuracy >= of.accuracy;
+  onRound: ({ round, accuracy }) => {
+    rounds.push({ round, accuracy, atSec: now() });
+    return accuracy >= of.accuracy;
   },
 });
 const { user, system } = process.cpuUsage(before);
-const { round, payloadBytes } = rounds.at(-1)!;
 const told: Told = {
-  ...{ beganSec, cpuSec: (user + system) / 1e6, rounds, payloadBytes: payloadBytes / round },
+  ...{ beganSec, cpuSec: (user + system) / 1e6, rounds },
   versions: `${engines[0]!.id}, Node ${process.versions.node}`,
 };
 console.log(JSON.stringify(told));

@@ -4,6 +4,7 @@ flower.py FOLDER THREADS ATONCE: threads of PyTorch per client, clients at once.
 Clients train as nmkt's trainers do: the same start, shards, batches and steps of Adam, which starts anew in each round.
 """
 import json, os, sys, time
+from collections import OrderedDict
 
 os.environ['FLWR_TELEMETRY_ENABLED'] = '0'
 os.environ['RAY_USAGE_STATS_ENABLED'] = '0'
@@ -34,17 +35,13 @@ def dense(widths):
     return layers
 
 def network():
-    if spec['model'] == 'mlp': return nn.Sequential(dict_of(dense([spec['inputs'], *spec['hidden'], spec['outputs']])))
+    if spec['model'] == 'mlp': return nn.Sequential(OrderedDict(dense([spec['inputs'], *spec['hidden'], spec['outputs']])))
     height, width, channels = spec['shape']
     layers = [('image', nn.Unflatten(1, (channels, height, width)))]
     for index, filters in enumerate(spec['filters']):
         layers += [(f'conv_{index}', nn.Conv2d(channels, filters, 5, padding='same')), (f'bend_{index}', nn.ReLU()), (f'pool_{index}', nn.MaxPool2d(2))]
         channels, height, width = filters, height // 2, width // 2
-    return nn.Sequential(dict_of([*layers, ('flat', nn.Flatten()), *dense([channels * height * width, *spec['hidden'], spec['outputs']])]))
-
-def dict_of(layers):
-    from collections import OrderedDict
-    return OrderedDict(layers)
+    return nn.Sequential(OrderedDict([*layers, ('flat', nn.Flatten()), *dense([channels * height * width, *spec['hidden'], spec['outputs']])]))
 
 def start():
     """nmkt's first model in PyTorch's order: [in, out] and [height, width, in, out] become [out, in] and [out, in, height, width]."""
@@ -68,11 +65,11 @@ def fit(state, features, labels, seed):
     net = network()
     net.load_state_dict(state)
     adam = torch.optim.Adam(net.parameters(), lr=hyper['learningRate'], eps=1e-7, fused=True)
-    lossOf = nn.CrossEntropyLoss()
+    loss_of = nn.CrossEntropyLoss()
     for _ in range(hyper['epochs']):
         for rows in torch.randperm(len(labels)).split(hyper['batch']):
             adam.zero_grad()
-            lossOf(net(features[rows]), labels[rows]).backward()
+            loss_of(net(features[rows]), labels[rows]).backward()
             adam.step()
     return net.state_dict()
 
