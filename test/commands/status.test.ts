@@ -62,6 +62,11 @@ describe('nmkt status JOB', () => {
     expect(stdout).toContain('instalments, 63 sat paid, 0 sat owed');
     expect(stdout).toMatch(/\n +1 +settled +3 +accuracy 0\.9 +63 sat\n +2 +open/);
     expect(stdout).toContain(`${people[1]!.pubkey}      1  ready`);
+    // The dataset is on no relay: nothing is planned.
+    expect(stdout).toMatch(
+      /\nround +up, of planned +down +events +seconds +sat\n1 .* 63 of \?\n2 .* \? of \? +0 of \?\n/,
+    );
+    expect(stdout).toMatch(/\nwhole job +\? +\? +\? +\? +\?\n/);
     expect(() => readdirSync(home)).toThrow('ENOENT');
   });
 

@@ -7,6 +7,8 @@ import { parseJobEvent, type JobEvent } from '../../src/protocol/events.js';
 import { KINDS } from '../../src/protocol/kinds.js';
 import { comparePlan, sideOf, type PlanComparison } from '../../src/roles/compare-plan.js';
 import { chunkLoad } from '../../src/roles/event-sizes.js';
+import { plannedTraffic } from '../../src/roles/planned-traffic.js';
+import { planRound } from '../../src/roles/round-plan.js';
 import { ownUpdates, PUBLIC_KNOWLEDGE, type OwnKnowledge } from '../../src/roles/round-traffic.js';
 import { foldPayouts } from '../../src/wallet/payout-records.js';
 import { createWorld, type Participant, type TrainerOptions, type World } from '../support/market-world.js';
@@ -187,4 +189,17 @@ test('planned seconds are those of the slowest seat, by its bid; unknown where a
   expect(at(96, 48)).toBe(2);
   expect(at(96, 9_600)).toBe(1);
   expect(at(96, 0)).toBeNull();
+});
+
+test('the plans of all seats together are what the customer is to get and to pay', async () => {
+  const world = await createWorld({ name: 'parts', trainers: 3, rounds: 1, job: { verification: 'floor' } });
+  const { terms } = world;
+  const plan = planRound(terms, [12, 12, 12]);
+  const me = { role: 'trainer', pubkey: world.trainers[0]!.signer.pubkey } as const;
+  const customer = plannedTraffic(terms, plan, { role: 'customer' }, true);
+  const [one, two] = [1, 2].map((seats) => plannedTraffic(terms, plan, me, true, seats));
+  expect(one!.bytesUp! + two!.bytesUp!).toBe(customer.bytesDown);
+  expect(one!.msat! + two!.msat!).toBe(customer.msat);
+  // Who has two seats reads the customer and one other.
+  expect(two!.bytesDown).toBe(customer.bytesUp! + one!.bytesUp!);
 });
