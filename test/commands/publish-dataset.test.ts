@@ -23,10 +23,45 @@ describe('nmkt publish-dataset --dry-run', () => {
     expect(stdout).toContain('name (a.csv)');
   });
 
+  it('shows the same of the same rows in another format, and keeps the rows of one owner together', async () => {
+    const folder = temporaryFolder();
+    const rows = Array.from({ length: 60 }, (_, i) => ({
+      size: i / 4,
+      who: `owner ${i % 4}`,
+      warm: i % 2,
+      big: i % 3 ? 1 : 0,
+    }));
+    const csv = ['size,who,warm,big', ...rows.map((row) => Object.values(row).join(','))].join('\n');
+    writeFileSync(join(folder, 'a.csv'), csv);
+    writeFileSync(join(folder, 'a.jsonl'), rows.map((row) => JSON.stringify(row)).join('\n'));
+    const labels = ['--task', 'multilabel', '--label', 'warm,big'];
+    const flags = [
+      ...labels,
+      '--partition-column',
+      'who',
+      '--drop',
+      'who',
+      '--shards',
+      '2',
+      '--name',
+      'a',
+      '--dry-run',
+      '--json',
+    ];
+    const [first, second] = await Promise.all(
+      ['a.csv', 'a.jsonl'].map((file) => runNmkt(['publish-dataset', file, ...flags], { cwd: folder })),
+    );
+    expect([first!.status, first!.stdout]).toEqual([0, second!.stdout]);
+    const { schema, balance, chance, parts } = JSON.parse(first!.stdout) as Record<string, unknown>;
+    expect(schema).toMatchObject({ task: 'multilabel', inputs: 1, classes: ['warm', 'big'] });
+    expect([balance, chance]).toEqual([[30, 40], 7 / 12]);
+    expect(parts).toHaveLength(4);
+  });
+
   it('refuses a task that a table cannot have', async () => {
     const { status, stderr } = await runNmkt(['publish-dataset', iris, '--label', 'species', '--task', 'text']);
     expect(status).toBe(2);
-    expect(stderr).toContain('expected classification or regression, got text');
+    expect(stderr).toContain('expected classification or regression or multilabel, got text');
   });
 });
 
