@@ -1,6 +1,7 @@
 import { NmktError } from '../errors.js';
 import type { EventId, Pubkey } from '../hash.js';
 import { parameterCount } from '../learning/params.js';
+import { takesLateBids } from '../market/late-bids.js';
 import { hasResigned, type JobState } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
@@ -91,7 +92,8 @@ async function publishBid(context: Context, ports: PublishPorts, id: EventId, of
 }
 
 /** @throws NmktError `job-closed`, or `bad-usage` for the own job */
-function requireOpen({ job, phase }: JobState, me: Pubkey, nowSec: number): void {
+function requireOpen(state: JobState, me: Pubkey, nowSec: number): void {
+  const { job, phase } = state;
   if (job?.author === me)
     throw new NmktError('bad-usage', 'this is your own job', {
       expected: 'a job of another key',
@@ -99,9 +101,9 @@ function requireOpen({ job, phase }: JobState, me: Pubkey, nowSec: number): void
       remedy: 'bid with another --home',
     });
   const isLate = phase === 'awarding' && job !== null && nowSec >= job.content.deadline;
-  if (phase === 'awarding' && !isLate) return;
+  if ((phase === 'awarding' && !isLate) || takesLateBids(state, nowSec)) return;
   throw new NmktError('job-closed', 'the job takes no bids any more', {
-    expected: 'a job before its award',
+    expected: 'a job before its award, or with rounds left',
     got: isLate ? 'a job that lapsed at its deadline' : `a job that is ${phase}`,
     remedy: 'serve other jobs: nmkt serve-trainer --price SATS',
   });

@@ -114,6 +114,7 @@ export const command: CommandModule = {
 };
 
 const HELP = `
+A running job is bid for where a seat is free, with --job also where one may become free.
 Several shards of a job are trained one after the other in the time of the round, and paid each.
 Each job has a training worker of its own, and fails alone with its reason when it passes its memory or its minutes.
 Goes on with what this home began, whatever the bounds say now. A job that is not for it gives a skipped event with the reason.

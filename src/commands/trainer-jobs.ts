@@ -1,5 +1,6 @@
 import { ERRORS, isNmktError, NmktError } from '../errors.js';
 import type { EventId, Pubkey } from '../hash.js';
+import { mayBeTakenOver, takesLateBids, vacantShards } from '../market/late-bids.js';
 import type { JobState } from '../market/state.js';
 import { JOB } from '../protocol/job.js';
 import { KINDS, PROTOCOL_TAG } from '../protocol/kinds.js';
@@ -159,7 +160,7 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
   // Its story was told when it happened; only what is still to come is told.
   const isPast = job.content.deadline <= clock.nowSec();
   const book = await openBook(job.id, { ...ports, bell, journal });
-  if (!isNamed && !isPast && isOthers(book.state(), signer.pubkey)) {
+  if (!isNamed && !isPast && isOthers(book.state(), signer.pubkey, clock.nowSec())) {
     book.close();
     await journal.close();
     skip(server, job, 'awarded', snapshot);
@@ -226,7 +227,8 @@ function skip(server: Server, job: EventOf<'job'>, reason: SkipReason, snapshot:
   server.emit(job.id, 'skipped', { reason, expected, got }, `skipped: expected ${expected}, got ${got}`);
 }
 
-/** Awarded before this trainer had a part in it. */
-function isOthers({ phase, chains }: JobState, me: Pubkey): boolean {
-  return phase !== 'awarding' && (chains.get(me)?.events.length ?? 0) === 0;
+/** Awarded before this trainer had a part in it, and without a seat that is free. */
+function isOthers(state: JobState, me: Pubkey, nowSec: number): boolean {
+  if (state.phase === 'awarding' || (state.chains.get(me)?.events.length ?? 0) > 0) return false;
+  return !takesLateBids(state, nowSec) || !vacantShards(state).some((shard) => mayBeTakenOver(state, shard));
 }

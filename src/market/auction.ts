@@ -61,7 +61,8 @@ export function effectivePrice(priceMsat: bigint, { attempts, successes }: Stand
   return (priceMsat * numerator) / denominator;
 }
 
-function refusal(
+/** The first rule that keeps a bid out; null: it is admissible. */
+export function refusalOf(
   terms: JobTerms,
   customer: Pubkey,
   bid: EventOf<'bid'>,
@@ -115,7 +116,7 @@ export function runAuction(input: {
   const rows = input.bids.map((bid) => {
     const { attempts, successes } = input.standing.get(bid.author) ?? UNKNOWN_TRAINER;
     const effectiveMsat = effectivePrice(bid.content.priceMsat, { attempts, successes });
-    const rule = refusal(input.terms, input.customer, bid, input.blocked, input.atSec);
+    const rule = refusalOf(input.terms, input.customer, bid, input.blocked, input.atSec);
     return { bid, attempts, successes, effectiveMsat, rule };
   });
   rows.sort((a, b) =>

@@ -5,6 +5,7 @@ import type { EventOf, JobEvent } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
 import { runAuction, spareOffers, type Considered } from './auction.js';
 import { broken, type Broken, type Draft } from './draft.js';
+import { lateBidRefusal } from './late-bids.js';
 
 /** Newest bid per trainer that was not withdrawn after it; who resigned is out of the job for good. */
 export function openBids(sound: readonly JobEvent[]): EventOf<'bid'>[] {
@@ -83,6 +84,7 @@ function assign(
   const answers = draft.sound.get(seat.trainer) ?? [];
   const mine = (other: EventOf<'ready'> | EventOf<'grant-bad'>) =>
     other.content.award === event.id && other.content.shard === shard;
+  draft.heldShards.add(shard);
   draft.assignments.set(shard, {
     shard,
     trainer: seat.trainer,
@@ -99,30 +101,54 @@ function assign(
 }
 
 export function applyReplace(draft: Draft, event: EventOf<'replace'>): Broken | null {
-  const { shard, out, in: next } = event.content;
-  const current = draft.assignments.get(shard);
-  if (current === undefined || current.trainer !== out)
-    return broken('replace', `shard ${shard} is not held by ${out}`);
+  const { shard, out, reason, in: next } = event.content;
+  const current = draft.assignments.get(shard)?.trainer ?? null;
+  if (draft.award === null || shard >= draft.job.content.trainers)
+    return broken('replace', `there is no seat ${shard}`);
+  if (current !== out) return broken('replace', `shard ${shard} is held by ${current ?? 'nobody'}, not by ${out}`);
+  if ((out === null) !== (reason === 'vacant') || (out === null && next === null))
+    return broken('replace', 'a vacant shard goes from nobody to somebody');
   const last = draft.rounds.at(-1);
   if (last !== undefined && last.close === null && last.voided === null) return broken('replace', 'a round is open');
   // Who lost a seat is offered no other.
-  draft.spares = draft.spares.filter(({ trainer }) => trainer !== out);
-  if (next === null) {
-    draft.assignments.delete(shard);
+  const spares = draft.spares.filter(({ trainer }) => trainer !== out);
+  const isAgain = draft.heldShards.has(shard);
+  if (next !== null) {
+    const wrong = spares.length > 0 ? notTheBest(spares[0]!, next) : notLate(draft, event, next);
+    if (wrong !== null) return broken('replace', wrong);
+    if (isAgain && draft.replacements >= draft.job.content.maxReplacements)
+      return broken('replace', `at most ${draft.job.content.maxReplacements} replacements`);
+  }
+  if (out !== null) draft.lost.add(out);
+  draft.spares = next === null ? spares : spares.slice(1);
+  if (next === null) draft.assignments.delete(shard);
+  else assign(draft, event, shard, next);
+  if (next !== null && isAgain) draft.replacements++;
+  return null;
+}
+
+type Successor = NonNullable<EventOf<'replace'>['content']['in']>;
+
+function notTheBest(spare: Considered, next: Successor): string | null {
+  const isIt = spare.bid === next.bid && spare.trainer === next.trainer && spare.priceMsat === next.priceMsat;
+  return isIt ? null : `the best spare is ${spare.trainer}`;
+}
+
+/** Among late bids the customer chooses; whether one may have the seat, everybody sees. */
+function notLate(draft: Draft, event: EventOf<'replace'>, next: Successor): string | null {
+  const bid = draft.byId.get(next.bid);
+  if (bid === undefined) {
+    draft.missing.add(next.bid);
     return null;
   }
-  const spare = draft.spares[0];
-  if (
-    spare === undefined ||
-    spare.bid !== next.bid ||
-    spare.trainer !== next.trainer ||
-    spare.priceMsat !== next.priceMsat
-  )
-    return broken('replace', `the best spare is ${spare?.trainer ?? 'nobody'}`);
-  if (draft.replacements >= draft.job.content.maxReplacements)
-    return broken('replace', `at most ${draft.job.content.maxReplacements} replacements`);
-  draft.spares = draft.spares.slice(1);
-  draft.replacements++;
-  assign(draft, event, shard, next);
-  return null;
+  if (bid.type !== 'bid' || bid.author !== next.trainer || bid.content.priceMsat !== next.priceMsat)
+    return 'no spare is left, and it cites no bid of that trainer at that price';
+  const { shard, out } = event.content;
+  const facts = {
+    ...{ terms: draft.job.content, customer: draft.job.author, award: draft.award! },
+    assignments: new Map([...draft.assignments].filter(([other]) => other !== shard)),
+    lost: out === null ? draft.lost : new Set([...draft.lost, out]),
+  };
+  const refusal = lateBidRefusal(facts, bid, event.createdAt);
+  return refusal === null ? null : `no spare is left, and this bid cannot take over: ${refusal}`;
 }

@@ -83,9 +83,9 @@ export function replacements(state: JobState): Replacement[] {
     if (event.type === 'award') for (const { shard } of event.content.winners) given.set(shard, event);
     if (event.type !== 'replace') continue;
     const seat = given.get(event.content.shard);
+    given.set(event.content.shard, event);
     if (seat === undefined) continue;
     found.push({ event, award: seat.id, awardedAt: seat.createdAt, last: state.rounds[opened - 1] });
-    given.set(event.content.shard, event);
   }
   return found;
 }

@@ -42,6 +42,10 @@ export interface Draft {
   readonly assignments: Map<number, Assignment>;
   spares: readonly Considered[];
   replacements: number;
+  /** Shards that somebody holds or held. */
+  readonly heldShards: Set<number>;
+  /** Trainers that lost a seat. */
+  readonly lost: Set<Pubkey>;
   /** By trainer: the proof that ended its award. */
   readonly frauds: Map<Pubkey, EventOf<'fraud'>>;
   /** By claim. */

@@ -105,6 +105,10 @@ export interface JobState {
   /** Not yet used, best first; a trainer as often as it offers a shard. */
   readonly spares: readonly Considered[];
   readonly replacements: number;
+  /** Shards that somebody holds or held. */
+  readonly heldShards: ReadonlySet<number>;
+  /** Trainers that lost a seat: they get no other. */
+  readonly lost: ReadonlySet<Pubkey>;
   /** By trainer: the proof that ended its award; what was not paid by then is not owed any more. */
   readonly frauds: ReadonlyMap<Pubkey, EventOf<'fraud'>>;
   readonly rounds: readonly RoundState[];
@@ -121,11 +125,6 @@ export interface JobState {
 /** The last round, if any. */
 export function currentRound(state: JobState): RoundState | undefined {
   return state.rounds.at(-1);
-}
-
-/** Who takes over from this trainer: the best offer of another. Who lost a seat is offered no other. */
-export function successorOf({ spares }: Pick<JobState, 'spares'>, out: Pubkey): Considered | undefined {
-  return spares.find(({ trainer }) => trainer !== out);
 }
 
 /** Did this trainer leave the job? Its bid counts no more, and its seat goes to a spare before the next round. */

@@ -31,15 +31,18 @@ export type AwardContent = z.output<typeof awardContent>;
 /** One per job: every bid considered, the winners with their shards, and the aggregation rule with its f and m. */
 export const AWARD = eventType('award', KINDS.award, 'award', awardContent);
 
-/** A spare takes over a shard from the next round on; `in` null leaves the shard untrained. */
+/**
+ * A spare, or a late bid when none is left, takes over a shard from the next round on; `in` null leaves the shard untrained. `vacant`:
+ * nobody held it, and `out` is null.
+ */
 export const REPLACE = eventType(
   'replace',
   KINDS.award,
   'replace',
   z.object({
     shard: int(0, 65_535),
-    out: pubkey,
-    reason: z.enum(['not-started', 'absent', 'rejected', 'grant-bad', 'resigned', 'fraud']),
+    out: pubkey.nullable(),
+    reason: z.enum(['not-started', 'absent', 'rejected', 'grant-bad', 'resigned', 'fraud', 'vacant']),
     in: z.object({ trainer: pubkey, bid: eventId, priceMsat: msat, grant: sha256Hex }).nullable(),
     degraded,
   }),

@@ -5,7 +5,7 @@ import type { JobTerms } from '../protocol/job.js';
 
 /** Anybody may publish events that name a job: what strangers can make a participant remember is bounded. */
 
-/** Of everybody but the customer, the own key and the bidders that the award names. */
+/** Of everybody but the customer, the own key, the bidders that the award names and who took over a seat. */
 const MAX_STRANGE_EVENTS = 4_096;
 const MAX_STRANGE_CHARS = 16 << 20;
 const MAX_EVENTS_OF_STRANGER = 8;

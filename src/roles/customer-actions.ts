@@ -3,11 +3,12 @@ import { chainElement } from '../learning/seeds.js';
 import type { ParamSet } from '../learning/types.js';
 import { MAX_CONSIDERED, runAuction } from '../market/auction.js';
 import { awardedRule } from '../market/award-rules.js';
+import { successorFor } from '../market/late-bids.js';
 import { committedEnd, isProvenFraud } from '../market/spot-rules.js';
-import { successorOf, type Assignment, type JobState, type RoundState } from '../market/state.js';
+import type { JobState, RoundState } from '../market/state.js';
 import { grantHash } from '../protocol/grant.js';
 import type { EventOf } from '../protocol/events.js';
-import type { ReplaceReason } from './customer-decide.js';
+import type { CustomerAction } from './customer-decide.js';
 import type { CustomerEnv } from './customer-env.js';
 import { shardGrant } from './customer-grants.js';
 import { keepModel, keepOuterState, loadModel, outerBefore } from './customer-models.js';
@@ -45,28 +46,23 @@ export async function award(env: CustomerEnv, state: JobState, bids: readonly Ev
 export async function replace(
   env: CustomerEnv,
   state: JobState,
-  { shard, trainer }: Assignment,
-  reason: ReplaceReason,
+  { shard, out, reason }: Extract<CustomerAction, { do: 'replace' }>,
   isDegraded: boolean,
 ): Promise<void> {
-  const spare = state.replacements < state.job!.content.maxReplacements ? successorOf(state, trainer) : undefined;
-  const next =
-    spare === undefined
-      ? null
-      : {
-          trainer: spare.trainer,
-          bid: spare.bid,
-          priceMsat: spare.priceMsat,
-          grant: grantHash(shardGrant(env, state, shard)),
-        };
+  const found = successorFor(state, shard, out, env.clock.nowSec());
+  if (out === null && found === undefined) return; // the only late bid has expired just now
+  const next = found && {
+    ...{ trainer: found.trainer, bid: found.bid, priceMsat: found.priceMsat },
+    grant: grantHash(shardGrant(env, state, shard)),
+  };
+  const taker = next === undefined ? 'no spare is left' : `${next.trainer.slice(0, 12)}… takes over`;
   env.progress.warn(
-    `${trainer.slice(0, 12)}… loses shard ${shard} (${reason})${next === null ? '; no spare is left' : `; ${next.trainer.slice(0, 12)}… takes over`}`,
+    out === null
+      ? `shard ${shard} was vacant; ${taker}`
+      : `${out.slice(0, 12)}… loses shard ${shard} (${reason}); ${taker}`,
   );
-  await env.book.sign(
-    'replace',
-    { shard, out: trainer, reason, in: next, ...degraded(isDegraded) },
-    next === null ? [trainer] : [trainer, next.trainer],
-  );
+  const people = [out, next?.trainer].filter((one) => one != null);
+  await env.book.sign('replace', { shard, out, reason, in: next ?? null, ...degraded(isDegraded) }, people);
 }
 
 /** Said on events that rest on something that too few relays were asked about. */

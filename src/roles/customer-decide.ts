@@ -1,10 +1,10 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import { runAuction } from '../market/auction.js';
+import { successorFor, vacantShards } from '../market/late-bids.js';
 import {
   awaitedSeats,
   currentRound,
   hasResigned,
-  successorOf,
   type Assignment,
   type JobState,
   type RoundState,
@@ -16,7 +16,8 @@ export type ReplaceReason = EventOf<'replace'>['content']['reason'];
 
 export type CustomerAction =
   | { readonly do: 'award'; readonly bids: readonly EventOf<'bid'>[] }
-  | { readonly do: 'replace'; readonly assignment: Assignment; readonly reason: ReplaceReason }
+  /** Null: nobody holds the shard. */
+  | { readonly do: 'replace'; readonly shard: number; readonly out: Pubkey | null; readonly reason: ReplaceReason }
   | { readonly do: 'open'; readonly round: number }
   | { readonly do: 'seen'; readonly of: 'commit' | 'reveal'; readonly ids: readonly EventId[] }
   | { readonly do: 'list'; readonly of: 'commit' | 'reveal'; readonly ids: readonly EventId[] }
@@ -173,7 +174,7 @@ function replaceReason(state: JobState, seat: Assignment, facts: CustomerFacts, 
   if (seat.grantBad !== null) return 'grant-bad';
   if (seat.ready === null) return now >= readyUntil(state, seat, facts) ? 'not-started' : null;
   // A seat without a spare is better kept: the trainer may do better in the next round.
-  if (!canReplace(state, seat)) return null;
+  if (successorFor(state, seat.shard, seat.trainer, now) === undefined) return null;
   const last = currentRound(state);
   if (last?.voided != null && hadSeat(last, seat) && !last.listedCommits.has(seat.shard)) return 'absent';
   const rejection = last?.close?.content.rejected.find(
@@ -187,17 +188,15 @@ function hadSeat(round: RoundState, { trainer, shard }: Assignment): boolean {
   return round.assigned.some((seat) => seat.trainer === trainer && seat.shard === shard);
 }
 
-function canReplace(state: JobState, { trainer }: Assignment): boolean {
-  return successorOf(state, trainer) !== undefined && state.replacements < state.job!.content.maxReplacements;
-}
-
 /** Before a round opens every seat has its `ready`, a spare, or nobody. */
 function decideSeats(state: JobState, facts: CustomerFacts, now: number): CustomerAction | null {
   const seats = [...state.assignments.values()].sort((a, b) => a.shard - b.shard);
   for (const assignment of seats) {
     const reason = replaceReason(state, assignment, facts, now);
-    if (reason !== null) return { do: 'replace', assignment, reason };
+    if (reason !== null) return { do: 'replace', shard: assignment.shard, out: assignment.trainer, reason };
   }
+  const vacant = vacantShards(state).find((shard) => successorFor(state, shard, null, now) !== undefined);
+  if (vacant !== undefined) return { do: 'replace', shard: vacant, out: null, reason: 'vacant' };
   const waiting = seats.filter((seat) => seat.ready === null);
   if (waiting.length > 0)
     return {

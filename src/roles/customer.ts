@@ -178,7 +178,7 @@ async function carryOut(
       await award(env, state, action.bids);
       return null;
     case 'replace':
-      await replace(env, state, action.assignment, action.reason, isDegraded);
+      await replace(env, state, action, isDegraded);
       return null;
     case 'open':
       progress.update(`opening round ${action.round + 1} of ${rounds}`);

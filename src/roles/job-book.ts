@@ -105,7 +105,8 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
       raw.set(event.id, event);
       parsed.set(event.id, one);
       if (one.type === 'award' && isTrusted(one.author)) award = one;
-      if (one.type === 'award' || one.type === 'job') noteAward();
+      if (one.type === 'replace' && isTrusted(one.author) && one.content.in !== null) late.add(one.content.in.trainer);
+      if (one.type === 'award' || one.type === 'job' || one.type === 'replace') noteAward();
       cached = null;
       bell.ring();
     } catch (error) {
@@ -113,11 +114,13 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
     }
   };
   let award: EventOf<'award'> | null = null;
+  /** Who took over a seat: not all of them had bid before the award. */
+  const late = new Set<Pubkey>();
   /** The journal of a customer may name the award before its relays brought the job. */
   const noteAward = (): void => {
     const job = parsed.get(jobId);
     if (award === null || job?.type !== 'job' || job.author !== award.author) return;
-    limits.awarded(new Set(award.content.bids.map(({ trainer }) => trainer)), job.content);
+    limits.awarded(new Set([...award.content.bids.map(({ trainer }) => trainer), ...late]), job.content);
   };
   const isTrusted = (author: Pubkey): boolean => author === signer?.pubkey || author === parsed.get(jobId)?.author;
   const limits = createBookLimits(isTrusted);

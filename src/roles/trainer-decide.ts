@@ -9,6 +9,7 @@ import {
   type PayoutState,
   type RoundState,
 } from '../market/state.js';
+import { takesLateBids } from '../market/late-bids.js';
 import type { EventOf } from '../protocol/events.js';
 
 export type TrainerAction =
@@ -77,7 +78,7 @@ export function decideTrainer(state: JobState, facts: TrainerFacts, now: number)
       return { do: 'lost', why: 'the seat was taken back before the first round' };
     if (state.spares.some((spare) => spare.trainer === me) && now < job.content.deadline)
       return { do: 'wait', for: 'a seat: this bid is a spare', until: job.content.deadline };
-    return { do: 'lost', why: refusal(state, me) };
+    return decideLate(state, me, now);
   }
   const waiting = mine.filter((seat) => seat.ready === null && seat.grantBad === null);
   const lapseOf = (seat: Assignment): number => seat.awardedAt + job.content.readyTimeoutSec + PATIENCE_SEC;
@@ -167,6 +168,19 @@ function decideBid(state: JobState, me: Pubkey, now: number): TrainerAction {
   const { deadline } = state.job!.content;
   if (now >= deadline) return { do: 'lost', why: 'the job lapsed without an award' };
   if (state.bids.some((bid) => bid.author === me)) return { do: 'wait', for: 'the award', until: deadline };
+  return firstBid(state, me);
+}
+
+/** Not named by the award, with a bid or without one yet: there may be a free seat, or one may become free. */
+function decideLate(state: JobState, me: Pubkey, now: number): TrainerAction {
+  const isNamed = state.award?.content.bids.some((bid) => bid.trainer === me) ?? false;
+  const isOwnJob = state.job!.author === me;
+  if (isNamed || isOwnJob || !takesLateBids(state, now)) return { do: 'lost', why: refusal(state, me) };
+  if (!state.bids.some((bid) => bid.author === me)) return firstBid(state, me);
+  return { do: 'wait', for: 'a seat: this bid came after the award', until: state.job!.content.deadline };
+}
+
+function firstBid(state: JobState, me: Pubkey): TrainerAction {
   const withdrew = state.chains.get(me)?.events.some((event) => event.type === 'withdrawn') ?? false;
   return withdrew ? { do: 'lost', why: 'the bid was withdrawn' } : { do: 'bid' };
 }

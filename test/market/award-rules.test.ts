@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { foldJob } from '../../src/market/fold.js';
 import type { ContentOf } from '../../src/protocol/events.js';
 import {
+  ENGINE,
   PRICE_MSAT,
+  TERMS,
   awardOf,
   customer,
   grantOf,
@@ -193,6 +196,99 @@ describe('a replacement', () => {
 
   it('while a round is open breaks replace', () => {
     expect(replaced({}, 'commit/0/0').state.firstBad).toMatchObject({ rule: 'replace' });
+  });
+});
+
+describe('a late bid', () => {
+  const late = people[5]!;
+  const bidOf = (change: Partial<ContentOf<'bid'>> = {}): ContentOf<'bid'> => ({
+    ...{ priceMsat: 5_000n, capacity: 1, engine: ENGINE, throughput: 0, expires: TERMS.deadline },
+    ...change,
+  });
+  /** Two seats without spares, of which the second becomes vacant; then `who` bids and the customer takes it. */
+  function joined({
+    who = late,
+    bid = bidOf(),
+    replace = {},
+    before = true,
+    maxReplacements = 2,
+  }: {
+    readonly who?: (typeof people)[number];
+    readonly bid?: ContentOf<'bid'>;
+    readonly replace?: Partial<Replace>;
+    readonly before?: boolean;
+    readonly maxReplacements?: number;
+  }) {
+    const script = scriptJob({ trainers: 2, terms: { maxReplacements }, until: 'ready/1' });
+    if (before) script.say(customer, 'replace', 'gone', { shard: 1, out: second.pubkey, reason: 'resigned', in: null });
+    const { id } = script.say(who, 'bid', 'late', bid)!;
+    const grant = grantOf(who, 1);
+    script.say(customer, 'replace', 'replace', {
+      ...{ shard: 1, out: null, reason: 'vacant' },
+      in: { trainer: who.pubkey, bid: id, priceMsat: bid.priceMsat, grant },
+      ...replace,
+    });
+    return script;
+  }
+
+  it('takes a vacant shard at its own price, as a replacement', () => {
+    const { state } = joined({});
+    expect(state.firstBad).toBeNull();
+    expect(state.assignments.get(1)).toMatchObject({ trainer: late.pubkey, priceMsat: 5_000n });
+    expect(state.replacements).toBe(1);
+  });
+
+  it('takes over from who holds the shard', () => {
+    const { state } = joined({ before: false, replace: { out: second.pubkey, reason: 'resigned' } });
+    expect(state.firstBad).toBeNull();
+    expect([...state.lost]).toEqual([second.pubkey]);
+  });
+
+  it('is the same in any order of events, and missing until it is at hand', () => {
+    const script = joined({});
+    expect(foldJob(script.jobId, [...script.parsed].reverse()).assignments).toEqual(script.state.assignments);
+    const bid = script.raw('late').id;
+    const without = foldJob(
+      script.jobId,
+      script.parsed.filter(({ id }) => id !== bid),
+    );
+    expect(without).toMatchObject({ firstBad: null, missing: [bid] });
+    expect(without.assignments.get(1)!.trainer).toBe(late.pubkey);
+  });
+
+  it.each<[string, Parameters<typeof joined>[0]]>([
+    ['above the ceiling', { bid: bidOf({ priceMsat: TERMS.maxPriceMsat + 1n }) }],
+    ['on another engine', { bid: bidOf({ engine: 'cpu/1/2/3' as never }) }],
+    ['that has expired', { bid: bidOf({ expires: 1 }) }],
+    ['of who lost a seat', { who: second }],
+    ['of who holds a shard and may have one', { who: first, bid: bidOf({ capacity: 2 }) }],
+    ['beyond the promised number', { maxReplacements: 0 }],
+    ['for a shard that is held', { before: false }],
+    ['for a shard that does not exist', { replace: { shard: 2 } }],
+    ['of nobody', { replace: { in: null } }],
+    ['under another reason', { replace: { reason: 'absent' } }],
+  ])('%s breaks replace', (_what, change) => {
+    expect(joined(change).state.firstBad).toMatchObject({ rule: 'replace' });
+  });
+
+  it('counts only once the spares of the award are used up', () => {
+    const script = scriptJob({ trainers: 2, spares: 1, until: 'ready/1' });
+    const { id } = script.say(late, 'bid', 'late', bidOf())!;
+    const next = { trainer: late.pubkey, bid: id, priceMsat: 5_000n, grant: grantOf(late, 1) };
+    script.say(customer, 'replace', 'replace', { shard: 1, out: second.pubkey, reason: 'resigned', in: next });
+    expect(script.state.firstBad).toMatchObject({ rule: 'replace' });
+  });
+
+  it('is no replacement where it is the first to hold the shard', () => {
+    const script = scriptJob({
+      ...{ trainers: 1, until: 'ready/0' },
+      terms: { trainers: 2, quorum: 1, maxReplacements: 0 },
+    });
+    const { id } = script.say(late, 'bid', 'late', bidOf())!;
+    const next = { trainer: late.pubkey, bid: id, priceMsat: 5_000n, grant: grantOf(late, 1) };
+    script.say(customer, 'replace', 'replace', { shard: 1, out: null, reason: 'vacant', in: next });
+    expect(script.state).toMatchObject({ firstBad: null, replacements: 0 });
+    expect([...script.state.assignments.keys()]).toEqual([0, 1]);
   });
 });
 

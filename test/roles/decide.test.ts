@@ -46,7 +46,7 @@ function leads(state: JobState, now = SOON, facts: Partial<CustomerFacts> = {}):
     case 'wait':
       return `wait until ${action.until - START_SEC}`;
     case 'replace':
-      return `replace ${action.assignment.shard}: ${action.reason}`;
+      return `replace ${action.shard}: ${action.reason}`;
     case 'list':
     case 'seen':
       return `${action.do} ${action.ids.length} of ${action.of}`;

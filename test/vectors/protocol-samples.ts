@@ -17,6 +17,7 @@ import {
   ENGINE,
   PRICE_MSAT,
   START_SEC,
+  TERMS,
   customer,
   grantOf,
   hashOf,
@@ -215,6 +216,11 @@ early.say(customer, 'replace', 'replace', {
   in: { trainer: people[2]!.pubkey, bid: early.raw('bid/2').id, priceMsat: PRICE_MSAT, grant: grantOf(people[2]!, 0) },
 });
 early.say(customer, 'replace', 'replace-none', { shard: 1, out: people[1]!.pubkey, reason: 'resigned', in: null });
+early.say(people[3]!, 'bid', 'bid/3', { priceMsat: PRICE_MSAT, capacity: 1, engine: ENGINE, throughput: 5_000, expires: TERMS.deadline });
+early.say(customer, 'replace', 'replace-late', {
+  ...{ shard: 1, out: null, reason: 'vacant' },
+  in: { trainer: people[3]!.pubkey, bid: early.raw('bid/3').id, priceMsat: PRICE_MSAT, grant: grantOf(people[3]!, 1) },
+});
 early.say(customer, 'cancel', 'cancel', { reason: 'no trainer left' });
 const open = scriptJob({
   rounds: 1,
@@ -353,7 +359,7 @@ export const samples: Samples = {
   bid: [['at a price', script.raw('bid/0')], ['for nothing', free.raw('bid/0')], ['for two shards', several.raw('bid/0')]],
   withdrawn: [['after the bid', early.raw('withdrawn')]],
   award: [['two winners and a spare', script.raw('award')], ['by a rule with a root update', trusted.raw('award')], ['two shards of three to one trainer', several.raw('award')]],
-  replace: [['by the best spare', early.raw('replace')], ['by nobody', early.raw('replace-none')]],
+  replace: [['by the best spare', early.raw('replace')], ['by nobody', early.raw('replace-none')], ['by a late bid', early.raw('replace-late')]],
   cancel: [['with a reason', early.raw('cancel')]],
   ready: [['the shard opened', script.raw('ready/0')]],
   'grant-bad': [['another key', early.raw('grant-bad')]],

@@ -421,8 +421,8 @@ export const contents: Readonly<Record<string, Check>> = {
   }),
   '4626/replace': object({
     shard,
-    out: hex64,
-    reason: constant('not-started', 'absent', 'rejected', 'grant-bad', 'resigned', 'fraud'),
+    out: orNull(hex64),
+    reason: constant('not-started', 'absent', 'rejected', 'grant-bad', 'resigned', 'fraud', 'vacant'),
     in: orNull(object({ trainer: hex64, bid: hex64, priceMsat: msat, grant: hex64 })),
     degraded,
   }),

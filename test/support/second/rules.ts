@@ -67,6 +67,10 @@ export class Walk implements Walked {
   #award: RawEvent | null = null;
   #spares: BidRow[] = [];
   readonly #held = new Map<number, Held>();
+  /** Shards that anybody ever held. */
+  readonly #known = new Set<number>();
+  /** Trainers that lost a seat. */
+  readonly #lost = new Set<string>();
   #replaced = 0;
   #model: string | null = null;
   #loss: number | null = null;
@@ -134,22 +138,53 @@ export class Walk implements Walked {
     must(place(seats) === place(winners), event.id, 'other winners');
     this.#award = event;
     this.#spares = offered.slice(this.terms.trainers);
-    for (const { shard, trainer, priceMsat } of seats)
-      this.#held.set(shard, { shard, trainer, priceMsat: BigInt(priceMsat) });
+    for (const { shard, trainer, priceMsat } of seats) this.#hold({ shard, trainer, priceMsat: BigInt(priceMsat) });
   }
 
   #takeReplace(event: RawEvent): void {
-    const { shard, out, in: next } = fields(event);
+    const { shard, out, in: next, reason } = fields(event);
     const last = this.rounds.at(-1);
-    must(this.#held.get(shard)?.trainer === out, event.id, 'it does not hold the shard');
+    must(this.#award !== null && shard < this.terms.trainers, event.id, 'no such seat');
+    must((this.#held.get(shard)?.trainer ?? null) === out, event.id, 'it does not hold the shard');
+    must((out === null) === (reason === 'vacant') && (out ?? next) !== null, event.id, 'vacant, or not');
     must(last === undefined || last.close !== null || last.voided !== null, event.id, 'a round is open');
     this.#held.delete(shard);
+    if (out !== null) this.#lost.add(out);
     this.#spares = this.#spares.filter(({ trainer }) => trainer !== out);
     if (next === null) return;
     const spare = this.#spares.shift();
-    const isFirst = spare?.bid === next.bid && spare.trainer === next.trainer && spare.priceMsat === next.priceMsat;
-    must(isFirst && this.#replaced++ < this.terms.maxReplacements, event.id, 'not the first spare');
-    this.#held.set(shard, { shard, trainer: next.trainer, priceMsat: BigInt(next.priceMsat) });
+    if (spare === undefined) this.#takeLate(event, next);
+    else {
+      const isFirst = spare.bid === next.bid && spare.trainer === next.trainer && spare.priceMsat === next.priceMsat;
+      must(isFirst, event.id, 'not the first spare');
+    }
+    must(!this.#known.has(shard) || this.#replaced++ < this.terms.maxReplacements, event.id, 'too many');
+    this.#hold({ shard, trainer: next.trainer, priceMsat: BigInt(next.priceMsat) });
+  }
+
+  /** A bid that the award did not consider, of a trainer that may have one more shard. */
+  #takeLate(
+    event: RawEvent,
+    next: { readonly trainer: string; readonly bid: string; readonly priceMsat: string },
+  ): void {
+    const bid = this.events.at(next.bid);
+    const { priceMsat, engine, expires, capacity } = fields(bid);
+    const { bids } = fields(this.#award!);
+    const isIts = nameOf(bid) === '4625/bid' && bid.pubkey === next.trainer && priceMsat === next.priceMsat;
+    const isNew = !bids.some((row) => row.bid === bid.id || (row.trainer === bid.pubkey && row.rule === 'blocked'));
+    const isGood =
+      BigInt(priceMsat) <= BigInt(this.terms.maxPriceMsat) &&
+      acceptsEngine(this.terms, engine) &&
+      expires >= event.created_at &&
+      bid.pubkey !== this.job.pubkey;
+    const held = [...this.#held.values()].filter(({ trainer }) => trainer === bid.pubkey).length;
+    const mayHold = held < Math.min(capacity, this.terms.shardsPerTrainer ?? 1) && !this.#lost.has(bid.pubkey);
+    must(isIts && isNew && isGood && mayHold, event.id, 'no late bid that may take over');
+  }
+
+  #hold(seat: Held): void {
+    this.#held.set(seat.shard, seat);
+    this.#known.add(seat.shard);
   }
 
   #takeOpen(event: RawEvent): void {

@@ -162,7 +162,7 @@ export interface Fields {
   readonly bids: readonly BidRow[];
   readonly winners: readonly Seat[];
   readonly rule: { readonly f: number; readonly m: number };
-  readonly out: string;
+  readonly out: string | null;
   readonly reason: string;
   readonly in: Seat | null;
   readonly award: string;

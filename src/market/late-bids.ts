@@ -1,0 +1,83 @@
+import type { Pubkey } from '../hash.js';
+import type { EventOf } from '../protocol/events.js';
+import type { JobTerms } from '../protocol/job.js';
+import { refusalOf } from './auction.js';
+import type { Assignment, JobState } from './state.js';
+
+/** Bids that the award did not consider: taken when its offers are used up, for seats that are, or become, free. */
+
+/** What decides whether a late bid may have a seat. */
+export interface LateFacts {
+  readonly terms: JobTerms;
+  readonly customer: Pubkey;
+  readonly award: EventOf<'award'>;
+  readonly assignments: ReadonlyMap<number, Assignment>;
+  readonly lost: ReadonlySet<Pubkey>;
+}
+
+/** Why a bid may not have a seat now; null: it may. The price is its own, and at most the job's ceiling as in the award. */
+export function lateBidRefusal(
+  { terms, customer, award, assignments, lost }: LateFacts,
+  bid: EventOf<'bid'>,
+  atSec: number,
+): string | null {
+  const { bids } = award.content;
+  if (bids.some((row) => row.bid === bid.id)) return 'the award considered it';
+  if (lost.has(bid.author)) return 'its author lost a seat before';
+  const blocked = new Set(bids.filter(({ rule }) => rule === 'blocked').map(({ trainer }) => trainer));
+  const rule = refusalOf(terms, customer, bid, blocked, atSec);
+  if (rule !== null) return rule;
+  const most = Math.min(bid.content.capacity, terms.shardsPerTrainer ?? 1);
+  const held = [...assignments.values()].filter(({ trainer }) => trainer === bid.author).length;
+  return held < most ? null : `its author holds ${held} of at most ${most} shards`;
+}
+
+/** Late bids that may have a seat now, the cheapest first, ties by key. */
+export function lateBids(state: JobState, atSec: number): readonly EventOf<'bid'>[] {
+  const { job, award, assignments, lost } = state;
+  if (job === null || award === null) return [];
+  const facts = { terms: job.content, customer: job.author, award, assignments, lost };
+  return state.bids
+    .filter((bid) => lateBidRefusal(facts, bid, atSec) === null)
+    .sort((a, b) =>
+      a.content.priceMsat === b.content.priceMsat
+        ? a.author < b.author
+          ? -1
+          : 1
+        : a.content.priceMsat < b.content.priceMsat
+          ? -1
+          : 1,
+    );
+}
+
+/** Shards of the job that nobody holds: their trainers are gone, or too few had bid. */
+export function vacantShards({ job, award, assignments }: JobState): readonly number[] {
+  if (job === null || award === null) return [];
+  return Array.from({ length: job.content.trainers }, (_, shard) => shard).filter((shard) => !assignments.has(shard));
+}
+
+const RUNNING: readonly JobState['phase'][] = ['awarded', 'committing', 'revealing', 'scoring', 'closed', 'between'];
+
+/** Is there a round left in which a late bid could train? */
+export function takesLateBids({ job, phase, rounds }: JobState, nowSec: number): boolean {
+  return job !== null && RUNNING.includes(phase) && nowSec < job.content.deadline && rounds.length < job.content.rounds;
+}
+
+/** May this shard get another holder? The first one of a shard is no replacement. */
+export function mayBeTakenOver({ job, heldShards, replacements }: JobState, shard: number): boolean {
+  return !heldShards.has(shard) || replacements < job!.content.maxReplacements;
+}
+
+/** Who gets a shard: the best offer of the award that is left, else the cheapest late bid; never who loses it. */
+export function successorFor(
+  state: JobState,
+  shard: number,
+  out: Pubkey | null,
+  atSec: number,
+): { readonly trainer: Pubkey; readonly bid: EventOf<'bid'>['id']; readonly priceMsat: bigint } | undefined {
+  if (!mayBeTakenOver(state, shard)) return undefined;
+  const spare = state.spares.find(({ trainer }) => trainer !== out);
+  if (spare !== undefined) return spare;
+  const late = lateBids(state, atSec).find(({ author }) => author !== out);
+  return late && { trainer: late.author, bid: late.id, priceMsat: late.content.priceMsat };
+}
