@@ -20,10 +20,12 @@ async function market(options: ScriptOptions = {}) {
   const home = join(temporaryFolder(), 'home');
   mkdirSync(home);
   writeFileSync(join(home, 'key'), hex(people[7]!.secret), { mode: 0o600 });
-  const bid = (price: string, { wallet = true, relay = url } = {}) =>
-    runNmkt(['bid', script.jobId, '--price', price, '--relay', relay, '--home', home, '--engine', 'wasm', '--json'], {
+  const bid = (price: string, { wallet = true, relay = url, shards = '1' } = {}) => {
+    const offer = ['--price', price, '--shards', shards];
+    return runNmkt(['bid', script.jobId, ...offer, '--relay', relay, '--home', home, '--engine', 'wasm', '--json'], {
       env: wallet ? { NMKT_WALLET: WALLET } : {},
     });
+  };
   const bids = async () => {
     const { events } = await poolForTest([url]).fetch([{ kinds: [KINDS.bid], authors: [people[7]!.pubkey] }]);
     return events.map((event) => parseJobEvent(event) as EventOf<'bid'>).sort((a, b) => a.seq - b.seq);
@@ -38,7 +40,7 @@ describe('nmkt bid', () => {
     expect(first.status).toBe(0);
     const [made] = await bids();
     expect(JSON.parse(first.stdout)).toEqual({
-      ...{ job: script.jobId, bid: made!.id, priceMsat: 21_000 },
+      ...{ job: script.jobId, bid: made!.id, priceMsat: 21_000, shards: 1 },
       engine: expect.stringMatching(/^wasm\//),
     });
     expect(made).toMatchObject({ seq: 0, content: { priceMsat: 21_000n, capacity: 1, expires: LATER } });
@@ -71,13 +73,26 @@ describe('nmkt bid', () => {
     expect(await bids()).toMatchObject([{ content: { priceMsat: 0n } }]);
   });
 
+  it('may come after the award, while rounds are left, and offer several shards', async () => {
+    const { bid, bids } = await market({ until: 'award' });
+    expect((await bid('21', { shards: '3' })).status).toBe(0);
+    expect(await bids()).toMatchObject([{ content: { priceMsat: 21_000n, capacity: 3 } }]);
+  });
+
   it.each([
     ['a price above the ceiling', '51', {}, 'bad-usage', 2, 'at most 50 sat per accepted round'],
     ['a price below the payout floor', '0', {}, 'bad-usage', 2, 'at least 1 sat per accepted round'],
     ['no number', 'x', {}, 'bad-usage', 2, 'a number from 0'],
     ['an empty price, as of a variable that is not set', '', {}, 'bad-usage', 2, 'a number from 0'],
     ['a number that is not decimal', '0x15', {}, 'bad-usage', 2, 'a number from 0'],
-    ['a job that was awarded', '21', { until: 'award' }, 'job-closed', 5, 'a job before its award'],
+    [
+      'a job that is finished',
+      '21',
+      { until: 'artifact' },
+      'job-closed',
+      5,
+      'a job before its award, or with rounds left',
+    ],
     ['a job that lapsed', '21', { terms: { deadline: 1_760_086_400 } }, 'job-closed', 5, 'a job before its award'],
   ] as const)('refuses %s, and leaves nothing behind', async (_, price, options, code, status, expected) => {
     const { home, bid, bids } = await market(options);

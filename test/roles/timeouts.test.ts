@@ -10,7 +10,7 @@ const MINUTE = 60;
 
 /** Writes of a trainer, in order: bid, ready, then per round seven states, the update's file, commit, reveal, claim, received. */
 const dies = (after: number, isKept = false): TrainerOptions => ({ kill: { after, isKept }, restart: false });
-const [AFTER_BID, BEFORE_COMMIT, AFTER_COMMIT] = [1, 10, 11];
+const [AFTER_BID, BEFORE_COMMIT, AFTER_COMMIT] = [1, 11, 12];
 
 function reasons(world: World): Promise<string[]> {
   return world
