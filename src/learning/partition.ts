@@ -29,6 +29,11 @@ export function iid(n: number, shards: number, seed: Bytes): Partition {
   return deal(prng(seed, 'partition/iid').shuffle(n), shards);
 }
 
+/** Adds to the list; spread into `push`, some hundred thousand arguments end the stack. */
+export function append(list: number[], indices: Uint32Array): void {
+  for (const index of indices) list.push(index);
+}
+
 /** Labels ascending, their examples in the given order. */
 export function indicesByLabel(labels: Int32Array, order: Uint32Array): Map<number, Uint32Array> {
   const lists = new Map<number, number[]>();
@@ -92,7 +97,7 @@ export function labelK(labels: Int32Array, shards: number, k: number, seed: Byte
         `${holders.length} examples`,
         `${indices.length}`,
       );
-    deal(indices, holders.length).forEach((part, i) => parts[holders[i]!]!.push(...part));
+    deal(indices, holders.length).forEach((part, i) => append(parts[holders[i]!]!, part));
   }
   return parts.map((part) => Uint32Array.from(part));
 }

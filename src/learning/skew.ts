@@ -1,7 +1,7 @@
 import { NmktError } from '../errors.js';
 import type { Bytes } from '../hash.js';
 import { log } from './math.js';
-import { indicesByLabel, type Partition } from './partition.js';
+import { append, indicesByLabel, type Partition } from './partition.js';
 import { pow } from './pow.js';
 import { prng, type Prng } from './prng.js';
 
@@ -70,7 +70,7 @@ export function dirichlet(labels: Int32Array, shards: number, alpha: number, see
     const random = prng(seed, `partition/dirichlet/${attempt}`);
     const parts: number[][] = Array.from({ length: shards }, () => []);
     for (const members of indicesByLabel(labels, random.shuffle(labels.length)).values())
-      cut(members, shares(random, shards, alpha)).forEach((own, shard) => parts[shard]!.push(...own));
+      cut(members, shares(random, shards, alpha)).forEach((own, shard) => append(parts[shard]!, own));
     return parts.map((part) => Uint32Array.from(part));
   });
 }

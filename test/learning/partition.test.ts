@@ -54,6 +54,10 @@ describe('labelK', () => {
     );
   });
 
+  it('takes a label with hundreds of thousands of examples', () => {
+    expect(labelK(new Int32Array(300_000), 1, 1, seed).map((part) => part.length)).toEqual([300_000]);
+  });
+
   it('refuses when a label would belong to no shard, or k exceeds the labels', () => {
     const labels = Int32Array.of(0, 1, 2, 0, 1, 2);
     expect(() => labelK(labels, 1, 2, seed)).toThrow(/cannot give 2 labels/);
