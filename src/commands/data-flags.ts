@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { NmktError } from '../errors.js';
 import type { Examples, Task } from '../learning/types.js';
-import { readDataset, readWithSchema, TOKENIZERS, type Dataset } from '../training/dataset.js';
+import { openDataset, type OpenDataset, type OpenOptions } from '../training/dataset-open.js';
+import { readDataset, readWithSchema, TOKENIZERS, type Dataset, type DatasetOptions } from '../training/dataset.js';
 import { optionalInteger, optionalNumber } from './customer-ports.js';
 
 /** The flags that say how a file becomes examples: the same wherever a dataset is read. */
@@ -32,6 +33,8 @@ export interface DataChoices {
   readonly path: string;
   readonly evalFraction: number;
   read(): Promise<Dataset>;
+  /** For data that may be larger than memory, but for the test set. */
+  open(how: Pick<OpenOptions, 'scratch' | 'onRows'>): Promise<OpenDataset>;
 }
 
 /** Looks at every flag before a file is read, which may take long. @throws NmktError `bad-usage` */
@@ -57,33 +60,42 @@ export function dataChoices(path: string, options: Readonly<Record<string, unkno
   const vocabulary = optionalInteger(options['vocabulary'], '--vocabulary', 257, 4_096);
   const context = optionalInteger(options['context'], '--context', 1, 65_536);
   const imageSize = sizeOf(options['imageSize']);
-  const testSet = async (dataset: Dataset): Promise<Examples | undefined> => {
-    if (typeof options['test'] !== 'string') return dataset.test;
+  const testSet = async ({ schema, test }: Pick<Dataset, 'schema' | 'test'>): Promise<{ readonly test?: Examples }> => {
+    if (typeof options['test'] !== 'string') return test === undefined ? {} : { test };
     const labels = typeof options['testLabels'] === 'string' ? { labels: options['testLabels'] } : {};
-    return (await readWithSchema(options['test'], dataset.schema, { ...labels, ...limit })).examples;
+    return { test: (await readWithSchema(options['test'], schema, { ...labels, ...limit })).examples };
+  };
+  const how: DatasetOptions = {
+    ...text('label'),
+    ...text('labels'),
+    ...(typeof options['partitionColumn'] === 'string' && { owner: options['partitionColumn'] }),
+    ...(task && { task }),
+    ...(tokenizer && { tokenizer }),
+    ...(vocabulary !== undefined && { vocabulary }),
+    ...(context !== undefined && { context }),
+    ...(imageSize && { imageSize }),
+    ...(options['grayscale'] === true && { grayscale: true }),
+    ...columns('features'),
+    ...columns('drop'),
+    ...columns('categorical'),
+    ...columns('numeric'),
+    ...limit,
   };
   return {
     path,
     evalFraction,
     async read() {
-      const dataset = await readDataset(path, {
-        ...text('label'),
-        ...text('labels'),
-        ...(typeof options['partitionColumn'] === 'string' && { owner: options['partitionColumn'] }),
-        ...(task && { task }),
-        ...(tokenizer && { tokenizer }),
-        ...(vocabulary !== undefined && { vocabulary }),
-        ...(context !== undefined && { context }),
-        ...(imageSize && { imageSize }),
-        ...(options['grayscale'] === true && { grayscale: true }),
-        ...columns('features'),
-        ...columns('drop'),
-        ...columns('categorical'),
-        ...columns('numeric'),
-        ...limit,
-      });
-      const test = await testSet(dataset);
-      return { ...dataset, ...(test && { test }) };
+      const dataset = await readDataset(path, how);
+      return { ...dataset, ...(await testSet(dataset)) };
+    },
+    async open(more) {
+      const dataset = await openDataset(path, { ...how, ...more });
+      try {
+        return { ...dataset, ...(await testSet(dataset)) };
+      } catch (error) {
+        await dataset.close();
+        throw error;
+      }
     },
   };
 }

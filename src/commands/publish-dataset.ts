@@ -3,16 +3,16 @@ import { naddrEncode } from 'nostr-tools/nip19';
 import { formatEventId } from '../config/identifiers.js';
 import { NmktError } from '../errors.js';
 import type { RelayTally } from '../blob/transfer.js';
-import { hmacSha256, fromHex, sha256Hex, utf8, type Pubkey } from '../hash.js';
+import type { Pubkey } from '../hash.js';
 import { KINDS } from '../protocol/kinds.js';
 import { backUpDataset, backUpJob } from '../roles/backup.js';
-import { parseJobFile } from '../roles/job-file.js';
+import { parseJobFile, type JobFile } from '../roles/job-file.js';
 import { jobTerms, postJob } from '../roles/post.js';
-import { publishDataset, requestHash, type DatasetRecord } from '../roles/publish.js';
+import { publishDataset, type DatasetRecord, type PublishInput, type PublishPorts } from '../roles/publish.js';
 import { table } from '../terminal/table.js';
-import { splitDataset } from '../training/split.js';
-import type { CommandModule, Outcome } from './command.js';
+import type { CommandModule, Context, Outcome } from './command.js';
 import { checkerOf, customerPorts, optionalInteger, optionalNumber } from './customer-ports.js';
+import { cutDataset } from './cut-dataset.js';
 import { addDataFlags, dataChoices } from './data-flags.js';
 import { readJobFile } from './job-flags.js';
 import { layersModelOf } from './model-file.js';
@@ -60,77 +60,69 @@ export const command: CommandModule = {
     const days = optionalNumber(options['expires'], '--expires', 1, 3_650) ?? 90;
 
     context.progress.start(`reading ${path!}`);
-    const dataset = await data.read();
-    const { test, owners } = dataset;
-    const name = typeof options['name'] === 'string' ? options['name'] : basename(path!);
-    const request = requestHash(dataset.schema, dataset.examples, test, {
-      name,
-      shards,
-      evalFraction,
-      labelsPerShard: partition.name === 'label-k' ? partition.labelsPerShard : null,
-      ...(partition.name === 'iid' || partition.name === 'label-k' ? {} : { partition }),
-      ...(owners === undefined ? {} : { owners: sha256Hex(new Uint8Array(owners.buffer)) }),
-      ...(copies === undefined ? {} : { copies }),
-    });
-    // Its own seed, so that an equal request splits in the same way.
-    const seed = hmacSha256(utf8('nmkt/1/split'), fromHex(request));
-    const split = splitDataset(dataset.examples, {
-      shards,
-      seed,
-      evalFraction,
-      ...(test === undefined ? {} : { test }),
-      partition,
-      ...(owners === undefined ? {} : { owners }),
-    });
-    if (options['dryRun'] === true) {
-      context.progress.done('nothing is published: --dry-run');
-      return publishPlan(name, dataset.schema, split);
-    }
-
-    context.progress.note(describeTask(dataset.schema));
-    for (const line of describeBalance(dataset.schema, split)) context.progress.note(line);
-    const ports = await customerPorts(context);
-    requireRelaysFor(copies, ports.relays.urls.length);
-    await requireFitRelays(context, 'data');
-    if (job !== undefined) await confirmJob(context, options, job, shards);
-    const layersModel = job && (await layersModelOf(job, context));
-    const checker = job === undefined ? null : await checkerOf(context, job);
-    const { record, relays } = await publishDataset(
-      {
-        name,
-        schema: dataset.schema,
-        shards: split.shards,
-        a: split.a,
-        b: split.b,
-        request,
-        ...(copies === undefined ? {} : { copies }),
-        expirationSec: ports.clock.nowSec() + days * 86_400,
+    const { signal, progress, deps } = context;
+    const dataset = await data.open({
+      ...(options['dryRun'] !== true && { scratch: async () => (await deps.lockedHome()).scratch }),
+      onRows: (rows) => {
+        signal.throwIfAborted();
+        progress.update(`${rows} rows of ${path!}`);
       },
-      ports,
-    );
-    const posted =
-      job === undefined
-        ? undefined
-        : await postJob(
-            jobTerms(job, record, context.deps.network, ports.relays.urls, ports.clock.nowSec(), checker, layersModel),
-            record,
-            ports,
-            options['again'] === true,
-          );
-    if (options['backup'] !== false) {
-      await backUpDataset(ports, record);
-      if (posted !== undefined) await backUpJob(ports, posted.secrets);
+    });
+    try {
+      const name = typeof options['name'] === 'string' ? options['name'] : basename(path!);
+      const { schema } = dataset;
+      const { request, split } = cutDataset(dataset, { name, shards, evalFraction, partition, copies });
+      if (options['dryRun'] === true) {
+        progress.done('nothing is published: --dry-run');
+        return publishPlan(name, schema, split);
+      }
+      progress.note(describeTask(schema));
+      for (const line of describeBalance(schema, split)) progress.note(line);
+      const ports = await customerPorts(context);
+      requireRelaysFor(copies, ports.relays.urls.length);
+      await requireFitRelays(context, 'data');
+      if (job !== undefined) await confirmJob(context, options, job, shards);
+      const expirationSec = ports.clock.nowSec() + days * 86_400;
+      const input = { name, schema, ...split, request, ...(copies !== undefined && { copies }), expirationSec };
+      return await publishAndPost(input, job, ports, options, context);
+    } finally {
+      await dataset.close();
     }
-    context.progress.done(`published ${record.examples} examples in ${record.shards} shards`);
-    if (posted !== undefined && !posted.isNew)
-      context.progress.note('an equal job was posted before: this is that one (post another with --again)');
-    if (posted !== undefined)
-      context.progress.note(
-        `trainers find the job as ${formatEventId(posted.secrets.event.id, ports.relays.urls.slice(0, 3), ports.signer.pubkey)}`,
-      );
-    return report(record, ports.signer.pubkey, relays, posted?.secrets.event.id);
   },
 };
+
+async function publishAndPost(
+  input: PublishInput,
+  job: JobFile | undefined,
+  ports: PublishPorts,
+  options: Readonly<Record<string, unknown>>,
+  context: Context,
+): Promise<Outcome> {
+  const layersModel = job && (await layersModelOf(job, context));
+  const checker = job === undefined ? null : await checkerOf(context, job);
+  const { record, relays } = await publishDataset(input, ports);
+  const posted =
+    job === undefined
+      ? undefined
+      : await postJob(
+          jobTerms(job, record, context.deps.network, ports.relays.urls, ports.clock.nowSec(), checker, layersModel),
+          record,
+          ports,
+          options['again'] === true,
+        );
+  if (options['backup'] !== false) {
+    await backUpDataset(ports, record);
+    if (posted !== undefined) await backUpJob(ports, posted.secrets);
+  }
+  context.progress.done(`published ${record.examples} examples in ${record.shards} shards`);
+  if (posted !== undefined && !posted.isNew)
+    context.progress.note('an equal job was posted before: this is that one (post another with --again)');
+  if (posted !== undefined)
+    context.progress.note(
+      `trainers find the job as ${formatEventId(posted.secrets.event.id, ports.relays.urls.slice(0, 3), ports.signer.pubkey)}`,
+    );
+  return report(record, ports.signer.pubkey, relays, posted?.secrets.event.id);
+}
 
 const HELP = `
 A second run with the same data and choices finds the first one's dataset and publishes the same events.

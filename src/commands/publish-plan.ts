@@ -3,7 +3,7 @@ import { maxShardBytes } from '../learning/examples.js';
 import { parseDecimal9 } from '../learning/schema.js';
 import type { Column, DataSchema } from '../learning/types.js';
 import { table } from '../terminal/table.js';
-import type { Split } from '../training/split.js';
+import type { Labelled } from '../training/split.js';
 import type { Outcome } from './command.js';
 
 const CHUNK_BYTES = 48_000;
@@ -11,8 +11,15 @@ const CHUNK_BYTES = 48_000;
 const MAX_SHOWN = 40;
 const MAX_HISTOGRAM = 12;
 
+/** Of a split, what it takes to describe it. */
+export interface SplitLabels {
+  readonly shards: readonly Labelled[];
+  readonly a: Labelled;
+  readonly b: Labelled;
+}
+
 /** What would be published and who could read what. */
-export function publishPlan(name: string, schema: DataSchema, split: Split): Outcome {
+export function publishPlan(name: string, schema: DataSchema, split: SplitLabels): Outcome {
   const parts = [
     ...split.shards.map((examples, index) => ({ part: `shard ${index}`, examples })),
     { part: 'A', examples: split.a },
@@ -116,13 +123,13 @@ function short(decimal: string): string {
 }
 
 /** Examples per class of all parts together; null for regression. */
-function balanceOf({ outputs, task }: DataSchema, { shards, a, b }: Split): number[] | null {
+function balanceOf({ outputs, task }: DataSchema, { shards, a, b }: SplitLabels): number[] | null {
   const counts = [...shards, a, b].map((examples) => classCounts(examples, outputs, task));
   return counts[0] == null ? null : counts[0].map((_, label) => counts.reduce((sum, part) => sum + part![label]!, 0));
 }
 
 /** Accuracy of guessing; null for regression. */
-export function chanceOf(schema: DataSchema, split: Split): number | null {
+export function chanceOf(schema: DataSchema, split: SplitLabels): number | null {
   const { shards, a, b } = split;
   const rows = [...shards, a, b].reduce((sum, examples) => sum + examples.rows, 0);
   return chanceLevel(balanceOf(schema, split), schema.task === 'multilabel' ? rows : undefined);
@@ -134,7 +141,7 @@ const MAX_BARS = 40;
 const MAX_SHARD_LINES = 16;
 
 /** The chance level, and per shard a bar for each class, as high as its share of the largest class of any shard. */
-export function describeBalance(schema: DataSchema, split: Split): string[] {
+export function describeBalance(schema: DataSchema, split: SplitLabels): string[] {
   const chance = chanceOf(schema, split);
   if (chance === null) {
     const { target } = schema;

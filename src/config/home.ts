@@ -6,6 +6,9 @@ import { lockFolder, type LockOptions } from '../disk/lock.js';
 import { nodeDisk } from '../disk/node-disk.js';
 import { NmktError } from '../errors.js';
 
+/** Left there by a killed process, files are removed by the next one that has the lock. */
+const SCRATCH = 'scratch';
+
 /** One participant's folder: key, wallet, journals, dataset keys, caches; folders 0700, files 0600. */
 export interface Home {
   readonly dir: string;
@@ -13,7 +16,7 @@ export interface Home {
   path(...parts: readonly string[]): string;
   /** Makes the folder. */
   ensure(): Promise<void>;
-  /** Exclusive until `unlock` or the end of the process, kill -9 included. @throws NmktError `home-locked` naming the pid */
+  /** Exclusive until `unlock` or the end of the process, kill -9 included; empties `scratch`. @throws NmktError `home-locked` naming the pid */
   lock(): Promise<void>;
   unlock(): Promise<void>;
   /** Atomic and durable: temporary file, fsync, rename, fsync of the folder. Missing folders are made. */
@@ -29,6 +32,11 @@ export interface Home {
   readPart(name: string, position: number, length: number): Promise<Uint8Array>;
   /** To read and write in place, 0600, made when it is missing; what is written is not durable. */
   editFile(name: string): Promise<HomeFile>;
+  /** Files for as long as this process has the lock, not durable; in no backup when they end in `.tmp`. */
+  readonly scratch: {
+    edit(name: string): Promise<HomeFile>;
+    remove(name: string): Promise<void>;
+  };
   /** Names in a folder, sorted; none when it is absent. */
   list(folder: string): Promise<readonly string[]>;
   /** `undefined` when the file is not there. @throws NmktError `bad-settings` when it is not JSON */
@@ -90,6 +98,29 @@ export function openHome(
     const bytes = await usable(readIfThere(disk, path(name)));
     return bytes && new Uint8Array(bytes);
   };
+  const list = async (folder: string): Promise<readonly string[]> => {
+    try {
+      return (await usable(disk.list(path(folder)))).sort();
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return [];
+      throw error;
+    }
+  };
+
+  const editFile = async (name: string): Promise<HomeFile> => {
+    await ensure();
+    await usable(makeFolder(disk, dirname(path(name))));
+    const explained = <T>(work: Promise<T>): Promise<T> =>
+      work.catch((error: unknown) => {
+        throw explainDisk(error, path(name));
+      });
+    const file = await explained(disk.open(path(name), 'edit'));
+    return {
+      read: (position, length) => explained(file.read(position, length)),
+      write: (bytes, position) => explained(writeAll(file, bytes, position)),
+      close: () => file.close(),
+    };
+  };
 
   return {
     dir,
@@ -99,6 +130,7 @@ export function openHome(
       if (release) return;
       await ensure();
       release = await usable(lockFolder(dir, { disk, ...(processes && { processes }) }));
+      for (const name of await list(SCRATCH)) await disk.remove(path(SCRATCH, name));
     },
     async unlock() {
       await release?.();
@@ -139,28 +171,12 @@ export function openHome(
         throw explainDisk(error, path(name));
       }
     },
-    async editFile(name) {
-      await ensure();
-      await usable(makeFolder(disk, dirname(path(name))));
-      const explained = <T>(work: Promise<T>): Promise<T> =>
-        work.catch((error: unknown) => {
-          throw explainDisk(error, path(name));
-        });
-      const file = await explained(disk.open(path(name), 'edit'));
-      return {
-        read: (position, length) => explained(file.read(position, length)),
-        write: (bytes, position) => explained(writeAll(file, bytes, position)),
-        close: () => file.close(),
-      };
+    editFile,
+    scratch: {
+      edit: (name) => editFile(`${SCRATCH}/${name}`),
+      remove: (name) => disk.remove(path(SCRATCH, name)),
     },
-    async list(folder) {
-      try {
-        return (await usable(disk.list(path(folder)))).sort();
-      } catch (error) {
-        if (codeOf(error) === 'ENOENT') return [];
-        throw error;
-      }
-    },
+    list,
     async readJson(name) {
       const bytes = await read(name);
       if (bytes === undefined) return undefined;

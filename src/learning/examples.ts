@@ -1,7 +1,7 @@
 import { NmktError } from '../errors.js';
 import type { Bytes } from '../hash.js';
 import { checkShapes, decodeCanonical, dtypeOf, encodeSafetensors, type SizeLimits } from './safetensors.js';
-import { badFile } from './safetensors-header.js';
+import { badFile, writeHeader } from './safetensors-header.js';
 import type { DataSchema, Examples } from './types.js';
 
 /** A shard: a canonical safetensors file with `features` [rows, ...shape] U8 or F32 and `labels` [rows] I32 or F32. */
@@ -24,9 +24,36 @@ export function encodeExamples(examples: Examples, schema: DataSchema): Bytes {
   ]);
 }
 
+/** Bytes of the features of one example in its file. */
+export function rowBytes({ inputs, dtype }: DataSchema): number {
+  return inputs * (dtype === 'U8' ? 1 : 4);
+}
+
+/** What stands before the features in the file of `rows` examples, for who has them not in memory; the labels end it, 4 bytes each. */
+export function examplesHeader(schema: DataSchema, rows: number): Bytes {
+  const begin = rows * rowBytes(schema);
+  const labels = schema.task === 'regression' ? 'F32' : 'I32';
+  return writeHeader([
+    { name: 'features', dtype: schema.dtype, shape: [rows, ...schema.shape], begin: 0, end: begin },
+    { name: 'labels', dtype: labels, shape: [rows], begin, end: begin + 4 * rows },
+  ]);
+}
+
+/** Examples that wait on disk; their canonical file is made when it is asked for. */
+export interface StoredExamples {
+  readonly rows: number;
+  readonly labels: Examples['labels'];
+  file(): Promise<Bytes>;
+}
+
+/** The canonical file of these examples, wherever they are. */
+export async function fileOf(examples: Examples | StoredExamples, schema: DataSchema): Promise<Bytes> {
+  return 'file' in examples ? examples.file() : encodeExamples(examples, schema);
+}
+
 /** Longest canonical file of `rows` examples of this schema, header included. */
 export function maxShardBytes(schema: DataSchema, rows: number): number {
-  return rows * (schema.inputs * (schema.dtype === 'U8' ? 1 : 4) + 4) + 1024;
+  return rows * (rowBytes(schema) + 4) + 1024;
 }
 
 /** How many different labels an example may have: classes, or sets of labels. */

@@ -5,7 +5,7 @@ import { placement } from '../blob/placement.js';
 import { joinSources, sourceOf, type ChunkSource } from '../blob/source.js';
 import { uploadBlob, type RelayTally } from '../blob/transfer.js';
 import { openUploadLog, type UploadRecord } from '../blob/upload-log.js';
-import { encodeExamples } from '../learning/examples.js';
+import { encodeExamples, fileOf, type StoredExamples } from '../learning/examples.js';
 import type { DataSchema, Examples } from '../learning/types.js';
 import { buildListing, buildSnapshot, parseSnapshot } from '../protocol/dataset.js';
 import type { Clock, Journal, NostrEvent, Progress, RandomBytes, Relays, Signer } from '../ports.js';
@@ -35,9 +35,10 @@ export interface DatasetRecord {
 export interface PublishInput {
   readonly name: string;
   readonly schema: DataSchema;
-  readonly shards: readonly Examples[];
-  readonly a: Examples;
-  readonly b: Examples;
+  /** In memory, or one after the other from the disk when they are packed. */
+  readonly shards: readonly (Examples | StoredExamples)[];
+  readonly a: Examples | StoredExamples;
+  readonly b: Examples | StoredExamples;
   /** Names the request: an equal one is the same dataset. */
   readonly request: Sha256;
   readonly expirationSec: number;
@@ -82,15 +83,15 @@ const packedFile = (request: Sha256, part: Part, shard: number) => `datasets/${r
 /** Of an nmkt that sealed everything before it sent anything. */
 const chunkFile = (request: Sha256) => `datasets/${request}.chunks`;
 
-/** A hash over the data and every choice that shapes the dataset. */
+/** A hash over the data and every choice that shapes the dataset. @param data  hash of the canonical file of all examples but those of `test` */
 export function requestHash(
   schema: DataSchema,
-  examples: Examples,
+  data: Sha256,
   test: Examples | undefined,
   choices: Record<string, unknown>,
 ): Sha256 {
-  const digest = (one: Examples) => sha256Hex(encodeExamples(one, schema));
-  return sha256Hex(JSON.stringify([schema, digest(examples), test === undefined ? null : digest(test), choices]));
+  const ofTest = test === undefined ? null : sha256Hex(encodeExamples(test, schema));
+  return sha256Hex(JSON.stringify([schema, data, ofTest, choices]));
 }
 
 export interface Published {
@@ -207,10 +208,10 @@ async function packAndKeep(
   { clock, random, files, progress }: PublishPorts,
 ): Promise<PublishPlan> {
   progress.update(`compressing ${input.shards.length} shards`);
-  const epoch = async (part: Part, shards: readonly Examples[]): Promise<EpochPlan> => {
+  const epoch = async (part: Part, shards: PublishInput['shards']): Promise<EpochPlan> => {
     const packed = [];
     for (const [shard, examples] of shards.entries()) {
-      const plain = encodeExamples(examples, input.schema);
+      const plain = await fileOf(examples, input.schema);
       const bytes = pack(plain);
       await files.write(packedFile(input.request, part, shard), bytes);
       const about = { size: plain.length, sha256: sha256Hex(plain), packed: bytes.length };

@@ -3,6 +3,7 @@ import { applyLabel, applyLabels, applySchema, categoryOf, widthOf } from '../le
 import type { Column, DataSchema, Examples, Task } from '../learning/types.js';
 import { addCell, columnFrom, columnStats, MAX_CATEGORIES, trimmed } from './schema-column.js';
 import { checkColumn, labelIndex, labelSchema, MAX_CLASSES, multilabelSchema } from './schema-label.js';
+import type { EncodedRow, RowSource } from './row-source.js';
 import { changedTable, type Table } from './table.js';
 
 export interface TableOptions {
@@ -112,8 +113,31 @@ async function countRows(table: Table): Promise<number> {
   return rows;
 }
 
-/** Second pass: every row through the schema. */
-async function encodeRows(table: Table, schema: DataSchema, places: Places, rows: number): Promise<TableExamples> {
+/** Second pass: every row through the schema. Without a label column the labels are 0. @throws NmktError `bad-dataset` for another number of rows */
+async function* encodedRows(
+  table: Table,
+  schema: DataSchema,
+  places: Places,
+  rows: number,
+): AsyncGenerator<EncodedRow> {
+  const known = new Map<string, number>();
+  let row = 0;
+  const used = [...places.columns, ...(places.labels ?? []), places.owner].filter((place) => place !== undefined);
+  for await (const { where, cells } of table.rows(used)) {
+    if (row === rows) throw changedTable(table.path, `${rows} rows`, 'more');
+    const own = places.columns.map((i) => cells[i]!);
+    yield {
+      features: applySchema(schema, own, where),
+      label: places.labels === undefined ? 0 : labelOf(schema, places.labels, cells, where),
+      ...(places.owner !== undefined && { owner: numberOf(known, categoryOf(cells[places.owner]!)) }),
+    };
+    row += 1;
+  }
+  if (row !== rows) throw changedTable(table.path, `${rows} rows`, `${row}`);
+}
+
+/** @throws NmktError `too-large`, and what reading throws */
+export async function rowsInMemory({ schema, rows, hasOwners, encoded }: RowSource): Promise<TableExamples> {
   const bytes = rows * schema.inputs * 4;
   if (bytes > MAX_FEATURE_BYTES)
     throw new NmktError('too-large', `${rows} rows of ${schema.inputs} inputs do not fit in memory`, {
@@ -123,25 +147,14 @@ async function encodeRows(table: Table, schema: DataSchema, places: Places, rows
     });
   const features = new Float32Array(rows * schema.inputs);
   const labels = schema.task === 'regression' ? new Float32Array(rows) : new Int32Array(rows);
-  const known = new Map<string, number>();
-  const owners = places.owner === undefined ? undefined : new Int32Array(rows);
+  const owners = hasOwners ? new Int32Array(rows) : undefined;
   let row = 0;
-  const used = [...places.columns, ...(places.labels ?? []), places.owner].filter((place) => place !== undefined);
-  for await (const { where, cells } of table.rows(used)) {
-    if (row === rows) break;
-    features.set(
-      applySchema(
-        schema,
-        places.columns.map((i) => cells[i]!),
-        where,
-      ),
-      row * schema.inputs,
-    );
-    if (places.labels !== undefined) labels[row] = labelOf(schema, places.labels, cells, where);
-    if (owners !== undefined) owners[row] = numberOf(known, categoryOf(cells[places.owner!]!));
+  for await (const { features: inputs, label, owner } of encoded()) {
+    features.set(inputs, row * schema.inputs);
+    labels[row] = label;
+    if (owners !== undefined) owners[row] = owner!;
     row += 1;
   }
-  if (row !== rows) throw changedTable(table.path, `${rows} rows`, `${row}`);
   const examples = { rows, inputs: schema.inputs, features, scale: schema.scale, labels };
   return owners === undefined ? { examples } : { examples, owners };
 }
@@ -161,12 +174,21 @@ function numberOf(known: Map<string, number>, value: string): number {
   return found;
 }
 
-export async function readTable(table: Table, options: TableOptions): Promise<{ schema: DataSchema } & TableExamples> {
+/** First pass: what the table becomes. Its rows are read again when they are wanted. */
+export async function surveyTable(table: Table, options: TableOptions): Promise<RowSource> {
   if (options.owner !== undefined) checkColumn('--partition-column', options.owner, table.columns);
   const { schema, rows } = await inferSchema(table, options);
   const places = placesOf(schema, table);
   const owner = options.owner === undefined ? {} : { owner: table.columns.indexOf(options.owner) };
-  return { schema, ...(await encodeRows(table, schema, { ...places, ...owner }, rows)) };
+  return {
+    ...{ schema, rows, hasOwners: options.owner !== undefined },
+    encoded: () => encodedRows(table, schema, { ...places, ...owner }, rows),
+  };
+}
+
+export async function readTable(table: Table, options: TableOptions): Promise<{ schema: DataSchema } & TableExamples> {
+  const source = await surveyTable(table, options);
+  return { schema: source.schema, ...(await rowsInMemory(source)) };
 }
 
 /** `isLabelled` is false when the label column is not there; the labels are 0 then. */
@@ -189,6 +211,7 @@ export async function readTableWithSchema(
       expected: 'at least one row',
       got: '0 rows',
     });
-  const { examples } = await encodeRows(table, schema, places, rows);
+  const encoded = () => encodedRows(table, schema, places, rows);
+  const { examples } = await rowsInMemory({ schema, rows, hasOwners: false, encoded });
   return { examples, isLabelled: places.labels !== undefined };
 }

@@ -46,6 +46,15 @@ function openTable(path: string, format: TableFormat, maxBytes: number, header?:
   return format === 'jsonl' ? jsonlTable(path) : csvTable(path, header);
 }
 
+/** @returns undefined for what is no table. @throws NmktError as readDataset */
+export async function tableOf(path: string, options: DatasetOptions): Promise<Table | undefined> {
+  const maxBytes = options.maxBytes ?? MAX_BYTES;
+  const format = await formatOf(path, maxBytes, looksLikeText(path, options));
+  refuseOtherFlags(path, options, KINDS[format]);
+  const isTable = format === 'csv' || format === 'jsonl' || format === 'parquet';
+  return isTable ? openTable(path, format, maxBytes, options.header) : undefined;
+}
+
 /**
  * Reads the data and infers how they become inputs and labels.
  *

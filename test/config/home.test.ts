@@ -41,6 +41,25 @@ describe('a home', () => {
     await expect(home.editFile('jobs/a')).rejects.toThrow();
   });
 
+  it('loses its scratch files when the next process locks it, and to that one only', async () => {
+    const dir = join(temporaryFolder(), 'home');
+    const killed = openHome(dir);
+    const file = await killed.scratch.edit('rows.tmp');
+    await file.write(Uint8Array.of(1), 0);
+    await file.close();
+    expect(statSync(join(dir, 'scratch')).mode & 0o777).toBe(0o700);
+    expect(statSync(join(dir, 'scratch', 'rows.tmp')).mode & 0o777).toBe(0o600);
+    const next = openHome(dir);
+    await next.lock();
+    expect(await next.list('scratch')).toEqual([]);
+    await (await next.scratch.edit('rows.tmp')).close();
+    await next.lock();
+    expect(await next.list('scratch')).toEqual(['rows.tmp']);
+    await next.scratch.remove('rows.tmp');
+    expect(await next.list('scratch')).toEqual([]);
+    await next.unlock();
+  });
+
   it('answers undefined for a file that is not there and bad-settings for one that is not JSON', async () => {
     const home = openHome(temporaryFolder());
     expect(await home.readJson('none.json')).toBeUndefined();

@@ -44,6 +44,7 @@ const pureForCommands = [
   'terminal/plot',
   'training/checkpoint',
   'training/dataset',
+  'training/dataset-open',
   'training/digits',
   'training/split',
   'training/text-tokens',
