@@ -5,7 +5,7 @@ import { encodeExamples, rowBytes, subset, type StoredExamples } from '../learni
 import type { DataSchema, Examples } from '../learning/types.js';
 import { readDataset, tableOf, type DatasetOptions } from './dataset.js';
 import { rowsInMemory, surveyTable } from './dataset-table.js';
-import { storedParts } from './part-store.js';
+import { sortByPart, storedParts, type SortedRows } from './part-store.js';
 import type { RowSource } from './row-source.js';
 import { storeRows, type RowFacts, type Scratch, type ScratchFile } from './row-store.js';
 import { changedTable } from './table.js';
@@ -18,7 +18,7 @@ export interface OpenDataset extends RowFacts {
   readonly rows: number;
   /** From the test files of a folder. */
   readonly test?: Examples;
-  /** @param parts  numbers of rows, each row in exactly one of them. @throws NmktError `too-large` for a part that no buffer holds */
+  /** Once. @param parts  numbers of rows, each row in exactly one of them. @throws NmktError `too-large` for a part that no buffer holds */
   cut(parts: readonly Uint32Array[]): readonly (Examples | StoredExamples)[];
   /** Removes what lies on disk: parts can then not be read any more. */
   close(): Promise<void>;
@@ -84,26 +84,29 @@ async function stored(source: RowSource, options: OpenOptions): Promise<OpenData
     if (file !== undefined) open.set(name, file);
     return file;
   };
+  const drop = async (name: string): Promise<void> => {
+    await open.get(name)?.close();
+    if (open.delete(name)) await scratch!.remove(name);
+  };
   const close = async (): Promise<void> => {
-    for (const [name, file] of open) {
-      await file.close();
-      await scratch!.remove(name);
-    }
-    open.clear();
+    for (const name of [...open.keys()]) await drop(name);
   };
   try {
     const unsorted = await make(ROWS);
     const facts = await storeRows(source, unsorted, options.onRows);
-    const files = async () => {
+    const sort = async (parts: readonly Uint32Array[]): Promise<SortedRows> => {
       const sorted = await make(PARTS);
-      if (unsorted !== undefined && sorted !== undefined) return { rows: unsorted, sorted };
-      throw new RangeError('bytes are asked of a dataset that was opened without scratch files');
+      if (unsorted === undefined || sorted === undefined)
+        throw new RangeError('bytes are asked of a dataset that was opened without scratch files');
+      const all = await sortByPart(unsorted, sorted, parts, rowBytes(schema));
+      await drop(ROWS);
+      return all;
     };
     return {
       ...{ schema, rows, ...facts, close },
       cut(parts) {
         requireFit(parts, schema);
-        return storedParts(files, facts.labels, schema, parts);
+        return storedParts(() => sort(parts), facts.labels, schema, parts);
       },
     };
   } catch (error) {

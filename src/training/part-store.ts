@@ -12,7 +12,7 @@ import { labelsOf } from './split.js';
 /** Rows of many parts wait together to be written. */
 const WAITING_BYTES = 33_554_432;
 
-interface Regions {
+export interface SortedRows {
   readonly file: ScratchFile;
   /** Rows before each part's region. */
   readonly starts: readonly number[];
@@ -61,13 +61,17 @@ function regionWriter(file: ScratchFile, starts: readonly number[], size: number
   };
 }
 
-/** @param parts  each row in exactly one of them, at most 65,536 */
-async function sortByPart(
+/**
+ * @param from   features of all rows, as storeRows wrote them
+ * @param parts  at most 65,536
+ * @param size   bytes per row
+ */
+export async function sortByPart(
   from: ScratchFile,
   to: ScratchFile,
   parts: readonly Uint32Array[],
   size: number,
-): Promise<Regions> {
+): Promise<SortedRows> {
   const { starts, rows } = startsOf(parts);
   const partOf = new Uint16Array(rows);
   const placeOf = new Uint32Array(rows);
@@ -89,7 +93,7 @@ async function sortByPart(
 
 /** The canonical file of one part. */
 async function partFile(
-  { file, starts, places }: Regions,
+  { file, starts, places }: SortedRows,
   part: number,
   labels: Examples['labels'],
   schema: DataSchema,
@@ -110,24 +114,20 @@ async function partFile(
 }
 
 /**
- * @param files   features of all rows as storeRows wrote them, and where the sorted ones go: asked once, when a part is wanted
+ * @param sort    as sortByPart: asked once, when a part is wanted
  * @param labels  of all rows
  * @param parts   numbers of rows, each row in exactly one of them
  */
 export function storedParts(
-  files: () => Promise<{ readonly rows: ScratchFile; readonly sorted: ScratchFile }>,
+  sort: () => Promise<SortedRows>,
   labels: Examples['labels'],
   schema: DataSchema,
   parts: readonly Uint32Array[],
 ): StoredExamples[] {
-  let regions: Promise<Regions> | undefined;
-  const sort = async (): Promise<Regions> => {
-    const { rows, sorted } = await files();
-    return sortByPart(rows, sorted, parts, rowBytes(schema));
-  };
+  let sorted: Promise<SortedRows> | undefined;
   return parts.map((own, part) => {
     const ownLabels = labelsOf(labels, own);
-    const file = async () => partFile(await (regions ??= sort()), part, ownLabels, schema);
+    const file = async () => partFile(await (sorted ??= sort()), part, ownLabels, schema);
     return { rows: own.length, labels: ownLabels, file };
   });
 }

@@ -1,6 +1,7 @@
 import { appendFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
+import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
 import { cutDataset } from '../../src/commands/cut-dataset.js';
 import { openHome } from '../../src/config/home.js';
@@ -9,7 +10,7 @@ import { decodeExamples, encodeExamples, fileOf } from '../../src/learning/examp
 import type { DataSchema } from '../../src/learning/types.js';
 import { publishDataset } from '../../src/roles/publish.js';
 import { readDataset } from '../../src/training/dataset.js';
-import { storedParts } from '../../src/training/part-store.js';
+import { sortByPart, storedParts } from '../../src/training/part-store.js';
 import { openDataset, type OpenDataset, type OpenOptions } from '../../src/training/dataset-open.js';
 import type { PartitionChoice } from '../../src/training/split.js';
 import { world } from '../roles/publish-world.js';
@@ -77,11 +78,33 @@ describe('a table on disk', () => {
         expect(large).toEqual({ ...inMemory, cut: expect.any(Function), close: expect.any(Function) });
         expect([...stored.keys()]).toEqual(['rows.tmp']);
         expect(await filesOf(large, partition)).toEqual(await filesOf(inMemory, partition));
+        expect([...stored.keys()]).toEqual(['parts.tmp']);
         await large.close();
         expect(stored.size).toBe(0);
       }),
       { numRuns: 20 },
     );
+  });
+
+  it('is the same from JSON lines and from Parquet, whose row groups are read one by one', async () => {
+    const rows = Array.from({ length: 50 }, (_, i) => ({
+      a: i % 9,
+      b: i % 4 ? `v${i % 3}` : null,
+      y: i % 2 ? 'odd' : 'even',
+    }));
+    const lines = await file(rows.map((row) => JSON.stringify(row)).join('\n'), 'jsonl');
+    const parquet = join(folder, 'table.parquet');
+    const columnData = [
+      { name: 'a', data: rows.map(({ a }) => a), type: 'INT32' as const },
+      { name: 'b', data: rows.map(({ b }) => b), type: 'STRING' as const },
+      { name: 'y', data: rows.map(({ y }) => y), type: 'STRING' as const },
+    ];
+    await writeFile(parquet, new Uint8Array(parquetWriteBuffer({ columnData, rowGroupSize: 20 })));
+    const inMemory = await filesOf(await openDataset(lines, { label: 'y' }), { name: 'stratified' });
+    for (const path of [lines, parquet]) {
+      const large = await openDataset(path, { label: 'y', ...scratch().onDisk });
+      expect(await filesOf(large, { name: 'stratified' })).toEqual(inMemory);
+    }
   });
 
   it('becomes the events that it becomes from memory, and a second run finds them', async () => {
@@ -164,7 +187,7 @@ describe('a table on disk', () => {
     const own = (part: number) => Uint32Array.of(part + 2 * parts, part + parts, part);
     const labels = Int32Array.from({ length: rows }, (_, row) => row % 2);
     const cut = Array.from({ length: parts }, (_, part) => own(part));
-    const stored = storedParts(async () => ({ rows: unsorted, sorted }), labels, schema, cut);
+    const stored = storedParts(() => sortByPart(unsorted, sorted, cut, inputs), labels, schema, cut);
     const examples = decodeExamples(await stored[7]!.file(), schema, { maxBytes: 2 ** 24 });
     expect([0, 1, 2].map((row) => examples.features[row * inputs])).toEqual([...own(7)].map((row) => (row + 1) % 256));
     expect(examples.features[3 * inputs - 1]).toBe(8);
