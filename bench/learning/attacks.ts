@@ -1,5 +1,6 @@
 import { prng } from '../../src/learning/prng.js';
 import type { Examples, ParamSet } from '../../src/learning/types.js';
+import { innerProduct, labelsFlipped, littleIsEnough, moved, scaled } from '../../src/simulate/attacks.js';
 
 /** A round of before: what was trained from, and what honest training made of it, by shard. */
 export interface Past {
@@ -18,6 +19,8 @@ export interface Known {
   readonly history: readonly Past[];
   readonly round: number;
   readonly shard: number;
+  /** The own ones. */
+  readonly examples: Examples;
   readonly seed: Uint8Array;
 }
 export interface Attack {
@@ -32,11 +35,10 @@ function mapped(like: ParamSet, value: (t: number, i: number) => number): ParamS
 
 const normals = ({ seed, round, shard }: Known, purpose: string) => prng(seed, `${purpose}/${round}/${shard}`);
 
-/** base + factor (own - base) */
-const scaled =
+const times =
   (factor: number) =>
   ({ base, own }: Known): ParamSet =>
-    mapped(base, (t, i) => base[t]!.data[i]! + factor * (own[t]!.data[i]! - base[t]!.data[i]!));
+    scaled(base, own, factor);
 
 const SQRT_12 = Math.sqrt(12);
 
@@ -55,20 +57,22 @@ function noisy(params: ParamSet, share: number, base: ParamSet, known: Known): P
   return mapped(params, (t, i) => params[t]!.data[i]! + stdDev * SQRT_12 * (random.float() - 0.5));
 }
 
-/** Mean and standard deviation per parameter of the honest updates. */
-function statistics(honest: readonly ParamSet[]): { mean: ParamSet; stdDev: ParamSet } {
-  const n = honest.length;
-  const mean = mapped(honest[0]!, (t, i) => honest.reduce((sum, one) => sum + one[t]!.data[i]!, 0) / n);
-  const stdDev = mapped(mean, (t, i) =>
-    Math.sqrt(honest.reduce((sum, one) => sum + (one[t]!.data[i]! - mean[t]!.data[i]!) ** 2, 0) / n),
-  );
-  return { mean, stdDev };
-}
+/** Of the own shard below which a class counts as absent. */
+const RARE = 0.005;
+/** Of the logit of such a class. */
+const PUSH = 10;
 
-const withLabels = (examples: Examples, label: (old: number) => number): Examples => ({
-  ...examples,
-  labels: Int32Array.from(examples.labels, label),
-});
+/**
+ * Honest work on what the own shard holds, and the classes that it does not hold pushed out of the model: made for a work floor, which sees a
+ * drop on the own shard and a rise elsewhere, as of honest work, only more so.
+ */
+function spoiled({ own, examples }: Known): ParamSet {
+  const counts = new Map<number, number>();
+  for (const label of examples.labels) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const bias = own.findLastIndex(({ name }) => name.endsWith('/bias'));
+  const isRare = (label: number) => (counts.get(label) ?? 0) < RARE * examples.rows;
+  return mapped(own, (t, i) => own[t]!.data[i]! - (t === bias && isRare(i) ? PUSH : 0));
+}
 
 /** A bright square in the lower right corner of 28 x 28. */
 export function stamped(examples: Examples): Examples {
@@ -79,24 +83,13 @@ export function stamped(examples: Examples): Examples {
 }
 
 export const ATTACKS: Readonly<Record<string, Attack>> = {
-  'sign flip': { update: scaled(-1) },
-  'sign flip x5': { update: scaled(-5) },
-  'scaled x20': { update: scaled(20) },
+  'sign flip': { update: times(-1) },
+  'sign flip x5': { update: times(-5) },
+  'scaled x20': { update: times(20) },
   noise: { update: (known) => noisy(known.base, 1, known.own, known) },
-  /** A little is enough, where it is the same for all (Baruch et al. 2019, arXiv:1902.06156); z 1.5. */
-  ALIE: {
-    update: ({ honest }) => {
-      const { mean, stdDev } = statistics(honest);
-      return mapped(mean, (t, i) => mean[t]!.data[i]! - 1.5 * stdDev[t]!.data[i]!);
-    },
-  },
-  /** Inner product manipulation (Xie et al. 2019, arXiv:1903.03936): the mean of the honest changes, turned round and halved. */
-  'inner product': {
-    update: ({ base, honest }) => {
-      const { mean } = statistics(honest);
-      return mapped(mean, (t, i) => base[t]!.data[i]! - 0.5 * (mean[t]!.data[i]! - base[t]!.data[i]!));
-    },
-  },
+  ALIE: { update: ({ honest }) => littleIsEnough(honest) },
+  'inner product': { update: ({ base, honest }) => innerProduct(base, honest) },
+  spoiler: { update: spoiled },
   zero: { update: ({ base }) => base },
   'copy with noise': {
     update: (known) => noisy(known.honest[known.shard % known.honest.length]!, 0.05, known.base, known),
@@ -106,14 +99,11 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     update: (known) => {
       const past = known.history[known.round - 1];
       if (past === undefined) return known.own;
-      const again = mapped(known.base, (t, i) => {
-        const change = past.honest[known.shard]![t]!.data[i]! - past.base[t]!.data[i]!;
-        return known.base[t]!.data[i]! + change;
-      });
+      const again = moved(known.base, past.base, past.honest[known.shard]!);
       return noisy(again, 0.05, known.base, known);
     },
   },
-  'label flip': { data: (examples) => withLabels(examples, (label) => 9 - label) },
+  'label flip': { data: (examples) => labelsFlipped({ task: 'classification', outputs: 10 }, examples) },
   backdoor: {
     data: (examples) => {
       const half = stamped(examples);

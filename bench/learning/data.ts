@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { sha256 } from '../../src/hash.js';
+import { subset } from '../../src/learning/examples.js';
 import { prng } from '../../src/learning/prng.js';
 import type { Examples } from '../../src/learning/types.js';
 import { readDataset } from '../../src/training/dataset.js';
@@ -28,18 +29,6 @@ export function shakespeare(): string | null {
   return folder !== '' && existsSync(path) ? path : null;
 }
 
-export function rowsOf(examples: Examples, indices: ArrayLike<number>): Examples {
-  const { inputs, scale } = examples;
-  const features = examples.features.slice(0, indices.length * inputs);
-  const labels = examples.labels.slice(0, indices.length);
-  for (let row = 0; row < indices.length; row++) {
-    const from = indices[row]!;
-    features.set(examples.features.subarray(from * inputs, (from + 1) * inputs), row * inputs);
-    labels[row] = examples.labels[from]!;
-  }
-  return { rows: indices.length, inputs, features, scale, labels };
-}
-
 /**
  * Each class is shared out by a draw from a Dirichlet distribution of concentration 0.5 (Hsu et al. 2019, arXiv:1909.06335): half the square
  * of a normal number is a gamma variate of shape 0.5. Drawn again until each shard has 10 examples.
@@ -60,7 +49,7 @@ export function dirichletHalf(examples: Examples, shards: number, seed: string):
         at = Math.max(at, end);
       });
     }
-    if (parts.every((part) => part.length >= 10)) return parts.map((part) => rowsOf(examples, part));
+    if (parts.every((part) => part.length >= 10)) return parts.map((part) => subset(examples, Uint32Array.from(part)));
   }
 }
 
@@ -68,9 +57,6 @@ export function dirichletHalf(examples: Examples, shards: number, seed: string):
 export function oneLabelEach(examples: Examples): Examples[] {
   return Array.from({ length: 10 }, (_, label) => {
     const members = Array.from({ length: examples.rows }, (__, row) => row);
-    return rowsOf(
-      examples,
-      members.filter((row) => examples.labels[row] === label),
-    );
+    return subset(examples, Uint32Array.from(members.filter((row) => examples.labels[row] === label)));
   });
 }

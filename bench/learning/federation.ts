@@ -4,6 +4,7 @@ import { combine, ruleFor, type RuleName } from '../../src/learning/aggregate/ru
 import type { Update } from '../../src/learning/aggregate/update.js';
 import { decodeUpdate, encodeUpdate, type Codec } from '../../src/learning/codec/codec.js';
 import { outerStep, type Outer } from '../../src/learning/outer/outer.js';
+import { subset } from '../../src/learning/examples.js';
 import { initialParams } from '../../src/learning/params.js';
 import { dropErrorPpm, lossPpm, sampleIndices, workFloor, workScore } from '../../src/learning/scoring.js';
 import { trainingSeed } from '../../src/learning/seeds.js';
@@ -11,7 +12,6 @@ import type { Examples, HyperParameters, ModelSpec, ParamSet } from '../../src/l
 import type { Engine } from '../../src/ports.js';
 import { createEngine } from '../../src/training/engine.js';
 import type { Attack, Past } from './attacks.js';
-import { rowsOf } from './data.js';
 
 /** Federated learning without the market: the same engine, codecs, rules and outer steps, in one process. */
 
@@ -85,7 +85,16 @@ export async function federate(engines: readonly Engine[], of: Federation): Prom
       const attack = of.attacks?.get(shard)?.update;
       return attack === undefined
         ? params
-        : attack({ base, own: params, honest: honestOnly(honest, of), history, round, shard, seed });
+        : attack({
+            base,
+            own: params,
+            honest: honestOnly(honest, of),
+            history,
+            round,
+            shard,
+            examples: shards[shard]!,
+            seed,
+          });
     });
     const updates = sent.map((trained, shard) => {
       const own = trainingSeed(seed, round, numberOf(shard), keyOf(numberOf(shard)));
@@ -128,7 +137,7 @@ export async function aboveFloor(
   for (const update of updates) {
     const secret = sha256(seed);
     const own = shards[update.shard]!;
-    const sampled = rowsOf(own, sampleIndices(own.rows, secret, round, update.shard));
+    const sampled = subset(own, Uint32Array.from(sampleIndices(own.rows, secret, round, update.shard)));
     const other = otherRows(shards, update.shard, secret, round);
     const drop = async (examples: Examples) => {
       const [before, after] = [
@@ -154,9 +163,9 @@ function otherRows(shards: readonly Examples[], own: number, secret: Uint8Array,
   const picked = sampleIndices(total, secret, round, 'other', Math.min(OTHER_ROWS, total));
   let from = 0;
   const parts = others.map((shard) => {
-    const part = rowsOf(
+    const part = subset(
       shard,
-      picked.filter((row) => row >= from && row < from + shard.rows).map((row) => row - from),
+      Uint32Array.from(picked.filter((row) => row >= from && row < from + shard.rows).map((row) => row - from)),
     );
     from += shard.rows;
     return part;

@@ -73,7 +73,7 @@ export async function measurePay(engine: Engine, rounds: number, codec: Codec): 
       const lazy: Partial<Record<PayClass, readonly ParamSet[]>> = {
         honest,
         noise: honest.map((own, shard) =>
-          ATTACKS['noise']!.update!({ base, own, honest, history: [], round, shard, seed }),
+          ATTACKS['noise']!.update!({ base, own, honest, history: [], round, shard, examples: shards[shard]!, seed }),
         ),
         'foreign shard': await updatesOf(place, shards, (shard) => [shards[(shard + 1) % TRAINERS]!, HYPER]),
         'one step': await updatesOf(place, shards, (shard) => [shards[shard]!, partOf(shards[shard]!, Infinity)]),

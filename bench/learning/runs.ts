@@ -2,13 +2,14 @@ import { sha256 } from '../../src/hash.js';
 import { defaultAttackers, type RuleName } from '../../src/learning/aggregate/rule.js';
 import { CODEC_PRESETS, type Codec } from '../../src/learning/codec/codec.js';
 import type { Outer } from '../../src/learning/outer/outer.js';
+import { subset } from '../../src/learning/examples.js';
 import { initialParams } from '../../src/learning/params.js';
 import { prng } from '../../src/learning/prng.js';
 import type { Examples, ModelSpec } from '../../src/learning/types.js';
 import type { Engine } from '../../src/ports.js';
 import { readDataset } from '../../src/training/dataset.js';
 import { ATTACKS, BOUNDED, stamped, type Attack } from './attacks.js';
-import { dirichletHalf, oneLabelEach, readDigits, rowsOf, shakespeare } from './data.js';
+import { dirichletHalf, oneLabelEach, readDigits, shakespeare } from './data.js';
 import { federate, type Federation, type MeasuredRound } from './federation.js';
 
 /** Every training of the bench as a value of its own, so that they can run side by side, and again where one is missing. */
@@ -132,10 +133,7 @@ function attackRuns(digits: Digits, seeds: number, rules: readonly RuleName[], f
 
 /** Stamped images of other classes that are taken for class 0. */
 async function backdoorRate(engine: Engine, params: Parameters<Engine['predict']>[1], test: Examples): Promise<number> {
-  const others = rowsOf(
-    test,
-    [...test.labels.keys()].filter((row) => test.labels[row] !== 0),
-  );
+  const others = subset(test, Uint32Array.from([...test.labels.keys()].filter((row) => test.labels[row] !== 0)));
   const { features, rows, scale } = stamped(others);
   const outputs = await engine.predict(MLP, params, features, rows, scale);
   let taken = 0;
@@ -173,7 +171,7 @@ function fedstrRuns(digits: Digits, seeds: number): Run[] {
         ...{ spec: { ...MLP, hidden: [128] } as ModelSpec, test: digits.test, rounds: 3, rule: 'fedavg', attackers: 0 },
         ...{ outer: NONE, codec: { name: 'int4' as const } },
         hyper: { optimizer: 'adam', learningRate: 0.001, batch: 32, epochs: 3 },
-        shards: [rowsOf(digits.train, order.slice(0, half)), rowsOf(digits.train, order.slice(half))],
+        shards: [subset(digits.train, order.slice(0, half)), subset(digits.train, order.slice(half))],
         seed: `fedstr ${seed}`,
       });
     },
@@ -191,9 +189,9 @@ async function gptRuns(path: string, seeds: number, steps: number): Promise<Run[
   const { examples, schema } = await readDataset(path, { tokenizer: 'char', context: 64 });
   const held = Math.floor(examples.rows / 10);
   const rows = (from: number, to: number) =>
-    rowsOf(
+    subset(
       examples,
-      Array.from({ length: to - from }, (_, i) => from + i),
+      Uint32Array.from({ length: to - from }, (_, i) => from + i),
     );
   const train = rows(0, examples.rows - held);
   const test = rows(examples.rows - held, examples.rows);
@@ -210,7 +208,7 @@ async function gptRuns(path: string, seeds: number, steps: number): Promise<Run[
       return federate([engine], {
         ...{ spec, test, rounds: steps / H, rule: 'fedavg', attackers: 0, outer, codec, measureEvery: 10 },
         hyper: { ...inner, batch: GPT_BATCH, localSteps: H },
-        shards: each(GPT_TRAINERS).map((i) => rowsOf(train, order.slice(i * share, (i + 1) * share))),
+        shards: each(GPT_TRAINERS).map((i) => subset(train, order.slice(i * share, (i + 1) * share))),
         seed: `gpt ${seed}`,
       });
     },

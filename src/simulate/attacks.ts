@@ -104,7 +104,7 @@ export function innerProduct(base: ParamSet, honest: readonly Update[]): Update 
 export const signFlipped = (base: ParamSet, update: Update): Update => scaled(base, update, -1);
 export const boosted = (base: ParamSet, update: Update): Update => scaled(base, update, SCALE);
 
-export function labelsFlipped(model: ModelSpec, examples: Examples): Examples {
+export function labelsFlipped(model: Pick<ModelSpec, 'task' | 'outputs'>, examples: Examples): Examples {
   const last = labelCount(model) - 1; // of sets of labels: each label turned round
   const { labels } = examples;
   return {

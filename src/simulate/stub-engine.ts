@@ -7,7 +7,7 @@ import { answersOf, batchLoss } from '../training/model-loss.js';
 import { NmktError } from '../errors.js';
 
 /**
- * An engine without TensorFlow.js and without a thread, for tests of the market: softmax or linear regression by plain
+ * An engine without TensorFlow.js and without a thread, where the market is what counts: softmax or linear regression by plain
  * stochastic gradient descent (also where the request says adam) with the proximal term, sums in float64, deterministic. Only `logreg`.
  */
 export function stubEngine(id = 'cpu/00000000/stub/x64'): Engine {
