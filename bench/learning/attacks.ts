@@ -60,7 +60,7 @@ function noisy(params: ParamSet, share: number, base: ParamSet, known: Known): P
 /** Of the own shard below which a class counts as absent. */
 const RARE = 0.005;
 /** Of the logit of such a class. */
-const PUSH = 10;
+const PUSH = 100;
 
 /**
  * Honest work on what the own shard holds, and the classes that it does not hold pushed out of the model: made for a work floor, which sees a

@@ -118,7 +118,7 @@ export const jobFileSchema = z.strictObject({
     .positive()
     .max(1)
     .optional()
-    .describe('share of the changes that is sent (topk, sparseloco); default 0.03 and 0.0156'),
+    .describe('share of the changes that is sent (topk, sparseloco); default 0.03 and 0.03125'),
   feedback: z
     .number()
     .min(0)

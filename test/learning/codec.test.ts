@@ -274,8 +274,8 @@ test('payloads per million parameters, and what they hash to', () => {
         "9d6c7f8680d68764",
       ],
       "sparseloco": [
-        20810,
-        "cdbb03303f12b60e",
+        35470,
+        "b9bfd3e5a3134acc",
       ],
       "topk": [
         40940,

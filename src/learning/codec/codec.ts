@@ -20,14 +20,14 @@ export type Codec =
       readonly feedback: number;
     } & TopK);
 
-/** What people ask for by name. `sparseloco`: the settings of arXiv:2508.15706. */
+/** What people ask for by name. `sparseloco`: chunks, codes and decay of arXiv:2508.15706, at the upper end of its 1 to 3 %. */
 export const CODEC_PRESETS = {
   f32: { name: 'f32' },
   f16: { name: 'f16' },
   int8: { name: 'int8' },
   int4: { name: 'int4' },
   topk: { name: 'topk', chunk: 4096, keep: 123, bits: 4, feedback: 1 },
-  sparseloco: { name: 'topk', chunk: 4096, keep: 64, bits: 2, feedback: 0.95 },
+  sparseloco: { name: 'topk', chunk: 4096, keep: 128, bits: 2, feedback: 0.95 },
 } as const satisfies Readonly<Record<string, Codec>>;
 
 export interface EncodedUpdate {
