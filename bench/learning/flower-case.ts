@@ -1,10 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sha256 } from '../../src/hash.js';
+import { subset } from '../../src/learning/examples.js';
 import { initialParams, parameterShapes } from '../../src/learning/params.js';
 import { iid } from '../../src/learning/partition.js';
 import type { Examples, HyperParameters, ModelSpec } from '../../src/learning/types.js';
-import { readDigits, rowsOf } from './data.js';
+import { readDigits } from './data.js';
 
 /** What two programs are to train alike: a folder with case.json, the first model and the bytes of shards and test. */
 export interface Case {
@@ -58,7 +59,9 @@ export async function writeCase(folder: string, of: Case): Promise<void> {
     writeFileSync(join(folder, `${name}.features`), bytesOf(features));
     writeFileSync(join(folder, `${name}.labels`), bytesOf(labels));
   };
-  iid(train.rows, of.shards, seed).forEach((rows, shard) => write(`shard${shard}`, rowsOf(train, rows)));
+  iid(train.rows, of.shards, seed).forEach((rows, shard) =>
+    write(`shard${shard}`, subset(train, Uint32Array.from(rows))),
+  );
   write('test', test);
 }
 
