@@ -75,7 +75,7 @@ const mistakes: readonly (readonly [title: string, args: readonly string[], fail
   ['a ragged table', ['publish-dataset', 'ragged.csv', '--label', 'b'], badDataset('1', '2 columns', /line/)],
   ['an empty file', ['publish-dataset', 'empty.csv', '--label', 'b'], badDataset('0 rows', 'at least one row', /rows/)],
   ['a header alone', ['publish-dataset', 'header.csv', '--label', 'b'], badDataset('0 rows', 'one row', /data/)],
-  ['a picture', ['publish-dataset', 'text.png', '--label', 'b'], badDataset('PNG', /CSV, TSV, IDX or text/, /CSV/)],
+  ['a picture', ['publish-dataset', 'text.png'], badDataset('PNG', /FOLDER\/class\/image.png/, /folder/)],
   [
     'no such file',
     ['publish-dataset', 'nothing.csv', '--label', 'b'],
