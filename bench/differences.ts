@@ -1,6 +1,6 @@
 import { pack } from '../src/blob/pack.js';
 import { sha256 } from '../src/hash.js';
-import { defaultAttackers, defaultRule } from '../src/learning/aggregate/rule.js';
+import { defaultAttackers } from '../src/learning/aggregate/rule.js';
 import { CODEC_PRESETS } from '../src/learning/codec/codec.js';
 import { decodeDifference, encodeDifference } from '../src/learning/codec/difference.js';
 import type { Outer } from '../src/learning/outer/outer.js';
@@ -74,7 +74,7 @@ async function measure(
   { train, test }: Awaited<ReturnType<typeof readDigits>>,
   { model, trainers, codec, outer }: Of,
 ): Promise<Record<'first' | 'fourth' | 'last', number>> {
-  const rule = defaultRule(trainers);
+  const rule = trainers < 5 ? 'fedavg' : 'multi-krum';
   const shares: number[] = [];
   await federate([engine], {
     ...{ spec: MODELS[model], test, rounds: ROUNDS, rule, attackers: defaultAttackers(rule, trainers), outer },

@@ -246,15 +246,24 @@ export interface Size {
   readonly gptSeeds: number;
   readonly gptSteps: number;
   readonly rules: readonly RuleName[];
+  /** Behind the work floor. */
+  readonly floorRules: readonly RuleName[];
   /** Default: all. */
   readonly codecs?: readonly string[];
 }
-export const FULL: Size = { seeds: SEEDS, gptSeeds: 3, gptSteps: GPT_STEPS, rules: RULES_UNDER_ATTACK };
+export const FULL: Size = {
+  seeds: SEEDS,
+  gptSeeds: 3,
+  gptSteps: GPT_STEPS,
+  rules: RULES_UNDER_ATTACK,
+  floorRules: ['fedavg', 'multi-krum', 'norm-clip'],
+};
 export const SHORT: Size = {
   seeds: 1,
   gptSeeds: 1,
   gptSteps: 200,
   rules: ['fedavg', 'multi-krum'],
+  floorRules: ['fedavg', 'norm-clip'],
   codecs: ['f32', 'int4', 'central'],
 };
 
@@ -265,7 +274,7 @@ export async function allRuns(size: Size): Promise<Run[]> {
   const runs = [
     ...fedstrRuns(digits, size.seeds),
     ...codecRuns(digits, size.seeds).filter(({ row }) => size.codecs === undefined || size.codecs.includes(row)),
-    ...attackRuns(digits, size.seeds, size.rules.slice(0, 2), true),
+    ...attackRuns(digits, size.seeds, size.floorRules, true),
     ...attackRuns(digits, size.seeds, size.rules, false),
     ...labelRuns(digits, size.seeds, size.rules),
     ...(text === null ? [] : await gptRuns(text, size.gptSeeds, size.gptSteps)),

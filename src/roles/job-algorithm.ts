@@ -1,5 +1,11 @@
 import { NmktError } from '../errors.js';
-import { defaultAttackers, defaultRule, mostAttackers, takesAttackers } from '../learning/aggregate/rule.js';
+import {
+  defaultAttackers,
+  defaultRule,
+  mostAttackers,
+  takesAttackers,
+  type RuleName,
+} from '../learning/aggregate/rule.js';
 import { CODEC_PRESETS, type Codec } from '../learning/codec/codec.js';
 import { OUTER_DEFAULTS, type Outer, type OuterField } from '../learning/outer/outer.js';
 import { readsTokens } from '../learning/model-cost.js';
@@ -14,9 +20,9 @@ export function aggregationTerms(
   job: Pick<JobFile, 'aggregation' | 'attackers'>,
   seats: number,
 ): Pick<JobTerms, 'aggregation' | 'attackers'> {
-  const aggregation = job.aggregation ?? defaultRule(seats);
-  const most = mostAttackers(aggregation, seats);
   const { attackers } = job;
+  const aggregation = job.aggregation ?? ruleAgainst(attackers, seats);
+  const most = mostAttackers(aggregation, seats);
   if (attackers === undefined) return { aggregation, attackers: defaultAttackers(aggregation, seats) };
   if (attackers <= most) return { aggregation, attackers };
   throw new NmktError('bad-job', `${aggregation} does not withstand that many attackers`, {
@@ -26,6 +32,12 @@ export function aggregationTerms(
     got: `${attackers}`,
     remedy: takesAttackers(aggregation) ? `--attackers ${most}, or more --trainers` : 'leave out attackers',
   });
+}
+
+/** Whoever counts attackers means a rule that does. */
+function ruleAgainst(attackers: number | undefined, seats: number): RuleName {
+  const usual = defaultRule(seats);
+  return attackers === undefined || usual === 'fedavg' ? usual : 'multi-krum';
 }
 
 const FIELDS = {

@@ -94,10 +94,12 @@ export const jobFileSchema = z.strictObject({
   aggregation: z
     .enum(RULES)
     .optional()
-    .describe('how accepted updates become one model; default fedavg, from 5 trainers on multi-krum'),
+    .describe('how accepted updates become one model; default fedavg, from 5 trainers on norm-clip'),
   attackers: count(0, 1_024)
     .optional()
-    .describe('dishonest updates the rule is to withstand (trimmed-mean, krum, multi-krum, bulyan); default 3 of 10'),
+    .describe(
+      'dishonest updates the rule is to withstand (trimmed-mean, krum, multi-krum, bulyan; without a rule multi-krum); default 3 of 10',
+    ),
   outer: z
     .enum(OUTERS)
     .default('none')

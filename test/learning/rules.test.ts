@@ -150,8 +150,8 @@ test('f stays within what the number of updates allows', () => {
   expect(ruleFor('median', 9, 9)).toEqual({ name: 'median', f: 0, m: 0 });
 });
 
-test('the default is Multi-Krum from five seats on, against three of ten', () => {
-  expect([1, 4, 5, 15].map(defaultRule)).toEqual(['fedavg', 'fedavg', 'multi-krum', 'multi-krum']);
+test('the default shortens updates from five seats on; where attackers are counted, they are three of ten', () => {
+  expect([1, 4, 5, 15].map(defaultRule)).toEqual(['fedavg', 'fedavg', 'norm-clip', 'norm-clip']);
   expect([5, 6, 7, 10, 15, 100].map((n) => defaultAttackers('multi-krum', n))).toEqual([1, 1, 2, 3, 4, 30]);
   expect(defaultAttackers('fedavg', 100)).toBe(0);
 });

@@ -12,7 +12,9 @@ const PASS = { open: null, keyed: null };
 
 describe('a job of five trainers', () => {
   test.each([
-    ['multi-krum', { aggregation: undefined }, { name: 'multi-krum', f: 1, m: 4 }],
+    ['norm-clip', { aggregation: undefined }, { name: 'norm-clip', f: 0, m: 0 }],
+    ['multi-krum', { aggregation: 'multi-krum' }, { name: 'multi-krum', f: 1, m: 4 }],
+    ['multi-krum, counting attackers', { aggregation: undefined, attackers: 1 }, { name: 'multi-krum', f: 1, m: 4 }],
     ['median', { aggregation: 'median' }, { name: 'median', f: 0, m: 0 }],
     ['trimmed-mean', { aggregation: 'trimmed-mean', attackers: 2 }, { name: 'trimmed-mean', f: 2, m: 0 }],
     ['centred-clip', { aggregation: 'centred-clip' }, { name: 'centred-clip', f: 0, m: 0 }],

@@ -65,11 +65,12 @@ export function ruleFor(name: RuleName, attackers: number, updates: number): Rul
   return { name, f, m: name === 'multi-krum' ? updates - f : 0 };
 }
 
-/** From five seats on it pays to leave out the odd ones; below, distances say too little. */
+/** From five seats on the median length says what is usual; below, one of two or three may set it. */
 const ROBUST_FROM = 5;
 
-export function defaultRule(seats: number): 'fedavg' | 'multi-krum' {
-  return seats < ROBUST_FROM ? 'fedavg' : 'multi-krum';
+/** Behind the work floor, which stops what makes a shard's own loss worse, it is enough to bound the rest (docs/decisions/2026-11-27-default-rule.md). */
+export function defaultRule(seats: number): 'fedavg' | 'norm-clip' {
+  return seats < ROBUST_FROM ? 'fedavg' : 'norm-clip';
 }
 
 /** Three of ten. */
