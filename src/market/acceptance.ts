@@ -6,6 +6,7 @@ import type { RejectionRule } from '../protocol/round.js';
 import type { ScoreRow } from '../protocol/score.js';
 import { commitmentOf } from '../protocol/submission.js';
 import { residualBefore, type KeptResiduals } from './residuals.js';
+import type { FirstShown, ShownLog } from './shown-log.js';
 import { isProvenFraud } from './spot-rules.js';
 
 export interface Assigned {
@@ -38,8 +39,10 @@ export interface RoundEvidence {
   /** The only engine whose work counts; null: any. */
   readonly engine: string | null;
 }
-/** Who opened an update first, and in which round. */
-export type ShownUpdates = ReadonlyMap<Sha256, { readonly round: number; readonly trainer: Pubkey }>;
+/** Who opened an update first, if before this round. */
+export interface ShownUpdates {
+  get(update: Sha256): FirstShown | undefined;
+}
 
 export interface Rejection extends Assigned {
   readonly submission: EventId | null;
@@ -117,14 +120,12 @@ function residualFailure(evidence: PublicEvidence, { author, content }: EventOf<
 type PublicEvidence = Omit<RoundEvidence, 'findings' | 'scores'>;
 type Opening = Pick<RoundEvidence, 'job' | 'round' | 'commits'>;
 
-/** All updates opened up to this round, for the rounds after it. */
-export function shownUpdates(evidence: Opening & Pick<RoundEvidence, 'reveals' | 'shownBefore'>): ShownUpdates {
-  const shown = new Map(evidence.shownBefore);
+/** Adds what a round opened, for the rounds after it: whoever showed an update first stays. */
+export function noteShown(log: ShownLog, evidence: Opening & Pick<RoundEvidence, 'reveals'>): void {
   for (const reveal of evidence.reveals.values()) {
     const hash = reveal.content.updateHash;
-    if (!shown.has(hash) && opens(evidence, reveal)) shown.set(hash, { round: evidence.round, trainer: reveal.author });
+    if (!log.has(hash) && opens(evidence, reveal)) log.set(hash, { round: evidence.round, trainer: reveal.author });
   }
-  return shown;
 }
 
 /** An event never changes, and every fold looks at the same ones again. */

@@ -56,8 +56,7 @@ export function applyClaimBad(draft: Draft, event: EventOf<'claim-bad'>): Broken
     return broken('claim-bad', 'it names no claim of this payout');
   else if (invoice !== null && invoiceHash(invoice) !== claim.content.invoiceHash)
     return broken('claim-bad', 'it shows another invoice than the claim’s');
-  if (draft.rounds.some(({ receipts }) => receipts.get(payout)?.content.claim === id))
-    return broken('claim-bad', 'the claim is paid');
+  if (draft.receipts.get(payout)?.content.claim === id) return broken('claim-bad', 'the claim is paid');
   draft.refusedClaims.set(id, event);
   return null;
 }

@@ -3,6 +3,8 @@ import type { EventOf, JobEvent } from '../protocol/events.js';
 import type { ShownUpdates } from './acceptance.js';
 import type { Considered } from './auction.js';
 import type { KeptResiduals } from './residuals.js';
+import type { ShownLog } from './shown-log.js';
+import type { EventIndex } from './event-index.js';
 import type { Assignment } from './state.js';
 
 /** A round while it is being folded. */
@@ -38,6 +40,7 @@ export interface Draft {
   readonly byId: ReadonlyMap<EventId, JobEvent>;
   /** Events of participants that stand in an unforked chain, by author. */
   readonly sound: ReadonlyMap<Pubkey, readonly JobEvent[]>;
+  readonly index: EventIndex;
   award: EventOf<'award'> | null;
   readonly assignments: Map<number, Assignment>;
   spares: readonly Considered[];
@@ -51,6 +54,16 @@ export interface Draft {
   /** By claim. */
   readonly refusedClaims: Map<EventId, EventOf<'claim-bad'>>;
   readonly rounds: DraftRound[];
+  /** Rounds by their settlement. */
+  readonly settled: Map<EventId, DraftRound>;
+  /** By payout, which names its round. */
+  readonly receipts: Map<Sha256, EventOf<'receipt'>>;
+  /** Seats, spelt by `seatName`, with an accepted update in a closed round. */
+  readonly proven: Set<string>;
+  /** Updates opened in the rounds before the last one. */
+  readonly shown: ShownLog;
+  /** Does a list name an event that is not at hand? */
+  lacksListed: boolean;
   modelHash: Sha256 | null;
   lossPpm: number | null;
   artifact: EventOf<'artifact'> | null;

@@ -5,7 +5,9 @@ import { applyAward, applyReplace, openBids } from './award-rules.js';
 import { buildChains, type Chain } from './chain.js';
 import { applyClaimBad } from './claim-rules.js';
 import { broken, type Broken, type Draft } from './draft.js';
-import { applyReceipt, applySettlement, claimsByPayout, owes, payoutsOf } from './money-rules.js';
+import { indexEvents } from './event-index.js';
+import { applyReceipt, applySettlement, owes } from './money-rules.js';
+import { payoutsOf } from './payouts.js';
 import { mustClose, roundRules } from './round-rules.js';
 import type { JobPhase, JobState, RoundState, Violation } from './state.js';
 
@@ -31,6 +33,7 @@ export function foldJob(jobId: EventId, events: Iterable<JobEvent>): JobState {
     job,
     byId,
     sound,
+    index: indexEvents(sound),
     award: null,
     assignments: new Map(),
     spares: [],
@@ -40,6 +43,11 @@ export function foldJob(jobId: EventId, events: Iterable<JobEvent>): JobState {
     frauds: new Map(),
     refusedClaims: new Map(),
     rounds: [],
+    settled: new Map(),
+    receipts: new Map(),
+    proven: new Set(),
+    shown: new Map(),
+    lacksListed: false,
     modelHash: null,
     lossPpm: null,
     artifact: null,
@@ -174,8 +182,8 @@ function finish(
     const after = draft.byId.get(spine.gapBefore);
     if (after?.prev != null) draft.missing.add(after.prev);
   }
-  const claims = claimsByPayout(draft);
-  const rounds: RoundState[] = draft.rounds.map((round) => ({ ...round, payouts: payoutsOf(draft, round, claims) }));
+  const payouts = payoutsOf(draft);
+  const rounds: RoundState[] = draft.rounds.map((round) => ({ ...round, payouts: payouts(round) }));
   return {
     jobId: draft.jobId,
     job: draft.job,

@@ -35,20 +35,21 @@ function isOthers(draft: Draft, { author, content }: EventOf<'reveal'>): boolean
 }
 
 export function commitsOf(draft: Draft, open: EventOf<'open'>, assigned: readonly Assignment[]): DraftRound['commits'] {
-  return firstPerSeat(draft, assigned, isCommitOf(open));
+  return firstPerSeat(draft, open.content.round, assigned, isCommitOf(open));
 }
 
 /** By shard, its trainer's first event of that sort for it: a second one never counts. */
 function firstPerSeat<E extends EventOf<'commit'> | EventOf<'reveal'>>(
   draft: Draft,
+  round: number,
   assigned: readonly Assignment[],
   matches: Matches<E>,
 ): Map<number, E> {
   const found = new Map<number, E>();
   for (const { trainer, shard } of assigned) {
-    const event = draft.sound
-      .get(trainer)
-      ?.find((other): other is E => matches(other) && other.content.shard === shard);
+    const event = draft.index
+      .submissions(trainer, round)
+      .find((other): other is E => matches(other) && other.content.shard === shard);
     if (event !== undefined) found.set(shard, event);
   }
   return found;
@@ -110,6 +111,7 @@ function listed<E extends EventOf<'commit'> | EventOf<'reveal'>>(
     const event = draft.byId.get(id);
     if (event === undefined) {
       draft.missing.add(id);
+      draft.lacksListed = true;
       continue;
     }
     if (!matches(event) || !hasSeat(event)) return broken('list', `${id} does not count in this phase`);
@@ -138,6 +140,7 @@ function listCommits(draft: Draft, round: DraftRound, event: EventOf<'list'>): B
   round.listedCommits = found;
   round.reveals = firstPerSeat(
     draft,
+    round.round,
     round.assigned.filter((seat) => found.has(seat.shard)),
     isRevealOf(draft, event, found),
   );

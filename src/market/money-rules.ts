@@ -1,8 +1,8 @@
-import { fromHex, sha256Hex, type EventId, type Sha256 } from '../hash.js';
+import { fromHex, sha256Hex, type EventId } from '../hash.js';
 import type { EventOf } from '../protocol/events.js';
 import { broken, type Broken, type Draft, type DraftRound } from './draft.js';
 import { settlementPlan } from './settlement.js';
-import type { Assignment, PayoutState, RefusedClaim } from './state.js';
+import type { Assignment } from './state.js';
 
 export function applySettlement(draft: Draft, event: EventOf<'settlement'>): Broken | null {
   const last = draft.rounds.at(-1);
@@ -19,6 +19,7 @@ export function applySettlement(draft: Draft, event: EventOf<'settlement'>): Bro
       `the plan must be ${expected.totalMsat} msat to the accepted trainers, got ${event.content.totalMsat} msat`,
     );
   last.settlement = event;
+  draft.settled.set(event.id, last);
   return null;
 }
 
@@ -34,7 +35,7 @@ export function planOf(jobId: EventId, round: number, close: EventOf<'close'>, a
 
 export function applyReceipt(draft: Draft, event: EventOf<'receipt'>): Broken | null {
   const { settlement, payout, claim: claimId, payee, amountMsat, preimage, paymentHash } = event.content;
-  const round = draft.rounds.find((candidate) => candidate.settlement?.id === settlement);
+  const round = draft.settled.get(settlement);
   const line = round?.settlement?.content.plan.find((candidate) => candidate.payout === payout);
   if (round === undefined || line === undefined || line.payee !== payee)
     return broken('receipt', 'no settlement promises this payout');
@@ -54,79 +55,11 @@ export function applyReceipt(draft: Draft, event: EventOf<'receipt'>): Broken | 
   )
     return broken('receipt', 'the claim it cites is not the payee’s claim of this payout');
   round.receipts.set(payout, event);
+  draft.receipts.set(payout, event);
   return null;
 }
 
 /** Does this closed round need a settlement before the job goes on? */
 export function owes(draft: Pick<Draft, 'jobId'>, round: DraftRound): boolean {
   return round.close !== null && planOf(draft.jobId, round.round, round.close, round.assigned).totalMsat > 0n;
-}
-
-function refusedOf(draft: Draft, payout: Sha256): RefusedClaim[] {
-  return [...draft.refusedClaims.values()]
-    .filter(({ content }) => content.payout === payout)
-    .map((notice) => {
-      const claim = draft.byId.get(notice.content.claim);
-      return { notice, claim: claim?.type === 'claim' ? claim : null };
-    });
-}
-
-type Claims = ReadonlyMap<Sha256, readonly EventOf<'claim'>[]>;
-
-/** Also those behind a gap in their author's chain. */
-export function claimsByPayout({ byId }: Draft): Claims {
-  const claims = new Map<Sha256, EventOf<'claim'>[]>();
-  for (const event of byId.values()) {
-    if (event.type !== 'claim') continue;
-    const { payout } = event.content;
-    claims.set(payout, [...(claims.get(payout) ?? []), event]);
-  }
-  return claims;
-}
-
-/** What a settlement promises; a proven fraud is owed nothing that was not paid before. */
-export function payoutsOf(draft: Draft, round: DraftRound, claims: Claims): PayoutState[] {
-  const lines = (round.settlement?.content.plan ?? []).filter(
-    ({ payee, payout }) => round.receipts.has(payout) || !draft.frauds.has(payee),
-  );
-  return lines.map((line) => {
-    const theirs = draft.sound.get(line.payee) ?? [];
-    const voids = theirs.filter(
-      (event): event is EventOf<'claim-void'> => event.type === 'claim-void' && event.content.payout === line.payout,
-    );
-    const voided = new Set(voids.map((event) => event.content.claim));
-    const claim = theirs.findLast(
-      (event): event is EventOf<'claim'> =>
-        event.type === 'claim' &&
-        event.content.payout === line.payout &&
-        event.content.settlement === round.settlement?.id &&
-        event.content.amountMsat === line.amountMsat &&
-        !voided.has(event.id) &&
-        !draft.refusedClaims.has(event.id),
-    );
-    const receipt = round.receipts.get(line.payout) ?? null;
-    return {
-      payout: line.payout,
-      payee: line.payee,
-      amountMsat: line.amountMsat,
-      claim: claim ?? null,
-      // Also behind a gap in its chain: a payee cannot take back what it signed and was paid for.
-      asked: new Set(
-        (claims.get(line.payout) ?? [])
-          .filter((event) => event.author === line.payee)
-          .map((event) => event.content.invoiceHash),
-      ),
-      refused: refusedOf(draft, line.payout),
-      voided: new Set(voids.map((event) => event.content.paymentHash)),
-      receipt,
-      received:
-        theirs.find(
-          (event): event is EventOf<'received'> => event.type === 'received' && event.content.receipt === receipt?.id,
-        ) ?? null,
-      unpaid:
-        theirs.find(
-          (event): event is EventOf<'unpaid'> => event.type === 'unpaid' && event.content.payout === line.payout,
-        ) ?? null,
-    };
-  });
 }

@@ -2,14 +2,14 @@ import type { Pubkey } from '../hash.js';
 import { workScore } from '../learning/scoring.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
 import { MAX_DIFFERENCES } from '../protocol/round.js';
-import { acceptRound, shownUpdates, type Acceptance, type Finding, type ShownUpdates } from './acceptance.js';
+import { acceptRound, noteShown, type Acceptance, type Finding } from './acceptance.js';
 import { differencesOf } from './base-chain.js';
 import { broken, type Broken, type Draft, type DraftRound } from './draft.js';
 import { applyList, applySeen, commitsOf } from './list-rules.js';
 import { applyDraw, applyFraud, checkSpot, isRepeated, isStateFinding } from './draw-rules.js';
 import { owes } from './money-rules.js';
-import { residualsAfter } from './residuals.js';
-import { provenBefore } from './state.js';
+import { residualsAfter, seatName } from './residuals.js';
+import { ShownBefore } from './shown-log.js';
 
 /** The customer's events of a round, each checked against what the events before it imply. */
 export function roundRules(draft: Draft, event: JobEvent): Broken | null {
@@ -59,6 +59,7 @@ function applyOpen(draft: Draft, event: EventOf<'open'>): Broken | null {
   const fraud = assigned.find(({ trainer }) => draft.frauds.has(trainer));
   if (fraud !== undefined) return broken('open', `${fraud.trainer} is a proven fraud and holds shard ${fraud.shard}`);
   draft.modelHash = base.sha256;
+  if (last !== undefined) keepShown(draft, last);
   draft.rounds.push({
     round,
     open: event,
@@ -71,7 +72,7 @@ function applyOpen(draft: Draft, event: EventOf<'open'>): Broken | null {
     reveals: new Map(),
     revealList: null,
     listedReveals: new Map(),
-    shownBefore: last === undefined ? new Map() : shownAfter(draft, last),
+    shownBefore: new ShownBefore(draft.shown, round),
     residuals: last === undefined ? new Map() : residualsAfter(last.residuals, last),
     seen: new Set(),
     scores: null,
@@ -98,8 +99,8 @@ function checkDifference(rounds: readonly DraftRound[], { content }: EventOf<'op
   return null;
 }
 
-function shownAfter({ jobId }: Draft, { round, listedCommits, listedReveals, shownBefore }: DraftRound): ShownUpdates {
-  return shownUpdates({ job: jobId, round, commits: listedCommits, reveals: listedReveals, shownBefore });
+function keepShown({ jobId, shown }: Draft, { round, listedCommits, listedReveals }: DraftRound): void {
+  noteShown(shown, { job: jobId, round, commits: listedCommits, reveals: listedReveals });
 }
 
 function applyScores(draft: Draft, round: DraftRound, event: EventOf<'scores'>): Broken | null {
@@ -110,7 +111,6 @@ function applyScores(draft: Draft, round: DraftRound, event: EventOf<'scores'>):
   if (data !== draft.job.content.evalA.commitment)
     return broken('scores', 'the loss must be measured on the evaluation set A of the job');
   if (new Set(scores.map((row) => row.shard)).size !== scores.length) return broken('scores', 'a seat is scored twice');
-  const proven = provenBefore(draft.rounds, round.round);
   for (const row of scores) {
     const reveal = round.listedReveals.get(row.shard);
     const isAtHand = reveal !== undefined || !draft.missing.has(row.submission);
@@ -122,7 +122,7 @@ function applyScores(draft: Draft, round: DraftRound, event: EventOf<'scores'>):
     );
     if (dPpm !== row.dPpm || ePpm !== row.ePpm)
       return broken('scores', `D and E of ${row.trainer} must be ${dPpm} and ${ePpm} ppm`);
-    const spot = checkSpot(draft, round, event, row, proven);
+    const spot = checkSpot(draft, round, event, row, draft.proven);
     if (spot !== null) return spot;
   }
   round.scores = event;
@@ -141,7 +141,7 @@ function applyClose(draft: Draft, round: DraftRound, event: EventOf<'close'>): B
   for (const { shard, rule, detail } of content.rejected)
     if (rule === 'blob' || rule === 'shape' || (rule === 'spot-check' && isStateFinding(round, shard)))
       findings.set(shard, { rule, detail });
-  if (isComplete(draft, round)) {
+  if (!draft.lacksListed) {
     const expected = acceptance(draft, round, round.scores, findings);
     const good = (rows: readonly { shard: number; trainer: string; submission: string }[]) =>
       rows.map((row) => `${row.shard}:${row.trainer}:${row.submission}`).join(' ');
@@ -157,6 +157,7 @@ function applyClose(draft: Draft, round: DraftRound, event: EventOf<'close'>): B
   if (content.accepted.length < quorumOf(draft, round))
     return broken('close', `${draft.job.content.quorum} accepted updates are the quorum`);
   round.close = event;
+  for (const seat of content.accepted) draft.proven.add(seatName(seat));
   draft.modelHash = content.aggregate;
   draft.lossPpm = content.lossPpm;
   return null;
@@ -173,11 +174,12 @@ function applyVoid(draft: Draft, round: DraftRound, event: EventOf<'void'>): Bro
 
 /**
  * Who is listed reveals: from the quorum on the round can only end with its close. Else a customer could read the updates
- * and pay for none.
+ * and pay for none. While an event is not at hand that a list names, of this round or of one before, nobody can tell: an update of any
+ * of them may be a copy.
  */
 export function mustClose(draft: Draft, round: DraftRound): boolean {
   if (round.close !== null || round.voided !== null || round.commitList === null) return false;
-  return isComplete(draft, round) && countable(draft, round) >= quorumOf(draft, round);
+  return !draft.lacksListed && countable(draft, round) >= quorumOf(draft, round);
 }
 
 /** Updates that may still be, or are, accepted: an update that did not open has no score. */
@@ -188,14 +190,6 @@ function countable(draft: Draft, round: DraftRound): number {
 
 function quorumOf(draft: Draft, round: DraftRound): number {
   return Math.min(draft.job.content.quorum, round.assigned.length);
-}
-
-/** Is every event at hand that the lists of this round and of those before name? An update of any of them may be a copy. */
-function isComplete(draft: Draft, { round: last }: DraftRound): boolean {
-  return draft.rounds
-    .slice(0, last + 1)
-    .flatMap(({ commitList, revealList }) => [...(commitList?.content.ids ?? []), ...(revealList?.content.ids ?? [])])
-    .every((id) => !draft.missing.has(id));
 }
 
 function acceptance(

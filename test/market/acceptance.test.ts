@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { sha256, type Pubkey } from '../../src/hash.js';
-import { acceptRound, publicFailure, shownUpdates, type RoundEvidence } from '../../src/market/acceptance.js';
+import { ShownBefore, type ShownLog } from '../../src/market/shown-log.js';
+import { acceptRound, noteShown, publicFailure, type RoundEvidence } from '../../src/market/acceptance.js';
 import type { ContentOf } from '../../src/protocol/events.js';
 import type { ScoreRow } from '../../src/protocol/score.js';
 import { commitmentOf } from '../../src/protocol/submission.js';
@@ -124,11 +125,22 @@ describe('acceptance', () => {
 
   it('remembers what a round showed only where it opens: a hash that was merely named takes nobody down later', () => {
     const hash = (trainer: Pubkey) => honest.reveals.get(shardOf(trainer))!.content.updateHash;
-    expect([...shownUpdates(honest).keys()].sort()).toEqual([a, b, c].map(hash).sort());
+    const shownBy = (evidence: RoundEvidence, log: ShownLog = new Map()) => {
+      noteShown(log, evidence);
+      return log;
+    };
+    expect([...shownBy(honest).keys()].sort()).toEqual([a, b, c].map(hash).sort());
     const later = hashOf('the work of a later round');
-    expect(shownUpdates(revealing(honest, a, { updateHash: later })).has(later)).toBe(false);
-    const earlier = new Map([[hash(b), { round: 0, trainer: c }]]);
-    expect(shownUpdates({ ...honest, round: 0, shownBefore: earlier }).get(hash(b))).toEqual({ round: 0, trainer: c });
+    expect(shownBy(revealing(honest, a, { updateHash: later })).has(later)).toBe(false);
+    const earlier: ShownLog = new Map([[hash(b), { round: 0, trainer: c }]]);
+    expect(shownBy({ ...honest, round: 1 }, earlier).get(hash(b))).toEqual({ round: 0, trainer: c });
+  });
+
+  it('looks only at rounds before its own: the log of a job goes on growing', () => {
+    const { updateHash } = honest.reveals.get(0)!.content;
+    const log: ShownLog = new Map([[updateHash, { round: 2, trainer: a }]]);
+    expect(new ShownBefore(log, 2).get(updateHash)).toBeUndefined();
+    expect(new ShownBefore(log, 3).get(updateHash)).toEqual({ round: 2, trainer: a });
   });
 
   it('lets nobody take an honest trainer down by naming its hash without having committed to it', () => {
