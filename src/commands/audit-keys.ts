@@ -7,7 +7,7 @@ import { collectAuditKeys, collectDataKeys } from '../roles/collect.js';
 import type { JobSecrets } from '../roles/customer-env.js';
 import { isWithoutKey } from '../roles/epoch.js';
 import type { SignedRecord } from '../roles/job-book.js';
-import { eventsFile, secretsFile } from '../roles/post.js';
+import { eventsFile, secretsFile } from '../roles/job-files.js';
 import type { Context } from './command.js';
 
 /** Where an auditor's keys come from: a file of the customer, or its own home. */

@@ -45,7 +45,7 @@ export function report(audited: Audited, book: JobBook): Outcome {
 }
 
 function documentOf(audited: Audited, book: JobBook) {
-  const { state, level, why, found, disputes, engine, repeated, roots, events, unreadable } = audited;
+  const { state, level, why, found, disputes, engine, repeated, roots, standing, events, unreadable } = audited;
   const unchecked = Object.entries({ segments: repeated, roots })
     .filter(([, again]) => again?.why !== null)
     .map(([check]) => check);
@@ -64,6 +64,7 @@ function documentOf(audited: Audited, book: JobBook) {
     engine,
     repeated,
     roots,
+    standing,
     forks: state.forks.map(({ author: who, seq, ids }) => ({ author: who, seq, events: ids })),
     disputes,
     unreadable,
@@ -80,6 +81,7 @@ function describe(value: ReturnType<typeof documentOf>): string {
     ['over', `${value.events} events, ${value.rounds} rounds, ${Number(value.paidMsat) / 1000} sat paid`],
     ...(value.repeated === null ? [] : [['repeated', describeRepeated(value.repeated)]]),
     ...(value.roots === null ? [] : [['root updates', describeRoots(value.roots)]]),
+    ...(value.standing === null ? [] : [['standing', describeStanding(value.standing)]]),
     ...value.forks.map(({ author, seq }) => ['fork', `${author} signed two events with seq ${seq}`]),
     ...value.disputes.map(({ event, trainer, shard, rule, detail }) => [
       'dispute',
@@ -105,6 +107,11 @@ function describeRoots({ rounds, why }: NonNullable<Audit['roots']>): string {
   return why === null
     ? `of ${rounds} ${rounds === 1 ? 'round' : 'rounds'} trained again, to the bit`
     : `not trained again: ${why}`;
+}
+
+function describeStanding({ jobs, why }: NonNullable<Audit['standing']>): string {
+  const counted = `of bidders counted again from ${jobs} earlier ${jobs === 1 ? 'job' : 'jobs'}`;
+  return why === null ? counted : jobs === 0 ? `the customer's word: ${why}` : `${counted}; ${why}`;
 }
 
 function describeLevel({ level, why, firstBad, engine }: ReturnType<typeof documentOf>): string {

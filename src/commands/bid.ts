@@ -7,7 +7,7 @@ import type { EventOf } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
 import { createBell } from '../roles/bell.js';
 import { openBook, type JobBook, type SignedRecord } from '../roles/job-book.js';
-import { eventsFile } from '../roles/post.js';
+import { eventsFile } from '../roles/job-files.js';
 import type { PublishPorts } from '../roles/publish.js';
 import { requireStored } from '../roles/require-stored.js';
 import { bid, type BidEnv } from '../roles/trainer-actions.js';

@@ -33,6 +33,7 @@ export async function customerPorts({ deps, progress, signal }: Context): Promis
     random: deps.random,
     files: homeFiles(home),
     journal: (name) => deps.openJournal(home.path(name)),
+    events: (name) => deps.openJournal(home.path(name)),
     reader: async () => deps.connectRelays((await deps.relays()).urls),
     progress,
     signal,

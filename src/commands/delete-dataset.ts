@@ -11,7 +11,7 @@ import {
 import type { DeletedDataset } from '../roles/deleted-dataset.js';
 import { jobsOn } from '../roles/forget-keys.js';
 import type { SignedRecord } from '../roles/job-book.js';
-import { eventsFile } from '../roles/post.js';
+import { eventsFile } from '../roles/job-files.js';
 import { withSnapshots } from '../roles/plan-deletion.js';
 import { relaysOfUpload, type DatasetRecord, type PublishPorts } from '../roles/publish.js';
 import { table } from '../terminal/table.js';

@@ -9,7 +9,7 @@ import { JOB } from '../protocol/job.js';
 import type { Relays } from '../ports.js';
 import { customerData } from '../roles/customer-data.js';
 import type { JobSecrets } from '../roles/customer-env.js';
-import { secretsFile } from '../roles/post.js';
+import { secretsFile } from '../roles/job-files.js';
 import type { Context } from './command.js';
 
 /** What the market's model is held against: accuracies in [0, 1] on evaluation set B. */

@@ -13,7 +13,7 @@ import {
   type Sums,
 } from '../roles/earnings.js';
 import { jobFilters, type SignedRecord } from '../roles/job-book.js';
-import { eventsFile } from '../roles/post.js';
+import { eventsFile } from '../roles/job-files.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Context, Outcome } from './command.js';
 import { homeFiles } from './customer-ports.js';

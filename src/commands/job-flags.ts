@@ -10,6 +10,7 @@ const NUMBERS = new Set([
   'rounds',
   'trainers',
   'shardsPerTrainer',
+  'newKeyShare',
   'epochs',
   'localSteps',
   'batch',

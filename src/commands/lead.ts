@@ -13,7 +13,8 @@ import type { CustomerEnv, JobSecrets } from '../roles/customer-env.js';
 import type { Hold } from '../roles/customer-money.js';
 import type { HomeFiles } from '../roles/home-files.js';
 import { openBook, type JobBook, type SignedRecord } from '../roles/job-book.js';
-import { eventsFile } from '../roles/post.js';
+import { earlierJobs } from '../roles/earlier-jobs.js';
+import { eventsFile } from '../roles/job-files.js';
 import { bestFirst, readRelayScores } from '../roles/relay-scores.js';
 import type { Presence } from '../roles/presence.js';
 import type { PublishPorts } from '../roles/publish.js';
@@ -86,6 +87,10 @@ async function customerEnv(
     random,
     bell,
     secrets,
+    earlier: await earlierJobs(
+      { files, me: signer.pubkey, journal: (name) => deps.openJournal(deps.home().path(name)) },
+      id,
+    ),
     data: customerData(someRelays(relays, bestFirst(relays.urls, await readRelayScores(files))), secrets, signal),
     files: jobFiles(files, id),
     engine: () => (engine ??= loadEngine()),

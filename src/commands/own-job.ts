@@ -2,7 +2,7 @@ import { NmktError } from '../errors.js';
 import type { EventId, Pubkey } from '../hash.js';
 import { restoreJob } from '../roles/backup.js';
 import type { JobSecrets } from '../roles/customer-env.js';
-import { secretsFile } from '../roles/post.js';
+import { secretsFile } from '../roles/job-files.js';
 import type { PublishPorts } from '../roles/publish.js';
 
 /**

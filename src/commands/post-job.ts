@@ -2,6 +2,7 @@ import { NmktError } from '../errors.js';
 import { formatEventId } from '../config/identifiers.js';
 import { backUpJob } from '../roles/backup.js';
 import { jobFields } from '../roles/job-file.js';
+import { withNewKeyShare } from '../roles/new-key-share.js';
 import { jobTerms, postJob } from '../roles/post.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Outcome } from './command.js';
@@ -53,16 +54,18 @@ export const command: CommandModule = {
       engine,
       await layersModelOf(job, context),
     );
-    if (options['dryRun'] === true)
+    if (options['dryRun'] === true) {
+      const value = await withNewKeyShare(terms, ports);
       return {
-        value: terms,
+        value,
         text: table(
-          Object.entries(terms).map(([name, value]) => [
+          Object.entries(value).map(([name, value]) => [
             name,
             typeof value === 'bigint' ? `${value} msat` : JSON.stringify(value),
           ]),
         ),
       };
+    }
     await requireFitRelays(context, 'jobs');
     await confirmJob(context, options, job, dataset.shards);
     const { secrets, isNew } = await postJob(terms, dataset, ports, options['again'] === true);

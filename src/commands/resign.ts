@@ -4,7 +4,7 @@ import { acceptedRounds, currentRound, owedMsat, paidMsat, type JobState } from 
 import type { EventOf } from '../protocol/events.js';
 import { createBell } from '../roles/bell.js';
 import { openBook, type JobBook, type SignedRecord } from '../roles/job-book.js';
-import { eventsFile } from '../roles/post.js';
+import { eventsFile } from '../roles/job-files.js';
 import type { PublishPorts } from '../roles/publish.js';
 import { requireStored } from '../roles/require-stored.js';
 import { table } from '../terminal/table.js';

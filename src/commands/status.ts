@@ -7,7 +7,7 @@ import { publicMetrics } from '../roles/collected-metrics.js';
 import { comparePlan, type PlanComparison } from '../roles/compare-plan.js';
 import { describeRounds, describeTrainers } from '../roles/describe-work.js';
 import { describeMetrics } from '../roles/model-metrics.js';
-import { secretsFile } from '../roles/post.js';
+import { secretsFile } from '../roles/job-files.js';
 import { PUBLIC_KNOWLEDGE } from '../roles/round-traffic.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Context, Outcome } from './command.js';

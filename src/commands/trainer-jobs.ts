@@ -11,7 +11,7 @@ import { createBell } from '../roles/bell.js';
 import { chunkFiles } from '../roles/home-files.js';
 import type { Inbox } from '../roles/inbox.js';
 import { openBook, type SignedRecord } from '../roles/job-book.js';
-import { eventsFile } from '../roles/post.js';
+import { eventsFile } from '../roles/job-files.js';
 import { serveJob, type ServeEnd, type TrainerEnv } from '../roles/trainer.js';
 import { decodeInvoice } from '../wallet/bolt11.js';
 import type { Context } from './command.js';

@@ -23,6 +23,8 @@ export interface AuctionResult {
   /** In order: winners, spares, refused; each by effective price, ties by key. */
   readonly considered: readonly Considered[];
   readonly seats: readonly Seat[];
+  /** Seats that offers of new keys could fill and `newKeyShare` leaves empty; absent: none. */
+  readonly withheld?: number;
 }
 
 /**
@@ -45,8 +47,41 @@ function offersOf<
 }
 
 /** What an award leaves, best first: a trainer stands in it as often as it offers another shard. */
-export function spareOffers(considered: readonly Considered[], seats: number): readonly Considered[] {
-  return offersOf(considered.filter(({ outcome }) => outcome !== 'refused')).slice(seats);
+export function spareOffers(
+  considered: readonly Considered[],
+  seats: number,
+  newSeats: number = seats,
+): readonly Considered[] {
+  return seatOffers(offersOf(considered.filter(({ outcome }) => outcome !== 'refused')), seats, newSeats).left;
+}
+
+/** Most seats of keys without a receipt that the customer trusts; all, where the job does not say. */
+export function newKeySeats({ trainers, newKeyShare }: Pick<JobTerms, 'trainers' | 'newKeyShare'>): number {
+  return newKeyShare === undefined ? trainers : Math.ceil((trainers * newKeyShare) / 1_000_000);
+}
+
+export function isNewKey({ successes }: Pick<Standing, 'successes'>): boolean {
+  return successes === 0;
+}
+
+/** The first offers get the seats; one of a new key is passed over once those hold what they may. */
+function seatOffers<Row extends Pick<Standing, 'successes'>>(
+  offers: readonly Row[],
+  seats: number,
+  newSeats: number,
+): { readonly won: Row[]; readonly left: Row[] } {
+  const won: Row[] = [];
+  const left: Row[] = [];
+  let held = 0;
+  for (const offer of offers) {
+    const isNew = isNewKey(offer);
+    if (won.length === seats || (isNew && held === newSeats)) left.push(offer);
+    else {
+      won.push(offer);
+      if (isNew) held++;
+    }
+  }
+  return { won, left };
 }
 
 /**
@@ -97,8 +132,8 @@ export function rungOf(engine: string): Rung {
 }
 
 /**
- * Sealed order, pay-as-bid: admissible bids by effective price, ties by key; the first N of their offers win shard 0, 1, 2 ..., the rest
- * are spares.
+ * Sealed order, pay-as-bid: admissible bids by effective price, ties by key; the first N of their offers that `newKeyShare` allows win
+ * shard 0, 1, 2 ..., the rest are spares.
  *
  * @param bids      at most one per trainer (the newest); any order
  * @param standing  receipts trusted; a trainer that is not in it is unknown
@@ -139,8 +174,11 @@ export function runAuction(input: {
     };
   });
   const admissible = described.filter(({ outcome }) => outcome !== 'refused');
-  const won = offersOf(admissible).slice(0, input.terms.trainers);
+  const { trainers } = input.terms;
+  const { won, left } = seatOffers(offersOf(admissible), trainers, newKeySeats(input.terms));
+  const withheld = Math.min(trainers - won.length, left.length);
   return {
+    ...(withheld > 0 && { withheld }),
     considered: [
       ...admissible.map((row): Considered => (won.includes(row) ? { ...row, outcome: 'won' } : row)),
       ...described.filter(({ outcome }) => outcome === 'refused'),

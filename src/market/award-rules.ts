@@ -3,9 +3,10 @@ import { ruleFor, type Rule } from '../learning/aggregate/rule.js';
 import type { AwardContent } from '../protocol/award.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
-import { runAuction, spareOffers, type Considered } from './auction.js';
+import { newKeySeats, runAuction, spareOffers, type Considered } from './auction.js';
 import { broken, type Broken, type Draft } from './draft.js';
 import { lateBidRefusal } from './late-bids.js';
+import { firstFit } from './new-keys.js';
 
 /** Newest bid per trainer that was not withdrawn after it; who resigned is out of the job for good. */
 export function openBids(sound: readonly JobEvent[]): EventOf<'bid'>[] {
@@ -31,7 +32,7 @@ const spellRule = ({ name, f, m }: Rule): string => `${name} (f ${f}, m ${m})`;
 
 export function applyAward(draft: Draft, event: EventOf<'award'>): Broken | null {
   if (draft.award !== null) return broken('second-award', `the job was awarded by ${draft.award.id}`);
-  const { bids: considered, winners, rule } = event.content;
+  const { bids: considered, winners, rule, withheld } = event.content;
   const promised = awardedRule(draft.job.content, winners.length);
   if (rule.name !== promised.name || rule.f !== promised.f || rule.m !== promised.m)
     return broken(
@@ -68,9 +69,12 @@ export function applyAward(draft: Draft, event: EventOf<'award'>): Broken | null
       rows.map((row) => `${row.trainer}:${row.bid}:${row.shard}:${row.priceMsat}`).join(' ');
     if (seats(expected.seats) !== seats(winners))
       return broken('award-winners', 'winners, shards or prices do not follow from the bids');
+    if (expected.withheld !== withheld)
+      return broken('award-winners', `newKeyShare leaves ${expected.withheld ?? 0} seats empty, not ${withheld ?? 0}`);
   }
   draft.award = event;
-  draft.spares = spareOffers(considered, winners.length);
+  const { trainers } = draft.job.content;
+  draft.spares = spareOffers(considered, trainers, newKeySeats(draft.job.content));
   for (const winner of winners) assign(draft, event, winner.shard, winner);
   return null;
 }
@@ -113,14 +117,17 @@ export function applyReplace(draft: Draft, event: EventOf<'replace'>): Broken | 
   // Who lost a seat is offered no other.
   const spares = draft.spares.filter(({ trainer }) => trainer !== out);
   const isAgain = draft.heldShards.has(shard);
+  const seats = { terms: draft.job.content, award: draft.award, assignments: draft.assignments };
+  const best = firstFit(spares, seats, shard);
   if (next !== null) {
-    const wrong = spares.length > 0 ? notTheBest(spares[0]!, next) : notLate(draft, event, next);
+    const wrong = best !== undefined ? notTheBest(best, next) : notLate(draft, event, next);
     if (wrong !== null) return broken('replace', wrong);
     if (isAgain && draft.replacements >= draft.job.content.maxReplacements)
       return broken('replace', `at most ${draft.job.content.maxReplacements} replacements`);
   }
   if (out !== null) draft.lost.add(out);
-  draft.spares = next === null ? spares : spares.slice(1);
+  const used = next === null || best === undefined ? -1 : spares.indexOf(best);
+  draft.spares = spares.filter((_, i) => i !== used);
   if (next === null) draft.assignments.delete(shard);
   else assign(draft, event, shard, next);
   if (next !== null && isAgain) draft.replacements++;

@@ -2,6 +2,7 @@ import type { Pubkey } from '../hash.js';
 import type { EventOf } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
 import { refusalOf } from './auction.js';
+import { firstFit, hasRoomFor } from './new-keys.js';
 import type { Assignment, JobState } from './state.js';
 
 /** Bids that the award did not consider: taken when its offers are used up, for seats that are, or become, free. */
@@ -29,7 +30,8 @@ export function lateBidRefusal(
   if (rule !== null) return rule;
   const most = Math.min(bid.content.capacity, terms.shardsPerTrainer ?? 1);
   const held = [...assignments.values()].filter(({ trainer }) => trainer === bid.author).length;
-  return held < most ? null : `its author holds ${held} of at most ${most} shards`;
+  if (held >= most) return `its author holds ${held} of at most ${most} shards`;
+  return hasRoomFor(bid.author, { terms, award, assignments }) ? null : 'newKeyShare leaves its key no seat';
 }
 
 /** Late bids that may have a seat now, the cheapest first, ties by key. */
@@ -76,8 +78,11 @@ export function successorFor(
   atSec: number,
 ): { readonly trainer: Pubkey; readonly bid: EventOf<'bid'>['id']; readonly priceMsat: bigint } | undefined {
   if (!mayBeTakenOver(state, shard)) return undefined;
-  const spare = state.spares.find(({ trainer }) => trainer !== out);
+  const { job, award, assignments } = state;
+  const spares = state.spares.filter(({ trainer }) => trainer !== out);
+  const spare = firstFit(spares, { terms: job!.content, award: award!, assignments }, shard);
   if (spare !== undefined) return spare;
-  const late = lateBids(state, atSec).find(({ author }) => author !== out);
+  const others = new Map([...assignments].filter(([other]) => other !== shard));
+  const late = lateBids({ ...state, assignments: others }, atSec).find(({ author }) => author !== out);
   return late && { trainer: late.author, bid: late.id, priceMsat: late.content.priceMsat };
 }

@@ -25,6 +25,10 @@ const awardContent = z.object({
   bids: z.array(considered).max(1_024),
   winners: z.array(winner).min(1).max(1_024),
   rule: z.object({ name: z.enum(RULES), f: int(0, 1_024), m: int(0, 1_024) }),
+  /** Seats that bids of new keys could fill and `newKeyShare` leaves empty. */
+  withheld: int(1, 1_024).optional(),
+  /** The customer's last event of each earlier job that attempts and successes were counted in. */
+  counted: z.array(eventId).min(1).max(64).optional(),
 });
 export type AwardContent = z.output<typeof awardContent>;
 

@@ -32,6 +32,8 @@ const terms = z.object({
   trainers: int(1, 1_024),
   /** Most shards of one trainer; absent: one. Above one the draw of a spot check takes in the shard. */
   shardsPerTrainer: int(2, 1_024).optional(),
+  /** Most seats, as a share, of keys without a receipt that the customer trusts, rounded up; absent: all. */
+  newKeyShare: int(0, 1_000_000).optional(),
   /** Accepted updates that make a round count. */
   quorum: int(1, 1_024),
   /** Whose sats are meant. Those of `sandbox` are play money. */

@@ -8,6 +8,7 @@ import { auditData } from './audit-data.js';
 import type { AuditKeys, Finding } from './audit-format.js';
 import { remeasure } from './audit-measure.js';
 import { whyNotRepeated } from './audit-repeat.js';
+import { auditStanding, type StandingCheck } from './audit-standing.js';
 import { whyRootsNotRepeated } from './audit-root.js';
 import { fetchSnapshots, manifestOf } from './audit-pins.js';
 import { auditPublic, type DecodeInvoice } from './audit-public.js';
@@ -49,12 +50,15 @@ export interface Audit {
   readonly repeated: { readonly segments: number; readonly why: string | null } | null;
   /** Root updates trained again, or why not all; null below the data level and in jobs without. */
   readonly roots: { readonly rounds: number; readonly why: string | null } | null;
+  /** What the award counts of earlier jobs, counted again; null where it counts nothing, or the audit fails before. */
+  readonly standing: StandingCheck | null;
 }
 
 /** As far up as the keys allow, until the first event that does not follow. @throws what relays, keys and engine throw */
 export async function auditJob(ports: AuditPorts): Promise<Audit> {
   const { book, relays, decode, nowSec, upTo = 'data' } = ports;
   const state = book.state();
+  let standing: StandingCheck | null = null;
   const end = (
     level: AuditLevel,
     found: Finding | null,
@@ -63,12 +67,15 @@ export async function auditJob(ports: AuditPorts): Promise<Audit> {
     repeated: Audit['repeated'] = null,
     roots: Audit['roots'] = null,
   ) => ({
-    ...{ level, found, why, engine, repeated, roots },
+    ...{ level, found, why, engine, repeated, roots, standing },
     disputes: disputes(state),
   });
   const snapshots = state.job === null ? new Map<EventId, never>() : await fetchSnapshots(relays, state.job);
   const open = auditPublic(state, { snapshots, decode, nowSec });
   if (open !== null) return end('public', open);
+  const known = await auditStanding(state, relays);
+  standing = known?.check ?? null;
+  if (known !== null && known.found !== null) return end('public', known.found);
   const job = state.job!;
   if (upTo === 'public') return end('public', null, 'no higher one was asked for');
   const keys = await ports.keys?.(state);

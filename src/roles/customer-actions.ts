@@ -1,8 +1,6 @@
-import { fromHex, type EventId, type Pubkey } from '../hash.js';
+import { fromHex, type EventId } from '../hash.js';
 import { chainElement } from '../learning/seeds.js';
 import type { ParamSet } from '../learning/types.js';
-import { MAX_CONSIDERED, runAuction } from '../market/auction.js';
-import { awardedRule } from '../market/award-rules.js';
 import { successorFor } from '../market/late-bids.js';
 import { committedEnd, isProvenFraud } from '../market/spot-rules.js';
 import type { JobState, RoundState } from '../market/state.js';
@@ -19,29 +17,6 @@ import { makeRoot, publishRoot } from './root-update.js';
 import { openDrawnStates, repeatDrawn, type OpenedStates } from './spot-check.js';
 
 /** What the customer carries out: each publishes at most one event of its chain, so a repetition goes on where it stopped. */
-
-export async function award(env: CustomerEnv, state: JobState, bids: readonly EventOf<'bid'>[]): Promise<void> {
-  const auction = {
-    terms: state.job!.content,
-    customer: state.job!.author,
-    standing: new Map(),
-    blocked: new Set<Pubkey>(),
-    atSec: env.clock.nowSec(),
-  };
-  const best = new Set(
-    runAuction({ ...auction, bids })
-      .considered.slice(0, MAX_CONSIDERED)
-      .map((row) => row.bid),
-  );
-  const result = runAuction({ ...auction, bids: bids.filter((bid) => best.has(bid.id)) });
-  const winners = result.seats.map((seat) => ({ ...seat, grant: grantHash(shardGrant(env, state, seat.shard)) }));
-  const rule = awardedRule(state.job!.content, winners.length);
-  await env.book.sign(
-    'award',
-    { bids: [...result.considered], winners, rule },
-    winners.map((winner) => winner.trainer),
-  );
-}
 
 export async function replace(
   env: CustomerEnv,

@@ -1,5 +1,5 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
-import { runAuction } from '../market/auction.js';
+import type { EarlierJob } from '../market/standing.js';
 import { successorFor, vacantShards } from '../market/late-bids.js';
 import {
   awaitedSeats,
@@ -11,6 +11,7 @@ import {
 } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import type { RejectionRule } from '../protocol/round.js';
+import { auctionNow } from './customer-award.js';
 
 export type ReplaceReason = EventOf<'replace'>['content']['reason'];
 
@@ -48,6 +49,7 @@ export interface CustomerFacts {
   readonly lastSeenAt: number;
   /** Payouts whose outcome is unknown or whose claim is not payable: looked at again later. */
   readonly heldPayouts: ReadonlySet<Sha256>;
+  readonly earlier?: readonly EarlierJob[];
   /** The user wants the job to end: accepted work is paid, the rest freed. */
   readonly isCancelling?: boolean;
 }
@@ -137,23 +139,16 @@ function mayBeAccepted(state: JobState): boolean {
 function decideAward(state: JobState, facts: CustomerFacts, now: number): CustomerAction {
   const terms = state.job!.content;
   if (now >= terms.deadline) return { do: 'stop', why: 'lapsed' };
-  const auction = {
-    terms,
-    customer: state.job!.author,
-    bids: state.bids,
-    standing: new Map(),
-    blocked: new Set<Pubkey>(),
-  };
-  const { considered, seats } = runAuction({ ...auction, atSec: now });
+  const { considered, seats, withheld = 0 } = auctionNow(state, facts, state.bids, now);
   const admissible = considered.filter((row) => row.outcome !== 'refused');
   const windowEnd = facts.servingSince + terms.bidWindowSec;
   // One trainer that offers several shards is no reason to hear no others.
-  const isFull = terms.award === 'full' && admissible.length >= terms.trainers;
+  const isFull = terms.award === 'full' && admissible.length >= terms.trainers && withheld === 0;
   if (isFull || (now >= windowEnd && seats.length >= Math.min(terms.quorum, terms.trainers)))
     return { do: 'award', bids: state.bids };
   return {
     do: 'wait',
-    for: `bids: ${seats.length} of ${terms.trainers} seats`,
+    for: `bids: ${seats.length} of ${terms.trainers} seats${withheld === 0 ? '' : `, ${withheld} not for new keys (newKeyShare)`}`,
     until: now < windowEnd ? windowEnd : terms.deadline,
   };
 }

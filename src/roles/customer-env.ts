@@ -1,5 +1,6 @@
 import type { EventId, Sha256 } from '../hash.js';
 import type { InvoiceFacts } from '../market/claim-rules.js';
+import type { EarlierJob } from '../market/standing.js';
 import type { JobState, RoundState } from '../market/state.js';
 import type { Engine, Clock, NostrEvent, Progress, RandomBytes, Relays, Signer } from '../ports.js';
 import type { Bell } from './bell.js';
@@ -79,6 +80,8 @@ export interface CustomerEnv {
   readonly random: RandomBytes;
   readonly bell: Bell;
   readonly secrets: JobSecrets;
+  /** Other jobs of this home, newest first: what it knows of trainers. */
+  readonly earlier?: readonly EarlierJob[];
   readonly data: CustomerData;
   readonly files: JobFiles;
   engine(): Promise<Engine>;

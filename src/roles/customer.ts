@@ -2,7 +2,8 @@ import { NmktError } from '../errors.js';
 import type { Pubkey, Sha256 } from '../hash.js';
 import { currentRound, type JobState } from '../market/state.js';
 import type { NostrEvent } from '../ports.js';
-import { award, draw, list, measureAndClose, replace, voidRound } from './customer-actions.js';
+import { draw, list, measureAndClose, replace, voidRound } from './customer-actions.js';
+import { award } from './customer-award.js';
 import { publishModel, publishModelListing } from './customer-artifact.js';
 import { sendGrants, type SentGrant } from './customer-grants.js';
 import { payOne, settle, type Hold } from './customer-money.js';
@@ -77,6 +78,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
       walletAwayAt,
       lastSeenAt,
       heldPayouts: new Set(held.keys()),
+      ...(env.earlier && { earlier: env.earlier }),
       isCancelling: env.cancel !== undefined,
     };
     const action = decideCustomer(state, facts, now);

@@ -2,7 +2,7 @@ import type { EventId, Sha256 } from '../hash.js';
 import type { JobSecrets, OwnedEpoch } from './customer-env.js';
 import { withoutKey } from './epoch.js';
 import type { HomeFiles } from './home-files.js';
-import { secretsFile } from './post.js';
+import { secretsFile } from './job-files.js';
 import type { DatasetRecord } from './publish.js';
 
 /** The keys of a deleted dataset leave the home: its own files, what jobs copied, and what a restore put aside. */

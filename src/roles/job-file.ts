@@ -142,6 +142,14 @@ export const jobFileSchema = z.strictObject({
     .enum(['full', 'deadline'])
     .default('full')
     .describe('full: as soon as every seat has a bid; deadline: after the bid window'),
+  newKeyShare: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .describe(
+      'most seats of trainers that this customer never paid, as a share, rounded up; default 1, and 0.5 for paid jobs of a customer that paid before, but on the sandbox',
+    ),
   bidWindow: duration.default('60s').describe('how long bids are collected, from when the customer serves the job'),
   readyTimeout: duration.default('2m').describe('how long a winner may take to open its shard'),
   roundTimeout: duration.default('15m').describe('how long a round waits for updates'),

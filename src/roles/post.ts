@@ -16,6 +16,8 @@ import { MAX_CHECKPOINTS } from '../protocol/submission.js';
 import type { Network } from '../ports.js';
 import type { JobSecrets } from './customer-env.js';
 import { dataCommitment, ownLocator } from './epoch.js';
+import { secretsFile } from './job-files.js';
+import { withNewKeyShare } from './new-key-share.js';
 import type { DatasetRecord, PublishPorts } from './publish.js';
 import { requireStored } from './require-stored.js';
 
@@ -97,6 +99,7 @@ export function jobTerms(
     rounds: job.rounds,
     trainers,
     ...(shardsPerTrainer > 1 && { shardsPerTrainer }),
+    ...(job.newKeyShare !== undefined && { newKeyShare: Math.round(job.newKeyShare * 1_000_000) }),
     quorum,
     network,
     rail: job.rail,
@@ -166,10 +169,6 @@ export function modelSpec(job: JobFile, schema: DataSchema, layersModel?: unknow
   );
 }
 
-const jobFolder = (id: EventId) => `jobs/${id}`;
-export const secretsFile = (id: EventId) => `${jobFolder(id)}/job.json`;
-export const eventsFile = (id: EventId) => `${jobFolder(id)}/events.jsonl`;
-
 /**
  * Signs and publishes a job; its secrets are durable first. An equal request finds the job that is already there.
  * @param again  post a second, equal job
@@ -209,7 +208,7 @@ async function signJob(
   const { random, signer, clock, files } = ports;
   const [seed, chain] = [random(32), random(32)];
   const full: JobTerms = {
-    ...terms,
+    ...(await withNewKeyShare(terms, ports)),
     seedCommitment: seedCommitment(seed),
     chainCommitment: chainCommitment(chain, terms.rounds),
   };

@@ -13,6 +13,7 @@ import type { OwnedEpoch } from './customer-env.js';
 import { findDeleted } from './deleted-dataset.js';
 import { datasetDeleted, sealedEpoch, planEpoch, type EpochPlan, type SealedEpoch } from './epoch.js';
 import type { HomeFiles } from './home-files.js';
+import type { SignedRecord } from './job-book.js';
 import { requireReadBack, warnAboutRelays } from './read-back.js';
 import { noteRelays, warnOfLosers } from './relay-scores.js';
 import { requireStored } from './require-stored.js';
@@ -54,6 +55,8 @@ export interface PublishPorts {
   readonly files: HomeFiles;
   /** A journal of the home, by its relative path. */
   readonly journal: (name: string) => Promise<Journal<UploadRecord>>;
+  /** What this home signed for a job, by its relative path; absent: nothing is looked up of other jobs. */
+  readonly events?: (name: string) => Promise<Journal<SignedRecord>>;
   /** A new connection to the same relays, of nobody. */
   readonly reader: () => Promise<Relays>;
   readonly progress: Progress;

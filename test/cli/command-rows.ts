@@ -104,6 +104,7 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       '--rounds': job,
       '--trainers': job,
       '--shards-per-trainer': job,
+      '--new-key-share': job,
       '--epochs': job,
       '--local-steps': job,
       '--batch': job,

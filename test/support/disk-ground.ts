@@ -6,7 +6,7 @@ import type { EventId } from '../../src/hash.js';
 import { openJournal } from '../../src/journal/file-journal.js';
 import type { Engine, Wallet } from '../../src/ports.js';
 import type { SignedRecord } from '../../src/roles/job-book.js';
-import { eventsFile } from '../../src/roles/post.js';
+import { eventsFile } from '../../src/roles/job-files.js';
 import { openLogStore } from '../../src/relay/store-log.js';
 import { openLedger, type Ledger, type LedgerRecord } from '../../src/wallet/ledger.js';
 import type { PayoutRecord } from '../../src/wallet/payout-records.js';

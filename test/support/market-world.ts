@@ -175,6 +175,8 @@ export interface WorldOptions {
   readonly ground?: Ground;
   /** Names all keys, data and random bytes: equal names, equal worlds but for the times and the nonces of NIP-44. */
   readonly name?: string;
+  /** The name of another world, whose people these are. */
+  readonly people?: string;
   /** Seats, one shard each. */
   readonly trainers?: number;
   /** Bidders beyond the seats. */
@@ -313,7 +315,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   ): Promise<Running> => (await ground?.start(who)) ?? new Process(who, kill, onWrite);
 
   const participant = async (label: string): Promise<Participant> => {
-    const secret = sha256('market-world', name, label);
+    const secret = sha256('market-world', options.people ?? name, label);
     const faults: FakeFaults = {};
     return {
       name: label,

@@ -271,6 +271,29 @@ const several = scriptJob({
     }),
   },
 });
+/** Two of three bidders are new; one seat is theirs. The third is known from an earlier job. */
+const known = scriptJob({
+  trainers: 2,
+  spares: 1,
+  until: 'award',
+  terms: { trainers: 3, newKeyShare: 333_333 },
+  alter: {
+    award: ({ bids, winners, rule }: ContentOf<'award'>) => ({
+      bids: [
+        { ...bids[2]!, attempts: 2, successes: 2, effectiveMsat: (PRICE_MSAT * 4n) / 3n, outcome: 'won' as const },
+        bids[0]!,
+        { ...bids[1]!, outcome: 'spare' as const },
+      ],
+      winners: [
+        { ...winners[0]!, trainer: people[2]!.pubkey, bid: bids[2]!.bid, grant: grantOf(people[2]!, 0) },
+        { ...winners[0]!, shard: 1, grant: grantOf(people[0]!, 1) },
+      ],
+      rule,
+      withheld: 1,
+      counted: [script.raw('receipt/0/1').id],
+    }),
+  },
+});
 const free = scriptJob({ rail: 'none', trainers: 1, rounds: 1 });
 const partial = scriptJob({
   rounds: 1,
@@ -355,10 +378,11 @@ export const samples: Samples = {
     ['whose trainers stay near the model of the round', near.raw('job')],
     ['by a rule with a root update', trusted.raw('job')],
     ['with two shards for a trainer', several.raw('job')],
+    ['with few seats for new keys', known.raw('job')],
   ],
   bid: [['at a price', script.raw('bid/0')], ['for nothing', free.raw('bid/0')], ['for two shards', several.raw('bid/0')]],
   withdrawn: [['after the bid', early.raw('withdrawn')]],
-  award: [['two winners and a spare', script.raw('award')], ['by a rule with a root update', trusted.raw('award')], ['two shards of three to one trainer', several.raw('award')]],
+  award: [['two winners and a spare', script.raw('award')], ['by a rule with a root update', trusted.raw('award')], ['two shards of three to one trainer', several.raw('award')], ['a known key first, and a seat withheld from new ones', known.raw('award')]],
   replace: [['by the best spare', early.raw('replace')], ['by nobody', early.raw('replace-none')], ['by a late bid', early.raw('replace-late')]],
   cancel: [['with a reason', early.raw('cancel')]],
   ready: [['the shard opened', script.raw('ready/0')]],

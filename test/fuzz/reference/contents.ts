@@ -333,6 +333,7 @@ const terms = object(
     rounds: integer(1, 10_000),
     trainers: integer(1, 1_024),
     shardsPerTrainer: optional(integer(2, 1_024)),
+    newKeyShare: optional(integer(0, 1_000_000)),
     quorum: integer(1, 1_024),
     network: constant('bitcoin', 'testnet', 'signet', 'simnet', 'regtest', 'sandbox'),
     rail: constant('instalments', 'none'),
@@ -418,6 +419,8 @@ export const contents: Readonly<Record<string, Check>> = {
     bids: list(considered, 0, 1_024),
     winners: list(object({ trainer: hex64, bid: hex64, shard, priceMsat: msat, grant: hex64 }), 1, 1_024),
     rule: object({ name: rule, f: integer(0, 1_024), m: integer(0, 1_024) }),
+    withheld: optional(integer(1, 1_024)),
+    counted: optional(list(hex64, 1, 64)),
   }),
   '4626/replace': object({
     shard,

@@ -116,7 +116,7 @@ export class Walk implements Walked {
   }
 
   #takeAward(event: RawEvent): void {
-    const { bids: rows, winners, rule } = fields(event);
+    const { bids: rows, winners, rule, withheld } = fields(event);
     must(this.#award === null && rule.f === 0 && rule.m === 0, event.id, 'a second award, or other than FedAvg');
     must(new Set(rows.map(({ trainer }) => trainer)).size === rows.length, event.id, 'a trainer twice');
     const expected = order(
@@ -132,12 +132,15 @@ export class Walk implements Walked {
       );
     must(spell(rows).join(' ') === spell(expected).join(' '), event.id, 'another order of bids');
     const offered = offers(expected.filter(({ outcome }) => outcome !== 'refused'));
-    const seats = offered.slice(0, this.terms.trainers).map((row, shard) => ({ ...row, shard }));
+    const { won, left } = seated(offered, this.terms);
+    const seats = won.map((row, shard) => ({ ...row, shard }));
     const place = (list: readonly { trainer: string; bid: string; shard: number; priceMsat: string }[]) =>
       list.map((seat) => [seat.trainer, seat.bid, seat.shard, seat.priceMsat].join()).join(' ');
     must(place(seats) === place(winners), event.id, 'other winners');
+    const empty = Math.min(this.terms.trainers - won.length, left.length);
+    must((withheld ?? 0) === empty, event.id, 'another number of seats withheld');
     this.#award = event;
-    this.#spares = offered.slice(this.terms.trainers);
+    this.#spares = left;
     for (const { shard, trainer, priceMsat } of seats) this.#hold({ shard, trainer, priceMsat: BigInt(priceMsat) });
   }
 
@@ -152,9 +155,11 @@ export class Walk implements Walked {
     if (out !== null) this.#lost.add(out);
     this.#spares = this.#spares.filter(({ trainer }) => trainer !== out);
     if (next === null) return;
-    const spare = this.#spares.shift();
+    const at = this.#spares.findIndex(({ trainer }) => this.#hasRoomFor(trainer));
+    const spare = this.#spares[at];
     if (spare === undefined) this.#takeLate(event, next);
     else {
+      this.#spares.splice(at, 1);
       const isFirst = spare.bid === next.bid && spare.trainer === next.trainer && spare.priceMsat === next.priceMsat;
       must(isFirst, event.id, 'not the first spare');
     }
@@ -179,7 +184,16 @@ export class Walk implements Walked {
       bid.pubkey !== this.job.pubkey;
     const held = [...this.#held.values()].filter(({ trainer }) => trainer === bid.pubkey).length;
     const mayHold = held < Math.min(capacity, this.terms.shardsPerTrainer ?? 1) && !this.#lost.has(bid.pubkey);
-    must(isIts && isNew && isGood && mayHold, event.id, 'no late bid that may take over');
+    const fits = this.#hasRoomFor(bid.pubkey);
+    must(isIts && isNew && isGood && mayHold && fits, event.id, 'no late bid that may take over');
+  }
+
+  /** Of keys without a success in the award at most so many hold seats. */
+  #hasRoomFor(trainer: string): boolean {
+    const rows = fields(this.#award!).bids;
+    const isNew = (key: string) => (rows.find((row) => row.trainer === key)?.successes ?? 0) === 0;
+    const held = [...this.#held.values()].filter((seat) => isNew(seat.trainer)).length;
+    return !isNew(trainer) || held < mostNew(this.terms);
   }
 
   #hold(seat: Held): void {
@@ -400,6 +414,24 @@ function offers<Row extends BidRow | Omit<BidRow, 'outcome'>>(rows: readonly Row
     .map(({ row }) => row);
 }
 
+const mostNew = ({ trainers, newKeyShare }: Terms): number =>
+  newKeyShare === undefined ? trainers : Math.ceil((trainers * newKeyShare) / 1e6);
+
+function seated<Row extends { readonly successes: number }>(
+  rows: readonly Row[],
+  terms: Terms,
+): { won: Row[]; left: Row[] } {
+  const won: Row[] = [];
+  const left = rows.filter((row) => {
+    const isFull = won.length === terms.trainers;
+    const news = won.filter(({ successes }) => successes === 0).length;
+    if (isFull || (row.successes === 0 && news >= mostNew(terms))) return true;
+    won.push(row);
+    return false;
+  });
+  return { won, left };
+}
+
 /** In order of effective price, ties by key, refused ones last. */
 function order(
   rows: readonly BidRow[],
@@ -433,11 +465,7 @@ function order(
   );
   const good = considered.filter(({ rule }) => rule === undefined);
   const placed = [...good, ...considered.filter(({ rule }) => rule !== undefined)];
-  const winners = new Set(
-    offers(good)
-      .slice(0, terms.trainers)
-      .map(({ trainer }) => trainer),
-  );
+  const winners = new Set(seated(offers(good), terms).won.map(({ trainer }) => trainer));
   return placed.map(({ rule, ...row }) => ({
     ...row,
     outcome: rule !== undefined ? 'refused' : winners.has(row.trainer) ? 'won' : 'spare',

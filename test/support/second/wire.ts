@@ -161,6 +161,7 @@ export interface Fields {
   readonly capacity: number;
   readonly bids: readonly BidRow[];
   readonly winners: readonly Seat[];
+  readonly withheld?: number;
   readonly rule: { readonly f: number; readonly m: number };
   readonly out: string | null;
   readonly reason: string;
@@ -218,6 +219,7 @@ export interface Terms {
   readonly rounds: number;
   readonly trainers: number;
   readonly shardsPerTrainer?: number;
+  readonly newKeyShare?: number;
   readonly quorum: number;
   readonly maxPriceMsat: string;
   readonly network: string;

@@ -1,0 +1,6 @@
+import type { EventId } from '../hash.js';
+
+/** Where a home keeps a job: the customer's secrets of it, and what this home signed for it. */
+const jobFolder = (id: EventId) => `jobs/${id}`;
+export const secretsFile = (id: EventId) => `${jobFolder(id)}/job.json`;
+export const eventsFile = (id: EventId) => `${jobFolder(id)}/events.jsonl`;
