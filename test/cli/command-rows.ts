@@ -280,6 +280,13 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       '--from-dump': ['nothing/here', 'bad-usage', 'leave out --relay'],
     },
   },
+  rating: {
+    call: [KEY],
+    bare: ['bad-usage', 'nmkt rating NPUB, or nmkt rating --all'],
+    offline: silent,
+    unset: noRelay,
+    wrong: { '--trust': id, '--as': id, '--from-dump': ['nothing/here', 'bad-usage', /./] },
+  },
   doctor: { call: [], bare: 'done', offline: 'done', unset: 'done', wrong: {} },
   whoami: { call: [], bare: 'done', offline: 'done', unset: 'done', wrong: {} },
   completion: { call: ['bash'], bare: help('completion'), offline: 'done', unset: 'done', wrong: {} },
