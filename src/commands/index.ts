@@ -46,6 +46,7 @@ export const commandGroups: readonly CommandGroup[] = [
       { name: 'inspect', summary: 'what a model takes: parameters, memory, operations, time; nothing is built' },
       { name: 'audit', summary: 'recompute a job from its events and say whether it holds' },
       { name: 'rating', summary: 'how far a key’s rounds and payments recommend it, from receipts you trust' },
+      { name: 'explain', summary: 'trace a rating, an award or a payout back to the events it follows from' },
       { name: 'doctor', summary: 'check clock, relays, wallet, engines and home; say what to do' },
       { name: 'whoami', summary: 'show the key, relays, wallet and settings in use, each with its origin' },
       { name: 'completion', summary: 'print a script that completes commands, options and paths in your shell' },

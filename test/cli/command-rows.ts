@@ -287,6 +287,13 @@ export const rows: Readonly<Record<string, CommandRows>> = {
     unset: noRelay,
     wrong: { '--trust': id, '--as': id, '--from-dump': ['nothing/here', 'bad-usage', /./] },
   },
+  explain: {
+    call: [JOB],
+    bare: help('explain'),
+    offline: silent,
+    unset: noRelay,
+    wrong: { '--job': id, '--trust': id, '--as': id, '--from-dump': ['nothing/here', 'bad-usage', /./] },
+  },
   doctor: { call: [], bare: 'done', offline: 'done', unset: 'done', wrong: {} },
   whoami: { call: [], bare: 'done', offline: 'done', unset: 'done', wrong: {} },
   completion: { call: ['bash'], bare: help('completion'), offline: 'done', unset: 'done', wrong: {} },

@@ -1,0 +1,103 @@
+import type { EventId, Pubkey, Sha256 } from '../hash.js';
+import type { Cited } from '../market/explain.js';
+import { sats } from './status-tables.js';
+
+/** What `explain` says, for people: a line per cause, and below it the events it follows from. */
+
+const short = (id: string) => `${id.slice(0, 12)}…`;
+
+function eventLines(events: readonly Cited[]): string[] {
+  return events.map(({ id, kind, type, author }) => `      ${kind} ${type} ${short(id)} by ${short(author)}`);
+}
+
+const signed = (points: number) => `${points < 0 ? '' : '+'}${points.toFixed(3)}`;
+
+interface Rated {
+  readonly rating: number;
+  readonly mu: number;
+  readonly sigma: number;
+  readonly causes: readonly {
+    readonly job: EventId;
+    readonly what: string;
+    readonly points: number;
+    readonly events: readonly Cited[];
+  }[];
+}
+
+export function ratingText(value: {
+  readonly npub: string;
+  readonly trainer: Rated;
+  readonly customer: Rated;
+}): string {
+  const roles = (['trainer', 'customer'] as const).filter((role) => value[role].causes.length > 0);
+  if (roles.length === 0) return `${value.npub}: a new key, rated 0`;
+  return roles
+    .flatMap((role) => {
+      const { rating, mu, sigma, causes } = value[role];
+      return [
+        `${value.npub} as ${role}: ${rating.toFixed(3)} (mu ${mu.toFixed(3)} - 3 x sigma ${sigma.toFixed(3)}, at least 0)`,
+        ...causes.flatMap(({ job, what, points, events }) => [
+          `  ${signed(points)}  job ${short(job)}, ${what}`,
+          ...eventLines(events),
+        ]),
+      ];
+    })
+    .join('\n');
+}
+
+export function awardText(value: {
+  readonly job: EventId;
+  readonly award: readonly {
+    readonly rank: number | null;
+    readonly trainer: Pubkey;
+    readonly outcome: string;
+    readonly shards: readonly number[];
+    readonly what: string;
+    readonly events: readonly Cited[];
+  }[];
+  readonly payouts: readonly {
+    readonly payout: Sha256;
+    readonly round: number;
+    readonly payee: Pubkey;
+    readonly amountMsat: bigint;
+    readonly state: string;
+  }[];
+}): string {
+  const bids = value.award.flatMap(({ rank, trainer, outcome, shards, what, events }) => {
+    const held = shards.length === 0 ? '' : `, shard ${shards.join(' and ')}`;
+    return [`  ${rank ?? '-'}  ${short(trainer)} ${outcome}${held}: ${what}`, ...eventLines(events)];
+  });
+  const payouts = value.payouts.map(
+    ({ payout, round, payee, amountMsat, state }) =>
+      `  round ${round + 1}: ${sats(amountMsat)} to ${short(payee)}, ${state}, payout ${payout}`,
+  );
+  return [
+    `job ${value.job}`,
+    bids.length === 0 ? 'not awarded yet' : 'award, best offer first:',
+    ...bids,
+    ...(payouts.length === 0 ? [] : ['payouts:', ...payouts]),
+  ].join('\n');
+}
+
+export function payoutText(value: {
+  readonly payout: Sha256;
+  readonly round: number;
+  readonly payee: Pubkey;
+  readonly amountMsat: bigint;
+  readonly state: string;
+  readonly causes: readonly {
+    readonly what: string;
+    readonly msat: bigint | null;
+    readonly events: readonly Cited[];
+  }[];
+}): string {
+  const { payout, amountMsat, payee, round, state, causes } = value;
+  return [
+    `payout ${payout}`,
+    `  ${amountMsat} msat to ${payee} for round ${round + 1}, ${state}`,
+    ...causes.flatMap(({ what, msat, events }) => [
+      `  ${msat === null ? 'then' : `+${msat} msat`}  ${what}`,
+      ...eventLines(events),
+    ]),
+  ].join('\n');
+}

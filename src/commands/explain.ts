@@ -1,0 +1,128 @@
+import { formatPubkey, parsePubkey } from '../config/identifiers.js';
+import { NmktError } from '../errors.js';
+import type { EventId, Pubkey, Sha256 } from '../hash.js';
+import { explainAward, explainMatch, explainPayout } from '../market/explain.js';
+import { rate, ROLES, type ReaderTrust } from '../market/reputation.js';
+import { KINDS } from '../protocol/kinds.js';
+import type { Relays } from '../ports.js';
+import { readHistory, readJobs, type History } from '../roles/history.js';
+import type { CommandModule, Context, Outcome } from './command.js';
+import { homeFiles } from './customer-ports.js';
+import { awardText, payoutText, ratingText } from './explain-text.js';
+import { findJob } from './find-job.js';
+import { addTrustFlags, readerTrust } from './reader-trust.js';
+
+/** Reads only: from a decided value back to the signed events that it follows from. */
+export const command: CommandModule = {
+  configure(program) {
+    program
+      .argument('<subject>', 'an npub, a job, or the id of a payout')
+      .option('--job <job>', 'the job of that payout (default: looked for in the jobs of this home, or in the file)')
+      .option('--from-dump <file>', 'read that file of signed events alone: no relay is asked');
+    addTrustFlags(program);
+    program
+      .addHelpText('before', '$ nmkt explain NPUB\n$ nmkt explain JOB --json\n$ nmkt explain PAYOUT --job JOB\n')
+      .addHelpText('after', HELP);
+  },
+
+  async run([subject], options, context) {
+    const trustOf = readerTrust(context, options);
+    const named = options['job'] === undefined ? undefined : findJob(options['job'] as string);
+    const isKey = /^(nostr:)?n(pub|profile)1/i.test(subject!.trim());
+    const key = isKey ? parsePubkey(subject!) : undefined;
+    const id = isKey ? undefined : findJob(subject!);
+    const dump = options['fromDump'] as string | undefined;
+    const relays = dump === undefined ? await context.deps.relays() : await context.deps.openDump(dump);
+    if (key !== undefined) return explainKey(await readHistory(relays, key), key, await trustOf(relays));
+    if (named === undefined && (await isJob(relays, id!))) return explainJob(await readJobs(relays, [id!]), id!);
+    const jobs = await jobsOfPayout(context, relays, named, dump !== undefined);
+    return explainOne(jobs, id as string as Sha256);
+  },
+};
+
+const HELP = `
+A key: each match of its rating (see rating --help) with the points it added; they add up to mu - 3 sigma.
+A job: the order of its award, bid by bid with the rule behind it, and every payout that it promises.
+A payout: the seats whose prices add up to it, to the msat, the settlement, the claim and how it was paid.
+With --json one document, its events {id, kind, type, author}:
+  key     {subject: "key", key, npub, trainer, customer}, both {rating, mu, sigma, causes: [{job, what, points, events}]}
+  job     {subject: "job", job, award: [{rank, trainer, outcome, shards, what, events}], payouts: [{payout, round, payee, amountMsat,
+          state}]}; rank is null for refused bids, round counts from 0, state is owed, claimed, unpaid or paid
+  payout  {subject: "payout", job, payout, round, payee, amountMsat, state, causes: [{what, msat, events}]}; msat is null where an event
+          decides and adds nothing; the others add up to amountMsat`;
+
+async function isJob(relays: Relays, id: EventId): Promise<boolean> {
+  const { events, answered } = await relays.fetch([{ ids: [id] }]);
+  if (answered.length > 0) return events.some((event) => event.id === id && event.kind === KINDS.job);
+  throw new NmktError('relay-unreachable', 'no relay answered', {
+    expected: `an answer from one of ${relays.urls.join(', ')}`,
+    got: 'silence',
+    remedy: 'check the network, or name another relay with --relay URL',
+  });
+}
+
+/** A payout's id says nothing of its job: that is named, or one that this home or the file knows. */
+async function jobsOfPayout(
+  { deps }: Context,
+  relays: Relays,
+  named: EventId | undefined,
+  isFile: boolean,
+): Promise<History> {
+  if (named !== undefined) return readJobs(relays, [named]);
+  if (isFile) return readHistory(relays);
+  const names = await homeFiles(deps.home()).list('jobs');
+  return readJobs(relays, names.filter((name): name is EventId => /^[0-9a-f]{64}$/.test(name)).sort());
+}
+
+function explainOne({ jobs }: History, id: Sha256): Outcome {
+  for (const state of jobs) {
+    const found = explainPayout(state, id);
+    if (found === null) continue;
+    const { round, payout, causes } = found;
+    const { payee, amountMsat } = payout;
+    const value = {
+      ...{ subject: 'payout', job: state.jobId, payout: id, round, payee, amountMsat, state: found.state },
+      causes: causes.map(({ what, adds, events }) => ({
+        what,
+        msat: adds !== null && 'msat' in adds ? adds.msat : null,
+        events,
+      })),
+    };
+    return { value, text: payoutText(value), next: `nmkt audit ${state.jobId}` };
+  }
+  throw new NmktError('job-unknown', `${id.slice(0, 12)}… is no job, and no payout of a job that was read`, {
+    expected: 'a job, or a payout of the jobs of this home',
+    got: `${jobs.length} jobs without it`,
+    remedy: 'name the job of a payout with --job JOB; a key goes as npub',
+  });
+}
+
+function explainJob({ jobs, events }: History, job: EventId): Outcome {
+  const state = jobs[0]!;
+  const award = explainAward(state, (id) => events.get(id)).map(({ rank, trainer, row, shards, cause }) => {
+    return { rank, trainer, outcome: row.outcome, shards, what: cause.what, events: cause.events };
+  });
+  const payouts = state.rounds.flatMap(({ round, payouts: all }) =>
+    all.map(({ payout, payee, amountMsat }) => {
+      return { payout, round, payee, amountMsat, state: explainPayout(state, payout)!.state };
+    }),
+  );
+  const value = { subject: 'job', job, award, payouts };
+  const first = payouts[0];
+  return { value, text: awardText(value), ...(first && { next: `nmkt explain ${first.payout} --job ${job}` }) };
+}
+
+function explainKey({ jobs, events }: History, key: Pubkey, trust: ReaderTrust): Outcome {
+  const told = ROLES.map((role) => {
+    const { rating, mu, sigma, matches } = rate(jobs, key, role, trust);
+    const causes = matches.map((match) => {
+      const { what, events: cited } = explainMatch(match, (id) => events.get(id));
+      return { job: match.job, what, points: match.gain, events: cited };
+    });
+    return [role, { rating, mu, sigma, causes }] as const;
+  });
+  const [[, trainer], [, customer]] = told as [(typeof told)[number], (typeof told)[number]];
+  const value = { subject: 'key', key, npub: formatPubkey(key), trainer, customer };
+  const job = [...trainer.causes, ...customer.causes][0]?.job;
+  return { value, text: ratingText(value), ...(job !== undefined && { next: `nmkt explain ${job}` }) };
+}

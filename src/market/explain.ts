@@ -1,0 +1,128 @@
+import type { EventId, Pubkey, Sha256 } from '../hash.js';
+import { EVENT_TYPES, type EventOf, type JobEvent } from '../protocol/events.js';
+import { effectivePrice } from './auction.js';
+import type { CountedMatch } from './reputation.js';
+import type { JobState, PayoutState, RoundState } from './state.js';
+
+/** From what a decided value follows: events, each with what it contributed. */
+
+export interface Cited {
+  readonly id: EventId;
+  readonly kind: number;
+  readonly type: JobEvent['type'];
+  readonly author: Pubkey;
+}
+export interface Cause {
+  /** In words, for people. */
+  readonly what: string;
+  /** What it adds to the value; null: it decides, and adds nothing. */
+  readonly adds: { readonly msat: bigint } | { readonly points: number } | null;
+  readonly events: readonly Cited[];
+}
+
+/** How a cause names an event; one that is not at hand is left out. */
+export type Lookup = (id: EventId) => JobEvent | undefined;
+
+function cite(event: JobEvent): Cited {
+  const { id, type, author } = event;
+  return { id, kind: EVENT_TYPES[type].kind, type, author };
+}
+const cause = (what: string, events: readonly (JobEvent | null | undefined)[], adds: Cause['adds'] = null): Cause => ({
+  what,
+  adds,
+  events: events.flatMap((event) => (event == null ? [] : [cite(event)])),
+});
+
+export interface PayoutExplained {
+  readonly round: number;
+  readonly payout: PayoutState;
+  readonly state: 'paid' | 'unpaid' | 'claimed' | 'owed';
+  readonly causes: readonly Cause[];
+}
+
+/** Prices of accepted seats add up to it, to the msat; then how it was asked for and paid. */
+export function explainPayout(state: JobState, id: Sha256): PayoutExplained | null {
+  for (const round of state.rounds) {
+    const payout = round.payouts.find((candidate) => candidate.payout === id);
+    if (payout === undefined) continue;
+    const { receipt, received, unpaid, claim } = payout;
+    const causes = [...promised(state, round, payout), ...money(payout)];
+    const isPaid = receipt !== null;
+    return {
+      ...{ round: round.round, payout, causes },
+      state:
+        isPaid && (received !== null || unpaid === null)
+          ? 'paid'
+          : unpaid !== null
+            ? 'unpaid'
+            : claim
+              ? 'claimed'
+              : 'owed',
+    };
+  }
+  return null;
+}
+
+function promised(state: JobState, round: RoundState, { payee }: PayoutState): Cause[] {
+  const { close, assigned, listedCommits, listedReveals, scores, settlement } = round;
+  const spine = state.chains.get(state.job!.author)?.events ?? [];
+  const seats = (close?.content.accepted ?? []).filter(({ trainer }) => trainer === payee);
+  const prices = seats.map(({ shard }): Cause => {
+    const seat = assigned.find((candidate) => candidate.shard === shard)!;
+    const award = spine.find((event) => event.id === seat.award);
+    const row = scores?.content.scores.find((candidate) => candidate.shard === shard);
+    const worth = row === undefined ? '' : `, D ${row.dPpm} ppm and E ${row.ePpm} ppm`;
+    return cause(
+      `shard ${shard} of round ${round.round + 1}: accepted${worth}, at the awarded price`,
+      [award, listedCommits.get(shard), listedReveals.get(shard), scores, close],
+      { msat: seat.priceMsat },
+    );
+  });
+  return [...prices, cause(`settlement of round ${round.round + 1}: the line that promises it`, [settlement])];
+}
+
+function money({ claim, refused, receipt, received, unpaid }: PayoutState): Cause[] {
+  return [
+    ...refused.map(({ notice, claim: bad }) => cause(`claim refused: ${notice.content.rule}`, [bad, notice])),
+    ...(claim === null ? [] : [cause('claimed with an invoice', [claim])]),
+    ...(unpaid === null ? [] : [cause('marked unpaid by its payee', [unpaid])]),
+    ...(receipt === null ? [] : [cause(`receipt with preimage ${receipt.content.preimage.slice(0, 16)}…`, [receipt])]),
+    ...(received === null ? [] : [cause('countersigned by its payee', [received])]),
+  ];
+}
+
+export interface BidExplained {
+  /** 1 is the best offer; null: refused. */
+  readonly rank: number | null;
+  readonly trainer: Pubkey;
+  readonly row: EventOf<'award'>['content']['bids'][number];
+  readonly shards: readonly number[];
+  readonly cause: Cause;
+}
+
+/** Every bid that the award considered, in its order. */
+export function explainAward({ award }: JobState, lookup: Lookup): BidExplained[] {
+  if (award === null) return [];
+  let rank = 0;
+  return award.content.bids.map((row) => {
+    const { trainer, priceMsat, effectiveMsat, attempts, successes, rule } = row;
+    const shards = award.content.winners.filter((seat) => seat.trainer === trainer).map(({ shard }) => shard);
+    const isFormula = effectivePrice(priceMsat, row) === effectiveMsat;
+    const worked = `${priceMsat} msat, ${successes} of ${attempts} attempts accepted, counts as ${effectiveMsat} msat`;
+    const formula = isFormula ? ': price x max(1, min(2, (attempts + 2) / (successes + 1)))' : '';
+    const what = row.outcome === 'refused' ? `refused by ${rule ?? 'no rule'}: ${worked}` : `${worked}${formula}`;
+    const counted = (award.content.counted ?? []).map(lookup);
+    return {
+      ...{ trainer, row, shards, rank: row.outcome === 'refused' ? null : ++rank },
+      cause: cause(what, [lookup(row.bid), award, ...counted]),
+    };
+  });
+}
+
+/** One per match, in the order in which they counted: their points add up to mu - 3 sigma. */
+export function explainMatch({ round, why, rank, weight, gain, events }: CountedMatch, lookup: Lookup): Cause {
+  const where = round === null ? 'the whole job' : `round ${round + 1}`;
+  const words = rank === 'done' ? why : `${rank}: ${why}`;
+  const count = weight === 1 ? 'counts in full' : `counts ${Math.round(weight * 1000) / 1000}`;
+  return cause(`${where}, ${words}, ${count}`, events.map(lookup), { points: gain });
+}
