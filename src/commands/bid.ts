@@ -6,10 +6,11 @@ import { hasResigned, type JobState } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
 import { createBell } from '../roles/bell.js';
-import { openBook, type JobBook, type SignedRecord } from '../roles/job-book.js';
+import { openBook, type SignedRecord } from '../roles/job-book.js';
 import { eventsFile } from '../roles/job-files.js';
 import type { PublishPorts } from '../roles/publish.js';
 import { requireStored } from '../roles/require-stored.js';
+import { ownBid } from '../roles/sealed-bids.js';
 import { bid, type BidEnv } from '../roles/trainer-actions.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Context, Outcome } from './command.js';
@@ -42,7 +43,7 @@ With --json one document: {job, bid, priceMsat, shards, engine}.`,
     const ports = await customerPorts(context);
     const { book } = await readBook(context, id);
     book.close();
-    const known = bidOf(book, ports.signer.pubkey);
+    const known = await ownBid(book.state(), ports.signer);
     if (known !== undefined && isOffer(known, offer)) {
       ports.progress.done('this bid was made before');
       return describe(id, known);
@@ -62,10 +63,6 @@ function isOffer({ content }: EventOf<'bid'>, { priceMsat, shards }: Offer): boo
   return content.priceMsat === priceMsat && content.capacity === shards;
 }
 
-function bidOf(book: JobBook, me: Pubkey): EventOf<'bid'> | undefined {
-  return book.state().bids.find(({ author }) => author === me);
-}
-
 /** Durable in the journal of this home before it is published; one that no relay took yet is published again. */
 async function publishBid(context: Context, ports: PublishPorts, id: EventId, offer: Offer): Promise<EventOf<'bid'>> {
   const { relays, clock, progress } = ports;
@@ -74,14 +71,14 @@ async function publishBid(context: Context, ports: PublishPorts, id: EventId, of
   const journal = await context.deps.openJournal<SignedRecord>(context.deps.home().path(eventsFile(id)));
   const book = await openBook(id, { ...ports, signer, journal, bell: createBell(clock) });
   try {
-    const earlier = bidOf(book, signer.pubkey);
+    const earlier = await ownBid(book.state(), signer);
     if (earlier === undefined || !isOffer(earlier, offer)) {
       if (earlier !== undefined) progress.note(`this replaces the bid of ${earlier.content.priceMsat / SAT} sat`);
       progress.start('trying the engine');
       const accepted = book.state().job!.content.acceptedEngines;
-      await bid({ book, terms: offer, engine: () => context.deps.engine({ accepted }) });
+      await bid({ book, terms: offer, signer, random: ports.random, engine: () => context.deps.engine({ accepted }) });
     }
-    const made = bidOf(book, signer.pubkey)!;
+    const made = (await ownBid(book.state(), signer))!;
     await requireStored(relays, book.raw(made.id)!);
     progress.done(`bid ${offer.priceMsat / SAT} sat per accepted round`);
     return made;

@@ -82,7 +82,8 @@ async function keptJobs({ deps }: Context, me: Pubkey): Promise<Kept[]> {
     const raw = (await journal.read()).map(({ event }) => event);
     await journal.close();
     const own = raw.map((event) => parseJobEvent(event));
-    if (own.some((event) => event.type === 'bid' && event.author === me)) kept.push({ job, raw, own });
+    if (own.some(({ type, author }) => (type === 'bid' || type === 'sealed-bid') && author === me))
+      kept.push({ job, raw, own });
   }
   return kept;
 }

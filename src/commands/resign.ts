@@ -85,7 +85,7 @@ function requireSeat(state: JobState, me: Pubkey, nowSec: number): void {
     });
   const isIn =
     phase === 'awarding'
-      ? state.bids.some((bid) => bid.author === me)
+      ? [...state.bids, ...state.sealedBids].some((bid) => bid.author === me)
       : [...state.assignments.values(), ...state.spares].some(({ trainer }) => trainer === me);
   if (!isIn)
     throw new NmktError('not-awarded', 'this key has no part in the job', {

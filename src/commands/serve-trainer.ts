@@ -123,7 +123,7 @@ With --json one object per line, each with event, at (Unix seconds) and, where t
   ready      {pubkey, engine, threads, parallel, relays}
   skipped    {reason, expected, got}, reason being own-job, closed, awarded, customer, no-wallet, network, price,
              payout-floor, max-params, max-bytes, model, engine or dataset-missing
-  bid        {bid, priceMsat, shards}; awarded, once per shard: {shard, priceMsat, rounds}; lost: {reason}
+  bid        {bid, priceMsat, shards}, or of a sealed one {bid, sealed}; awarded, once per shard: {shard, priceMsat, rounds}; lost: {reason}
   round, committed, revealed, accepted, rejected, paid, unpaid  {round}, from 0; committed, revealed, accepted and rejected
              also {shard}, rejected {rule, detail}, paid and unpaid {amountMsat}
   claim-refused  {round, rule, detail}: the customer does not pay the invoice of this wallet

@@ -90,7 +90,7 @@ function statusOf(
     rail: terms === undefined ? null : terms.rail === 'instalments' && terms.rounds < 3 ? 'promised' : terms.rail,
     seats: terms?.trainers ?? null,
     quorum: terms?.quorum ?? null,
-    bids: state.bids.length,
+    bids: (terms?.bids === 'sealed' ? state.sealedBids : state.bids).length,
     plannedRounds: terms?.rounds ?? null,
     maxPriceMsat: terms?.maxPriceMsat ?? null,
     budgetMsat: terms?.budgetMsat ?? null,

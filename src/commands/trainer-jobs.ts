@@ -168,7 +168,9 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
   }
   const unwatch = server.inbox.watch(bell);
   const priceMsat = job.content.rail === 'none' ? 0n : bounds.priceMsat;
-  const maxExposureMsat = bounds.maxExposureMsat ?? priceMsat * BigInt(bounds.shards);
+  // What a uniform price comes to, others' bids decide.
+  const roundMsat = job.content.payment === 'uniform' ? job.content.maxPriceMsat : priceMsat;
+  const maxExposureMsat = bounds.maxExposureMsat ?? roundMsat * BigInt(bounds.shards);
   let engine: Promise<Engine> | undefined;
   const env: TrainerEnv = {
     book,

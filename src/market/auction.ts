@@ -84,16 +84,47 @@ function seatOffers<Row extends Pick<Standing, 'successes'>>(
   return { won, left };
 }
 
+/** max(1, min(2, (attempts + 2) / (successes + 1))), as a fraction. */
+function multiplier({ attempts, successes }: Standing): readonly [numerator: bigint, denominator: bigint] {
+  const numerator = BigInt(attempts + 2);
+  const denominator = BigInt(successes + 1);
+  if (numerator <= denominator) return [1n, 1n];
+  return numerator >= 2n * denominator ? [2n, 1n] : [numerator, denominator];
+}
+
 /**
  * price * max(1, min(2, (attempts + 2) / (successes + 1))), rounded down to the msat: an unknown key counts at twice its price,
  * a key without failures approaches its price, whitewashing a bad key gains nothing.
  */
-export function effectivePrice(priceMsat: bigint, { attempts, successes }: Standing): bigint {
-  const numerator = BigInt(attempts + 2);
-  const denominator = BigInt(successes + 1);
-  if (numerator <= denominator) return priceMsat;
-  if (numerator >= 2n * denominator) return 2n * priceMsat;
+export function effectivePrice(priceMsat: bigint, standing: Standing): bigint {
+  const [numerator, denominator] = multiplier(standing);
   return (priceMsat * numerator) / denominator;
+}
+
+/** The highest price that counts as at most `effectiveMsat`. */
+export function highestPrice(effectiveMsat: bigint, standing: Standing): bigint {
+  const [numerator, denominator] = multiplier(standing);
+  return ((effectiveMsat + 1n) * denominator - 1n) / numerator;
+}
+
+/**
+ * What a winner is paid by the uniform price: the most it could have asked against the offer that would have the seat in its place, at
+ * most the ceiling, which is also paid where there is none. It does not depend on its own bid, so asking what the work costs is best
+ * (Vickrey 1961); never below the own bid.
+ *
+ * @param offers  all admissible ones, best first, one per trainer
+ */
+function uniformPrice(winner: Considered, offers: readonly Considered[], terms: JobTerms): bigint {
+  const newSeats = newKeySeats(terms);
+  const others = offers.filter(({ trainer }) => trainer !== winner.trainer);
+  const { won } = seatOffers(others, terms.trainers, newSeats);
+  const news = won.filter(isNewKey);
+  // A new key takes a seat from a new one where those have all that are theirs.
+  const rivals = isNewKey(winner) && news.length === newSeats ? news : won.length === terms.trainers ? won : [];
+  const rival = rivals.at(-1);
+  if (rival === undefined) return terms.maxPriceMsat;
+  const priceMsat = highestPrice(rival.effectiveMsat, winner);
+  return priceMsat < terms.maxPriceMsat ? priceMsat : terms.maxPriceMsat;
 }
 
 /** The first rule that keeps a bid out; null: it is admissible. */
@@ -125,6 +156,8 @@ export function acceptsEngine(
  * effective price count, admissible ones first.
  */
 export const MAX_CONSIDERED = 100;
+/** Of sealed bids: their openings need room. */
+export const MAX_OPENED = 75;
 
 /** The first part of an engine id. */
 export function rungOf(engine: string): Rung {
@@ -132,10 +165,12 @@ export function rungOf(engine: string): Rung {
 }
 
 /**
- * Sealed order, pay-as-bid: admissible bids by effective price, ties by key; the first N of their offers that `newKeyShare` allows win
- * shard 0, 1, 2 ..., the rest are spares.
+ * Admissible bids by effective price, ties by key; the first N of their offers that `newKeyShare` allows win
+ * shard 0, 1, 2 ..., the rest are spares. Each is paid its bid,
+ * or what `payment` `uniform` makes of the others'.
  *
- * @param bids      at most one per trainer (the newest); any order
+ * @param bids      at most one per trainer (the newest); any order; sealed ones as opened
+ * @param unopened  sealed bids without an opening: refused
  * @param standing  receipts trusted; a trainer that is not in it is unknown
  * @param atSec     the award's own time: decides which bids have expired
  * @param shards    shards of the dataset
@@ -144,38 +179,46 @@ export function runAuction(input: {
   readonly terms: JobTerms;
   readonly customer: Pubkey;
   readonly bids: readonly EventOf<'bid'>[];
+  readonly unopened?: readonly Pick<EventOf<'sealed-bid'>, 'id' | 'author'>[];
   readonly standing: ReadonlyMap<Pubkey, Standing>;
   readonly blocked: ReadonlySet<Pubkey>;
   readonly atSec: number;
 }): AuctionResult {
-  const rows = input.bids.map((bid) => {
-    const { attempts, successes } = input.standing.get(bid.author) ?? UNKNOWN_TRAINER;
-    const effectiveMsat = effectivePrice(bid.content.priceMsat, { attempts, successes });
-    const rule = refusalOf(input.terms, input.customer, bid, input.blocked, input.atSec);
-    return { bid, attempts, successes, effectiveMsat, rule };
-  });
-  rows.sort((a, b) =>
-    a.effectiveMsat !== b.effectiveMsat
-      ? a.effectiveMsat < b.effectiveMsat
-        ? -1
-        : 1
-      : a.bid.author < b.bid.author
-        ? -1
-        : 1,
-  );
+  const known = (trainer: Pubkey): Standing => {
+    const { attempts, successes } = input.standing.get(trainer) ?? UNKNOWN_TRAINER;
+    return { attempts, successes };
+  };
   const perTrainer = input.terms.shardsPerTrainer ?? 1;
-  const described = rows.map(({ bid, rule, ...row }): Considered => {
-    const shards = Math.min(bid.content.capacity, perTrainer);
-    return {
-      ...{ bid: bid.id, trainer: bid.author, priceMsat: bid.content.priceMsat, ...row },
-      outcome: rule === null ? 'spare' : 'refused',
-      ...(shards > 1 && { shards }),
-      ...(rule === null ? {} : { rule }),
-    };
-  });
+  const described = [
+    ...input.bids.map((bid): Considered => {
+      const standing = known(bid.author);
+      const { priceMsat, capacity } = bid.content;
+      const rule = refusalOf(input.terms, input.customer, bid, input.blocked, input.atSec);
+      const shards = Math.min(capacity, perTrainer);
+      return {
+        ...{ bid: bid.id, trainer: bid.author, priceMsat, ...standing },
+        effectiveMsat: effectivePrice(priceMsat, standing),
+        outcome: rule === null ? 'spare' : 'refused',
+        ...(shards > 1 && { shards }),
+        ...(rule === null ? {} : { rule }),
+      };
+    }),
+    ...(input.unopened ?? []).map(({ id, author }): Considered => {
+      const rule = author === input.customer ? 'own-job' : input.blocked.has(author) ? 'blocked' : 'sealed';
+      return {
+        ...{ bid: id, trainer: author, priceMsat: 0n, effectiveMsat: 0n, ...known(author) },
+        outcome: 'refused',
+        rule,
+      };
+    }),
+  ];
+  described.sort((a, b) =>
+    a.effectiveMsat !== b.effectiveMsat ? (a.effectiveMsat < b.effectiveMsat ? -1 : 1) : a.trainer < b.trainer ? -1 : 1,
+  );
   const admissible = described.filter(({ outcome }) => outcome !== 'refused');
-  const { trainers } = input.terms;
-  const { won, left } = seatOffers(offersOf(admissible), trainers, newKeySeats(input.terms));
+  const { trainers, payment } = input.terms;
+  const offers = offersOf(admissible);
+  const { won, left } = seatOffers(offers, trainers, newKeySeats(input.terms));
   const withheld = Math.min(trainers - won.length, left.length);
   return {
     ...(withheld > 0 && { withheld }),
@@ -183,6 +226,9 @@ export function runAuction(input: {
       ...admissible.map((row): Considered => (won.includes(row) ? { ...row, outcome: 'won' } : row)),
       ...described.filter(({ outcome }) => outcome === 'refused'),
     ],
-    seats: won.map(({ trainer, bid, priceMsat }, shard) => ({ trainer, bid, shard, priceMsat })),
+    seats: won.map((row, shard) => {
+      const priceMsat = payment === 'uniform' ? uniformPrice(row, offers, input.terms) : row.priceMsat;
+      return { trainer: row.trainer, bid: row.bid, shard, priceMsat };
+    }),
   };
 }

@@ -7,17 +7,18 @@ import { newKeySeats, runAuction, spareOffers, type Considered } from './auction
 import { broken, type Broken, type Draft } from './draft.js';
 import { lateBidRefusal } from './late-bids.js';
 import { firstFit } from './new-keys.js';
+import { bidOpenedAs } from './sealed-bids.js';
 
 /** Newest bid per trainer that was not withdrawn after it; who resigned is out of the job for good. */
-export function openBids(sound: readonly JobEvent[]): EventOf<'bid'>[] {
-  const newest = new Map<Pubkey, EventOf<'bid'> | null>();
+export function openBids<T extends 'bid' | 'sealed-bid'>(sound: readonly JobEvent[], type: T): EventOf<T>[] {
+  const newest = new Map<Pubkey, EventOf<T> | null>();
   const gone = new Set<Pubkey>();
   for (const event of sound) {
-    if (event.type === 'bid') newest.set(event.author, event);
+    if (event.type === type) newest.set(event.author, event as EventOf<T>);
     if (event.type === 'withdrawn') newest.set(event.author, null);
     if (event.type === 'resign') gone.add(event.author);
   }
-  return [...newest.values()].filter((bid) => bid !== null && !gone.has(bid.author)) as EventOf<'bid'>[];
+  return [...newest.values()].filter((bid) => bid !== null && !gone.has(bid.author)) as EventOf<T>[];
 }
 
 /** The rule that the job promised, for so many seats. */
@@ -41,16 +42,18 @@ export function applyAward(draft: Draft, event: EventOf<'award'>): Broken | null
     );
   const bids = considered.map((row) => draft.byId.get(row.bid));
   considered.forEach((row, index) => bids[index] === undefined && draft.missing.add(row.bid));
-  const known = bids.filter((bid) => bid?.type === 'bid');
-  if (bids.some((bid) => bid !== undefined && bid.type !== 'bid'))
-    return broken('award-bids', 'a considered id is not a bid');
+  const type = draft.job.content.bids === 'sealed' ? 'sealed-bid' : 'bid';
+  if (bids.some((bid) => bid !== undefined && bid.type !== type))
+    return broken('award-bids', `a considered id is not a ${type}`);
   if (new Set(considered.map((row) => row.trainer)).size !== considered.length)
     return broken('award-bids', 'a trainer is considered twice');
-  if (known.length === considered.length) {
+  if (bids.every((bid) => bid !== undefined)) {
+    const opened = openConsidered(considered, bids);
+    if ('rule' in opened) return opened;
     const expected = runAuction({
       terms: draft.job.content,
       customer: draft.job.author,
-      bids: known,
+      ...opened,
       standing: new Map(considered.map((row) => [row.trainer, row])),
       blocked: new Set(considered.filter((row) => row.rule === 'blocked').map((row) => row.trainer)),
       atSec: event.createdAt,
@@ -77,6 +80,26 @@ export function applyAward(draft: Draft, event: EventOf<'award'>): Broken | null
   draft.spares = spareOffers(considered, trainers, newKeySeats(draft.job.content));
   for (const winner of winners) assign(draft, event, winner.shard, winner);
   return null;
+}
+
+/** Bids as they were made, or as the award opens them. */
+function openConsidered(
+  considered: AwardContent['bids'],
+  events: readonly JobEvent[],
+): { readonly bids: EventOf<'bid'>[]; readonly unopened: EventOf<'sealed-bid'>[] } | Broken {
+  const bids: EventOf<'bid'>[] = [];
+  const unopened: EventOf<'sealed-bid'>[] = [];
+  for (const [index, event] of events.entries()) {
+    const { opened, priceMsat } = considered[index]!;
+    if (event.type === 'bid' && opened === undefined) bids.push(event);
+    else if (event.type === 'sealed-bid' && opened === undefined) unopened.push(event);
+    else {
+      const bid = event.type === 'sealed-bid' ? bidOpenedAs(event, { ...opened!, priceMsat }) : null;
+      if (bid === null) return broken('award-opening', `${event.id} does not commit to what the award shows`);
+      bids.push(bid);
+    }
+  }
+  return { bids, unopened };
 }
 
 function assign(

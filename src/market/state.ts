@@ -100,6 +100,8 @@ export interface JobState {
   readonly chains: ReadonlyMap<Pubkey, Chain>;
   /** Newest bid per trainer that did not withdraw it or resign. */
   readonly bids: readonly EventOf<'bid'>[];
+  /** Likewise; apart from those. */
+  readonly sealedBids: readonly EventOf<'sealed-bid'>[];
   readonly award: EventOf<'award'> | null;
   readonly assignments: ReadonlyMap<number, Assignment>;
   /** Not yet used, best first; a trainer as often as it offers a shard. */

@@ -2,10 +2,19 @@ import { z } from 'zod';
 import { RULES } from '../learning/aggregate/rule.js';
 import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
+import { openedBid } from './sealed-bid.js';
 import { degraded, eventId, int, msat, pubkey, sha256Hex, text } from './scalars.js';
 
 /** Why a bid was not admissible. */
-export const BID_RULES = ['price-above-ceiling', 'engine-not-accepted', 'expired', 'own-job', 'blocked'] as const;
+export const BID_RULES = [
+  'price-above-ceiling',
+  'engine-not-accepted',
+  'expired',
+  'own-job',
+  'blocked',
+  /** Nothing that was sealed opens its commitment; only the customer can tell. */
+  'sealed',
+] as const;
 
 const considered = z.object({
   bid: eventId,
@@ -18,6 +27,8 @@ const considered = z.object({
   shards: int(2, 1_024).optional(),
   outcome: z.enum(['won', 'spare', 'refused']),
   rule: z.enum(BID_RULES).optional(),
+  /** Exactly of a sealed bid that the customer could open. */
+  opened: openedBid.optional(),
 });
 const winner = z.object({ trainer: pubkey, bid: eventId, shard: int(0, 65_535), priceMsat: msat, grant: sha256Hex });
 

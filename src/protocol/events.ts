@@ -8,6 +8,7 @@ import { JOB } from './job.js';
 import { FRAUD, GRANT_BAD, READY, RECEIPT, RECEIVED, RESIGN, UNPAID } from './notice.js';
 import { CLOSE, DRAW, LIST, OPEN, SEEN, VOID } from './round.js';
 import { SCORES } from './score.js';
+import { SEALED_BID } from './sealed-bid.js';
 import { SETTLEMENT } from './settlement.js';
 import { COMMIT, REVEAL } from './submission.js';
 
@@ -15,6 +16,7 @@ import { COMMIT, REVEAL } from './submission.js';
 export const EVENT_TYPES = {
   job: JOB,
   bid: BID,
+  'sealed-bid': SEALED_BID,
   withdrawn: WITHDRAWN,
   award: AWARD,
   replace: REPLACE,

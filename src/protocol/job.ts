@@ -43,7 +43,10 @@ const terms = z.object({
   budgetMsat: msat,
   payoutFloorMsat: msat,
   award: z.enum(['full', 'deadline']),
-  payment: z.literal('pay-as-bid'),
+  /** `uniform`: what each winner could have asked at most. */
+  payment: z.enum(['pay-as-bid', 'uniform']),
+  /** Absent: everybody reads them. */
+  bids: z.literal('sealed').optional(),
   bidWindowSec: int(1, 31_536_000),
   readyTimeoutSec: int(1, 31_536_000),
   roundTimeoutSec: int(1, 31_536_000),
@@ -81,6 +84,10 @@ const terms = z.object({
 export const jobTerms = terms
   .refine((job) => job.quorum <= job.trainers, 'a quorum of at most as many as there are seats')
   .refine((job) => (job.verification === 'spot') === (job.spot !== null), 'spot exactly with verification spot')
+  .refine(
+    (job) => job.payment !== 'uniform' || (job.bids === 'sealed' && job.shardsPerTrainer === undefined),
+    'payment uniform with sealed bids, and one shard for each trainer',
+  )
   .refine((job) => job.rail !== 'none' || job.maxPriceMsat === 0n, 'rail none has no price');
 export type JobTerms = z.output<typeof jobTerms>;
 

@@ -30,8 +30,14 @@ interface Strange {
   readonly priceMsat: bigint | null;
 }
 
-/** @param isTrusted  the customer and the own key: never bounded */
-export function createBookLimits(isTrusted: (author: Pubkey) => boolean): BookLimits {
+/** Of a sealed bid nobody but its customer knows what it asks. */
+const SEALED_MSAT = 0n;
+
+/**
+ * @param isTrusted  the customer and the own key: never bounded
+ * @param isSealed   whether the job takes sealed bids
+ */
+export function createBookLimits(isTrusted: (author: Pubkey) => boolean, isSealed: () => boolean): BookLimits {
   const strange = new Map<EventId, Strange>();
   const counts = new Map<Pubkey, number>();
   let chars = 0;
@@ -61,7 +67,8 @@ export function createBookLimits(isTrusted: (author: Pubkey) => boolean): BookLi
         return true;
       }
       if (count >= MAX_EVENTS_OF_STRANGER) return false;
-      const priceMsat = one.type === 'bid' ? one.content.priceMsat : null;
+      const openMsat = one.type === 'bid' ? one.content.priceMsat : null;
+      const priceMsat = isSealed() ? (one.type === 'sealed-bid' ? SEALED_MSAT : null) : openMsat;
       const next = { id: one.id, author: one.author, chars: sizeOf(event), priceMsat };
       strange.set(one.id, next);
       counts.set(one.author, count + 1);

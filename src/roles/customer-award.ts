@@ -1,45 +1,88 @@
 import type { EventId } from '../hash.js';
-import { MAX_CONSIDERED, runAuction, type AuctionResult } from '../market/auction.js';
+import { MAX_CONSIDERED, MAX_OPENED, runAuction, type AuctionResult } from '../market/auction.js';
 import { awardedRule } from '../market/award-rules.js';
+import { bidOpenedAs, openingOf } from '../market/sealed-bids.js';
 import { knownBidders, type EarlierJob } from '../market/standing.js';
 import type { JobState } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import { grantHash } from '../protocol/grant.js';
+import type { SealedBidContent } from '../protocol/sealed-bid.js';
 import type { CustomerEnv } from './customer-env.js';
 import { shardGrant } from './customer-grants.js';
+import { unsealBid } from './sealed-bids.js';
+
+/** What only the customer knows of bids. */
+export interface BidFacts {
+  readonly earlier?: readonly EarlierJob[];
+  /** By sealed bid; null: it does not open its commitment. */
+  readonly opened?: ReadonlyMap<EventId, SealedBidContent | null>;
+}
+
+/** Bids that the award of this job may name. */
+export function bidsOf({ job, bids, sealedBids }: JobState): readonly (EventOf<'bid'> | EventOf<'sealed-bid'>)[] {
+  return job!.content.bids === 'sealed' ? sealedBids : bids;
+}
 
 /** The award as it would be now, and the earlier jobs that it counts. */
 export function auctionNow(
-  { job }: JobState,
-  { earlier = [] }: { readonly earlier?: readonly EarlierJob[] },
-  bids: readonly EventOf<'bid'>[],
+  state: JobState,
+  { earlier = [], opened = new Map() }: BidFacts,
   atSec: number,
+  events: readonly (EventOf<'bid'> | EventOf<'sealed-bid'>)[] = bidsOf(state),
 ): AuctionResult & { readonly counted: readonly EventId[] } {
-  const { content: terms, author: customer } = job!;
-  const { standing, counted } = knownBidders(terms, earlier, new Set(bids.map(({ author }) => author)));
-  return { ...runAuction({ terms, customer, bids, standing, blocked: new Set(), atSec }), counted };
+  const { content: terms, author: customer } = state.job!;
+  const { standing, counted } = knownBidders(terms, earlier, new Set(events.map(({ author }) => author)));
+  const bids: EventOf<'bid'>[] = [];
+  const unopened: EventOf<'sealed-bid'>[] = [];
+  for (const event of events) {
+    if (event.type === 'bid') bids.push(event);
+    else {
+      const content = opened.get(event.id) ?? null;
+      const bid = content === null ? null : bidOpenedAs(event, content);
+      if (bid === null) unopened.push(event);
+      else bids.push(bid);
+    }
+  }
+  return { ...runAuction({ terms, customer, bids, unopened, standing, blocked: new Set(), atSec }), counted };
 }
 
-export async function award(env: CustomerEnv, state: JobState, bids: readonly EventOf<'bid'>[]): Promise<void> {
+export async function award(env: CustomerEnv, state: JobState, opened: BidFacts['opened']): Promise<void> {
   const atSec = env.clock.nowSec();
+  const { content: terms } = state.job!;
+  const facts: BidFacts = { ...(env.earlier && { earlier: env.earlier }), ...(opened && { opened }) };
   const best = new Set(
-    auctionNow(state, env, bids, atSec)
-      .considered.slice(0, MAX_CONSIDERED)
+    auctionNow(state, facts, atSec)
+      .considered.slice(0, terms.bids === 'sealed' ? MAX_OPENED : MAX_CONSIDERED)
       .map((row) => row.bid),
   );
-  const named = bids.filter((bid) => best.has(bid.id));
-  const { considered, seats, withheld, counted } = auctionNow(state, env, named, atSec);
+  const named = bidsOf(state).filter((bid) => best.has(bid.id));
+  const { considered, seats, withheld, counted } = auctionNow(state, facts, atSec, named);
   if (withheld !== undefined)
     env.progress.warn(`${withheld} seats stay empty: newKeyShare leaves no more to keys that were never paid here`);
   const winners = seats.map((seat) => ({ ...seat, grant: grantHash(shardGrant(env, state, seat.shard)) }));
-  const rule = awardedRule(state.job!.content, winners.length);
+  const rule = awardedRule(terms, winners.length);
+  const bids = considered.map((row) => {
+    const content = row.rule === 'sealed' ? null : opened?.get(row.bid);
+    return content == null ? row : { ...row, opened: openingOf(content) };
+  });
   await env.book.sign(
     'award',
     {
-      ...{ bids: [...considered], winners, rule },
+      ...{ bids, winners, rule },
       ...(withheld !== undefined && { withheld }),
       ...(counted.length > 0 && { counted: [...counted] }),
     },
     winners.map((winner) => winner.trainer),
   );
+}
+
+/** Opens what is new. @param opened  by sealed bid; changed */
+export async function unsealBids(
+  { signer }: Pick<CustomerEnv, 'signer'>,
+  state: JobState,
+  opened: Map<EventId, SealedBidContent | null>,
+): Promise<void> {
+  if (state.phase !== 'awarding' || state.job?.content.bids !== 'sealed') return;
+  for (const bid of state.sealedBids)
+    if (!opened.has(bid.id)) opened.set(bid.id, await unsealBid(signer, bid.author, bid));
 }

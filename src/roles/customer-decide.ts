@@ -1,5 +1,4 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
-import type { EarlierJob } from '../market/standing.js';
 import { successorFor, vacantShards } from '../market/late-bids.js';
 import {
   awaitedSeats,
@@ -11,12 +10,12 @@ import {
 } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import type { RejectionRule } from '../protocol/round.js';
-import { auctionNow } from './customer-award.js';
+import { auctionNow, bidsOf, type BidFacts } from './customer-award.js';
 
 export type ReplaceReason = EventOf<'replace'>['content']['reason'];
 
 export type CustomerAction =
-  | { readonly do: 'award'; readonly bids: readonly EventOf<'bid'>[] }
+  | { readonly do: 'award'; readonly bids: readonly { readonly id: EventId }[] }
   /** Null: nobody holds the shard. */
   | { readonly do: 'replace'; readonly shard: number; readonly out: Pubkey | null; readonly reason: ReplaceReason }
   | { readonly do: 'open'; readonly round: number }
@@ -38,7 +37,7 @@ export type CustomerAction =
 export type StopReason = 'lapsed' | 'frozen' | 'cancelled' | 'finished';
 
 /** What only this process knows. Times in Unix seconds. */
-export interface CustomerFacts {
+export interface CustomerFacts extends BidFacts {
   /** When this process began to serve the job: the bid window counts from here. */
   readonly servingSince: number;
   /** When relays were last found silent by this process; 0: never. */
@@ -49,7 +48,6 @@ export interface CustomerFacts {
   readonly lastSeenAt: number;
   /** Payouts whose outcome is unknown or whose claim is not payable: looked at again later. */
   readonly heldPayouts: ReadonlySet<Sha256>;
-  readonly earlier?: readonly EarlierJob[];
   /** The user wants the job to end: accepted work is paid, the rest freed. */
   readonly isCancelling?: boolean;
 }
@@ -139,13 +137,13 @@ function mayBeAccepted(state: JobState): boolean {
 function decideAward(state: JobState, facts: CustomerFacts, now: number): CustomerAction {
   const terms = state.job!.content;
   if (now >= terms.deadline) return { do: 'stop', why: 'lapsed' };
-  const { considered, seats, withheld = 0 } = auctionNow(state, facts, state.bids, now);
+  const { considered, seats, withheld = 0 } = auctionNow(state, facts, now);
   const admissible = considered.filter((row) => row.outcome !== 'refused');
   const windowEnd = facts.servingSince + terms.bidWindowSec;
   // One trainer that offers several shards is no reason to hear no others.
   const isFull = terms.award === 'full' && admissible.length >= terms.trainers && withheld === 0;
   if (isFull || (now >= windowEnd && seats.length >= Math.min(terms.quorum, terms.trainers)))
-    return { do: 'award', bids: state.bids };
+    return { do: 'award', bids: bidsOf(state) };
   return {
     do: 'wait',
     for: `bids: ${seats.length} of ${terms.trainers} seats${withheld === 0 ? '' : `, ${withheld} not for new keys (newKeyShare)`}`,

@@ -1,9 +1,10 @@
 import { NmktError } from '../errors.js';
-import type { Pubkey, Sha256 } from '../hash.js';
+import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import { currentRound, type JobState } from '../market/state.js';
 import type { NostrEvent } from '../ports.js';
+import type { SealedBidContent } from '../protocol/sealed-bid.js';
 import { draw, list, measureAndClose, replace, voidRound } from './customer-actions.js';
-import { award } from './customer-award.js';
+import { award, bidsOf, unsealBids, type BidFacts } from './customer-award.js';
 import { publishModel, publishModelListing } from './customer-artifact.js';
 import { sendGrants, type SentGrant } from './customer-grants.js';
 import { payOne, settle, type Hold } from './customer-money.js';
@@ -38,6 +39,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
   const outcomes = new Map<Sha256, Hold & { readonly tries: number }>();
   const sent = new Map<string, SentGrant>();
   const named = new Set<Pubkey>();
+  const opened = new Map<EventId, SealedBidContent | null>();
   let lastSeenAt = servingSince;
   let phaseKey = '';
   let lastComplaint = '';
@@ -65,6 +67,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
     const now = env.clock.nowSec();
     const state = env.book.state();
     if (outage.since === null) await patiently(env, () => sendGrants(env, state, wrap, sent), outage);
+    if (!(await patiently(env, () => unsealBids(env, state, opened), outage))) continue;
     nameForks(env, state, named);
     for (const [payout, until] of held) if (now >= until) held.delete(payout);
     const key = `${state.rounds.length}/${state.phase}`;
@@ -79,6 +82,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
       lastSeenAt,
       heldPayouts: new Set(held.keys()),
       ...(env.earlier && { earlier: env.earlier }),
+      opened,
       isCancelling: env.cancel !== undefined,
     };
     const action = decideCustomer(state, facts, now);
@@ -123,7 +127,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
     await patiently(
       env,
       async () => {
-        const hold = await carryOut(env, state, action, isDegraded);
+        const hold = await carryOut(env, state, action, isDegraded, opened);
         if (action.do !== 'pay') return;
         const { payout, payee, amountMsat } = action.payout;
         if (hold === null) return void outcomes.delete(payout);
@@ -171,13 +175,14 @@ async function carryOut(
   state: JobState,
   action: Exclude<CustomerAction, { do: 'wait' | 'done' | 'stop' }>,
   isDegraded: boolean,
+  opened: BidFacts['opened'],
 ): Promise<Hold | null> {
   const { progress } = env;
   const rounds = state.job!.content.rounds;
   switch (action.do) {
     case 'award':
       progress.update(`awarding ${state.job!.content.trainers} seats among ${action.bids.length} bids`);
-      await award(env, state, action.bids);
+      await award(env, state, opened);
       return null;
     case 'replace':
       await replace(env, state, action, isDegraded);
@@ -238,7 +243,7 @@ function stopped(state: JobState, why: StopReason): NmktError {
   if (why === 'lapsed')
     return new NmktError('job-closed', 'the job lapsed: too few trainers until its deadline', {
       expected: `an open job with ${state.job?.content.quorum ?? 1} trainers or more`,
-      got: `${state.bids.length} bids, ${state.assignments.size} seats taken`,
+      got: `${state.job === null ? 0 : bidsOf(state).length} bids, ${state.assignments.size} seats taken`,
       remedy: 'post it again with --again, with a higher --max-price-sats or a later --deadline',
     });
   return new NmktError('audit-failed', 'an event of this job does not follow from the others', {

@@ -157,10 +157,11 @@ function endOf(round: RoundState): number {
 }
 
 function award(state: JobState): Wait {
-  const { maxPriceMsat, trainers, deadline } = state.job!.content;
-  const bids = state.bids.filter(
-    (bid) => bid.content.priceMsat <= maxPriceMsat && bid.author !== state.job!.author,
-  ).length;
+  const { author, content } = state.job!;
+  const { maxPriceMsat, trainers, deadline } = content;
+  const open = state.bids.filter((bid) => bid.content.priceMsat <= maxPriceMsat);
+  const made = content.bids === 'sealed' ? state.sealedBids : open;
+  const bids = made.filter((bid) => bid.author !== author).length;
   return { for: `the award: ${count(bids, 'bid')} for ${count(trainers, 'seat')}`, until: deadline, after: 'lapsed' };
 }
 

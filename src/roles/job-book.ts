@@ -123,7 +123,11 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
     limits.awarded(new Set([...award.content.bids.map(({ trainer }) => trainer), ...late]), job.content);
   };
   const isTrusted = (author: Pubkey): boolean => author === signer?.pubkey || author === parsed.get(jobId)?.author;
-  const limits = createBookLimits(isTrusted);
+  const isSealed = (): boolean => {
+    const job = parsed.get(jobId);
+    return job?.type === 'job' && job.content.bids === 'sealed';
+  };
+  const limits = createBookLimits(isTrusted, isSealed);
   const evict = (id: EventId): void => {
     raw.delete(id);
     parsed.delete(id);

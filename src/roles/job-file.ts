@@ -142,6 +142,16 @@ export const jobFileSchema = z.strictObject({
     .enum(['full', 'deadline'])
     .default('full')
     .describe('full: as soon as every seat has a bid; deadline: after the bid window'),
+  bids: z
+    .enum(['open', 'sealed'])
+    .default('open')
+    .describe('sealed: only you read what others bid, until your award opens it'),
+  payment: z
+    .enum(['pay-as-bid', 'uniform'])
+    .default('pay-as-bid')
+    .describe(
+      'uniform (with bids sealed, award deadline): each winner gets the most it could have asked, so that asking what the work costs is best',
+    ),
   newKeyShare: z
     .number()
     .min(0)

@@ -67,7 +67,9 @@ export function plannedSeconds(
 }
 
 /** Examples per second of the trainer's last bid; 0: none said. */
-function throughputOf({ chains }: JobState, trainer: Pubkey): number {
+function throughputOf({ chains, award }: JobState, trainer: Pubkey): number {
+  const opened = award?.content.bids.find((row) => row.trainer === trainer)?.opened;
+  if (opened !== undefined) return opened.throughput;
   const bids = chains.get(trainer)?.events.filter((event) => event.type === 'bid') ?? [];
   return bids.at(-1)?.content.throughput ?? 0;
 }

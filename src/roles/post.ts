@@ -107,7 +107,7 @@ export function jobTerms(
     budgetMsat,
     payoutFloorMsat,
     award: job.award,
-    payment: 'pay-as-bid',
+    ...paymentTerms(job, shardsPerTrainer),
     bidWindowSec: parseDuration(job.bidWindow, '--bid-window'),
     readyTimeoutSec: parseDuration(job.readyTimeout, '--ready-timeout'),
     roundTimeoutSec: parseDuration(job.roundTimeout, '--round-timeout'),
@@ -129,6 +129,18 @@ export function jobTerms(
     access: job.access,
     relays: [...relays],
   };
+}
+
+/** @throws NmktError `bad-job` */
+function paymentTerms(job: JobFile, shardsPerTrainer: number): Pick<JobTerms, 'payment' | 'bids'> {
+  const sealed = job.bids === 'sealed' ? { bids: 'sealed' as const } : {};
+  if (job.payment === 'pay-as-bid') return { payment: job.payment, ...sealed };
+  if (job.bids !== 'sealed') throw bad('sealed bids with payment uniform', 'bids open', '--bids sealed');
+  if (shardsPerTrainer > 1)
+    throw bad('one shard per trainer with payment uniform', `${shardsPerTrainer}`, '--shards-per-trainer 1');
+  // As soon as every seat has a bid there is no loser, and everyone gets the ceiling.
+  if (job.award === 'full') throw bad('award deadline with payment uniform', 'award full', '--award deadline');
+  return { payment: job.payment, ...sealed };
 }
 
 /** Segments are cut for the largest shard; trainings on smaller ones have fewer. */

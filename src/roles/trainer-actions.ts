@@ -10,28 +10,29 @@ import { measureThroughput } from './throughput.js';
 import type { TrainerEnv } from './trainer.js';
 import { INVOICE_EXPIRY_SEC } from './trainer-decide.js';
 import { openedShard } from './trainer-grant.js';
+import { sealBid } from './sealed-bids.js';
 
 /** What a trainer carries out: each signs at most one event, after everything it needs is durable. */
 
 /** What a bid needs: the `bid` command makes one without serving the job. */
-export interface BidEnv extends Pick<TrainerEnv, 'book' | 'engine'> {
+export interface BidEnv extends Pick<TrainerEnv, 'book' | 'engine' | 'signer' | 'random'> {
   readonly terms: Pick<TrainerEnv['terms'], 'priceMsat' | 'shards'>;
 }
 
+/** Sealed where the job says so; after its award nobody is left to hide from. */
 export async function bid(env: BidEnv): Promise<void> {
   const engine = await env.engine();
-  const job = env.book.state().job!;
-  await env.book.sign(
-    'bid',
-    {
-      priceMsat: env.terms.priceMsat,
-      capacity: env.terms.shards,
-      engine: engine.id,
-      throughput: await measureThroughput(engine, job.content),
-      expires: job.content.deadline,
-    },
-    [job.author],
-  );
+  const { job, phase } = env.book.state();
+  const content = {
+    priceMsat: env.terms.priceMsat,
+    capacity: env.terms.shards,
+    engine: engine.id,
+    throughput: await measureThroughput(engine, job!.content),
+    expires: job!.content.deadline,
+  };
+  if (job!.content.bids === 'sealed' && phase === 'awarding')
+    await env.book.sign('sealed-bid', await sealBid(env, env.book.state(), content), [job!.author]);
+  else await env.book.sign('bid', content, [job!.author]);
 }
 
 type GrantRule = EventOf<'grant-bad'>['content']['rule'];

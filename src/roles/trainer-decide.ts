@@ -165,9 +165,10 @@ function lapse({ deafAt }: TrainerFacts, now: number, due: number, what: string)
 }
 
 function decideBid(state: JobState, me: Pubkey, now: number): TrainerAction {
-  const { deadline } = state.job!.content;
+  const { deadline, bids } = state.job!.content;
   if (now >= deadline) return { do: 'lost', why: 'the job lapsed without an award' };
-  if (state.bids.some((bid) => bid.author === me)) return { do: 'wait', for: 'the award', until: deadline };
+  const made = bids === 'sealed' ? state.sealedBids : state.bids;
+  if (made.some((bid) => bid.author === me)) return { do: 'wait', for: 'the award', until: deadline };
   return firstBid(state, me);
 }
 

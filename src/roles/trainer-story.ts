@@ -25,7 +25,14 @@ const sats = (msat: bigint) => `${msat / 1000n} sat`;
 export function trainerStory(state: JobState, me: Pubkey): readonly StoryLine[] {
   const story: StoryLine[] = [];
   const rounds = state.job?.content.rounds ?? 0;
-  const bid = state.chains.get(me)?.events.find((event) => event.type === 'bid');
+  const bid = state.chains.get(me)?.events.find((event) => event.type === 'bid' || event.type === 'sealed-bid');
+  if (bid?.type === 'sealed-bid')
+    story.push({
+      key: 'bid',
+      event: 'bid',
+      fields: { bid: bid.id, sealed: true },
+      text: 'bid, sealed to the customer',
+    });
   if (bid?.type === 'bid') {
     const { priceMsat, capacity } = bid.content;
     story.push({

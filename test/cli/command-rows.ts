@@ -104,6 +104,8 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       '--rounds': job,
       '--trainers': job,
       '--shards-per-trainer': job,
+      '--bids': job,
+      '--payment': job,
       '--new-key-share': job,
       '--epochs': job,
       '--local-steps': job,

@@ -12,6 +12,7 @@ import { EVENT_TYPES, parseJobEvent } from '../../src/protocol/events.js';
 import { parseGrant } from '../../src/protocol/grant.js';
 import { KINDS } from '../../src/protocol/kinds.js';
 import { locatorHash, openLocator } from '../../src/protocol/locator.js';
+import { parseSealedBid } from '../../src/protocol/sealed-bid.js';
 import { parseSignedEvent } from '../../src/relay/event-shape.js';
 import { encodeAuditKeys, parseAuditKeys } from '../../src/roles/audit.js';
 import { openSealedUpdate } from '../../src/roles/measure.js';
@@ -19,7 +20,13 @@ import { readVectors, type EventVectors, type GrantVectors, type LocatorVectors 
 import { signerOf } from '../relay/samples.js';
 import { mutateBytes, mutateJson, mutateJsonText, mutateText, type Random } from './mutate.js';
 import * as blobs from './reference/blobs.js';
-import { auditKeys, locator as locatorContent, pointer as pointerFields, sealedUpdate } from './reference/contents.js';
+import {
+  auditKeys,
+  locator as locatorContent,
+  pointer as pointerFields,
+  sealedBid as sealedBidFields,
+  sealedUpdate,
+} from './reference/contents.js';
 import { readGrant, readProtocolEvent } from './reference/events.js';
 import { readContent, readJson } from './reference/json.js';
 import { target, type Target } from './target.js';
@@ -30,6 +37,10 @@ const files = [...Object.keys(EVENT_TYPES), 'snapshot', 'listing', 'artifact-lis
 export const events = files.flatMap((file) => readVectors<EventVectors>(file).valid.map(({ event }) => event));
 const chunks = readVectors<EventVectors>('chunk').valid.map(({ event }) => event);
 export const grants = ['round-grant', 'shard-grant'].flatMap((file) => readVectors<GrantVectors>(file).valid);
+const sealedBid = JSON.stringify({
+  ...{ capacity: 1, engine: 'wasm/1', throughput: 5_000, expires: 1_760_086_400 },
+  ...{ salt: 'a1'.repeat(32), priceMsat: '21000' },
+});
 const locators = readVectors<LocatorVectors>('locator').valid;
 
 /** Text of a valid JSON text, changed as text or by its value. */
@@ -205,6 +216,11 @@ export const wireTargets: readonly Target[] = [
         content: { sealed: '' },
       } as never),
     reference: (text) => sealedUpdate(readContent(text)),
+  }),
+  target('sealed bids', ['bad-event'], {
+    make: (random) => jsonOrText(random, sealedBid),
+    run: parseSealedBid,
+    reference: (text) => sealedBidFields(readContent(text)),
   }),
   target('audit keys', ['ZodError'], {
     make: (random) => jsonOrText(random, audit),

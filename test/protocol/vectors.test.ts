@@ -158,7 +158,14 @@ describe('vectors of the locator', () => {
 });
 
 describe('derived hashes', () => {
-  const { commitment, payout, claim, trainingSeed: seeds, rootSeed: root } = readVectors<DerivedVectors>('../derived');
+  const {
+    commitment,
+    bid,
+    payout,
+    claim,
+    trainingSeed: seeds,
+    rootSeed: root,
+  } = readVectors<DerivedVectors>('../derived');
   const of = (text: string, ...parts: Uint8Array[]) => sha256Hex(text, ...parts);
   const u32 = (value: unknown) => new Uint8Array([0, 0, 0, Number(value)]);
   const bytes = (value: unknown) => fromHex(String(value));
@@ -173,6 +180,17 @@ describe('derived hashes', () => {
     );
     expect(commitment['commitment']).toBe(expected);
     expect(commitmentOf({ ...commitment, salt: bytes(salt) } as never)).toBe(expected);
+  });
+
+  it('agree with the text: the commitment of a sealed bid', () => {
+    const { job, trainer, priceMsat, capacity, engine, throughput, expires, salt } = bid;
+    const big = (value: unknown, bytes = 8) => {
+      const all = Buffer.alloc(8);
+      all.writeBigUInt64BE(BigInt(value as string));
+      return all.subarray(8 - bytes);
+    };
+    const fields = [big(priceMsat), big(capacity, 4), fromHex(of(String(engine))), big(throughput, 4), big(expires)];
+    expect(bid['bidCommitment']).toBe(of('nmkt/1/bid', bytes(job), bytes(trainer), ...fields, bytes(salt)));
   });
 
   it('agree with the text: the payout id and the hash of a claim', () => {

@@ -34,6 +34,7 @@ export interface LocatorVectors {
 }
 export interface DerivedVectors {
   readonly commitment: Record<string, string | number>;
+  readonly bid: Record<string, string | number>;
   readonly payout: Record<string, string | number>;
   readonly claim: Record<string, string | number>;
   readonly trainingSeed: Record<string, string | number>;

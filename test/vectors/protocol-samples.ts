@@ -1,4 +1,5 @@
 import { nip44 } from 'nostr-tools';
+import { z } from 'zod';
 import { sealBlob, type SealedBlob } from '../../src/blob/blob.js';
 import { contentKey, datasetContext, epochPrk, labelContext, shardKey, uploadSecret } from '../../src/blob/keys.js';
 import { sha256, utf8, type EventId, type Sha256 } from '../../src/hash.js';
@@ -12,6 +13,7 @@ import { encodeGrant, grantHash, type Grant } from '../../src/protocol/grant.js'
 import { encodeLocator, locatorHash } from '../../src/protocol/locator.js';
 import { invoiceHash } from '../../src/protocol/claim.js';
 import type { Pointer } from '../../src/protocol/pointer.js';
+import { sealedBidContent } from '../../src/protocol/sealed-bid.js';
 import { publicKey, signEvent } from '../../src/schnorr.js';
 import {
   ENGINE,
@@ -27,6 +29,7 @@ import {
   type JobScript,
   type Person,
 } from '../support/job-script.js';
+import { sealedScript } from '../support/sealed-script.js';
 
 /** Valid events and messages of every kind, with fixed keys and times and blobs that really open. */
 
@@ -294,6 +297,11 @@ const known = scriptJob({
     }),
   },
 });
+/** Asked are 10, 18 and 14 sat; the price is 18 sat for both winners. */
+const hidden = sealedScript([10_000n, 18_000n, 14_000n], { payment: 'uniform' }, new Map(), (i, content) =>
+  seal(people[i]!, customer, JSON.stringify(z.encode(sealedBidContent, content))),
+);
+hidden.script.say(customer, 'award', 'award', hidden.award);
 const free = scriptJob({ rail: 'none', trainers: 1, rounds: 1 });
 const partial = scriptJob({
   rounds: 1,
@@ -379,10 +387,12 @@ export const samples: Samples = {
     ['by a rule with a root update', trusted.raw('job')],
     ['with two shards for a trainer', several.raw('job')],
     ['with few seats for new keys', known.raw('job')],
+    ['with sealed bids and one price', hidden.script.raw('job')],
   ],
   bid: [['at a price', script.raw('bid/0')], ['for nothing', free.raw('bid/0')], ['for two shards', several.raw('bid/0')]],
+  'sealed-bid': [['for nobody but the customer', hidden.script.raw('sealed/0')]],
   withdrawn: [['after the bid', early.raw('withdrawn')]],
-  award: [['two winners and a spare', script.raw('award')], ['by a rule with a root update', trusted.raw('award')], ['two shards of three to one trainer', several.raw('award')], ['a known key first, and a seat withheld from new ones', known.raw('award')]],
+  award: [['two winners and a spare', script.raw('award')], ['by a rule with a root update', trusted.raw('award')], ['two shards of three to one trainer', several.raw('award')], ['a known key first, and a seat withheld from new ones', known.raw('award')], ['of sealed bids at one price', hidden.script.raw('award')]],
   replace: [['by the best spare', early.raw('replace')], ['by nobody', early.raw('replace-none')], ['by a late bid', early.raw('replace-late')]],
   cancel: [['with a reason', early.raw('cancel')]],
   ready: [['the shard opened', script.raw('ready/0')]],

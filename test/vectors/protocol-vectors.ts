@@ -8,10 +8,11 @@ import { EVENT_TYPES, type EventName } from '../../src/protocol/events.js';
 import { parseGrant } from '../../src/protocol/grant.js';
 import { KINDS } from '../../src/protocol/kinds.js';
 import { locatorHash, openLocator } from '../../src/protocol/locator.js';
+import { bidCommitment } from '../../src/protocol/sealed-bid.js';
 import { claimHash, payoutId } from '../../src/protocol/settlement.js';
 import { commitmentOf } from '../../src/protocol/submission.js';
 import { signEvent } from '../../src/schnorr.js';
-import { PRICE_MSAT, START_SEC, customer, hashOf, people, type Person } from '../support/job-script.js';
+import { ENGINE, PRICE_MSAT, START_SEC, TERMS, customer, hashOf, people, type Person } from '../support/job-script.js';
 import { badContents, hugeText, type Edit } from './protocol-edits.js';
 import { derivedFrom, encodedGrants, sampleLocator, samples, type Samples } from './protocol-samples.js';
 
@@ -223,11 +224,13 @@ export function derivedVectors() {
   const trainer = derivedFrom.trainer as Pubkey;
   const commitment = { job, round: 3, shard: 7, trainer, baseHash: base, updateHash: hashOf('update'), checkpoints: [hashOf('state 1'), hashOf('state 2')], salt: sha256('salt') };
   const payout = payoutId(job, 3, trainer, 'trainer');
+  const bid = { priceMsat: PRICE_MSAT, capacity: 1, engine: ENGINE, throughput: 5_000, expires: TERMS.deadline, salt: sha256('salt') };
   const claim = { job, settlement, payout, payee: trainer, amountMsat: PRICE_MSAT };
   const seed = sha256('seed');
   return {
     about: 'see the sections on commitments, payouts and seeds; all values hex',
     commitment: plain({ ...commitment, commitment: commitmentOf(commitment) }),
+    bid: plain({ job, trainer, ...bid, bidCommitment: bidCommitment(job, trainer, bid) }),
     payout: { job, round: 3, payee: trainer, purpose: 'trainer', payout },
     claim: plain({ ...claim, claimHash: claimHash(claim) }),
     trainingSeed: plain({ seed, round: 3, shard: 7, trainer, trainingSeed: trainingSeed(seed, 3, 7, trainer) }),

@@ -339,7 +339,8 @@ const terms = object(
     rail: constant('instalments', 'none'),
     ...{ maxPriceMsat: msat, budgetMsat: msat, payoutFloorMsat: msat },
     award: constant('full', 'deadline'),
-    payment: constant('pay-as-bid'),
+    payment: constant('pay-as-bid', 'uniform'),
+    bids: optional(constant('sealed')),
     ...{ bidWindowSec: year, readyTimeoutSec: year, roundTimeoutSec: year },
     ...{ revealTimeoutSec: year, claimWithinSec: year, payWithinSec: year },
     deadline: time,
@@ -366,7 +367,11 @@ const terms = object(
     maxPriceMsat: bigint;
     verification: string;
     spot: unknown;
+    payment: string;
+    bids: string | undefined;
+    shardsPerTrainer: number | undefined;
   }) =>
+    (job.payment !== 'uniform' || (job.bids === 'sealed' && job.shardsPerTrainer === undefined)) &&
     job.quorum <= job.trainers &&
     (job.verification === 'spot') === (job.spot !== null) &&
     (job.rail !== 'none' || job.maxPriceMsat === 0n),
@@ -374,14 +379,20 @@ const terms = object(
 
 const bidRule = constant(
   ...(['own-job', 'blocked', 'price-above-ceiling', 'engine-not-accepted', 'expired'] as const),
-  ...(['second-bid', 'new-key-share'] as const),
+  ...(['sealed'] as const),
 );
+const openedBid = {
+  ...{ capacity: integer(1, 1_024), engine, throughput: integer(0, 10 ** 9), expires: time, salt: bytes32 },
+};
+const opened = object(openedBid);
+export const sealedBid = object({ ...openedBid, priceMsat: msat });
 const considered = object({
   ...{ bid: hex64, trainer: hex64, priceMsat: msat, effectiveMsat: msat },
   ...{ attempts: integer(0, 1_000_000), successes: integer(0, 1_000_000) },
   outcome: constant('won', 'spare', 'refused'),
   shards: optional(integer(2, 1_024)),
   rule: optional(bidRule),
+  opened: optional(opened),
 });
 const seat = object({ trainer: hex64, shard });
 const submission = object({ submission: hex64, trainer: hex64, shard });
@@ -414,6 +425,7 @@ export const contents: Readonly<Record<string, Check>> = {
   '4625/bid': object({
     ...{ priceMsat: msat, capacity: integer(1, 1_024), engine, throughput: integer(0, 10 ** 9), expires: time },
   }),
+  '4625/sealed': object({ commitment: hex64, sealed }),
   '4625/withdrawn': reason,
   '4626/award': object({
     bids: list(considered, 0, 1_024),

@@ -9,6 +9,7 @@ import {
   nameOf,
   sha256,
   u32,
+  u64,
   type BidRow,
   type ClaimBad,
   type Events,
@@ -133,7 +134,8 @@ export class Walk implements Walked {
     must(spell(rows).join(' ') === spell(expected).join(' '), event.id, 'another order of bids');
     const offered = offers(expected.filter(({ outcome }) => outcome !== 'refused'));
     const { won, left } = seated(offered, this.terms);
-    const seats = won.map((row, shard) => ({ ...row, shard }));
+    const good = expected.filter(({ outcome }) => outcome !== 'refused');
+    const seats = won.map((row, shard) => ({ ...row, shard, priceMsat: paid(row, good, this.terms) }));
     const place = (list: readonly { trainer: string; bid: string; shard: number; priceMsat: string }[]) =>
       list.map((seat) => [seat.trainer, seat.bid, seat.shard, seat.priceMsat].join()).join(' ');
     must(place(seats) === place(winners), event.id, 'other winners');
@@ -414,6 +416,36 @@ function offers<Row extends BidRow | Omit<BidRow, 'outcome'>>(rows: readonly Row
     .map(({ row }) => row);
 }
 
+/** Does the opening give the hash of the sealed bid? */
+function commits(bid: RawEvent, { priceMsat, opened }: BidRow): boolean {
+  const { capacity, engine, throughput, expires, salt } = opened!;
+  const job = bid.tags.find(([name]) => name === 'e')![1]!;
+  const amounts = [u64(BigInt(priceMsat)), u32(capacity), sha256(engine), u32(throughput), u64(BigInt(expires))];
+  const hash = sha256('nmkt/1/bid', fromHex(job), fromHex(bid.pubkey), ...amounts, fromHex(salt));
+  return hex(hash) === fields(bid).commitment;
+}
+
+/** By the uniform price the last msat at which the trainer still comes before who would have its seat. */
+function paid(row: BidRow, good: readonly BidRow[], terms: Terms): string {
+  if (terms.payment !== 'uniform') return row.priceMsat;
+  const { won } = seated(
+    good.filter(({ trainer }) => trainer !== row.trainer),
+    terms,
+  );
+  const news = won.filter(({ successes }) => successes === 0);
+  const isBound = row.successes === 0 && news.length >= mostNew(terms);
+  if (!isBound && won.length < terms.trainers) return terms.maxPriceMsat;
+  const most = BigInt((isBound ? news : won).at(-1)!.effectiveMsat);
+  const effective = (price: bigint) => {
+    const [over, under] = [BigInt(row.attempts + 2), BigInt(row.successes + 1)];
+    const least = over < under ? under : over;
+    return (price * (least > 2n * under ? 2n * under : least)) / under;
+  };
+  let price = BigInt(row.priceMsat);
+  for (let step = 1n << 62n; step > 0n; step >>= 1n) if (effective(price + step) <= most) price += step;
+  return `${price < BigInt(terms.maxPriceMsat) ? price : terms.maxPriceMsat}`;
+}
+
 const mostNew = ({ trainers, newKeyShare }: Terms): number =>
   newKeyShare === undefined ? trainers : Math.ceil((trainers * newKeyShare) / 1e6);
 
@@ -442,14 +474,20 @@ function order(
 ): BidRow[] {
   const considered = rows.map((row, i) => {
     const bid = bids[i]!;
-    const { priceMsat, engine, expires, capacity } = fields(bid);
-    must(nameOf(bid) === '4625/bid', award.id, 'not a bid');
+    must(nameOf(bid) === (terms.bids === 'sealed' ? '4625/sealed' : '4625/bid'), award.id, 'not a bid');
+    must(terms.bids === 'sealed' || row.opened === undefined, award.id, 'an open bid, opened');
+    const isClosed = terms.bids === 'sealed' && row.opened === undefined;
+    if (row.opened !== undefined) must(commits(bid, row), award.id, 'another bid than it commits to');
+    const { priceMsat, engine, expires, capacity } = isClosed
+      ? { priceMsat: '0', engine: '', expires: 0, capacity: 1 }
+      : { ...fields(bid), ...row.opened, ...(row.opened && { priceMsat: row.priceMsat }) };
     const under = BigInt(row.successes + 1);
     const over = BigInt(row.attempts + 2);
     const bounded = over < under ? under : over > 2n * under ? 2n * under : over;
     const rule = [
       ['own-job', bid.pubkey === customer],
       ['blocked', row.rule === 'blocked'],
+      ['sealed', isClosed],
       ['price-above-ceiling', BigInt(priceMsat) > BigInt(terms.maxPriceMsat)],
       ['engine-not-accepted', !acceptsEngine(terms, engine)],
       ['expired', expires < award.created_at],

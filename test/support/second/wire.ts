@@ -80,6 +80,13 @@ export interface BidRow {
   readonly outcome: string;
   readonly shards?: number;
   readonly rule?: string;
+  readonly opened?: {
+    readonly capacity: number;
+    readonly engine: string;
+    readonly throughput: number;
+    readonly expires: number;
+    readonly salt: string;
+  };
 }
 export interface Spot {
   readonly segment: number;
@@ -220,6 +227,8 @@ export interface Terms {
   readonly trainers: number;
   readonly shardsPerTrainer?: number;
   readonly newKeyShare?: number;
+  readonly bids?: string;
+  readonly payment: string;
   readonly quorum: number;
   readonly maxPriceMsat: string;
   readonly network: string;
