@@ -8,6 +8,7 @@ import { broken, type Broken, type Draft } from './draft.js';
 import { lateBidRefusal } from './late-bids.js';
 import { firstFit } from './new-keys.js';
 import { bidOpenedAs } from './sealed-bids.js';
+import { seatValidators } from './validator-seats.js';
 
 /** Newest bid per trainer that was not withdrawn after it; who resigned is out of the job for good. */
 export function openBids<T extends 'bid' | 'sealed-bid'>(sound: readonly JobEvent[], type: T): EventOf<T>[] {
@@ -75,6 +76,8 @@ export function applyAward(draft: Draft, event: EventOf<'award'>): Broken | null
     if (expected.withheld !== withheld)
       return broken('award-winners', `newKeyShare leaves ${expected.withheld ?? 0} seats empty, not ${withheld ?? 0}`);
   }
+  const seated = seatValidators(draft, event);
+  if (seated !== null) return seated;
   draft.award = event;
   const { trainers } = draft.job.content;
   draft.spares = spareOffers(considered, trainers, newKeySeats(draft.job.content));

@@ -1,11 +1,11 @@
-import type { EventId, Pubkey, Sha256 } from '../hash.js';
+import type { Bytes, EventId, Pubkey, Sha256 } from '../hash.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
 import type { ShownUpdates } from './acceptance.js';
 import type { Considered } from './auction.js';
 import type { KeptResiduals } from './residuals.js';
 import type { ShownLog } from './shown-log.js';
 import type { EventIndex } from './event-index.js';
-import type { Assignment } from './state.js';
+import type { Assignment, ValidatorSeat, Verdict } from './state.js';
 
 /** A round while it is being folded. */
 export interface DraftRound {
@@ -13,11 +13,17 @@ export interface DraftRound {
   open: EventOf<'open'>;
   assigned: Assignment[];
   lossBeforePpm: number | null;
+  /** With a seat when it opened, in their order. */
+  validators: readonly ValidatorSeat[];
   commits: Map<number, EventOf<'commit'>>;
   commitList: EventOf<'list'> | null;
   listedCommits: Map<number, EventOf<'commit'>>;
   /** Comes after the list of commitments in a job with spot checks. */
   draw: EventOf<'draw'> | null;
+  /** Of validators, for the list of commitments; by validator like the other maps of theirs. */
+  nonces: Map<Pubkey, EventOf<'nonce'>>;
+  /** Those of the draw, in order of their authors' keys; null: there is no draw, or one of them is not at hand. */
+  drawNonces: readonly Bytes[] | null;
   reveals: Map<number, EventOf<'reveal'>>;
   revealList: EventOf<'list'> | null;
   listedReveals: Map<number, EventOf<'reveal'>>;
@@ -26,7 +32,15 @@ export interface DraftRound {
   /** What codecs left behind in earlier rounds. */
   residuals: KeptResiduals;
   seen: Set<EventId>;
+  scoreCommits: Map<Pubkey, EventOf<'score-commit'>>;
+  scoreCommitList: EventOf<'list'> | null;
+  listedScoreCommits: Map<Pubkey, EventOf<'score-commit'>>;
+  scoreReveals: Map<Pubkey, EventOf<'scores'>>;
+  scoreRevealList: EventOf<'list'> | null;
+  listedScoreReveals: Map<Pubkey, EventOf<'scores'>>;
+  /** The customer's own. */
   scores: EventOf<'scores'> | null;
+  verdict: Verdict | null;
   close: EventOf<'close'> | null;
   voided: EventOf<'void'> | null;
   settlement: EventOf<'settlement'> | null;
@@ -49,6 +63,8 @@ export interface Draft {
   readonly heldShards: Set<number>;
   /** Trainers that lost a seat. */
   readonly lost: Set<Pubkey>;
+  /** By validator. */
+  readonly validators: Map<Pubkey, ValidatorSeat>;
   /** By trainer: the proof that ended its award. */
   readonly frauds: Map<Pubkey, EventOf<'fraud'>>;
   /** By claim. */

@@ -4,6 +4,7 @@ import type { RejectionRule } from '../protocol/round.js';
 import type { ScoreRow } from '../protocol/score.js';
 import { broken, type Broken, type Draft, type DraftRound } from './draft.js';
 import { committedEnd, drawnSegment, drawsBySeat, isProvenFraud } from './spot-rules.js';
+import { drawnNonces } from './nonce-rules.js';
 
 /** The customer's events of a spot check: the draw, what was repeated, the proof that follows from it. */
 
@@ -15,7 +16,10 @@ export function applyDraw(draft: Draft, round: DraftRound, event: EventOf<'draw'
     return broken('draw', 'a draw follows the list of commitments, once');
   if (!isChainElement(event.content.s, round.round, chainCommitment))
     return broken('draw', `s is not element ${round.round} of the chain that the job committed to`);
+  const nonces = drawnNonces(draft, round, event);
+  if (nonces !== null && 'rule' in nonces) return nonces;
   round.draw = event;
+  round.drawNonces = nonces;
   return null;
 }
 
@@ -37,10 +41,10 @@ export function checkSpot(
       ? null
       : broken('scores', `${row.trainer} was repeated on another engine than the job names`);
   const reveal = round.listedReveals.get(row.shard);
-  if (reveal === undefined || round.draw === null) return null;
+  if (reveal === undefined || round.draw === null || round.drawNonces === null) return null;
   const { checkpoints } = reveal.content;
   const isBySeat = drawsBySeat(draft.job.content);
-  const of = { job: draft.jobId, terms, isBySeat, draw: round.draw, proven };
+  const of = { job: draft.jobId, terms, isBySeat, draw: round.draw, nonces: round.drawNonces, proven };
   const due = drawnSegment(of, row, checkpoints.length + 1);
   if (row.spot !== null && row.spot.segment > checkpoints.length)
     return broken('scores', `${row.trainer} has no segment ${row.spot.segment}`);
@@ -50,11 +54,9 @@ export function checkSpot(
 
 export function applyFraud(draft: Draft, round: DraftRound, event: EventOf<'fraud'>): Broken | null {
   const { content } = event;
-  const row = round.scores?.content.scores.find(
-    ({ trainer, shard }) => trainer === content.trainer && shard === content.shard,
-  );
+  const row = round.verdict?.rows.find(({ trainer, shard }) => trainer === content.trainer && shard === content.shard);
   const reveal = round.listedReveals.get(content.shard);
-  if (content.round !== round.round || row === undefined || content.scores !== round.scores?.id)
+  if (content.round !== round.round || row === undefined || content.scores !== round.verdict?.by)
     return broken('fraud', 'it cites no scores of the open round');
   if (draft.frauds.has(content.trainer)) return broken('fraud', `${content.trainer} is a proven fraud already`);
   if (reveal === undefined)
@@ -79,7 +81,7 @@ function keepFraud(draft: Draft, event: EventOf<'fraud'>): null {
 
 /** A `spot-check` whose state did not open, or was not the committed one: like a blob that does not open, the customer's signed finding. */
 export function isStateFinding(round: DraftRound, shard: number): boolean {
-  return !round.scores!.content.scores.some((row) => row.shard === shard);
+  return !round.verdict!.rows.some((row) => row.shard === shard);
 }
 
 /** Was it rejected by a repetition that the scores publish? */

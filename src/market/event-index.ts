@@ -3,12 +3,15 @@ import type { EventOf, JobEvent } from '../protocol/events.js';
 
 /** Participants' events where the rules look for them, so that a job of any length is folded in time proportional to its events. */
 
+/** What validators say of a round. */
+export type Scoring = EventOf<'nonce'> | EventOf<'score-commit'> | EventOf<'scores'>;
 export type Submission = EventOf<'commit'> | EventOf<'reveal'>;
 export type MoneyEvent = EventOf<'claim'> | EventOf<'claim-void'> | EventOf<'received'> | EventOf<'unpaid'>;
 
 /** Each answer in the order of its author's chain. */
 export interface EventIndex {
   submissions(trainer: Pubkey, round: number): readonly Submission[];
+  scoring(validator: Pubkey, round: number): readonly Scoring[];
   /** @param subject  a payout; for `received` the receipt */
   money(payee: Pubkey, subject: string): readonly MoneyEvent[];
 }
@@ -16,6 +19,7 @@ export interface EventIndex {
 /** @param sound  events that stand in an unforked chain, by author */
 export function indexEvents(sound: ReadonlyMap<Pubkey, readonly JobEvent[]>): EventIndex {
   const submissions = new Map<Pubkey, Map<number, Submission[]>>();
+  const scoring = new Map<Pubkey, Map<number, Scoring[]>>();
   const money = new Map<Pubkey, Map<string, MoneyEvent[]>>();
   for (const [author, events] of sound)
     for (const event of events)
@@ -23,6 +27,11 @@ export function indexEvents(sound: ReadonlyMap<Pubkey, readonly JobEvent[]>): Ev
         case 'commit':
         case 'reveal':
           keep(submissions, author, event.content.round, event);
+          break;
+        case 'nonce':
+        case 'score-commit':
+        case 'scores':
+          keep(scoring, author, event.content.round, event);
           break;
         case 'claim':
         case 'claim-void':
@@ -36,6 +45,7 @@ export function indexEvents(sound: ReadonlyMap<Pubkey, readonly JobEvent[]>): Ev
       }
   return {
     submissions: (trainer, round) => submissions.get(trainer)?.get(round) ?? [],
+    scoring: (validator, round) => scoring.get(validator)?.get(round) ?? [],
     money: (payee, subject) => money.get(payee)?.get(subject) ?? [],
   };
 }

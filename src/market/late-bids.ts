@@ -24,6 +24,8 @@ export function lateBidRefusal(
 ): string | null {
   const { bids } = award.content;
   if (bids.some((row) => row.bid === bid.id)) return 'the award considered it';
+  if (award.content.validators?.some(({ validator }) => validator === bid.author) === true)
+    return 'its author is a validator of the job';
   if (lost.has(bid.author)) return 'its author lost a seat before';
   const blocked = new Set(bids.filter(({ rule }) => rule === 'blocked').map(({ trainer }) => trainer));
   const rule = refusalOf(terms, customer, bid, blocked, atSec);

@@ -1,7 +1,10 @@
 import type { EventId } from '../hash.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
+import type { SeenPhase } from '../protocol/round.js';
 import { broken, type Broken, type Draft, type DraftRound } from './draft.js';
+import { noncesOf } from './nonce-rules.js';
 import type { Assignment } from './state.js';
+import { answersOf, isScoredByValidators, keepSeenOfValidator, listScores } from './score-rules.js';
 
 /** What counts in a phase of a round: `seen` names ids as they come, `list` ends the phase. */
 
@@ -67,13 +70,14 @@ export function applySeen(draft: Draft, round: DraftRound, event: EventOf<'seen'
 }
 
 /** What was seen counts on, also if its author forks its chain later: the customer must list it. */
-function keepSeen(draft: Draft, round: DraftRound, of: 'commit' | 'reveal', event: JobEvent): void {
+function keepSeen(draft: Draft, round: DraftRound, of: SeenPhase, event: JobEvent): void {
   const hasSeat = (shard: number) =>
     round.assigned.some((seat) => seat.trainer === event.author && seat.shard === shard);
   if (of === 'commit') {
     if (isCommitOf(round.open)(event) && hasSeat(event.content.shard) && !round.commits.has(event.content.shard))
       round.commits.set(event.content.shard, event);
-  } else if (round.commitList !== null && isRevealOf(draft, round.commitList, round.listedCommits)(event)) {
+  } else if (of !== 'reveal') keepSeenOfValidator(draft, round, of, event);
+  else if (round.commitList !== null && isRevealOf(draft, round.commitList, round.listedCommits)(event)) {
     if (hasSeat(event.content.shard) && !round.reveals.has(event.content.shard))
       round.reveals.set(event.content.shard, event);
   }
@@ -125,7 +129,14 @@ function listed<E extends EventOf<'commit'> | EventOf<'reveal'>>(
 }
 
 export function applyList(draft: Draft, round: DraftRound, event: EventOf<'list'>): Broken | null {
-  return event.content.of === 'commit' ? listCommits(draft, round, event) : listReveals(draft, round, event);
+  switch (event.content.of) {
+    case 'commit':
+      return listCommits(draft, round, event);
+    case 'reveal':
+      return listReveals(draft, round, event);
+    default:
+      return listScores(draft, round, event);
+  }
 }
 
 function listCommits(draft: Draft, round: DraftRound, event: EventOf<'list'>): Broken | null {
@@ -144,6 +155,7 @@ function listCommits(draft: Draft, round: DraftRound, event: EventOf<'list'>): B
     round.assigned.filter((seat) => found.has(seat.shard)),
     isRevealOf(draft, event, found),
   );
+  round.nonces = noncesOf(draft, round, event);
   return null;
 }
 
@@ -159,5 +171,8 @@ function listReveals(draft: Draft, round: DraftRound, event: EventOf<'list'>): B
   if (!(found instanceof Map)) return found;
   round.revealList = event;
   round.listedReveals = found;
+  if (!isScoredByValidators(draft.job.content, round)) return null;
+  if (event.content.until === null) return broken('list', 'it must say until when scores are committed');
+  round.scoreCommits = answersOf(draft, round, 'score-commit') as DraftRound['scoreCommits'];
   return null;
 }

@@ -1,8 +1,9 @@
-import { fromHex, sha256Hex, type EventId } from '../hash.js';
+import { fromHex, sha256Hex } from '../hash.js';
 import type { EventOf } from '../protocol/events.js';
 import { broken, type Broken, type Draft, type DraftRound } from './draft.js';
 import { settlementPlan } from './settlement.js';
-import type { Assignment } from './state.js';
+import type { RoundState } from './state.js';
+import { feesOf } from './score-rules.js';
 
 export function applySettlement(draft: Draft, event: EventOf<'settlement'>): Broken | null {
   const last = draft.rounds.at(-1);
@@ -10,26 +11,35 @@ export function applySettlement(draft: Draft, event: EventOf<'settlement'>): Bro
     return broken('settlement', 'there is no closed round to settle');
   if (event.content.round !== last.round || event.content.close !== last.close.id)
     return broken('settlement', `it settles another round than ${last.round}`);
-  const expected = planOf(draft.jobId, last.round, last.close, last.assigned);
+  const expected = planOf(draft.job, last);
   const spell = (plan: typeof expected.plan) =>
     plan.map((line) => `${line.payout}:${line.payee}:${line.purpose}:${line.amountMsat}`).join(' ');
-  if (spell(event.content.plan) !== spell(expected.plan) || event.content.totalMsat !== expected.totalMsat)
+  // Fees follow from scores: while some are not at hand, only the lines of trainers can be checked.
+  const isWhole = last.scoreRevealList?.content.ids.every((id) => draft.byId.has(id)) ?? true;
+  const known = (plan: typeof expected.plan) => (isWhole ? plan : plan.filter(({ purpose }) => purpose === 'trainer'));
+  const isSum = !isWhole || event.content.totalMsat === expected.totalMsat;
+  if (spell(known(event.content.plan)) !== spell(known(expected.plan)) || !isSum)
     return broken(
       'settlement',
-      `the plan must be ${expected.totalMsat} msat to the accepted trainers, got ${event.content.totalMsat} msat`,
+      `the plan must be ${expected.totalMsat} msat to accepted trainers and validators, got ${event.content.totalMsat} msat`,
     );
   last.settlement = event;
   draft.settled.set(event.id, last);
   return null;
 }
 
-/** What a closed round pays, from the prices of the assignments it opened with. */
-export function planOf(jobId: EventId, round: number, close: EventOf<'close'>, assigned: readonly Assignment[]) {
+type Closed = Pick<RoundState, 'round' | 'close' | 'assigned' | 'listedScoreReveals'>;
+
+/** What a closed round pays, from the prices of the assignments it opened with and the fee of the job. */
+export function planOf(job: EventOf<'job'>, closed: Closed) {
+  const { round, close, assigned } = closed;
   const price = new Map(assigned.map((seat) => [seat.shard, seat.priceMsat]));
+  const accepted = close?.content.accepted ?? [];
   return settlementPlan(
-    jobId,
+    job.id,
     round,
-    close.content.accepted.map(({ trainer, shard }) => ({ trainer, priceMsat: price.get(shard) ?? 0n })),
+    accepted.map(({ trainer, shard }) => ({ trainer, priceMsat: price.get(shard) ?? 0n })),
+    feesOf(closed, job.content.validators?.feeMsat ?? 0n),
   );
 }
 
@@ -60,6 +70,6 @@ export function applyReceipt(draft: Draft, event: EventOf<'receipt'>): Broken | 
 }
 
 /** Does this closed round need a settlement before the job goes on? */
-export function owes(draft: Pick<Draft, 'jobId'>, round: DraftRound): boolean {
-  return round.close !== null && planOf(draft.jobId, round.round, round.close, round.assigned).totalMsat > 0n;
+export function owes(draft: Pick<Draft, 'job'>, round: DraftRound): boolean {
+  return round.close !== null && planOf(draft.job, round).totalMsat > 0n;
 }

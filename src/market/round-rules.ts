@@ -1,15 +1,16 @@
 import type { Pubkey } from '../hash.js';
-import { workScore } from '../learning/scoring.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
 import { MAX_DIFFERENCES } from '../protocol/round.js';
 import { acceptRound, noteShown, type Acceptance, type Finding } from './acceptance.js';
 import { differencesOf } from './base-chain.js';
 import { broken, type Broken, type Draft, type DraftRound } from './draft.js';
 import { applyList, applySeen, commitsOf } from './list-rules.js';
-import { applyDraw, applyFraud, checkSpot, isRepeated, isStateFinding } from './draw-rules.js';
+import { applyDraw, applyFraud, isRepeated, isStateFinding } from './draw-rules.js';
 import { owes } from './money-rules.js';
 import { residualsAfter, seatName } from './residuals.js';
 import { ShownBefore } from './shown-log.js';
+import type { Verdict } from './state.js';
+import { countMisses, isScoredByValidators, rowsFailure } from './score-rules.js';
 
 /** The customer's events of a round, each checked against what the events before it imply. */
 export function roundRules(draft: Draft, event: JobEvent): Broken | null {
@@ -65,17 +66,27 @@ function applyOpen(draft: Draft, event: EventOf<'open'>): Broken | null {
     open: event,
     assigned,
     lossBeforePpm: draft.lossPpm,
+    validators: [...draft.validators.values()].filter(({ isLost }) => !isLost),
     commits: commitsOf(draft, event, assigned),
     commitList: null,
     listedCommits: new Map(),
     draw: null,
+    nonces: new Map(),
+    drawNonces: null,
     reveals: new Map(),
     revealList: null,
     listedReveals: new Map(),
     shownBefore: new ShownBefore(draft.shown, round),
     residuals: last === undefined ? new Map() : residualsAfter(last.residuals, last),
     seen: new Set(),
+    scoreCommits: new Map(),
+    scoreCommitList: null,
+    listedScoreCommits: new Map(),
+    scoreReveals: new Map(),
+    scoreRevealList: null,
+    listedScoreReveals: new Map(),
     scores: null,
+    verdict: null,
     close: null,
     voided: null,
     settlement: null,
@@ -103,37 +114,27 @@ function keepShown({ jobId, shown }: Draft, { round, listedCommits, listedReveal
   noteShown(shown, { job: jobId, round, commits: listedCommits, reveals: listedReveals });
 }
 
+/** The customer's own: where no validators have a say, or too few of them revealed. */
 function applyScores(draft: Draft, round: DraftRound, event: EventOf<'scores'>): Broken | null {
-  const { scores, list, data } = event.content;
+  const { scores, list, opening } = event.content;
   if (round.revealList === null || list !== round.revealList.id || round.scores !== null)
     return broken('scores', 'scores follow the list of reveals, once');
   if (event.content.round !== round.round) return broken('scores', `round ${round.round} is open`);
-  if (data !== draft.job.content.evalA.commitment)
-    return broken('scores', 'the loss must be measured on the evaluation set A of the job');
-  if (new Set(scores.map((row) => row.shard)).size !== scores.length) return broken('scores', 'a seat is scored twice');
-  for (const row of scores) {
-    const reveal = round.listedReveals.get(row.shard);
-    const isAtHand = reveal !== undefined || !draft.missing.has(row.submission);
-    if (isAtHand && (reveal?.id !== row.submission || reveal.author !== row.trainer))
-      return broken('scores', `${row.submission} is not the listed reveal of ${row.trainer}`);
-    const { dPpm, ePpm } = workScore(
-      { before: row.ownBeforePpm, after: row.ownAfterPpm },
-      { before: row.otherBeforePpm, after: row.otherAfterPpm },
-    );
-    if (dPpm !== row.dPpm || ePpm !== row.ePpm)
-      return broken('scores', `D and E of ${row.trainer} must be ${dPpm} and ${ePpm} ppm`);
-    const spot = checkSpot(draft, round, event, row, draft.proven);
-    if (spot !== null) return spot;
-  }
+  if (opening !== undefined) return broken('scores', 'only validators commit to scores before');
+  if (round.verdict !== null || (isScoredByValidators(draft.job.content, round) && round.scoreRevealList === null))
+    return broken('scores', 'those of the validators count');
+  const wrong = rowsFailure(draft, round, event);
+  if (wrong !== null) return wrong;
   round.scores = event;
+  round.verdict = { by: event.id, from: 'customer', rows: scores };
   return null;
 }
 
 function applyClose(draft: Draft, round: DraftRound, event: EventOf<'close'>): Broken | null {
   const { content } = event;
-  if (content.round !== round.round || round.revealList === null || round.scores === null)
+  if (content.round !== round.round || round.revealList === null || round.verdict === null)
     return broken('close', 'a round closes after its scores');
-  if (content.list !== round.revealList.id || content.scores !== round.scores.id)
+  if (content.list !== round.revealList.id || content.scores !== round.verdict.by)
     return broken('close', 'it cites another list or other scores');
   if ((content.root !== undefined) !== (draft.award!.content.rule.name === 'fltrust'))
     return broken('close', 'a root update is named exactly with the rule fltrust');
@@ -142,7 +143,7 @@ function applyClose(draft: Draft, round: DraftRound, event: EventOf<'close'>): B
     if (rule === 'blob' || rule === 'shape' || (rule === 'spot-check' && isStateFinding(round, shard)))
       findings.set(shard, { rule, detail });
   if (!draft.lacksListed) {
-    const expected = acceptance(draft, round, round.scores, findings);
+    const expected = acceptance(draft, round, round.verdict, findings);
     const good = (rows: readonly { shard: number; trainer: string; submission: string }[]) =>
       rows.map((row) => `${row.shard}:${row.trainer}:${row.submission}`).join(' ');
     const bad = (rows: readonly { shard: number; trainer: string; submission: string | null; rule: string }[]) =>
@@ -158,6 +159,7 @@ function applyClose(draft: Draft, round: DraftRound, event: EventOf<'close'>): B
     return broken('close', `${draft.job.content.quorum} accepted updates are the quorum`);
   round.close = event;
   for (const seat of content.accepted) draft.proven.add(seatName(seat));
+  countMisses(draft, round);
   draft.modelHash = content.aggregate;
   draft.lossPpm = content.lossPpm;
   return null;
@@ -169,6 +171,7 @@ function applyVoid(draft: Draft, round: DraftRound, event: EventOf<'void'>): Bro
   if (mustClose(draft, round))
     return broken('void', `${countable(draft, round)} updates count, the quorum is ${quorumOf(draft, round)}`);
   round.voided = event;
+  countMisses(draft, round);
   return null;
 }
 
@@ -184,7 +187,7 @@ export function mustClose(draft: Draft, round: DraftRound): boolean {
 
 /** Updates that may still be, or are, accepted: an update that did not open has no score. */
 function countable(draft: Draft, round: DraftRound): number {
-  if (round.scores !== null) return acceptance(draft, round, round.scores, new Map()).accepted.length;
+  if (round.verdict !== null) return acceptance(draft, round, round.verdict, new Map()).accepted.length;
   return round.revealList === null ? round.listedCommits.size : round.listedReveals.size;
 }
 
@@ -195,9 +198,12 @@ function quorumOf(draft: Draft, round: DraftRound): number {
 function acceptance(
   draft: Draft,
   round: DraftRound,
-  scores: EventOf<'scores'>,
+  { from, rows }: Verdict,
   findings: ReadonlyMap<number, Finding>,
 ): Acceptance {
+  const scores = new Map(rows.map((row) => [row.shard, row]));
+  // What most validators opened and scored, no customer can call closed.
+  const unscored = from === 'customer' ? findings : new Map([...findings].filter(([shard]) => !scores.has(shard)));
   return acceptRound({
     job: draft.jobId,
     round: round.round,
@@ -208,8 +214,8 @@ function acceptance(
     shownBefore: round.shownBefore,
     residuals: round.residuals,
     codec: draft.job.content.codec,
-    findings,
-    scores: new Map(scores.content.scores.map((row) => [row.shard, row])),
+    findings: unscored,
+    scores,
     lossBeforePpm: round.lossBeforePpm,
     strictLoss: draft.job.content.strictLoss,
     engine: draft.job.content.spot?.engine ?? null,

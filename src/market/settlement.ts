@@ -1,26 +1,30 @@
 import type { EventId, Pubkey } from '../hash.js';
-import { payoutId, type PlanLine } from '../protocol/settlement.js';
+import { payoutId, type PlanLine, type Purpose } from '../protocol/settlement.js';
 
 /**
- * Flat payout of a round: each accepted trainer gets the price of its award. Lines in order of payee; the sum is exact.
+ * Flat payout of a round: each accepted trainer gets the price of its award, each validator whose scores count its fee. Lines in order of
+ * payee; the sum is exact.
  *
  * @param accepted  at most one entry per trainer and shard; a trainer with two shards gets one line with both prices
+ * @param fees      at most one entry per validator
  */
 export function settlementPlan(
   job: EventId,
   round: number,
   accepted: readonly { readonly trainer: Pubkey; readonly priceMsat: bigint }[],
+  fees: readonly { readonly validator: Pubkey; readonly feeMsat: bigint }[] = [],
 ): { readonly plan: readonly PlanLine[]; readonly totalMsat: bigint } {
   const owed = new Map<Pubkey, bigint>();
   for (const { trainer, priceMsat } of accepted) owed.set(trainer, (owed.get(trainer) ?? 0n) + priceMsat);
-  const plan = [...owed]
-    .filter(([, amountMsat]) => amountMsat > 0n)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([payee, amountMsat]) => ({
-      payout: payoutId(job, round, payee, 'trainer'),
-      payee,
-      purpose: 'trainer' as const,
-      amountMsat,
-    }));
-  return { plan, totalMsat: plan.reduce((sum, line) => sum + line.amountMsat, 0n) };
+  const line = (payee: Pubkey, purpose: Purpose, amountMsat: bigint): PlanLine => ({
+    payout: payoutId(job, round, payee, purpose),
+    ...{ payee, purpose, amountMsat },
+  });
+  const plan = [
+    ...[...owed].map(([payee, amountMsat]) => line(payee, 'trainer', amountMsat)),
+    ...fees.map(({ validator, feeMsat }) => line(validator, 'fee', feeMsat)),
+  ]
+    .filter(({ amountMsat }) => amountMsat > 0n)
+    .sort((a, b) => (a.payee < b.payee ? -1 : 1));
+  return { plan, totalMsat: plan.reduce((sum, { amountMsat }) => sum + amountMsat, 0n) };
 }

@@ -1,4 +1,4 @@
-import { fromHex, sha256, sha256Hex, u32be, type EventId, type Pubkey, type Sha256 } from '../hash.js';
+import { fromHex, sha256, sha256Hex, u32be, type Bytes, type EventId, type Pubkey, type Sha256 } from '../hash.js';
 import type { EventOf } from '../protocol/events.js';
 import type { JobTerms, SpotTerms } from '../protocol/job.js';
 import type { ScoreRow } from '../protocol/score.js';
@@ -13,6 +13,8 @@ export interface SpotDraw {
   /** Of the job: more than one shard per trainer? Then its seats are drawn apart. */
   readonly isBySeat: boolean;
   readonly draw: EventOf<'draw'>;
+  /** Of validators, in order of their keys. */
+  readonly nonces: readonly Bytes[];
   /** Seats that had an update accepted in an earlier round of the job. */
   readonly proven: ReadonlySet<string>;
 }
@@ -24,22 +26,22 @@ export function drawsBySeat({ shardsPerTrainer = 1 }: Pick<JobTerms, 'shardsPerT
 const TWO_32 = 2 ** 32;
 
 /**
- * The drawn segment of a seat's update, counted from 0, or null. Nobody can grind it: the list stands before s opens, s is
- * fixed by the job, and a key enters by its hash. Without nonces of validators the draw is the customer's word all the same: it
- * knows s from the start.
+ * The drawn segment of a seat's update, counted from 0, or null. Nobody can grind it: the list stands before s and the nonces
+ * open, s is fixed by the job, each nonce by a registration, and a key enters by its hash. Without nonces the draw is the customer's
+ * word all the same: it knows s from the start.
  *
- * seed = SHA-256("nmkt/1/draw" || "spot" || job || u32 round || list || s); words = SHA-256(seed || SHA-256(trainer)) as big-endian
+ * seed = SHA-256("nmkt/1/draw" || "spot" || job || u32 round || list || s || nonces); words = SHA-256(seed || SHA-256(trainer)) as big-endian
  * u32, or by seat SHA-256(seed || SHA-256(trainer || u32 shard)): drawn when word 0 * 10^6 < rate * 2^32, or nothing of the seat was
  * accepted before; segment = word 1 * segments / 2^32, rounded down.
  *
  * @param segments  the length of the committed list of checkpoints plus one
  */
 export function drawnSegment(
-  { job, terms, isBySeat, draw, proven }: SpotDraw,
+  { job, terms, isBySeat, draw, nonces, proven }: SpotDraw,
   seat: SeatOf,
   segments: number,
 ): number | null {
-  const [chance, place] = drawnWords(job, draw, seat.trainer, isBySeat ? seat.shard : null);
+  const [chance, place] = drawnWords(job, draw, nonces, seat.trainer, isBySeat ? seat.shard : null);
   const isDrawn = chance * 1_000_000 < terms.ratePpm * TWO_32;
   if (!isDrawn && proven.has(seatName(seat))) return null;
   return Math.floor((place * segments) / TWO_32);
@@ -49,7 +51,13 @@ type Words = readonly [number, number];
 /** By draw and seat: a draw never changes, and every fold looks at the same ones again. */
 const known = new WeakMap<EventOf<'draw'>, { readonly job: EventId; readonly words: Map<string, Words> }>();
 
-function drawnWords(job: EventId, draw: EventOf<'draw'>, trainer: Pubkey, shard: number | null): Words {
+function drawnWords(
+  job: EventId,
+  draw: EventOf<'draw'>,
+  nonces: readonly Bytes[],
+  trainer: Pubkey,
+  shard: number | null,
+): Words {
   let kept = known.get(draw);
   if (kept?.job !== job) {
     kept = { job, words: new Map() };
@@ -59,7 +67,7 @@ function drawnWords(job: EventId, draw: EventOf<'draw'>, trainer: Pubkey, shard:
   const found = kept.words.get(name);
   if (found !== undefined) return found;
   const { round, list, s } = draw.content;
-  const seed = sha256('nmkt/1/draw', 'spot', fromHex(job), u32be(round), fromHex(list), s);
+  const seed = sha256('nmkt/1/draw', 'spot', fromHex(job), u32be(round), fromHex(list), s, ...nonces);
   const block = sha256(seed, sha256(fromHex(trainer), ...(shard === null ? [] : [u32be(shard)])));
   const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
   const words: Words = [view.getUint32(0), view.getUint32(4)];

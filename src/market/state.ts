@@ -1,5 +1,6 @@
-import type { EventId, Pubkey, Sha256 } from '../hash.js';
+import type { Bytes, EventId, Pubkey, Sha256 } from '../hash.js';
 import type { EventOf } from '../protocol/events.js';
+import type { ScoreRow } from '../protocol/score.js';
 import type { Chain, Fork } from './chain.js';
 import type { ShownUpdates } from './acceptance.js';
 import type { Considered } from './auction.js';
@@ -19,6 +20,28 @@ export interface Assignment {
   readonly awardedAt: number;
   readonly ready: EventOf<'ready'> | null;
   readonly grantBad: EventOf<'grant-bad'> | null;
+}
+
+/** A validator that the award took. */
+export interface ValidatorSeat {
+  readonly validator: Pubkey;
+  readonly register: EventId;
+  /** null: not at hand. */
+  readonly registration: EventOf<'register'> | null;
+  /** Hash of the grant promised to it. */
+  readonly grant: Sha256;
+  /** Rounds in a row without its answer. */
+  readonly missed: number;
+  /** It answered too often not. */
+  readonly isLost: boolean;
+}
+
+/** The measurements that decide what is accepted. */
+export interface Verdict {
+  /** The customer's scores, or the list of those that validators revealed. */
+  readonly by: EventId;
+  readonly from: 'customer' | 'validators';
+  readonly rows: readonly ScoreRow[];
 }
 
 export interface RefusedClaim {
@@ -50,12 +73,18 @@ export interface RoundState {
   readonly assigned: readonly Assignment[];
   /** Loss of the base on set A as the last close measured it; null before the first. */
   readonly lossBeforePpm: number | null;
+  /** With a seat when it opened, in their order. */
+  readonly validators: readonly ValidatorSeat[];
   /** Valid and at hand, listed or not, by shard like the other maps of a round: a shard has one seat. */
   readonly commits: ReadonlyMap<number, EventOf<'commit'>>;
   readonly commitList: EventOf<'list'> | null;
   readonly listedCommits: ReadonlyMap<number, EventOf<'commit'>>;
   /** Which segments are repeated; null before it, and in jobs without spot checks. */
   readonly draw: EventOf<'draw'> | null;
+  /** Of validators, for the list of commitments; by validator like the other maps of theirs. */
+  readonly nonces: ReadonlyMap<Pubkey, EventOf<'nonce'>>;
+  /** Those of the draw, in order of their authors' keys; null: there is no draw, or one of them is not at hand. */
+  readonly drawNonces: readonly Bytes[] | null;
   readonly reveals: ReadonlyMap<number, EventOf<'reveal'>>;
   readonly revealList: EventOf<'list'> | null;
   readonly listedReveals: ReadonlyMap<number, EventOf<'reveal'>>;
@@ -64,7 +93,15 @@ export interface RoundState {
   /** What codecs left behind in earlier rounds. */
   readonly residuals: KeptResiduals;
   readonly seen: ReadonlySet<EventId>;
+  readonly scoreCommits: ReadonlyMap<Pubkey, EventOf<'score-commit'>>;
+  readonly scoreCommitList: EventOf<'list'> | null;
+  readonly listedScoreCommits: ReadonlyMap<Pubkey, EventOf<'score-commit'>>;
+  readonly scoreReveals: ReadonlyMap<Pubkey, EventOf<'scores'>>;
+  readonly scoreRevealList: EventOf<'list'> | null;
+  readonly listedScoreReveals: ReadonlyMap<Pubkey, EventOf<'scores'>>;
+  /** The customer's own. */
   readonly scores: EventOf<'scores'> | null;
+  readonly verdict: Verdict | null;
   readonly close: EventOf<'close'> | null;
   readonly voided: EventOf<'void'> | null;
   readonly settlement: EventOf<'settlement'> | null;
@@ -111,6 +148,8 @@ export interface JobState {
   readonly heldShards: ReadonlySet<number>;
   /** Trainers that lost a seat: they get no other. */
   readonly lost: ReadonlySet<Pubkey>;
+  /** In their order; without those that the award did not take. */
+  readonly validators: readonly ValidatorSeat[];
   /** By trainer: the proof that ended its award; what was not paid by then is not owed any more. */
   readonly frauds: ReadonlyMap<Pubkey, EventOf<'fraud'>>;
   readonly rounds: readonly RoundState[];
@@ -142,15 +181,15 @@ export function awaitedSeats(state: JobState, round: RoundState): readonly Assig
 /** The segment of this seat's listed update that is repeated; null: none, or the draw is not at hand. */
 export function drawnSegmentOf(
   state: Pick<JobState, 'jobId' | 'job' | 'rounds'>,
-  { round, draw }: Pick<RoundState, 'round' | 'draw'>,
+  { round, draw, drawNonces }: Pick<RoundState, 'round' | 'draw' | 'drawNonces'>,
   seat: Pick<Assignment, 'trainer' | 'shard'>,
   checkpoints: number,
 ): number | null {
   const terms = state.job?.content.spot ?? null;
-  if (terms === null || draw === null) return null;
+  if (terms === null || draw === null || drawNonces === null) return null;
   const proven = provenBefore(state.rounds, round);
   const isBySeat = drawsBySeat(state.job!.content);
-  return drawnSegment({ job: state.jobId, terms, isBySeat, draw, proven }, seat, checkpoints + 1);
+  return drawnSegment({ job: state.jobId, terms, isBySeat, draw, nonces: drawNonces, proven }, seat, checkpoints + 1);
 }
 
 /** Seats, spelt by `seatName`, with an accepted update in a round before this one. */

@@ -4,6 +4,7 @@ import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
 import { openedBid } from './sealed-bid.js';
 import { degraded, eventId, int, msat, pubkey, sha256Hex, text } from './scalars.js';
+import { MAX_VALIDATORS } from './validator.js';
 
 /** Why a bid was not admissible. */
 export const BID_RULES = [
@@ -40,6 +41,12 @@ const awardContent = z.object({
   withheld: int(1, 1_024).optional(),
   /** The customer's last event of each earlier job that attempts and successes were counted in. */
   counted: z.array(eventId).min(1).max(64).optional(),
+  /** In the order of `seatHash`; absent: none. `grant` is the hash of the key to set A. */
+  validators: z
+    .array(z.object({ validator: pubkey, register: eventId, grant: sha256Hex }))
+    .min(1)
+    .max(MAX_VALIDATORS)
+    .optional(),
 });
 export type AwardContent = z.output<typeof awardContent>;
 

@@ -11,6 +11,7 @@ import { SCORES } from './score.js';
 import { SEALED_BID } from './sealed-bid.js';
 import { SETTLEMENT } from './settlement.js';
 import { COMMIT, REVEAL } from './submission.js';
+import { NONCE, REGISTER, SCORE_COMMIT } from './validator.js';
 
 /** Every event of the federated path that stands in an author's chain. */
 export const EVENT_TYPES = {
@@ -32,6 +33,9 @@ export const EVENT_TYPES = {
   void: VOID,
   commit: COMMIT,
   reveal: REVEAL,
+  register: REGISTER,
+  nonce: NONCE,
+  'score-commit': SCORE_COMMIT,
   scores: SCORES,
   settlement: SETTLEMENT,
   claim: CLAIM,

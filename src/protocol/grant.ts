@@ -5,6 +5,7 @@ import { parseJson } from './json.js';
 import { KINDS } from './kinds.js';
 import { MAX_DIFFERENCES } from './round.js';
 import { bytes32, eventId, int, unixSec } from './scalars.js';
+import { sealedUpdate } from './submission.js';
 
 /** NIP-44 pads to powers of two, twice: a larger rumor makes a wrap above strfry's default event limit. */
 export const MAX_GRANT_CHARS = 28_672;
@@ -35,12 +36,35 @@ export const roundGrant = z.object({
 });
 export type RoundGrant = z.output<typeof roundGrant>;
 
-export const grant = z.discriminatedUnion('purpose', [shardGrant, roundGrant]);
+/** A validator's key to evaluation set A, and the secret that says on which examples it scores; shards come in grants of their own. */
+export const evalGrant = z.object({
+  purpose: z.literal('eval'),
+  job: eventId,
+  snapshot: eventId,
+  key: bytes32,
+  scoring: bytes32,
+  locator: z.string().max(26_000),
+  blind: bytes32,
+  notAfter: unixSec,
+});
+export type EvalGrant = z.output<typeof evalGrant>;
+
+/** What a trainer sealed in its reveal, passed on to a validator; null: it did not open. */
+export const updateGrant = z.object({
+  purpose: z.literal('update'),
+  job: eventId,
+  submission: eventId,
+  update: sealedUpdate.nullable(),
+  notAfter: unixSec,
+});
+export type UpdateGrant = z.output<typeof updateGrant>;
+
+export const grant = z.discriminatedUnion('purpose', [shardGrant, roundGrant, evalGrant, updateGrant]);
 export type Grant = z.output<typeof grant>;
 
 /** The rumor's content; deterministic, so that its hash can stand in the award before the wrap is sent. */
 export function encodeGrant(value: Grant): string {
-  return JSON.stringify(value.purpose === 'shard' ? z.encode(shardGrant, value) : z.encode(roundGrant, value));
+  return JSON.stringify(z.encode(grant, value));
 }
 
 export function grantHash(encoded: string): Sha256 {

@@ -7,6 +7,7 @@ import { KINDS } from './kinds.js';
 import { NETWORKS } from './network.js';
 import { hyperParameters, modelSpec } from './model.js';
 import { eventId, int, msat, relayUrl, sha256Hex, text, unixSec } from './scalars.js';
+import { MAX_VALIDATORS } from './validator.js';
 
 /** An evaluation set: its own snapshot, and a salted hash of its canonical bytes so that it cannot change later. */
 const evaluationSet = z.object({ snapshot: eventId, rows: int(1, 2 ** 40), commitment: sha256Hex });
@@ -17,6 +18,10 @@ const evaluationSet = z.object({ snapshot: eventId, rows: int(1, 2 ** 40), commi
  */
 const spotCheck = z.object({ ratePpm: int(0, 1_000_000), everySteps: int(1, 1_000_000), engine: engineId });
 export type SpotTerms = z.output<typeof spotCheck>;
+
+/** Seats of validators, and what each gets per round whose scores it revealed. */
+const validatorTerms = z.object({ count: int(1, MAX_VALIDATORS), feeMsat: msat });
+export type ValidatorTerms = z.output<typeof validatorTerms>;
 
 /** Every promised term. Immutable: a trainer that cannot honour a field does not bid. */
 const terms = z.object({
@@ -61,6 +66,8 @@ const terms = z.object({
   verification: z.enum(['floor', 'spot']),
   /** Exactly with `spot`. */
   spot: spotCheck.nullable(),
+  /** Absent: the customer alone measures. */
+  validators: validatorTerms.optional(),
   acceptedEngines: z
     .array(z.enum(['node', 'webgpu', 'wasm', 'cpu']))
     .min(1)
@@ -88,7 +95,8 @@ export const jobTerms = terms
     (job) => job.payment !== 'uniform' || (job.bids === 'sealed' && job.shardsPerTrainer === undefined),
     'payment uniform with sealed bids, and one shard for each trainer',
   )
-  .refine((job) => job.rail !== 'none' || job.maxPriceMsat === 0n, 'rail none has no price');
+  .refine((job) => job.rail !== 'none' || job.maxPriceMsat === 0n, 'rail none has no price')
+  .refine((job) => job.rail !== 'none' || (job.validators?.feeMsat ?? 0n) === 0n, 'rail none has no fee');
 export type JobTerms = z.output<typeof jobTerms>;
 
 export const JOB = eventType('job', KINDS.job, null, jobTerms);

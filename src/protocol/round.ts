@@ -3,12 +3,18 @@ import { engineId } from './bid.js';
 import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
 import { blobPointer, inlineBlob } from './pointer.js';
+import { MAX_VALIDATORS } from './validator.js';
 import { bytes32, degraded, eventId, int, loss, ppm, pubkey, sha256Hex, text, unixSec } from './scalars.js';
 
 const round = int(0, 100_000);
 const shard = int(0, 65_535);
 const roundTag = (content: { readonly round: number }) => [['round', String(content.round)]];
-const LISTED_PHASES = ['commit', 'reveal'] as const;
+/** `score-commit` and `score-reveal`: of validators. */
+export const LISTED_PHASES = ['commit', 'reveal', 'score-commit', 'score-reveal'] as const;
+export type ListedPhase = (typeof LISTED_PHASES)[number];
+/** A draw lists the nonces. */
+export const SEEN_PHASES = [...LISTED_PHASES, 'nonce'] as const;
+export type SeenPhase = (typeof SEEN_PHASES)[number];
 const ids = z.array(eventId).max(1_024);
 
 /** Differences in a row, after which a whole model comes: what somebody new has to fetch besides it. */
@@ -50,11 +56,11 @@ export const SEEN = eventType(
   'seen',
   KINDS.round,
   'seen',
-  z.object({ round, of: z.enum(LISTED_PHASES), ids }),
+  z.object({ round, of: z.enum(SEEN_PHASES), ids }),
   (content) => [...roundTag(content), ['of', content.of]],
 );
 
-/** The ids that count: ends the phase. A list of commits says until when reveals count. */
+/** The ids that count: ends the phase. `until` says until when what follows counts: reveals, and with validators their scores. */
 export const LIST = eventType(
   'list',
   KINDS.round,
@@ -63,8 +69,17 @@ export const LIST = eventType(
   (content) => [...roundTag(content), ['of', content.of]],
 );
 
-/** Reveals s_round of the hash chain committed in the job: which updates and segments are repeated follows from it and the list. */
-export const DRAW = eventType('draw', KINDS.round, 'draw', z.object({ round, list: eventId, s: bytes32 }), roundTag);
+/**
+ * Reveals s_round of the hash chain committed in the job: which updates and segments are repeated follows from it, the list and the
+ * validators' nonces, in order of their keys; absent: none.
+ */
+export const DRAW = eventType(
+  'draw',
+  KINDS.round,
+  'draw',
+  z.object({ round, list: eventId, s: bytes32, nonces: z.array(eventId).min(1).max(MAX_VALIDATORS).optional() }),
+  roundTag,
+);
 
 /** The rules of acceptance, in the order they are applied. */
 export const REJECTION_RULES = [

@@ -4,6 +4,7 @@ import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
 import { eventId, int, loss, ppm, pubkey, sha256Hex } from './scalars.js';
 import { MAX_CHECKPOINTS } from './submission.js';
+import { scoreOpening } from './validator.js';
 
 const row = z.object({
   submission: eventId,
@@ -23,22 +24,22 @@ const row = z.object({
 });
 export type ScoreRow = z.output<typeof row>;
 
+export const scoresContent = z.object({
+  round: int(0, 100_000),
+  list: eventId,
+  engine: engineId,
+  data: sha256Hex,
+  scores: z.array(row).max(1_024),
+  /** Exactly in those of a validator: opens what it committed to. */
+  opening: scoreOpening.optional(),
+});
+
 /**
  * Measurements are signed inputs: losses in parts per million of a nat (or of squared error) before and after each update, on a
  * sample of the assigned shard and of other data; D and E follow from them. `ownSePpm` and `otherSePpm` are standard errors of the two relative
  * drops, paired by example. `lossPpm` is the update's loss on evaluation set A,
  * `data` the set's commitment.
  */
-export const SCORES = eventType(
-  'scores',
-  KINDS.score,
-  'reveal',
-  z.object({
-    round: int(0, 100_000),
-    list: eventId,
-    engine: engineId,
-    data: sha256Hex,
-    scores: z.array(row).max(1_024),
-  }),
-  (content) => [['round', String(content.round)]],
-);
+export const SCORES = eventType('scores', KINDS.score, 'reveal', scoresContent, (content) => [
+  ['round', String(content.round)],
+]);

@@ -4,7 +4,9 @@ import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
 import { eventId, int, msat, pubkey, sha256Hex } from './scalars.js';
 
-export const PURPOSES = ['trainer'] as const;
+/** `fee`: of a validator. */
+export const PURPOSES = ['trainer', 'fee'] as const;
+export type Purpose = (typeof PURPOSES)[number];
 
 const planLine = z.object({ payout: sha256Hex, payee: pubkey, purpose: z.enum(PURPOSES), amountMsat: msat });
 export type PlanLine = z.output<typeof planLine>;

@@ -5,7 +5,7 @@ import type { ScoreRow } from '../protocol/score.js';
 import type { Evaluation } from '../ports.js';
 import type { DataKeys, Finding } from './audit-format.js';
 import { repeatRoot, type RootPorts } from './audit-root.js';
-import { repeatAgain, whyNotRepeated } from './audit-repeat.js';
+import { repeatAgain, sheetsOf, whyNotRepeated } from './audit-repeat.js';
 import type { Measure } from './audit-with-keys.js';
 import { accuracyPpm, measuredPpm, scoreUpdates } from './measure.js';
 
@@ -28,13 +28,15 @@ export function remeasure(keys: DataKeys, ports: RootPorts): Measure {
   return {
     async round(round, opened) {
       const { base, updates, aggregate } = opened;
-      const { id, content } = round.scores!;
+      const { by, rows } = round.verdict!;
+      const engines = sheetsOf(round).map(({ content }) => content.engine);
+      const isExact = engines.every((one) => isRepeatable(engine.id, one));
       const again = await scoreUpdates(engine, data, scoringSecret(keys.chain), job, round, base, updates, new Map());
       for (const row of again) {
-        const published = content.scores.find(({ shard }) => shard === row.shard);
-        const wrong = published && otherMeasure(published, row, isRepeatable(engine.id, content.engine));
+        const published = rows.find(({ shard }) => shard === row.shard);
+        const wrong = published && otherMeasure(published, row, isExact);
         if (wrong)
-          return { event: id, rule: 'measurement', detail: `${wrong} (update of ${row.trainer}, engine ${engine.id})` };
+          return { event: by, rule: 'measurement', detail: `${wrong} (update of ${row.trainer}, engine ${engine.id})` };
       }
       if (whyNotRepeated(state, engine.id) === null) {
         const found = await repeatAgain(round, opened, ports);

@@ -1,6 +1,7 @@
 import type { Bytes, Sha256 } from '../hash.js';
 import { committedEnd, isProvenFraud } from '../market/spot-rules.js';
 import type { JobState, RoundState } from '../market/state.js';
+import type { EventOf } from '../protocol/events.js';
 import type { ScoreRow } from '../protocol/score.js';
 import type { Engine } from '../ports.js';
 import type { Finding } from './audit-format.js';
@@ -21,10 +22,15 @@ export interface RepeatPorts {
   onRepeated?(): void;
 }
 
+/** The scores that a verdict comes from. */
+export function sheetsOf({ scores, listedScoreReveals }: RoundState): readonly EventOf<'scores'>[] {
+  return scores === null ? [...listedScoreReveals.values()] : [scores];
+}
+
 /** Why an engine of this id repeats nothing of the job; null when it does. Of a job without spot checks it is null as well. */
 export function whyNotRepeated({ job, rounds }: JobState, engine: Engine['id']): string | null {
   const { spot } = job!.content;
-  const measured = rounds.flatMap(({ scores }) => (scores === null ? [] : [scores.content.engine]));
+  const measured = rounds.flatMap((round) => sheetsOf(round).map(({ content }) => content.engine));
   if (spot === null || measured.length === 0) return null;
   const other = measured.find((id) => id !== spot.engine);
   if (measured.every((id) => id !== spot.engine))
@@ -34,8 +40,8 @@ export function whyNotRepeated({ job, rounds }: JobState, engine: Engine['id']):
 
 /** Only on the engine that the job names: `whyNotRepeated` said so before. */
 export async function repeatAgain(round: RoundState, opened: OpenedRound, ports: RepeatPorts): Promise<Finding | null> {
-  const { content, id } = round.scores!;
-  for (const row of content.scores) {
+  const { rows, by } = round.verdict!;
+  for (const row of rows) {
     const reveal = round.listedReveals.get(row.shard);
     if (row.spot === null || reveal === undefined) continue;
     const end = await endAgain(round, opened, row, row.spot, ports);
@@ -44,7 +50,7 @@ export async function repeatAgain(round: RoundState, opened: OpenedRound, ports:
     const { segment, hash } = row.spot;
     const isFalse = isProvenFraud(reveal, row) && end === committedEnd(reveal.content, segment);
     return {
-      event: id,
+      event: by,
       rule: 'spot-check',
       detail: isFalse
         ? `it accuses ${row.trainer} falsely: segment ${segment} ends in ${end}, as committed, published was ${hash}`

@@ -124,7 +124,8 @@ async function auditRound(
   ports: KeyAuditPorts,
 ): Promise<NextModel | Finding | null> {
   const { keys, relays, signal, measure } = ports;
-  if (round.scores === null) return null;
+  const { verdict } = round;
+  if (verdict === null) return null;
   const byId = new Map(keys.updates.map((update) => [update.submission, update]));
   const lookUp = async (reveal: EventOf<'reveal'>) => {
     const found = byId.get(reveal.id);
@@ -136,11 +137,11 @@ async function auditRound(
   const states = await openDrawnStates(relays, state, round, base, opening.sealed, rowsOf, LATER, signal);
   const findings = new Map([...opening.findings, ...states.findings]);
   const params = new Map([...opening.params].filter(([shard]) => !findings.has(shard)));
-  const isScored = new Set(round.scores.content.scores.map(({ shard }) => shard));
+  const isScored = new Set(verdict.rows.map(({ shard }) => shard));
   const unscored = [...params.keys()].find((shard) => !isScored.has(shard));
   if (unscored !== undefined)
-    return { event: round.scores.id, rule: 'scores', detail: `the update of shard ${unscored} opens and has no score` };
-  const unshown = round.scores.content.scores.find(({ shard, spot }) => spot !== null && states.findings.has(shard));
+    return { event: verdict.by, rule: 'scores', detail: `the update of shard ${unscored} opens and has no score` };
+  const unshown = verdict.rows.find(({ shard, spot }) => spot !== null && states.findings.has(shard));
   if (unshown !== undefined) return { event: unshown.submission, ...states.findings.get(unshown.shard)! };
   const own = await openRoot(state, round, ports);
   if ('rule' in own) return own;
@@ -182,7 +183,7 @@ function auditClose(
     const finding = findings.get(shard);
     if (finding !== undefined) return { event: submission, rule: finding.rule, detail: finding.detail };
   }
-  const again = judgeRound(state.job!, round, findings, round.scores!.content.scores);
+  const again = judgeRound(state.job!, round, findings, round.verdict!.rows);
   const spell = (rows: readonly { readonly submission: EventId }[]) => rows.map((row) => row.submission).join(' ');
   if (spell(again.accepted) !== spell(close.content.accepted))
     return { event: close.id, rule: 'acceptance', detail: 'the accepted updates are not those that pass the rules' };

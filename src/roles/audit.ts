@@ -7,7 +7,7 @@ import type { Engine, Relays } from '../ports.js';
 import { auditData } from './audit-data.js';
 import type { AuditKeys, Finding } from './audit-format.js';
 import { remeasure } from './audit-measure.js';
-import { whyNotRepeated } from './audit-repeat.js';
+import { sheetsOf, whyNotRepeated } from './audit-repeat.js';
 import { auditStanding, type StandingCheck } from './audit-standing.js';
 import { whyRootsNotRepeated } from './audit-root.js';
 import { fetchSnapshots, manifestOf } from './audit-pins.js';
@@ -121,7 +121,7 @@ export async function auditJob(ports: AuditPorts): Promise<Audit> {
 async function engineFor(state: JobState, ports: AuditPorts): Promise<Engine | string> {
   if (ports.engine === undefined) return 'no engine to measure with';
   try {
-    return await ports.engine(state.rounds.find(({ scores }) => scores !== null)?.scores?.content.engine ?? null);
+    return await ports.engine(state.rounds.flatMap(sheetsOf)[0]?.content.engine ?? null);
   } catch (error) {
     if (isNmktError(error, 'engine-unavailable')) return `no engine loads here (${error.got ?? error.message})`;
     throw error;

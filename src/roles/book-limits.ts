@@ -68,7 +68,9 @@ export function createBookLimits(isTrusted: (author: Pubkey) => boolean, isSeale
       }
       if (count >= MAX_EVENTS_OF_STRANGER) return false;
       const openMsat = one.type === 'bid' ? one.content.priceMsat : null;
-      const priceMsat = isSealed() ? (one.type === 'sealed-bid' ? SEALED_MSAT : null) : openMsat;
+      const bidMsat = isSealed() ? (one.type === 'sealed-bid' ? SEALED_MSAT : null) : openMsat;
+      // A validator asks what the job says.
+      const priceMsat = one.type === 'register' ? 0n : bidMsat;
       const next = { id: one.id, author: one.author, chars: sizeOf(event), priceMsat };
       strange.set(one.id, next);
       counts.set(one.author, count + 1);

@@ -1,11 +1,12 @@
-import { fromHex, type EventId } from '../hash.js';
+import { fromHex, type EventId, type Sha256 } from '../hash.js';
 import { chainElement } from '../learning/seeds.js';
 import type { ParamSet } from '../learning/types.js';
 import { successorFor } from '../market/late-bids.js';
 import { committedEnd, isProvenFraud } from '../market/spot-rules.js';
-import type { JobState, RoundState } from '../market/state.js';
+import { isScoredByValidators } from '../market/score-rules.js';
+import type { JobState, RoundState, Verdict } from '../market/state.js';
 import { grantHash } from '../protocol/grant.js';
-import type { EventOf } from '../protocol/events.js';
+import type { ListedPhase } from '../protocol/round.js';
 import type { CustomerAction } from './customer-decide.js';
 import type { CustomerEnv } from './customer-env.js';
 import { shardGrant } from './customer-grants.js';
@@ -46,20 +47,30 @@ function degraded(isDegraded: boolean): { readonly degraded?: true } {
 }
 
 /** Opens s_round: nobody could know before the list which segments are repeated. */
-export async function draw(env: CustomerEnv, state: JobState, { round, commitList }: RoundState): Promise<void> {
+export async function draw(
+  env: CustomerEnv,
+  state: JobState,
+  { round, commitList, nonces: opened }: RoundState,
+): Promise<void> {
   const s = chainElement(fromHex(env.secrets.chain), state.job!.content.rounds, round);
-  await env.book.sign('draw', { round, list: commitList!.id, s });
+  const nonces = [...opened].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, { id }]) => id);
+  await env.book.sign('draw', { round, list: commitList!.id, s, ...(nonces.length > 0 && { nonces }) });
 }
 
 export async function list(
   env: CustomerEnv,
   state: JobState,
-  of: 'commit' | 'reveal',
+  of: ListedPhase,
   ids: readonly EventId[],
   isDegraded: boolean,
 ): Promise<void> {
   const round = state.rounds.at(-1)!;
-  const until = of === 'commit' ? env.clock.nowSec() + state.job!.content.revealTimeoutSec : null;
+  const terms = state.job!.content;
+  const isScored = isScoredByValidators(terms, round);
+  // What the next phase gets: updates and scores are revealed at once, and scores take time like updates.
+  const next = { commit: terms.revealTimeoutSec, reveal: isScored ? terms.roundTimeoutSec : null };
+  const nextSec = { ...next, 'score-commit': terms.revealTimeoutSec, 'score-reveal': null }[of];
+  const until = nextSec === null ? null : env.clock.nowSec() + nextSec;
   await env.book.sign('list', { round: round.round, of, ids: [...ids], until, ...degraded(isDegraded) });
 }
 
@@ -87,11 +98,14 @@ export async function measureAndClose(env: CustomerEnv, state: JobState, round: 
     env.clock.nowSec(),
     env.signal,
   );
-  const findings = new Map([...opened.findings, ...states.findings]);
+  // What most validators opened and scored is open.
+  const isScored = (shard: number) =>
+    round.verdict?.from === 'validators' && round.verdict.rows.some((row) => row.shard === shard);
+  const findings = new Map([...opened.findings, ...states.findings].filter(([shard]) => !isScored(shard)));
   const updates = new Map([...opened.params].filter(([shard]) => !findings.has(shard)));
-  const scores = round.scores ?? (await measure(env, state, round, base, updates, states.drawn));
-  await publishFrauds(env, round, scores);
-  const { accepted, rejected } = judgeRound(job, round, findings, scores.content.scores);
+  const verdict = round.verdict ?? (await measure(env, state, round, base, updates, states.drawn));
+  await publishFrauds(env, round, verdict);
+  const { accepted, rejected } = judgeRound(job, round, findings, verdict.rows);
   for (const row of rejected)
     env.progress.warn(
       `round ${round.round + 1}: ${row.trainer.slice(0, 12)}… is not paid: ${row.rule} (${row.detail})`,
@@ -111,7 +125,7 @@ export async function measureAndClose(env: CustomerEnv, state: JobState, round: 
     {
       round: round.round,
       list: round.revealList!.id,
-      scores: scores.id,
+      scores: verdict.by,
       accepted: accepted.map(({ submission, trainer, shard }) => ({ submission, trainer, shard })),
       rejected: rejected.map(({ submission, trainer, shard, rule, detail }) => ({
         submission,
@@ -138,13 +152,17 @@ async function measure(
   base: ParamSet,
   updates: ReadonlyMap<number, ParamSet>,
   drawn: OpenedStates['drawn'],
-): Promise<EventOf<'scores'>> {
+): Promise<Verdict> {
   const job = state.job!;
   const engine = await env.engine();
-  const { spot } = job.content;
+  const { spot, validators } = job.content;
+  if (validators !== undefined)
+    env.progress.warn(`round ${round.round + 1}: too few validators revealed scores, so the customer’s own count`);
   if (spot !== null && spot.engine !== engine.id)
     env.progress.warn(`nothing is repeated: the engine here is ${engine.id}, the job names ${spot.engine}`);
-  const suspects = spot === null ? new Set<number>() : await likelyReplays(env, state, round, base, updates);
+  const model = (hash: Sha256) => loadModel(env, state, hash);
+  const suspects =
+    spot === null ? new Set<number>() : await likelyReplays({ files: env.files, model }, state, round, base, updates);
   for (const shard of suspects)
     env.progress.warn(
       `${round.listedReveals.get(shard)!.author.slice(0, 12)}… sent nearly what was sent before: its whole training is repeated`,
@@ -161,18 +179,19 @@ async function measure(
     env.signal,
   );
   const scoring = fromHex(env.secrets.scoring);
-  return env.book.sign('scores', {
+  const scores = await env.book.sign('scores', {
     round: round.round,
     list: round.revealList!.id,
     engine: engine.id,
     data: job.content.evalA.commitment,
     scores: await scoreUpdates(engine, env.data, scoring, job, round, base, updates, repeated),
   });
+  return { by: scores.id, from: 'customer', rows: scores.content.scores };
 }
 
 /** A repetition that ends elsewhere is made public, once per trainer: it ends the trainer's award. */
-async function publishFrauds(env: CustomerEnv, round: RoundState, scores: EventOf<'scores'>): Promise<void> {
-  for (const row of scores.content.scores) {
+async function publishFrauds(env: CustomerEnv, round: RoundState, { by, rows }: Verdict): Promise<void> {
+  for (const row of rows) {
     const { trainer, shard, submission, spot } = row;
     const reveal = round.listedReveals.get(shard)!;
     if (!isProvenFraud(reveal, row) || env.book.state().frauds.has(trainer)) continue;
@@ -180,7 +199,7 @@ async function publishFrauds(env: CustomerEnv, round: RoundState, scores: EventO
     const committed = committedEnd(reveal.content, segment)!;
     await env.book.sign(
       'fraud',
-      { round: round.round, shard, trainer, submission, scores: scores.id, segment, committed, repeated },
+      { round: round.round, shard, trainer, submission, scores: by, segment, committed, repeated },
       [trainer],
     );
   }

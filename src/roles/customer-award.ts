@@ -2,6 +2,7 @@ import type { EventId } from '../hash.js';
 import { MAX_CONSIDERED, MAX_OPENED, runAuction, type AuctionResult } from '../market/auction.js';
 import { awardedRule } from '../market/award-rules.js';
 import { bidOpenedAs, openingOf } from '../market/sealed-bids.js';
+import { chosenValidators } from '../market/validator-seats.js';
 import { knownBidders, type EarlierJob } from '../market/standing.js';
 import type { JobState } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
@@ -9,6 +10,7 @@ import { grantHash } from '../protocol/grant.js';
 import type { SealedBidContent } from '../protocol/sealed-bid.js';
 import type { CustomerEnv } from './customer-env.js';
 import { shardGrant } from './customer-grants.js';
+import { evalGrant } from './validator-grants.js';
 import { unsealBid } from './sealed-bids.js';
 
 /** What only the customer knows of bids. */
@@ -65,14 +67,22 @@ export async function award(env: CustomerEnv, state: JobState, opened: BidFacts[
     const content = row.rule === 'sealed' ? null : opened?.get(row.bid);
     return content == null ? row : { ...row, opened: openingOf(content) };
   });
+  const registered = [...state.chains.values()].flatMap(({ events }) => events);
+  const job = { jobId: state.jobId, job: state.job! };
+  const validators = chosenValidators(job, considered, registered, atSec).map(({ author, id }) => ({
+    ...{ validator: author, register: id },
+    grant: grantHash(evalGrant(env, state)),
+  }));
   await env.book.sign(
     'award',
     {
       ...{ bids, winners, rule },
       ...(withheld !== undefined && { withheld }),
       ...(counted.length > 0 && { counted: [...counted] }),
+      ...(validators.length > 0 && { validators }),
     },
-    winners.map((winner) => winner.trainer),
+    [...winners.map(({ trainer }) => trainer), ...validators.map(({ validator }) => validator)],
+    atSec,
   );
 }
 

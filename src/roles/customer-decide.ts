@@ -9,8 +9,11 @@ import {
   type RoundState,
 } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
-import type { RejectionRule } from '../protocol/round.js';
+import type { ListedPhase, RejectionRule, SeenPhase } from '../protocol/round.js';
 import { auctionNow, bidsOf, type BidFacts } from './customer-award.js';
+import { decideNonces, decideScores, expectedScores, OUTAGE_GRACE_SEC, seenIntervalSec } from './customer-scoring.js';
+
+export { seenIntervalSec } from './customer-scoring.js';
 
 export type ReplaceReason = EventOf<'replace'>['content']['reason'];
 
@@ -19,8 +22,8 @@ export type CustomerAction =
   /** Null: nobody holds the shard. */
   | { readonly do: 'replace'; readonly shard: number; readonly out: Pubkey | null; readonly reason: ReplaceReason }
   | { readonly do: 'open'; readonly round: number }
-  | { readonly do: 'seen'; readonly of: 'commit' | 'reveal'; readonly ids: readonly EventId[] }
-  | { readonly do: 'list'; readonly of: 'commit' | 'reveal'; readonly ids: readonly EventId[] }
+  | { readonly do: 'seen'; readonly of: SeenPhase; readonly ids: readonly EventId[] }
+  | { readonly do: 'list'; readonly of: ListedPhase; readonly ids: readonly EventId[] }
   | { readonly do: 'draw'; readonly round: RoundState }
   | { readonly do: 'measure'; readonly round: RoundState }
   | { readonly do: 'void'; readonly round: number }
@@ -58,15 +61,15 @@ const CLAIM_GRACE_SEC = 30;
 /** So long the end of a job waits for the countersignature of a receipt; a trainer that is gone costs no more. */
 const COUNTERSIGN_SEC = 5;
 
-/** After an outage everyone gets this long to say again what was lost in it. */
-const OUTAGE_GRACE_SEC = 60;
-
 /** Does this rest on something that is not there? Then relays must have said so, or it is only silence. */
 export function restsOnAbsence(action: CustomerAction, state: JobState): boolean {
   if (action.do === 'void') return true;
   if (action.do === 'replace') return action.reason === 'not-started';
   const round = currentRound(state);
+  if (action.do === 'draw') return action.round.nonces.size < action.round.validators.length;
   if (action.do !== 'list' || round === undefined) return false;
+  if (action.of === 'score-commit' || action.of === 'score-reveal')
+    return action.ids.length < expectedScores(state, round, action.of);
   return action.ids.length < (action.of === 'commit' ? awaitedSeats(state, round).length : round.listedCommits.size);
 }
 
@@ -86,11 +89,12 @@ export function decideCustomer(state: JobState, facts: CustomerFacts, now: numbe
     case 'revealing':
       // Before anyone reveals an update that nobody will pay.
       if (!enough(terms.quorum, round!, round!.listedCommits.size)) return { do: 'void', round: round!.round };
-      if (terms.spot !== null && round!.draw === null) return { do: 'draw', round: round! };
+      if (terms.spot !== null && round!.draw === null)
+        return decideNonces(state, round!, facts, now) ?? { do: 'draw', round: round! };
       return decideListing(state, round!, facts, now);
     case 'scoring':
       return enough(terms.quorum, round!, round!.listedReveals.size)
-        ? { do: 'measure', round: round! }
+        ? (decideScores(state, round!, facts, now) ?? { do: 'measure', round: round! })
         : { do: 'void', round: round!.round };
     case 'closed':
       return { do: 'settle', round: round! };
@@ -223,11 +227,6 @@ function decideListing(state: JobState, round: RoundState, facts: CustomerFacts,
     for: `round ${round.round + 1} of ${terms.rounds}: ${answers.size} of ${expected} ${isCommit ? 'updates committed' : 'updates revealed'}`,
     until: Math.min(seenAt, due),
   };
-}
-
-/** Every quarter of the phase, at most every minute. */
-export function seenIntervalSec(phaseSec: number): number {
-  return Math.max(1, Math.min(60, Math.ceil(phaseSec / 4)));
 }
 
 function enough(quorum: number, round: RoundState, count: number): boolean {

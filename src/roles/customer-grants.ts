@@ -49,7 +49,7 @@ export function dueGrants(env: CustomerEnv, state: JobState): readonly GrantToSe
   return due;
 }
 
-function roundGrant(env: CustomerEnv, state: JobState, round: number): Grant {
+export function roundGrant(env: CustomerEnv, state: JobState, round: number): Grant {
   const keyOf = (index: number) => blobSecrets(fromHex(env.secrets.blobs), 'base', index).key;
   const before = baseChain(state.rounds.slice(0, round + 1))
     .slice(0, -1)
@@ -67,17 +67,6 @@ export interface SentGrant {
   readonly wrapped: NostrEvent;
   readonly lacking: ReadonlySet<string>;
   readonly isOnSome: boolean;
-}
-
-/** @see sendEach */
-export async function sendGrants(
-  env: CustomerEnv,
-  state: JobState,
-  wrap: (content: string, to: string) => Promise<NostrEvent>,
-  sent: Map<string, SentGrant>,
-  answered: readonly string[] = [],
-): Promise<void> {
-  return sendEach(env, dueGrants(env, state), wrap, sent, answered);
 }
 
 type Post = Pick<CustomerEnv, 'relays' | 'allowedRelay' | 'progress'>;

@@ -16,7 +16,7 @@ export interface Hold {
 }
 
 export async function settle(env: CustomerEnv, state: JobState, round: RoundState): Promise<void> {
-  const { plan, totalMsat } = planOf(state.jobId, round.round, round.close!, round.assigned);
+  const { plan, totalMsat } = planOf(state.job!, round);
   await env.book.sign(
     'settlement',
     { round: round.round, close: round.close!.id, plan: [...plan], totalMsat },

@@ -6,7 +6,8 @@ import type { SealedBidContent } from '../protocol/sealed-bid.js';
 import { draw, list, measureAndClose, replace, voidRound } from './customer-actions.js';
 import { award, bidsOf, unsealBids, type BidFacts } from './customer-award.js';
 import { publishModel, publishModelListing } from './customer-artifact.js';
-import { sendGrants, type SentGrant } from './customer-grants.js';
+import type { SentGrant } from './customer-grants.js';
+import { sendGrants } from './send-grants.js';
 import { payOne, settle, type Hold } from './customer-money.js';
 import { openRound } from './customer-open.js';
 import { decideCustomer, restsOnAbsence, type CustomerAction, type StopReason } from './customer-decide.js';
@@ -70,7 +71,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
     if (!(await patiently(env, () => unsealBids(env, state, opened), outage))) continue;
     nameForks(env, state, named);
     for (const [payout, until] of held) if (now >= until) held.delete(payout);
-    const key = `${state.rounds.length}/${state.phase}`;
+    const key = phaseName(state);
     if (key !== phaseKey) {
       phaseKey = key;
       lastSeenAt = now;
@@ -146,6 +147,13 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
   }
 }
 
+/** Validators' phases of a round are told apart by what began them. */
+function phaseName(state: JobState): string {
+  const round = currentRound(state);
+  const begun = state.validators.length === 0 ? [] : [round?.draw?.id, round?.scoreCommitList?.id];
+  return [state.rounds.length, state.phase, ...begun].join('/');
+}
+
 async function wait(
   env: CustomerEnv,
   action: Extract<CustomerAction, { do: 'wait' }>,
@@ -202,7 +210,7 @@ async function carryOut(
       return null;
     case 'measure':
       progress.update(
-        `round ${action.round.round + 1} of ${rounds}: opening and scoring ${action.round.listedReveals.size} updates`,
+        `round ${action.round.round + 1} of ${rounds}: opening and ${action.round.verdict === null ? 'scoring' : 'averaging'} ${action.round.listedReveals.size} updates`,
       );
       await measureAndClose(env, state, action.round);
       return null;

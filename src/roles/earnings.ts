@@ -69,7 +69,7 @@ function roundEarnings(state: JobState, round: RoundState, me: Pubkey, invoices:
   const { roundTimeoutSec, payWithinSec } = state.job!.content;
   const open = { paymentHash: null, preimage: null, paidAt: null };
   if (round.close !== null && round.settlement === null) {
-    const line = planOf(state.jobId, round.round, round.close, round.assigned).plan.find(({ payee }) => payee === me);
+    const line = planOf(state.job!, round).plan.find(({ payee }) => payee === me);
     if (line === undefined) return [];
     const isLate = now >= round.close.createdAt + roundTimeoutSec;
     return [{ round: round.round, msat: line.amountMsat, state: isLate ? 'late' : 'owed', ...open }];

@@ -1,6 +1,13 @@
 import { isNmktError } from '../errors.js';
 import type { EventId, Pubkey } from '../hash.js';
-import { parseGrant, type RoundGrant, type ShardGrant } from '../protocol/grant.js';
+import {
+  parseGrant,
+  type EvalGrant,
+  type Grant,
+  type RoundGrant,
+  type ShardGrant,
+  type UpdateGrant,
+} from '../protocol/grant.js';
 import type { Clock, NostrEvent, Relays } from '../ports.js';
 import type { Bell } from './bell.js';
 
@@ -23,6 +30,10 @@ export interface Received<G> {
 export interface Inbox {
   shardGrants(job: EventId): readonly Received<ShardGrant>[];
   roundGrants(job: EventId): readonly Received<RoundGrant>[];
+  /** To evaluation sets, for validators. */
+  evalGrants(job: EventId): readonly Received<EvalGrant>[];
+  /** To updates of trainers, for validators. */
+  updateGrants(job: EventId): readonly Received<UpdateGrant>[];
   /** Bells to ring on a new grant. */
   watch(bell: Bell): () => void;
   close(): void;
@@ -40,6 +51,8 @@ export function openInbox(
 ): Inbox {
   const shards = new Map<EventId, Received<ShardGrant>[]>();
   const rounds = new Map<EventId, Received<RoundGrant>[]>();
+  const evals = new Map<EventId, Received<EvalGrant>[]>();
+  const updates = new Map<EventId, Received<UpdateGrant>[]>();
   const bells = new Set<Bell>();
   const seen = new Set<string>();
   const closing = new AbortController();
@@ -48,8 +61,12 @@ export function openInbox(
     const rumor = await unwrap(wrap);
     const grant = parseGrant(rumor.kind, rumor.content);
     const received = { from: rumor.pubkey, content: rumor.content };
-    if (grant.purpose === 'shard') shards.set(grant.job, [...(shards.get(grant.job) ?? []), { ...received, grant }]);
-    else rounds.set(grant.job, [...(rounds.get(grant.job) ?? []), { ...received, grant }]);
+    const keep = <G extends Grant>(map: Map<EventId, Received<G>[]>, one: G): void =>
+      void map.set(one.job, [...(map.get(one.job) ?? []), { ...received, grant: one }]);
+    if (grant.purpose === 'shard') keep(shards, grant);
+    else if (grant.purpose === 'round') keep(rounds, grant);
+    else if (grant.purpose === 'eval') keep(evals, grant);
+    else keep(updates, grant);
     for (const bell of bells) bell.ring();
   };
   const readWhenPossible = async (wrap: NostrEvent): Promise<void> => {
@@ -74,6 +91,8 @@ export function openInbox(
   return {
     shardGrants: (job) => shards.get(job) ?? [],
     roundGrants: (job) => rounds.get(job) ?? [],
+    evalGrants: (job) => evals.get(job) ?? [],
+    updateGrants: (job) => updates.get(job) ?? [],
     watch(bell) {
       bells.add(bell);
       return () => bells.delete(bell);

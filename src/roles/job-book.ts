@@ -120,7 +120,9 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
   const noteAward = (): void => {
     const job = parsed.get(jobId);
     if (award === null || job?.type !== 'job' || job.author !== award.author) return;
-    limits.awarded(new Set([...award.content.bids.map(({ trainer }) => trainer), ...late]), job.content);
+    const { bids, validators = [] } = award.content;
+    const known = [...bids.map(({ trainer }) => trainer), ...validators.map(({ validator }) => validator)];
+    limits.awarded(new Set([...known, ...late]), job.content);
   };
   const isTrusted = (author: Pubkey): boolean => author === signer?.pubkey || author === parsed.get(jobId)?.author;
   const isSealed = (): boolean => {

@@ -6,6 +6,7 @@ import { CODEC_PRESETS } from '../learning/codec/codec.js';
 import { OUTERS } from '../learning/outer/outer.js';
 import { MAX_PROXIMAL, type Rung } from '../learning/types.js';
 import { MAX_CHECKPOINTS } from '../protocol/submission.js';
+import { MAX_VALIDATORS } from '../protocol/validator.js';
 
 /** The job file and its flags: what a customer asks for, in its own units (sats, durations as text). */
 
@@ -128,9 +129,17 @@ export const jobFileSchema = z.strictObject({
     .optional()
     .describe('share of what was left out that is sent later (topk, sparseloco); default 1 and 0.95'),
   maxPriceSats: count(0, 21e14).default(300).describe('ceiling: sats per accepted round and shard'),
+  validators: count(0, MAX_VALIDATORS)
+    .default(0)
+    .describe('seats of validators, whose median score decides what is accepted; 0: the customer alone measures'),
+  validatorFeeSats: count(0, 21e14)
+    .default(0)
+    .describe('what each validator gets per round whose scores it revealed, in sats'),
   budgetSats: count(0, 21e14)
     .optional()
-    .describe('most the job may cost in sats; default rounds x trainers x maxPriceSats'),
+    .describe(
+      'most the job may cost in sats; default rounds x (trainers x maxPriceSats + validators x validatorFeeSats)',
+    ),
   rail: z
     .enum(['instalments', 'none'])
     .default('instalments')

@@ -11,7 +11,7 @@ import { chainCommitment, scoringSecret, seedCommitment } from '../learning/seed
 import { stepCount } from '../learning/train-state.js';
 import type { DataSchema, EngineId, ModelSpec } from '../learning/types.js';
 import { parseSnapshot } from '../protocol/dataset.js';
-import { JOB, type JobTerms } from '../protocol/job.js';
+import { JOB, type JobTerms, type ValidatorTerms } from '../protocol/job.js';
 import { MAX_CHECKPOINTS } from '../protocol/submission.js';
 import type { Network } from '../ports.js';
 import type { JobSecrets } from './customer-env.js';
@@ -54,12 +54,14 @@ export function jobTerms(
   if (trainers > MAX_SEATS) throw bad(`at most ${MAX_SEATS} trainers`, `${trainers}`, `--shards ${MAX_SEATS}`);
   const isFree = job.rail === 'none';
   const maxPriceMsat = isFree ? 0n : BigInt(job.maxPriceSats) * SAT;
-  const most = BigInt(job.rounds) * BigInt(trainers) * maxPriceMsat;
+  const validators = validatorTerms(job);
+  const fees = validators === null ? 0n : BigInt(validators.count) * validators.feeMsat;
+  const most = BigInt(job.rounds) * (BigInt(trainers) * maxPriceMsat + fees);
   const budgetMsat = isFree ? 0n : job.budgetSats === undefined ? most : BigInt(job.budgetSats) * SAT;
   if (most > budgetMsat)
     throw new NmktError('over-budget', 'the job could cost more than its budget', {
-      expected: `rounds x shards x maxPriceSats <= ${budgetMsat / SAT} sat`,
-      got: `${job.rounds} x ${trainers} x ${job.maxPriceSats} = ${most / SAT} sat`,
+      expected: `rounds x ${fees === 0n ? 'shards x maxPriceSats' : '(shards x maxPriceSats + fees)'} <= ${budgetMsat / SAT} sat`,
+      got: `${job.rounds} x ${fees === 0n ? `${trainers} x ${job.maxPriceSats}` : `(${trainers} x ${job.maxPriceSats} + ${fees / SAT})`} = ${most / SAT} sat`,
       remedy: `--budget-sats ${most / SAT}, or fewer rounds, or a lower --max-price-sats`,
     });
   const payoutFloorMsat = isFree
@@ -120,6 +122,7 @@ export function jobTerms(
     keyRelease: 'open',
     verification: checker === null ? 'floor' : 'spot',
     spot: checker === null ? null : spotTerms(job, manifest.shards, codec, checker),
+    ...(validators !== null && { validators }),
     acceptedEngines: enginesOf(job),
     ...aggregationTerms(job, trainers),
     outer: outerTerms(job),
@@ -141,6 +144,16 @@ function paymentTerms(job: JobFile, shardsPerTrainer: number): Pick<JobTerms, 'p
   // As soon as every seat has a bid there is no loser, and everyone gets the ceiling.
   if (job.award === 'full') throw bad('award deadline with payment uniform', 'award full', '--award deadline');
   return { payment: job.payment, ...sealed };
+}
+
+function validatorTerms(job: JobFile): ValidatorTerms | null {
+  if (job.validators === 0) {
+    if (job.validatorFeeSats === 0) return null;
+    throw bad('validators, where there is a fee for them', `a fee of ${job.validatorFeeSats} sat`, '--validators 3');
+  }
+  if (job.rail === 'none' && job.validatorFeeSats > 0)
+    throw bad('no fee on rail none', `${job.validatorFeeSats} sat`, '--validator-fee-sats 0, or --rail instalments');
+  return { count: job.validators, feeMsat: BigInt(job.validatorFeeSats) * SAT };
 }
 
 /** Segments are cut for the largest shard; trainings on smaller ones have fewer. */

@@ -1,9 +1,9 @@
+import type { Sha256 } from '../hash.js';
 import { decodeUpdate } from '../learning/codec/codec.js';
 import { cosine, difference } from '../learning/params.js';
 import type { ParamSet } from '../learning/types.js';
 import type { JobState, RoundState } from '../market/state.js';
-import type { CustomerEnv } from './customer-env.js';
-import { loadModel } from './customer-models.js';
+import type { JobFiles } from './customer-env.js';
 import { openedFile } from './measure.js';
 
 /**
@@ -12,12 +12,19 @@ import { openedFile } from './measure.js';
  */
 const NEARLY_EQUAL = 0.999;
 
+export interface ReplayEnv {
+  /** Where opened updates are kept. */
+  readonly files: JobFiles;
+  /** A model that a round started from; undefined: not at hand. */
+  model(hash: Sha256): Promise<ParamSet | undefined>;
+}
+
 /**
  * Shards whose update's change of the model is nearly one that was accepted in an earlier round for the same key or shard. What is
  * no longer in the home is not compared.
  */
 export async function likelyReplays(
-  env: CustomerEnv,
+  env: ReplayEnv,
   state: JobState,
   round: RoundState,
   base: ParamSet,
@@ -27,7 +34,8 @@ export async function likelyReplays(
   const { codec } = state.job!.content;
   for (const earlier of state.rounds) {
     if (earlier.round >= round.round || earlier.close === null) continue;
-    const theirBase = await loadModel(env, state, earlier.open.content.base.sha256);
+    const theirBase = await env.model(earlier.open.content.base.sha256);
+    if (theirBase === undefined) continue;
     for (const entry of earlier.close.content.accepted) {
       const suspects = round.assigned.filter(
         ({ trainer, shard }) => updates.has(shard) && (trainer === entry.trainer || shard === entry.shard),

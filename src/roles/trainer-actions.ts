@@ -35,6 +35,9 @@ export async function bid(env: BidEnv): Promise<void> {
   else await env.book.sign('bid', content, [job!.author]);
 }
 
+/** What it takes to be paid. */
+export type PayeeEnv = Pick<TrainerEnv, 'book' | 'signer' | 'wallet' | 'paymentHashOf'>;
+
 type GrantRule = EventOf<'grant-bad'>['content']['rule'];
 
 /** Opens locator, key and shard; the answer says `ready`, or which rule the grant breaks. */
@@ -92,7 +95,7 @@ function hashOfClaim(state: JobState, round: RoundState, payout: PayoutState, pa
 }
 
 export async function claim(
-  env: TrainerEnv,
+  env: PayeeEnv,
   state: JobState,
   round: RoundState,
   payout: PayoutState,
@@ -122,7 +125,7 @@ export async function claim(
  * Signs that a claim's invoice is unpaid and will never be: only then may the customer pay by another one. Not while the own
  * wallet has the money, or cannot say.
  */
-export async function voidClaim(env: TrainerEnv, state: JobState, payout: PayoutState): Promise<string | null> {
+export async function voidClaim(env: PayeeEnv, state: JobState, payout: PayoutState): Promise<string | null> {
   const { id, content } = payout.claim!;
   if (env.wallet === null) return 'no wallet is set: whether the claim was paid cannot be seen';
   const text = await env.signer.decrypt(state.job!.author, content.sealed);
@@ -140,7 +143,7 @@ export async function voidClaim(env: TrainerEnv, state: JobState, payout: Payout
 
 /** Countersigns only what the own wallet confirms. */
 export async function countersign(
-  env: TrainerEnv,
+  env: PayeeEnv,
   state: JobState,
   round: RoundState,
   payout: PayoutState,
@@ -154,7 +157,7 @@ export async function countersign(
   return null;
 }
 
-async function hasArrived(env: TrainerEnv, paymentHash: string): Promise<boolean> {
+async function hasArrived(env: PayeeEnv, paymentHash: string): Promise<boolean> {
   if (env.wallet === null) return false;
   try {
     const found = await env.wallet.lookup(paymentHash);
@@ -168,7 +171,7 @@ async function hasArrived(env: TrainerEnv, paymentHash: string): Promise<boolean
 }
 
 export async function markUnpaid(
-  env: TrainerEnv,
+  env: PayeeEnv,
   round: RoundState,
   payout: PayoutState,
   isDegraded = false,

@@ -13,7 +13,7 @@ import type { TrainerEnv } from './trainer.js';
 const BASE_FILE = 'base.safetensors';
 
 export async function openBase(
-  env: TrainerEnv,
+  env: Pick<TrainerEnv, 'relays' | 'chunks' | 'signal' | 'files'>,
   state: JobState,
   { round, open }: RoundState,
   grant: RoundGrant,
@@ -30,7 +30,11 @@ export async function openBase(
 }
 
 /** The model that the last round started from; undefined where the home has another one, or none. */
-export async function keptBase({ files }: TrainerEnv, { job }: JobState, hash: Sha256): Promise<ParamSet | undefined> {
+export async function keptBase(
+  { files }: Pick<TrainerEnv, 'files'>,
+  { job }: JobState,
+  hash: Sha256,
+): Promise<ParamSet | undefined> {
   const file = await files.read(BASE_FILE);
   const isThat = file !== undefined && sha256Hex(file) === hash;
   return isThat ? decodeParams(file, parameterShapes(job!.content.model)) : undefined;

@@ -12,6 +12,15 @@ import {
 import { takesLateBids } from '../market/late-bids.js';
 import type { EventOf } from '../protocol/events.js';
 
+/** What a payee does about settlements, whatever it is paid for. */
+export type MoneyAction =
+  | { readonly do: 'claim'; readonly round: RoundState; readonly payout: PayoutState }
+  /** Its invoice can be paid no more: given up, so that another may be sent. */
+  | { readonly do: 'void-claim'; readonly round: RoundState; readonly payout: PayoutState }
+  | { readonly do: 'countersign'; readonly round: RoundState; readonly payout: PayoutState }
+  | { readonly do: 'mark-unpaid'; readonly round: RoundState; readonly payout: PayoutState }
+  | { readonly do: 'wait'; readonly for: string; readonly until: number };
+
 export type TrainerAction =
   | { readonly do: 'bid' }
   /** The shard grant is at hand: open the shard and answer. */
@@ -20,12 +29,7 @@ export type TrainerAction =
   | { readonly do: 'reveal'; readonly round: RoundState; readonly shard: number }
   /** Neither seen nor listed for long: the relays may have lost it. */
   | { readonly do: 'republish'; readonly event: EventId; readonly what: string }
-  | { readonly do: 'claim'; readonly round: RoundState; readonly payout: PayoutState }
-  /** Its invoice can be paid no more: given up, so that another may be sent. */
-  | { readonly do: 'void-claim'; readonly round: RoundState; readonly payout: PayoutState }
-  | { readonly do: 'countersign'; readonly round: RoundState; readonly payout: PayoutState }
-  | { readonly do: 'mark-unpaid'; readonly round: RoundState; readonly payout: PayoutState }
-  | { readonly do: 'wait'; readonly for: string; readonly until: number }
+  | MoneyAction
   | { readonly do: 'done' }
   | { readonly do: 'lost'; readonly why: string }
   /** The customer ended the job before any work of this trainer was accepted. */
@@ -118,10 +122,10 @@ export const INVOICE_EXPIRY_SEC = 86_400;
 const SETTLE_SEC = 3_600;
 
 /** A customer that computes, waits for others or is started again is not gone yet. */
-const PATIENCE_SEC = 600;
+export const PATIENCE_SEC = 600;
 
 /** When a customer that should be busy counts as gone. A round's time bounds what it may compute, too. */
-function silentAt(state: JobState, { heardAt }: TrainerFacts): number {
+export function silentAt(state: JobState, { heardAt }: Pick<TrainerFacts, 'heardAt'>): number {
   const { roundTimeoutSec, readyTimeoutSec } = state.job!.content;
   return heardAt + 2 * Math.max(roundTimeoutSec, readyTimeoutSec) + PATIENCE_SEC;
 }
@@ -159,7 +163,14 @@ function refusal(state: JobState, me: Pubkey): string {
 }
 
 /** A silent customer strands nobody: after `until` the trainer stops. Who hears no relay cannot say that the customer is silent. */
-function lapse({ deafAt }: TrainerFacts, now: number, due: number, what: string): TrainerAction {
+export function lapse(
+  { deafAt }: Pick<TrainerFacts, 'deafAt'>,
+  now: number,
+  due: number,
+  what: string,
+):
+  | { readonly do: 'stop'; readonly why: string }
+  | { readonly do: 'wait'; readonly for: string; readonly until: number } {
   const until = Math.max(due, deafAt + PATIENCE_SEC);
   return now >= until ? { do: 'stop', why: `${what} did not come in time` } : { do: 'wait', for: what, until };
 }
@@ -216,7 +227,8 @@ function decideRound(state: JobState, facts: TrainerFacts, mine: Assignment, now
     const isHopeless = round.listedCommits.size < Math.min(terms.quorum, round.assigned.length);
     if (isHopeless || !round.listedCommits.has(shard) || round.reveals.has(shard))
       return lapse(facts, now, ends, `the list of reveals, ${name}`);
-    if (terms.spot !== null && round.draw === null) return lapse(facts, now, until + PATIENCE_SEC, `the draw, ${name}`);
+    if (terms.spot !== null && round.drawNonces === null)
+      return lapse(facts, now, until + PATIENCE_SEC, `the draw, ${name}`);
     return facts.canReveal(round, shard)
       ? { do: 'reveal', round, shard }
       : // Without the salt this round is lost, and only this round.
@@ -239,11 +251,11 @@ function committedMsat(round: RoundState, me: Pubkey): bigint {
 const OVERLOOKED_SEC = 120;
 
 /** After half the phase, at most two minutes, and then ever more rarely: the customer's process may be away. */
-function isOverlooked(
-  round: RoundState,
+export function isOverlooked(
+  round: Pick<RoundState, 'seen'>,
   { id, createdAt }: { readonly id: EventId; readonly createdAt: number },
   phaseSec: number,
-  { republished }: TrainerFacts,
+  { republished }: Pick<TrainerFacts, 'republished'>,
   now: number,
 ): boolean {
   const waitSec = Math.max(1, Math.min(OVERLOOKED_SEC, Math.floor(phaseSec / 2)));
@@ -251,9 +263,13 @@ function isOverlooked(
 }
 
 /** Claims what settlements promise, countersigns what came, marks what did not. */
-function decideMoney(state: JobState, facts: TrainerFacts, now: number): TrainerAction | null {
+export function decideMoney(
+  state: JobState,
+  facts: Pick<TrainerFacts, 'me' | 'held'>,
+  now: number,
+): MoneyAction | null {
   const terms = state.job!.content;
-  let waiting: TrainerAction | null = null;
+  let waiting: MoneyAction | null = null;
   for (const round of state.rounds)
     for (const payout of round.payouts) {
       if (payout.payee !== facts.me || payout.received !== null) continue;

@@ -18,7 +18,11 @@ export async function openedShard(env: TrainerEnv, state: JobState, grant: Shard
 }
 
 /** Fetches and opens the shard of a grant. @throws NmktError whose code says which promise it breaks, see `grant-bad` */
-export async function openGrantedShard(env: TrainerEnv, state: JobState, grant: ShardGrant): Promise<Examples> {
+export async function openGrantedShard(
+  env: Pick<TrainerEnv, 'snapshot' | 'relays' | 'chunks' | 'progress' | 'signal'>,
+  state: JobState,
+  grant: ShardGrant,
+): Promise<Examples> {
   const { manifest } = env.snapshot;
   const locator = openLocator(grant.locator, grant.blind, manifest.locator);
   if (seedCommitment(grant.seed) !== state.job!.content.seedCommitment)

@@ -73,7 +73,13 @@ describe('a job with spot checks', () => {
   it('draws the seats of one trainer apart where it may have several, and alike where it has one', () => {
     const script = spot({ rounds: 1 });
     const { spot: terms } = script.at('job', 'job').content;
-    const of = { job: script.jobId, terms: terms!, draw: script.at('draw/0', 'draw'), proven: new Set<string>() };
+    const of = {
+      job: script.jobId,
+      terms: terms!,
+      draw: script.at('draw/0', 'draw'),
+      nonces: [],
+      proven: new Set<string>(),
+    };
     const trainer = people[0]!.pubkey;
     const segments = (isBySeat: boolean) =>
       Array.from({ length: 1_000 }, (_, shard) => drawnSegment({ ...of, isBySeat }, { trainer, shard }, 4));
@@ -90,7 +96,11 @@ describe('a job with spot checks', () => {
     const of = (ratePpm: number, proven: ReadonlySet<string>) => {
       const terms = { ...script.at('job', 'job').content.spot!, ratePpm };
       const found = keys.map((key) =>
-        drawnSegment({ job: script.jobId, terms, isBySeat: false, draw, proven }, { trainer: key, shard: 0 }, 8),
+        drawnSegment(
+          { job: script.jobId, terms, isBySeat: false, draw, nonces: [], proven },
+          { trainer: key, shard: 0 },
+          8,
+        ),
       );
       return found.filter((segment) => segment !== null);
     };

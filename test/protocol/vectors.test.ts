@@ -63,7 +63,7 @@ function rebuild(name: EventFile, event: NostrEvent) {
 
 describe('the vectors', () => {
   it('exist for every kind of event and for nothing else', () => {
-    const other = ['shard-grant', 'round-grant', 'locator'];
+    const other = ['shard-grant', 'round-grant', 'eval-grant', 'update-grant', 'locator'];
     const found = readdirSync(new URL('../vectors/protocol', import.meta.url)).map((file) => file.replace('.json', ''));
     expect(found.sort()).toEqual([...files, ...other].sort());
     for (const name of files) {

@@ -1,7 +1,7 @@
 import { sha256, sha256Hex, type EventId, type Pubkey, type Sha256 } from '../../src/hash.js';
 import type { EngineId } from '../../src/learning/types.js';
 import type { NostrEvent } from '../../src/ports.js';
-import type { ContentOf } from '../../src/protocol/events.js';
+import type { ContentOf, EventOf } from '../../src/protocol/events.js';
 import type { Pointer } from '../../src/protocol/pointer.js';
 import { commitmentOf } from '../../src/protocol/submission.js';
 import { buildSnapshot, type DatasetManifest } from '../../src/protocol/dataset.js';
@@ -187,11 +187,12 @@ export function drawOf(script: JobScript, round: number): ContentOf<'draw'> {
 
 /** The segment that the rate of 1 draws, of four. */
 export function segmentOf(script: JobScript, round: number, trainer: Pubkey): number {
-  const { list, s } = script.at(`draw/${round}`, 'draw').content;
+  const { list, s, nonces = [] } = script.at(`draw/${round}`, 'draw').content;
+  const opened = nonces.map((id) => (script.parsed.find((event) => event.id === id) as EventOf<'nonce'>).content.nonce);
   const number = Buffer.alloc(4);
   number.writeUInt32BE(round);
   const raw = (hex: string) => Buffer.from(hex, 'hex');
-  const seed = sha256('nmkt/1/draw', 'spot', raw(script.jobId), number, raw(list), s);
+  const seed = sha256('nmkt/1/draw', 'spot', raw(script.jobId), number, raw(list), s, ...opened);
   return Buffer.from(sha256(seed, sha256(raw(trainer)))).readUInt8(4) >> 6;
 }
 
@@ -250,7 +251,7 @@ export function closeOf(
   return {
     round,
     list: script.at(`reveals/${round}`, 'list').id,
-    scores: script.at(`scores/${round}`, 'scores').id,
+    scores: script.has(`scores/${round}`) ? script.raw(`scores/${round}`).id : script.raw(`score-reveals/${round}`).id,
     accepted: revealed.map(({ who, shard }) => ({
       submission: script.at(`reveal/${round}/${shard}`, 'reveal').id,
       trainer: who.pubkey,

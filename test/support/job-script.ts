@@ -33,6 +33,7 @@ import {
   scoresOf,
   type Person,
 } from './job-contents.js';
+import { inOrder, nonceOf, openingOf, registerOf, scoreCommitOf, seatOf } from './validator-contents.js';
 
 /** A federated job from its first event to its last, without a network: fixed keys, fixed times, real signatures. */
 
@@ -50,6 +51,11 @@ export interface ScriptOptions {
   readonly trainers?: number;
   /** Bidders beyond the seats. */
   readonly spares?: number;
+  /** Who registers as validators, with a seat for each. */
+  readonly validators?: number;
+  readonly feeMsat?: bigint;
+  /** What a validator measured, by its place in the order of seats; absent: the honest scores. */
+  readonly sheets?: Readonly<Record<number, (honest: ContentOf<'scores'>) => ContentOf<'scores'>>>;
   readonly rounds?: number;
   readonly priceMsat?: bigint;
   readonly rail?: 'instalments' | 'none';
@@ -160,7 +166,12 @@ function play(script: JobScript): void {
   const priceMsat = script.options.priceMsat ?? (rail === 'none' ? 0n : PRICE_MSAT);
   const maxPriceMsat = rail === 'none' ? 0n : TERMS.maxPriceMsat;
   const quorum = Math.ceil((2 * trainers) / 3);
-  script.say(customer, 'job', 'job', { ...TERMS, trainers, quorum, rounds, rail, maxPriceMsat, ...terms });
+  const { validators = 0, feeMsat = rail === 'none' ? 0n : 5_000n } = script.options;
+  const scored = validators > 0 ? { validators: { count: validators, feeMsat } } : {};
+  script.say(customer, 'job', 'job', { ...TERMS, trainers, quorum, rounds, rail, maxPriceMsat, ...scored, ...terms });
+  inOrder(script, validators).forEach((who, i) =>
+    script.say(who, 'register', `register/${i}`, registerOf(script, who)),
+  );
 
   const bidders = people.slice(0, trainers + spares);
   bidders.forEach((who, i) =>
@@ -172,12 +183,15 @@ function play(script: JobScript): void {
       expires: TERMS.deadline,
     }),
   );
-  script.say(
-    customer,
-    'award',
-    'award',
-    awardOf(script, bidders.slice(0, trainers), bidders.slice(trainers), priceMsat),
+  const named = inOrder(script, validators).flatMap((who, i) =>
+    script.has(`register/${i}`)
+      ? [{ validator: who.pubkey, register: script.raw(`register/${i}`).id, grant: seatOf(who) }]
+      : [],
   );
+  script.say(customer, 'award', 'award', {
+    ...awardOf(script, bidders.slice(0, trainers), bidders.slice(trainers), priceMsat),
+    ...(named.length > 0 && { validators: named }),
+  });
   script.seats = bidders.slice(0, trainers).map((who, shard) => ({ shard, who, priceMsat }));
   script.seats.forEach(({ who, shard }) =>
     script.say(who, 'ready', `ready/${shard}`, {
@@ -235,34 +249,66 @@ function playRound(script: JobScript, round: number): void {
     ids,
     until: script.nowSec + TERMS.revealTimeoutSec,
   });
-  if (script.at('job', 'job').content.spot !== null)
-    script.say(customer, 'draw', `draw/${round}`, drawOf(script, round));
+  const validators = inOrder(script, script.options.validators ?? 0);
+  if (script.at('job', 'job').content.spot !== null) {
+    validators.forEach((who, i) => script.say(who, 'nonce', `nonce/${round}/${i}`, nonceOf(script, round, who)));
+    const nonces = validators
+      .map((who, i) => ({ who, step: `nonce/${round}/${i}` }))
+      .filter(({ step }) => script.has(step))
+      .sort((a, b) => (a.who.pubkey < b.who.pubkey ? -1 : 1))
+      .map(({ step }) => script.raw(step).id);
+    script.say(customer, 'draw', `draw/${round}`, { ...drawOf(script, round), ...(nonces.length > 0 && { nonces }) });
+  }
   for (const { who, shard } of committed)
     script.say(who, 'reveal', `reveal/${round}/${shard}`, revealOf(script, round, who, shard));
 
   const revealed = committed.filter(({ shard }) => script.has(`reveal/${round}/${shard}`));
   const revealIds = revealed.map(({ shard }) => script.at(`reveal/${round}/${shard}`, 'reveal').id).sort();
-  script.say(customer, 'list', `reveals/${round}`, { round, of: 'reveal', ids: revealIds, until: null });
+  const until = validators.length > 0 ? script.nowSec + TERMS.roundTimeoutSec : null;
+  script.say(customer, 'list', `reveals/${round}`, { round, of: 'reveal', ids: revealIds, until });
   if (revealed.length < Math.min(script.at('job', 'job').content.quorum, seats.length)) {
     script.say(customer, 'void', `void/${round}`, { round, reason: 'no-quorum' });
     return;
   }
-  script.say(customer, 'scores', `scores/${round}`, scoresOf(script, round, revealed));
+  if (validators.length > 0) scoreRound(script, round, validators, revealed);
+  else script.say(customer, 'scores', `scores/${round}`, scoresOf(script, round, revealed));
   script.say(customer, 'close', `close/${round}`, closeOf(script, round, seats, revealed));
   script.modelHash = script.at(`close/${round}`, 'close').content.aggregate;
   pay(script, round, seats);
+}
+
+/** Everybody commits, then reveals; too few of them, and the customer's own scores follow. */
+function scoreRound(script: JobScript, round: number, validators: readonly Person[], revealed: readonly Seat[]): void {
+  const honest = scoresOf(script, round, revealed);
+  const sheetOf = (i: number) => script.options.sheets?.[i]?.(honest) ?? honest;
+  const idsOf = (step: string) =>
+    validators.flatMap((_, i) => (script.has(`${step}/${i}`) ? [script.raw(`${step}/${i}`).id] : [])).sort();
+  validators.forEach((who, i) =>
+    script.say(who, 'score-commit', `score-commit/${round}/${i}`, scoreCommitOf(script, round, who, sheetOf(i))),
+  );
+  const ids = idsOf(`score-commit/${round}`);
+  const until = script.nowSec + TERMS.revealTimeoutSec;
+  script.say(customer, 'list', `score-commits/${round}`, { round, of: 'score-commit', ids, until });
+  validators.forEach((who, i) => {
+    if (!script.has(`score-commit/${round}/${i}`)) return;
+    const opening = openingOf(script, round, who, i);
+    script.say(who, 'scores', `score-reveal/${round}/${i}`, { ...sheetOf(i), opening });
+  });
+  const shown = idsOf(`score-reveal/${round}`);
+  script.say(customer, 'list', `score-reveals/${round}`, { round, of: 'score-reveal', ids: shown, until: null });
+  if (2 * shown.length < validators.length + 1) script.say(customer, 'scores', `scores/${round}`, honest);
 }
 
 function pay(script: JobScript, round: number, seats: readonly Seat[]): void {
   const close = script.at(`close/${round}`, 'close');
   const plan = seats
     .filter(({ who, priceMsat }) => priceMsat > 0n && close.content.accepted.some((row) => row.trainer === who.pubkey))
-    .map(({ who, priceMsat }) => ({
-      payout: payoutId(script.jobId, round, who.pubkey, 'trainer'),
-      payee: who.pubkey,
-      purpose: 'trainer' as const,
-      amountMsat: priceMsat,
-    }))
+    .map(({ who, priceMsat }) => lineOf(script, round, who, 'trainer', priceMsat))
+    .concat(
+      paidScorers(script, round).map((who) =>
+        lineOf(script, round, who, 'fee', script.at('job', 'job').content.validators!.feeMsat),
+      ),
+    )
     .sort((a, b) => (a.payee < b.payee ? -1 : 1));
   if (plan.length === 0) return;
   const totalMsat = plan.reduce((sum, line) => sum + line.amountMsat, 0n);
@@ -277,6 +323,21 @@ function pay(script: JobScript, round: number, seats: readonly Seat[]): void {
     const line = plan.find(({ payee }) => payee === who.pubkey);
     if (line !== undefined) payLine(script, settlement.id, `${round}/${shard}`, who, line);
   }
+  paidScorers(script, round).forEach((who, i) => {
+    const line = plan.find(({ payee }) => payee === who.pubkey)!;
+    payLine(script, settlement.id, `${round}/validator ${i}`, who, line);
+  });
+}
+
+function lineOf(script: JobScript, round: number, who: Person, purpose: 'trainer' | 'fee', amountMsat: bigint) {
+  const payout = payoutId(script.jobId, round, who.pubkey, purpose);
+  return { payout, payee: who.pubkey, purpose, amountMsat };
+}
+
+/** Who revealed. */
+function paidScorers(script: JobScript, round: number): readonly Person[] {
+  if (script.at('job', 'job').content.validators?.feeMsat === 0n) return [];
+  return inOrder(script, script.options.validators ?? 0).filter((_, i) => script.has(`score-reveal/${round}/${i}`));
 }
 
 function payLine(

@@ -27,6 +27,8 @@ import { openBook, type JobBook, type SignedRecord } from '../../src/roles/job-b
 import { jobTerms, postJob } from '../../src/roles/post.js';
 import { publishDataset } from '../../src/roles/publish.js';
 import { serveJob, type ServeEnd, type TrainerEnv } from '../../src/roles/trainer.js';
+import { serveValidator, type ValidatorEnd, type ValidatorEnv } from '../../src/roles/validator.js';
+import { seatHash } from '../../src/protocol/validator.js';
 import { splitDataset, type Split } from '../../src/training/split.js';
 import { decodeInvoice } from '../../src/wallet/bolt11.js';
 import type { PayoutRecord } from '../../src/wallet/payout-records.js';
@@ -181,6 +183,8 @@ export interface WorldOptions {
   readonly trainers?: number;
   /** Bidders beyond the seats. */
   readonly spares?: number;
+  /** Who registers as validators; seats and fee are fields of the job. */
+  readonly validators?: number;
   readonly rounds?: number;
   readonly rail?: 'instalments' | 'none';
   readonly priceSats?: number;
@@ -226,18 +230,21 @@ export interface RoleOptions<Env, End> {
   readonly startAfterSec?: number;
 }
 export type TrainerOptions = RoleOptions<TrainerEnv, ServeEnd>;
+export type ValidatorOptions = RoleOptions<ValidatorEnv, ValidatorEnd>;
 export type CustomerOptions = RoleOptions<CustomerEnv, JobState>;
 
 export interface RunOptions {
   readonly customer?: CustomerOptions | 'absent';
   /** By index; a missing one is honest. */
   readonly trainers?: Readonly<Record<number, TrainerOptions | 'absent'>>;
+  readonly validators?: Readonly<Record<number, ValidatorOptions | 'absent'>>;
 }
 
 export interface RunResult {
   /** As the customer's process ended, or what it threw. */
   readonly customer: JobState | Error;
   readonly ends: readonly (ServeEnd | Error | null)[];
+  readonly scorers: readonly (ValidatorEnd | Error | null)[];
   /** As any stranger reads it afterwards from the relays. */
   readonly state: JobState;
 }
@@ -249,6 +256,8 @@ export interface World {
   readonly customer: Participant;
   /** In order of their keys: with equal prices trainer i wins shard i, the rest are spares in this order. */
   readonly trainers: readonly Participant[];
+  /** In the order in which they are taken. */
+  readonly validators: readonly Participant[];
   readonly split: Split;
   readonly secrets: JobSecrets;
   readonly terms: JobTerms;
@@ -257,6 +266,7 @@ export interface World {
   readonly engine: Engine;
   lead(options?: CustomerOptions): Promise<JobState>;
   serve(trainer: Participant, options?: TrainerOptions): Promise<ServeEnd>;
+  validate(validator: Participant, options?: ValidatorOptions): Promise<ValidatorEnd>;
   /** Everybody at once, until all have ended. */
   run(options?: RunOptions): Promise<RunResult>;
   read(): Promise<JobBook>;
@@ -295,6 +305,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     name = 'world',
     trainers = 2,
     spares = 0,
+    validators = 0,
     rounds = 2,
     rail = 'instalments',
     priceSats = 21,
@@ -331,6 +342,8 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const bidders: Participant[] = [];
   for (let i = 0; i < trainers + spares; i++) bidders.push(await participant(`trainer ${i}`));
   bidders.sort((a, b) => (a.signer.pubkey < b.signer.pubkey ? -1 : 1));
+  const scorers: Participant[] = [];
+  for (let i = 0; i < validators; i++) scorers.push(await participant(`validator ${i}`));
 
   const data = options.data ?? {
     schema: tinySchema(inputs, classes),
@@ -390,6 +403,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const job = JOB.parse(secrets.event);
   const terms = job.content;
   const snapshot = parseSnapshot(secrets.train.event);
+  scorers.sort((a, b) => (seatHash(job.id, a.signer.pubkey) < seatHash(job.id, b.signer.pubkey) ? -1 : 1));
 
   const restored = (start: number, how: boolean | 'after-kill' | undefined): { readonly restoredAt?: number } =>
     how === true || (how === 'after-kill' && start > 0) ? { restoredAt: clock.nowSec() } : {};
@@ -477,6 +491,42 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     }
   }
 
+  async function validateOnce(
+    who: Participant,
+    process: Running,
+    options: ValidatorOptions,
+    start: number,
+  ): Promise<ValidatorEnd> {
+    const { adapt = (env) => env, act = serveValidator, signer, wallet = (own) => own } = options;
+    const { files, ...base } = ports(who, process, signer?.(who.signer));
+    const bell = createBell(clock);
+    const inbox = openInbox(base.relays, who.signer.pubkey, clock, (wrap) => unwrapRumor(wrap, who.signer));
+    inbox.watch(bell);
+    const journal = await process.events(job.id);
+    const book = await openBook(job.id, { ...base, bell, journal, ...restored(start, options.isRestored) });
+    const env = adapt({
+      ...base,
+      ...{ book, bell, inbox, snapshot, evalA: parseSnapshot(secrets.a.event), network: 'sandbox' },
+      files: {
+        write: (file, bytes) => files.write(`jobs/${job.id}/${file}`, bytes),
+        read: (file) => files.read(`jobs/${job.id}/${file}`),
+      },
+      chunks: chunkFiles(files, `jobs/${job.id}`),
+      wallet: terms.rail === 'none' ? null : guarded(wallet(who.wallet), process),
+      paymentHashOf: (invoice) => decodeInvoice(invoice).paymentHash,
+      engine: async () => engine,
+      data: { opened: null },
+      emit: (event) => quietProgress(who.said).note(event),
+    });
+    try {
+      return await Promise.race([act(env), process.killed]);
+    } finally {
+      inbox.close();
+      book.close();
+      await base.relays.close();
+    }
+  }
+
   async function withRestart<Env, End>(
     who: Participant,
     options: RoleOptions<Env, End>,
@@ -503,11 +553,19 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const world: World = {
     ...{ clock, network, lightning, customer, split, secrets, terms, snapshot, engine },
     trainers: bidders,
+    validators: scorers,
     jobId: job.id,
     lead: (role = {}) => withRestart(customer, role, (process, start) => leadOnce(process, role, start)),
     serve: (who, role = {}) => withRestart(who, role, (process, start) => serveOnce(who, process, role, start)),
-    async run({ customer: leader = {}, trainers: acting = {} } = {}) {
+    validate: (who, role = {}) => withRestart(who, role, (process, start) => validateOnce(who, process, role, start)),
+    async run({ customer: leader = {}, trainers: acting = {}, validators: scoring = {} } = {}) {
       const caught = <T>(promise: Promise<T>): Promise<T | Error> => promise.catch((error: unknown) => error as Error);
+      const scored = Promise.all(
+        scorers.map(async (who, index) => {
+          const role = scoring[index] ?? {};
+          return role === 'absent' ? null : caught(world.validate(who, role));
+        }),
+      );
       const [led, ...ends] = await Promise.all([
         leader === 'absent' ? new Error('absent') : caught(world.lead(leader)),
         ...bidders.map((who, index) => {
@@ -515,9 +573,10 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
           return role === 'absent' ? null : caught(world.serve(who, role));
         }),
       ]);
+      await scored;
       await ground?.settled();
       const book = await world.read();
-      return { customer: led, ends, state: book.state() };
+      return { customer: led, ends, scorers: await scored, state: book.state() };
     },
     async read() {
       const book = await openBook(job.id, { relays: network.relays(), clock, bell: createBell(clock) });
@@ -543,12 +602,12 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       const keys = await collectAuditKeys({ signer: customer.signer, secrets }, (await world.read()).state());
       return { ...keys, data: collectDataKeys(secrets) };
     },
-    totalMsat: () => [customer, ...bidders].reduce((sum, who) => sum + lightning.balance(who.name), 0n),
+    totalMsat: () => [customer, ...bidders, ...scorers].reduce((sum, who) => sum + lightning.balance(who.name), 0n),
   };
   // A world on a ground of its own is too large to be kept until its test ends.
   if (ground === undefined)
     watchWorld({
-      ...{ name, secrets, people: [customer, ...bidders] },
+      ...{ name, secrets, people: [customer, ...bidders, ...scorers] },
       events: () => network.events(),
       preimages: () => lightning.preimages(),
     });

@@ -71,7 +71,14 @@ export function movedRows(
     if (raw === undefined) return row;
     const reveal = parseJobEvent(raw) as EventOf<'reveal'>;
     if (isProvenFraud(reveal, row)) return row;
-    const of = { job: world.jobId, terms, isBySeat: drawsBySeat(world.terms), draw: draw as EventOf<'draw'>, proven };
+    const of = {
+      job: world.jobId,
+      terms,
+      isBySeat: drawsBySeat(world.terms),
+      draw: draw as EventOf<'draw'>,
+      nonces: [],
+      proven,
+    };
     const segment = drawnSegment(of, row, reveal.content.checkpoints.length + 1);
     return { ...row, spot: segment === null ? null : { segment, hash: committedEnd(reveal.content, segment)! } };
   });

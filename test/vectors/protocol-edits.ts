@@ -199,7 +199,7 @@ export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-
   ],
   seen: [set('of', 'bids'), set('ids', [HEX]), tooMany('ids', id), ...integer('round')],
   list: [set('degraded', 'yes'), set('until', 'soon'), drop('until'), set('ids', 'all'), tooMany('ids', id), set('round', 100_001)],
-  draw: [set('s', 'ab', 'a short s'), upper('s'), upper('list')],
+  draw: [set('s', 'ab', 'a short s'), upper('s'), upper('list'), set('nonces', []), tooMany('nonces', id, 16)],
   close: [
     upper('aggregate'),
     first('accepted', 'submission', null),
@@ -224,6 +224,9 @@ export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-
     drop('checkpoints'),
   ],
   fraud: [upper('trainer'), upper('committed'), upper('repeated'), drop('scores'), set('segment', 128), ...integer('shard')],
+  register: [upper('nonceCommitment'), drop('nonceCommitment'), set('engine', hugeText(121), 'a long engine id'), ...integer('expires')],
+  nonce: [upper('nonce'), set('nonce', 'ab', 'a short nonce'), drop('list'), ...integer('round')],
+  'score-commit': [upper('commitment'), drop('list'), set('commitment', id.slice(2), 'a short commitment'), ...integer('round')],
   scores: [
     first('scores', 'dPpm', 0.1),
     first('scores', 'ePpm', UNSAFE),
@@ -235,6 +238,8 @@ export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-
     first('scores', 'spot', { segment: 0, hash: HEX }),
     first('scores', 'spot', 0),
     set('engine', hugeText(121), 'a long engine id'),
+    set('opening', { list: id, commit: id, salt: id.slice(2) }, 'an opening with a short salt'),
+    set('opening', null, 'an opening that is null'),
   ],
   settlement: [
     ...amount('totalMsat'),

@@ -260,6 +260,13 @@ const trusted = scriptJob({
     },
   },
 });
+/** Three validators, of which one does not reveal; with spot checks. */
+const validated = scriptJob({
+  ...{ trainers: 2, rounds: 1, validators: 3 },
+  terms: { title: 'iris, three validators', dataset: snapshot.id, seedCommitment: seedCommitment(seed), ...spotTerms(1) },
+  alter: { 'score-reveal/0/2': () => null },
+});
+
 /** Two trainers, three shards: the first takes two. */
 const several = scriptJob({
   trainers: 2,
@@ -388,11 +395,12 @@ export const samples: Samples = {
     ['with two shards for a trainer', several.raw('job')],
     ['with few seats for new keys', known.raw('job')],
     ['with sealed bids and one price', hidden.script.raw('job')],
+    ['with validators', validated.raw('job')],
   ],
   bid: [['at a price', script.raw('bid/0')], ['for nothing', free.raw('bid/0')], ['for two shards', several.raw('bid/0')]],
   'sealed-bid': [['for nobody but the customer', hidden.script.raw('sealed/0')]],
   withdrawn: [['after the bid', early.raw('withdrawn')]],
-  award: [['two winners and a spare', script.raw('award')], ['by a rule with a root update', trusted.raw('award')], ['two shards of three to one trainer', several.raw('award')], ['a known key first, and a seat withheld from new ones', known.raw('award')], ['of sealed bids at one price', hidden.script.raw('award')]],
+  award: [['two winners and a spare', script.raw('award')], ['by a rule with a root update', trusted.raw('award')], ['two shards of three to one trainer', several.raw('award')], ['a known key first, and a seat withheld from new ones', known.raw('award')], ['of sealed bids at one price', hidden.script.raw('award')], ['with validators', validated.raw('award')]],
   replace: [['by the best spare', early.raw('replace')], ['by nobody', early.raw('replace-none')], ['by a late bid', early.raw('replace-late')]],
   cancel: [['with a reason', early.raw('cancel')]],
   ready: [['the shard opened', script.raw('ready/0')]],
@@ -400,14 +408,17 @@ export const samples: Samples = {
   resign: [['with a reason', early.raw('resign')]],
   open: [['with the base inside', script.raw('open/0')], ['with a pointer only', late.raw('open/0')], ['with a difference', ofDifference(late.raw('open/0'))]],
   seen: [['two commitments', script.raw('seen/0')], ['nothing new', late.raw('seen/0')]],
-  list: [['of commitments', script.raw('commits/0')], ['of reveals', script.raw('reveals/0')]],
-  draw: [['the first of the chain', checked.raw('draw/0')]],
+  list: [['of commitments', script.raw('commits/0')], ['of reveals', script.raw('reveals/0')], ['of reveals that validators score', validated.raw('reveals/0')], ['of commitments to scores', validated.raw('score-commits/0')], ['of revealed scores', validated.raw('score-reveals/0')]],
+  draw: [['the first of the chain', checked.raw('draw/0')], ['with nonces', validated.raw('draw/0')]],
+  register: [['for as long as the job', validated.raw('register/0')]],
+  nonce: [['of round 0', validated.raw('nonce/0/0')]],
+  'score-commit': [['of round 0', validated.raw('score-commit/0/0')]],
   close: [['all accepted', script.raw('close/0')], ['one accepted, two rejected', partial.raw('close/0')], ['a proven fraud', checked.raw('close/0')], ['with a root update', trusted.raw('close/0')]],
   void: [['no quorum', late.raw('void/0')]],
   commit: [['of round 0', script.raw('commit/0/0')]],
   reveal: [['with the update inside', script.raw('reveal/0/0')], ['with chunks elsewhere', script.raw('reveal/0/1')], ['with checkpoints', checked.raw('reveal/0/1')]],
-  scores: [['of two updates', script.raw('scores/0')], ['with repeated segments', checked.raw('scores/0')]],
-  settlement: [['of two payees', script.raw('settlement/0')]],
+  scores: [['of two updates', script.raw('scores/0')], ['with repeated segments', checked.raw('scores/0')], ['of a validator', validated.raw('score-reveal/0/0')]],
+  settlement: [['of two payees', script.raw('settlement/0')], ['with fees', validated.raw('settlement/0')]],
   claim: [['with a sealed invoice', script.raw('claim/0/0')]],
   'claim-bad': [['an invoice over another amount', refused.raw('claim-bad')]],
   'claim-void': [['of an expired invoice', script.raw('claim-void')]],
@@ -422,7 +433,10 @@ export const samples: Samples = {
 };
 
 const grantTime = { notAfter: START_SEC + 86_400 };
-export const grants: Record<'shard-grant' | 'round-grant' | 'round-grant-of-difference', Grant> = {
+export const grants: Record<
+  'shard-grant' | 'round-grant' | 'round-grant-of-difference' | 'eval-grant' | 'update-grant' | 'update-grant-of-nothing',
+  Grant
+> = {
   'shard-grant': {
     purpose: 'shard',
     job: script.jobId,
@@ -448,6 +462,17 @@ export const grants: Record<'shard-grant' | 'round-grant' | 'round-grant-of-diff
     key: contentKey(secret('model 2')),
     before: [contentKey(secret('model 1')), contentKey(secret('model 0'))],
     ...grantTime,
+  },
+  'eval-grant': {
+    ...{ purpose: 'eval', job: validated.jobId, snapshot: snapshot.id, key: shardKey(prk, 0), scoring: sha256('scoring') },
+    ...{ locator, blind, ...grantTime },
+  },
+  'update-grant': {
+    ...{ purpose: 'update', job: script.jobId, submission: script.raw('reveal/0/0').id, ...grantTime },
+    update: { key: contentKey(secret('update 0 0')), pointer: pointerOf(update(0, 0, script)), state: null },
+  },
+  'update-grant-of-nothing': {
+    ...{ purpose: 'update', job: script.jobId, submission: script.raw('reveal/0/1').id, update: null, ...grantTime },
   },
 };
 export const encodedGrants = Object.entries(grants).map(([name, grant]) => {

@@ -11,8 +11,9 @@ import { locatorHash, openLocator } from '../../src/protocol/locator.js';
 import { bidCommitment } from '../../src/protocol/sealed-bid.js';
 import { claimHash, payoutId } from '../../src/protocol/settlement.js';
 import { commitmentOf } from '../../src/protocol/submission.js';
+import { scoreCommitment, seatHash } from '../../src/protocol/validator.js';
 import { signEvent } from '../../src/schnorr.js';
-import { ENGINE, PRICE_MSAT, START_SEC, TERMS, customer, hashOf, people, type Person } from '../support/job-script.js';
+import { ENGINE, PRICE_MSAT, START_SEC, TERMS, customer, hashOf, people, scoreOf, type Person } from '../support/job-script.js';
 import { badContents, hugeText, type Edit } from './protocol-edits.js';
 import { derivedFrom, encodedGrants, sampleLocator, samples, type Samples } from './protocol-samples.js';
 
@@ -159,7 +160,7 @@ function eventVectors(name: EventFile) {
   };
 }
 
-function grantVectors(at: 0 | 1, more: readonly 2[] = []) {
+function grantVectors(at: number, more: readonly number[] = []) {
   const { content, name } = encodedGrants[at]!;
   const json = JSON.parse(content) as Record<string, unknown>;
   const bad = (what: string, changed: unknown) => ({
@@ -169,14 +170,20 @@ function grantVectors(at: 0 | 1, more: readonly 2[] = []) {
     code: 'bad-event',
   });
   const { key: _key, ...keyless } = json;
+  const { submission: _submission, ...nameless } = json;
+  const key = name === 'update-grant' ? (json['update'] as Record<string, unknown>)['key'] : json['key'];
+  const withKey = (value: unknown) =>
+    name === 'update-grant'
+      ? { ...json, update: { ...(json['update'] as object), key: value } }
+      : { ...json, key: value };
   const invalid = [
     { ...bad('another kind', json), kind: KINDS.award },
     bad('no JSON', content.slice(1)),
     bad('a list', [json]),
-    bad('no key', keyless),
-    bad('a key in upper case', { ...json, key: String(json['key']).toUpperCase() }),
-    bad('a short key', { ...json, key: '00' }),
-    bad('another purpose', { ...json, purpose: 'eval' }),
+    name === 'update-grant' ? bad('no submission', nameless) : bad('no key', keyless),
+    bad('a key in upper case', withKey(String(key).toUpperCase())),
+    bad('a short key', withKey('00')),
+    bad('another purpose', { ...json, purpose: at < 2 ? 'eval' : 'sale' }),
     bad('a time that is no integer', { ...json, notAfter: 1.5 }),
     bad('a key __proto__', content.replace(/^\{/, '{"__proto__":{},')),
     ...(name === 'round-grant'
@@ -185,7 +192,7 @@ function grantVectors(at: 0 | 1, more: readonly 2[] = []) {
           bad('nine keys before', { ...json, before: Array.from({ length: 9 }, () => json['key']) }),
         ]
       : []),
-    ...(name === 'shard-grant' ? [bad('a locator of 26,001 characters', { ...json, locator: hugeText(26_001) })] : []),
+    ...(name === 'shard-grant' || name === 'eval-grant' ? [bad('a locator of 26,001 characters', { ...json, locator: hugeText(26_001) })] : []),
   ];
   const valid = [at, ...more].map((index) => {
     const { name: what, content: text, hash } = encodedGrants[index]!;
@@ -227,12 +234,16 @@ export function derivedVectors() {
   const bid = { priceMsat: PRICE_MSAT, capacity: 1, engine: ENGINE, throughput: 5_000, expires: TERMS.deadline, salt: sha256('salt') };
   const claim = { job, settlement, payout, payee: trainer, amountMsat: PRICE_MSAT };
   const seed = sha256('seed');
+  const row = { ...scoreOf(settlement, trainer, 7), ePpm: -1, spot: { segment: 2, hash: hashOf('end') } };
+  const scored = { job, round: 3, list: settlement, validator: trainer, engine: derivedFrom.engine, data: hashOf('a'), scores: [row], salt: sha256('salt') };
   return {
     about: 'see the sections on commitments, payouts and seeds; all values hex',
     commitment: plain({ ...commitment, commitment: commitmentOf(commitment) }),
     bid: plain({ job, trainer, ...bid, bidCommitment: bidCommitment(job, trainer, bid) }),
     payout: { job, round: 3, payee: trainer, purpose: 'trainer', payout },
     claim: plain({ ...claim, claimHash: claimHash(claim) }),
+    scoreCommitment: plain({ ...scored, commitment: scoreCommitment(scored) }),
+    seat: { job, validator: trainer, hash: seatHash(job, trainer) },
     trainingSeed: plain({ seed, round: 3, shard: 7, trainer, trainingSeed: trainingSeed(seed, 3, 7, trainer) }),
     rootSeed: plain({ seed, round: 3, rootSeed: rootSeed(seed, 3) }),
   };
@@ -245,6 +256,8 @@ export function makeVectors(): Record<string, object> {
     ...Object.fromEntries(events),
     'shard-grant': grantVectors(0),
     'round-grant': grantVectors(1, [2]),
+    'eval-grant': grantVectors(3),
+    'update-grant': grantVectors(4, [5]),
     locator: locatorVectors(),
   };
 }

@@ -349,6 +349,7 @@ const terms = object(
     keyRelease: constant('open'),
     verification: constant('floor', 'spot'),
     spot: orNull(object({ ratePpm: integer(0, 1_000_000), everySteps: integer(1, 1_000_000), engine })),
+    validators: optional(object({ count: integer(1, 15), feeMsat: msat })),
     acceptedEngines: list(constant('node', 'webgpu', 'wasm', 'cpu'), 1, 4),
     aggregation: rule,
     attackers: integer(0, 1_024),
@@ -370,11 +371,12 @@ const terms = object(
     payment: string;
     bids: string | undefined;
     shardsPerTrainer: number | undefined;
+    validators?: { feeMsat: bigint };
   }) =>
     (job.payment !== 'uniform' || (job.bids === 'sealed' && job.shardsPerTrainer === undefined)) &&
     job.quorum <= job.trainers &&
     (job.verification === 'spot') === (job.spot !== null) &&
-    (job.rail !== 'none' || job.maxPriceMsat === 0n),
+    (job.rail !== 'none' || (job.maxPriceMsat === 0n && (job.validators?.feeMsat ?? 0n) === 0n)),
 );
 
 const bidRule = constant(
@@ -413,7 +415,8 @@ const artifact = object({
   ...{ lossPpm: loss, accuracyPpm: orNull(ppm), trainers: list(object({ trainer: hex64, rounds: round }), 0, 1_024) },
 });
 const reason = object({ reason: text(500) });
-const listed = constant('commit', 'reveal');
+const listed = constant('commit', 'reveal', 'score-commit', 'score-reveal');
+const seen = constant('commit', 'reveal', 'score-commit', 'score-reveal', 'nonce');
 const ids = list(hex64, 0, 1_024);
 
 /** By `kind/phase`; the phase is empty where a kind has none. */
@@ -433,6 +436,7 @@ export const contents: Readonly<Record<string, Check>> = {
     rule: object({ name: rule, f: integer(0, 1_024), m: integer(0, 1_024) }),
     withheld: optional(integer(1, 1_024)),
     counted: optional(list(hex64, 1, 64)),
+    validators: optional(list(object({ validator: hex64, register: hex64, grant: hex64 }), 1, 15)),
   }),
   '4626/replace': object({
     shard,
@@ -448,9 +452,9 @@ export const contents: Readonly<Record<string, Check>> = {
   }),
   '4628/resign': reason,
   '4622/open': object({ round, base: pointer, inline, difference, trainers: list(seat, 1, 1_024), until: time }),
-  '4622/seen': object({ round, of: listed, ids }),
+  '4622/seen': object({ round, of: seen, ids }),
   '4622/list': object({ round, of: listed, ids, until: orNull(time), degraded }),
-  '4622/draw': object({ round, list: hex64, s: bytes32 }),
+  '4622/draw': object({ round, list: hex64, s: bytes32, nonces: optional(list(hex64, 1, 15)) }),
   '4622/close': object({
     ...{ round, list: hex64, scores: hex64, accepted: list(submission, 0, 1_024) },
     rejected: list(
@@ -474,10 +478,20 @@ export const contents: Readonly<Record<string, Check>> = {
     ...{ engine, checkpoints: list(hex64, 0, 127), sealed, inline },
     residual: optional(object({ before: orNull(hex64), after: hex64 })),
   }),
-  '4629/reveal': object({ round, list: hex64, engine, data: hex64, scores: list(score, 0, 1_024) }),
+  '4629/register': object({ engine, nonceCommitment: hex64, expires: time }),
+  '4629/nonce': object({ round, list: hex64, nonce: bytes32 }),
+  '4629/commit': object({ round, list: hex64, commitment: hex64 }),
+  '4629/reveal': object({
+    ...{ round, list: hex64, engine, data: hex64, scores: list(score, 0, 1_024) },
+    opening: optional(object({ list: hex64, commit: hex64, salt: bytes32 })),
+  }),
   '4630/': object({
     ...{ round, close: hex64 },
-    plan: list(object({ payout: hex64, payee: hex64, purpose: constant('trainer'), amountMsat: msat }), 0, 1_024),
+    plan: list(
+      object({ payout: hex64, payee: hex64, purpose: constant('trainer', 'fee'), amountMsat: msat }),
+      0,
+      1_024,
+    ),
     totalMsat: msat,
   }),
   '4633/claim': object({ settlement: hex64, payout: hex64, amountMsat: msat, invoiceHash: hex64, sealed }),
@@ -521,6 +535,14 @@ export const roundGrant = object({
   key: bytes32,
   before,
   notAfter: time,
+});
+export const evalGrant = object({
+  ...{ purpose: constant('eval'), job: hex64, snapshot: hex64, key: bytes32, scoring: bytes32 },
+  locator: (value) => (typeof value === 'string' && value.length <= 26_000 ? value : refuse('no locator')),
+  ...{ blind: bytes32, notAfter: time },
+});
+export const updateGrant = object({
+  ...{ purpose: constant('update'), job: hex64, submission: hex64, update: orNull(sealedUpdate), notAfter: time },
 });
 export const locator = object({ upload: hex64, shards: list(pointer, 1, 1_024) });
 

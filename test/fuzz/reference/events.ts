@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { contents, roundGrant, shardGrant } from './contents.js';
+import { contents, evalGrant, roundGrant, shardGrant, updateGrant } from './contents.js';
 import { JsonNumber, JsonObject, fieldOf, readContent, readJson, refuse, type Json } from './json.js';
 import { fromBase64, isMadeOf } from './scalars.js';
 
@@ -126,7 +126,9 @@ export function readGrant(kind: number, text: string): unknown {
   if (kind !== 4624 || text.length > 28_672) return refuse('no grant');
   const json = readContent(text);
   if (!(json instanceof JsonObject)) return refuse('no object');
-  return (fieldOf(json, 'purpose') === 'shard' ? shardGrant : roundGrant)(json);
+  const purpose = fieldOf(json, 'purpose');
+  const known = { shard: shardGrant, eval: evalGrant, update: updateGrant };
+  return (Object.entries(known).find(([name]) => name === purpose)?.[1] ?? roundGrant)(json);
 }
 
 /** NIP-01: known fields of their types; single letters of the Latin alphabet as tags; a filter with anything else asks for less than a reader would give. */
