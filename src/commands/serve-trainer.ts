@@ -1,5 +1,6 @@
 import { NmktError } from '../errors.js';
 import { parseEventReference } from '../config/identifiers.js';
+import type { EventId } from '../hash.js';
 import { unwrapRumor } from '../relay/gift-wrap.js';
 import { openInbox } from '../roles/inbox.js';
 import { parseDuration } from '../roles/job-file.js';
@@ -16,6 +17,8 @@ export const command: CommandModule = {
   configure(program) {
     program
       .requiredOption('--price <sats>', 'what to ask per accepted round and shard; 0 is for free jobs')
+      .option('--price-per-gflop <sats>', 'ask this per 10^9 operations of a round, if that is more than --price')
+      .option('--price-per-job <percent>', 'ask so much more for each job it holds a seat of (default 0)')
       .option('--shards <n>', 'most shards to take of a job that has fewer trainers than shards (default 1)')
       .option('--job <id>', 'work on this job only')
       .option('--once', 'stop after one job (its last payment)')
@@ -68,7 +71,9 @@ export const command: CommandModule = {
     await wallet?.info();
     const relays = await inboxRelays(context, ports);
     const engines = trainerEngines(context, bounds, { parallel, threads });
+    const seats = new Set<EventId>();
     const server: Server = {
+      ...{ seats, held: () => seats.size },
       context,
       ports,
       bounds,
@@ -123,6 +128,8 @@ With --json one object per line, each with event, at (Unix seconds) and, where t
   ready      {pubkey, engine, threads, parallel, relays}
   skipped    {reason, expected, got}, reason being own-job, closed, awarded, customer, no-wallet, network, price,
              payout-floor, max-params, max-bytes, model, engine or dataset-missing
+  priced     {policy, examples, gflop, gflopMsat, leastMsat, jobs, percentPerJob, priceMsat, throughput, seconds}: how the price
+             of a bid comes about where --price is not all; policy gflop, queue or gflop-queue, examples of a round, throughput in examples per second as measured, seconds of a round by it
   bid        {bid, priceMsat, shards}, or of a sealed one {bid, sealed}; awarded, once per shard: {shard, priceMsat, rounds}; lost: {reason}
   round, committed, revealed, accepted, rejected, paid, unpaid  {round}, from 0; committed, revealed, accepted and rejected
              also {shard}, rejected {rule, detail}, paid and unpaid {amountMsat}

@@ -11,6 +11,7 @@ import type { Snapshot } from '../protocol/dataset.js';
 import type { EventOf } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
 import type { Clock, Network, Signer, Wallet } from '../ports.js';
+import { policyName, quotePrice, type PricePolicy, type Quote } from '../roles/price-policy.js';
 import { optionalInteger, optionalNumber } from './customer-ports.js';
 import type { SkipReason } from './trainer-skips.js';
 
@@ -19,8 +20,7 @@ export const SAT = 1_000n;
 export const MAX_PARAMS = 20_000_000;
 
 /** What a trainer lets strangers ask of it. */
-export interface Bounds {
-  readonly priceMsat: bigint;
+export interface Bounds extends PricePolicy {
   /** Of one job, at most. */
   readonly shards: number;
   /** Of the wallet. */
@@ -38,16 +38,21 @@ export interface Bidder {
   readonly bounds: Bounds;
   readonly ports: { readonly signer: Signer; readonly clock: Clock };
   readonly wallet: Wallet | null;
+  /** Jobs that it holds a seat of. */
+  readonly held?: () => number;
   /** Of the best engine that loads, or the best among those a job accepts. @throws NmktError `engine-unavailable` */
   engineId(accepted?: readonly Rung[]): Promise<EngineId>;
 }
 
 export function readBounds(options: Readonly<Record<string, unknown>>, network: Network): Bounds {
   const price = optionalInteger(options['price'], '--price', 0, 21e14)!;
+  const perGflop = optionalNumber(options['pricePerGflop'], '--price-per-gflop', 0, 1e6);
   const people = (name: string) => new Set(((options[name] as string[] | undefined) ?? []).map(parsePubkey));
   const exposure = optionalInteger(options['maxExposure'], '--max-exposure', 0, 21e14);
   return {
     priceMsat: BigInt(price) * SAT,
+    gflopMsat: perGflop === undefined ? null : perGflop * 1_000,
+    percentPerJob: optionalNumber(options['pricePerJob'], '--price-per-job', 0, 1_000) ?? 0,
     shards: readShards(options),
     network,
     maxParams: optionalInteger(options['maxParams'], '--max-params', 1, 1e12) ?? MAX_PARAMS,
@@ -71,6 +76,15 @@ export function trainingBytes({ model, hyper }: JobTerms, { manifest }: Snapshot
   return callBytes(model, { batch: Math.min(hyper.batch, rows), rows, dataBytes });
 }
 
+/** What it asks of a job while it holds a seat of so many others. */
+export function quoteOf(policy: PricePolicy, terms: JobTerms, { manifest }: Snapshot, held: number): Quote {
+  return quotePrice(policy, terms, Math.max(...manifest.shards.map(({ examples }) => examples)), held);
+}
+
+export function askedMsat(policy: PricePolicy, terms: JobTerms, snapshot: Snapshot, held: number): bigint {
+  return policyName(policy) === 'fixed' ? policy.priceMsat : quoteOf(policy, terms, snapshot, held).priceMsat;
+}
+
 /** Why a job is not for this trainer; a job that was begun goes on whatever the bounds say now. */
 export async function skipReason(
   trainer: Bidder,
@@ -86,8 +100,9 @@ export async function skipReason(
   if (bounds.deny.has(job.author) || (bounds.allow.size > 0 && !bounds.allow.has(job.author))) return 'customer';
   if (terms.rail !== 'none' && trainer.wallet === null) return 'no-wallet';
   if (terms.rail !== 'none' && terms.network !== bounds.network) return 'network';
-  if (terms.rail !== 'none' && bounds.priceMsat > terms.maxPriceMsat) return 'price';
-  if (terms.rail !== 'none' && bounds.priceMsat < terms.payoutFloorMsat) return 'payout-floor';
+  const priceMsat = askedMsat(bounds, terms, snapshot, trainer.held?.() ?? 0);
+  if (terms.rail !== 'none' && priceMsat > terms.maxPriceMsat) return 'price';
+  if (terms.rail !== 'none' && priceMsat < terms.payoutFloorMsat) return 'payout-floor';
   if (parameterCount(terms.model) > bounds.maxParams) return 'max-params';
   if (trainingBytes(terms, snapshot) > bounds.maxBytes) return 'max-bytes';
   if (!fitsData(terms.model, snapshot.manifest.schema)) return 'model';

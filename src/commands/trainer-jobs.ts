@@ -12,6 +12,7 @@ import { chunkFiles } from '../roles/home-files.js';
 import type { Inbox } from '../roles/inbox.js';
 import { openBook, type SignedRecord } from '../roles/job-book.js';
 import { eventsFile } from '../roles/job-files.js';
+import { policyName } from '../roles/price-policy.js';
 import { serveJob, type ServeEnd, type TrainerEnv } from '../roles/trainer.js';
 import { decodeInvoice } from '../wallet/bolt11.js';
 import type { Context } from './command.js';
@@ -19,7 +20,7 @@ import { customerPorts } from './customer-ports.js';
 import { fetchSnapshot } from './find-job.js';
 import { jobFiles } from './lead.js';
 import type { TrainerEngines } from './trainer-engines.js';
-import { SAT, skipReason, type Bounds } from './trainer-bounds.js';
+import { quoteOf, SAT, skipReason, type Bounds } from './trainer-bounds.js';
 import { describeSkip, skippedJob, type SkipReason } from './trainer-skips.js';
 
 /** A trainer's process: what all its jobs share. */
@@ -32,6 +33,9 @@ export interface Server {
   readonly engineId: TrainerEngines['idFor'];
   readonly engines: TrainerEngines;
   readonly stop: AbortSignal;
+  /** Jobs that it holds a seat of now; changed. */
+  readonly seats: Set<EventId>;
+  readonly held: () => number;
   emit(job: EventId | null, event: string, fields: Record<string, unknown>, text: string): void;
 }
 
@@ -168,8 +172,9 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
   }
   const unwatch = server.inbox.watch(bell);
   const priceMsat = job.content.rail === 'none' ? 0n : bounds.priceMsat;
-  // What a uniform price comes to, others' bids decide.
-  const roundMsat = job.content.payment === 'uniform' ? job.content.maxPriceMsat : priceMsat;
+  // What a uniform price comes to, others' bids decide; what an own policy asked before the last restart, its bid.
+  const isFixed = policyName(bounds) === 'fixed';
+  const roundMsat = isFixed && job.content.payment !== 'uniform' ? priceMsat : job.content.maxPriceMsat;
   const maxExposureMsat = bounds.maxExposureMsat ?? roundMsat * BigInt(bounds.shards);
   let engine: Promise<Engine> | undefined;
   const env: TrainerEnv = {
@@ -182,6 +187,8 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
     bell,
     files: jobFiles(ports.files, job.id),
     chunks: chunkFiles(ports.files, `jobs/${job.id}`),
+    ...(!isFixed &&
+      job.content.rail !== 'none' && { quote: () => quoteOf(bounds, job.content, snapshot!, server.held()) }),
     terms: { priceMsat, shards: bounds.shards, maxExposureMsat, maxBytes: bounds.maxBytes },
     snapshot: snapshot!,
     wallet: server.wallet,
@@ -191,7 +198,10 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
     shard: { opened: null },
     progress: context.progress,
     signal: server.stop,
-    emit: (name, fields, text) => (isPast && !isNamed ? undefined : server.emit(job.id, name, fields, text)),
+    emit(name, fields, text) {
+      if (name === 'awarded') server.seats.add(job.id);
+      if (!isPast || isNamed) server.emit(job.id, name, fields, text);
+    },
   };
   try {
     const end = await serveJob(env);
@@ -206,6 +216,7 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
     else server.emit(job.id, end.end === 'stopped' ? 'error' : 'lost', { reason: end.why }, `${end.end}: ${end.why}`);
     return end;
   } finally {
+    server.seats.delete(job.id);
     await engine?.then((own) => own.close()).catch(() => undefined);
     unwatch();
     book.close();
@@ -225,7 +236,7 @@ function tellError(server: Server, job: EventId, error: unknown): void {
 }
 
 function skip(server: Server, job: EventOf<'job'>, reason: SkipReason, snapshot: Snapshot | null): void {
-  const { expected, got } = describeSkip(reason, job, server.bounds, snapshot);
+  const { expected, got } = describeSkip(reason, job, server.bounds, snapshot, server.held());
   server.emit(job.id, 'skipped', { reason, expected, got }, `skipped: expected ${expected}, got ${got}`);
 }
 

@@ -3,7 +3,8 @@ import { NmktError, type ErrorCode } from '../errors.js';
 import { parameterCount } from '../learning/params.js';
 import type { Snapshot } from '../protocol/dataset.js';
 import type { EventOf } from '../protocol/events.js';
-import { trainingBytes, type Bounds } from './trainer-bounds.js';
+import { policyName } from '../roles/price-policy.js';
+import { askedMsat, trainingBytes, type Bounds } from './trainer-bounds.js';
 
 /** Why a trainer leaves a job alone, as `skipped` events name it. */
 export type SkipReason =
@@ -35,13 +36,17 @@ export function describeSkip(
   { author, content }: EventOf<'job'>,
   bounds: Bounds,
   snapshot: Snapshot | null,
+  held = 0,
 ): SkipFacts {
-  const price = `--price ${bounds.priceMsat / SAT}`;
+  const isFixed = policyName(bounds) === 'fixed';
+  const asked = snapshot === null ? bounds.priceMsat : askedMsat(bounds, content, snapshot, held);
+  const price = isFixed ? `--price ${asked / SAT}` : `${asked / SAT} sat by its price policy`;
   const customer = formatPubkey(author);
   switch (reason) {
     case 'price': {
       const most = content.maxPriceMsat / SAT;
-      return { expected: `at most ${most} sat per round`, got: price, remedy: `--price ${most}` };
+      const remedy = isFixed ? `--price ${most}` : 'a lower --price, --price-per-gflop or --price-per-job';
+      return { expected: `at most ${most} sat per round`, got: price, remedy };
     }
     case 'payout-floor': {
       const least = (content.payoutFloorMsat + SAT - 1n) / SAT;

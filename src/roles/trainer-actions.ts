@@ -10,6 +10,7 @@ import { measureThroughput } from './throughput.js';
 import type { TrainerEnv } from './trainer.js';
 import { INVOICE_EXPIRY_SEC } from './trainer-decide.js';
 import { openedShard } from './trainer-grant.js';
+import { quoteText } from './price-policy.js';
 import { sealBid } from './sealed-bids.js';
 
 /** What a trainer carries out: each signs at most one event, after everything it needs is durable. */
@@ -17,17 +18,25 @@ import { sealBid } from './sealed-bids.js';
 /** What a bid needs: the `bid` command makes one without serving the job. */
 export interface BidEnv extends Pick<TrainerEnv, 'book' | 'engine' | 'signer' | 'random'> {
   readonly terms: Pick<TrainerEnv['terms'], 'priceMsat' | 'shards'>;
+  readonly quote?: TrainerEnv['quote'];
+  readonly emit?: TrainerEnv['emit'];
 }
 
 /** Sealed where the job says so; after its award nobody is left to hide from. */
 export async function bid(env: BidEnv): Promise<void> {
   const engine = await env.engine();
   const { job, phase } = env.book.state();
+  const throughput = await measureThroughput(engine, job!.content);
+  const quote = env.quote?.();
+  if (quote !== undefined) {
+    const seconds = throughput === 0 ? null : Math.ceil((quote.examples * 1_000) / throughput) / 1_000;
+    env.emit?.('priced', { ...quote, throughput, seconds }, quoteText(quote));
+  }
   const content = {
-    priceMsat: env.terms.priceMsat,
+    priceMsat: quote?.priceMsat ?? env.terms.priceMsat,
     capacity: env.terms.shards,
     engine: engine.id,
-    throughput: await measureThroughput(engine, job!.content),
+    throughput,
     expires: job!.content.deadline,
   };
   if (job!.content.bids === 'sealed' && phase === 'awarding')

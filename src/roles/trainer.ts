@@ -13,6 +13,7 @@ import type { Inbox, Received } from './inbox.js';
 import type { JobBook } from './job-book.js';
 import { askAboutAbsence } from './absence.js';
 import { refreshSec, watchOutage } from './outage.js';
+import type { Quote } from './price-policy.js';
 import { clockTime, patiently } from './patience.js';
 import { answerGrant, bid, claim, countersign, markUnpaid, voidClaim } from './trainer-actions.js';
 import { answerFraud, hasCommitted, reveal, train } from './trainer-work.js';
@@ -38,6 +39,8 @@ export interface TrainerEnv {
   readonly bell: Bell;
   readonly files: JobFiles;
   readonly terms: TrainerTerms;
+  /** What it asks now; absent: the price of its terms. */
+  readonly quote?: () => Quote;
   readonly snapshot: Snapshot;
   /** Null: only jobs on rail `none`. */
   readonly wallet: Wallet | null;

@@ -239,6 +239,8 @@ export const rows: Readonly<Record<string, CommandRows>> = {
     unset: noRelay,
     wrong: {
       '--price': number('--price'),
+      '--price-per-gflop': number('--price-per-gflop'),
+      '--price-per-job': number('--price-per-job'),
       '--shards': number('--shards'),
       '--job': id,
       '--timeout': duration('--timeout'),

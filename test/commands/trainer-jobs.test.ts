@@ -15,6 +15,7 @@ it('with --once a job that fails is told with its reason, and ends the command o
   let hearTold = (): void => undefined;
   const failed = new Promise<void>((resolve) => (hearTold = resolve));
   const server = {
+    ...{ seats: new Set<never>(), held: () => 0 },
     ...{ stop: new AbortController().signal, bounds: readBounds({ price: '20' }, 'sandbox'), wallet: null },
     ports: {
       signer: { pubkey: people[7]!.pubkey },
