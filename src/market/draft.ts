@@ -6,6 +6,7 @@ import type { KeptResiduals } from './residuals.js';
 import type { ShownLog } from './shown-log.js';
 import type { EventIndex } from './event-index.js';
 import type { Assignment, ValidatorSeat, Verdict } from './state.js';
+import type { StakeBook } from './stake.js';
 
 /** A round while it is being folded. */
 export interface DraftRound {
@@ -84,6 +85,10 @@ export interface Draft {
   lossPpm: number | null;
   artifact: EventOf<'artifact'> | null;
   cancelled: EventOf<'cancel'> | null;
+  /** As the last stake table has them. */
+  stakes: StakeBook;
+  /** Does a stake table name an event that is not at hand? */
+  lacksStakes: boolean;
   readonly missing: Set<EventId>;
 }
 

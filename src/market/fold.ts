@@ -9,6 +9,8 @@ import { indexEvents } from './event-index.js';
 import { applyReceipt, applySettlement, owes } from './money-rules.js';
 import { payoutsOf } from './payouts.js';
 import { mustClose, roundRules } from './round-rules.js';
+import { NO_STAKES } from './stake.js';
+import { applyStakeTable } from './stake-rules.js';
 import type { JobPhase, JobState, RoundState, Violation } from './state.js';
 
 /**
@@ -53,6 +55,8 @@ export function foldJob(jobId: EventId, events: Iterable<JobEvent>): JobState {
     lossPpm: null,
     artifact: null,
     cancelled: null,
+    stakes: NO_STAKES,
+    lacksStakes: false,
     missing: new Set(),
   };
   const spine = chains.get(job.author)!;
@@ -102,6 +106,8 @@ function apply(draft: Draft, event: JobEvent): Broken | null {
       return applySettlement(draft, event);
     case 'receipt':
       return applyReceipt(draft, event);
+    case 'stake-table':
+      return applyStakeTable(draft, event);
     case 'claim-bad':
       return applyClaimBad(draft, event);
     default:
@@ -204,6 +210,7 @@ function finish(
     modelHash: draft.modelHash,
     artifact: draft.artifact,
     cancelled: draft.cancelled,
+    stakes: draft.stakes,
     firstBad,
     forks,
     missing: [...draft.missing].sort(),
@@ -230,6 +237,7 @@ function emptyState(jobId: EventId, chains: ReadonlyMap<Pubkey, Chain>, forks: J
     modelHash: null,
     artifact: null,
     cancelled: null,
+    stakes: NO_STAKES,
     firstBad: null,
     forks,
     missing: [jobId],

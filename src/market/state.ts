@@ -6,6 +6,7 @@ import type { ShownUpdates } from './acceptance.js';
 import type { Considered } from './auction.js';
 import type { KeptResiduals } from './residuals.js';
 import { seatName } from './residuals.js';
+import type { StakeBook } from './stake.js';
 import { drawnSegment, drawsBySeat } from './spot-rules.js';
 
 /** Who trains a shard now, since which award or replacement, and how it answered its grant. */
@@ -157,6 +158,8 @@ export interface JobState {
   readonly modelHash: Sha256 | null;
   readonly artifact: EventOf<'artifact'> | null;
   readonly cancelled: EventOf<'cancel'> | null;
+  /** As the customer's last stake table has them. */
+  readonly stakes: StakeBook;
   readonly firstBad: Violation | null;
   readonly forks: readonly Fork[];
   /** Cited by an event that counts, but not at hand: fetch them. */

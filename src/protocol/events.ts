@@ -10,6 +10,7 @@ import { CLOSE, DRAW, LIST, OPEN, SEEN, VOID } from './round.js';
 import { SCORES } from './score.js';
 import { SEALED_BID } from './sealed-bid.js';
 import { SETTLEMENT } from './settlement.js';
+import { DELEGATE, STAKE, STAKE_TABLE, WITHDRAW } from './stake.js';
 import { COMMIT, REVEAL } from './submission.js';
 import { NONCE, REGISTER, SCORE_COMMIT } from './validator.js';
 
@@ -46,6 +47,10 @@ export const EVENT_TYPES = {
   fraud: FRAUD,
   'claim-bad': CLAIM_BAD,
   artifact: ARTIFACT,
+  stake: STAKE,
+  delegate: DELEGATE,
+  withdraw: WITHDRAW,
+  'stake-table': STAKE_TABLE,
 } as const;
 
 type Types = typeof EVENT_TYPES;

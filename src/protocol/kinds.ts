@@ -16,6 +16,7 @@ export const KINDS = {
   notice: 4628,
   score: 4629,
   settlement: 4630,
+  stake: 4631,
   artifact: 4632,
   claim: 4633,
   listing: 34620,
@@ -36,6 +37,7 @@ export const JOB_KINDS: readonly number[] = [
   KINDS.notice,
   KINDS.score,
   KINDS.settlement,
+  KINDS.stake,
   KINDS.artifact,
   KINDS.claim,
 ];

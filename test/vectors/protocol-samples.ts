@@ -12,6 +12,7 @@ import type { ContentOf, EventName } from '../../src/protocol/events.js';
 import { encodeGrant, grantHash, type Grant } from '../../src/protocol/grant.js';
 import { encodeLocator, locatorHash } from '../../src/protocol/locator.js';
 import { invoiceHash } from '../../src/protocol/claim.js';
+import { lockId } from '../../src/protocol/stake.js';
 import type { Pointer } from '../../src/protocol/pointer.js';
 import { sealedBidContent } from '../../src/protocol/sealed-bid.js';
 import { publicKey, signEvent } from '../../src/schnorr.js';
@@ -225,6 +226,24 @@ early.say(customer, 'replace', 'replace-late', {
   in: { trainer: people[3]!.pubkey, bid: early.raw('bid/3').id, priceMsat: PRICE_MSAT, grant: grantOf(people[3]!, 1) },
 });
 early.say(customer, 'cancel', 'cancel', { reason: 'no trainer left' });
+/** One stakes, another stands behind it for a while. */
+const staked = scriptJob({ trainers: 2, spares: 1, until: 'award' });
+const lockOf = (who: Person, operator: Person) => lockId(staked.jobId, who.pubkey, operator.pubkey, 0);
+const [operator, delegator] = [people[0]!, people[4]!];
+staked.say(operator, 'stake', 'stake', { lock: lockOf(operator, operator), amountMsat: 3_000_000n, role: 'trainer', sigmaPpm: 400_000 });
+staked.say(delegator, 'delegate', 'delegate', { lock: lockOf(delegator, operator), amountMsat: 1_000_000n, operator: operator.pubkey });
+const stakeRow = { operator: operator.pubkey, role: 'trainer' as const, ownMsat: 3_000_000n, sigmaPpm: 400_000 };
+staked.say(customer, 'stake-table', 'table', {
+  interval: 0,
+  events: [staked.raw('stake').id, staked.raw('delegate').id],
+  rows: [{ ...stakeRow, delegatedMsat: 1_000_000n }],
+});
+staked.say(delegator, 'withdraw', 'withdraw', { of: staked.raw('delegate').id });
+staked.say(customer, 'stake-table', 'table-after', {
+  interval: 3,
+  events: [staked.raw('withdraw').id],
+  rows: [{ ...stakeRow, delegatedMsat: 0n }],
+});
 const open = scriptJob({
   rounds: 1,
   terms: {
@@ -426,6 +445,10 @@ export const samples: Samples = {
   received: [['countersigned', script.raw('received/0/0')]],
   fraud: [['a segment that ends elsewhere', checked.raw('fraud')]],
   unpaid: [['a valid claim not paid in time', script.raw('unpaid')]],
+  stake: [['of a trainer', staked.raw('stake')]],
+  delegate: [['behind a trainer', staked.raw('delegate')]],
+  withdraw: [['of a delegation', staked.raw('withdraw')]],
+  'stake-table': [['of one operator', staked.raw('table')], ['after a withdrawal', staked.raw('table-after')]],
   artifact: [['sealed for the customer', artifact], ['open to all', open.raw('artifact')]],
   'artifact-listing': [
     ['the artifact under the address of its job', signEvent(buildArtifactListing(artifact, script.jobId), customer.secret)],

@@ -418,6 +418,8 @@ const reason = object({ reason: text(500) });
 const listed = constant('commit', 'reveal', 'score-commit', 'score-reveal');
 const seen = constant('commit', 'reveal', 'score-commit', 'score-reveal', 'nonce');
 const ids = list(hex64, 0, 1_024);
+const staked = constant('trainer', 'validator');
+const sigma = integer(0, 10 ** 6);
 
 /** By `kind/phase`; the phase is empty where a kind has none. */
 export const contents: Readonly<Record<string, Check>> = {
@@ -493,6 +495,14 @@ export const contents: Readonly<Record<string, Check>> = {
       1_024,
     ),
     totalMsat: msat,
+  }),
+  '4631/stake': object({ lock: hex64, amountMsat: msat, role: staked, sigmaPpm: sigma }),
+  '4631/delegate': object({ lock: hex64, amountMsat: msat, operator: hex64 }),
+  '4631/withdraw': object({ of: hex64 }),
+  '4631/table': object({
+    interval: integer(0, 10 ** 6),
+    events: list(hex64, 0, 400),
+    rows: list(object({ operator: hex64, role: staked, ownMsat: msat, delegatedMsat: msat, sigmaPpm: sigma }), 0, 200),
   }),
   '4633/claim': object({ settlement: hex64, payout: hex64, amountMsat: msat, invoiceHash: hex64, sealed }),
   '4633/void': object({ claim: hex64, payout: hex64, paymentHash: hex64, reason: text(500) }),

@@ -103,6 +103,8 @@ export class Walk implements Walked {
       '4630': () => this.#takeSettlement(event),
       '4628/receipt': () => this.#takeReceipt(event),
       '4628/claim-bad': () => this.#takeClaimBad(event),
+      // Stakes decide nothing that is recomputed here.
+      '4631/table': () => undefined,
       '4632': () => this.#takeArtifact(event),
     }[name];
     if (step === undefined) throw new Bad(event.id, `a ${name} of the customer`);

@@ -293,7 +293,7 @@ export class Events {
     for (const event of all) if (isSigned(event)) this.byId.set(event.id, event);
     const authors = new Map<string, Map<number, RawEvent[]>>();
     for (const event of this.byId.values()) {
-      const isJobEvent = [4622, 4625, 4626, 4627, 4628, 4629, 4630, 4632, 4633].includes(event.kind);
+      const isJobEvent = [4622, 4625, 4626, 4627, 4628, 4629, 4630, 4631, 4632, 4633].includes(event.kind);
       if (event.id !== jobId && !(isJobEvent && tag(event, 'e') === jobId)) continue;
       const slots = authors.get(event.pubkey) ?? new Map<number, RawEvent[]>();
       authors.set(event.pubkey, slots);

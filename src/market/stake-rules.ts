@@ -1,0 +1,28 @@
+import type { EventOf } from '../protocol/events.js';
+import { broken, type Broken, type Draft } from './draft.js';
+import { afterTable, rowsOf, type StakeEvent } from './stake.js';
+
+/** The rows of a table follow from the stakes, delegations and withdrawals that it and those before it name. */
+export function applyStakeTable(draft: Draft, event: EventOf<'stake-table'>): Broken | null {
+  const { interval, events, rows } = event.content;
+  if (new Set(events).size !== events.length) return broken('stake-table', 'an event stands twice');
+  const named: StakeEvent[] = [];
+  for (const id of events) {
+    const one = draft.byId.get(id);
+    if (one === undefined) {
+      draft.missing.add(id);
+      draft.lacksStakes = true;
+    } else if (one.type !== 'stake' && one.type !== 'delegate' && one.type !== 'withdraw')
+      return broken('stake-table', `${id} is no stake, delegation or withdrawal`);
+    else named.push(one);
+  }
+  // Without one of them nobody can tell what follows.
+  if (draft.lacksStakes) return null;
+  const next = afterTable(draft.stakes, interval, named);
+  if (typeof next === 'string') return broken('stake-table', next);
+  const spell = (all: typeof rows) =>
+    all.map((row) => [row.operator, row.role, row.ownMsat, row.delegatedMsat, row.sigmaPpm].join(':')).join(' ');
+  if (spell(rowsOf(next)) !== spell(rows)) return broken('stake-table', 'its rows do not follow from its events');
+  draft.stakes = next;
+  return null;
+}
