@@ -13,7 +13,7 @@ import {
   type ChunkPlace,
 } from './chunk.js';
 import { blobKeys } from './keys.js';
-import { leafHash } from './merkle.js';
+import { leafHash } from '../merkle.js';
 import { pack, unpack } from './pack.js';
 import { INLINE_BYTES, RECORD_BYTES, admit, rootOfRecords, type BlobPointer } from './pointer.js';
 import { blobSealer } from './sealer.js';

@@ -5,7 +5,7 @@ import { openPacked, requireHash, type IndexRecord } from './blob.js';
 import { CHUNK_BYTES, SEALED_BYTES, openChunk, unpad } from './chunk.js';
 import { beginDownload, fetchWanted, sealedOf, type DownloadOptions } from './download.js';
 import { requireRunning } from './interrupt.js';
-import { leafHash } from './merkle.js';
+import { leafHash } from '../merkle.js';
 import { unpackParts } from './pack.js';
 import type { BlobPointer } from './pointer.js';
 

@@ -8,7 +8,7 @@ import { CHUNK_BYTES, SEALED_BYTES, fromBase64, openChunk, type ChunkPlace } fro
 import { fetchFromAll } from './fetch-lanes.js';
 import { requireRunning } from './interrupt.js';
 import type { SealKeys } from './keys.js';
-import { leafHash } from './merkle.js';
+import { leafHash } from '../merkle.js';
 import { admit, type BlobPointer } from './pointer.js';
 import { placement, type Holds } from './placement.js';
 import { rangesOf, spellRanges } from './ranges.js';

@@ -2,7 +2,7 @@ import { NmktError } from '../errors.js';
 import { hex, type Bytes, type EventId, type Sha256 } from '../hash.js';
 import { CHUNK_BYTES } from './chunk.js';
 import { blobKeys, type BlobKeys } from './keys.js';
-import { rootOfLevel } from './merkle.js';
+import { rootOfLevel } from '../merkle.js';
 import { requireWithin } from './pack.js';
 
 /** Packed bytes up to which a blob may travel inside the event that announces it. */

@@ -5,7 +5,7 @@ import type { SealOptions } from './blob.js';
 import { chunkMessage, type UnsignedChunk } from './chunk-message.js';
 import { CHUNK_BYTES, chunkTimes, padToMultiple, sealParts, type SealedParts } from './chunk.js';
 import { blobKeys } from './keys.js';
-import { leafHash } from './merkle.js';
+import { leafHash } from '../merkle.js';
 import { RECORD_BYTES, indexChunks, rootOfRecords, type BlobPointer } from './pointer.js';
 
 /** Makes the chunk events of one blob, one at a time and in any order, and remembers 64 bytes of each: its id and leaf. */

@@ -1,7 +1,7 @@
 import { NmktError } from '../errors.js';
 import type { EventId, Pubkey } from '../hash.js';
 import { foldJob } from '../market/fold.js';
-import { parseJobEvent, type JobEvent } from '../protocol/events.js';
+import { parseJobEvents, type JobEvent } from '../protocol/events.js';
 import type { NostrEvent, Relays, Signer } from '../ports.js';
 import {
   customerNamedIn,
@@ -81,7 +81,9 @@ async function keptJobs({ deps }: Context, me: Pubkey): Promise<Kept[]> {
     const journal = await deps.openJournal<SignedRecord>(home.path(eventsFile(job)));
     const raw = (await journal.read()).map(({ event }) => event);
     await journal.close();
-    const own = raw.map((event) => parseJobEvent(event));
+    const own = parseJobEvents(raw, (_, error) => {
+      throw error;
+    });
     if (own.some(({ type, author }) => (type === 'bid' || type === 'sealed-bid') && author === me))
       kept.push({ job, raw, own });
   }
@@ -95,7 +97,7 @@ interface Told extends JobEarnings, Sums {
 
 async function tell({ deps }: Context, relays: Relays, signer: Signer, { job, raw, own }: Kept): Promise<Told> {
   const { events, answered } = await relays.fetch(jobFilters(job));
-  const state = foldJob(job, [...own, ...events.flatMap(readEvent)]);
+  const state = foldJob(job, [...own, ...parseJobEvents(events)]);
   const isKnown = state.job !== null;
   const told = isKnown
     ? earningsOf(state, signer.pubkey, await ownInvoices(state, signer), deps.clock.nowSec())
@@ -106,15 +108,6 @@ async function tell({ deps }: Context, relays: Relays, signer: Signer, { job, ra
     source: isKnown ? 'relays' : 'journal',
     isAnswered: answered.length > 0,
   };
-}
-
-/** What breaks the protocol counts for nothing. */
-function readEvent(event: NostrEvent): JobEvent[] {
-  try {
-    return [parseJobEvent(event)];
-  } catch {
-    return [];
-  }
 }
 
 function outcomeOf(jobs: readonly Told[], isCsv: boolean, me: string): Outcome {

@@ -36,7 +36,7 @@ export const command: CommandModule = {
     program
       .argument('<job>', 'a job file, as post-job takes it')
       .option('--trainers <n>', 'trainers that bid (default: trainers of the job, else 10)')
-      .option('--seats <n>', 'of them win a seat and a shard each, the rest are spares (default: all, at most 64)')
+      .option('--seats <n>', 'of them win a seat and a shard each, the rest are spares (default: all, at most 500)')
       .option('--attack <name:fraction>', 'that fraction of the trainers attacks like this; may be repeated', collect)
       .option('--training <how>', 'real: the training engine; stub: logistic regression in plain JavaScript', 'real');
     addJobDataFlags(program);

@@ -152,12 +152,13 @@ export function acceptsEngine(
 }
 
 /**
- * How many bids an award names. More do not fit into one event, and a flood of bids must not stop a job: the best ones by
- * effective price count, admissible ones first.
+ * How many bids an award names: a flood of bids must not stop a job, so the best ones by effective price count, admissible ones first.
+ *
+ * @param seats  of the job
  */
-export const MAX_CONSIDERED = 100;
-/** Of sealed bids: their openings need room. */
-export const MAX_OPENED = 75;
+export function mostConsidered(seats: number): number {
+  return Math.max(100, Math.min(1_024, 2 * seats));
+}
 
 /** The first part of an engine id. */
 export function rungOf(engine: string): Rung {

@@ -7,8 +7,10 @@ import { parseJson } from './json.js';
 import { PROTOCOL_TAG, PROTOCOL_VERSION } from './kinds.js';
 
 /** An event's JSON may have this many UTF-16 units of content; strfry's default event limit is 65,536 bytes. */
-const MAX_CONTENT = 64_000;
+export const MAX_CONTENT = 64_000;
 const MAX_TAGS = 600;
+/** More keys than these are told by the job's tag `e`: each `p` takes 70 bytes of an event. */
+const MAX_PEOPLE = 64;
 const MAX_TAG_VALUE = 1_024;
 
 /** Where an event stands in its author's chain for the job (`seq` 0, 1, 2 ..., `prev` the id before it). */
@@ -29,7 +31,7 @@ export interface Parsed<K extends string, C> {
   readonly seq: number;
   readonly prev: EventId | null;
   readonly content: C;
-  /** SHA-256 of the content string as published. */
+  /** SHA-256 of the content string as published, of all parts where it came in parts. */
   readonly contentHash: Sha256;
 }
 
@@ -38,8 +40,11 @@ export interface EventType<K extends string, C> {
   readonly kind: number;
   readonly phase: string | null;
   build(link: ChainLink, content: C, createdAt: number, people?: readonly Pubkey[]): EventTemplate;
-  /** @throws NmktError `bad-event` or `unsupported-version` */
-  parse(event: NostrEvent): Parsed<K, C>;
+  /**
+   * @param whole  the content that its parts make, where it came in parts
+   * @throws NmktError `bad-event` or `unsupported-version`
+   */
+  parse(event: NostrEvent, whole?: string): Parsed<K, C>;
 }
 
 export function badEvent(
@@ -86,22 +91,14 @@ export function checkPhase(event: NostrEvent, phase: string | null): void {
 }
 
 /** Strict JSON object of a schema; unknown fields are ignored, everything else must fit. */
-export function parseContent<C>(event: NostrEvent, schema: z.ZodType<C>): C {
-  const json = parseJson(event.content);
+export function parseContent<C>(event: NostrEvent, schema: z.ZodType<C>, content = event.content): C {
+  const json = parseJson(content);
   if (json === undefined)
-    throw badEvent(
-      event,
-      'JSON with one meaning: no equal keys, no __proto__, integers only',
-      event.content.slice(0, 40),
-    );
+    throw badEvent(event, 'JSON with one meaning: no equal keys, no __proto__, integers only', content.slice(0, 40));
   const result = z.safeDecode(schema, json);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
-  throw badEvent(
-    event,
-    `content.${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'valid'}`,
-    event.content.slice(0, 80),
-  );
+  throw badEvent(event, `content.${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'valid'}`, content.slice(0, 80));
 }
 
 /** Deterministic content string: keys in schema order, amounts as decimal strings. */
@@ -151,10 +148,10 @@ export function eventType<K extends string, C>(
       if (link.job !== null) tags.push(['e', link.job]);
       tags.push(['seq', String(link.seq)]);
       if (link.prev !== null) tags.push(['prev', link.prev]);
-      tags.push(...extraTags(content), ...people.map((person) => ['p', person]));
+      tags.push(...extraTags(content), ...(people.length > MAX_PEOPLE ? [] : people).map((person) => ['p', person]));
       return { kind, created_at: createdAt, tags, content: encodeContent(schema, content) };
     },
-    parse(event) {
+    parse(event, whole = event.content) {
       checkEnvelope(event, kind);
       checkPhase(event, phase);
       return {
@@ -163,8 +160,8 @@ export function eventType<K extends string, C>(
         author: event.pubkey,
         createdAt: event.created_at,
         ...parseLink(event, isJob),
-        content: parseContent(event, schema),
-        contentHash: hashHex(event.content),
+        content: parseContent(event, schema, whole),
+        contentHash: hashHex(whole),
       };
     },
   };

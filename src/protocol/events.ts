@@ -5,8 +5,10 @@ import { BID, WITHDRAWN } from './bid.js';
 import { CLAIM, CLAIM_BAD, CLAIM_VOID } from './claim.js';
 import { badEvent, checkEnvelope, tagValue, type EventType } from './envelope.js';
 import { JOB } from './job.js';
+import { KINDS } from './kinds.js';
 import { FRAUD, GRANT_BAD, READY, RECEIPT, RECEIVED, RESIGN, UNPAID } from './notice.js';
 import { CLOSE, DRAW, LIST, OPEN, SEEN, VOID } from './round.js';
+import { joined, partsOf } from './parts.js';
 import { SCORES } from './score.js';
 import { SEALED_BID } from './sealed-bid.js';
 import { SETTLEMENT } from './settlement.js';
@@ -62,13 +64,43 @@ export type JobEvent = { [K in EventName]: EventOf<K> }[EventName];
 
 const byKindAndPhase = new Map(Object.values(EVENT_TYPES).map((type) => [`${type.kind}/${type.phase ?? ''}`, type]));
 
-/** @throws NmktError `bad-event` or `unsupported-version` */
-export function parseJobEvent(event: NostrEvent): JobEvent {
+function typeOf(event: NostrEvent): EventType<string, unknown> {
   const phase = tagValue(event, 'phase') ?? '';
   const type = byKindAndPhase.get(`${event.kind}/${phase}`) as EventType<string, unknown> | undefined;
-  if (type === undefined) {
-    checkEnvelope(event, event.kind); // another version may have other phases: that is the better answer
-    throw badEvent(event, 'a kind and phase of nmkt/1', `phase ${phase || 'none'}`);
-  }
-  return type.parse(event) as JobEvent;
+  if (type !== undefined) return type;
+  checkEnvelope(event, event.kind); // another version may have other phases: that is the better answer
+  throw badEvent(event, 'a kind and phase of nmkt/1', `phase ${phase || 'none'}`);
+}
+
+/** By kind and phase alone. @throws NmktError `bad-event` or `unsupported-version` */
+export function nameOf(event: NostrEvent): EventName {
+  return typeOf(event).type as EventName;
+}
+
+/**
+ * @param whole  the content that its parts make, where it came in parts
+ * @throws NmktError `bad-event` or `unsupported-version`
+ */
+export function parseJobEvent(event: NostrEvent, whole?: string): JobEvent {
+  return typeOf(event).parse(event, whole) as JobEvent;
+}
+
+/** Of events as they come, with their parts among them. @param onBad  told what is not valid or not whole; by default it counts for nothing */
+export function parseJobEvents(
+  events: Iterable<NostrEvent>,
+  onBad: (event: NostrEvent, error: unknown) => void = () => undefined,
+): JobEvent[] {
+  const all = [...events];
+  const parts = new Map(all.filter(({ kind }) => kind === KINDS.part).map((event) => [event.id, event]));
+  return all.flatMap((event) => {
+    if (event.kind === KINDS.part) return [];
+    try {
+      if (partsOf(event) === null) return [parseJobEvent(event)];
+      const whole = joined(event, (id) => parts.get(id));
+      return whole === null ? [] : [parseJobEvent(event, whole)];
+    } catch (error) {
+      onBad(event, error);
+      return [];
+    }
+  });
 }

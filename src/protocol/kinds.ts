@@ -19,6 +19,8 @@ export const KINDS = {
   stake: 4631,
   artifact: 4632,
   claim: 4633,
+  /** A piece of a content that does not fit into one event. */
+  part: 4634,
   listing: 34620,
   artifactListing: 34621,
   /** Ephemeral, for other processes of the same key: nobody else reads it. */

@@ -5,13 +5,13 @@ import type { JobState } from '../market/state.js';
 import type { DatasetManifest } from '../protocol/dataset.js';
 import type { EventOf } from '../protocol/events.js';
 import { encodeGrant, grantHash } from '../protocol/grant.js';
-import { openLocator, type Locator } from '../protocol/locator.js';
+import { encodeShardLocator, openLocator, type Locator } from '../protocol/locator.js';
 import type { NostrEvent, Relays } from '../ports.js';
 import type { AuditKeys, DataKeys, Finding } from './audit-format.js';
 import { manifestOf } from './audit-pins.js';
 import { opened } from './audit-with-keys.js';
 import { openedOnce, type CustomerData } from './customer-data.js';
-import { dataCommitment, openShard } from './epoch.js';
+import { dataCommitment, locatedIn, openShard } from './epoch.js';
 
 /** The data itself, opened by an auditor: that it is what snapshots, job and grants promised. */
 
@@ -63,7 +63,7 @@ export async function auditData(state: JobState, ports: DataAuditPorts): Promise
   const data = openedOnce(train, (part, shard) => {
     const { manifest, locator } = epochs.get(part)!;
     const options = signal === undefined ? {} : { signal };
-    return openShard(relays, manifest, locator, shard, keys.data[part].shards[shard]!, options);
+    return openShard(relays, manifest, locatedIn(locator, shard), shard, keys.data[part].shards[shard]!, options);
   });
   return (await auditRows(data, epochs, ports)) ?? data;
 }
@@ -125,7 +125,7 @@ function auditGrants({ job, chains }: JobState, { keys }: DataAuditPorts): Findi
         shard,
         key: keys.data.train.shards[shard]!,
         seed: keys.seed,
-        locator: keys.data.train.locator,
+        locator: encodeShardLocator(keys.data.train.locator, shard),
         blind: keys.data.train.blind,
         notAfter: job!.content.deadline,
       }),

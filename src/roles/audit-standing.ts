@@ -4,8 +4,8 @@ import { buildChains } from '../market/chain.js';
 import { counts, standingIn } from '../market/standing.js';
 import type { JobState } from '../market/state.js';
 import type { Relays } from '../ports.js';
-import { parseJobEvent, type JobEvent } from '../protocol/events.js';
-import { JOB_KINDS } from '../protocol/kinds.js';
+import { parseJobEvents, type JobEvent } from '../protocol/events.js';
+import { JOB_KINDS, KINDS } from '../protocol/kinds.js';
 import type { Finding } from './audit-format.js';
 
 /** What the award says that its customer knew of bidders, counted again from the jobs it names. */
@@ -78,7 +78,11 @@ async function spineUpTo(relays: Relays, head: EventId, customer: Pubkey): Promi
   if (last === undefined) return null;
   const own = [
     ...(await ownEvents(relays, customer, { ids: [last.job] })),
-    ...(await ownEvents(relays, customer, { '#e': [last.job], kinds: JOB_KINDS, authors: [customer] })),
+    ...(await ownEvents(relays, customer, {
+      '#e': [last.job],
+      kinds: [...JOB_KINDS, KINDS.part],
+      authors: [customer],
+    })),
   ].filter((event) => event.job === last.job && (event.seq < last.seq || event.id === head));
   const { events } = buildChains(own).get(customer)!;
   return events.at(-1)?.id === head ? events : null;
@@ -90,11 +94,5 @@ async function ownEvents(
   filter: Parameters<Relays['fetch']>[0][number],
 ): Promise<readonly JobEvent[]> {
   const { events } = await relays.fetch([filter]);
-  return events.flatMap((event) => {
-    try {
-      return event.pubkey === customer ? [parseJobEvent(event)] : [];
-    } catch {
-      return []; // what breaks the protocol counts for nothing
-    }
-  });
+  return parseJobEvents(events.filter(({ pubkey }) => pubkey === customer));
 }

@@ -17,10 +17,13 @@ const MAX_EVENTS_PER_SEAT = 4;
 
 export interface BookLimits {
   /** Is it to be kept? @param evict  is told which other event has to go for it */
-  admit(event: NostrEvent, one: JobEvent, evict: (id: EventId) => void): boolean;
+  admit(event: NostrEvent, one: Admitted, evict: (id: EventId) => void): boolean;
   /** Its bidders are no strangers any more. */
   awarded(bidders: ReadonlySet<Pubkey>, terms: Pick<JobTerms, 'rounds' | 'shardsPerTrainer'>): void;
 }
+
+/** What is asked about: an event of the job, or a part of one. */
+type Admitted = JobEvent | { readonly type: 'part'; readonly id: EventId; readonly author: Pubkey };
 
 interface Strange {
   readonly id: EventId;

@@ -1,5 +1,5 @@
 import type { EventId } from '../hash.js';
-import { MAX_CONSIDERED, MAX_OPENED, runAuction, type AuctionResult } from '../market/auction.js';
+import { mostConsidered, runAuction, type AuctionResult } from '../market/auction.js';
 import { awardedRule } from '../market/award-rules.js';
 import { bidOpenedAs, openingOf } from '../market/sealed-bids.js';
 import { chosenValidators } from '../market/validator-seats.js';
@@ -54,7 +54,7 @@ export async function award(env: CustomerEnv, state: JobState, opened: BidFacts[
   const facts: BidFacts = { ...(env.earlier && { earlier: env.earlier }), ...(opened && { opened }) };
   const best = new Set(
     auctionNow(state, facts, atSec)
-      .considered.slice(0, terms.bids === 'sealed' ? MAX_OPENED : MAX_CONSIDERED)
+      .considered.slice(0, mostConsidered(terms.trainers))
       .map((row) => row.bid),
   );
   const named = bidsOf(state).filter((bid) => best.has(bid.id));

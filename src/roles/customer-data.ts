@@ -5,7 +5,7 @@ import type { Examples } from '../learning/types.js';
 import { parseSnapshot, type Snapshot } from '../protocol/dataset.js';
 import type { Relays } from '../ports.js';
 import type { JobSecrets, OwnedEpoch } from './customer-env.js';
-import { openShard, ownLocator, ownShardKey } from './epoch.js';
+import { locatedIn, openShard, ownLocator, ownShardKey } from './epoch.js';
 
 /** The customer's own data, fetched from its chunks when first needed and kept in memory. */
 export interface CustomerData {
@@ -24,7 +24,9 @@ export function customerData(
     const epoch: OwnedEpoch = secrets[part];
     const { manifest } = parseSnapshot(epoch.event);
     const locator = ownLocator(manifest, epoch.secrets);
-    return openShard(relays, manifest, locator, shard, ownShardKey(manifest, epoch.secrets, shard), { signal });
+    return openShard(relays, manifest, locatedIn(locator, shard), shard, ownShardKey(manifest, epoch.secrets, shard), {
+      signal,
+    });
   });
 }
 

@@ -2,14 +2,26 @@ import { fromHex, type Pubkey } from '../hash.js';
 import { baseChain } from '../market/base-chain.js';
 import { awaitedSeats, hasResigned, type JobState } from '../market/state.js';
 import { encodeGrant, type Grant } from '../protocol/grant.js';
+import { encodeShardLocator } from '../protocol/locator.js';
 import type { NostrEvent } from '../ports.js';
 import type { CustomerEnv } from './customer-env.js';
 import { ownShardKey } from './epoch.js';
 import { findInboxes } from './relay-lists.js';
 import { blobSecrets } from './round-blobs.js';
 
+/** Of a job's secrets: the way to one shard among many takes a tree over all. */
+const made = new WeakMap<CustomerEnv['secrets'], Map<number, string>>();
+
 /** A trainer's key to its shard; the same bytes each time, so that the award can name their hash. */
 export function shardGrant(env: CustomerEnv, state: JobState, shard: number): string {
+  const known = made.get(env.secrets) ?? new Map<number, string>();
+  made.set(env.secrets, known);
+  const grant = known.get(shard) ?? makeShardGrant(env, state, shard);
+  known.set(shard, grant);
+  return grant;
+}
+
+function makeShardGrant(env: CustomerEnv, state: JobState, shard: number): string {
   const { manifest, id } = env.data.train;
   const { secrets } = env.secrets.train;
   return encodeGrant({
@@ -19,7 +31,7 @@ export function shardGrant(env: CustomerEnv, state: JobState, shard: number): st
     shard,
     key: ownShardKey(manifest, secrets, shard),
     seed: fromHex(env.secrets.seed),
-    locator: secrets.locator,
+    locator: encodeShardLocator(secrets.locator, shard),
     blind: fromHex(secrets.blind),
     notAfter: state.job!.content.deadline,
   });

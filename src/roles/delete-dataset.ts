@@ -1,7 +1,7 @@
 import { isNmktError, NmktError } from '../errors.js';
 import type { EventId } from '../hash.js';
 import type { NostrEvent, PublishOutcome, Relays } from '../ports.js';
-import { parseJobEvent, type EventName } from '../protocol/events.js';
+import { nameOf, type EventName } from '../protocol/events.js';
 import { KINDS } from '../protocol/kinds.js';
 import type { DeletionLimits } from '../protocol/deletion.js';
 import { JOB } from '../protocol/job.js';
@@ -164,10 +164,10 @@ function wordsOf(outcome: PublishOutcome | undefined): string {
   return outcome?.message.slice(0, 200) ?? 'no such relay';
 }
 
-/** @returns undefined for one of another version */
+/** @returns undefined for one of another version, and for a part of another one */
 function typeOf(event: NostrEvent): EventName | undefined {
   try {
-    return parseJobEvent(event).type;
+    return nameOf(event);
   } catch (error) {
     if (isNmktError(error)) return undefined;
     throw error;

@@ -3,7 +3,7 @@ import type { EventId, Pubkey } from '../hash.js';
 import { buildChains } from '../market/chain.js';
 import { standingIn, type EarlierJob } from '../market/standing.js';
 import type { Journal } from '../ports.js';
-import { parseJobEvent } from '../protocol/events.js';
+import { parseJobEvents } from '../protocol/events.js';
 import { JOB } from '../protocol/job.js';
 import type { JobSecrets } from './customer-env.js';
 import type { HomeFiles } from './home-files.js';
@@ -31,7 +31,7 @@ export async function earlierJobs({ files, me, journal }: OwnJobs, except?: Even
     await records.close();
     try {
       const job = JOB.parse(secrets.event);
-      const own = [job, ...signed.map((event) => parseJobEvent(event))].filter(({ author }) => author === me);
+      const own = [job, ...parseJobEvents(signed, unread)].filter(({ author }) => author === me);
       const spine = buildChains(own).get(me)!.events;
       const { content: terms, createdAt } = job;
       found.push({ head: spine.at(-1)!.id, terms, standing: standingIn(spine, terms.rail), createdAt });
@@ -41,4 +41,8 @@ export async function earlierJobs({ files, me, journal }: OwnJobs, except?: Even
     }
   }
   return found.sort((a, b) => b.createdAt - a.createdAt || (a.head < b.head ? -1 : 1));
+}
+
+function unread(_: unknown, error: unknown): never {
+  throw error;
 }

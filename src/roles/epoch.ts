@@ -9,7 +9,7 @@ import { decodeExamples, maxShardBytes } from '../learning/examples.js';
 import type { DataSchema, Examples } from '../learning/types.js';
 import { publicKey } from '../schnorr.js';
 import type { DatasetManifest } from '../protocol/dataset.js';
-import { encodeLocator, locatorHash, openLocator, type Locator } from '../protocol/locator.js';
+import { encodeLocator, locatorHash, openLocator, type Located, type Locator } from '../protocol/locator.js';
 import type { RandomBytes, Relays } from '../ports.js';
 
 /** What the owner of a dataset epoch keeps secret; JSON, in the home only. */
@@ -155,6 +155,13 @@ export function ownLocator(manifest: DatasetManifest, secrets: EpochSecrets): Lo
   return openLocator(secrets.locator, fromHex(secrets.blind), manifest.locator);
 }
 
+/** @throws RangeError where there is no such shard */
+export function locatedIn({ upload, shards, copies }: Locator, shard: number): Located {
+  const pointer = shards[shard];
+  if (pointer === undefined) throw new RangeError(`no shard ${shard} among ${shards.length}`);
+  return { upload, pointer, copies };
+}
+
 /** A shard is opened in memory: what one buffer holds on every Node.js that nmkt runs on. */
 const MAX_SHARD_BYTES = 2 ** 32;
 
@@ -167,7 +174,7 @@ const MAX_SHARD_BYTES = 2 ** 32;
 export async function openShard(
   relays: Relays,
   manifest: DatasetManifest,
-  locator: Locator,
+  { pointer, copies }: Pick<Located, 'pointer' | 'copies'>,
   shard: number,
   key: Bytes,
   options: {
@@ -178,7 +185,6 @@ export async function openShard(
   } = {},
 ): Promise<Examples> {
   const declared = manifest.shards[shard]!;
-  const pointer = locator.shards[shard]!;
   if (pointer.size !== declared.size || pointer.chunks !== declared.chunks)
     throw new NmktError('bad-blob', 'the locator of the shard says other sizes than the snapshot', {
       expected: `${declared.size} bytes in ${declared.chunks} chunks`,
@@ -187,7 +193,6 @@ export async function openShard(
     });
   const maxBytes = Math.min(declared.size, maxShardBytes(manifest.schema, declared.examples), MAX_SHARD_BYTES);
   const { file, ...rest } = options;
-  const { copies } = locator;
   const wanted = { key, context: datasetContext(manifest.salt), part: shard, maxBytes, copies, ...rest };
   const bytes = await (file === undefined
     ? downloadBlob(relays, pointer, wanted)

@@ -11,7 +11,8 @@ import {
   type JobEvent,
 } from '../protocol/events.js';
 import type { EventType } from '../protocol/envelope.js';
-import { JOB_KINDS } from '../protocol/kinds.js';
+import { JOB_KINDS, KINDS } from '../protocol/kinds.js';
+import { cut, joined, partsOf } from '../protocol/parts.js';
 import type { Clock, FetchResult, Filter, Journal, NostrEvent, Progress, Relays, Signer } from '../ports.js';
 import type { Bell } from './bell.js';
 import { createBookLimits } from './book-limits.js';
@@ -69,16 +70,19 @@ export interface BookPorts {
 
 /** How events become a state; pure. */
 export interface Reading {
-  parse(event: NostrEvent): JobEvent;
+  /** @param whole  the content that its parts make, where it came in parts */
+  parse(event: NostrEvent, whole?: string): JobEvent;
   fold(jobId: EventId, events: Iterable<JobEvent>): JobState;
 }
 
 /** Reasons kept of events that could not be parsed. */
 const MAX_UNREADABLE = 1_000;
+/** Events kept that wait for their parts. */
+const MAX_WAITING = 1_000;
 
 /** Most relays return at most some hundred events for one filter; the pool pages. */
 export function jobFilters(jobId: EventId): Filter[] {
-  return [{ ids: [jobId] }, { '#e': [jobId], kinds: JOB_KINDS }];
+  return [{ ids: [jobId] }, { '#e': [jobId], kinds: [...JOB_KINDS, KINDS.part] }];
 }
 
 /**
@@ -96,10 +100,25 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
   const unpublished = new Map<EventId, NostrEvent>();
   let cached: JobState | null = null;
 
+  const parts = new Map<EventId, NostrEvent>();
+  const waiting = new Map<EventId, NostrEvent>();
+  const addPart = (event: NostrEvent): void => {
+    if (parts.has(event.id) || !limits.admit(event, { id: event.id, author: event.pubkey, type: 'part' }, evict))
+      return;
+    parts.set(event.id, event);
+    for (const whole of waiting.values()) if (whole.pubkey === event.pubkey) add(whole);
+  };
   const add = (event: NostrEvent): void => {
     if (raw.has(event.id)) return;
+    if (event.kind === KINDS.part) return addPart(event);
     try {
-      const one = reading.parse(event);
+      const whole = partsOf(event) === null ? undefined : joined(event, (id) => parts.get(id));
+      if (whole === null) {
+        if (waiting.size < MAX_WAITING || isTrusted(event.pubkey)) waiting.set(event.id, event);
+        return;
+      }
+      waiting.delete(event.id);
+      const one = reading.parse(event, whole);
       if (one.job !== jobId) return;
       if (event.id !== jobId && !limits.admit(event, one, evict)) return;
       raw.set(event.id, event);
@@ -132,6 +151,7 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
   const limits = createBookLimits(isTrusted, isSealed);
   const evict = (id: EventId): void => {
     raw.delete(id);
+    parts.delete(id);
     parsed.delete(id);
     cached = null;
   };
@@ -163,7 +183,7 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
   let rival: NostrEvent | null = null;
   /** An own event that is news while this process runs: another process signs with the same key. */
   const hear = (event: NostrEvent): void => {
-    const isNews = !raw.has(event.id);
+    const isNews = !raw.has(event.id) && !parts.has(event.id);
     add(event);
     if (isNews && isOwn(event) && event.created_at >= openedAt) rival = event;
   };
@@ -196,7 +216,8 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
     [...parsed.values()]
       .filter((one) => one.author === signer?.pubkey)
       .sort((a, b) => a.seq - b.seq)
-      .map((one) => raw.get(one.id)!);
+      .flatMap((one) => withParts(raw.get(one.id)!));
+  const withParts = (event: NostrEvent): NostrEvent[] => [...(partsOf(event) ?? []).map((id) => parts.get(id)!), event];
   const forgetful = new Set<string>();
   const catchUp = async (relay: string, own: readonly NostrEvent[]): Promise<void> => {
     const forgotten = await holdings.catchUp(relay, own);
@@ -228,7 +249,7 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
   if (journal !== undefined && (isOlder || foreign.length > 0)) {
     requireAllAnswers(jobId, fetched, foreign.length > 0);
     const seqOf = (event: NostrEvent) => parsed.get(event.id)!.seq;
-    for (const event of foreign.sort((a, b) => seqOf(a) - seqOf(b))) await journal.append({ event });
+    for (const event of foreign.sort((a, b) => seqOf(a) - seqOf(b)).flatMap(withParts)) await journal.append({ event });
   }
   /** In the order of the chain: nobody counts an event whose predecessor is missing. */
   const publishInOrder = async (): Promise<void> => {
@@ -253,11 +274,18 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
     if (rival !== null) throw keyInUse(rival, jobId);
     requireSoundChain(state(), me);
     const wire = EVENT_TYPES[type] as unknown as EventType<K, ContentOf<K>>;
-    const event = await signer!.sign(wire.build({ job: jobId, ...chainTip(state(), me) }, content, createdAt, people));
-    const one = wire.parse(event) as unknown as EventOf<K>;
-    await journal!.append({ event });
-    add(event);
-    unpublished.set(event.id, event);
+    const template = wire.build({ job: jobId, ...chainTip(state(), me) }, content, createdAt, people);
+    const pieces = cut(template);
+    const signed: NostrEvent[] = [];
+    for (const part of pieces?.parts ?? []) signed.push(await signer!.sign(part));
+    const event = await signer!.sign(pieces === null ? template : pieces.event(signed.map(({ id }) => id)));
+    const one = wire.parse(event, pieces === null ? undefined : template.content) as unknown as EventOf<K>;
+    // Without the event that names them parts count for nothing: a kill in between signs others.
+    for (const each of [...signed, event]) {
+      await journal!.append({ event: each });
+      add(each);
+      unpublished.set(each.id, each);
+    }
     await publishInOrder();
     return one;
   }
@@ -266,7 +294,7 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
     jobId,
     state,
     raw: (id) => raw.get(id),
-    all: () => [...raw.values()],
+    all: () => [...raw.values()].flatMap(withParts),
     unreadable: () => [...bad].map(([id, reason]) => ({ id, reason })),
     refresh,
     async sign(type, content, people = [], createdAt) {

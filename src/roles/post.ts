@@ -22,8 +22,8 @@ import type { DatasetRecord, PublishPorts } from './publish.js';
 import { requireStored } from './require-stored.js';
 
 const SAT = 1_000n;
-/** Award, scores and close of a round name every seat in one event of 64 kB. */
-export const MAX_SEATS = 64;
+/** A snapshot names every shard in one event of 64 kB. */
+export const MAX_SEATS = 500;
 /** A payment below this costs more in routing than it is worth; play money has no fees. */
 const PAYOUT_FLOOR_SATS = { sandbox: 0, elsewhere: 200 } as const;
 

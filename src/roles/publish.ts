@@ -11,6 +11,7 @@ import { buildListing, buildSnapshot, parseSnapshot } from '../protocol/dataset.
 import type { Clock, Journal, NostrEvent, Progress, RandomBytes, Relays, Signer } from '../ports.js';
 import type { OwnedEpoch } from './customer-env.js';
 import { findDeleted } from './deleted-dataset.js';
+import { requireSmallManifest } from './manifest-size.js';
 import { datasetDeleted, sealedEpoch, planEpoch, type EpochPlan, type SealedEpoch } from './epoch.js';
 import type { HomeFiles } from './home-files.js';
 import type { SignedRecord } from './job-book.js';
@@ -114,6 +115,12 @@ export async function publishDataset(input: PublishInput, ports: PublishPorts): 
   if (known !== undefined && (await findDeleted(files, { id: known.train.event.id })) !== undefined)
     throw datasetDeleted(input.name, `nmkt delete-dataset ${known.train.event.id}, to finish that; then publish again`);
   const earlier = await files.readJson<PublishPlan>(planFile(request));
+  if (known === undefined && earlier === undefined)
+    requireSmallManifest(
+      input.name,
+      input.schema,
+      input.shards.map(({ rows }) => rows),
+    );
   if (known !== undefined || earlier !== undefined)
     progress.note('this dataset was sealed before: the same events are published');
   const plan = earlier ?? (known === undefined ? await packAndKeep(input, ports) : undefined);

@@ -3,7 +3,7 @@ import { seedCommitment } from '../learning/seeds.js';
 import type { Examples } from '../learning/types.js';
 import type { JobState } from '../market/state.js';
 import type { ShardGrant } from '../protocol/grant.js';
-import { openLocator } from '../protocol/locator.js';
+import { openShardLocator } from '../protocol/locator.js';
 import { openShard } from './epoch.js';
 import { withChunkFile } from './home-files.js';
 import type { TrainerEnv } from './trainer.js';
@@ -24,7 +24,9 @@ export async function openGrantedShard(
   grant: ShardGrant,
 ): Promise<Examples> {
   const { manifest } = env.snapshot;
-  const locator = openLocator(grant.locator, grant.blind, manifest.locator);
+  const { shard } = grant;
+  const count = manifest.shards.length;
+  const located = openShardLocator(grant.locator, { blind: grant.blind, promised: manifest.locator, shard, count });
   if (seedCommitment(grant.seed) !== state.job!.content.seedCommitment)
     throw new NmktError('hash-mismatch', 'the seed in the grant is not the one the job committed to', {
       expected: state.job!.content.seedCommitment,
@@ -32,19 +34,15 @@ export async function openGrantedShard(
       remedy: 'nothing: the grant is refused',
     });
   const declared = manifest.shards[grant.shard];
-  if (
-    declared === undefined ||
-    locator.shards.length !== manifest.shards.length ||
-    locator.shards[grant.shard]!.commit !== declared.commit
-  )
+  if (declared === undefined || located.pointer.commit !== declared.commit)
     throw new NmktError('wrong-key', 'the locator names another key commitment than the snapshot', {
-      expected: declared?.commit ?? `a shard below ${manifest.shards.length}`,
-      got: locator.shards[grant.shard]?.commit ?? 'none',
+      expected: declared?.commit ?? `a shard below ${count}`,
+      got: located.pointer.commit,
       remedy: 'nothing: the grant is refused',
     });
   env.progress.update(`fetching shard ${grant.shard}`);
-  const examples = await withChunkFile(env.chunks, `shard-${grant.shard}`, locator.shards[grant.shard]!, (file) =>
-    openShard(env.relays, manifest, locator, grant.shard, grant.key, {
+  const examples = await withChunkFile(env.chunks, `shard-${grant.shard}`, located.pointer, (file) =>
+    openShard(env.relays, manifest, located, grant.shard, grant.key, {
       signal: env.signal,
       onProgress: (done, total) => env.progress.update(`fetching shard ${grant.shard}: ${done} of ${total} chunks`),
       file,

@@ -31,10 +31,10 @@ export function sharedReading(): Reading {
     return `${events.length}/${high}/${low}`;
   };
   return {
-    parse(event) {
+    parse(event, whole) {
       const known = parsed.get(event);
       if (known !== undefined) return known;
-      const one = parseJobEvent(event);
+      const one = parseJobEvent(event, whole);
       parsed.set(event, one);
       return one;
     },

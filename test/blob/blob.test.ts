@@ -5,7 +5,7 @@ import { hasValidSignature, publicKey } from '../../src/schnorr.js';
 import { openInline, parseBlobPointer, sealBlob, type SealedBlob } from '../../src/blob/blob.js';
 import { fromBase64, padToMultiple, sealChunk, toBase64, type ChunkPlace } from '../../src/blob/chunk.js';
 import { blobKeys } from '../../src/blob/keys.js';
-import { leafHash } from '../../src/blob/merkle.js';
+import { leafHash } from '../../src/merkle.js';
 import { pack } from '../../src/blob/pack.js';
 import { CONTEXT, KEY, OPTIONS, flip, noise, noisePackedTo } from './samples.js';
 

@@ -7,7 +7,7 @@ import { signEvent } from '../../src/schnorr.js';
 import { buildChunk } from '../../src/protocol/chunk.js';
 import * as chunk from '../../src/blob/chunk.js';
 import { blobKeys, epochPrk, uploadSecret } from '../../src/blob/keys.js';
-import { leafHash } from '../../src/blob/merkle.js';
+import { leafHash } from '../../src/merkle.js';
 import { CONTEXT, KEY, flip, noise } from './samples.js';
 
 const read = (name: string) => JSON.parse(readFileSync(new URL(`../vectors/blob/${name}`, import.meta.url), 'utf8'));

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { sealBlob, type BlobPointer } from '../../src/blob/blob.js';
 import { CHUNK_BYTES, fromBase64, sealChunk, SEALED_BYTES, toBase64 } from '../../src/blob/chunk.js';
 import { blobKeys, epochPrk, shardKey } from '../../src/blob/keys.js';
-import { leafHash, merkleRoot } from '../../src/blob/merkle.js';
+import { leafHash, merkleRoot } from '../../src/merkle.js';
 import { pack, unpack } from '../../src/blob/pack.js';
 import { downloadBlob, uploadBlob } from '../../src/blob/transfer.js';
 import { isNmktError, type ErrorCode } from '../../src/errors.js';
@@ -16,7 +16,7 @@ import { buildSnapshot, parseSnapshot, type DatasetManifest } from '../../src/pr
 import { encodeLocator, locatorHash, openLocator, type Locator } from '../../src/protocol/locator.js';
 import { checkForeignUrl, checkRelayUrl } from '../../src/relay/relay-url.js';
 import { localSigner } from '../../src/relay/signer.js';
-import { openShard, sealedEpoch } from '../../src/roles/epoch.js';
+import { locatedIn, openShard, sealedEpoch } from '../../src/roles/epoch.js';
 import { withoutControls } from '../../src/terminal/color.js';
 import { readIdx } from '../../src/training/idx.js';
 import { buildChunk } from '../../src/protocol/chunk.js';
@@ -136,7 +136,7 @@ const lying = (events: (event: NostrEvent) => NostrEvent): Relays => ({
 const opening =
   (change: (epoch: Epoch) => Partial<Epoch> & { readonly shard?: number; readonly key?: Bytes }) => () => {
     const { manifest, locator, shard = 0, key } = { ...epoch, ...change(epoch) };
-    return openShard(relays, manifest, locator, shard, key ?? epoch.keys[shard]!);
+    return openShard(relays, manifest, locatedIn(locator, shard), shard, key ?? epoch.keys[shard]!);
   };
 /** The first shard in snapshot and locator, with these fields. */
 const both = (fields: object) =>

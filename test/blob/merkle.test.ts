@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fromHex, hex, sha256, u32be } from '../../src/hash.js';
-import { leafHash, merkleProof, merkleRoot, verifyProof } from '../../src/blob/merkle.js';
+import { leafHash, merkleProof, merkleRoot, verifyProof } from '../../src/merkle.js';
 import { flip } from './samples.js';
 
 const vector = JSON.parse(readFileSync(new URL('../vectors/blob/merkle.json', import.meta.url), 'utf8'));

@@ -1,22 +1,29 @@
 import { decodeIndex, openInline, parseBlobPointer, sealBlob } from '../../src/blob/blob.js';
 import { openChunk, sealChunk } from '../../src/blob/chunk.js';
 import { blobKeys } from '../../src/blob/keys.js';
-import { leafHash, merkleRoot } from '../../src/blob/merkle.js';
+import { leafHash, merkleRoot } from '../../src/merkle.js';
 import { pack, unpack } from '../../src/blob/pack.js';
-import { hex, sha256, utf8, type EventId, type Sha256 } from '../../src/hash.js';
+import { fromHex, hex, sha256, utf8, type EventId, type Sha256 } from '../../src/hash.js';
 import type { NostrEvent } from '../../src/ports.js';
 import { parseArtifactListing } from '../../src/protocol/artifact.js';
 import { parseChunk } from '../../src/protocol/chunk.js';
 import { parseListing, parseSnapshot } from '../../src/protocol/dataset.js';
-import { EVENT_TYPES, parseJobEvent } from '../../src/protocol/events.js';
+import { EVENT_TYPES, parseJobEvent, parseJobEvents } from '../../src/protocol/events.js';
 import { parseGrant } from '../../src/protocol/grant.js';
 import { KINDS } from '../../src/protocol/kinds.js';
-import { locatorHash, openLocator } from '../../src/protocol/locator.js';
+import { locatorHash, openLocator, openShardLocator } from '../../src/protocol/locator.js';
 import { parseSealedBid } from '../../src/protocol/sealed-bid.js';
 import { parseSignedEvent } from '../../src/relay/event-shape.js';
 import { encodeAuditKeys, parseAuditKeys } from '../../src/roles/audit.js';
 import { openSealedUpdate } from '../../src/roles/measure.js';
-import { readVectors, type EventVectors, type GrantVectors, type LocatorVectors } from '../protocol/vectors.js';
+import {
+  readVectors,
+  type EventVectors,
+  type GrantVectors,
+  type LocatorVectors,
+  type PartsVectors,
+  type ShardLocatorVectors,
+} from '../protocol/vectors.js';
 import { signerOf } from '../relay/samples.js';
 import { mutateBytes, mutateJson, mutateJsonText, mutateText, type Random } from './mutate.js';
 import * as blobs from './reference/blobs.js';
@@ -42,6 +49,8 @@ const sealedBid = JSON.stringify({
   ...{ salt: 'a1'.repeat(32), priceMsat: '21000' },
 });
 const locators = readVectors<LocatorVectors>('locator').valid;
+const shardLocators = readVectors<ShardLocatorVectors>('shard-locator').valid;
+const [inParts] = readVectors<PartsVectors>('parts').valid as [PartsVectors['valid'][number]];
 
 /** Text of a valid JSON text, changed as text or by its value. */
 export const jsonOrText = (random: Random, sample: string): string =>
@@ -184,6 +193,30 @@ export const wireTargets: readonly Target[] = [
     make: (random) => jsonOrText(random, random.pick(locators).content),
     run: (text) => openLocator(text, sha256('blind'), locatorHash(text, sha256('blind'))),
     reference: (text) => locatorContent(readContent(text)),
+  }),
+  target('locators of one shard among many', ['bad-event', 'hash-mismatch'], {
+    make: (random) => {
+      const { content, ...rest } = random.pick(shardLocators);
+      return { ...rest, content: random.below(3) === 0 ? content : jsonOrText(random, content) };
+    },
+    run: ({ content, blind, promised, shard, count }) =>
+      openShardLocator(content, { blind: fromHex(blind), promised: promised as Sha256, shard, count }),
+    // Whatever still leads to the root is what the vectors have.
+    reference: ({ shard }) => shardLocators.find((one) => one.shard === shard)!.parsed,
+  }),
+  target('contents in parts', [], {
+    share: 0.3,
+    make: (random) => {
+      const { event, parts } = inParts;
+      const at = random.below(3);
+      const change = <T>(one: T, i: number): T => (i === at ? (mutateJson(random, one) as T) : one);
+      return [event, ...parts].map((one, i) =>
+        i === 0 && random.below(2) === 0
+          ? { ...one, content: jsonOrText(random, one.content) }
+          : { ...one, ...(change({ kind: one.kind, pubkey: one.pubkey }, i) as object) },
+      ) as NostrEvent[];
+    },
+    run: (events) => parseJobEvents(events).map(({ contentHash }) => contentHash),
   }),
   target('blob pointers', ['bad-blob'], {
     share: 3,

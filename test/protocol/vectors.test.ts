@@ -12,7 +12,14 @@ import type { EventType } from '../../src/protocol/envelope.js';
 import { EVENT_TYPES, parseJobEvent, type EventName } from '../../src/protocol/events.js';
 import { encodeGrant, grantHash, parseGrant } from '../../src/protocol/grant.js';
 import { JOB_KINDS, KINDS } from '../../src/protocol/kinds.js';
-import { encodeLocator, locatorHash, openLocator } from '../../src/protocol/locator.js';
+import {
+  encodeLocator,
+  encodeShardLocator,
+  locatorHash,
+  openLocator,
+  openShardLocator,
+} from '../../src/protocol/locator.js';
+import { cut, joined } from '../../src/protocol/parts.js';
 import { claimHash, payoutId } from '../../src/protocol/settlement.js';
 import { commitmentOf } from '../../src/protocol/submission.js';
 import { hasValidSignature } from '../../src/schnorr.js';
@@ -23,6 +30,8 @@ import {
   type EventVectors,
   type GrantVectors,
   type LocatorVectors,
+  type PartsVectors,
+  type ShardLocatorVectors,
 } from './vectors.js';
 
 const names = Object.keys(EVENT_TYPES) as EventName[];
@@ -63,7 +72,7 @@ function rebuild(name: EventFile, event: NostrEvent) {
 
 describe('the vectors', () => {
   it('exist for every kind of event and for nothing else', () => {
-    const other = ['shard-grant', 'round-grant', 'eval-grant', 'update-grant', 'locator'];
+    const other = ['shard-grant', 'round-grant', 'eval-grant', 'update-grant', 'locator', 'shard-locator', 'parts'];
     const found = readdirSync(new URL('../vectors/protocol', import.meta.url)).map((file) => file.replace('.json', ''));
     expect(found.sort()).toEqual([...files, ...other].sort());
     for (const name of files) {
@@ -74,7 +83,7 @@ describe('the vectors', () => {
   });
 
   it('cover every kind of the table but backup and presence, which only their own author reads', () => {
-    const kinds = new Set([...files.map((name) => readVectors<EventVectors>(name).kind), KINDS.grant]);
+    const kinds = new Set([...files.map((name) => readVectors<EventVectors>(name).kind), KINDS.grant, KINDS.part]);
     expect([...kinds].sort()).toEqual(
       Object.values(KINDS)
         .filter((kind) => kind !== KINDS.backup && kind !== KINDS.presence)
@@ -154,6 +163,48 @@ describe('vectors of the locator', () => {
 
   it.each(invalid.map((one) => [one.name, one] as const))('refuse %s', (_what, one) => {
     expect(codeOf(() => open(one))).toBe(one.code);
+  });
+});
+
+describe('vectors of the locator of one shard among many', () => {
+  const { whole, valid, invalid } = readVectors<ShardLocatorVectors>('shard-locator');
+  const open = ({ content, blind, promised, shard, count }: (typeof valid | typeof invalid)[number]) =>
+    openShardLocator(content, { blind: fromHex(blind), promised: promised as Sha256, shard, count });
+
+  it('open, and follow from the whole', () => {
+    for (const one of valid) {
+      expect(plain(open(one))).toEqual(one.parsed);
+      expect(encodeShardLocator(whole, one.shard)).toBe(one.content);
+      expect(locatorHash(whole, fromHex(one.blind))).toBe(one.promised);
+    }
+  });
+
+  it.each(invalid.map((one) => [one.name, one] as const))('refuse %s', (_what, one) => {
+    expect(codeOf(() => open(one))).toBe(one.code);
+  });
+});
+
+describe('vectors of contents in parts', () => {
+  const { kind, valid, invalid } = readVectors<PartsVectors>('parts');
+  const whole = ({ event, parts }: (typeof valid | typeof invalid)[number]) =>
+    joined(event, (id) => parts.find((part) => part.id === id));
+
+  it('are signed, join to the content, and are cut from it again', () => {
+    for (const one of [...valid, ...invalid])
+      for (const event of [one.event, ...one.parts]) expect(hasValidSignature(event)).toBe(true);
+    for (const one of valid) {
+      const content = whole(one)!;
+      expect(one.parts.map((part) => part.kind)).toEqual(one.parts.map(() => kind));
+      expect(plain(parseJobEvent(one.event, content))).toEqual(one.parsed);
+      const { kind: of, created_at, tags } = one.event;
+      const pieces = cut({ kind: of, created_at, tags: tags.filter(([name]) => name !== 'parts'), content })!;
+      expect(pieces.parts.map((part) => part.content)).toEqual(one.parts.map((part) => part.content));
+      expect(pieces.event(one.parts.map(({ id }) => id)).content).toBe(one.event.content);
+    }
+  });
+
+  it.each(invalid.map((one) => [one.name, one] as const))('refuse %s', (_what, one) => {
+    expect(codeOf(() => whole(one))).toBe(one.code);
   });
 });
 

@@ -32,6 +32,25 @@ export interface LocatorVectors {
   readonly valid: readonly (LocatorCase & { readonly parsed: unknown })[];
   readonly invalid: readonly (LocatorCase & { readonly code: string })[];
 }
+interface ShardLocatorCase extends LocatorCase {
+  readonly shard: number;
+  readonly count: number;
+}
+export interface ShardLocatorVectors {
+  readonly whole: string;
+  readonly valid: readonly (ShardLocatorCase & { readonly parsed: unknown })[];
+  readonly invalid: readonly (ShardLocatorCase & { readonly code: string })[];
+}
+interface PartsCase {
+  readonly name: string;
+  readonly event: NostrEvent;
+  readonly parts: readonly NostrEvent[];
+}
+export interface PartsVectors {
+  readonly kind: number;
+  readonly valid: readonly (PartsCase & { readonly parsed: unknown })[];
+  readonly invalid: readonly (PartsCase & { readonly code: string })[];
+}
 export interface DerivedVectors {
   readonly commitment: Record<string, string | number>;
   readonly bid: Record<string, string | number>;

@@ -6,7 +6,7 @@ import type { Relays } from '../../src/ports.js';
 import { parseSnapshot } from '../../src/protocol/dataset.js';
 import { KINDS } from '../../src/protocol/kinds.js';
 import { checkDataset } from '../../src/roles/check-dataset.js';
-import { openShard, ownLocator, ownShardKey } from '../../src/roles/epoch.js';
+import { locatedIn, openShard, ownLocator, ownShardKey } from '../../src/roles/epoch.js';
 import { publishDataset, type DatasetRecord } from '../../src/roles/publish.js';
 import { INPUT, world } from './publish-world.js';
 
@@ -28,7 +28,7 @@ async function published() {
 function open(record: DatasetRecord, relays: Relays, shard: number) {
   const { manifest } = parseSnapshot(record.train.event);
   const { secrets } = record.train;
-  const locator = ownLocator(manifest, secrets);
+  const locator = locatedIn(ownLocator(manifest, secrets), shard);
   return openShard(relays, manifest, locator, shard, ownShardKey(manifest, secrets, shard));
 }
 

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { fromBase64, SEALED_BYTES } from '../../src/blob/chunk.js';
 import { epochPrk } from '../../src/blob/keys.js';
-import { leafHash } from '../../src/blob/merkle.js';
+import { leafHash } from '../../src/merkle.js';
 import { fromHex, hex } from '../../src/hash.js';
 import type { NostrEvent } from '../../src/ports.js';
 import { parseSnapshot } from '../../src/protocol/dataset.js';

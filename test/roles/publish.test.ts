@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { KINDS } from '../../src/protocol/kinds.js';
-import { ownLocator, ownShardKey, openShard } from '../../src/roles/epoch.js';
+import { locatedIn, ownLocator, ownShardKey, openShard } from '../../src/roles/epoch.js';
 import { publishDataset } from '../../src/roles/publish.js';
 import { parseSnapshot } from '../../src/protocol/dataset.js';
 import { lyingRelays, silentRelay } from '../support/faults/relay-faults.js';
@@ -21,7 +21,7 @@ describe('publishing a dataset', () => {
     const shard = await openShard(
       network.relays(),
       manifest,
-      ownLocator(manifest, secrets),
+      locatedIn(ownLocator(manifest, secrets), 1),
       1,
       ownShardKey(manifest, secrets, 1),
     );

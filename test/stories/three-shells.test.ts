@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { decode as decodeBolt11 } from 'light-bolt11-decoder';
 import { expect, it } from 'vitest';
-import { leafHash } from '../../src/blob/merkle.js';
+import { leafHash } from '../../src/merkle.js';
 import { formatSecretKey } from '../../src/config/identifiers.js';
 import { fromHex, hex, sha256Hex, type Bytes } from '../../src/hash.js';
 import { parseSnapshot } from '../../src/protocol/dataset.js';

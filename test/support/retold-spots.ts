@@ -59,7 +59,7 @@ export function movedRows(
 ): string {
   const scores = JSON.parse(content) as { readonly round: number; readonly engine: string; scores: ScoreRow[] };
   const { spot: terms } = world.terms;
-  const events = chain.map(parseJobEvent);
+  const events = chain.map((event) => parseJobEvent(event));
   const draw = events.find(
     ({ type, content }) => type === 'draw' && (content as { round: number }).round === scores.round,
   );

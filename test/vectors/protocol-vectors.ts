@@ -1,13 +1,14 @@
-import { hex, sha256, type Pubkey } from '../../src/hash.js';
+import { hex, sha256, type EventId, type Pubkey } from '../../src/hash.js';
 import { rootSeed, trainingSeed } from '../../src/learning/seeds.js';
 import type { NostrEvent } from '../../src/ports.js';
 import { parseArtifactListing } from '../../src/protocol/artifact.js';
 import { buildChunk, parseChunk } from '../../src/protocol/chunk.js';
 import { parseListing, parseSnapshot } from '../../src/protocol/dataset.js';
-import { EVENT_TYPES, type EventName } from '../../src/protocol/events.js';
+import { EVENT_TYPES, parseJobEvent, type EventName } from '../../src/protocol/events.js';
 import { parseGrant } from '../../src/protocol/grant.js';
 import { KINDS } from '../../src/protocol/kinds.js';
-import { locatorHash, openLocator } from '../../src/protocol/locator.js';
+import { encodeShardLocator, locatorHash, openLocator, openShardLocator } from '../../src/protocol/locator.js';
+import { cut } from '../../src/protocol/parts.js';
 import { bidCommitment } from '../../src/protocol/sealed-bid.js';
 import { claimHash, payoutId } from '../../src/protocol/settlement.js';
 import { commitmentOf } from '../../src/protocol/submission.js';
@@ -225,6 +226,67 @@ function locatorVectors() {
   };
 }
 
+/** A list of 1,000 commitments, whose content comes in two parts, and what is wrong with others like it. */
+function partsVectors() {
+  const list = samples.list[0]![1];
+  const job = list.tags.find(([name]) => name === 'e')![1]!;
+  const ids = Array.from({ length: 1_000 }, (_, i) => hashOf(`commitment ${i}`));
+  const content = JSON.stringify({ ...(JSON.parse(list.content) as object), ids });
+  const { kind, created_at, tags } = list;
+  const pieces = cut({ kind, created_at, tags, content })!;
+  const parts = pieces.parts.map((part) => signEvent(part, customer.secret));
+  const event = signEvent(pieces.event(parts.map(({ id }) => id as EventId)), customer.secret);
+  const said = JSON.parse(event.content) as { parts: string[] };
+  const like = (change: object, tag = '2') => retag(resign(event, { content: JSON.stringify({ ...said, ...change }) }), 'parts', tag);
+  const stranger = signEvent({ ...pieces.parts[1]! }, people[0]!.secret);
+  const elsewhere = resign(parts[1]!, { tags: retag(parts[1]!, 'e', hashOf('another job')).tags });
+  const bad = (name: string, wrong: NostrEvent, with_ = parts) => ({ name, event: wrong, parts: with_, code: 'bad-event' });
+  const naming = (part: NostrEvent) => like({ parts: [parts[0]!.id, part.id] });
+  return {
+    kind: KINDS.part,
+    job,
+    valid: [{ name: 'a list of 1,000 ids', event, parts, parsed: plain(parseJobEvent(event, content)) }],
+    invalid: [
+      bad('parts in another order', like({ parts: [...said.parts].reverse() })),
+      bad('a part of another author', naming(stranger), [parts[0]!, stranger]),
+      bad('a part of another job', naming(elsewhere), [parts[0]!, elsewhere]),
+      bad('a part twice', like({ parts: [parts[0]!.id, parts[0]!.id] })),
+      bad('one part', like({ parts: [parts[0]!.id] }, '1')),
+      bad('65 parts', like({ parts: Array.from({ length: 65 }, (_, i) => hashOf(`part ${i}`)) }, '65')),
+      bad('another hash', like({ sha256: hashOf('another') })),
+      bad('another size', like({ size: content.length + 1 })),
+      bad('a size that fits into one event', like({ size: 64_000 })),
+      bad('a tag that counts otherwise', like({}, '3')),
+    ],
+  };
+}
+
+/** Of 65 shards, as a grant has it: one pointer and its way to the root. */
+function shardLocatorVectors() {
+  const { encoded, blind } = sampleLocator;
+  const { upload, shards } = JSON.parse(encoded) as { upload: string; shards: object[] };
+  const many = JSON.stringify({ upload, shards: Array.from({ length: 65 }, (_, i) => ({ ...shards[i % 2], sha256: hashOf(`shard ${i}`) })) });
+  const promised = locatorHash(many, blind);
+  const one = { blind: hex(blind), promised, count: 65 };
+  const of = (shard: number) => encodeShardLocator(many, shard);
+  const opened = (shard: number) => openShardLocator(of(shard), { blind, promised, shard, count: 65 });
+  const bad = (name: string, content: string, code = 'hash-mismatch', shard = 7) => ({ name, content, ...one, shard, code });
+  const { path, ...rest } = JSON.parse(of(7)) as { path: string[] };
+  return {
+    whole: many,
+    valid: [0, 7, 64].map((shard) => ({ name: `shard ${shard} of 65`, content: of(shard), ...one, shard, parsed: plain(opened(shard)) })),
+    invalid: [
+      bad('another shard', of(8)),
+      bad('another path', JSON.stringify({ ...rest, path: [...path.slice(1), path[0]] })),
+      bad('a path that is too short', JSON.stringify({ ...rest, path: path.slice(1) }), 'bad-event'),
+      bad('a path that is too long', JSON.stringify({ ...rest, path: [...path, path[0]] }), 'bad-event'),
+      bad('the whole locator', many, 'bad-event'),
+      bad('copies that nobody promised', JSON.stringify({ ...rest, copies: 2, path })),
+      bad('a shard that is not there', of(7), 'bad-event', 65),
+    ],
+  };
+}
+
 /** Hashes that two parties must agree on; all binary values hex. */
 export function derivedVectors() {
   const { job, settlement, base } = derivedFrom;
@@ -259,6 +321,8 @@ export function makeVectors(): Record<string, object> {
     'eval-grant': grantVectors(3),
     'update-grant': grantVectors(4, [5]),
     locator: locatorVectors(),
+    'shard-locator': shardLocatorVectors(),
+    parts: partsVectors(),
   };
 }
 

@@ -1,4 +1,4 @@
-import { sha256, type Bytes } from '../hash.js';
+import { sha256, type Bytes } from './hash.js';
 
 /**
  * Merkle tree hash of RFC 6962 (2.1), https://www.rfc-editor.org/rfc/rfc6962#section-2.1, computed level by level:
@@ -55,19 +55,25 @@ export function merkleProof(leaves: readonly Bytes[], index: number): readonly B
 
 /** Is `leaf` number `index` of the `count` leaves under `root`? Any malformed input is `false`. */
 export function verifyProof(root: Bytes, leaf: Bytes, index: number, count: number, path: readonly Bytes[]): boolean {
-  if (!isLeaf(index, count)) return false;
+  const above = rootAbove(leaf, index, count, path);
+  return above !== null && Buffer.compare(above, root) === 0;
+}
+
+/** The root that `path` leads to from leaf number `index` of `count`; null where it has another length. */
+export function rootAbove(leaf: Bytes, index: number, count: number, path: readonly Bytes[]): Bytes | null {
+  if (!isLeaf(index, count)) return null;
   let node = leaf;
   let used = 0;
   let at = index;
   for (let width = count; width > 1; width = Math.ceil(width / 2)) {
     if ((at ^ 1) < width) {
       const sibling = path[used++];
-      if (sibling?.length !== 32) return false;
+      if (sibling?.length !== 32) return null;
       node = at % 2 === 0 ? sha256(NODE, node, sibling) : sha256(NODE, sibling, node);
     }
     at >>>= 1;
   }
-  return used === path.length && Buffer.compare(node, root) === 0;
+  return used === path.length ? node : null;
 }
 
 function isLeaf(index: number, count: number): boolean {
