@@ -4,7 +4,7 @@ import { grantHash, type EvalGrant, type RoundGrant, type ShardGrant, type Updat
 import { openLocator } from '../protocol/locator.js';
 import type { JobState, RoundState } from '../market/state.js';
 import { openedOnce, type CustomerData } from './customer-data.js';
-import { openShard } from './epoch.js';
+import { locatedIn, openShard } from './epoch.js';
 import type { Received } from './inbox.js';
 import { openGrantedShard } from './trainer-grant.js';
 import type { ValidatorEnv } from './validator.js';
@@ -66,5 +66,5 @@ export function grantedData(env: ValidatorEnv, state: JobState): CustomerData {
 function openSetA({ evalA, relays, signal, ...env }: ValidatorEnv, state: JobState) {
   const { locator, blind, key } = evalGrantFor(env, state)!;
   const { manifest } = evalA;
-  return openShard(relays, manifest, openLocator(locator, blind, manifest.locator), 0, key, { signal });
+  return openShard(relays, manifest, locatedIn(openLocator(locator, blind, manifest.locator), 0), 0, key, { signal });
 }
