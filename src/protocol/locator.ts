@@ -103,7 +103,7 @@ function requirePromised(got: Sha256, promised: Sha256): void {
 }
 
 function parsed<T>(schema: z.ZodType<T>, encoded: string): T {
-  const result = z.safeDecode(schema, parseJson(encoded) as z.input<typeof schema>);
+  const result = z.safeDecode(schema, parseJson(encoded));
   if (result.success) return result.data;
   throw malformed(result.error.issues[0]?.message ?? 'a locator', encoded.slice(0, 60));
 }

@@ -214,7 +214,7 @@ export const wireTargets: readonly Target[] = [
         i === 0 && random.below(2) === 0
           ? { ...one, content: jsonOrText(random, one.content) }
           : { ...one, ...(change({ kind: one.kind, pubkey: one.pubkey }, i) as object) },
-      ) as NostrEvent[];
+      );
     },
     run: (events) => parseJobEvents(events).map(({ contentHash }) => contentHash),
   }),

@@ -235,7 +235,7 @@ function partsVectors() {
   const { kind, created_at, tags } = list;
   const pieces = cut({ kind, created_at, tags, content })!;
   const parts = pieces.parts.map((part) => signEvent(part, customer.secret));
-  const event = signEvent(pieces.event(parts.map(({ id }) => id as EventId)), customer.secret);
+  const event = signEvent(pieces.event(parts.map(({ id }) => id)), customer.secret);
   const said = JSON.parse(event.content) as { parts: string[] };
   const like = (change: object, tag = '2') => retag(resign(event, { content: JSON.stringify({ ...said, ...change }) }), 'parts', tag);
   const stranger = signEvent({ ...pieces.parts[1]! }, people[0]!.secret);
