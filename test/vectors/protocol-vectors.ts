@@ -1,4 +1,4 @@
-import { hex, sha256, type EventId, type Pubkey } from '../../src/hash.js';
+import { hex, sha256, type Pubkey } from '../../src/hash.js';
 import { rootSeed, trainingSeed } from '../../src/learning/seeds.js';
 import type { NostrEvent } from '../../src/ports.js';
 import { parseArtifactListing } from '../../src/protocol/artifact.js';
