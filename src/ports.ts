@@ -129,6 +129,29 @@ export interface Wallet {
   close(): Promise<void>;
 }
 
+/** Money that answers for its owner's work in one job, wherever it is locked. */
+export interface StakeLock {
+  /** As its stake or delegation event names it. */
+  readonly lock: Sha256;
+  readonly job: EventId;
+  readonly staker: Pubkey;
+  readonly amountMsat: bigint;
+  /** `leaving` until `freeAt`: it can still be slashed. */
+  readonly state: 'locked' | 'leaving' | 'released' | 'slashed';
+  /** Unix seconds; null before it leaves. */
+  readonly freeAt: number | null;
+}
+export type StakeRequest = Pick<StakeLock, 'lock' | 'job' | 'staker' | 'amountMsat'>;
+export interface Stake {
+  /** The same request again finds the first one's lock. @throws NmktError `payment-failed` without the balance, `bad-usage` when the lock is another's */
+  lock(request: StakeRequest): Promise<StakeLock>;
+  find(lock: Sha256): Promise<StakeLock | null>;
+  /** Begins to leave, or pays back once it is free. By its owner only. @throws NmktError `not-ready` before it is free */
+  release(lock: Sha256): Promise<StakeLock>;
+  /** Takes the whole lock for two signed events that condemn its staker in its job. @throws NmktError `bad-event` for anything less */
+  slash(lock: Sha256, evidence: readonly NostrEvent[]): Promise<StakeLock>;
+}
+
 export interface TrainRequest {
   readonly model: ModelSpec;
   readonly weights: ParamSet;

@@ -40,7 +40,7 @@ export interface PayoutExplained {
   readonly causes: readonly Cause[];
 }
 
-/** Prices of accepted seats add up to it, to the msat; then how it was asked for and paid. */
+/** Prices of accepted seats, or the fee of a validator, add up to it, to the msat; then how it was asked for and paid. */
 export function explainPayout(state: JobState, id: Sha256): PayoutExplained | null {
   for (const round of state.rounds) {
     const payout = round.payouts.find((candidate) => candidate.payout === id);
@@ -63,22 +63,42 @@ export function explainPayout(state: JobState, id: Sha256): PayoutExplained | nu
   return null;
 }
 
-function promised(state: JobState, round: RoundState, { payee }: PayoutState): Cause[] {
-  const { close, assigned, listedCommits, listedReveals, scores, settlement } = round;
+function promised(state: JobState, round: RoundState, { payout, payee }: PayoutState): Cause[] {
+  const { settlement } = round;
+  const line = settlement?.content.plan.find((candidate) => candidate.payout === payout);
+  return [
+    ...(line?.purpose === 'fee' ? [fee(state, round, payee)] : prices(state, round, payee)),
+    cause(`settlement of round ${round.round + 1}: the line that promises it`, [settlement]),
+  ];
+}
+
+function fee(
+  { job }: JobState,
+  { round, close, listedScoreCommits, listedScoreReveals }: RoundState,
+  payee: Pubkey,
+): Cause {
+  return cause(
+    `validator of round ${round + 1}: its scores of every accepted update are listed, at the job's fee`,
+    [job, listedScoreCommits.get(payee), listedScoreReveals.get(payee), close],
+    { msat: job!.content.validators?.feeMsat ?? 0n },
+  );
+}
+
+function prices(state: JobState, round: RoundState, payee: Pubkey): Cause[] {
+  const { close, assigned, listedCommits, listedReveals, verdict, scores, scoreRevealList } = round;
   const spine = state.chains.get(state.job!.author)?.events ?? [];
   const seats = (close?.content.accepted ?? []).filter(({ trainer }) => trainer === payee);
-  const prices = seats.map(({ shard }): Cause => {
+  return seats.map(({ shard }): Cause => {
     const seat = assigned.find((candidate) => candidate.shard === shard)!;
     const award = spine.find((event) => event.id === seat.award);
-    const row = scores?.content.scores.find((candidate) => candidate.shard === shard);
+    const row = verdict?.rows.find((candidate) => candidate.shard === shard);
     const worth = row === undefined ? '' : `, D ${row.dPpm} ppm and E ${row.ePpm} ppm`;
     return cause(
       `shard ${shard} of round ${round.round + 1}: accepted${worth}, at the awarded price`,
-      [award, listedCommits.get(shard), listedReveals.get(shard), scores, close],
+      [award, listedCommits.get(shard), listedReveals.get(shard), scores ?? scoreRevealList, close],
       { msat: seat.priceMsat },
     );
   });
-  return [...prices, cause(`settlement of round ${round.round + 1}: the line that promises it`, [settlement])];
 }
 
 function money({ claim, refused, receipt, received, unpaid }: PayoutState): Cause[] {

@@ -5,6 +5,7 @@ import type { Journal } from '../ports.js';
 export type LedgerRecord =
   | { readonly type: 'fund'; readonly account: string; readonly msat: bigint }
   | ({ readonly type: 'invoice' } & LedgerInvoice)
+  | ({ readonly type: 'transfer' } & LedgerTransfer)
   | { readonly type: 'payment'; readonly paymentHash: string; readonly from: string; readonly atSec: number };
 
 export interface LedgerInvoice {
@@ -18,6 +19,16 @@ export interface LedgerInvoice {
   readonly descriptionHash?: string;
   readonly createdSec: number;
   readonly expiresSec: number;
+}
+/** Money that moves without an invoice: into a lock and out of it. */
+export interface LedgerTransfer {
+  /** Each counts once. */
+  readonly id: string;
+  readonly from: string;
+  readonly to: readonly { readonly account: string; readonly msat: bigint }[];
+  readonly atSec: number;
+  /** What it was for. */
+  readonly note: Readonly<Record<string, string>>;
 }
 export interface LedgerPayment {
   readonly from: string;
@@ -45,6 +56,9 @@ export interface Ledger {
   /** The first call per account counts, also over restarts. */
   fundOnce(account: string, msat: bigint): Promise<void>;
   addInvoice(invoice: LedgerInvoice): Promise<void>;
+  findTransfer(id: string): LedgerTransfer | undefined;
+  /** The first one with that id counts, and is the answer. @returns undefined: the balance is too small */
+  transfer(transfer: LedgerTransfer): Promise<LedgerTransfer | undefined>;
   /** Once per payment hash: the payer's second call finds the first one's outcome. */
   pay(from: string, paymentHash: string, nowSec: number): Promise<LedgerOutcome>;
 }
@@ -53,6 +67,7 @@ export interface Ledger {
 export async function openLedger(journal: Journal<LedgerRecord>): Promise<Ledger> {
   const balances = new Map<string, bigint>();
   const entries = new Map<string, LedgerEntry>();
+  const transfers = new Map<string, LedgerTransfer>();
   const funded = new Set<string>();
   let fundedMsat = 0n;
   let queue: Promise<unknown> = Promise.resolve();
@@ -65,6 +80,15 @@ export async function openLedger(journal: Journal<LedgerRecord>): Promise<Ledger
       funded.add(record.account);
       fundedMsat += record.msat;
       balances.set(record.account, balanceMsat(record.account) + record.msat);
+    } else if (record.type === 'transfer') {
+      const { type: _, ...transfer } = record;
+      if (transfers.has(transfer.id)) throw broken('one transfer of an id', transfer.id);
+      transfers.set(transfer.id, transfer);
+      for (const { account, msat } of transfer.to) {
+        balances.set(transfer.from, balanceMsat(transfer.from) - msat);
+        balances.set(account, balanceMsat(account) + msat);
+      }
+      if (balanceMsat(transfer.from) < 0n) throw broken('no balance below zero', `${balanceMsat(transfer.from)} msat`);
     } else if (record.type === 'invoice') {
       const { type: _, ...invoice } = record;
       entries.set(invoice.paymentHash, invoice);
@@ -102,6 +126,16 @@ export async function openLedger(journal: Journal<LedgerRecord>): Promise<Ledger
         if (!funded.has(account)) await write({ type: 'fund', account, msat });
       }),
     addInvoice: (invoice) => inTurn(() => write({ type: 'invoice', ...invoice })),
+    findTransfer: (id) => transfers.get(id),
+    transfer: (transfer) =>
+      inTurn(async () => {
+        const known = transfers.get(transfer.id);
+        if (known !== undefined) return known;
+        const sum = transfer.to.reduce((all, { msat }) => all + msat, 0n);
+        if (balanceMsat(transfer.from) < sum) return undefined;
+        await write({ type: 'transfer', ...transfer });
+        return transfer;
+      }),
     pay: (from, paymentHash, nowSec) =>
       inTurn(async () => {
         const entry = entries.get(paymentHash);

@@ -134,6 +134,11 @@ export function readBooks(path: string): Books {
   for (const record of records) {
     if (record.type === 'fund') add(record.account, record.msat);
     else if (record.type === 'invoice') invoices.set(record.paymentHash, record);
+    else if (record.type === 'transfer')
+      for (const { account, msat } of record.to) {
+        add(record.from, -msat);
+        add(account, msat);
+      }
     else {
       const { account, msat } = invoices.get(record.paymentHash)!;
       add(record.from, -msat);
