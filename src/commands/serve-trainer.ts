@@ -10,6 +10,7 @@ import { customerPorts, presenceOf } from './customer-ports.js';
 import { inboxRelays } from './trainer-inbox.js';
 import { addThreadsFlag, engineWords, readThreads } from './threads.js';
 import { readBounds } from './trainer-bounds.js';
+import { offerWork } from './trainer-offer.js';
 import { readParallel, trainerEngines } from './trainer-engines.js';
 import { serveAll, type Server } from './trainer-jobs.js';
 
@@ -34,6 +35,7 @@ export const command: CommandModule = {
         '--max-exposure <sats>',
         'most unpaid work at any time (default: the price of one round, of all --shards)',
       )
+      .option('--no-offer', 'publish no offer that customers find (with --once and --job none is published anyway)')
       .option('--allow <npub...>', 'work for these customers only')
       .option('--deny <npub...>', 'never work for these customers');
     addThreadsFlag(program);
@@ -96,10 +98,17 @@ export const command: CommandModule = {
       `ready on ${own.relays.urls.join(', ')} with ${engineWords(id, threads)}, ${parallel} at a time`,
     );
     progress.start('waiting for jobs');
+    const isOffered = options['offer'] !== false && options['once'] !== true && only === undefined;
+    const closing = new AbortController();
+    const offering = isOffered
+      ? offerWork(context, { ...ports, bounds, wallet }, id, AbortSignal.any([stop, closing.signal]))
+      : Promise.resolve();
     try {
       const end = await serveAll(server, only?.id, options['once'] === true);
       if (end !== null) return {};
     } finally {
+      closing.abort();
+      await offering;
       server.inbox.close();
       presence.close();
     }

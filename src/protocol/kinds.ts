@@ -23,6 +23,8 @@ export const KINDS = {
   part: 4634,
   listing: 34620,
   artifactListing: 34621,
+  /** Of a trainer or validator: an advertisement. */
+  offer: 34622,
   /** Ephemeral, for other processes of the same key: nobody else reads it. */
   presence: 24620,
   /** NIP-78 application data: secrets sealed to oneself. */

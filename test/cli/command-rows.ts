@@ -90,6 +90,20 @@ export const rows: Readonly<Record<string, CommandRows>> = {
     unset: noRelay,
     wrong: {},
   },
+  offers: {
+    call: [],
+    bare: noRelay,
+    offline: silent,
+    unset: noRelay,
+    wrong: {
+      '--role': ['zzz', 'bad-usage', '--role trainer'],
+      '--engine': 'free',
+      '--model': ['zzz', 'bad-usage', '--model logreg'],
+      '--params': number('--params'),
+      '--max-price-sats': number('--max-price-sats'),
+      '--min-throughput': number('--min-throughput'),
+    },
+  },
   'post-job': {
     call: ['--dataset', JOB],
     bare: ['bad-job', 'nmkt publish-dataset FILE, then nmkt post-job --dataset SNAPSHOT'],

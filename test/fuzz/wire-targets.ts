@@ -12,6 +12,7 @@ import { EVENT_TYPES, parseJobEvent, parseJobEvents } from '../../src/protocol/e
 import { parseGrant } from '../../src/protocol/grant.js';
 import { KINDS } from '../../src/protocol/kinds.js';
 import { locatorHash, openLocator, openShardLocator } from '../../src/protocol/locator.js';
+import { parseOffer } from '../../src/protocol/offer.js';
 import { parseSealedBid } from '../../src/protocol/sealed-bid.js';
 import { parseSignedEvent } from '../../src/relay/event-shape.js';
 import { encodeAuditKeys, parseAuditKeys } from '../../src/roles/audit.js';
@@ -40,7 +41,7 @@ import { target, type Target } from './target.js';
 
 /** Events, grants and blobs, as docs/protocol.md has them. */
 
-const files = [...Object.keys(EVENT_TYPES), 'snapshot', 'listing', 'artifact-listing'];
+const files = [...Object.keys(EVENT_TYPES), 'snapshot', 'listing', 'artifact-listing', 'offer'];
 export const events = files.flatMap((file) => readVectors<EventVectors>(file).valid.map(({ event }) => event));
 const chunks = readVectors<EventVectors>('chunk').valid.map(({ event }) => event);
 export const grants = ['round-grant', 'shard-grant'].flatMap((file) => readVectors<GrantVectors>(file).valid);
@@ -105,6 +106,8 @@ function parseAny(text: string): unknown {
       return parseListing(event);
     case KINDS.artifactListing:
       return parseArtifactListing(event);
+    case KINDS.offer:
+      return parseOffer(event);
     case KINDS.chunk:
       return parseChunk(event);
     default: {

@@ -4,7 +4,7 @@ import { EVENT_TYPES, type EventName } from '../../src/protocol/events.js';
 import { KINDS } from '../../src/protocol/kinds.js';
 import { readVectors, type EventVectors } from './vectors.js';
 
-const files = [...(Object.keys(EVENT_TYPES) as EventName[]), 'snapshot', 'listing', 'artifact-listing'];
+const files = [...(Object.keys(EVENT_TYPES) as EventName[]), 'snapshot', 'listing', 'artifact-listing', 'offer'];
 
 describe('docs/protocol.md', () => {
   const page = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8');

@@ -11,7 +11,7 @@ import { decimalText, hyperParameters } from '../../src/protocol/model.js';
 import { parseAs, type EventFile } from '../vectors/protocol-vectors.js';
 import { readVectors, type EventVectors, type GrantVectors } from './vectors.js';
 
-const files = [...Object.keys(EVENT_TYPES), 'snapshot', 'listing', 'artifact-listing'] as EventFile[];
+const files = [...Object.keys(EVENT_TYPES), 'snapshot', 'listing', 'artifact-listing', 'offer'] as EventFile[];
 const valid = files.flatMap((name) =>
   readVectors<EventVectors>(name).valid.map(({ event }) => ({ name, event }) as const),
 );

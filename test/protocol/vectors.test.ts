@@ -6,6 +6,7 @@ import { fromHex, sha256, sha256Hex, type EventId, type Pubkey, type Sha256 } fr
 import { rootSeed, trainingSeed } from '../../src/learning/seeds.js';
 import type { NostrEvent } from '../../src/ports.js';
 import { buildArtifactListing } from '../../src/protocol/artifact.js';
+import { buildOffer, parseOffer } from '../../src/protocol/offer.js';
 import { buildChunk, parseChunk } from '../../src/protocol/chunk.js';
 import { buildListing, buildSnapshot, parseListing, parseSnapshot } from '../../src/protocol/dataset.js';
 import type { EventType } from '../../src/protocol/envelope.js';
@@ -35,7 +36,7 @@ import {
 } from './vectors.js';
 
 const names = Object.keys(EVENT_TYPES) as EventName[];
-const files: EventFile[] = [...names, 'snapshot', 'listing', 'artifact-listing', 'chunk'];
+const files: EventFile[] = [...names, 'snapshot', 'listing', 'artifact-listing', 'offer', 'chunk'];
 
 const codeOf = (action: () => unknown): string => {
   try {
@@ -59,6 +60,8 @@ function rebuild(name: EventFile, event: NostrEvent) {
     }
     case 'artifact-listing':
       return buildArtifactListing({ ...event, id: tag('e') as EventId }, tag('d')!);
+    case 'offer':
+      return buildOffer(parseOffer(event).content, event.created_at);
     case 'chunk':
       return buildChunk(parseChunk(event), event.created_at, Number(tag('expiration')));
     default: {

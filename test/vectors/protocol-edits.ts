@@ -124,10 +124,22 @@ const layersEdits: Edit[] = [
   ],
 ];
 
-export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-listing', readonly Edit[]> = {
+export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-listing' | 'offer', readonly Edit[]> = {
   snapshot: [...manifestEdits, ...textEdits],
   listing: manifestEdits.slice(0, 4),
   'artifact-listing': artifactEdits.slice(0, 4),
+  offer: [
+    set('role', 'customer'),
+    set('role', 'validator', 'another role than its address'),
+    set('models', []),
+    set('models', ['bert']),
+    set('relays', []),
+    set('relays', ['https://relay.example']),
+    set('expires', 1, 'another time than its expiration'),
+    ...amount('leastMsat'),
+    drop('tflopMsat'),
+    ...integer('throughput'),
+  ],
   job: [
     ...amount('maxPriceMsat'),
     set('mode', 'arena'),

@@ -13,6 +13,7 @@ import { encodeGrant, grantHash, type Grant } from '../../src/protocol/grant.js'
 import { encodeLocator, locatorHash } from '../../src/protocol/locator.js';
 import { invoiceHash } from '../../src/protocol/claim.js';
 import { lockId } from '../../src/protocol/stake.js';
+import { buildOffer, type OfferContent } from '../../src/protocol/offer.js';
 import type { Pointer } from '../../src/protocol/pointer.js';
 import { sealedBidContent } from '../../src/protocol/sealed-bid.js';
 import { publicKey, signEvent } from '../../src/schnorr.js';
@@ -395,7 +396,13 @@ function ofDifference(open: NostrEvent): NostrEvent {
 }
 
 type Sample = readonly [name: string, event: NostrEvent];
-export type Samples = Record<EventName | 'snapshot' | 'listing' | 'artifact-listing' | 'chunk', readonly Sample[]>;
+const offer: OfferContent = {
+  ...{ role: 'trainer', network: 'sandbox', engine: ENGINE, throughput: 52_000, leastMsat: PRICE_MSAT, tflopMsat: null, perJobPpm: 0 },
+  ...{ models: ['logreg', 'mlp', 'cnn'], maxParams: 20_000_000, maxBytes: 1_073_741_824, maxSeconds: 3_600, shards: 1 },
+  ...{ expires: START_SEC + 7_200, relays: ['wss://relay.example'] },
+};
+
+export type Samples = Record<EventName | 'snapshot' | 'listing' | 'artifact-listing' | 'offer' | 'chunk', readonly Sample[]>;
 
 const artifact = script.raw('artifact');
 
@@ -452,6 +459,11 @@ export const samples: Samples = {
   artifact: [['sealed for the customer', artifact], ['open to all', open.raw('artifact')]],
   'artifact-listing': [
     ['the artifact under the address of its job', signEvent(buildArtifactListing(artifact, script.jobId), customer.secret)],
+  ],
+  offer: [
+    ['of a trainer', signEvent(buildOffer(offer, START_SEC), people[0]!.secret)],
+    ['by the work, dearer when busy', signEvent(buildOffer({ ...offer, tflopMsat: 12_000_000n, perJobPpm: 250_000 }, START_SEC), people[0]!.secret)],
+    ['of a validator', signEvent(buildOffer({ ...offer, role: 'validator', models: ['mlp'] }, START_SEC), people[1]!.secret)],
   ],
 };
 

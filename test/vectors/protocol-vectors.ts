@@ -9,6 +9,7 @@ import { parseGrant } from '../../src/protocol/grant.js';
 import { KINDS } from '../../src/protocol/kinds.js';
 import { encodeShardLocator, locatorHash, openLocator, openShardLocator } from '../../src/protocol/locator.js';
 import { cut } from '../../src/protocol/parts.js';
+import { parseOffer } from '../../src/protocol/offer.js';
 import { bidCommitment } from '../../src/protocol/sealed-bid.js';
 import { claimHash, payoutId } from '../../src/protocol/settlement.js';
 import { commitmentOf } from '../../src/protocol/submission.js';
@@ -37,6 +38,8 @@ export function parseAs(name: EventFile, event: NostrEvent): unknown {
       return parseListing(event);
     case 'artifact-listing':
       return parseArtifactListing(event);
+    case 'offer':
+      return parseOffer(event);
     case 'chunk':
       return { sealed: sha256(parseChunk(event)) };
     default:
@@ -150,7 +153,12 @@ function eventVectors(name: EventFile) {
                   { name: 'no address', event: retag(event, 'd', null), code: 'bad-event' as const },
                   { name: 'no event', event: retag(event, 'e', null), code: 'bad-event' as const },
                 ]
-              : badChains(name, event)),
+              : name === 'offer'
+                ? [
+                    { name: 'no address', event: retag(event, 'd', null), code: 'bad-event' as const },
+                    { name: 'no expiration', event: retag(event, 'expiration', null), code: 'bad-event' as const },
+                  ]
+                : badChains(name, event)),
           ...badContents[name].map((edit) => edited(event, edit)),
           ...(name === 'withdrawn' ? badTexts(event) : []),
         ];

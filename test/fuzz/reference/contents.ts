@@ -414,6 +414,14 @@ const artifact = object({
   ...{ model, schema, weights: pointer, inline, key: orNull(bytes32), rounds: round },
   ...{ lossPpm: loss, accuracyPpm: orNull(ppm), trainers: list(object({ trainer: hex64, rounds: round }), 0, 1_024) },
 });
+const offer = object({
+  ...{ role: constant('trainer', 'validator'), engine, throughput: integer(0, 10 ** 9) },
+  network: constant('bitcoin', 'testnet', 'signet', 'simnet', 'regtest', 'sandbox'),
+  ...{ leastMsat: msat, tflopMsat: orNull(msat), perJobPpm: integer(0, 10_000_000) },
+  models: list(constant('logreg', 'mlp', 'cnn', 'gpt', 'lstm', 'sequential'), 1, 16),
+  ...{ maxParams: integer(1, 10 ** 12), maxBytes: integer(1, 2 ** 40), maxSeconds: year, shards: integer(1, 1_024) },
+  ...{ expires: time, relays: list(relay, 1, 8) },
+});
 const reason = object({ reason: text(500) });
 const listed = constant('commit', 'reveal', 'score-commit', 'score-reveal');
 const seen = constant('commit', 'reveal', 'score-commit', 'score-reveal', 'nonce');
@@ -426,6 +434,7 @@ export const contents: Readonly<Record<string, Check>> = {
   '4620/': manifest,
   '34620/': manifest,
   '34621/': artifact,
+  '34622/': offer,
   '4623/': terms,
   '4625/bid': object({
     ...{ priceMsat: msat, capacity: integer(1, 1_024), engine, throughput: integer(0, 10 ** 9), expires: time },

@@ -113,6 +113,11 @@ export function readProtocolEvent(json: Json): unknown {
     if (!isHex(d, 64) || !isHex(e, 64)) return refuse('d or e');
     return { job: d, artifact: e, content: content() };
   }
+  if (event.kind === 34622) {
+    const offer = content() as { readonly role: string; readonly expires: number };
+    if (d !== offer.role || tagOf(event, 'expiration') !== String(offer.expires)) return refuse('d or expiration');
+    return { id: event.id, author: event.pubkey, createdAt: event.created_at, content: offer };
+  }
   return readJobEvent(event, check, event.kind === 4623);
 }
 
