@@ -43,6 +43,7 @@ import { target, type Target } from './target.js';
 
 const files = [...Object.keys(EVENT_TYPES), 'snapshot', 'listing', 'artifact-listing', 'offer'];
 export const events = files.flatMap((file) => readVectors<EventVectors>(file).valid.map(({ event }) => event));
+const unchained = events.filter(({ kind }) => kind === KINDS.snapshot || kind >= 30_000);
 const chunks = readVectors<EventVectors>('chunk').valid.map(({ event }) => event);
 export const grants = ['round-grant', 'shard-grant'].flatMap((file) => readVectors<GrantVectors>(file).valid);
 const sealedBid = JSON.stringify({
@@ -167,6 +168,14 @@ export const wireTargets: readonly Target[] = [
   target('events of a job, snapshots and listings', ['bad-event', 'unsupported-version'], {
     share: 6,
     make: brokenEvent,
+    run: (text) => parseAny(parsable(text)),
+    reference: (text) => readProtocolEvent(readJson(text)),
+  }),
+  target('what stands in no chain: snapshots, listings, offers', ['bad-event', 'unsupported-version'], {
+    make: (random) => {
+      const event = random.pick(unchained);
+      return JSON.stringify({ ...event, content: jsonOrText(random, event.content) });
+    },
     run: (text) => parseAny(parsable(text)),
     reference: (text) => readProtocolEvent(readJson(text)),
   }),
