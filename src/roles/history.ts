@@ -2,9 +2,9 @@ import { NmktError } from '../errors.js';
 import type { EventId, Pubkey } from '../hash.js';
 import { foldJob } from '../market/fold.js';
 import type { JobState } from '../market/state.js';
-import { parseJobEvent, type JobEvent } from '../protocol/events.js';
+import { parseJobEvents, type JobEvent } from '../protocol/events.js';
 import { JOB_KINDS, KINDS, PROTOCOL_TAG } from '../protocol/kinds.js';
-import type { Filter, NostrEvent, Relays } from '../ports.js';
+import type { Filter, Relays } from '../ports.js';
 import { jobFilters } from './job-book.js';
 
 /** Jobs that relays hold, folded: of one key, or all. */
@@ -30,7 +30,9 @@ const AT_ONCE = 8;
 export async function readHistory(relays: Relays, key?: Pubkey): Promise<History> {
   const topic = { '#t': [PROTOCOL_TAG] };
   const asked: Filter =
-    key === undefined ? { kinds: [KINDS.job], ...topic } : { kinds: JOB_KINDS, authors: [key], ...topic };
+    key === undefined
+      ? { kinds: [KINDS.job], ...topic }
+      : { kinds: [...JOB_KINDS, KINDS.part], authors: [key], ...topic };
   const found = await relays.fetch([asked]);
   if (found.answered.length === 0)
     throw new NmktError('relay-unreachable', 'no relay answered', {
@@ -38,7 +40,7 @@ export async function readHistory(relays: Relays, key?: Pubkey): Promise<History
       got: 'silence',
       remedy: 'check the network, or name another relay with --relay URL',
     });
-  const ids = [...new Set(found.events.flatMap(eventOf).map(({ job }) => job))].sort();
+  const ids = [...new Set(parseJobEvents(found.events).map(({ job }) => job))].sort();
   return { ...(await readJobs(relays, ids.slice(0, MAX_JOBS))), left: Math.max(0, ids.length - MAX_JOBS) };
 }
 
@@ -52,7 +54,7 @@ export async function readJobs(relays: Relays, ids: readonly EventId[]): Promise
     const answers = await Promise.all(some.map((id) => relays.fetch(jobFilters(id))));
     for (const [i, answer] of answers.entries()) {
       for (const url of answer.silent) silent.add(url);
-      const parsed = answer.events.flatMap(eventOf);
+      const parsed = parseJobEvents(answer.events);
       const state = foldJob(some[i]!, parsed);
       if (state.job === null) continue;
       jobs.push(state);
@@ -60,13 +62,4 @@ export async function readJobs(relays: Relays, ids: readonly EventId[]): Promise
     }
   }
   return { jobs, events, left: 0, silent: [...silent] };
-}
-
-/** What breaks the protocol counts for nothing. */
-function eventOf(event: NostrEvent): JobEvent[] {
-  try {
-    return [parseJobEvent(event)];
-  } catch {
-    return [];
-  }
 }

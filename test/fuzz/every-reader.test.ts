@@ -28,7 +28,7 @@ const EXEMPT: Readonly<Record<string, string>> = {
   'src/relay/probe-line.ts openProbeLine': 'connects; a relay that answers otherwise is what its own tests are made of',
   'src/roles/customer-open.ts openRound': 'publishes',
   'src/roles/epoch.ts openShard': 'downloads; then downloadBlob and decodeExamples',
-  'src/roles/history.ts readHistory': 'asks relays; what they answer goes through parseJobEvent',
+  'src/roles/history.ts readHistory': 'asks relays; what they answer goes through parseJobEvents',
   'src/roles/history.ts readJobs': 'asks relays; what they answer goes through parseJobEvent',
   'src/roles/inbox.ts openInbox': 'subscribes; what comes goes through unwrapRumor and parseGrant',
   'src/roles/job-book.ts openBook': 'subscribes; what comes goes through readEvent and parseJobEvent',
