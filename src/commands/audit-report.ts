@@ -1,7 +1,8 @@
 import { NmktError } from '../errors.js';
 import type { Pubkey } from '../hash.js';
 import { paidMsat, type JobState } from '../market/state.js';
-import type { Audit } from '../roles/audit.js';
+import type { Audit, AuditedValidator } from '../roles/audit.js';
+import { scoredBy } from '../roles/describe-validators.js';
 import type { JobBook } from '../roles/job-book.js';
 import { table } from '../terminal/table.js';
 import type { Outcome } from './command.js';
@@ -46,6 +47,7 @@ export function report(audited: Audited, book: JobBook): Outcome {
 
 function documentOf(audited: Audited, book: JobBook) {
   const { state, level, why, found, disputes, engine, repeated, roots, standing, events, unreadable } = audited;
+  const { validators } = audited;
   const unchecked = Object.entries({ segments: repeated, roots })
     .filter(([, again]) => again?.why !== null)
     .map(([check]) => check);
@@ -65,6 +67,8 @@ function documentOf(audited: Audited, book: JobBook) {
     repeated,
     roots,
     standing,
+    validators,
+    fallbacks: fallbacksOf(state),
     forks: state.forks.map(({ author: who, seq, ids }) => ({ author: who, seq, events: ids })),
     disputes,
     unreadable,
@@ -82,6 +86,15 @@ function describe(value: ReturnType<typeof documentOf>): string {
     ...(value.repeated === null ? [] : [['repeated', describeRepeated(value.repeated)]]),
     ...(value.roots === null ? [] : [['root updates', describeRoots(value.roots)]]),
     ...(value.standing === null ? [] : [['standing', describeStanding(value.standing)]]),
+    ...(value.validators ?? []).map((one) => ['validator', describeValidator(one)]),
+    ...(value.fallbacks.length === 0
+      ? []
+      : [
+          [
+            'scores',
+            `validators: fallback in rounds ${value.fallbacks.map((round) => round + 1).join(', ')}: the customer's own`,
+          ],
+        ]),
     ...value.forks.map(({ author, seq }) => ['fork', `${author} signed two events with seq ${seq}`]),
     ...value.disputes.map(({ event, trainer, shard, rule, detail }) => [
       'dispute',
@@ -95,6 +108,24 @@ function describe(value: ReturnType<typeof documentOf>): string {
           ['', `${firstBad.rule}: ${firstBad.detail}`],
         ]),
   ]);
+}
+
+/** Rounds that the customer measured because too few validators did. */
+function fallbacksOf(state: JobState): number[] {
+  return state.rounds.filter((round) => scoredBy(state, round) === 'fallback').map(({ round }) => round);
+}
+
+function describeValidator({ pubkey, seat, rounds, absent, apart, contradicted }: AuditedValidator): string {
+  const named = (what: string, list: readonly number[]) =>
+    list.length === 0 ? [] : [`${what} in ${list.map((round) => round + 1).join(', ')}`];
+  const lies = (contradicted ?? []).map(({ round, detail }) => `round ${round + 1}: ${detail}`);
+  return [
+    `${pubkey}: ${rounds} ${rounds === 1 ? 'round' : 'rounds'}`,
+    ...(seat === 'lost' ? ['lost its seat'] : []),
+    ...named('absent', absent),
+    ...named('apart from the others', apart),
+    ...(lies.length === 0 ? [] : [`contradicted, ${lies[0]}${lies.length > 1 ? ` and ${lies.length - 1} more` : ''}`]),
+  ].join('; ');
 }
 
 function describeRepeated({ segments, why }: NonNullable<Audit['repeated']>): string {

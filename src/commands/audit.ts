@@ -64,6 +64,9 @@ Exit status 0 is PASS, 4 is FAIL; with --json one document either way:
   repeated  null, or {segments, why}: segments of training that were repeated again, or why none was
   roots     null, or {rounds, why}: root updates of rule fltrust that were trained again, or why not all were
   standing  null, or {jobs, why}: earlier jobs from which attempts and successes of bidders were counted again, or why not all
+  validators  null, or [{pubkey, engine, seat, rounds, absent, apart, paidMsat, owedMsat, contradicted}]: rounds without its scores, rounds
+            in which it said what the others did not, and at the data level [{round, event, detail}] of scores that are not
+            what was measured again; fallbacks: rounds that the customer measured, because too few validators did
   forks     [{author, seq, events}] of bidders and trainers: they count as absent from there on, the job holds
   disputes  [{event, trainer, shard, rule, detail}]: a grant called bad, a trainer said never to have answered, a claim
             said to seal no invoice; no event decides who is right

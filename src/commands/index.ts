@@ -30,6 +30,7 @@ export const commandGroups: readonly CommandGroup[] = [
     heading: 'Sell training:',
     commands: [
       { name: 'serve-trainer', summary: 'wait for jobs, bid, train and get paid' },
+      { name: 'serve-validator', summary: 'wait for jobs, score updates for a fee' },
       { name: 'bid', summary: 'bid on one job' },
       { name: 'earnings', summary: 'what was paid, what is owed and what is late, by job and customer' },
       { name: 'resign', summary: 'leave a job between rounds; a spare takes the seat' },

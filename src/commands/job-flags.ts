@@ -29,6 +29,8 @@ const NUMBERS = new Set([
   'feedback',
   'warmupSteps',
   'maxPriceSats',
+  'validators',
+  'validatorFeeSats',
   'budgetSats',
   'payoutFloorSats',
   'quorum',

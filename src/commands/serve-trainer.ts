@@ -76,6 +76,7 @@ export const command: CommandModule = {
     const seats = new Set<EventId>();
     const server: Server = {
       ...{ seats, held: () => seats.size },
+      role: 'trainer',
       context,
       ports,
       bounds,

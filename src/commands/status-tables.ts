@@ -1,3 +1,4 @@
+import type { ValidatorDescription } from '../roles/describe-validators.js';
 import type { RoundDescription, TrainerDescription } from '../roles/describe-work.js';
 import { table } from '../terminal/table.js';
 
@@ -31,7 +32,7 @@ export function roundTable({
     [`round of ${plannedRounds}`, 'state', 'accepted', 'on set A', 'paid', 'rejected'],
     ...rounds.map((round) => [
       round.round + 1,
-      round.state,
+      round.scoredBy === 'fallback' ? `${round.state}, validators: fallback` : round.state,
       round.accepted,
       score(round),
       sats(round.paidMsat),
@@ -51,6 +52,18 @@ export function trainerTable({ trainers }: { readonly trainers: readonly Trainer
       trainer.rounds,
       sats(trainer.paidMsat),
       sats(trainer.owedMsat),
+    ]),
+  ]);
+}
+
+export function validatorTable({ validators }: { readonly validators: readonly ValidatorDescription[] }): string {
+  if (validators.length === 0) return '';
+  const rounds = (list: readonly number[]) => list.map((round) => round + 1).join(', ');
+  return table([
+    ['validator', 'seat', 'scored', 'absent in', 'apart in', 'paid', 'owed'],
+    ...validators.map((one) => [
+      ...[one.pubkey, one.seat, one.rounds, rounds(one.absent), rounds(one.apart)],
+      ...[sats(one.paidMsat), sats(one.owedMsat)],
     ]),
   ]);
 }

@@ -5,6 +5,7 @@ import { paidMsat, type JobState } from '../market/state.js';
 import { describeJob, WAYS_ON, type LapseState } from '../roles/describe-job.js';
 import { publicMetrics } from '../roles/collected-metrics.js';
 import { comparePlan, type PlanComparison } from '../roles/compare-plan.js';
+import { describeValidators } from '../roles/describe-validators.js';
 import { describeRounds, describeTrainers } from '../roles/describe-work.js';
 import { describeMetrics } from '../roles/model-metrics.js';
 import { secretsFile } from '../roles/job-files.js';
@@ -14,7 +15,7 @@ import type { CommandModule, Context, Outcome } from './command.js';
 import { homeFiles } from './customer-ports.js';
 import { findJob, readBook } from './find-job.js';
 import { planTable, planBesideActuals } from './status-plan.js';
-import { roundTable, sats, score, trainerTable } from './status-tables.js';
+import { roundTable, sats, score, trainerTable, validatorTable } from './status-tables.js';
 
 /** Reads only: makes no key, takes no lock, signs nothing. */
 export const command: CommandModule = {
@@ -41,10 +42,13 @@ With --json one document (without JOB one per job, and its role, customer or tra
   rail        instalments, promised (instalments of fewer than 3 rounds) or none
   seats, quorum, bids, plannedRounds, maxPriceMsat, budgetMsat, deadline
   aggregation, outer, codec  how updates become the next model, and how they travel
-  rounds      [{round, state, accepted, rejected: [{trainer, shard, rule}], loss, accuracy, perplexity, paidMsat,
-              owedMsat, plan, actual}], round from 0, measured on evaluation set A; perplexity (per token) of text models, else null
+  rounds      [{round, state, accepted, scoredBy, rejected: [{trainer, shard, rule}], loss, accuracy, perplexity, paidMsat,
+              owedMsat, plan, actual}], round from 0, measured on evaluation set A; scoredBy
+              customer, validators, fallback (the customer: too few validators did) or null; perplexity (per token) of text models, else null
   trainers    [{pubkey, shard, priceMsat, seat, rounds, paidMsat, owedMsat}], seat ready, waiting, grant-bad,
               resigned, fraud or replaced
+  validators  [{pubkey, engine, seat, rounds, absent, apart, paidMsat, owedMsat}], seat taken or lost; rounds: how many of its
+              scores count; absent and apart: rounds without scores of it, and with others than the median
   paidMsat, owedMsat, model (id of the artifact event or null), loss, accuracy (of the model on set B, or null)
   metrics     of a finished text model {perplexity, bitsPerCharacter or bitsPerByte}; else {}
   frauds      [{trainer, round, segment, event}]: a repeated part of the training ended elsewhere than committed
@@ -100,6 +104,7 @@ function statusOf(
     codec: terms?.codec ?? null,
     rounds,
     trainers: describeTrainers(state),
+    validators: describeValidators(state),
     paidMsat: paidMsat(state),
     owedMsat: rounds.reduce((sum, round) => sum + round.owedMsat, 0n),
     model: state.artifact?.id ?? null,
@@ -182,7 +187,7 @@ function describe(status: Status): string {
     ...status.forks.map((fork) => ['fork', `${fork.author} signed two events with seq ${fork.seq}`]),
     ...status.missing.map((id) => ['missing', id]),
   ];
-  return [table(facts), roundTable(status), trainerTable(status), planTable(status)]
+  return [table(facts), roundTable(status), trainerTable(status), validatorTable(status), planTable(status)]
     .filter((part) => part !== '')
     .join('\n\n');
 }

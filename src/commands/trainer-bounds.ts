@@ -44,8 +44,13 @@ export interface Bidder {
   engineId(accepted?: readonly Rung[]): Promise<EngineId>;
 }
 
-export function readBounds(options: Readonly<Record<string, unknown>>, network: Network): Bounds {
-  const price = optionalInteger(options['price'], '--price', 0, 21e14)!;
+/** @param flag  that says the price */
+export function readBounds(
+  options: Readonly<Record<string, unknown>>,
+  network: Network,
+  flag: '--price' | '--fee' = '--price',
+): Bounds {
+  const price = optionalInteger(options['price'], flag, 0, 21e14)!;
   const perGflop = optionalNumber(options['pricePerGflop'], '--price-per-gflop', 0, 1e6);
   const people = (name: string) => new Set(((options[name] as string[] | undefined) ?? []).map(parsePubkey));
   const exposure = optionalInteger(options['maxExposure'], '--max-exposure', 0, 21e14);

@@ -1,12 +1,10 @@
-import { ERRORS, isNmktError, NmktError } from '../errors.js';
 import type { EventId, Pubkey } from '../hash.js';
 import { mayBeTakenOver, takesLateBids, vacantShards } from '../market/late-bids.js';
 import type { JobState } from '../market/state.js';
 import { JOB } from '../protocol/job.js';
-import { KINDS, PROTOCOL_TAG } from '../protocol/kinds.js';
 import type { Snapshot } from '../protocol/dataset.js';
 import type { EventOf } from '../protocol/events.js';
-import type { Engine, Filter, NostrEvent, Wallet } from '../ports.js';
+import type { Engine, NostrEvent, Wallet } from '../ports.js';
 import { createBell } from '../roles/bell.js';
 import { chunkFiles } from '../roles/home-files.js';
 import type { Inbox } from '../roles/inbox.js';
@@ -15,130 +13,28 @@ import { eventsFile } from '../roles/job-files.js';
 import { policyName } from '../roles/price-policy.js';
 import { serveJob, type ServeEnd, type TrainerEnv } from '../roles/trainer.js';
 import { decodeInvoice } from '../wallet/bolt11.js';
-import type { Context } from './command.js';
-import { customerPorts } from './customer-ports.js';
 import { fetchSnapshot } from './find-job.js';
 import { jobFiles } from './lead.js';
+import { serveEach, type JobServer } from './serve-jobs.js';
 import type { TrainerEngines } from './trainer-engines.js';
 import { quoteOf, SAT, skipReason, type Bounds } from './trainer-bounds.js';
 import { describeSkip, skippedJob, type SkipReason } from './trainer-skips.js';
 
 /** A trainer's process: what all its jobs share. */
-export interface Server {
-  readonly context: Context;
-  readonly ports: Awaited<ReturnType<typeof customerPorts>>;
+export interface Server extends JobServer {
   readonly bounds: Bounds;
   readonly wallet: Wallet | null;
   readonly inbox: Inbox;
   readonly engineId: TrainerEngines['idFor'];
   readonly engines: TrainerEngines;
-  readonly stop: AbortSignal;
   /** Jobs that it holds a seat of now; changed. */
   readonly seats: Set<EventId>;
   readonly held: () => number;
-  emit(job: EventId | null, event: string, fields: Record<string, unknown>, text: string): void;
 }
 
-/** Old jobs end by their deadlines; what this home began is found in its own folder. */
-const LOOK_BACK_SEC = 7 * 86_400;
-const RETRY_MS = 30_000;
-
-/**
- * Every job that appears, several at a time. With `once` the first job done ends it; one that was over before this run began only
- * when nothing else is open, so that a second run gives the same result and a new job is not missed.
- * @returns the end that satisfied `once`, or null when stopped
- */
-export async function serveAll(server: Server, only: EventId | undefined, once: boolean): Promise<ServeEnd | null> {
-  const { relays, clock } = server.ports;
-  const recent = { kinds: [KINDS.job], '#t': [PROTOCOL_TAG], since: clock.nowSec() - LOOK_BACK_SEC };
-  const filters: Filter[] = only === undefined ? [recent, ...(await begunJobs(server))] : [{ ids: [only] }];
-  const begun = new Set<string>();
-  let working = 0;
-  let finishedBefore: ServeEnd | null = null;
-  let failedBefore: unknown;
-  return new Promise((resolve, reject) => {
-    const stop = new AbortController();
-    const finish = (end: ServeEnd | null): void => {
-      stop.abort();
-      resolve(end);
-    };
-    const fail = (error: unknown): void => {
-      stop.abort();
-      reject(error instanceof Error ? error : new Error(String(error)));
-    };
-    const begin = (event: NostrEvent): void => {
-      if (begun.has(event.id) || server.stop.aborted || stop.signal.aborted) return;
-      begun.add(event.id);
-      working++;
-      serveOne(server, event, only !== undefined)
-        .then((end) => {
-          working--;
-          if (!once) return;
-          if (end?.end === 'done' && !end.wasOver) finish(end);
-          else if (end?.end === 'done') finishedBefore = end;
-          else if (end !== null && only !== undefined) fail(notDone(event.id, end));
-          settleOnce();
-        })
-        .catch((error: unknown) => {
-          working--;
-          if (server.stop.aborted) return;
-          if (only !== undefined || (once && working === 0)) return fail(error);
-          failedBefore = error;
-          // Months of service outlast a relay's restart: what may be tried again is.
-          if (isNmktError(error) && ERRORS[error.code].retry) void again(event);
-          tellError(server, event.id, error);
-        });
-    };
-    const again = async (event: NostrEvent): Promise<void> => {
-      await clock.wait(RETRY_MS, AbortSignal.any([server.stop, stop.signal]));
-      begun.delete(event.id);
-      begin(event);
-    };
-    const settleOnce = (): void => {
-      if (!isStocked || working > 0) return;
-      if (finishedBefore !== null) finish(finishedBefore);
-      else if (failedBefore !== undefined) fail(failedBefore);
-    };
-    let isStocked = false;
-    const stock = async (): Promise<void> => {
-      const { events, answered } = await relays.fetch(filters);
-      if (answered.length === 0)
-        server.context.progress.warn(`no relay answers: ${relays.urls.join(', ')}; jobs are served once one does`);
-      if (only !== undefined && events.length === 0 && answered.length > 0) return fail(unknownJob(only, answered));
-      events.forEach(begin);
-      isStocked = true;
-      settleOnce();
-      if (stop.signal.aborted) return;
-      const subscription = relays.subscribe(filters, begin);
-      stop.signal.addEventListener('abort', () => subscription.close(), { once: true });
-    };
-    if (server.stop.aborted) return finish(null);
-    server.stop.addEventListener('abort', () => finish(null), { once: true });
-    stock().catch(fail);
-  });
-}
-
-/** Jobs that this home signed something for. */
-async function begunJobs({ ports }: Server): Promise<Filter[]> {
-  const ids = (await ports.files.list('jobs')).filter((name) => /^[0-9a-f]{64}$/.test(name));
-  return ids.length === 0 ? [] : [{ ids }];
-}
-
-function notDone(job: string, { end, why }: Exclude<ServeEnd, { end: 'done' }>): NmktError {
-  const code = end === 'cancelled' ? 'job-closed' : 'not-awarded';
-  return new NmktError(code, `job ${job.slice(0, 12)}… is over for this trainer: ${why}`, {
-    expected: end === 'cancelled' ? 'a job that goes on' : 'a seat',
-    got: why,
-    remedy: 'serve other jobs: leave out --job',
-  });
-}
-
-function unknownJob(job: string, answered: readonly string[]): NmktError {
-  return new NmktError('job-unknown', `no relay has job ${job.slice(0, 12)}…`, {
-    expected: 'a job',
-    got: `nothing from ${answered.join(', ')}`,
-    remedy: 'check the id, or name its relay with --relay',
-  });
+/** Every job that appears, as a trainer. @see serveEach */
+export function serveAll(server: Server, only: EventId | undefined, once: boolean): Promise<ServeEnd | null> {
+  return serveEach(server, (event, isNamed) => serveOne(server, event, isNamed), only, once);
 }
 
 async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Promise<ServeEnd | null> {
@@ -222,17 +118,6 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
     book.close();
     await journal.close();
   }
-}
-
-/** Why a job ends here; the others go on. */
-function tellError(server: Server, job: EventId, error: unknown): void {
-  if (!isNmktError(error)) {
-    const message = error instanceof Error ? error.message : String(error);
-    return server.emit(job, 'error', { message }, `error: ${message}`);
-  }
-  const { message, code, expected, got } = error;
-  const found = expected === undefined ? '' : `: expected ${expected}, got ${got}`;
-  server.emit(job, 'error', { message, code, expected, got }, `error: ${message}${found}`);
 }
 
 function skip(server: Server, job: EventOf<'job'>, reason: SkipReason, snapshot: Snapshot | null): void {

@@ -1,5 +1,6 @@
 import { scoringSecret } from '../learning/seeds.js';
 import type { EngineId } from '../learning/types.js';
+import type { RoundState } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import type { ScoreRow } from '../protocol/score.js';
 import type { Evaluation } from '../ports.js';
@@ -8,11 +9,9 @@ import { repeatRoot, type RootPorts } from './audit-root.js';
 import { repeatAgain, sheetsOf, whyNotRepeated } from './audit-repeat.js';
 import type { Measure } from './audit-with-keys.js';
 import { accuracyPpm, measuredPpm, scoreUpdates } from './measure.js';
+import { TOLERANCE } from './audit-tolerance.js';
 
 /** Losses measured again on the engine of the auditor, and segments repeated again where it is the engine of the job. */
-
-/** Two engines add in another order: float32 rounds elsewhere. Not how far two trainings may drift apart. */
-export const TOLERANCE = { lossPpm: 100, lossShare: 1_000, errorShare: 100 } as const;
 
 const LOSSES = ['ownBeforePpm', 'ownAfterPpm', 'otherBeforePpm', 'otherAfterPpm', 'lossPpm'] as const;
 const ERRORS = ['ownSePpm', 'otherSePpm'] as const;
@@ -21,10 +20,26 @@ const ERRORS = ['ownSePpm', 'otherSePpm'] as const;
  * To the ppm where the same engine measured, else losses within a thousandth (standard errors: a hundredth) and 100 ppm,
  * accuracies within one example.
  */
-export function remeasure(keys: DataKeys, ports: RootPorts): Measure {
+export function remeasure(
+  keys: DataKeys,
+  ports: RootPorts & { onContradicted?(event: EventOf<'scores'>, detail: string): void },
+): Measure {
   const { engine, data, state } = ports;
   const job = state.job!;
   const spec = job.content.model;
+  /** Sheets of validators that say otherwise: outvoted, so the round holds. */
+  const nameLiars = (round: RoundState, again: ScoreRow): void => {
+    for (const sheet of round.listedScoreReveals.values()) {
+      const said = sheet.content.scores.find(({ shard }) => shard === again.shard);
+      if (said === undefined) continue;
+      const wrong = otherMeasure(said, again, isRepeatable(engine.id, sheet.content.engine));
+      const agreed = round.verdict!.rows.find(({ shard }) => shard === again.shard)?.spot ?? null;
+      const isForged = agreed !== null && said.spot?.segment === agreed.segment && said.spot.hash !== agreed.hash;
+      const what =
+        wrong ?? (isForged ? `segment ${agreed.segment} ends in ${agreed.hash}, not ${said.spot!.hash}` : null);
+      if (what !== null) ports.onContradicted?.(sheet, `${what} (update of ${again.trainer}, engine ${engine.id})`);
+    }
+  };
   return {
     async round(round, opened) {
       const { base, updates, aggregate } = opened;
@@ -35,6 +50,7 @@ export function remeasure(keys: DataKeys, ports: RootPorts): Measure {
       for (const row of again) {
         const published = rows.find(({ shard }) => shard === row.shard);
         const wrong = published && otherMeasure(published, row, isExact);
+        nameLiars(round, row);
         if (wrong)
           return { event: by, rule: 'measurement', detail: `${wrong} (update of ${row.trainer}, engine ${engine.id})` };
       }

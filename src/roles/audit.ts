@@ -3,6 +3,7 @@ import type { EventId } from '../hash.js';
 import type { EngineId } from '../learning/types.js';
 import { disputes, type Dispute } from '../market/disputes.js';
 import type { JobState } from '../market/state.js';
+import type { EventOf } from '../protocol/events.js';
 import type { Engine, Relays } from '../ports.js';
 import { auditData } from './audit-data.js';
 import type { AuditKeys, Finding } from './audit-format.js';
@@ -13,6 +14,7 @@ import { whyRootsNotRepeated } from './audit-root.js';
 import { fetchSnapshots, manifestOf } from './audit-pins.js';
 import { auditPublic, type DecodeInvoice } from './audit-public.js';
 import { auditWithKeys, type Measure } from './audit-with-keys.js';
+import { describeValidators, type ValidatorDescription } from './describe-validators.js';
 import type { JobBook } from './job-book.js';
 
 export type { AuditKeys, Finding } from './audit-format.js';
@@ -52,6 +54,12 @@ export interface Audit {
   readonly roots: { readonly rounds: number; readonly why: string | null } | null;
   /** What the award counts of earlier jobs, counted again; null where it counts nothing, or the audit fails before. */
   readonly standing: StandingCheck | null;
+  /** What its validators did; `contradicted`, by who measured again, is null below the data level. Null in jobs without. */
+  readonly validators: readonly AuditedValidator[] | null;
+}
+
+export interface AuditedValidator extends ValidatorDescription {
+  readonly contradicted: readonly { readonly round: number; readonly event: EventId; readonly detail: string }[] | null;
 }
 
 /** As far up as the keys allow, until the first event that does not follow. @throws what relays, keys and engine throw */
@@ -59,6 +67,19 @@ export async function auditJob(ports: AuditPorts): Promise<Audit> {
   const { book, relays, decode, nowSec, upTo = 'data' } = ports;
   const state = book.state();
   let standing: StandingCheck | null = null;
+  const contradicted: { sheet: EventOf<'scores'>; detail: string }[] = [];
+  const validators = (level: AuditLevel): Audit['validators'] =>
+    state.job?.content.validators === undefined
+      ? null
+      : describeValidators(state).map((one) => ({
+          ...one,
+          contradicted:
+            level !== 'data'
+              ? null
+              : contradicted
+                  .filter(({ sheet }) => sheet.author === one.pubkey)
+                  .map(({ sheet, detail }) => ({ round: sheet.content.round, event: sheet.id, detail })),
+        }));
   const end = (
     level: AuditLevel,
     found: Finding | null,
@@ -67,7 +88,7 @@ export async function auditJob(ports: AuditPorts): Promise<Audit> {
     repeated: Audit['repeated'] = null,
     roots: Audit['roots'] = null,
   ) => ({
-    ...{ level, found, why, engine, repeated, roots, standing },
+    ...{ level, found, why, engine, repeated, roots, standing, validators: validators(level) },
     disputes: disputes(state),
   });
   const snapshots = state.job === null ? new Map<EventId, never>() : await fetchSnapshots(relays, state.job);
@@ -107,6 +128,7 @@ export async function auditJob(ports: AuditPorts): Promise<Audit> {
     ...{ ...ports, state, engine, data: examples, seed },
     onRepeated: () => segments++,
     onRoot: () => rounds++,
+    onContradicted: (sheet, detail) => contradicted.push({ sheet, detail }),
   });
   const found = await keyed(noting(again, () => (isMeasured = true)));
   const level = found === null || isMeasured ? 'data' : 'keys';

@@ -48,6 +48,16 @@ export function auctionNow(
   return { ...runAuction({ terms, customer, bids, unopened, standing, blocked: new Set(), atSec }), counted };
 }
 
+/** Who registered so far, and would be taken. */
+export function validatorsNow(
+  { jobId, job, chains }: JobState,
+  considered: Parameters<typeof chosenValidators>[1],
+  atSec: number,
+): readonly EventOf<'register'>[] {
+  const events = [...chains.values()].flatMap((chain) => chain.events);
+  return chosenValidators({ jobId, job: job! }, considered, events, atSec);
+}
+
 export async function award(env: CustomerEnv, state: JobState, opened: BidFacts['opened']): Promise<void> {
   const atSec = env.clock.nowSec();
   const { content: terms } = state.job!;
@@ -67,9 +77,7 @@ export async function award(env: CustomerEnv, state: JobState, opened: BidFacts[
     const content = row.rule === 'sealed' ? null : opened?.get(row.bid);
     return content == null ? row : { ...row, opened: openingOf(content) };
   });
-  const registered = [...state.chains.values()].flatMap(({ events }) => events);
-  const job = { jobId: state.jobId, job: state.job! };
-  const validators = chosenValidators(job, considered, registered, atSec).map(({ author, id }) => ({
+  const validators = validatorsNow(state, considered, atSec).map(({ author, id }) => ({
     ...{ validator: author, register: id },
     grant: grantHash(evalGrant(env, state)),
   }));

@@ -10,7 +10,7 @@ import {
 } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import type { ListedPhase, RejectionRule, SeenPhase } from '../protocol/round.js';
-import { auctionNow, bidsOf, type BidFacts } from './customer-award.js';
+import { auctionNow, bidsOf, validatorsNow, type BidFacts } from './customer-award.js';
 import { decideNonces, decideScores, expectedScores, OUTAGE_GRACE_SEC, seenIntervalSec } from './customer-scoring.js';
 
 export { seenIntervalSec } from './customer-scoring.js';
@@ -145,12 +145,15 @@ function decideAward(state: JobState, facts: CustomerFacts, now: number): Custom
   const admissible = considered.filter((row) => row.outcome !== 'refused');
   const windowEnd = facts.servingSince + terms.bidWindowSec;
   // One trainer that offers several shards is no reason to hear no others.
-  const isFull = terms.award === 'full' && admissible.length >= terms.trainers && withheld === 0;
+  const hasTrainers = terms.award === 'full' && admissible.length >= terms.trainers && withheld === 0;
+  const wanted = terms.validators?.count ?? 0;
+  const validators = wanted === 0 ? 0 : validatorsNow(state, considered, now).length;
+  const isFull = hasTrainers && validators >= wanted;
   if (isFull || (now >= windowEnd && seats.length >= Math.min(terms.quorum, terms.trainers)))
     return { do: 'award', bids: bidsOf(state) };
   return {
     do: 'wait',
-    for: `bids: ${seats.length} of ${terms.trainers} seats${withheld === 0 ? '' : `, ${withheld} not for new keys (newKeyShare)`}`,
+    for: `bids: ${seats.length} of ${terms.trainers} seats${withheld === 0 ? '' : `, ${withheld} not for new keys (newKeyShare)`}${wanted === 0 ? '' : `, ${validators} of ${wanted} validators`}`,
     until: now < windowEnd ? windowEnd : terms.deadline,
   };
 }

@@ -3,6 +3,7 @@ import { perplexity } from '../learning/metrics.js';
 import { readsTokens } from '../learning/model-cost.js';
 import { hasResigned, type Assignment, type JobState } from '../market/state.js';
 import type { RejectionRule } from '../protocol/round.js';
+import { scoredBy } from './describe-validators.js';
 
 /** What was done in a job, by whom, and what it earned. */
 
@@ -11,6 +12,8 @@ export interface RoundDescription {
   readonly round: number;
   readonly state: 'open' | 'closed' | 'settled' | 'void';
   readonly accepted: number;
+  /** Whose scores decided: `fallback` is the customer’s, where too few validators gave some. Null before. */
+  readonly scoredBy: 'customer' | 'validators' | 'fallback' | null;
   readonly rejected: readonly { readonly trainer: Pubkey; readonly shard: number; readonly rule: RejectionRule }[];
   /** Of the aggregate on evaluation set A; null before the close. */
   readonly loss: number | null;
@@ -31,6 +34,7 @@ export function describeRounds(state: JobState): RoundDescription[] {
       round: round.round,
       state: round.voided ? 'void' : round.settlement ? 'settled' : close ? 'closed' : 'open',
       accepted: close?.accepted.length ?? 0,
+      scoredBy: scoredBy(state, round),
       rejected: (close?.rejected ?? []).map(({ trainer, shard, rule }) => ({ trainer, shard, rule })),
       loss: close === undefined ? null : close.lossPpm / 1_000_000,
       accuracy: close?.accuracyPpm == null ? null : close.accuracyPpm / 1_000_000,

@@ -68,7 +68,7 @@ export function planJob(
   const round = { base, updates, states, words, total: sum(base, updates, states, words) };
   const trainSec = throughput === null ? 0 : (steps * terms.hyper.batch) / throughput;
   const auditSec = trainers * auditShare * trainSec;
-  const perRound = job.rail === 'none' ? 0 : trainers * job.maxPriceSats;
+  const perRound = job.rail === 'none' ? 0 : trainers * job.maxPriceSats + job.validators * job.validatorFeeSats;
   return {
     ...{ model, parameters: parameterCount(model), rule: aggregation, attackers, outer: outerTerms(job).name, codec },
     ...{ trainers, rounds: job.rounds, updateBytes, modelBytes, round },

@@ -31,7 +31,9 @@ export function plannedTraffic(terms: PlannedTerms, plan: RoundPlan, side: Side,
   const price = terms.rail === 'none' ? 0n : terms.maxPriceMsat;
   if (side.role === 'customer') {
     const up = sum(plan.customer, plan.base, plan.root);
-    return traffic(up, sum(plan.trainers, plan.updates, states), BigInt(trainers) * price);
+    const { count, feeMsat } = terms.validators ?? { count: 0, feeMsat: 0n };
+    const most = BigInt(trainers) * price + BigInt(count) * feeMsat;
+    return traffic(up, sum(plan.trainers, plan.updates, states), most);
   }
   const words = (count: number) => times(plan.trainers, count / trainers);
   const up = sum(words(seats), times(plan.updates, seats / trainers), times(states, seats / trainers));

@@ -108,7 +108,7 @@ export async function announcePresence(
 export function keyInUse(scope: Scope): NmktError {
   return new NmktError('key-in-use', 'another process works with this key', {
     expected: 'one process for each key',
-    got: `an answer from one that ${scope === 'trainer' ? 'trains' : `leads job ${scope.slice(0, 12)}…`}`,
+    got: `an answer from one that ${scope === 'trainer' ? 'trains' : scope === 'validator' ? 'scores' : `leads job ${scope.slice(0, 12)}…`}`,
     remedy: 'stop that one, here or on another machine, then run the same command again',
   });
 }

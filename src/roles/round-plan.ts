@@ -20,7 +20,7 @@ import { checkpointCount } from './spot-check.js';
 /** Terms that decide it. */
 export type PlannedTerms = Pick<
   JobTerms,
-  'model' | 'hyper' | 'codec' | 'aggregation' | 'trainers' | 'rounds' | 'spot' | 'rail' | 'maxPriceMsat'
+  'model' | 'hyper' | 'codec' | 'aggregation' | 'trainers' | 'rounds' | 'spot' | 'rail' | 'maxPriceMsat' | 'validators'
 >;
 
 export interface RoundPlan {

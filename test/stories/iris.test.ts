@@ -162,7 +162,7 @@ it('a small market works command by command, and every command twice changes not
       ],
       ...['seats', 'quorum', 'bids', 'plannedRounds', 'maxPriceMsat', 'budgetMsat', 'deadline', 'rounds', 'trainers'],
       ...['paidMsat', 'owedMsat', 'model', 'loss', 'accuracy', 'violation', 'forks', 'frauds', 'missing', 'events'],
-      ...['aggregation', 'outer', 'codec', 'metrics'],
+      ...['aggregation', 'outer', 'codec', 'metrics', 'validators'],
       ...['planFor', 'plan', 'planSoFar', 'actual'],
     ].sort(),
   );

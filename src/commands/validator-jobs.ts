@@ -1,0 +1,176 @@
+import { formatPubkey } from '../config/identifiers.js';
+import { isNmktError, NmktError, type ErrorCode } from '../errors.js';
+import type { EventId } from '../hash.js';
+import { maxShardBytes } from '../learning/examples.js';
+import { parameterCount } from '../learning/params.js';
+import { parseSnapshot, type Snapshot } from '../protocol/dataset.js';
+import type { EventOf } from '../protocol/events.js';
+import { JOB } from '../protocol/job.js';
+import type { Engine, NostrEvent, Relays, Wallet } from '../ports.js';
+import { createBell } from '../roles/bell.js';
+import { chunkFiles } from '../roles/home-files.js';
+import type { Inbox } from '../roles/inbox.js';
+import { openBook, type SignedRecord } from '../roles/job-book.js';
+import { eventsFile } from '../roles/job-files.js';
+import { serveValidator, type ValidatorEnd, type ValidatorEnv } from '../roles/validator.js';
+import { decodeInvoice } from '../wallet/bolt11.js';
+import { fetchSnapshot } from './find-job.js';
+import { jobFiles } from './lead.js';
+import { serveEach, type JobServer } from './serve-jobs.js';
+import { SAT, trainingBytes, type Bounds } from './trainer-bounds.js';
+import type { TrainerEngines } from './trainer-engines.js';
+
+/** A validator's process: what all its jobs share. `priceMsat` of the bounds is the least fee. */
+export interface ValidatorServer extends JobServer {
+  readonly bounds: Bounds;
+  readonly wallet: Wallet | null;
+  readonly inbox: Inbox;
+  readonly engines: TrainerEngines;
+}
+
+/** Every job that appears, as a validator. @see serveEach */
+export function validateAll(
+  server: ValidatorServer,
+  only: EventId | undefined,
+  once: boolean,
+): Promise<ValidatorEnd | null> {
+  return serveEach(server, (event, isNamed) => validateOne(server, event, isNamed), only, once);
+}
+
+type Reason =
+  | 'own-job'
+  | 'closed'
+  | 'no-seats'
+  | 'awarded'
+  | 'customer'
+  | 'no-wallet'
+  | 'network'
+  | 'fee'
+  | 'max-params'
+  | 'max-bytes'
+  | 'engine'
+  | 'dataset-missing';
+
+interface Data {
+  readonly train: Snapshot;
+  readonly a: Snapshot;
+}
+
+/** All shards at a time, and a training that is repeated. */
+function validatorBytes({ content }: EventOf<'job'>, { train, a }: Data): number {
+  const shards = [...train.manifest.shards, ...a.manifest.shards];
+  const data = shards.reduce((sum, { examples }) => sum + maxShardBytes(train.manifest.schema, examples), 0);
+  return data + trainingBytes(content, train);
+}
+
+/** Why a job is not for this validator, with what was expected and got; a job that was begun goes on. */
+async function refusal(
+  { bounds, ports, wallet, engines }: ValidatorServer,
+  job: EventOf<'job'>,
+  data: Data | null,
+): Promise<readonly [Reason, expected: string, got: string] | null> {
+  const { content: terms, author } = job;
+  const { validators } = terms;
+  if (author === ports.signer.pubkey) return ['own-job', 'a job of another key', 'the key of its customer'];
+  if (terms.deadline <= ports.clock.nowSec()) return ['closed', 'a job before its deadline', 'one that is over'];
+  if (validators === undefined) return ['no-seats', 'a job with seats for validators', 'none'];
+  if (bounds.deny.has(author) || (bounds.allow.size > 0 && !bounds.allow.has(author)))
+    return ['customer', 'a customer that --allow and --deny let in', formatPubkey(author)];
+  if (validators.feeMsat > 0n && wallet === null) return ['no-wallet', 'a wallet: this job pays', 'none'];
+  if (validators.feeMsat > 0n && terms.network !== bounds.network)
+    return ['network', `a job that pays on ${bounds.network}, where this wallet is`, `one on ${terms.network}`];
+  if (validators.feeMsat < bounds.priceMsat)
+    return ['fee', `a fee of ${bounds.priceMsat / SAT} sat per round`, `${validators.feeMsat / SAT} sat`];
+  const size = parameterCount(terms.model);
+  if (size > bounds.maxParams) return ['max-params', `at most ${bounds.maxParams} parameters`, `${size}`];
+  if (data === null) return ['dataset-missing', 'the data of the job', 'nothing from the relays'];
+  const bytes = validatorBytes(job, data);
+  if (bytes > bounds.maxBytes) return ['max-bytes', `at most ${bounds.maxBytes} bytes of memory`, `about ${bytes}`];
+  try {
+    await engines.idFor(terms.acceptedEngines);
+  } catch (error) {
+    if (!isNmktError(error, 'engine-unavailable')) throw error;
+    return ['engine', `one of the engines ${terms.acceptedEngines.join(', ')}`, 'another one here'];
+  }
+  return null;
+}
+
+const CODES: Partial<Record<Reason, ErrorCode>> = { 'no-wallet': 'no-wallet' };
+
+function skipped(job: EventOf<'job'>, [reason, expected, got]: readonly [Reason, string, string]): NmktError {
+  return new NmktError(
+    CODES[reason] ?? 'job-closed',
+    `job ${job.id.slice(0, 12)}… is not for this validator: ${reason}`,
+    { expected, got, remedy: 'serve other jobs: leave out --job; nmkt serve-validator --help names the bounds' },
+  );
+}
+
+async function setA(relays: Relays, { author, content }: EventOf<'job'>): Promise<Snapshot | null> {
+  const id = content.evalA.snapshot;
+  const { events } = await relays.fetch([{ ids: [id] }]);
+  const event = events.find((candidate) => candidate.id === id && candidate.pubkey === author);
+  try {
+    return event === undefined ? null : parseSnapshot(event);
+  } catch {
+    return null;
+  }
+}
+
+async function validateOne(server: ValidatorServer, event: NostrEvent, isNamed: boolean): Promise<ValidatorEnd | null> {
+  const { ports, context, inbox, wallet } = server;
+  const { relays, signer, clock, random } = ports;
+  let job: EventOf<'job'>;
+  try {
+    job = JOB.parse(event);
+  } catch {
+    return null;
+  }
+  const bell = createBell(clock);
+  const journal = await context.deps.openJournal<SignedRecord>(context.deps.home().path(eventsFile(job.id)));
+  const isBegun = (await journal.read()).length > 0;
+  const [train, a] = [await fetchSnapshot(relays, job), await setA(relays, job)];
+  const data = train === null || a === null ? null : { train, a };
+  const skip = async (why: readonly [Reason, string, string]): Promise<null> => {
+    await journal.close();
+    const [reason, expected, got] = why;
+    server.emit(job.id, 'skipped', { reason, expected, got }, `skipped: expected ${expected}, got ${got}`);
+    if (isNamed) throw skipped(job, why);
+    return null;
+  };
+  const why = isBegun && data !== null ? null : await refusal(server, job, data);
+  if (why !== null || data === null) return skip(why ?? ['dataset-missing', 'the data of the job', 'nothing']);
+  const book = await openBook(job.id, { ...ports, bell, journal });
+  if (!isBegun && book.state().phase !== 'awarding') {
+    book.close();
+    return skip(['awarded', 'a job before its award', 'one that has its validators']);
+  }
+  const isPast = job.content.deadline <= clock.nowSec();
+  const unwatch = inbox.watch(bell);
+  let engine: Promise<Engine> | undefined;
+  const env: ValidatorEnv = {
+    ...{ book, relays, signer, inbox, clock, random, bell, wallet, snapshot: data.train, evalA: data.a },
+    files: jobFiles(ports.files, job.id),
+    chunks: chunkFiles(ports.files, `jobs/${job.id}`),
+    network: context.deps.network,
+    paymentHashOf: (invoice) => decodeInvoice(invoice).paymentHash,
+    engine: () => (engine ??= server.engines.forJob(job, data.train)),
+    data: { opened: null },
+    progress: context.progress,
+    signal: server.stop,
+    emit: (name, fields, text) => (isPast && !isNamed ? undefined : server.emit(job.id, name, fields, text)),
+  };
+  try {
+    const end = await serveValidator(env);
+    if (end.wasOver && isPast && !isNamed) return null;
+    if (end.end === 'done') {
+      const { rounds, paidMsat } = end;
+      server.emit(job.id, 'done', { rounds, paidMsat }, `done: ${rounds} rounds, ${paidMsat / SAT} sat`);
+    } else server.emit(job.id, end.end === 'stopped' ? 'error' : 'lost', { reason: end.why }, `${end.end}: ${end.why}`);
+    return end;
+  } finally {
+    await engine?.then((own) => own.close()).catch(() => undefined);
+    unwatch();
+    book.close();
+    await journal.close();
+  }
+}
