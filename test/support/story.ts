@@ -90,9 +90,17 @@ export interface Sandbox {
   books(): Books;
 }
 
-export async function startSandbox(trainers: number, folder = storyFolder()): Promise<Sandbox> {
+export async function startSandbox(trainers: number, folder = storyFolder(), validators = 0): Promise<Sandbox> {
   const dir = join(folder, 'sb');
-  const stream = startStream(['sandbox', '--dir', dir, '--trainers', String(trainers)]);
+  const stream = startStream([
+    'sandbox',
+    '--dir',
+    dir,
+    '--trainers',
+    String(trainers),
+    '--validators',
+    String(validators),
+  ]);
   const { relay } = (await stream.event(({ event }) => event === 'ready')) as { relay: string };
   return {
     folder,
