@@ -47,7 +47,7 @@ export function report(audited: Audited, book: JobBook): Outcome {
 
 function documentOf(audited: Audited, book: JobBook) {
   const { state, level, why, found, disputes, engine, repeated, roots, standing, events, unreadable } = audited;
-  const { validators } = audited;
+  const { validators, awardedBy } = audited;
   const unchecked = Object.entries({ segments: repeated, roots })
     .filter(([, again]) => again?.why !== null)
     .map(([check]) => check);
@@ -69,6 +69,7 @@ function documentOf(audited: Audited, book: JobBook) {
     standing,
     validators,
     fallbacks: fallbacksOf(state),
+    awardedBy,
     forks: state.forks.map(({ author: who, seq, ids }) => ({ author: who, seq, events: ids })),
     disputes,
     unreadable,
@@ -85,6 +86,7 @@ function describe(value: ReturnType<typeof documentOf>): string {
     ['over', `${value.events} events, ${value.rounds} rounds, ${Number(value.paidMsat) / 1000} sat paid`],
     ...(value.repeated === null ? [] : [['repeated', describeRepeated(value.repeated)]]),
     ...(value.roots === null ? [] : [['root updates', describeRoots(value.roots)]]),
+    ...(value.awardedBy === 'customer' ? [['award', 'the customer chose among admissible bids: its word']] : []),
     ...(value.standing === null ? [] : [['standing', describeStanding(value.standing)]]),
     ...(value.validators ?? []).map((one) => ['validator', describeValidator(one)]),
     ...(value.fallbacks.length === 0

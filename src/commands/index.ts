@@ -20,6 +20,7 @@ export const commandGroups: readonly CommandGroup[] = [
       { name: 'plan', summary: 'events, bytes, time and sats of a job, before anybody is asked' },
       { name: 'post-job', summary: 'ask for bids to train a model on a published dataset' },
       { name: 'offers', summary: 'find trainers and validators by model, engine, price and speed' },
+      { name: 'award', summary: 'see the bids of a job; name the winners where you choose them yourself' },
       { name: 'collect-model', summary: 'run a job to its end: award, aggregate, pay, write the model' },
       { name: 'cancel', summary: 'end a job early: pay accepted rounds, free the rest' },
       { name: 'predict', summary: 'apply a collected model to new rows' },

@@ -43,7 +43,7 @@ export function jobFiles(files: HomeFiles, job: EventId): CustomerEnv['files'] {
 }
 
 /** What else a caller wants of the loop; `signal` defaults to the command's. */
-export interface Leading extends Pick<CustomerEnv, 'onStep' | 'cancel'> {
+export interface Leading extends Pick<CustomerEnv, 'onStep' | 'cancel' | 'chosen'> {
   readonly signal?: AbortSignal;
 }
 
@@ -54,7 +54,7 @@ async function customerEnv(
   presence: Presence,
   secrets: JobSecrets,
   options: Readonly<Record<string, unknown>>,
-  { signal = context.signal, onStep, cancel }: Leading,
+  { signal = context.signal, onStep, cancel, chosen }: Leading,
 ): Promise<CustomerEnv> {
   const { deps, progress } = context;
   const { relays, clock, random, files } = ports;
@@ -109,6 +109,7 @@ async function customerEnv(
     signal,
     ...(onStep && { onStep }),
     ...(cancel && { cancel }),
+    ...(chosen && { chosen }),
   };
 }
 

@@ -55,6 +55,24 @@ export function spareOffers(
   return seatOffers(offersOf(considered.filter(({ outcome }) => outcome !== 'refused')), seats, newSeats).left;
 }
 
+/** Likewise, where the customer chose: a bid stands in `chosen` as often as it got a shard. */
+export function unchosenOffers(considered: readonly Considered[], chosen: readonly EventId[]): readonly Considered[] {
+  return chosenOffers(offersOf(considered.filter(({ outcome }) => outcome !== 'refused')), chosen).left;
+}
+
+/** In the order of the choice; what no offer answers is passed over. */
+function chosenOffers<Row extends { readonly bid: EventId }>(
+  offers: readonly Row[],
+  chosen: readonly EventId[],
+): { readonly won: Row[]; readonly left: Row[] } {
+  const left = [...offers];
+  const won = chosen.flatMap((bid) => {
+    const at = left.findIndex((offer) => offer.bid === bid);
+    return at === -1 ? [] : left.splice(at, 1);
+  });
+  return { won, left };
+}
+
 /** Most seats of keys without a receipt that the customer trusts; all, where the job does not say. */
 export function newKeySeats({ trainers, newKeyShare }: Pick<JobTerms, 'trainers' | 'newKeyShare'>): number {
   return newKeyShare === undefined ? trainers : Math.ceil((trainers * newKeyShare) / 1_000_000);
@@ -174,7 +192,7 @@ export function rungOf(engine: string): Rung {
  * @param unopened  sealed bids without an opening: refused
  * @param standing  receipts trusted; a trainer that is not in it is unknown
  * @param atSec     the award's own time: decides which bids have expired
- * @param shards    shards of the dataset
+ * @param chosen    with `award` `manual` the bids that get shard 0, 1, 2 ...; without them nobody has won yet
  */
 export function runAuction(input: {
   readonly terms: JobTerms;
@@ -184,6 +202,7 @@ export function runAuction(input: {
   readonly standing: ReadonlyMap<Pubkey, Standing>;
   readonly blocked: ReadonlySet<Pubkey>;
   readonly atSec: number;
+  readonly chosen?: readonly EventId[];
 }): AuctionResult {
   const known = (trainer: Pubkey): Standing => {
     const { attempts, successes } = input.standing.get(trainer) ?? UNKNOWN_TRAINER;
@@ -219,8 +238,11 @@ export function runAuction(input: {
   const admissible = described.filter(({ outcome }) => outcome !== 'refused');
   const { trainers, payment } = input.terms;
   const offers = offersOf(admissible);
-  const { won, left } = seatOffers(offers, trainers, newKeySeats(input.terms));
-  const withheld = Math.min(trainers - won.length, left.length);
+  const isManual = input.terms.award === 'manual';
+  const { won, left } = isManual
+    ? chosenOffers(offers, (input.chosen ?? []).slice(0, trainers))
+    : seatOffers(offers, trainers, newKeySeats(input.terms));
+  const withheld = isManual ? 0 : Math.min(trainers - won.length, left.length);
   return {
     ...(withheld > 0 && { withheld }),
     considered: [

@@ -3,7 +3,7 @@ import { ruleFor, type Rule } from '../learning/aggregate/rule.js';
 import type { AwardContent } from '../protocol/award.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
-import { newKeySeats, runAuction, spareOffers, type Considered } from './auction.js';
+import { newKeySeats, runAuction, spareOffers, unchosenOffers, type Considered } from './auction.js';
 import { broken, type Broken, type Draft } from './draft.js';
 import { lateBidRefusal } from './late-bids.js';
 import { firstFit } from './new-keys.js';
@@ -58,6 +58,7 @@ export function applyAward(draft: Draft, event: EventOf<'award'>): Broken | null
       standing: new Map(considered.map((row) => [row.trainer, row])),
       blocked: new Set(considered.filter((row) => row.rule === 'blocked').map((row) => row.trainer)),
       atSec: event.createdAt,
+      chosen: winners.map(({ bid }) => bid),
     });
     const spell = (rows: readonly Considered[]) =>
       rows
@@ -79,8 +80,14 @@ export function applyAward(draft: Draft, event: EventOf<'award'>): Broken | null
   const seated = seatValidators(draft, event);
   if (seated !== null) return seated;
   draft.award = event;
-  const { trainers } = draft.job.content;
-  draft.spares = spareOffers(considered, trainers, newKeySeats(draft.job.content));
+  const terms = draft.job.content;
+  draft.spares =
+    terms.award === 'manual'
+      ? unchosenOffers(
+          considered,
+          winners.map(({ bid }) => bid),
+        )
+      : spareOffers(considered, terms.trainers, newKeySeats(terms));
   for (const winner of winners) assign(draft, event, winner.shard, winner);
   return null;
 }

@@ -47,7 +47,8 @@ const terms = z.object({
   maxPriceMsat: msat,
   budgetMsat: msat,
   payoutFloorMsat: msat,
-  award: z.enum(['full', 'deadline']),
+  /** `manual`: the customer names the winners among the admissible bids. */
+  award: z.enum(['full', 'deadline', 'manual']),
   /** `uniform`: what each winner could have asked at most. */
   payment: z.enum(['pay-as-bid', 'uniform']),
   /** Absent: everybody reads them. */
@@ -94,6 +95,10 @@ export const jobTerms = terms
   .refine(
     (job) => job.payment !== 'uniform' || (job.bids === 'sealed' && job.shardsPerTrainer === undefined),
     'payment uniform with sealed bids, and one shard for each trainer',
+  )
+  .refine(
+    (job) => job.award !== 'manual' || (job.payment === 'pay-as-bid' && job.newKeyShare === undefined),
+    'award manual pays as bid, and promises new keys nothing',
   )
   .refine((job) => job.rail !== 'none' || job.maxPriceMsat === 0n, 'rail none has no price')
   .refine((job) => job.rail !== 'none' || (job.validators?.feeMsat ?? 0n) === 0n, 'rail none has no fee');

@@ -54,6 +54,8 @@ export interface Audit {
   readonly roots: { readonly rounds: number; readonly why: string | null } | null;
   /** What the award counts of earlier jobs, counted again; null where it counts nothing, or the audit fails before. */
   readonly standing: StandingCheck | null;
+  /** Who chose the winners: the rules that everybody recomputes, or the customer (`award` `manual`); null before the award. */
+  readonly awardedBy: 'rules' | 'customer' | null;
   /** What its validators did; `contradicted`, by who measured again, is null below the data level. Null in jobs without. */
   readonly validators: readonly AuditedValidator[] | null;
 }
@@ -89,6 +91,8 @@ export async function auditJob(ports: AuditPorts): Promise<Audit> {
     roots: Audit['roots'] = null,
   ) => ({
     ...{ level, found, why, engine, repeated, roots, standing, validators: validators(level) },
+    awardedBy:
+      state.award === null ? null : state.job?.content.award === 'manual' ? ('customer' as const) : ('rules' as const),
     disputes: disputes(state),
   });
   const snapshots = state.job === null ? new Map<EventId, never>() : await fetchSnapshots(relays, state.job);

@@ -18,6 +18,8 @@ export interface BidFacts {
   readonly earlier?: readonly EarlierJob[];
   /** By sealed bid; null: it does not open its commitment. */
   readonly opened?: ReadonlyMap<EventId, SealedBidContent | null>;
+  /** With `award` `manual`: the bids that get shard 0, 1, 2 ... */
+  readonly chosen?: readonly EventId[];
 }
 
 /** Bids that the award of this job may name. */
@@ -28,7 +30,7 @@ export function bidsOf({ job, bids, sealedBids }: JobState): readonly (EventOf<'
 /** The award as it would be now, and the earlier jobs that it counts. */
 export function auctionNow(
   state: JobState,
-  { earlier = [], opened = new Map() }: BidFacts,
+  { earlier = [], opened = new Map(), chosen }: BidFacts,
   atSec: number,
   events: readonly (EventOf<'bid'> | EventOf<'sealed-bid'>)[] = bidsOf(state),
 ): AuctionResult & { readonly counted: readonly EventId[] } {
@@ -45,7 +47,8 @@ export function auctionNow(
       else bids.push(bid);
     }
   }
-  return { ...runAuction({ terms, customer, bids, unopened, standing, blocked: new Set(), atSec }), counted };
+  const rules = { terms, customer, standing, blocked: new Set<never>(), atSec, ...(chosen && { chosen }) };
+  return { ...runAuction({ ...rules, bids, unopened }), counted };
 }
 
 /** Who registered so far, and would be taken. */
@@ -61,12 +64,14 @@ export function validatorsNow(
 export async function award(env: CustomerEnv, state: JobState, opened: BidFacts['opened']): Promise<void> {
   const atSec = env.clock.nowSec();
   const { content: terms } = state.job!;
-  const facts: BidFacts = { ...(env.earlier && { earlier: env.earlier }), ...(opened && { opened }) };
-  const best = new Set(
-    auctionNow(state, facts, atSec)
+  const { earlier, chosen } = env;
+  const facts: BidFacts = { ...(earlier && { earlier }), ...(opened && { opened }), ...(chosen && { chosen }) };
+  const best = new Set([
+    ...(chosen ?? []),
+    ...auctionNow(state, facts, atSec)
       .considered.slice(0, mostConsidered(terms.trainers))
       .map((row) => row.bid),
-  );
+  ]);
   const named = bidsOf(state).filter((bid) => best.has(bid.id));
   const { considered, seats, withheld, counted } = auctionNow(state, facts, atSec, named);
   if (withheld !== undefined)

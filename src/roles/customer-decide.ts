@@ -143,6 +143,11 @@ function decideAward(state: JobState, facts: CustomerFacts, now: number): Custom
   if (now >= terms.deadline) return { do: 'stop', why: 'lapsed' };
   const { considered, seats, withheld = 0 } = auctionNow(state, facts, now);
   const admissible = considered.filter((row) => row.outcome !== 'refused');
+  if (terms.award === 'manual') {
+    if (facts.chosen !== undefined) return { do: 'award', bids: bidsOf(state) };
+    const what = `you to choose among ${admissible.length} bids: stop this, nmkt award ${state.jobId} --bid ID..., then run it again`;
+    return { do: 'wait', for: what, until: terms.deadline };
+  }
   const windowEnd = facts.servingSince + terms.bidWindowSec;
   // One trainer that offers several shards is no reason to hear no others.
   const hasTrainers = terms.award === 'full' && admissible.length >= terms.trainers && withheld === 0;

@@ -82,6 +82,8 @@ export interface CustomerEnv {
   readonly secrets: JobSecrets;
   /** Other jobs of this home, newest first: what it knows of trainers. */
   readonly earlier?: readonly EarlierJob[];
+  /** Award a job with `award` `manual` to these bids, and stop then. */
+  readonly chosen?: readonly EventId[];
   readonly data: CustomerData;
   readonly files: JobFiles;
   engine(): Promise<Engine>;

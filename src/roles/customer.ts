@@ -69,6 +69,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
     const state = env.book.state();
     if (outage.since === null) await patiently(env, () => sendGrants(env, state, wrap, sent), outage);
     if (!(await patiently(env, () => unsealBids(env, state, opened), outage))) continue;
+    if (env.chosen !== undefined && state.phase !== 'awarding') return state;
     nameForks(env, state, named);
     for (const [payout, until] of held) if (now >= until) held.delete(payout);
     const key = phaseName(state);
@@ -83,7 +84,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
       lastSeenAt,
       heldPayouts: new Set(held.keys()),
       ...(env.earlier && { earlier: env.earlier }),
-      opened,
+      ...{ opened, ...(env.chosen && { chosen: env.chosen }) },
       isCancelling: env.cancel !== undefined,
     };
     const action = decideCustomer(state, facts, now);

@@ -148,9 +148,11 @@ export const jobFileSchema = z.strictObject({
     .optional()
     .describe('smallest payment worth its fees; default 0 on the sandbox, 200 elsewhere'),
   award: z
-    .enum(['full', 'deadline'])
+    .enum(['full', 'deadline', 'manual'])
     .default('full')
-    .describe('full: as soon as every seat has a bid; deadline: after the bid window'),
+    .describe(
+      'full: as soon as every seat has a bid; deadline: after the bid window; manual: you name the winners (nmkt award)',
+    ),
   bids: z
     .enum(['open', 'sealed'])
     .default('open')

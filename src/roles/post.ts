@@ -137,12 +137,15 @@ export function jobTerms(
 /** @throws NmktError `bad-job` */
 function paymentTerms(job: JobFile, shardsPerTrainer: number): Pick<JobTerms, 'payment' | 'bids'> {
   const sealed = job.bids === 'sealed' ? { bids: 'sealed' as const } : {};
+  if (job.award === 'manual' && job.newKeyShare !== undefined)
+    throw bad('no newKeyShare with award manual: you choose', `${job.newKeyShare}`, 'leave out newKeyShare');
   if (job.payment === 'pay-as-bid') return { payment: job.payment, ...sealed };
   if (job.bids !== 'sealed') throw bad('sealed bids with payment uniform', 'bids open', '--bids sealed');
   if (shardsPerTrainer > 1)
     throw bad('one shard per trainer with payment uniform', `${shardsPerTrainer}`, '--shards-per-trainer 1');
   // As soon as every seat has a bid there is no loser, and everyone gets the ceiling.
-  if (job.award === 'full') throw bad('award deadline with payment uniform', 'award full', '--award deadline');
+  if (job.award !== 'deadline')
+    throw bad('award deadline with payment uniform', `award ${job.award}`, '--award deadline');
   return { payment: job.payment, ...sealed };
 }
 

@@ -90,6 +90,13 @@ export const rows: Readonly<Record<string, CommandRows>> = {
     unset: noRelay,
     wrong: {},
   },
+  award: {
+    call: [JOB],
+    bare: help('award'),
+    offline: silent,
+    unset: noRelay,
+    wrong: { '--bid': id, '--max-sats': 'free' },
+  },
   offers: {
     call: [],
     bare: noRelay,

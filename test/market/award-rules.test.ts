@@ -119,6 +119,45 @@ describe('an award', () => {
     expect(state.assignments.get(1)!.trainer).toBe(third.pubkey);
   });
 
+  describe('by hand', () => {
+    const byHand = (choice: readonly number[], terms: object = {}) =>
+      scriptJob({
+        ...{ trainers: 2, spares: 2, until: 'award', terms: { award: 'manual', ...terms } },
+        alter: {
+          award: (award: Award) => ({
+            ...award,
+            bids: award.bids.map((row, i) => ({ ...row, outcome: choice.includes(i) ? 'won' : 'spare' })),
+            winners: choice.map((i, shard) => ({
+              ...{ ...award.winners[0]!, shard, trainer: award.bids[i]!.trainer, bid: award.bids[i]!.bid },
+              grant: grantOf(people[i]!, shard),
+            })),
+          }),
+        },
+      }).state;
+
+    it('gives seats to whom the customer names, and keeps the order for spares', () => {
+      const state = byHand([3, 1]);
+      expect(state.firstBad).toBeNull();
+      expect([...state.assignments.values()].map((seat) => seat.trainer)).toEqual([
+        people[3]!.pubkey,
+        people[1]!.pubkey,
+      ]);
+      expect(state.spares.map((spare) => spare.trainer)).toEqual([people[0]!.pubkey, people[2]!.pubkey]);
+      expect(byHand([2]).assignments.size).toBe(1);
+    });
+
+    it.each([
+      ['one bid twice', [0, 0]],
+      ['more than there are seats', [0, 1, 2]],
+    ])('of %s breaks award-winners', (_what, choice) => {
+      expect(byHand(choice).firstBad?.rule).toMatch(/^award-/);
+    });
+
+    it('breaks award-order where the job is awarded by its rules', () => {
+      expect(byHand([3, 1], { award: 'deadline' }).firstBad).toMatchObject({ rule: 'award-order' });
+    });
+  });
+
   it('comes once', () => {
     const script = scriptJob({ trainers: 2, spares: 2, until: 'ready/1' });
     const again = script.say(customer, 'award', 'again', script.at('award', 'award').content)!;

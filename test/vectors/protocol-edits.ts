@@ -169,6 +169,7 @@ export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-
     set('newKeyShare', 1_000_001),
     set('payment', 'uniform', 'one price of open bids'),
     set('bids', 'open'),
+    ['an award by hand with newKeyShare', (job) => ({ ...job, award: 'manual', newKeyShare: 1 })],
     set('title', 'a\u0000b', 'a control character'),
   ],
   bid: [...amount('priceMsat'), set('capacity', 0), set('engine', ''), set('engine', hugeText(121), 'a long engine id'), ...integer('expires')],

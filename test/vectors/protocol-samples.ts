@@ -329,6 +329,23 @@ const hidden = sealedScript([10_000n, 18_000n, 14_000n], { payment: 'uniform' },
   seal(people[i]!, customer, JSON.stringify(z.encode(sealedBidContent, content))),
 );
 hidden.script.say(customer, 'award', 'award', hidden.award);
+/** The customer takes the dearer bids. */
+const byHand = scriptJob({
+  trainers: 2,
+  spares: 1,
+  until: 'award',
+  terms: { award: 'manual' },
+  alter: {
+    award: ({ bids, winners, rule }: ContentOf<'award'>) => ({
+      bids: bids.map((row, i) => ({ ...row, outcome: i === 0 ? ('spare' as const) : ('won' as const) })),
+      winners: [2, 1].map((who, shard) => ({
+        ...{ ...winners[0]!, shard, trainer: people[who]!.pubkey, bid: bids[who]!.bid },
+        grant: grantOf(people[who]!, shard),
+      })),
+      rule,
+    }),
+  },
+});
 const free = scriptJob({ rail: 'none', trainers: 1, rounds: 1 });
 const partial = scriptJob({
   rounds: 1,
@@ -421,6 +438,7 @@ export const samples: Samples = {
     ['with two shards for a trainer', several.raw('job')],
     ['with few seats for new keys', known.raw('job')],
     ['with sealed bids and one price', hidden.script.raw('job')],
+    ['awarded by hand', byHand.raw('job')],
     ['with validators', validated.raw('job')],
   ],
   bid: [['at a price', script.raw('bid/0')], ['for nothing', free.raw('bid/0')], ['for two shards', several.raw('bid/0')]],

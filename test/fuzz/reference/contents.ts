@@ -338,7 +338,7 @@ const terms = object(
     network: constant('bitcoin', 'testnet', 'signet', 'simnet', 'regtest', 'sandbox'),
     rail: constant('instalments', 'none'),
     ...{ maxPriceMsat: msat, budgetMsat: msat, payoutFloorMsat: msat },
-    award: constant('full', 'deadline'),
+    award: constant('full', 'deadline', 'manual'),
     payment: constant('pay-as-bid', 'uniform'),
     bids: optional(constant('sealed')),
     ...{ bidWindowSec: year, readyTimeoutSec: year, roundTimeoutSec: year },
@@ -369,10 +369,13 @@ const terms = object(
     verification: string;
     spot: unknown;
     payment: string;
+    award: string;
+    newKeyShare: number | undefined;
     bids: string | undefined;
     shardsPerTrainer: number | undefined;
     validators?: { feeMsat: bigint };
   }) =>
+    (job.award !== 'manual' || (job.payment === 'pay-as-bid' && job.newKeyShare === undefined)) &&
     (job.payment !== 'uniform' || (job.bids === 'sealed' && job.shardsPerTrainer === undefined)) &&
     job.quorum <= job.trainers &&
     (job.verification === 'spot') === (job.spot !== null) &&

@@ -135,13 +135,21 @@ export class Walk implements Walked {
       );
     must(spell(rows).join(' ') === spell(expected).join(' '), event.id, 'another order of bids');
     const offered = offers(expected.filter(({ outcome }) => outcome !== 'refused'));
-    const { won, left } = seated(offered, this.terms);
+    const { won, left } =
+      this.terms.award === 'manual'
+        ? picked(
+            offered,
+            winners.map(({ bid }) => bid),
+          )
+        : seated(offered, this.terms);
     const good = expected.filter(({ outcome }) => outcome !== 'refused');
     const seats = won.map((row, shard) => ({ ...row, shard, priceMsat: paid(row, good, this.terms) }));
     const place = (list: readonly { trainer: string; bid: string; shard: number; priceMsat: string }[]) =>
       list.map((seat) => [seat.trainer, seat.bid, seat.shard, seat.priceMsat].join()).join(' ');
     must(place(seats) === place(winners), event.id, 'other winners');
-    const empty = Math.min(this.terms.trainers - won.length, left.length);
+    const isManual = this.terms.award === 'manual';
+    must(!isManual || winners.length <= this.terms.trainers, event.id, 'more winners than seats');
+    const empty = isManual ? 0 : Math.min(this.terms.trainers - won.length, left.length);
     must((withheld ?? 0) === empty, event.id, 'another number of seats withheld');
     this.#award = event;
     this.#spares = left;
@@ -466,6 +474,17 @@ function seated<Row extends { readonly successes: number }>(
   return { won, left };
 }
 
+/** What the customer named, and what that leaves. */
+function picked<Row extends { readonly bid: string }>(rows: readonly Row[], bids: readonly string[]) {
+  const left = [...rows];
+  const won: Row[] = [];
+  for (const bid of bids) {
+    const at = left.findIndex((row) => row.bid === bid);
+    if (at >= 0) won.push(...left.splice(at, 1));
+  }
+  return { won, left };
+}
+
 /** In order of effective price, ties by key, refused ones last. */
 function order(
   rows: readonly BidRow[],
@@ -505,7 +524,9 @@ function order(
   );
   const good = considered.filter(({ rule }) => rule === undefined);
   const placed = [...good, ...considered.filter(({ rule }) => rule !== undefined)];
-  const winners = new Set(seated(offers(good), terms).won.map(({ trainer }) => trainer));
+  const named = fields(award).winners.map(({ bid }) => bid);
+  const { won } = terms.award === 'manual' ? picked(offers(good), named) : seated(offers(good), terms);
+  const winners = new Set(won.map(({ trainer }) => trainer));
   return placed.map(({ rule, ...row }) => ({
     ...row,
     outcome: rule !== undefined ? 'refused' : winners.has(row.trainer) ? 'won' : 'spare',

@@ -229,6 +229,7 @@ export interface Terms {
   readonly newKeyShare?: number;
   readonly bids?: string;
   readonly payment: string;
+  readonly award: string;
   readonly quorum: number;
   readonly maxPriceMsat: string;
   readonly network: string;
