@@ -28,6 +28,7 @@ import type {
   RandomBytes,
   Relays,
   Signer,
+  Stake,
   Wallet,
 } from './ports.js';
 import type { DumpRelays } from './relay/dump-reader.js';
@@ -97,6 +98,8 @@ export interface Deps {
   wallet(): Promise<Wallet | null>;
   /** The wallet behind a NIP-47 URI (demo, sandbox). */
   connectWallet(uri: string): Promise<Wallet>;
+  /** Where the wallet of the settings locks stake, or null when none is set. */
+  stake(): Promise<Stake | null>;
   /** Keeps other processes out of a folder that is no home, until `close`. @throws `home-locked` */
   lockFolder(folder: string, words: NonNullable<LockOptions['words']>): Promise<void>;
   /** The sandbox's books, in the journal `path`. */
@@ -308,6 +311,13 @@ export async function createDeps({ flags, env, cwd, progress, prompt, signal }: 
       return (wallet ??= connectWallet(settings.wallet.value));
     },
     connectWallet,
+    async stake() {
+      if (settings.wallet === undefined) return null;
+      hideWallet(settings.wallet.value);
+      await useWs();
+      const { connectStake } = await import('./wallet/nwc-stake.js');
+      return closing(await connectStake(settings.wallet.value));
+    },
     async lockFolder(folder, words) {
       const release = await lockFolder(folder, { words });
       opened.add({ close: release });

@@ -1,7 +1,10 @@
+import { isNmktError } from '../errors.js';
 import { hex, sha256Hex, type Bytes, type Sha256 } from '../hash.js';
 import type { Clock, RandomBytes } from '../ports.js';
 import { decodeInvoice, encodeInvoice, type Invoice } from './bolt11.js';
 import type { Ledger, LedgerEntry } from './ledger.js';
+import { sandboxStake } from './sandbox-stake.js';
+import { runStakeCall, STAKE_METHOD } from './stake-method.js';
 
 /** The NIP-47 methods of the sandbox wallet: https://github.com/nostr-protocol/nips/blob/master/47.md#commands */
 export const METHODS = [
@@ -12,6 +15,7 @@ export const METHODS = [
   'pay_invoice',
   'lookup_invoice',
   'list_transactions',
+  STAKE_METHOD,
 ] as const;
 export type Method = (typeof METHODS)[number];
 
@@ -67,6 +71,21 @@ export async function runMethod(method: Method, params: Params, account: string,
       return lookupInvoice(params, account, node);
     case 'list_transactions':
       return listTransactions(params, account, node);
+    case STAKE_METHOD:
+      return stake(params, account, node);
+  }
+}
+
+/** Anything else is the wallet's own trouble. */
+const REFUSED_STAKE: readonly string[] = ['payment-failed', 'bad-usage', 'not-ready', 'bad-event'];
+
+async function stake(params: Params, account: string, { ledger, clock }: SandboxNode): Promise<object> {
+  try {
+    return await runStakeCall(sandboxStake(ledger, account, clock), params);
+  } catch (error) {
+    if (!isNmktError(error) || !REFUSED_STAKE.includes(error.code)) throw error;
+    const got = error.got === undefined ? '' : `: ${error.got}`;
+    throw new RequestRefused(error.code.toUpperCase().replaceAll('-', '_'), `${error.message}${got}`);
   }
 }
 

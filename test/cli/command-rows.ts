@@ -302,6 +302,31 @@ export const rows: Readonly<Record<string, CommandRows>> = {
     wrong: { '--price': number('--price'), '--shards': number('--shards') },
   },
   earnings: { call: [], bare: 'done', offline: 'done', unset: 'done', wrong: {} },
+  stake: {
+    call: [JOB, '--sats', '10'],
+    bare: help('stake'),
+    offline: ['no-wallet', /NMKT_WALLET/],
+    unset: ['no-wallet', /NMKT_WALLET/],
+    wrong: {
+      '--sats': number('--sats'),
+      '--role': ['zzz', 'bad-usage', '--role trainer'],
+      '--sigma': number('--sigma'),
+    },
+  },
+  delegate: {
+    call: [JOB, KEY, '--sats', '10'],
+    bare: help('delegate'),
+    offline: ['no-wallet', /NMKT_WALLET/],
+    unset: ['no-wallet', /NMKT_WALLET/],
+    wrong: { '--sats': number('--sats') },
+  },
+  withdraw: {
+    call: [JOB],
+    bare: help('withdraw'),
+    offline: ['no-wallet', /NMKT_WALLET/],
+    unset: ['no-wallet', /NMKT_WALLET/],
+    wrong: { '--event': id },
+  },
   resign: { call: [JOB], bare: help('resign'), offline: silent, unset: noRelay, wrong: { '--reason': 'free' } },
   init: {
     call: ['--new-key'],

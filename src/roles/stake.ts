@@ -1,0 +1,96 @@
+import { NmktError } from '../errors.js';
+import type { EventId, Pubkey } from '../hash.js';
+import type { JobState } from '../market/state.js';
+import type { EventOf } from '../protocol/events.js';
+import { lockId, type STAKED_ROLES } from '../protocol/stake.js';
+import type { Stake, StakeLock } from '../ports.js';
+import type { JobBook } from './job-book.js';
+
+/** What a staker or delegator does in a job: lock, then say so; say that it leaves, then let the lock go. Each step may be repeated. */
+
+type Staked = EventOf<'stake'> | EventOf<'delegate'>;
+export interface StakeWish {
+  readonly amountMsat: bigint;
+  /** Itself: a stake; somebody else: a delegation. */
+  readonly operator: Pubkey;
+  readonly role: (typeof STAKED_ROLES)[number];
+  readonly sigmaPpm: number;
+  /** Beside what stands already. */
+  readonly isMore: boolean;
+}
+
+/** Own stakes and delegations of the job, oldest first, with whether they were taken back. */
+export function ownStakes({ chains }: Pick<JobState, 'chains'>, me: Pubkey): { event: Staked; isLeaving: boolean }[] {
+  const own = chains.get(me)?.events ?? [];
+  const left = new Set(own.flatMap((event) => (event.type === 'withdraw' ? [event.content.of] : [])));
+  return own
+    .filter((event): event is Staked => event.type === 'stake' || event.type === 'delegate')
+    .map((event) => ({ event, isLeaving: left.has(event.id) }));
+}
+
+const operatorOf = (event: Staked): Pubkey => (event.type === 'stake' ? event.author : event.content.operator);
+
+/**
+ * Killed between lock and event, the next call finds the same lock, whose name follows from what was said so far.
+ *
+ * @returns the event that stands, and whether it is new
+ */
+export async function putStake(
+  book: JobBook,
+  stake: Stake,
+  me: Pubkey,
+  wish: StakeWish,
+): Promise<{ readonly event: Staked; readonly isNew: boolean }> {
+  const { operator, amountMsat } = wish;
+  const mine = ownStakes(book.state(), me).filter(({ event }) => operatorOf(event) === operator);
+  const standing = mine.find(({ isLeaving }) => !isLeaving)?.event;
+  if (standing !== undefined && !wish.isMore) return { event: standing, isNew: false };
+  requireOpen(book.state());
+  const lock = lockId(book.jobId, me, operator, mine.length);
+  await stake.lock({ lock, job: book.jobId, staker: me, amountMsat });
+  const customer = book.state().job!.author;
+  const event =
+    operator === me
+      ? await book.sign('stake', { lock, amountMsat, role: wish.role, sigmaPpm: wish.sigmaPpm }, [customer])
+      : await book.sign('delegate', { lock, amountMsat, operator }, [customer, operator]);
+  return { event, isNew: true };
+}
+
+/** @returns every own lock of the job that was asked back, now or before, with what became of it */
+export async function takeBack(book: JobBook, stake: Stake, me: Pubkey, only?: EventId): Promise<readonly StakeLock[]> {
+  const mine = ownStakes(book.state(), me).filter(({ event }) => only === undefined || event.id === only);
+  if (mine.length === 0)
+    throw new NmktError('not-awarded', 'this key has nothing staked in the job', {
+      expected: only === undefined ? 'a stake or delegation of this key' : `one with the id ${only}`,
+      got: 'none',
+      remedy: 'run it with --home and --settings of who staked',
+    });
+  for (const { event, isLeaving } of mine)
+    if (!isLeaving) await book.sign('withdraw', { of: event.id }, [book.state().job!.author]);
+  const locks: StakeLock[] = [];
+  for (const { event } of mine) {
+    const found = await stake.find(event.content.lock);
+    if (found !== null) locks.push(await letGo(stake, found));
+  }
+  return locks;
+}
+
+/** Not before it is free: then it is told, and asked again another time. */
+async function letGo(stake: Stake, found: StakeLock): Promise<StakeLock> {
+  try {
+    return await stake.release(found.lock);
+  } catch (error) {
+    if (error instanceof NmktError && error.code === 'not-ready') return found;
+    throw error;
+  }
+}
+
+/** @throws NmktError `job-closed` */
+function requireOpen({ phase, jobId }: JobState): void {
+  if (phase !== 'finished' && phase !== 'cancelled' && phase !== 'frozen') return;
+  throw new NmktError('job-closed', 'there is nothing left to stake for', {
+    expected: 'a job that goes on',
+    got: `a job that is ${phase}`,
+    remedy: `nmkt status ${jobId}`,
+  });
+}
