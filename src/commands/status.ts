@@ -47,7 +47,7 @@ With --json one document (without JOB one per job, and its role, customer or tra
               customer, validators, fallback (the customer: too few validators did) or null; perplexity (per token) of text models, else null
   trainers    [{pubkey, shard, priceMsat, seat, rounds, paidMsat, owedMsat}], seat ready, waiting, grant-bad,
               resigned, fraud or replaced
-  validators  [{pubkey, engine, seat, rounds, absent, apart, paidMsat, owedMsat}], seat taken or lost; rounds: how many of its
+  validators  [{pubkey, engine, seat, rounds, absent, apart, paidMsat, owedMsat}], seat taken, lost or fraud (a score is proven false); rounds: how many of its
               scores count; absent and apart: rounds without scores of it, and with others than the median
   paidMsat, owedMsat, model (id of the artifact event or null), loss, accuracy (of the model on set B, or null)
   metrics     of a finished text model {perplexity, bitsPerCharacter or bitsPerByte}; else {}

@@ -1,20 +1,8 @@
 import type { Pubkey } from '../hash.js';
 import type { EventOf } from '../protocol/events.js';
-import type { ScoreRow } from '../protocol/score.js';
+import { MEASURES, type ScoreRow } from '../protocol/score.js';
 
 /** What the revealed scores of several validators say together: one seat, one vote. */
-
-export const MEASURES = [
-  'ownBeforePpm',
-  'ownAfterPpm',
-  'otherBeforePpm',
-  'otherAfterPpm',
-  'ownSePpm',
-  'otherSePpm',
-  'dPpm',
-  'ePpm',
-  'lossPpm',
-] as const;
 
 /** Enough reveals that no absent validator could have outvoted them. */
 export function isEnough(revealed: number, seats: number): boolean {

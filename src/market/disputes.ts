@@ -11,16 +11,42 @@ export interface Dispute {
   readonly shard: number;
   /**
    * `grant-bad`: the trainer says so; `not-started`: the customer; `absent`: the customer, though no `ready` is at hand;
-   * `claim-bad`: the customer, of a claim that it says seals no invoice.
+   * `claim-bad`: the customer, of a claim that it says seals no invoice; `complaint`: a participant, of scores or of a `fraud`, whose
+   * author is named as `trainer`.
    */
-  readonly rule: 'grant-bad' | 'not-started' | 'absent' | 'claim-bad';
+  readonly rule: 'grant-bad' | 'not-started' | 'absent' | 'claim-bad' | 'complaint';
   readonly detail: string;
 }
 
 /** What was sent sealed is known to sender and receiver only: grants first, in the order of the customer's chain, then claims. */
 export function disputes(state: JobState): Dispute[] {
-  return [...grantDisputes(state), ...state.rounds.flatMap(claimDisputes)];
+  return [...grantDisputes(state), ...state.rounds.flatMap(claimDisputes), ...complaints(state)];
 }
+
+/** Of participants only, in order of their keys: anybody may publish one. How many validators on one engine say the same tells much. */
+function complaints({ chains, rounds, job, frauds, validators }: JobState): Dispute[] {
+  const people = new Set([...validators.map(({ validator }) => validator), ...rounds.flatMap(trainersOf)]);
+  const all = [...chains.values()]
+    .filter(({ author }) => people.has(author))
+    .flatMap(({ events }) => events.filter((event) => event.type === 'complaint'));
+  const spell = ({ content: { subject, engine, shard, found } }: (typeof all)[number]) =>
+    JSON.stringify([subject, engine, shard, found]);
+  return all.flatMap((event) => {
+    const { subject, shard, found, engine, detail } = event.content;
+    const accused = [
+      ...rounds.flatMap(({ listedScoreReveals }) => [...listedScoreReveals.values()]),
+      ...frauds.values(),
+    ].find(({ id }) => id === subject)?.author;
+    if (accused === undefined && !rounds.some(({ scores }) => scores?.id === subject)) return [];
+    const agree = all.filter((other) => spell(other) === spell(event)).length;
+    const what =
+      found.what === 'score' ? `${found.field} is ${found.ppm} ppm` : `segment ${found.segment} ends in ${found.hash}`;
+    const text = `${event.author.slice(0, 16)} says that ${what} on ${engine}${agree > 1 ? `, as ${agree} do` : ''}: ${detail}`;
+    return [{ event: event.id, trainer: accused ?? job!.author, shard, rule: 'complaint' as const, detail: text }];
+  });
+}
+
+const trainersOf = ({ assigned }: RoundState) => assigned.map(({ trainer }) => trainer);
 
 function claimDisputes({ assigned, payouts }: RoundState): Dispute[] {
   return payouts.flatMap(({ payee, refused }) =>

@@ -42,6 +42,8 @@ export interface DraftRound {
   /** The customer's own. */
   scores: EventOf<'scores'> | null;
   verdict: Verdict | null;
+  /** Validators whose scores of it are proven false. */
+  liars: Set<Pubkey>;
   close: EventOf<'close'> | null;
   voided: EventOf<'void'> | null;
   settlement: EventOf<'settlement'> | null;
@@ -68,6 +70,8 @@ export interface Draft {
   readonly validators: Map<Pubkey, ValidatorSeat>;
   /** By trainer: the proof that ended its award. */
   readonly frauds: Map<Pubkey, EventOf<'fraud'>>;
+  /** By validator. */
+  readonly validatorFrauds: Map<Pubkey, EventOf<'validator-fraud'>>;
   /** By claim. */
   readonly refusedClaims: Map<EventId, EventOf<'claim-bad'>>;
   readonly rounds: DraftRound[];

@@ -28,7 +28,7 @@ export function applySettlement(draft: Draft, event: EventOf<'settlement'>): Bro
   return null;
 }
 
-type Closed = Pick<RoundState, 'round' | 'close' | 'assigned' | 'listedScoreReveals'>;
+type Closed = Pick<RoundState, 'round' | 'close' | 'assigned' | 'listedScoreReveals' | 'liars'>;
 
 /** What a closed round pays, from the prices of the assignments it opened with and the fee of the job. */
 export function planOf(job: EventOf<'job'>, closed: Closed) {

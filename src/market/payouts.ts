@@ -1,4 +1,4 @@
-import type { Sha256 } from '../hash.js';
+import type { Pubkey, Sha256 } from '../hash.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
 import type { Draft, DraftRound } from './draft.js';
 import type { PayoutState, RefusedClaim } from './state.js';
@@ -7,9 +7,10 @@ import type { PayoutState, RefusedClaim } from './state.js';
 export function payoutsOf(draft: Draft): (round: DraftRound) => PayoutState[] {
   const claims = byPayout(ofType(draft.byId.values(), 'claim'));
   const refusals = byPayout(draft.refusedClaims.values());
+  const isFraud = (payee: Pubkey) => draft.frauds.has(payee) || draft.validatorFrauds.has(payee);
   return (round) =>
     (round.settlement?.content.plan ?? [])
-      .filter(({ payee, payout }) => round.receipts.has(payout) || !draft.frauds.has(payee))
+      .filter(({ payee, payout }) => round.receipts.has(payout) || !isFraud(payee))
       .map((line) => {
         const { payout, payee, amountMsat } = line;
         const theirs = draft.index.money(payee, payout);

@@ -3,6 +3,7 @@ import type { EventOf, JobEvent } from '../protocol/events.js';
 import { MAX_DIFFERENCES } from '../protocol/round.js';
 import { acceptRound, noteShown, type Acceptance, type Finding } from './acceptance.js';
 import { differencesOf } from './base-chain.js';
+import { applyValidatorFraud } from './contradictions.js';
 import { broken, type Broken, type Draft, type DraftRound } from './draft.js';
 import { applyList, applySeen, commitsOf } from './list-rules.js';
 import { applyDraw, applyFraud, isRepeated, isStateFinding } from './draw-rules.js';
@@ -29,6 +30,8 @@ export function roundRules(draft: Draft, event: JobEvent): Broken | null {
       return applyScores(draft, round, event);
     case 'fraud':
       return applyFraud(draft, round, event);
+    case 'validator-fraud':
+      return applyValidatorFraud(draft, round, event);
     case 'close':
       return applyClose(draft, round, event);
     case 'void':
@@ -87,6 +90,7 @@ function applyOpen(draft: Draft, event: EventOf<'open'>): Broken | null {
     listedScoreReveals: new Map(),
     scores: null,
     verdict: null,
+    liars: new Set(),
     close: null,
     voided: null,
     settlement: null,

@@ -169,19 +169,25 @@ export function countMisses(draft: Draft, round: DraftRound): void {
   };
   for (const seat of round.validators) {
     const missed = isAnswered(seat) ? 0 : seat.missed + 1;
-    draft.validators.set(seat.validator, { ...seat, missed, isLost: missed >= MISSES_TO_LOSE });
+    draft.validators.set(seat.validator, {
+      ...seat,
+      missed,
+      isLost: missed >= MISSES_TO_LOSE || draft.validatorFrauds.has(seat.validator),
+    });
   }
 }
 
-/** Who is paid for a closed round: whoever revealed a score for every update that was accepted. */
+/** Who is paid for a closed round: whoever revealed a score for every update that was accepted, and is not proven to have lied. */
 export function feesOf(
-  { close, listedScoreReveals }: Pick<RoundState, 'close' | 'listedScoreReveals'>,
+  { close, listedScoreReveals, liars }: Pick<RoundState, 'close' | 'listedScoreReveals' | 'liars'>,
   feeMsat: bigint,
 ): readonly { readonly validator: Pubkey; readonly feeMsat: bigint }[] {
   const accepted = close?.content.accepted ?? [];
   return [...listedScoreReveals]
-    .filter(([, { content }]) =>
-      accepted.every(({ submission }) => content.scores.some((row) => row.submission === submission)),
+    .filter(
+      ([validator, { content }]) =>
+        !liars.has(validator) &&
+        accepted.every(({ submission }) => content.scores.some((row) => row.submission === submission)),
     )
     .map(([validator]) => ({ validator, feeMsat }));
 }

@@ -103,6 +103,8 @@ export interface RoundState {
   /** The customer's own. */
   readonly scores: EventOf<'scores'> | null;
   readonly verdict: Verdict | null;
+  /** Validators whose scores of it are proven false. */
+  readonly liars: ReadonlySet<Pubkey>;
   readonly close: EventOf<'close'> | null;
   readonly voided: EventOf<'void'> | null;
   readonly settlement: EventOf<'settlement'> | null;
@@ -153,6 +155,8 @@ export interface JobState {
   readonly validators: readonly ValidatorSeat[];
   /** By trainer: the proof that ended its award; what was not paid by then is not owed any more. */
   readonly frauds: ReadonlyMap<Pubkey, EventOf<'fraud'>>;
+  /** By validator: the proof that ended its seat. */
+  readonly validatorFrauds: ReadonlyMap<Pubkey, EventOf<'validator-fraud'>>;
   readonly rounds: readonly RoundState[];
   /** Hash of the global model that the next round starts from; null before round 0 opened. */
   readonly modelHash: Sha256 | null;

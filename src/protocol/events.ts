@@ -6,7 +6,7 @@ import { CLAIM, CLAIM_BAD, CLAIM_VOID } from './claim.js';
 import { badEvent, checkEnvelope, tagValue, type EventType } from './envelope.js';
 import { JOB } from './job.js';
 import { KINDS } from './kinds.js';
-import { FRAUD, GRANT_BAD, READY, RECEIPT, RECEIVED, RESIGN, UNPAID } from './notice.js';
+import { COMPLAINT, FRAUD, GRANT_BAD, READY, RECEIPT, RECEIVED, RESIGN, UNPAID, VALIDATOR_FRAUD } from './notice.js';
 import { CLOSE, DRAW, LIST, OPEN, SEEN, VOID } from './round.js';
 import { joined, partsOf } from './parts.js';
 import { SCORES } from './score.js';
@@ -47,6 +47,8 @@ export const EVENT_TYPES = {
   received: RECEIVED,
   unpaid: UNPAID,
   fraud: FRAUD,
+  complaint: COMPLAINT,
+  'validator-fraud': VALIDATOR_FRAUD,
   'claim-bad': CLAIM_BAD,
   artifact: ARTIFACT,
   stake: STAKE,

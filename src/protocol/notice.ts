@@ -1,8 +1,11 @@
 import { z } from 'zod';
 import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
-import { degraded, eventId, int, msat, pubkey, sha256Hex, text } from './scalars.js';
+import { degraded, eventId, int, msat, ppm, pubkey, sha256Hex, text } from './scalars.js';
+import { engineId } from './bid.js';
+import { MEASURES } from './score.js';
 import { MAX_CHECKPOINTS } from './submission.js';
+import { MAX_VALIDATORS } from './validator.js';
 
 const shard = int(0, 65_535);
 
@@ -75,4 +78,38 @@ export const FRAUD = eventType(
     repeated: sha256Hex,
   }),
   (content) => [['round', String(content.round)]],
+);
+
+const roundTag = (content: { readonly round: number }) => [['round', String(content.round)]];
+
+/** What its author found instead, on its own engine. */
+const found = z.discriminatedUnion('what', [
+  z.object({ what: z.literal('score'), field: z.enum(MEASURES), ppm }),
+  z.object({ what: z.literal('segment'), segment: int(0, MAX_CHECKPOINTS), hash: sha256Hex }),
+]);
+
+/** A participant holds its own value against a signed one: scores, or a `fraud`, which `subject` names. Who is right, no event decides. */
+export const COMPLAINT = eventType(
+  'complaint',
+  KINDS.notice,
+  'complaint',
+  z.object({ round: int(0, 100_000), shard, subject: eventId, engine: engineId, found, detail: text(500) }),
+  roundTag,
+);
+
+/** Scores that more than half of the validators on the same engine contradict in one value, to the bit: one of theirs can be no measurement. */
+export const VALIDATOR_FRAUD = eventType(
+  'validator-fraud',
+  KINDS.notice,
+  'validator-fraud',
+  z.object({
+    round: int(0, 100_000),
+    validator: pubkey,
+    scores: eventId,
+    submission: eventId,
+    shard,
+    field: z.enum([...MEASURES, 'spot']),
+    witnesses: z.array(eventId).min(1).max(MAX_VALIDATORS),
+  }),
+  roundTag,
 );

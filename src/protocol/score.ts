@@ -24,6 +24,21 @@ const row = z.object({
 });
 export type ScoreRow = z.output<typeof row>;
 
+/** The numbers of a row. */
+export const MEASURES = [
+  'ownBeforePpm',
+  'ownAfterPpm',
+  'otherBeforePpm',
+  'otherAfterPpm',
+  'ownSePpm',
+  'otherSePpm',
+  'dPpm',
+  'ePpm',
+  'lossPpm',
+] as const;
+/** What one can be told to be false. */
+export type Measured = (typeof MEASURES)[number] | 'spot';
+
 export const scoresContent = z.object({
   round: int(0, 100_000),
   list: eventId,

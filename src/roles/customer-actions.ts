@@ -2,6 +2,7 @@ import { fromHex, type EventId, type Sha256 } from '../hash.js';
 import { chainElement } from '../learning/seeds.js';
 import type { ParamSet } from '../learning/types.js';
 import { successorFor } from '../market/late-bids.js';
+import { contradictions } from '../market/contradictions.js';
 import { committedEnd, isProvenFraud } from '../market/spot-rules.js';
 import { isScoredByValidators } from '../market/score-rules.js';
 import type { JobState, RoundState, Verdict } from '../market/state.js';
@@ -105,6 +106,7 @@ export async function measureAndClose(env: CustomerEnv, state: JobState, round: 
   const updates = new Map([...opened.params].filter(([shard]) => !findings.has(shard)));
   const verdict = round.verdict ?? (await measure(env, state, round, base, updates, states.drawn));
   await publishFrauds(env, round, verdict);
+  await publishContradictions(env, round);
   const { accepted, rejected } = judgeRound(job, round, findings, verdict.rows);
   for (const row of rejected)
     env.progress.warn(
@@ -202,6 +204,18 @@ async function publishFrauds(env: CustomerEnv, round: RoundState, { by, rows }: 
       { round: round.round, shard, trainer, submission, scores: by, segment, committed, repeated },
       [trainer],
     );
+  }
+}
+
+/** Scores that most on the same engine contradict end their validator's seat: once per validator. */
+async function publishContradictions(env: CustomerEnv, round: RoundState): Promise<void> {
+  for (const one of contradictions(round)) {
+    if (env.book.state().validatorFrauds.has(one.validator)) continue;
+    env.progress.warn(
+      `round ${round.round + 1}: ${one.validator.slice(0, 12)}… signed a score that no engine measures`,
+    );
+    const { witnesses, ...rest } = one;
+    await env.book.sign('validator-fraud', { round: round.round, ...rest, witnesses: [...witnesses] }, [one.validator]);
   }
 }
 

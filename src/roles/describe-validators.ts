@@ -1,5 +1,5 @@
 import type { Pubkey } from '../hash.js';
-import { MEASURES } from '../market/consensus.js';
+import { MEASURES } from '../protocol/score.js';
 import type { JobState, RoundState, ValidatorSeat } from '../market/state.js';
 import { TOLERANCE } from './audit-tolerance.js';
 
@@ -8,7 +8,7 @@ import { TOLERANCE } from './audit-tolerance.js';
 export interface ValidatorDescription {
   readonly pubkey: Pubkey;
   readonly engine: string | null;
-  readonly seat: 'taken' | 'lost';
+  readonly seat: 'taken' | 'lost' | 'fraud';
   /** Rounds whose scores of it count. */
   readonly rounds: number;
   /** Closed rounds that it had a seat in and gave no scores to. */
@@ -29,7 +29,7 @@ export function describeValidators(state: JobState): ValidatorDescription[] {
     return {
       pubkey: validator,
       engine: registration?.content.engine ?? null,
-      seat: isLost ? 'lost' : 'taken',
+      seat: state.validatorFrauds.has(validator) ? 'fraud' : isLost ? 'lost' : 'taken',
       rounds: where(({ listedScoreReveals }) => listedScoreReveals.has(validator)).length,
       absent: where((round) => isAbsent(round, seat)),
       apart: where((round) => isApart(round, validator)),

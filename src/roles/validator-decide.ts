@@ -1,4 +1,6 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
+import type { EventOf } from '../protocol/events.js';
+import { differingField } from './validator-complaints.js';
 import { currentRound, type JobState, type RoundState } from '../market/state.js';
 import { isScoredByValidators, scorersOf } from '../market/score-rules.js';
 import { noncesUntil } from './customer-scoring.js';
@@ -10,6 +12,8 @@ export type ValidatorAction =
   /** Everything is at hand, or no more will come in time: open, measure, commit. */
   | { readonly do: 'score'; readonly round: RoundState }
   | { readonly do: 'reveal'; readonly round: RoundState }
+  /** Another one's scores, on the same engine, are not what this one measured. */
+  | { readonly do: 'complain'; readonly round: RoundState; readonly subject: EventOf<'scores'> }
   /** Neither seen nor listed for long: the relays may have lost it. */
   | { readonly do: 'republish'; readonly event: EventId; readonly what: string }
   | MoneyAction
@@ -45,13 +49,34 @@ export function decideValidator(state: JobState, facts: ValidatorFacts, now: num
   if (seat === undefined) return { do: 'lost', why: 'the award does not name this validator' };
   if (state.phase === 'finished' || state.phase === 'cancelled') return money ?? { do: 'done' };
   const round = currentRound(state);
+  const subject = round === undefined ? undefined : complaintDue(state, round, me);
+  if (subject !== undefined) return { do: 'complain', round: round!, subject: subject };
   const isIn = round?.validators.some(({ validator }) => validator === me) ?? false;
   if (seat.isLost && (!isIn || round!.close !== null || round!.voided !== null))
-    return money ?? { do: 'lost', why: `${seat.missed} rounds in a row without an answer` };
+    return (
+      money ?? {
+        do: 'lost',
+        why: state.validatorFrauds.has(me)
+          ? 'the customer proved a false score of this validator'
+          : `${seat.missed} rounds in a row without an answer`,
+      }
+    );
   return (
     (isIn ? decideRound(state, facts, round!, now) : null) ??
     money ??
     lapse(facts, now, silentAt(state, facts), 'the next round')
+  );
+}
+
+/** The first sheet of the round that is not what this validator measured on the same engine, and that it did not complain of. */
+function complaintDue(state: JobState, round: RoundState, me: Pubkey): EventOf<'scores'> | undefined {
+  const mine = round.listedScoreReveals.get(me);
+  if (mine === undefined) return undefined;
+  const said = new Set(
+    (state.chains.get(me)?.events ?? []).map((event) => event.type === 'complaint' && event.content.subject),
+  );
+  return [...round.listedScoreReveals.values()].find(
+    (sheet) => !said.has(sheet.id) && differingField(mine, sheet) !== null,
   );
 }
 

@@ -13,7 +13,9 @@ import type { EventOf } from '../protocol/events.js';
 import { modelOf, openUpdates, publicEvidence, scoreUpdates } from './measure.js';
 import { likelyReplays } from './replays.js';
 import { openDrawnStates, repeatDrawn } from './spot-check.js';
+import { rowIn, valueOf } from '../market/contradictions.js';
 import { openBase } from './trainer-base.js';
+import { differingField } from './validator-complaints.js';
 import type { ValidatorEnv } from './validator.js';
 import { grantedData, grantsOf, updateGrantFor } from './validator-data.js';
 
@@ -92,6 +94,31 @@ export async function revealScores(env: ValidatorEnv, state: JobState, round: Ro
   const commit = round.listedScoreCommits.get(env.signer.pubkey)!.id;
   const opening = { list: round.scoreCommitList!.id, commit, salt };
   await env.book.sign('scores', { ...sheet, scores: [...sheet.scores], opening }, [state.job!.author]);
+}
+
+/** Its own value, in public, against a signed one. */
+export async function complain(
+  env: ValidatorEnv,
+  { job }: JobState,
+  round: RoundState,
+  subject: EventOf<'scores'>,
+): Promise<void> {
+  const mine = round.listedScoreReveals.get(env.signer.pubkey)!;
+  const { row, field } = differingField(mine, subject)!;
+  const found =
+    field === 'spot' ? { what: 'segment' as const, ...row.spot! } : { what: 'score' as const, field, ppm: row[field] };
+  const signed = valueOf(rowIn(subject, row.submission), field);
+  env.progress.warn(
+    `round ${round.round + 1}: ${subject.author.slice(0, 12)}… signed another ${field} than is measured here`,
+  );
+  await env.book.sign(
+    'complaint',
+    {
+      ...{ round: round.round, shard: row.shard, subject: subject.id, engine: mine.content.engine, found },
+      detail: `signed was ${signed}`,
+    },
+    [subject.author, job!.author],
+  );
 }
 
 /** Updates that pass the public rules, for which no grant came. */

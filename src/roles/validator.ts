@@ -11,7 +11,7 @@ import type { TrainerEnv } from './trainer.js';
 import { decideValidator, type ValidatorAction } from './validator-decide.js';
 import { grantsOf } from './validator-data.js';
 import { validatorStory } from './validator-story.js';
-import { hasScored, missingUpdates, showNonce, register, revealScores, score } from './validator-work.js';
+import { complain, hasScored, missingUpdates, showNonce, register, revealScores, score } from './validator-work.js';
 
 export interface ValidatorEnv extends Omit<TrainerEnv, 'terms' | 'shard'> {
   /** Of evaluation set A; `snapshot` is of the training data. */
@@ -161,6 +161,9 @@ async function carryOut(
       return null;
     case 'reveal':
       await revealScores(env, state, action.round);
+      return null;
+    case 'complain':
+      await complain(env, state, action.round, action.subject);
       return null;
     case 'republish':
       await env.book.republish();

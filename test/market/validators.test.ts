@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { sha256, type Pubkey } from '../../src/hash.js';
-import { consensus, isEnough, lowerMedian, MEASURES } from '../../src/market/consensus.js';
+import { consensus, isEnough, lowerMedian } from '../../src/market/consensus.js';
 import { foldJob } from '../../src/market/fold.js';
 import type { ContentOf, EventOf } from '../../src/protocol/events.js';
-import type { ScoreRow } from '../../src/protocol/score.js';
+import { MEASURES, type ScoreRow } from '../../src/protocol/score.js';
 import {
   customer,
   ENGINE,
@@ -199,6 +199,74 @@ describe('a scripted job with three validators', () => {
       rule: 'list',
       detail: expect.stringContaining('does not count') as string,
     });
+  });
+});
+
+describe('a false score', () => {
+  const twice = (sheet: ContentOf<'scores'>): ContentOf<'scores'> => ({
+    ...sheet,
+    scores: sheet.scores.map((one) => ({ ...one, lossPpm: 2 * one.lossPpm })),
+  });
+
+  it('is proven by two of three on one engine, to whom it costs fee and seat', () => {
+    const script = withThree({ rounds: 2, sheets: { 1: twice }, alter: { 'score-commit/1/1': () => null } });
+    const { state } = script;
+    expect(state).toMatchObject({ phase: 'finished', firstBad: null });
+    expect(state.rounds.map(({ validators }) => validators.length)).toEqual([3, 2]);
+    const witnesses = [0, 2].map((i) => script.raw(`score-reveal/0/${i}`).id).sort();
+    expect(script.at('validator-fraud/0/1', 'validator-fraud').content).toMatchObject({ field: 'lossPpm', witnesses });
+    const { plan } = script.at('settlement/0', 'settlement').content;
+    expect(plan.filter(({ purpose }) => purpose === 'fee')).toHaveLength(2);
+  });
+
+  it('is proven by nobody where the engine is another, or not one that repeats to the bit', () => {
+    for (const engine of ['node/1/2/x64', 'cpu/1/2/x64'] as const) {
+      const other = (sheet: ContentOf<'scores'>) => ({ ...twice(sheet), engine: engine as typeof sheet.engine });
+      const script = withThree({ sheets: { 1: other } });
+      expect(script.state.validatorFrauds.size).toBe(0);
+      expect(script.state).toMatchObject({ phase: 'finished', firstBad: null });
+    }
+  });
+
+  it('cannot be made up: not of an honest one, not with other witnesses, not twice', () => {
+    const change = (made: (content: ContentOf<'validator-fraud'>, so: JobScript) => object) =>
+      withThree({
+        sheets: { 1: twice },
+        alter: {
+          'validator-fraud/0/1': (content: ContentOf<'validator-fraud'>, so) => ({ ...content, ...made(content, so) }),
+        },
+      }).state.firstBad;
+    const honest = (so: JobScript) => so.raw('score-reveal/0/0');
+    const other = change((_, so) => ({ validator: honest(so).pubkey, scores: honest(so).id }));
+    expect(other).toMatchObject({ rule: 'validator-fraud' });
+    expect(change(({ witnesses }) => ({ witnesses: witnesses.slice(1) }))).toMatchObject({ rule: 'validator-fraud' });
+    expect(change(() => ({ field: 'dPpm' }))).toMatchObject({ rule: 'validator-fraud' });
+    const again = withThree({
+      sheets: { 1: twice },
+      after: {
+        'validator-fraud/0/1': (so) =>
+          so.say(customer, 'validator-fraud', 'again', so.at('validator-fraud/0/1', 'validator-fraud').content),
+      },
+    });
+    expect(again.state.firstBad).toMatchObject({ rule: 'validator-fraud' });
+  });
+
+  it('needs more than half of those on its engine, in any order, and never names one of two', () => {
+    const lies = withThree({ sheets: { 1: twice }, alter: { 'score-reveal/0/2': () => null } });
+    expect(lies.state.validatorFrauds.size).toBe(0);
+    const script = withThree({ sheets: { 1: twice } });
+    fc.assert(
+      fc.property(fc.shuffledSubarray(script.parsed, { minLength: script.parsed.length }), (events) => {
+        expect([...foldJob(script.jobId, events).validatorFrauds]).toEqual([...script.state.validatorFrauds]);
+      }),
+      { numRuns: 10 },
+    );
+    fc.assert(
+      fc.property(fc.shuffledSubarray(script.parsed), (events) => {
+        expect(foldJob(script.jobId, events).firstBad).toBeNull();
+      }),
+      { numRuns: 60 },
+    );
   });
 });
 

@@ -43,18 +43,27 @@ describe('a job with three validators', () => {
     expect(validators).toMatchObject(Array(3).fill({ rounds: 2, absent: [], apart: [], contradicted: [] }));
   });
 
-  it('outvotes one that publishes other scores, and the audit names it', async () => {
+  it('proves a false score of one by two on its engine: it is not paid, has no seat, and the audit names it', async () => {
     const market = await world('a lying validator');
-    const { state } = await market.run({ validators: { 1: liar } });
+    const { state, scorers } = await market.run({ validators: { 1: liar } });
     expect(state).toMatchObject({ phase: 'finished', firstBad: null });
+    const [, { signer: it }] = market.validators as [unknown, (typeof market.validators)[0]];
+    expect(state.validatorFrauds.get(it.pubkey)!.content).toMatchObject({ round: 0, shard: 0, field: 'ownBeforePpm' });
+    expect(state.rounds.map(({ validators }) => validators.length)).toEqual([3, 2]);
+    expect(scorers[1]).toMatchObject({ end: 'lost' });
+    expect(market.validators.map(({ signer }) => paidMsat(state, signer.pubkey))).toEqual([10_000n, 0n, 10_000n]);
     expect(state.rounds.map(({ close }) => close!.content.rejected)).toEqual([[], []]);
     const { found, validators } = await market.auditAll();
     expect(found).toBeNull();
     expect(validators!.map(({ apart, contradicted }) => [apart, contradicted!.length])).toEqual([
       [[], 0],
-      [[0, 1], 4],
+      [[0], 2],
       [[], 0],
     ]);
+    // Both honest ones say so, and the liar of both.
+    const { disputes } = await market.auditAll({ upTo: 'public' });
+    const about = (trainer: string) => disputes.filter((one) => one.rule === 'complaint' && one.trainer === trainer);
+    expect(about(it.pubkey).map(({ detail }) => detail.includes('as 2 do'))).toEqual([true, true]);
   });
 
   it('goes on without one that is absent after registering, which loses its seat after three rounds', async () => {

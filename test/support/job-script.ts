@@ -1,4 +1,5 @@
 import { sha256, sha256Hex, type EventId, type Pubkey, type Sha256 } from '../../src/hash.js';
+import { contradictions } from '../../src/market/contradictions.js';
 import { foldJob } from '../../src/market/fold.js';
 import type { JobState } from '../../src/market/state.js';
 import type { NostrEvent } from '../../src/ports.js';
@@ -296,6 +297,16 @@ function scoreRound(script: JobScript, round: number, validators: readonly Perso
   });
   const shown = idsOf(`score-reveal/${round}`);
   script.say(customer, 'list', `score-reveals/${round}`, { round, of: 'score-reveal', ids: shown, until: null });
+  const folded = script.state.rounds[round];
+  for (const one of folded === undefined ? [] : contradictions(folded)) {
+    const i = validators.findIndex(({ pubkey }) => pubkey === one.validator);
+    const { witnesses, ...rest } = one;
+    script.say(customer, 'validator-fraud', `validator-fraud/${round}/${i}`, {
+      round,
+      ...rest,
+      witnesses: [...witnesses],
+    });
+  }
   if (2 * shown.length < validators.length + 1) script.say(customer, 'scores', `scores/${round}`, honest);
 }
 
@@ -337,7 +348,9 @@ function lineOf(script: JobScript, round: number, who: Person, purpose: 'trainer
 /** Who revealed. */
 function paidScorers(script: JobScript, round: number): readonly Person[] {
   if (script.at('job', 'job').content.validators?.feeMsat === 0n) return [];
-  return inOrder(script, script.options.validators ?? 0).filter((_, i) => script.has(`score-reveal/${round}/${i}`));
+  return inOrder(script, script.options.validators ?? 0).filter(
+    (_, i) => script.has(`score-reveal/${round}/${i}`) && !script.has(`validator-fraud/${round}/${i}`),
+  );
 }
 
 function payLine(

@@ -31,6 +31,7 @@ import {
   type JobScript,
   type Person,
 } from '../support/job-script.js';
+import { inOrder } from '../support/validator-contents.js';
 import { sealedScript } from '../support/sealed-script.js';
 
 /** Valid events and messages of every kind, with fixed keys and times and blobs that really open. */
@@ -287,6 +288,23 @@ const validated = scriptJob({
   alter: { 'score-reveal/0/2': () => null },
 });
 
+/** One of three says that each loss is twice as large, on the engine of the others; they complain. */
+const lied = scriptJob({
+  ...{ trainers: 2, rounds: 1, validators: 3 },
+  terms: { title: 'iris, a lie', dataset: snapshot.id, seedCommitment: seedCommitment(seed), ...spotTerms(1) },
+  sheets: { 1: (honest) => ({ ...honest, scores: honest.scores.map((row) => ({ ...row, lossPpm: 2 * row.lossPpm })) }) },
+});
+const [complainer] = inOrder(lied, 3);
+const subject = lied.raw('score-reveal/0/1').id;
+lied.say(complainer!, 'complaint', 'complaint', {
+  ...{ round: 0, shard: 0, subject, engine: ENGINE, found: { what: 'score', field: 'lossPpm', ppm: 600_000 } },
+  detail: 'signed was 1200000',
+});
+lied.say(complainer!, 'complaint', 'complaint-segment', {
+  ...{ round: 0, shard: 1, subject, engine: ENGINE, found: { what: 'segment', segment: 2, hash: hashOf('end') } },
+  detail: '',
+});
+
 /** Two trainers, three shards: the first takes two. */
 const several = scriptJob({
   trainers: 2,
@@ -456,6 +474,8 @@ export const samples: Samples = {
   draw: [['the first of the chain', checked.raw('draw/0')], ['with nonces', validated.raw('draw/0')]],
   register: [['for as long as the job', validated.raw('register/0')]],
   nonce: [['of round 0', validated.raw('nonce/0/0')]],
+  complaint: [['about a number', lied.raw('complaint')], ['about a segment', lied.raw('complaint-segment')]],
+  'validator-fraud': [['a loss that two of three contradict', lied.raw('validator-fraud/0/1')]],
   'score-commit': [['of round 0', validated.raw('score-commit/0/0')]],
   close: [['all accepted', script.raw('close/0')], ['one accepted, two rejected', partial.raw('close/0')], ['a proven fraud', checked.raw('close/0')], ['with a root update', trusted.raw('close/0')]],
   void: [['no quorum', late.raw('void/0')]],

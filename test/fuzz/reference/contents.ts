@@ -407,6 +407,12 @@ const rejection = constant(
 );
 /** Up to 127 states between the segments: segments are counted from 0. */
 const segment = integer(0, 127);
+const measures = [
+  ...(['ownBeforePpm', 'ownAfterPpm', 'otherBeforePpm', 'otherAfterPpm', 'ownSePpm', 'otherSePpm'] as const),
+  ...(['dPpm', 'ePpm', 'lossPpm'] as const),
+] as const;
+const measure = constant(...measures);
+const measured = constant(...measures, 'spot');
 const score = object({
   ...{ submission: hex64, trainer: hex64, shard },
   ...{ ownBeforePpm: loss, ownAfterPpm: loss, otherBeforePpm: loss, otherAfterPpm: loss },
@@ -534,6 +540,17 @@ export const contents: Readonly<Record<string, Check>> = {
   '4628/fraud': object({
     ...{ round, shard, trainer: hex64, submission: hex64, scores: hex64 },
     ...{ segment, committed: hex64, repeated: hex64 },
+  }),
+  '4628/complaint': object({
+    ...{ round, shard, subject: hex64, engine, detail: text(500) },
+    found: either('what', {
+      score: object({ what: constant('score'), field: measure, ppm }),
+      segment: object({ what: constant('segment'), segment, hash: hex64 }),
+    }),
+  }),
+  '4628/validator-fraud': object({
+    ...{ round, validator: hex64, scores: hex64, submission: hex64, shard },
+    ...{ field: measured, witnesses: list(hex64, 1, 15) },
   }),
   '4632/': artifact,
 };
