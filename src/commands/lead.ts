@@ -73,6 +73,7 @@ async function customerEnv(
   // Work that cannot be paid for is not awarded; but a job ends also while the wallet is away.
   if (!isOver && cancel === undefined) await wallet?.info();
   let engine: ReturnType<CustomerEnv['engine']> | undefined;
+  let stake: ReturnType<typeof deps.stake> | undefined;
   const loadEngine = async () => {
     const loaded = await deps.engine({ accepted: job.content.acceptedEngines });
     progress.note(`measuring on ${loaded.id}`);
@@ -93,6 +94,7 @@ async function customerEnv(
     ),
     data: customerData(someRelays(relays, bestFirst(relays.urls, await readRelayScores(files))), secrets, signal),
     files: jobFiles(files, id),
+    stake: () => (stake ??= deps.stake()),
     engine: () => (engine ??= loadEngine()),
     payer:
       wallet === null

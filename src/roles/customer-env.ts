@@ -2,7 +2,7 @@ import type { EventId, Sha256 } from '../hash.js';
 import type { InvoiceFacts } from '../market/claim-rules.js';
 import type { EarlierJob } from '../market/standing.js';
 import type { JobState, RoundState } from '../market/state.js';
-import type { Engine, Clock, NostrEvent, Progress, RandomBytes, Relays, Signer } from '../ports.js';
+import type { Engine, Clock, NostrEvent, Progress, RandomBytes, Relays, Signer, Stake } from '../ports.js';
 import type { Bell } from './bell.js';
 import type { CustomerData } from './customer-data.js';
 import type { EpochSecrets } from './epoch.js';
@@ -89,6 +89,8 @@ export interface CustomerEnv {
   engine(): Promise<Engine>;
   /** Null on rail `none`, and where nothing can be owed any more. */
   readonly payer: Payer | null;
+  /** Where stakes are locked: asked when somebody says that it staked. Absent or null: no stake counts. */
+  stake?(): Promise<Stake | null>;
   /** Lead the job to its early end instead of its model. */
   readonly cancel?: { readonly reason: string };
   readonly progress: Progress;

@@ -10,6 +10,7 @@ import type { SentGrant } from './customer-grants.js';
 import { sendGrants } from './send-grants.js';
 import { payOne, settle, type Hold } from './customer-money.js';
 import { openRound } from './customer-open.js';
+import { dueTable, INTERVAL_SEC, publishTable } from './customer-stakes.js';
 import { decideCustomer, restsOnAbsence, type CustomerAction, type StopReason } from './customer-decide.js';
 import type { CustomerEnv } from './customer-env.js';
 import { askAboutAbsence } from './absence.js';
@@ -47,6 +48,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
   let refreshedAt = servingSince;
   let relaysSilentAt = 0;
   let walletAwayAt = 0;
+  let nextTableAt = 0;
   const outage = watchOutage(env);
   const refresh = async (): Promise<readonly string[]> => {
     await env.book.retryUnpublished();
@@ -87,6 +89,13 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
       ...{ opened, ...(env.chosen && { chosen: env.chosen }) },
       isCancelling: env.cancel !== undefined,
     };
+    const table = now < nextTableAt ? null : dueTable(state, now);
+    if (table !== null) {
+      nextTableAt = state.job!.createdAt + (table.interval + 1) * INTERVAL_SEC;
+      const stake = (await env.stake?.()) ?? null;
+      if (stake !== null && !(await patiently(env, () => publishTable(env, stake, table), outage))) nextTableAt = 0;
+      continue;
+    }
     const action = decideCustomer(state, facts, now);
     if (action.do === 'done') {
       if ((await env.book.retryUnpublished()) > 0) {
