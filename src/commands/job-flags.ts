@@ -35,6 +35,8 @@ const NUMBERS = new Set([
   'payoutFloorSats',
   'quorum',
   'maxReplacements',
+  'maxHolders',
+  'minBidPow',
   'spotRate',
   'segments',
 ]);

@@ -12,6 +12,7 @@ import type { EventOf } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
 import type { Clock, Network, Signer, Wallet } from '../ports.js';
 import { policyName, quotePrice, type PricePolicy, type Quote } from '../roles/price-policy.js';
+import { MAX_OWN_POW } from '../roles/proof-of-work.js';
 import { optionalInteger, optionalNumber } from './customer-ports.js';
 import type { SkipReason } from './trainer-skips.js';
 
@@ -108,6 +109,7 @@ export async function skipReason(
   const priceMsat = askedMsat(bounds, terms, snapshot, trainer.held?.() ?? 0);
   if (terms.rail !== 'none' && priceMsat > terms.maxPriceMsat) return 'price';
   if (terms.rail !== 'none' && priceMsat < terms.payoutFloorMsat) return 'payout-floor';
+  if ((terms.minBidPow ?? 0) > MAX_OWN_POW) return 'proof-of-work';
   if (parameterCount(terms.model) > bounds.maxParams) return 'max-params';
   if (trainingBytes(terms, snapshot) > bounds.maxBytes) return 'max-bytes';
   if (!fitsData(terms.model, snapshot.manifest.schema)) return 'model';

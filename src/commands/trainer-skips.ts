@@ -4,6 +4,7 @@ import { parameterCount } from '../learning/params.js';
 import type { Snapshot } from '../protocol/dataset.js';
 import type { EventOf } from '../protocol/events.js';
 import { policyName } from '../roles/price-policy.js';
+import { MAX_OWN_POW } from '../roles/proof-of-work.js';
 import { askedMsat, trainingBytes, type Bounds } from './trainer-bounds.js';
 
 /** Why a trainer leaves a job alone, as `skipped` events name it. */
@@ -16,6 +17,7 @@ export type SkipReason =
   | 'network'
   | 'price'
   | 'payout-floor'
+  | 'proof-of-work'
   | 'max-params'
   | 'max-bytes'
   | 'model'
@@ -52,6 +54,12 @@ export function describeSkip(
       const least = (content.payoutFloorMsat + SAT - 1n) / SAT;
       return { expected: `at least ${least} sat per round`, got: price, remedy: `--price ${least}` };
     }
+    case 'proof-of-work':
+      return {
+        expected: `at most ${MAX_OWN_POW} bits of work on a bid`,
+        got: `${content.minBidPow!} bits`,
+        remedy: OTHER_JOBS,
+      };
     case 'no-wallet':
       return {
         expected: 'a wallet: this job pays',

@@ -3,6 +3,7 @@ import type { Rung } from '../learning/types.js';
 import type { AwardContent, BID_RULES } from '../protocol/award.js';
 import type { EventOf } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
+import { leadingZeroBits } from './proof-of-work.js';
 
 /** What the customer knows of a trainer from receipts it trusts. */
 export interface Standing {
@@ -145,20 +146,37 @@ function uniformPrice(winner: Considered, offers: readonly Considered[], terms: 
   return priceMsat < terms.maxPriceMsat ? priceMsat : terms.maxPriceMsat;
 }
 
+/** What a bid is held against besides itself. */
+export interface BidContext {
+  readonly terms: JobTerms;
+  readonly customer: Pubkey;
+  readonly blocked: ReadonlySet<Pubkey>;
+  /** Whom the customer does not follow, where it takes no others. */
+  readonly strangers?: ReadonlySet<Pubkey>;
+  readonly atSec: number;
+}
+
 /** The first rule that keeps a bid out; null: it is admissible. */
 export function refusalOf(
-  terms: JobTerms,
-  customer: Pubkey,
+  { terms, customer, blocked, strangers, atSec }: BidContext,
   bid: EventOf<'bid'>,
-  blocked: ReadonlySet<Pubkey>,
-  atSec: number,
+  standing: Pick<Standing, 'successes'>,
 ): BidRule | null {
   if (bid.author === customer) return 'own-job';
   if (blocked.has(bid.author)) return 'blocked';
+  if (strangers?.has(bid.author) === true) return 'web-of-trust';
+  if (terms.minBidPow !== undefined && leadingZeroBits(bid.id) < terms.minBidPow) return 'proof-of-work';
+  if (terms.keyRelease === 'known' && isNewKey(standing)) return 'unknown-key';
   if (bid.content.priceMsat > terms.maxPriceMsat) return 'price-above-ceiling';
   if (!acceptsEngine(terms, bid.content.engine)) return 'engine-not-accepted';
   if (bid.content.expires < atSec) return 'expired';
   return null;
+}
+
+function unopenedRule({ customer, blocked, strangers }: BidContext, author: Pubkey): BidRule {
+  if (author === customer) return 'own-job';
+  if (blocked.has(author)) return 'blocked';
+  return strangers?.has(author) === true ? 'web-of-trust' : 'sealed';
 }
 
 /** With spot checks only the engine that repeats: bits of others differ. */
@@ -194,16 +212,14 @@ export function rungOf(engine: string): Rung {
  * @param atSec     the award's own time: decides which bids have expired
  * @param chosen    with `award` `manual` the bids that get shard 0, 1, 2 ...; without them nobody has won yet
  */
-export function runAuction(input: {
-  readonly terms: JobTerms;
-  readonly customer: Pubkey;
-  readonly bids: readonly EventOf<'bid'>[];
-  readonly unopened?: readonly Pick<EventOf<'sealed-bid'>, 'id' | 'author'>[];
-  readonly standing: ReadonlyMap<Pubkey, Standing>;
-  readonly blocked: ReadonlySet<Pubkey>;
-  readonly atSec: number;
-  readonly chosen?: readonly EventId[];
-}): AuctionResult {
+export function runAuction(
+  input: BidContext & {
+    readonly bids: readonly EventOf<'bid'>[];
+    readonly unopened?: readonly Pick<EventOf<'sealed-bid'>, 'id' | 'author'>[];
+    readonly standing: ReadonlyMap<Pubkey, Standing>;
+    readonly chosen?: readonly EventId[];
+  },
+): AuctionResult {
   const known = (trainer: Pubkey): Standing => {
     const { attempts, successes } = input.standing.get(trainer) ?? UNKNOWN_TRAINER;
     return { attempts, successes };
@@ -213,7 +229,7 @@ export function runAuction(input: {
     ...input.bids.map((bid): Considered => {
       const standing = known(bid.author);
       const { priceMsat, capacity } = bid.content;
-      const rule = refusalOf(input.terms, input.customer, bid, input.blocked, input.atSec);
+      const rule = refusalOf(input, bid, standing);
       const shards = Math.min(capacity, perTrainer);
       return {
         ...{ bid: bid.id, trainer: bid.author, priceMsat, ...standing },
@@ -224,7 +240,7 @@ export function runAuction(input: {
       };
     }),
     ...(input.unopened ?? []).map(({ id, author }): Considered => {
-      const rule = author === input.customer ? 'own-job' : input.blocked.has(author) ? 'blocked' : 'sealed';
+      const rule = unopenedRule(input, author);
       return {
         ...{ bid: id, trainer: author, priceMsat: 0n, effectiveMsat: 0n, ...known(author) },
         outcome: 'refused',

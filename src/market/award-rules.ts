@@ -56,7 +56,8 @@ export function applyAward(draft: Draft, event: EventOf<'award'>): Broken | null
       customer: draft.job.author,
       ...opened,
       standing: new Map(considered.map((row) => [row.trainer, row])),
-      blocked: new Set(considered.filter((row) => row.rule === 'blocked').map((row) => row.trainer)),
+      blocked: refusedAs(considered, 'blocked'),
+      strangers: refusedAs(considered, 'web-of-trust'),
       atSec: event.createdAt,
       chosen: winners.map(({ bid }) => bid),
     });
@@ -90,6 +91,11 @@ export function applyAward(draft: Draft, event: EventOf<'award'>): Broken | null
       : spareOffers(considered, terms.trainers, newKeySeats(terms));
   for (const winner of winners) assign(draft, event, winner.shard, winner);
   return null;
+}
+
+/** The customer's word about these keys. */
+function refusedAs(considered: AwardContent['bids'], rule: 'blocked' | 'web-of-trust'): ReadonlySet<Pubkey> {
+  return new Set(considered.filter((row) => row.rule === rule).map(({ trainer }) => trainer));
 }
 
 /** Bids as they were made, or as the award opens them. */

@@ -26,9 +26,32 @@ export function conductViolation(state: JobState): Violation | null {
     const wrong = replaceViolation(state, seat);
     if (wrong !== null) return blame(seat.event, wrong.rule, wrong.detail);
   }
+  const keys = tooManyHolders(state);
+  if (keys !== null) return blame(keys.event, 'holders', keys.detail);
   for (const round of state.rounds) {
     const cut = cutShort(state, round);
     if (cut !== null) return blame(cut.event, 'deadline', cut.detail);
+  }
+  return null;
+}
+
+/** The replacement that gave a shard's key to one trainer more than the job promised. */
+function tooManyHolders(state: JobState): { readonly event: { readonly id: EventId }; readonly detail: string } | null {
+  const { maxHolders } = state.job!.content;
+  const holders = new Map<number, Set<Pubkey>>();
+  for (const event of state.chains.get(state.job!.author)?.events ?? []) {
+    const given =
+      event.type === 'award'
+        ? event.content.winners
+        : event.type === 'replace' && event.content.in !== null
+          ? [{ shard: event.content.shard, trainer: event.content.in.trainer }]
+          : [];
+    for (const { shard, trainer } of given) {
+      const known = holders.get(shard) ?? new Set();
+      holders.set(shard, known.add(trainer));
+      if (known.size > maxHolders)
+        return { event, detail: `${known.size} trainers got the key to shard ${shard}, ${maxHolders} were promised` };
+    }
   }
   return null;
 }

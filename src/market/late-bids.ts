@@ -28,7 +28,10 @@ export function lateBidRefusal(
     return 'its author is a validator of the job';
   if (lost.has(bid.author)) return 'its author lost a seat before';
   const blocked = new Set(bids.filter(({ rule }) => rule === 'blocked').map(({ trainer }) => trainer));
-  const rule = refusalOf(terms, customer, bid, blocked, atSec);
+  const strangers = new Set(bids.filter(({ rule }) => rule === 'web-of-trust').map(({ trainer }) => trainer));
+  // Of keys that it does not name the award counts nothing.
+  const standing = bids.find(({ trainer }) => trainer === bid.author) ?? { successes: 0 };
+  const rule = refusalOf({ terms, customer, blocked, strangers, atSec }, bid, standing);
   if (rule !== null) return rule;
   const most = Math.min(bid.content.capacity, terms.shardsPerTrainer ?? 1);
   const held = [...assignments.values()].filter(({ trainer }) => trainer === bid.author).length;
@@ -36,13 +39,17 @@ export function lateBidRefusal(
   return hasRoomFor(bid.author, { terms, award, assignments }) ? null : 'newKeyShare leaves its key no seat';
 }
 
+/** Whom the customer takes among late bidders: its own affair. */
+export type IsWanted = (trainer: Pubkey) => boolean;
+const anyone: IsWanted = () => true;
+
 /** Late bids that may have a seat now, the cheapest first, ties by key. */
-export function lateBids(state: JobState, atSec: number): readonly EventOf<'bid'>[] {
+export function lateBids(state: JobState, atSec: number, isWanted: IsWanted = anyone): readonly EventOf<'bid'>[] {
   const { job, award, assignments, lost } = state;
   if (job === null || award === null) return [];
   const facts = { terms: job.content, customer: job.author, award, assignments, lost };
   return state.bids
-    .filter((bid) => lateBidRefusal(facts, bid, atSec) === null)
+    .filter((bid) => isWanted(bid.author) && lateBidRefusal(facts, bid, atSec) === null)
     .sort((a, b) =>
       a.content.priceMsat === b.content.priceMsat
         ? a.author < b.author
@@ -67,9 +74,23 @@ export function takesLateBids({ job, phase, rounds }: JobState, nowSec: number):
   return job !== null && RUNNING.includes(phase) && nowSec < job.content.deadline && rounds.length < job.content.rounds;
 }
 
-/** May this shard get another holder? The first one of a shard is no replacement. */
-export function mayBeTakenOver({ job, heldShards, replacements }: JobState, shard: number): boolean {
-  return !heldShards.has(shard) || replacements < job!.content.maxReplacements;
+/** May this shard get another holder? The first one of a shard is no replacement, and a key once given is known for ever. */
+export function mayBeTakenOver(state: JobState, shard: number): boolean {
+  const { job, heldShards, replacements } = state;
+  if (!heldShards.has(shard)) return true;
+  return replacements < job!.content.maxReplacements && holdersOf(state, shard).size < job!.content.maxHolders;
+}
+
+/** Everyone who was ever given this shard's key. */
+export function holdersOf({ job, chains }: Pick<JobState, 'job' | 'chains'>, shard: number): ReadonlySet<Pubkey> {
+  const holders = new Set<Pubkey>();
+  for (const event of chains.get(job!.author)?.events ?? []) {
+    if (event.type === 'award')
+      for (const winner of event.content.winners) if (winner.shard === shard) holders.add(winner.trainer);
+    if (event.type === 'replace' && event.content.shard === shard && event.content.in !== null)
+      holders.add(event.content.in.trainer);
+  }
+  return holders;
 }
 
 /** Who gets a shard: the best offer of the award that is left, else the cheapest late bid; never who loses it. */
@@ -78,6 +99,7 @@ export function successorFor(
   shard: number,
   out: Pubkey | null,
   atSec: number,
+  isWanted: IsWanted = anyone,
 ): { readonly trainer: Pubkey; readonly bid: EventOf<'bid'>['id']; readonly priceMsat: bigint } | undefined {
   if (!mayBeTakenOver(state, shard)) return undefined;
   const { job, award, assignments } = state;
@@ -85,6 +107,6 @@ export function successorFor(
   const spare = firstFit(spares, { terms: job!.content, award: award!, assignments }, shard);
   if (spare !== undefined) return spare;
   const others = new Map([...assignments].filter(([other]) => other !== shard));
-  const late = lateBids({ ...state, assignments: others }, atSec).find(({ author }) => author !== out);
+  const late = lateBids({ ...state, assignments: others }, atSec, isWanted).find(({ author }) => author !== out);
   return late && { trainer: late.author, bid: late.id, priceMsat: late.content.priceMsat };
 }

@@ -13,6 +13,11 @@ export const BID_RULES = [
   'expired',
   'own-job',
   'blocked',
+  /** The customer follows others only: its word. */
+  'web-of-trust',
+  'proof-of-work',
+  /** `keyRelease` `known`. */
+  'unknown-key',
   /** Nothing that was sealed opens its commitment; only the customer can tell. */
   'sealed',
 ] as const;

@@ -61,8 +61,12 @@ const terms = z.object({
   payWithinSec: int(1, 31_536_000),
   deadline: unixSec,
   maxReplacements: int(0, 1_024),
+  /** Trainers that ever get the key to one shard. */
   maxHolders: int(1, 16),
-  keyRelease: z.literal('open'),
+  /** `known`: only keys with a receipt that the customer trusts get one. */
+  keyRelease: z.enum(['open', 'known']),
+  /** Zero bits at the front of a bid's id (NIP-13); absent: none asked. */
+  minBidPow: int(1, 64).optional(),
   /** `spot`: beside the work floor, drawn segments of the training are repeated. */
   verification: z.enum(['floor', 'spot']),
   /** Exactly with `spot`. */

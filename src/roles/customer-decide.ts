@@ -1,4 +1,5 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
+import type { Considered } from '../market/auction.js';
 import { successorFor, vacantShards } from '../market/late-bids.js';
 import {
   awaitedSeats,
@@ -158,9 +159,14 @@ function decideAward(state: JobState, facts: CustomerFacts, now: number): Custom
     return { do: 'award', bids: bidsOf(state) };
   return {
     do: 'wait',
-    for: `bids: ${seats.length} of ${terms.trainers} seats${withheld === 0 ? '' : `, ${withheld} not for new keys (newKeyShare)`}${wanted === 0 ? '' : `, ${validators} of ${wanted} validators`}`,
+    for: `bids: ${seats.length} of ${terms.trainers} seats${withheld === 0 ? '' : `, ${withheld} not for new keys (newKeyShare)`}${wanted === 0 ? '' : `, ${validators} of ${wanted} validators`}${refusedText(considered)}`,
     until: now < windowEnd ? windowEnd : terms.deadline,
   };
+}
+
+function refusedText(considered: readonly Considered[]): string {
+  const rules = considered.flatMap(({ rule }) => rule ?? []);
+  return rules.length === 0 ? '' : `, ${rules.length} refused (${[...new Set(rules)].join(', ')})`;
 }
 
 /** The grant may have waited for this process or for relays. */

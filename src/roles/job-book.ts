@@ -16,6 +16,7 @@ import { cut, joined, partsOf } from '../protocol/parts.js';
 import type { Clock, FetchResult, Filter, Journal, NostrEvent, Progress, Relays, Signer } from '../ports.js';
 import type { Bell } from './bell.js';
 import { createBookLimits } from './book-limits.js';
+import { mine } from './proof-of-work.js';
 import { keyInUse, requireAllAnswers, requireSoundChain } from './book-refusals.js';
 import { createHoldings } from './holdings.js';
 
@@ -274,7 +275,10 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
     if (rival !== null) throw keyInUse(rival, jobId);
     requireSoundChain(state(), me);
     const wire = EVENT_TYPES[type] as unknown as EventType<K, ContentOf<K>>;
-    const template = wire.build({ job: jobId, ...chainTip(state(), me) }, content, createdAt, people);
+    const built = wire.build({ job: jobId, ...chainTip(state(), me) }, content, createdAt, people);
+    const bits = state().job?.content.minBidPow;
+    const isBid = type === 'bid' || type === 'sealed-bid';
+    const template = isBid && bits !== undefined ? await mine(built, me, bits) : built;
     const pieces = cut(template);
     const signed: NostrEvent[] = [];
     for (const part of pieces?.parts ?? []) signed.push(await signer!.sign(part));

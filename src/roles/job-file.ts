@@ -182,6 +182,16 @@ export const jobFileSchema = z.strictObject({
     .optional()
     .describe('accepted updates that make a round count; default two thirds of the trainers'),
   maxReplacements: count(0, 1_024).default(2).describe('how many spares may take over a shard'),
+  maxHolders: count(1, 16).default(2).describe('how many trainers may ever get the key to one shard'),
+  keyRelease: z
+    .enum(['open', 'known'])
+    .default('open')
+    .describe('known: only trainers that this customer paid before, in the same home, get a shard'),
+  minBidPow: count(0, 64)
+    .default(0)
+    .describe(
+      'proof of work on a bid, in zero bits of its id (NIP-13): 20 are some seconds; keeps floods of bids away',
+    ),
   acceptedEngines: engines.default('wasm').describe('engines a trainer may use; wasm and cpu repeat bit by bit'),
   verification: z
     .enum(['spot', 'floor'])

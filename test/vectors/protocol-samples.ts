@@ -364,6 +364,7 @@ const byHand = scriptJob({
     }),
   },
 });
+const picky = scriptJob({ trainers: 1, until: 'job', terms: { keyRelease: 'known', minBidPow: 20, maxHolders: 1 } });
 const free = scriptJob({ rail: 'none', trainers: 1, rounds: 1 });
 const partial = scriptJob({
   rounds: 1,
@@ -457,6 +458,7 @@ export const samples: Samples = {
     ['with few seats for new keys', known.raw('job')],
     ['with sealed bids and one price', hidden.script.raw('job')],
     ['awarded by hand', byHand.raw('job')],
+    ['for known keys, with proof of work', picky.raw('job')],
     ['with validators', validated.raw('job')],
   ],
   bid: [['at a price', script.raw('bid/0')], ['for nothing', free.raw('bid/0')], ['for two shards', several.raw('bid/0')]],

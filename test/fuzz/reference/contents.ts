@@ -346,7 +346,8 @@ const terms = object(
     deadline: time,
     maxReplacements: integer(0, 1_024),
     maxHolders: integer(1, 16),
-    keyRelease: constant('open'),
+    keyRelease: constant('open', 'known'),
+    minBidPow: optional(integer(1, 64)),
     verification: constant('floor', 'spot'),
     spot: orNull(object({ ratePpm: integer(0, 1_000_000), everySteps: integer(1, 1_000_000), engine })),
     validators: optional(object({ count: integer(1, 15), feeMsat: msat })),
@@ -384,7 +385,7 @@ const terms = object(
 
 const bidRule = constant(
   ...(['own-job', 'blocked', 'price-above-ceiling', 'engine-not-accepted', 'expired'] as const),
-  ...(['sealed'] as const),
+  ...(['sealed', 'web-of-trust', 'proof-of-work', 'unknown-key'] as const),
 );
 const openedBid = {
   ...{ capacity: integer(1, 1_024), engine, throughput: integer(0, 10 ** 9), expires: time, salt: bytes32 },

@@ -188,10 +188,14 @@ export class Walk implements Walked {
     const { priceMsat, engine, expires, capacity } = fields(bid);
     const { bids } = fields(this.#award!);
     const isIts = nameOf(bid) === '4625/bid' && bid.pubkey === next.trainer && priceMsat === next.priceMsat;
-    const isNew = !bids.some((row) => row.bid === bid.id || (row.trainer === bid.pubkey && row.rule === 'blocked'));
+    const isOut = (rule?: string) => rule === 'blocked' || rule === 'web-of-trust';
+    const isNew = !bids.some((row) => row.bid === bid.id || (row.trainer === bid.pubkey && isOut(row.rule)));
+    const successes = bids.find(({ trainer }) => trainer === bid.pubkey)?.successes ?? 0;
     const isGood =
       BigInt(priceMsat) <= BigInt(this.terms.maxPriceMsat) &&
       acceptsEngine(this.terms, engine) &&
+      zeroBits(bid.id) >= (this.terms.minBidPow ?? 0) &&
+      (this.terms.keyRelease !== 'known' || successes > 0) &&
       expires >= event.created_at &&
       bid.pubkey !== this.job.pubkey;
     const held = [...this.#held.values()].filter(({ trainer }) => trainer === bid.pubkey).length;
@@ -456,6 +460,12 @@ function paid(row: BidRow, good: readonly BidRow[], terms: Terms): string {
   return `${price < BigInt(terms.maxPriceMsat) ? price : terms.maxPriceMsat}`;
 }
 
+/** Of the id as a binary number of 256 digits. */
+const zeroBits = (id: string): number => {
+  const bits = [...id].map((digit) => parseInt(digit, 16).toString(2).padStart(4, '0')).join('');
+  return bits.includes('1') ? bits.indexOf('1') : 256;
+};
+
 const mostNew = ({ trainers, newKeyShare }: Terms): number =>
   newKeyShare === undefined ? trainers : Math.ceil((trainers * newKeyShare) / 1e6);
 
@@ -508,7 +518,10 @@ function order(
     const rule = [
       ['own-job', bid.pubkey === customer],
       ['blocked', row.rule === 'blocked'],
+      ['web-of-trust', row.rule === 'web-of-trust'],
       ['sealed', isClosed],
+      ['proof-of-work', zeroBits(bid.id) < (terms.minBidPow ?? 0)],
+      ['unknown-key', terms.keyRelease === 'known' && row.successes === 0],
       ['price-above-ceiling', BigInt(priceMsat) > BigInt(terms.maxPriceMsat)],
       ['engine-not-accepted', !acceptsEngine(terms, engine)],
       ['expired', expires < award.created_at],

@@ -229,6 +229,8 @@ export interface Terms {
   readonly newKeyShare?: number;
   readonly bids?: string;
   readonly payment: string;
+  readonly keyRelease: string;
+  readonly minBidPow?: number;
   readonly award: string;
   readonly quorum: number;
   readonly maxPriceMsat: string;
