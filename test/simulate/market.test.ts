@@ -89,7 +89,7 @@ describe('a simulated market', () => {
         ['zero', 1],
         ['replay', 1],
       ],
-      job: { spotRate: 1, segments: 1, rounds: 3 },
+      job: { spotRate: 1, segments: 1, rounds: 3, maxHolders: 3 },
     });
     const { classes } = await reportOf(made);
     expect(classes.find((row) => row.class === 'zero')).toMatchObject({ paidSats: 0, rejected: { unchanged: 3 } });
@@ -107,7 +107,7 @@ describe('a simulated market', () => {
     const made = await market({
       spares: 2,
       attackers: [['signflip', 2]],
-      job: { spotRate: 1, segments: 1, rounds: 3 },
+      job: { spotRate: 1, segments: 1, rounds: 3, maxHolders: 3 },
     });
     const { rounds, classes } = await reportOf(made);
     const forgers = classes.find((row) => row.class === 'signflip')!;
