@@ -21,6 +21,8 @@ export interface PoolOptions {
   readonly network?: Network;
   /** Silence after which a relay counts as unreachable; default 10,000. */
   readonly timeoutMs?: number;
+  /** Id to the signature that verified: pools of one process may share what they checked. */
+  readonly verified?: Map<string, string>;
 }
 
 /** Events whose signature was checked before are not checked again. */
@@ -59,13 +61,14 @@ class RelayPool implements Relays {
   readonly #bulkLinks = new Map<string, readonly RelayLink[]>();
   readonly #subscriptions = new Set<Subscription>();
   /** Id to the signature that verified. */
-  readonly #verified = new Map<string, string>();
+  readonly #verified: Map<string, string>;
   #isClosed = false;
 
   constructor(urls: readonly string[], options: PoolOptions) {
     this.urls = [...new Set(urls.map(normaliseRelayUrl))];
     this.#options = options;
     this.#timeoutMs = options.timeoutMs ?? 10_000;
+    this.#verified = options.verified ?? new Map();
   }
 
   async publish(
