@@ -68,7 +68,7 @@ class RelayPool implements Relays {
     this.urls = [...new Set(urls.map(normaliseRelayUrl))];
     this.#options = options;
     this.#timeoutMs = options.timeoutMs ?? 10_000;
-    this.#verified = options.verified ?? new Map();
+    this.#verified = options.verified ?? new Map<string, string>();
   }
 
   async publish(
