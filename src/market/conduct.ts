@@ -1,5 +1,7 @@
 import type { EventId, Pubkey } from '../hash.js';
 import type { EventOf } from '../protocol/events.js';
+import { noncesUntil } from './nonce-rules.js';
+import { isScoredByValidators, scorersOf } from './score-rules.js';
 import type { JobState, RoundState, Violation } from './state.js';
 
 /**
@@ -29,7 +31,7 @@ export function conductViolation(state: JobState): Violation | null {
   const keys = tooManyHolders(state);
   if (keys !== null) return blame(keys.event, 'holders', keys.detail);
   for (const round of state.rounds) {
-    const cut = cutShort(state, round);
+    const cut = cutShort(state, round) ?? validatorsCutShort(state, round);
     if (cut !== null) return blame(cut.event, 'deadline', cut.detail);
   }
   return null;
@@ -77,6 +79,58 @@ function cutShort(
   if (unheard !== undefined && revealList.createdAt < until)
     return { event: revealList, detail: `listed before its time, without the reveal of ${unheard.author}` };
   return null;
+}
+
+/** The same of validators: nonces, commitments to scores, scores. */
+function validatorsCutShort(
+  { job, chains }: JobState,
+  round: RoundState,
+): { readonly event: { readonly id: EventId }; readonly detail: string } | null {
+  const terms = job!.content;
+  const { commitList, draw, revealList, scoreCommitList, scoreRevealList } = round;
+  /** Who cannot be waited for: its chain does not hold. */
+  const isWhole = (validator: Pubkey): boolean => {
+    const chain = chains.get(validator);
+    return chain !== undefined && chain.fork === null && chain.gapBefore === null && chain.broken === null;
+  };
+  const early = (
+    event: EventOf<'draw'> | EventOf<'list'>,
+    until: number,
+    validator: Pubkey | undefined,
+    what: string,
+  ) =>
+    validator !== undefined && event.createdAt < until && isWhole(validator)
+      ? { event, detail: `before its time, without the ${what} of ${validator}` }
+      : null;
+  const { validators } = round;
+  if (draw !== null && round.drawNonces !== null) {
+    const silent = validators.find(
+      ({ validator }) => draw.content.nonces?.includes(round.nonces.get(validator)?.id as EventId) !== true,
+    );
+    const cut = early(draw, noncesUntil(terms, commitList!.createdAt), silent?.validator, 'nonce');
+    if (cut !== null) return cut;
+  }
+  if (revealList === null || !isScoredByValidators(terms, round)) return null;
+  const isShort = (event: EventOf<'list'>, promisedSec: number) =>
+    event.content.until! < event.createdAt + promisedSec - Math.min(SIGNING_SEC, Math.ceil(promisedSec / 4));
+  if (isShort(revealList, terms.roundTimeoutSec))
+    return {
+      event: revealList,
+      detail: `scores count for less than the ${terms.roundTimeoutSec} s that the job promised`,
+    };
+  if (scoreCommitList === null) return null;
+  const late = scorersOf(terms, round).find(({ validator }) => !round.listedScoreCommits.has(validator));
+  const cut = early(scoreCommitList, revealList.content.until!, late?.validator, 'scores');
+  if (cut !== null) return cut;
+  if (isShort(scoreCommitList, terms.revealTimeoutSec))
+    return {
+      event: scoreCommitList,
+      detail: `revealed scores count for less than the ${terms.revealTimeoutSec} s that the job promised`,
+    };
+  const unheard = [...round.listedScoreCommits.keys()].find((validator) => !round.listedScoreReveals.has(validator));
+  return scoreRevealList === null
+    ? null
+    : early(scoreRevealList, scoreCommitList.content.until!, unheard, 'revealed scores');
 }
 
 /** A trainer that resigned is not waited for. Nor can it hide that afterwards: in a chain that is no longer whole anything may have stood. */

@@ -6,6 +6,11 @@ import type { ValidatorSeat } from './state.js';
 
 /** The shares of validators in a draw. */
 
+/** Nonces count for a quarter of the time of reveals: trainers reveal after the draw. */
+export function noncesUntil(terms: { readonly revealTimeoutSec: number }, listedAt: number): number {
+  return listedAt + Math.ceil(terms.revealTimeoutSec / 4);
+}
+
 /** Is it the nonce that its validator committed to? While the registration is not at hand nobody can say. */
 export function isNonceOf(seat: ValidatorSeat, round: number, list: EventId) {
   return (event: JobEvent): event is EventOf<'nonce'> =>

@@ -1,4 +1,5 @@
 import type { EventId, Pubkey } from '../hash.js';
+import { noncesUntil } from '../market/nonce-rules.js';
 import type { JobState, RoundState } from '../market/state.js';
 import { isScoredByValidators, scorersOf } from '../market/score-rules.js';
 import type { CustomerAction, CustomerFacts } from './customer-decide.js';
@@ -11,11 +12,6 @@ export const OUTAGE_GRACE_SEC = 60;
 /** Every quarter of the phase, at most every minute. */
 export function seenIntervalSec(phaseSec: number): number {
   return Math.max(1, Math.min(60, Math.ceil(phaseSec / 4)));
-}
-
-/** Nonces count for a quarter of the time of reveals: trainers reveal after the draw. */
-export function noncesUntil(terms: { readonly revealTimeoutSec: number }, listedAt: number): number {
-  return listedAt + Math.ceil(terms.revealTimeoutSec / 4);
 }
 
 interface Phase {

@@ -9,6 +9,7 @@ import { segmentCount, stateHash, stateShapes, stepCount } from '../learning/tra
 import { decodeParams } from '../learning/safetensors.js';
 import type { Examples, ParamSet, TrainState } from '../learning/types.js';
 import type { Finding } from '../market/acceptance.js';
+import { firstDivergence } from '../market/bisect.js';
 import { committedEnd, workEnd } from '../market/spot-rules.js';
 import { drawnSegmentOf, type JobState, type RoundState } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
@@ -126,7 +127,7 @@ export function endOf(
   return trainTo(engine, training, (segment + 1) * training.terms.spot!.everySteps, null, signal);
 }
 
-/** All segments of the training in one go. @returns the first that ends in something else than was committed, or null */
+/** All segments of the training in one go. @returns one that ends in something else than was committed, see `firstDivergence`; or null */
 export async function repeatAll(
   engine: Pick<Engine, 'train'>,
   training: AgreedTraining,
@@ -138,8 +139,9 @@ export async function repeatAll(
   const result = await engine.train(request, undefined, signal, (state) => ends.push(stateHash(state)));
   assertRepeatable(result);
   ends.push(paramsHash(result.weights));
-  const segment = ends.findIndex((hash, index) => hash !== committedEnd(committed, index));
-  return segment < 0 ? null : { segment, hash: ends[segment]! };
+  const promised = ends.map((_, index) => committedEnd(committed, index)!);
+  const segment = firstDivergence(promised, ends);
+  return segment === null ? null : { segment, hash: ends[segment]! };
 }
 
 export interface OpenedStates {

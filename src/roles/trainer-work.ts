@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { NmktError } from '../errors.js';
 import { sha256Hex, type Sha256 } from '../hash.js';
 import { keepsResidual } from '../learning/codec/codec.js';
+import type { EngineId } from '../learning/types.js';
 import { uncodedTensors } from '../learning/codec/uncoded.js';
 import { trainingSeed } from '../learning/seeds.js';
 import { drawnSegmentOf, type Assignment, type JobState, type RoundState } from '../market/state.js';
@@ -243,10 +244,11 @@ async function publishState(
 export async function answerFraud(
   env: TrainerEnv,
   state: JobState,
-  { content }: EventOf<'fraud'>,
+  fraud: EventOf<'fraud'>,
   shardGrant: ShardGrant | undefined,
   roundGrant: RoundGrant | undefined,
 ): Promise<string> {
+  const { content } = fraud;
   const { round: index, shard, segment } = content;
   const round = state.rounds[index]!;
   const terms = state.job!.content;
@@ -259,7 +261,24 @@ export async function answerFraud(
   const engine = await env.engine();
   if (engine.id !== terms.spot!.engine) return unknown;
   const hash = await repeatSegment(engine, { ...training, trainer: env.signer.pubkey }, segment, before, env.signal);
-  if (hash === content.committed)
+  if (hash === content.committed) {
+    await contradict(env, state, fraud, engine.id, hash);
     return 'repeated here it ends in what was committed: the accusation is false if both engines work; an audit with the shard tells';
+  }
   return 'repeated here it does not end in what was committed either';
+}
+
+/** Says in public, once, what the segment ends in here. */
+async function contradict(
+  env: TrainerEnv,
+  state: JobState,
+  { id, content: { round, shard, segment } }: EventOf<'fraud'>,
+  engine: EngineId,
+  hash: Sha256,
+): Promise<void> {
+  const mine = state.chains.get(env.signer.pubkey)?.events ?? [];
+  if (mine.some((event) => event.type === 'complaint' && event.content.subject === id)) return;
+  const found = { what: 'segment' as const, segment, hash };
+  const detail = 'repeated by its trainer it ends as committed';
+  await env.book.sign('complaint', { round, shard, subject: id, engine, found, detail }, [state.job!.author]);
 }

@@ -3,7 +3,7 @@ import type { EventOf } from '../protocol/events.js';
 import { differingField } from './validator-complaints.js';
 import { currentRound, type JobState, type RoundState } from '../market/state.js';
 import { isScoredByValidators, scorersOf } from '../market/score-rules.js';
-import { noncesUntil } from './customer-scoring.js';
+import { noncesUntil } from '../market/nonce-rules.js';
 import { decideMoney, isOverlooked, lapse, PATIENCE_SEC, silentAt, type MoneyAction } from './trainer-decide.js';
 
 export type ValidatorAction =

@@ -7,6 +7,7 @@ import type { ParamSet } from '../../src/learning/types.js';
 import { owedMsat, paidMsat } from '../../src/market/state.js';
 import type { Engine } from '../../src/ports.js';
 import { repeatAll, repeatSegment, type AgreedTraining } from '../../src/roles/spot-check.js';
+import { disputes } from '../../src/market/disputes.js';
 import { createWorld, type RunResult, type TrainerOptions, type World } from '../support/market-world.js';
 import { stubEngine } from '../support/stub-engine.js';
 import { rogueTrainer, tampering, type Forge } from './rogue.js';
@@ -237,6 +238,13 @@ describe('a customer that', () => {
     });
     expect(state.frauds.get(victim)?.content.repeated).toBe(lie);
     expect(ends[1]).toMatchObject({ end: 'lost', why: expect.stringContaining('the accusation is false') as string });
+    const fraud = state.frauds.get(victim)!;
+    const { committed: hash, segment } = fraud.content;
+    const complaints = state.chains.get(victim)!.events.filter((event) => event.type === 'complaint');
+    expect(complaints.map(({ content }) => content)).toMatchObject([
+      { subject: fraud.id, found: { what: 'segment', segment, hash } },
+    ]);
+    expect(disputes(state)).toMatchObject([{ rule: 'complaint', trainer: world.customer.signer.pubkey }]);
   });
 });
 
