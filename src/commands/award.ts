@@ -1,5 +1,5 @@
 import { NmktError } from '../errors.js';
-import type { EventId } from '../hash.js';
+import type { EventId, Pubkey } from '../hash.js';
 import type { Considered } from '../market/auction.js';
 import type { JobState } from '../market/state.js';
 import { parseEventReference } from '../config/identifiers.js';
@@ -14,6 +14,7 @@ import { customerPorts } from './customer-ports.js';
 import { findJob, readBook } from './find-job.js';
 import { lead } from './lead.js';
 import { notYours, ownSecrets } from './own-job.js';
+import { followsOf } from './reader-trust.js';
 
 export const command: CommandModule = {
   configure(program) {
@@ -41,7 +42,8 @@ export const command: CommandModule = {
     if (state.award !== null && chosen !== undefined) context.progress.note('this job was awarded before');
     if (state.award !== null) return describe(state, state.award.content.bids, state.award.id);
     if (chosen !== undefined) requireManual(state);
-    const bids = await admissible(context, ports, state, chosen ?? []);
+    const followed = secrets.onlyFollowed === true ? await followsOf(relays, ports.signer.pubkey) : undefined;
+    const bids = await admissible(context, ports, state, chosen ?? [], followed);
     if (chosen === undefined || options['dryRun'] === true) return describe(state, bids, null);
     const { state: led, book: own } = await lead(context, ports, secrets, options, { chosen });
     await requireStored(relays, own.raw(led.award!.id)!);
@@ -83,13 +85,18 @@ async function admissible(
   ports: Awaited<ReturnType<typeof customerPorts>>,
   state: JobState,
   chosen: readonly EventId[],
+  followed: ReadonlySet<Pubkey> | undefined,
 ): Promise<readonly Considered[]> {
   const { signer, files, clock } = ports;
   const opened = new Map<EventId, SealedBidContent | null>();
   await unsealBids({ signer }, state, opened);
   const journal = (name: string) => deps.openJournal<SignedRecord>(deps.home().path(name));
   const earlier = await earlierJobs({ files, me: signer.pubkey, journal }, state.jobId);
-  const { considered, seats } = auctionNow(state, { earlier, opened, chosen }, clock.nowSec());
+  const { considered, seats } = auctionNow(
+    state,
+    { earlier, opened, chosen, ...(followed && { followed }) },
+    clock.nowSec(),
+  );
   const { trainers } = state.job!.content;
   const left = [...seats];
   for (const bid of chosen) {

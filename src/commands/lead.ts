@@ -24,6 +24,7 @@ import type { PayoutRecord } from '../wallet/payout-records.js';
 import type { Context } from './command.js';
 import { presenceOf, restoredAt } from './customer-ports.js';
 import { createPayer } from './payer.js';
+import { followsOf } from './reader-trust.js';
 import { confirmMainnet, maxSatsOf } from './spending.js';
 import { rememberHolds, type Holds } from './unpaid.js';
 
@@ -72,6 +73,9 @@ async function customerEnv(
   const wallet = isPaying ? await payingWallet(context) : null;
   // Work that cannot be paid for is not awarded; but a job ends also while the wallet is away.
   if (!isOver && cancel === undefined) await wallet?.info();
+  const followed = secrets.onlyFollowed === true && !isOver ? await followsOf(relays, signer.pubkey) : undefined;
+  if (followed?.size === 0)
+    progress.warn('this job takes bids of keys that you follow only, and no relay that answered has a list of those');
   let engine: ReturnType<CustomerEnv['engine']> | undefined;
   let stake: ReturnType<typeof deps.stake> | undefined;
   const loadEngine = async () => {
@@ -112,6 +116,7 @@ async function customerEnv(
     ...(onStep && { onStep }),
     ...(cancel && { cancel }),
     ...(chosen && { chosen }),
+    ...(followed && { followed }),
   };
 }
 

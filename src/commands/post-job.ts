@@ -20,6 +20,10 @@ export const command: CommandModule = {
     addJobFlags(program);
     program
       .option('--again', 'post a second job even if an equal one exists')
+      .option(
+        '--only-followed',
+        'only trainers that your key follows (kind 3) can win; bids of others are refused by name',
+      )
       .option('--serve', 'stay and lead the job until its model is published')
       .option('--max-sats <n>', 'refuse a job that could cost more')
       .option('--print-defaults', 'show every field with its default and a sentence')
@@ -68,7 +72,13 @@ export const command: CommandModule = {
     }
     await requireFitRelays(context, 'jobs');
     await confirmJob(context, options, job, dataset.shards);
-    const { secrets, isNew } = await postJob(terms, dataset, ports, options['again'] === true);
+    const { secrets, isNew } = await postJob(
+      terms,
+      dataset,
+      ports,
+      options['again'] === true,
+      options['onlyFollowed'] === true,
+    );
     if (options['backup'] !== false) await backUpJob(ports, secrets);
     const id = secrets.event.id;
     context.progress.note(

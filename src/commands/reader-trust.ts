@@ -36,7 +36,8 @@ export function readerTrust(
   };
 }
 
-async function followsOf(relays: Relays, reader: Pubkey): Promise<ReadonlySet<Pubkey>> {
+/** Whom a key follows (kind 3), as far as the relays know. */
+export async function followsOf(relays: Relays, reader: Pubkey): Promise<ReadonlySet<Pubkey>> {
   const { events } = await relays.fetch([{ kinds: [FOLLOW_LIST], authors: [reader] }]);
   const list = newestList(events, FOLLOW_LIST, reader);
   return list === undefined ? new Set() : followedKeys(list);

@@ -8,6 +8,7 @@ import { isScoredByValidators } from '../market/score-rules.js';
 import type { JobState, RoundState, Verdict } from '../market/state.js';
 import { grantHash } from '../protocol/grant.js';
 import type { ListedPhase } from '../protocol/round.js';
+import { wantedBy } from './customer-award.js';
 import type { CustomerAction } from './customer-decide.js';
 import type { CustomerEnv } from './customer-env.js';
 import { shardGrant } from './customer-grants.js';
@@ -26,7 +27,7 @@ export async function replace(
   { shard, out, reason }: Extract<CustomerAction, { do: 'replace' }>,
   isDegraded: boolean,
 ): Promise<void> {
-  const found = successorFor(state, shard, out, env.clock.nowSec());
+  const found = successorFor(state, shard, out, env.clock.nowSec(), wantedBy(env));
   if (out === null && found === undefined) return; // the only late bid has expired just now
   const next = found && {
     ...{ trainer: found.trainer, bid: found.bid, priceMsat: found.priceMsat },

@@ -1,4 +1,4 @@
-import type { EventId } from '../hash.js';
+import type { EventId, Pubkey } from '../hash.js';
 import { mostConsidered, runAuction, type AuctionResult } from '../market/auction.js';
 import { awardedRule } from '../market/award-rules.js';
 import { bidOpenedAs, openingOf } from '../market/sealed-bids.js';
@@ -20,6 +20,18 @@ export interface BidFacts {
   readonly opened?: ReadonlyMap<EventId, SealedBidContent | null>;
   /** With `award` `manual`: the bids that get shard 0, 1, 2 ... */
   readonly chosen?: readonly EventId[];
+  /** Bids of others are refused; absent: of nobody for that. */
+  readonly followed?: ReadonlySet<Pubkey>;
+}
+
+/** What this home and its user say about bids. */
+export function ownBidFacts({ earlier, chosen, followed }: BidFacts): BidFacts {
+  return { ...(earlier && { earlier }), ...(chosen && { chosen }), ...(followed && { followed }) };
+}
+
+/** Late bidders that this customer takes. */
+export function wantedBy({ followed }: Pick<BidFacts, 'followed'>): (trainer: Pubkey) => boolean {
+  return (trainer) => followed === undefined || followed.has(trainer);
 }
 
 /** Bids that the award of this job may name. */
@@ -30,7 +42,7 @@ export function bidsOf({ job, bids, sealedBids }: JobState): readonly (EventOf<'
 /** The award as it would be now, and the earlier jobs that it counts. */
 export function auctionNow(
   state: JobState,
-  { earlier = [], opened = new Map(), chosen }: BidFacts,
+  { earlier = [], opened = new Map(), chosen, followed }: BidFacts,
   atSec: number,
   events: readonly (EventOf<'bid'> | EventOf<'sealed-bid'>)[] = bidsOf(state),
 ): AuctionResult & { readonly counted: readonly EventId[] } {
@@ -47,7 +59,10 @@ export function auctionNow(
       else bids.push(bid);
     }
   }
-  const rules = { terms, customer, standing, blocked: new Set<never>(), atSec, ...(chosen && { chosen }) };
+  const strangers = new Set(
+    events.flatMap(({ author }) => (followed === undefined || followed.has(author) ? [] : [author])),
+  );
+  const rules = { terms, customer, standing, blocked: new Set<never>(), strangers, atSec, ...(chosen && { chosen }) };
   return { ...runAuction({ ...rules, bids, unopened }), counted };
 }
 
@@ -64,10 +79,9 @@ export function validatorsNow(
 export async function award(env: CustomerEnv, state: JobState, opened: BidFacts['opened']): Promise<void> {
   const atSec = env.clock.nowSec();
   const { content: terms } = state.job!;
-  const { earlier, chosen } = env;
-  const facts: BidFacts = { ...(earlier && { earlier }), ...(opened && { opened }), ...(chosen && { chosen }) };
+  const facts: BidFacts = { ...ownBidFacts(env), ...(opened && { opened }) };
   const best = new Set([
-    ...(chosen ?? []),
+    ...(env.chosen ?? []),
     ...auctionNow(state, facts, atSec)
       .considered.slice(0, mostConsidered(terms.trainers))
       .map((row) => row.bid),

@@ -11,7 +11,7 @@ import {
 } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import type { ListedPhase, RejectionRule, SeenPhase } from '../protocol/round.js';
-import { auctionNow, bidsOf, validatorsNow, type BidFacts } from './customer-award.js';
+import { auctionNow, bidsOf, validatorsNow, wantedBy, type BidFacts } from './customer-award.js';
 import { decideNonces, decideScores, expectedScores, OUTAGE_GRACE_SEC, seenIntervalSec } from './customer-scoring.js';
 
 export { seenIntervalSec } from './customer-scoring.js';
@@ -185,7 +185,7 @@ function replaceReason(state: JobState, seat: Assignment, facts: CustomerFacts, 
   if (seat.grantBad !== null) return 'grant-bad';
   if (seat.ready === null) return now >= readyUntil(state, seat, facts) ? 'not-started' : null;
   // A seat without a spare is better kept: the trainer may do better in the next round.
-  if (successorFor(state, seat.shard, seat.trainer, now) === undefined) return null;
+  if (successorFor(state, seat.shard, seat.trainer, now, wantedBy(facts)) === undefined) return null;
   const last = currentRound(state);
   if (last?.voided != null && hadSeat(last, seat) && !last.listedCommits.has(seat.shard)) return 'absent';
   const rejection = last?.close?.content.rejected.find(
@@ -206,7 +206,8 @@ function decideSeats(state: JobState, facts: CustomerFacts, now: number): Custom
     const reason = replaceReason(state, assignment, facts, now);
     if (reason !== null) return { do: 'replace', shard: assignment.shard, out: assignment.trainer, reason };
   }
-  const vacant = vacantShards(state).find((shard) => successorFor(state, shard, null, now) !== undefined);
+  const isWanted = wantedBy(facts);
+  const vacant = vacantShards(state).find((shard) => successorFor(state, shard, null, now, isWanted) !== undefined);
   if (vacant !== undefined) return { do: 'replace', shard: vacant, out: null, reason: 'vacant' };
   const waiting = seats.filter((seat) => seat.ready === null);
   if (waiting.length > 0)

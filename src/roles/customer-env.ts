@@ -1,4 +1,4 @@
-import type { EventId, Sha256 } from '../hash.js';
+import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import type { InvoiceFacts } from '../market/claim-rules.js';
 import type { EarlierJob } from '../market/standing.js';
 import type { JobState, RoundState } from '../market/state.js';
@@ -26,6 +26,8 @@ export interface JobSecrets {
   /** Which examples a score is measured on. */
   readonly scoring: string;
   readonly chain: string;
+  /** Bids of keys that this key does not follow win nothing; may change until the award. */
+  readonly onlyFollowed?: boolean;
   readonly train: OwnedEpoch;
   readonly a: OwnedEpoch;
   readonly b: OwnedEpoch;
@@ -82,6 +84,8 @@ export interface CustomerEnv {
   readonly secrets: JobSecrets;
   /** Other jobs of this home, newest first: what it knows of trainers. */
   readonly earlier?: readonly EarlierJob[];
+  /** Bids of others are refused; absent: of nobody for that. */
+  readonly followed?: ReadonlySet<Pubkey>;
   /** Award a job with `award` `manual` to these bids, and stop then. */
   readonly chosen?: readonly EventId[];
   readonly data: CustomerData;

@@ -4,7 +4,7 @@ import { currentRound, type JobState } from '../market/state.js';
 import type { NostrEvent } from '../ports.js';
 import type { SealedBidContent } from '../protocol/sealed-bid.js';
 import { draw, list, measureAndClose, replace, voidRound } from './customer-actions.js';
-import { award, bidsOf, unsealBids, type BidFacts } from './customer-award.js';
+import { award, bidsOf, ownBidFacts, unsealBids, type BidFacts } from './customer-award.js';
 import { publishModel, publishModelListing } from './customer-artifact.js';
 import type { SentGrant } from './customer-grants.js';
 import { sendGrants } from './send-grants.js';
@@ -85,8 +85,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
       walletAwayAt,
       lastSeenAt,
       heldPayouts: new Set(held.keys()),
-      ...(env.earlier && { earlier: env.earlier }),
-      ...{ opened, ...(env.chosen && { chosen: env.chosen }) },
+      ...{ ...ownBidFacts(env), opened },
       isCancelling: env.cancel !== undefined,
     };
     const table = now < nextTableAt ? null : dueTable(state, now);

@@ -200,13 +200,15 @@ export function modelSpec(job: JobFile, schema: DataSchema, layersModel?: unknow
 
 /**
  * Signs and publishes a job; its secrets are durable first. An equal request finds the job that is already there.
- * @param again  post a second, equal job
+ * @param again         post a second, equal job
+ * @param onlyFollowed  bids of keys that the own key does not follow win nothing; also of a job that is already there, until its award
  */
 export async function postJob(
   terms: ReturnType<typeof jobTerms>,
   dataset: DatasetRecord,
   ports: PublishPorts,
   again: boolean,
+  onlyFollowed = false,
 ): Promise<{ readonly secrets: JobSecrets; readonly isNew: boolean }> {
   // A newer nmkt has another engine id and means the same job.
   const { deadline: _deadline, relays: _relays, spot, ...rest } = terms;
@@ -215,7 +217,9 @@ export async function postJob(
     JSON.stringify(asked, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value)),
   );
   const known = again ? undefined : await findJob(ports, request);
-  const secrets = known ?? (await signJob(terms, dataset, ports, request));
+  const choice = onlyFollowed ? { onlyFollowed } : {};
+  const secrets = known === undefined ? await signJob(terms, dataset, ports, request, choice) : { ...known, ...choice };
+  if (known !== undefined && known.onlyFollowed !== secrets.onlyFollowed) await keepSecrets(ports, secrets);
   await requireStored(ports.relays, secrets.event);
   return { secrets, isNew: known === undefined };
 }
@@ -233,8 +237,9 @@ async function signJob(
   dataset: DatasetRecord,
   ports: PublishPorts,
   request: Sha256,
+  choice: Pick<JobSecrets, 'onlyFollowed'>,
 ): Promise<JobSecrets> {
-  const { random, signer, clock, files } = ports;
+  const { random, signer, clock } = ports;
   const [seed, chain] = [random(32), random(32)];
   const full: JobTerms = {
     ...(await withNewKeyShare(terms, ports)),
@@ -252,7 +257,12 @@ async function signJob(
     train: dataset.train,
     a: dataset.a,
     b: dataset.b,
+    ...choice,
   };
-  await files.write(secretsFile(event.id), JSON.stringify(secrets));
+  await keepSecrets(ports, secrets);
   return secrets;
+}
+
+async function keepSecrets({ files }: Pick<PublishPorts, 'files'>, secrets: JobSecrets): Promise<void> {
+  await files.write(secretsFile(secrets.event.id), JSON.stringify(secrets));
 }

@@ -6,7 +6,7 @@ import { encodeAuditKeys } from '../../src/roles/audit.js';
 import { MAX_OWN_POW, mine } from '../../src/roles/proof-of-work.js';
 import { signEvent } from '../../src/schnorr.js';
 import { customer, grantOf, people, PRICE_MSAT, scriptJob } from '../support/job-script.js';
-import { createWorld, type World } from '../support/market-world.js';
+import { createWorld, slowTrainer, type World } from '../support/market-world.js';
 import { secondAudit } from '../support/second/audit.js';
 
 async function expectSound(world: World): Promise<void> {
@@ -96,6 +96,25 @@ test('with keyRelease known nobody gets a shard without a receipt, early or late
     [true, undefined],
     [false, 'unknown-key'],
   ]);
+  await expectSound(world);
+});
+
+test('a customer that takes keys it follows only refuses others by name, and gives them no free seat later', async () => {
+  const world = await createWorld({
+    ...{ name: 'followed', trainers: 2, spares: 1, rounds: 2 },
+    job: { quorum: 1, award: 'deadline', bidWindow: '30s' },
+  });
+  const [friend, stranger, late] = world.trainers.map(({ signer }) => signer.pubkey);
+  const { state } = await world.run({
+    customer: { adapt: (env) => ({ ...env, followed: new Set([friend!]) }) },
+    trainers: { 0: slowTrainer, 2: { startAfterSec: 100 } },
+  });
+  expect(state.award!.content.bids.map(({ trainer, rule }) => [trainer, rule])).toEqual([
+    [friend, undefined],
+    [stranger, 'web-of-trust'],
+  ]);
+  expect(state.bids.some(({ author }) => author === late)).toBe(true);
+  expect(state.rounds.map(({ assigned }) => assigned.map(({ trainer }) => trainer))).toEqual([[friend], [friend]]);
   await expectSound(world);
 });
 
