@@ -34,14 +34,17 @@ export function encodeLocator(value: Locator): string {
   return JSON.stringify(z.encode(locator, value));
 }
 
-/** What a grant carries: the whole locator, or of many shards the one. */
-export function encodeShardLocator(encoded: string, shard: number): string {
+/** What a grant carries, by shard: the whole locator, or of many shards the one. */
+export function shardLocators(encoded: string): (shard: number) => string {
   const whole = parsed(locator, encoded);
-  if (whole.shards.length <= MAX_WHOLE) return encoded;
+  if (whole.shards.length <= MAX_WHOLE) return () => encoded;
   const { upload, shards, copies: many } = whole;
-  const path = merkleProof(leavesOf(whole), shard);
-  const one = { upload, shard: shards[shard]!, ...(many !== undefined && { copies: many }), path: [...path] };
-  return JSON.stringify(z.encode(shardLocator, one));
+  const leaves = leavesOf(whole);
+  return (shard) => {
+    const path = merkleProof(leaves, shard);
+    const one = { upload, shard: shards[shard]!, ...(many !== undefined && { copies: many }), path: [...path] };
+    return JSON.stringify(z.encode(shardLocator, one));
+  };
 }
 
 /**

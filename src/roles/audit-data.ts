@@ -5,7 +5,7 @@ import type { JobState } from '../market/state.js';
 import type { DatasetManifest } from '../protocol/dataset.js';
 import type { EventOf } from '../protocol/events.js';
 import { encodeGrant, grantHash } from '../protocol/grant.js';
-import { encodeShardLocator, openLocator, type Locator } from '../protocol/locator.js';
+import { shardLocators, openLocator, type Locator } from '../protocol/locator.js';
 import type { NostrEvent, Relays } from '../ports.js';
 import type { AuditKeys, DataKeys, Finding } from './audit-format.js';
 import { manifestOf } from './audit-pins.js';
@@ -116,6 +116,7 @@ async function auditRows(
 
 /** Were the promised grants the right ones? Whether they were sent is known to sender and receiver only. */
 function auditGrants({ job, chains }: JobState, { keys }: DataAuditPorts): Finding | null {
+  const locatorOf = shardLocators(keys.data.train.locator);
   const hashOf = (shard: number) =>
     grantHash(
       encodeGrant({
@@ -125,7 +126,7 @@ function auditGrants({ job, chains }: JobState, { keys }: DataAuditPorts): Findi
         shard,
         key: keys.data.train.shards[shard]!,
         seed: keys.seed,
-        locator: encodeShardLocator(keys.data.train.locator, shard),
+        locator: locatorOf(shard),
         blind: keys.data.train.blind,
         notAfter: job!.content.deadline,
       }),

@@ -2,7 +2,7 @@ import { fromHex, type Pubkey } from '../hash.js';
 import { baseChain } from '../market/base-chain.js';
 import { awaitedSeats, hasResigned, type JobState } from '../market/state.js';
 import { encodeGrant, type Grant } from '../protocol/grant.js';
-import { encodeShardLocator } from '../protocol/locator.js';
+import { shardLocators } from '../protocol/locator.js';
 import type { NostrEvent } from '../ports.js';
 import type { CustomerEnv } from './customer-env.js';
 import { ownShardKey } from './epoch.js';
@@ -10,18 +10,24 @@ import { findInboxes } from './relay-lists.js';
 import { blobSecrets } from './round-blobs.js';
 
 /** Of a job's secrets: the way to one shard among many takes a tree over all. */
-const made = new WeakMap<CustomerEnv['secrets'], Map<number, string>>();
+const made = new WeakMap<
+  CustomerEnv['secrets'],
+  { locator(shard: number): string; readonly grants: Map<number, string> }
+>();
 
 /** A trainer's key to its shard; the same bytes each time, so that the award can name their hash. */
 export function shardGrant(env: CustomerEnv, state: JobState, shard: number): string {
-  const known = made.get(env.secrets) ?? new Map<number, string>();
+  const known = made.get(env.secrets) ?? {
+    locator: shardLocators(env.secrets.train.secrets.locator),
+    grants: new Map<number, string>(),
+  };
   made.set(env.secrets, known);
-  const grant = known.get(shard) ?? makeShardGrant(env, state, shard);
-  known.set(shard, grant);
+  const grant = known.grants.get(shard) ?? makeShardGrant(env, state, shard, known.locator(shard));
+  known.grants.set(shard, grant);
   return grant;
 }
 
-function makeShardGrant(env: CustomerEnv, state: JobState, shard: number): string {
+function makeShardGrant(env: CustomerEnv, state: JobState, shard: number, locator: string): string {
   const { manifest, id } = env.data.train;
   const { secrets } = env.secrets.train;
   return encodeGrant({
@@ -31,7 +37,7 @@ function makeShardGrant(env: CustomerEnv, state: JobState, shard: number): strin
     shard,
     key: ownShardKey(manifest, secrets, shard),
     seed: fromHex(env.secrets.seed),
-    locator: encodeShardLocator(secrets.locator, shard),
+    locator,
     blind: fromHex(secrets.blind),
     notAfter: state.job!.content.deadline,
   });

@@ -7,7 +7,7 @@ import { parseListing, parseSnapshot } from '../../src/protocol/dataset.js';
 import { EVENT_TYPES, parseJobEvent, type EventName } from '../../src/protocol/events.js';
 import { parseGrant } from '../../src/protocol/grant.js';
 import { KINDS } from '../../src/protocol/kinds.js';
-import { encodeShardLocator, locatorHash, openLocator, openShardLocator } from '../../src/protocol/locator.js';
+import { locatorHash, openLocator, openShardLocator, shardLocators } from '../../src/protocol/locator.js';
 import { cut } from '../../src/protocol/parts.js';
 import { parseOffer } from '../../src/protocol/offer.js';
 import { bidCommitment } from '../../src/protocol/sealed-bid.js';
@@ -276,7 +276,7 @@ function shardLocatorVectors() {
   const many = JSON.stringify({ upload, shards: Array.from({ length: 65 }, (_, i) => ({ ...shards[i % 2], sha256: hashOf(`shard ${i}`) })) });
   const promised = locatorHash(many, blind);
   const one = { blind: hex(blind), promised, count: 65 };
-  const of = (shard: number) => encodeShardLocator(many, shard);
+  const of = shardLocators(many);
   const opened = (shard: number) => openShardLocator(of(shard), { blind, promised, shard, count: 65 });
   const bad = (name: string, content: string, code = 'hash-mismatch', shard = 7) => ({ name, content, ...one, shard, code });
   const { path, ...rest } = JSON.parse(of(7)) as { path: string[] };
