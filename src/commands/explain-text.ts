@@ -1,5 +1,6 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import type { Cited } from '../market/explain.js';
+import { ROLES, type RatedRole } from '../market/reputation.js';
 import { sats } from './status-tables.js';
 
 /** What `explain` says, for people: a line per cause, and below it the events it follows from. */
@@ -24,12 +25,8 @@ interface Rated {
   }[];
 }
 
-export function ratingText(value: {
-  readonly npub: string;
-  readonly trainer: Rated;
-  readonly customer: Rated;
-}): string {
-  const roles = (['trainer', 'customer'] as const).filter((role) => value[role].causes.length > 0);
+export function ratingText(value: { readonly npub: string } & Readonly<Record<RatedRole, Rated>>): string {
+  const roles = ROLES.filter((role) => value[role].causes.length > 0);
   if (roles.length === 0) return `${value.npub}: a new key, rated 0`;
   return roles
     .flatMap((role) => {

@@ -2,7 +2,7 @@ import { formatPubkey, parsePubkey } from '../config/identifiers.js';
 import { NmktError } from '../errors.js';
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import { explainAward, explainMatch, explainPayout } from '../market/explain.js';
-import { rate, ROLES, type ReaderTrust } from '../market/reputation.js';
+import { rate, ROLES, type RatedRole, type ReaderTrust } from '../market/reputation.js';
 import { KINDS } from '../protocol/kinds.js';
 import type { Relays } from '../ports.js';
 import { readHistory, readJobs, type History } from '../roles/history.js';
@@ -45,7 +45,7 @@ A key: each match of its rating (see rating --help) with the points it added; th
 A job: the order of its award, bid by bid with the rule behind it, and every payout that it promises.
 A payout: the seats whose prices add up to it, to the msat, the settlement, the claim and how it was paid.
 With --json one document, its events {id, kind, type, author}:
-  key     {subject: "key", key, npub, trainer, customer}, both {rating, mu, sigma, causes: [{job, what, points, events}]}
+  key     {subject: "key", key, npub, trainer, validator, customer}, each {rating, mu, sigma, causes: [{job, what, points, events}]}
   job     {subject: "job", job, award: [{rank, trainer, outcome, shards, what, events}], payouts: [{payout, round, payee, amountMsat,
           state}]}; rank is null for refused bids, round counts from 0, state is owed, claimed, unpaid or paid
   payout  {subject: "payout", job, payout, round, payee, amountMsat, state, causes: [{what, msat, events}]}; msat is null where an event
@@ -113,16 +113,16 @@ function explainJob({ jobs, events }: History, job: EventId): Outcome {
 }
 
 function explainKey({ jobs, events }: History, key: Pubkey, trust: ReaderTrust): Outcome {
-  const told = ROLES.map((role) => {
+  const told = (role: RatedRole) => {
     const { rating, mu, sigma, matches } = rate(jobs, key, role, trust);
     const causes = matches.map((match) => {
       const { what, events: cited } = explainMatch(match, (id) => events.get(id));
       return { job: match.job, what, points: match.gain, events: cited };
     });
-    return [role, { rating, mu, sigma, causes }] as const;
-  });
-  const [[, trainer], [, customer]] = told as [(typeof told)[number], (typeof told)[number]];
-  const value = { subject: 'key', key, npub: formatPubkey(key), trainer, customer };
-  const job = [...trainer.causes, ...customer.causes][0]?.job;
+    return { rating, mu, sigma, causes };
+  };
+  const roles = { trainer: told('trainer'), validator: told('validator'), customer: told('customer') };
+  const value = { subject: 'key', key, npub: formatPubkey(key), ...roles };
+  const job = ROLES.flatMap((role) => roles[role].causes)[0]?.job;
   return { value, text: ratingText(value), ...(job !== undefined && { next: `nmkt explain ${job}` }) };
 }

@@ -42,11 +42,11 @@ export const command: CommandModule = {
 
 const HELP = `
 Each closed round is a match: accepted and paid work beats a bar, rejected work loses to it, absence loses more, a proven fraud or fork
-loses to all. The rating is mu - 3 sigma, 0 for a new key and never below. Customers are rated by what their trainers countersigned.
+loses to all, and so does whom a participant accuses. The rating is mu - 3 sigma, 0 for a new key and never below. Customers are rated by what their trainers countersigned.
 Receipts count in full whose issuer is the own key, one it follows or one of --trust, twenty of each; those of all strangers together count
 as one. Only jobs of the network in use count, and where sats are real none without pay.
-With --json one document: {network, trusted, jobs, keys: [{key, npub, trainer, customer}]}, trusted being the number of keys whose
-word counts, trainer and customer {rating, mu, sigma, matches, weight, done, late, rejected, absent, proven}; weight is what the
+With --json one document: {network, trusted, jobs, keys: [{key, npub, trainer, validator, customer}]}, trusted being the number of keys whose
+word counts, each role {rating, mu, sigma, matches, weight, done, late, rejected, absent, proven}; weight is what the
 matches count together.`;
 
 /** @returns undefined for all */
@@ -64,7 +64,8 @@ async function subject({ deps }: Context, name: string | undefined, isAll: boole
 
 /** Everybody who posted or held a seat, in the order of their keys. */
 function keysOf(jobs: readonly JobState[]): Pubkey[] {
-  const keys = jobs.flatMap(({ job, rounds }) => [
+  const keys = jobs.flatMap(({ job, rounds, validators }) => [
+    ...validators.map(({ validator }) => validator),
     ...(job === null ? [] : [job.author]),
     ...rounds.flatMap(({ assigned }) => assigned.map(({ trainer }) => trainer)),
   ]);
@@ -73,8 +74,14 @@ function keysOf(jobs: readonly JobState[]): Pubkey[] {
 
 function report(jobs: readonly JobState[], keys: readonly Pubkey[], trust: ReaderTrust): Outcome {
   const rated = keys.map((key) => {
-    const [trainer, customer] = ROLES.map((role) => rate(jobs, key, role, trust)) as [Rating, Rating];
-    return { key, npub: formatPubkey(key), trainer: summary(trainer), customer: summary(customer) };
+    const as = (role: RatedRole) => summary(rate(jobs, key, role, trust));
+    return {
+      key,
+      npub: formatPubkey(key),
+      trainer: as('trainer'),
+      validator: as('validator'),
+      customer: as('customer'),
+    };
   });
   const value = { network: trust.network, trusted: trust.trusted.size, jobs: jobs.length, keys: rated };
   const rows = rated.flatMap((one) => ROLES.map((role) => ({ key: one.npub, role, ...one[role] })));

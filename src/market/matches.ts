@@ -18,7 +18,8 @@ export interface Match {
   readonly events: readonly EventId[];
 }
 
-const ALL: ReadonlySet<Rank> = new Set(['done', 'bar', 'late', 'rejected', 'absent', 'proven'] as const);
+/** Of who loses against all. */
+export const EVERY_RANK: ReadonlySet<Rank> = new Set(['done', 'bar', 'late', 'rejected', 'absent', 'proven'] as const);
 
 /** Each once, in the order of (end, id). The end is the customer's word; it decides an order and nothing else. */
 export function inOrder(jobs: Iterable<JobState>): JobState[] {
@@ -33,17 +34,18 @@ function endOf({ job, artifact, cancelled, rounds }: JobState): number {
 
 /** Every closed round in which the trainer held a seat. Unpaid work says nothing of it yet, nor does a grant that it never opened. */
 export function trainerMatches(state: JobState, trainer: Pubkey): Match[] {
-  const { job, jobId } = state;
-  if (job === null) return [];
-  const fork = state.forks.find(({ author }) => author === trainer);
-  const proof: Match[] =
-    fork === undefined
-      ? []
-      : [{ ...blank(jobId, null), rank: 'proven', why: `fork at seq ${fork.seq}`, events: fork.ids }];
-  return [...proof, ...state.rounds.flatMap((round) => roundMatch(state, round, trainer))];
+  if (state.job === null) return [];
+  return [...forkMatches(state, trainer), ...state.rounds.flatMap((round) => roundMatch(state, round, trainer))];
 }
 
-const blank = (job: EventId, issuer: Pubkey | null) => ({ job, issuer, round: null, others: ALL });
+/** Both signatures prove it. */
+export function forkMatches({ jobId, forks }: JobState, key: Pubkey): Match[] {
+  return forks
+    .filter(({ author }) => author === key)
+    .map(({ seq, ids }) => ({ ...blank(jobId, null), rank: 'proven', why: `fork at seq ${seq}`, events: ids }));
+}
+
+const blank = (job: EventId, issuer: Pubkey | null) => ({ job, issuer, round: null, others: EVERY_RANK });
 
 function roundMatch(state: JobState, round: RoundState, trainer: Pubkey): Match[] {
   const mine = ranksOf(state, round, trainer);
@@ -56,7 +58,13 @@ function roundMatch(state: JobState, round: RoundState, trainer: Pubkey): Match[
     }
   const { jobId, job } = state;
   return [
-    { job: jobId, round: round.round, issuer: job!.author, others: mine.rank === 'proven' ? ALL : others, ...mine },
+    {
+      job: jobId,
+      round: round.round,
+      issuer: job!.author,
+      others: mine.rank === 'proven' ? EVERY_RANK : others,
+      ...mine,
+    },
   ];
 }
 
@@ -87,18 +95,15 @@ function ranksOf(
 }
 
 /** With an invoice that the payee asked to be paid: a customer could write a receipt with one of its own. */
-function isPaid({ receipt, asked }: PayoutState): boolean {
+export function isPaid({ receipt, asked }: PayoutState): boolean {
   return receipt !== null && asked.has(invoiceHash(receipt.content.invoice));
 }
 
 /** Every payout that its payee says was paid or not, and what the customer's own signatures prove. */
 export function customerMatches(state: JobState, customer: Pubkey): Match[] {
-  const { job, jobId, forks, firstBad } = state;
+  const { job, jobId, firstBad } = state;
   if (job?.author !== customer) return [];
-  const matches: Match[] = [];
-  for (const fork of forks)
-    if (fork.author === customer)
-      matches.push({ ...blank(jobId, null), rank: 'proven', why: `fork at seq ${fork.seq}`, events: fork.ids });
+  const matches = forkMatches(state, customer);
   if (firstBad?.rule === 'omission')
     matches.push({ ...blank(jobId, null), rank: 'proven', why: 'omission', events: [firstBad.event] });
   for (const round of state.rounds)

@@ -1,8 +1,10 @@
 import type { Pubkey } from '../hash.js';
 import type { NetworkName } from '../protocol/network.js';
+import { complaintMatches } from './complaint-matches.js';
 import { customerMatches, inOrder, trainerMatches, type Match } from './matches.js';
 import { afterMatch, conservative, NEW_SKILL, type Skill } from './skill.js';
 import type { JobState } from './state.js';
+import { validatorMatches } from './validator-matches.js';
 
 /** Whose word a reader takes. */
 export interface ReaderTrust {
@@ -17,8 +19,15 @@ export const ISSUER_MATCHES = 20;
 /** What a match counts whose issuer the reader does not trust. All of them together are one issuer, so that keys made for it gain nothing. */
 export const STRANGER_WEIGHT = 0.05;
 
-export const ROLES = ['trainer', 'customer'] as const;
+export const ROLES = ['trainer', 'validator', 'customer'] as const;
 export type RatedRole = (typeof ROLES)[number];
+
+const MATCHES: Readonly<Record<RatedRole, (state: JobState, key: Pubkey) => Match[]>> = {
+  trainer: trainerMatches,
+  validator: validatorMatches,
+  customer: (state, key) =>
+    state.job?.author === key ? [...customerMatches(state, key), ...complaintMatches(state, key)] : [],
+};
 
 export interface CountedMatch extends Match {
   /** In [0, 1]. */
@@ -35,9 +44,8 @@ export interface Rating extends Skill {
 
 /** @param jobs  in any order, any of them twice; those in which the key had no part change nothing */
 export function rate(jobs: Iterable<JobState>, key: Pubkey, role: RatedRole, trust: ReaderTrust): Rating {
-  const matchesOf = role === 'trainer' ? trainerMatches : customerMatches;
   const counted = inOrder(jobs).filter((state) => counts(state, trust.network));
-  const matches = counted.flatMap((state) => matchesOf(state, key));
+  const matches = counted.flatMap((state) => MATCHES[role](state, key));
   const weigh = weights(matches, key, trust);
   let skill = NEW_SKILL;
   const told = matches.map((match): CountedMatch => {
