@@ -111,7 +111,7 @@ describe('the audit with the data of an honest job', () => {
     expect(await world.auditAll()).toEqual({
       ...{ level: 'data', why: null, found: null, engine: ENGINE_ID, disputes: [] },
       repeated: { segments: 3, why: null },
-      roots: null,
+      ...{ roots: null, standing: null, awardedBy: 'rules', validators: null },
     });
   });
 
