@@ -1,6 +1,6 @@
 import { sha256, sha256Hex, u32be, type EventId, type Pubkey } from '../../src/hash.js';
 import { prng } from '../../src/learning/prng.js';
-import { lowerMedian } from '../../src/market/consensus.js';
+import { isEnough, lowerMedian } from '../../src/market/consensus.js';
 import { effectivePrice } from '../../src/market/auction.js';
 import { afterMatch, conservative, NEW_SKILL } from '../../src/market/skill.js';
 import { drawnSegment, type SpotDraw } from '../../src/market/spot-rules.js';
@@ -140,6 +140,63 @@ function lazyProfit(rate: number, n: number): number {
     profit += PRICE_SAT;
   }
   return profit;
+}
+
+const SPOT = { ratePpm: 333_333, everySteps: 1, engine: 'wasm' as never };
+
+/**
+ * Validators that help a lazy trainer out of a spot check: after all others opened their nonces, each of theirs is shown or not. Only who
+ * knows the customer's secret of the round can tell which choice helps: it opens with the draw, when the nonces are closed.
+ */
+export function withheldNonces(): AttackRow[] {
+  const passes = 1 - (SPOT.ratePpm / 1e6) * (1 - 1 / SEGMENTS);
+  return [0, 1, 2].flatMap((colluders) =>
+    [false, true].flatMap((knowsSecret) => {
+      if (colluders === 0 && knowsSecret) return [];
+      const tries = knowsSecret ? 2 ** colluders : 1;
+      const n = 50 * SEEDS;
+      let escaped = 0;
+      for (let at = 0; at < n; at++) {
+        const list = sha256Hex(seedOf('withheld list', at));
+        const own = Array.from({ length: colluders }, (_, i) => seedOf(`withheld own ${i}`, at));
+        const others = Array.from({ length: 5 - colluders }, (_, i) => seedOf(`withheld other ${i}`, at));
+        for (let choice = 0; choice < tries; choice++) {
+          const draw = { content: { round: 1, list, s: seedOf('withheld s', at) } } as unknown as SpotDraw['draw'];
+          const nonces = [...own.filter((_, i) => ((choice >> i) & 1) === 0), ...others];
+          const job = sha256Hex(seedOf('withheld job', at)) as string as EventId;
+          const trainer = key(at);
+          const of = { job, terms: SPOT, isBySeat: false, draw, nonces, proven: new Set([`0:${trainer}`]) };
+          const segment = drawnSegment(of, { trainer, shard: 0 }, SEGMENTS);
+          if (segment !== null && segment > 0) continue;
+          escaped++;
+          break;
+        }
+      }
+      const who = knowsSecret ? 'who know the secret of the customer' : 'who do not know the secret of the customer';
+      const setting = colluders === 0 ? '5 honest validators' : `${colluders} of 5 validators, ${who}`;
+      const computed = 1 - (1 - passes) ** tries;
+      return [
+        { ...row('withheld nonces', setting, escaped / n, computed, n), setting: `${setting}: lazy trainer not found` },
+      ];
+    }),
+  );
+}
+
+/** Validators that committed to scores and do not reveal them: they lose their fee, and at the worst the customer's own scores count. */
+export function withheldReveals(): AttackRow[] {
+  return [3, 5, 7].flatMap((seats) =>
+    [(seats - 1) / 2, (seats + 1) / 2].map((silent) => {
+      const honest = Array.from({ length: seats - silent }, (_, i) => 500_000 + i);
+      const counts = isEnough(honest.length, seats) && honest.includes(lowerMedian(honest));
+      const say = (isMedian: boolean) => (isMedian ? 'an honest score counts' : "the customer's own scores count");
+      const measured = say(counts);
+      const computed = say(silent < seats / 2);
+      return {
+        ...{ attack: 'withheld reveals', setting: `${silent} of ${seats} validators are silent`, measured, computed },
+        fits: measured === computed,
+      };
+    }),
+  );
 }
 
 /** A key that failed, and the new one that it would take instead. */
