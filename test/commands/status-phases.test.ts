@@ -160,7 +160,16 @@ describe('work', () => {
     const options = { alter: { 'reveal/1/2': () => null, 'receipt/1/0': () => null }, until: 'claim/1/1' };
     const [first, second] = describeRounds(scriptJob(options).state);
     expect(first).toEqual({
-      ...{ round: 0, state: 'settled', accepted: 3, rejected: [], loss: 0.5, accuracy: 0.9, perplexity: null },
+      ...{
+        round: 0,
+        state: 'settled',
+        accepted: 3,
+        scoredBy: 'customer',
+        rejected: [],
+        loss: 0.5,
+        accuracy: 0.9,
+        perplexity: null,
+      },
       ...{ paidMsat: 3n * PRICE_MSAT, owedMsat: 0n },
     });
     expect(second).toMatchObject({
