@@ -1,5 +1,3 @@
-import { isNmktError, NmktError } from '../errors.js';
-import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import { acceptedRounds, type Assignment, type JobState, type RoundState } from '../market/state.js';
 import { grantHash, type RoundGrant, type ShardGrant } from '../protocol/grant.js';
 import type { Snapshot } from '../protocol/dataset.js';
@@ -11,14 +9,12 @@ import type { ChunkFiles } from './home-files.js';
 import type { JobFiles } from './customer-env.js';
 import type { Inbox, Received } from './inbox.js';
 import type { JobBook } from './job-book.js';
-import { askAboutAbsence } from './absence.js';
-import { refreshSec, watchOutage } from './outage.js';
 import type { Quote } from './price-policy.js';
-import { clockTime, patiently } from './patience.js';
-import { answerGrant, bid, claim, countersign, markUnpaid, voidClaim } from './trainer-actions.js';
+import { answerGrant, bid } from './trainer-actions.js';
 import { answerFraud, hasCommitted, reveal, train } from './trainer-work.js';
 import { trainerStory } from './trainer-story.js';
 import { decideTrainer, type TrainerAction } from './trainer-decide.js';
+import { countersignedMsat, workOn } from './worker-loop.js';
 
 export interface TrainerTerms {
   /** Per accepted round and shard. */
@@ -57,8 +53,6 @@ export interface TrainerEnv {
   /** A stream event of serve-trainer, without `job` and `at`. */
   emit(event: string, fields: Record<string, unknown>, text: string): void;
 }
-
-const HOLD_SEC = 5;
 
 /** `wasOver`: the job was over before this run did anything. */
 export type ServeEnd = { readonly wasOver: boolean } & (
@@ -115,138 +109,54 @@ export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
 }
 
 async function untilTheEnd(env: TrainerEnv): Promise<ServeEnd> {
-  const held = new Map<Sha256, number>();
-  const told = new Set<string>();
   const committed = new Set<string>();
   const me = env.signer.pubkey;
-  let refreshedAt = env.clock.nowSec();
-  let heard = -1;
-  let heardAt = refreshedAt;
-  let deafAt = 0;
-  const outage = watchOutage(env);
-  const republished = new Map<EventId, number>();
-  const refresh = async (): Promise<readonly string[]> => {
-    refreshedAt = env.clock.nowSec();
-    await env.book.retryUnpublished();
-    const answered = await env.book.refresh();
-    outage.heard(answered);
-    // Who hears no relay cannot say that the customer is silent.
-    if (outage.since !== null) heardAt = deafAt = refreshedAt;
-    return answered;
-  };
-  const absence = askAboutAbsence(env.book, env.clock, refresh);
-  let wasOver = true;
-  let lastComplaint = '';
-  for (;;) {
-    if (env.signal.aborted)
-      throw new NmktError('interrupted', 'stopped; the job waits where it is', {
-        remedy: 'run the same command again to go on',
-      });
-    const now = env.clock.nowSec();
-    const state = env.book.state();
-    tell(env, state, told);
-    const events = state.job === null ? 0 : (state.chains.get(state.job.author)?.events.length ?? 0);
-    if (events !== heard) [heard, heardAt] = [events, now];
-    for (const round of state.rounds)
-      for (const { trainer, shard } of round.assigned)
-        if (trainer === me && !committed.has(workOf(round, shard)) && (await hasCommitted(env, state, round, shard)))
-          committed.add(workOf(round, shard));
-    for (const [payout, until] of held) if (now >= until) held.delete(payout);
-    const action = decideTrainer(
-      state,
-      {
-        me,
-        hasShardGrant: (seat) => shardGrantFor(env, state, seat) !== undefined,
-        hasRoundGrant: (round, seat) =>
-          roundGrantFor(env, state, round) !== undefined &&
-          (committed.has(workOf(round, seat.shard)) || holdsShard(env, state, seat)),
-        canReveal: (round, shard) => committed.has(workOf(round, shard)),
-        republished: (event) => republished.get(event) ?? 0,
-        held: new Set(held.keys()),
-        heardAt,
-        deafAt,
-        maxExposureMsat: env.terms.maxExposureMsat,
-      },
-      now,
-    );
-    if (action.do === 'done') {
-      if ((await env.book.retryUnpublished()) > 0) {
-        outage.tell(
-          `waiting for a relay that takes the last events, until one does; again at ${clockTime(env.clock.nowSec() + HOLD_SEC)}`,
-        );
-        await env.bell.wait(HOLD_SEC * 1000, env.signal);
-        continue;
-      }
-      return { wasOver, end: 'done', rounds: acceptedRounds(state, me), paidMsat: countersigned(state, me) };
-    }
-    if (action.do === 'lost' || action.do === 'cancelled') return { wasOver, end: action.do, why: action.why };
-    if (action.do === 'stop') return { wasOver, end: 'stopped', why: action.why };
-    if (action.do === 'accused')
+  const { wasOver, state, action } = await workOn<TrainerAction>(env, {
+    story: (now) => trainerStory(now, me),
+    async lookUp(now) {
+      for (const round of now.rounds)
+        for (const { trainer, shard } of round.assigned)
+          if (trainer === me && !committed.has(workOf(round, shard)) && (await hasCommitted(env, now, round, shard)))
+            committed.add(workOf(round, shard));
+    },
+    decide: (at, facts, now) =>
+      decideTrainer(
+        at,
+        {
+          ...facts,
+          hasShardGrant: (seat) => shardGrantFor(env, at, seat) !== undefined,
+          hasRoundGrant: (round, seat) =>
+            roundGrantFor(env, at, round) !== undefined &&
+            (committed.has(workOf(round, seat.shard)) || holdsShard(env, at, seat)),
+          canReveal: (round, shard) => committed.has(workOf(round, shard)),
+          maxExposureMsat: env.terms.maxExposureMsat,
+        },
+        now,
+      ),
+    carryOut: (now, next) => carryOut(env, now, next),
+  });
+  switch (action.do) {
+    case 'done':
+      return { wasOver, end: 'done', rounds: acceptedRounds(state, me), paidMsat: countersignedMsat(state, me) };
+    case 'stop':
+      return { wasOver, end: 'stopped', why: action.why };
+    case 'accused':
       return { wasOver, end: 'lost', why: await describeAccusation(env, state, action.fraud) };
-    wasOver = false;
-    if (action.do === 'wait') {
-      const line = `job ${state.jobId.slice(0, 12)}…: waiting for ${action.for}, until ${clockTime(action.until)}`;
-      if (outage.since === null) env.progress.update(line);
-      else outage.tell(line);
-      const everySec = refreshSec(env.book, outage);
-      const next = Math.min(action.until, ...held.values(), now + everySec);
-      await env.bell.wait(Math.max(50, next * 1000 - env.clock.nowMs()), env.signal);
-      if (env.clock.nowSec() - refreshedAt >= everySec) await refresh();
-      continue;
-    }
-    let isDegraded = false;
-    if (action.do === 'mark-unpaid') {
-      const found = await absence.ask();
-      if (env.book.state() !== state) continue;
-      if (found === 'unknown') {
-        const line = `waiting for relays: too few answered to call round ${action.round.round + 1} unpaid, until all do, or half of them after ${clockTime(absence.graceEndsAt)}`;
-        if (absence.isNew) env.progress.warn(line);
-        else env.progress.update(line);
-        await env.bell.wait(HOLD_SEC * 1000, env.signal);
-        continue;
-      }
-      isDegraded = found === 'degraded';
-    }
-    absence.forget();
-    if (action.do === 'republish') {
-      env.progress.warn(`${action.what} was neither seen nor listed yet: it is published again`);
-      republished.set(action.event, (republished.get(action.event) ?? 0) + 1);
-    }
-    await patiently(
-      env,
-      async () => {
-        const why = await carryOut(env, state, action, isDegraded);
-        if (why === null || !('payout' in action)) return;
-        held.set(action.payout.payout, now + HOLD_SEC);
-        if (why !== lastComplaint) env.progress.warn(why);
-        lastComplaint = why;
-      },
-      outage,
-    );
+    default:
+      return { wasOver, end: action.do, why: action.why };
   }
 }
 
-function countersigned(state: JobState, me: Pubkey): bigint {
-  let sum = 0n;
-  for (const round of state.rounds)
-    for (const payout of round.payouts) if (payout.payee === me && payout.received !== null) sum += payout.amountMsat;
-  return sum;
-}
+type Work = Extract<TrainerAction, { do: 'bid' | 'answer-grant' | 'train' | 'reveal' }>;
 
-/** @returns why it did not work and should be tried again later, or null */
-async function carryOut(
-  env: TrainerEnv,
-  state: JobState,
-  action: Exclude<TrainerAction, { do: 'wait' | 'done' | 'lost' | 'cancelled' | 'stop' | 'accused' }>,
-  isDegraded: boolean,
-): Promise<string | null> {
+async function carryOut(env: TrainerEnv, state: JobState, action: Work): Promise<void> {
   switch (action.do) {
     case 'bid':
       await bid(env);
-      return null;
+      return;
     case 'answer-grant':
       await answerGrant(env, state, action.assignment, shardGrantFor(env, state, action.assignment)!);
-      return null;
+      return;
     case 'train': {
       const seat = ownSeat(env, action.round, action.shard);
       await train(
@@ -257,27 +167,11 @@ async function carryOut(
         shardGrantFor(env, state, seat),
         roundGrantFor(env, state, action.round)!,
       );
-      return null;
+      return;
     }
     case 'reveal':
       await reveal(env, state, action.round, action.shard);
-      return null;
-    case 'claim':
-    case 'void-claim':
-    case 'countersign':
-      try {
-        if (action.do === 'void-claim') return await voidClaim(env, state, action.payout);
-        return await (action.do === 'claim' ? claim : countersign)(env, state, action.round, action.payout);
-      } catch (error) {
-        if (isNmktError(error, 'wallet-unreachable')) return error.message;
-        throw error;
-      }
-    case 'republish':
-      await env.book.republish();
-      return null;
-    case 'mark-unpaid':
-      await markUnpaid(env, action.round, action.payout, isDegraded);
-      return null;
+      return;
   }
 }
 
@@ -294,13 +188,4 @@ async function describeAccusation(env: TrainerEnv, state: JobState, fraud: Event
     roundGrantFor(env, state, round)?.grant,
   );
   return `the customer says that segment ${segment} of round ${index + 1} was not trained as committed; ${answer}`;
-}
-
-/** Each line of the story once. */
-function tell(env: TrainerEnv, state: JobState, told: Set<string>): void {
-  for (const { key, event, fields, text } of trainerStory(state, env.signer.pubkey)) {
-    if (told.has(key)) continue;
-    told.add(key);
-    env.emit(event, fields, text);
-  }
 }
