@@ -1,16 +1,14 @@
-import { collusion, laziness, splitting, whitewashing, withheldNonces, withheldReveals } from './market/attacks.js';
-import { flashDelegation, freeRiding, selfDealt } from './market/receipts.js';
+import { DEFAULT_SEEDS, MARKET_ATTACKS } from '../src/market/attacks/all.js';
+import { inUnit } from '../src/market/attacks/row.js';
 import type { BenchResult } from './run.js';
 
 /** Attacks on a market's rules, 200 seeds each where chance decides, beside what is computed for them. */
 export async function bench(): Promise<BenchResult> {
-  const attacks = [
-    ...[collusion, splitting, freeRiding, laziness, withheldNonces, withheldReveals],
-    ...[selfDealt, whitewashing, flashDelegation],
-  ];
-  const all = attacks.map((attack) => attack());
+  const all = MARKET_ATTACKS.map((attack) => attack(DEFAULT_SEEDS));
   return {
-    rows: all.flat().map(({ fits: _, ...row }) => row),
+    rows: all.flat().map(({ attack, setting, unit, measured, computed }) => ({
+      ...{ attack, setting, measured: inUnit(measured, unit), computed: inUnit(computed, unit) },
+    })),
     targets: all.map((mine) => {
       const fit = mine.filter(({ fits }) => fits).length;
       return {

@@ -7,7 +7,7 @@ import { paidMsat } from '../src/market/state.js';
 import type { NostrEvent } from '../src/ports.js';
 import { parseJobEvent, type JobEvent } from '../src/protocol/events.js';
 import { eventHash, hasValidSignature, signHash } from '../src/schnorr.js';
-import { jobDump, type DumpSize, type Sign } from './market/job-dump.js';
+import { jobDump, type DumpSize, type Sign } from '../src/market/attacks/job-dump.js';
 import type { BenchResult, BenchTarget } from './run.js';
 
 /** Seats of a job: award, scores and close name all of them in one event of 64 kB. */

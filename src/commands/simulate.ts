@@ -1,6 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { NmktError } from '../errors.js';
 import { perplexity } from '../learning/metrics.js';
+import { DEFAULT_SEEDS } from '../market/attacks/all.js';
 import type { JobState } from '../market/state.js';
 import { enginesOf, hasSpotChecks, type JobFile } from '../roles/job-file.js';
 import { ATTACKS } from '../simulate/attacks.js';
@@ -28,38 +30,57 @@ import {
   type Crowd,
   type SimulateFlags,
 } from './simulate-plan.js';
+import { marketFlags, simulateAttacks } from './simulate-market.js';
 import { simulationText } from './simulate-text.js';
 
 export const command: CommandModule = {
   configure(program) {
     const collect = (value: string, before: readonly string[] | undefined): string[] => [...(before ?? []), value];
     program
-      .argument('<job>', 'a job file, as post-job takes it')
+      .argument('[job]', 'a job file, as post-job takes it')
       .option('--trainers <n>', 'trainers that bid (default: trainers of the job, else 10)')
       .option('--seats <n>', 'of them win a seat and a shard each, the rest are spares (default: all, at most 500)')
       .option('--attack <name:fraction>', 'that fraction of the trainers attacks like this; may be repeated', collect)
-      .option('--training <how>', 'real: the training engine; stub: logistic regression in plain JavaScript', 'real');
+      .option('--training <how>', 'real: the training engine (default); stub: logistic regression in plain JavaScript');
     addJobDataFlags(program);
     addJobFlags(program, ['rounds']);
     program
       .option('--seed <n>', 'equal seeds give equal results (default 0)')
       .option('--out <dir>', `where rounds.csv and rounds.svg go (default ${DEFAULT_DIR})`)
+      .option(
+        '--market',
+        'attacks on the rules of the market instead: what they gain and what they risk; nobody trains',
+      )
+      .option('--seeds <n>', `of --market: draws of each attack, where chance decides (default ${DEFAULT_SEEDS})`)
+      .option('--csv <file>', 'of --market: where its rows go, too')
       .addHelpText(
         'before',
-        '$ nmkt simulate job.json --trainers 20 --attack signflip:0.3 --training stub\n$ nmkt simulate job.json --trainers 6 --data wine.csv --label quality\n',
+        '$ nmkt simulate job.json --trainers 20 --attack signflip:0.3 --training stub\n$ nmkt simulate job.json --trainers 6 --data wine.csv --label quality\n$ nmkt simulate --market\n',
       )
       .addHelpText('after', HELP);
   },
 
   async run([path], options, context) {
+    const market = marketFlags(options);
     const flags = flagsOf(options);
+    if (market !== null) return simulateAttacks(market, context);
+    requireJob(path);
     await requireFolder(flags.dir);
-    const asked = await jobOf(path!, options);
+    const asked = await jobOf(path, options);
     const crowd = crowdOf(flags, asked);
     const job = simulatedJob(asked, flags.training, crowd.seats);
     return simulate(flags, crowd, job, context);
   },
 };
+
+function requireJob(path: string | undefined): asserts path is string {
+  if (path !== undefined) return;
+  throw new NmktError('bad-usage', 'simulate needs a job file', {
+    expected: 'JOB.json, or --market',
+    got: 'neither',
+    remedy: 'nmkt simulate --help',
+  });
+}
 
 const HELP = `
 The market's own code (bids, award, grants, training, commitments, scores, rules, invoices, receipts) on a relay, wallets and a clock in memory. Nothing is sent,
@@ -76,7 +97,12 @@ With --json one document:
   rounds            the rows of rounds.csv
   classes           [{class, trainers, seated, accepted, rejected {rule: count}, barred, paidSats}]
   setup, total      events and bytes before the first round and of all
-  wallSeconds       real time`;
+  wallSeconds       real time
+With --market --json one document: docs/market.md says what each attack is
+  seeds             of each attack where chance decides
+  attacks           [{attack, setting, unit, measured, computed, fits}]: a share of 1, sat of one trainer over its job, a rating, a factor of the
+                    price, or a rule; fits: within four standard errors, or at most what is computed
+  misfits           attacks that do not fit`;
 
 async function simulate(flags: SimulateFlags, crowd: Crowd, job: JobFile, context: Context): Promise<Outcome> {
   const { progress, deps, signal } = context;

@@ -439,6 +439,8 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       '--rounds': job,
       '--seed': number('--seed'),
       '--out': ['file', 'bad-usage', 'name a folder after --out'],
+      '--seeds': number('--seeds'),
+      '--csv': ['attacks.csv', 'bad-usage', 'nmkt simulate --market --csv attacks.csv'],
     },
   },
   sandbox: {

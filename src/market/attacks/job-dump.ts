@@ -1,13 +1,13 @@
-import { sha256, sha256Hex, type EventId, type Pubkey, type Sha256 } from '../../src/hash.js';
-import type { EngineId } from '../../src/learning/types.js';
-import type { EventTemplate, NostrEvent } from '../../src/ports.js';
-import { invoiceHash } from '../../src/protocol/claim.js';
-import type { EventType } from '../../src/protocol/envelope.js';
-import { EVENT_TYPES, type ContentOf, type EventName } from '../../src/protocol/events.js';
-import type { Pointer } from '../../src/protocol/pointer.js';
-import { payoutId } from '../../src/protocol/settlement.js';
-import { commitmentOf } from '../../src/protocol/submission.js';
-import { publicKey } from '../../src/schnorr.js';
+import { sha256, sha256Hex, type EventId, type Pubkey, type Sha256 } from '../../hash.js';
+import type { EngineId } from '../../learning/types.js';
+import type { EventTemplate, NostrEvent } from '../../ports.js';
+import { invoiceHash } from '../../protocol/claim.js';
+import type { EventType } from '../../protocol/envelope.js';
+import { EVENT_TYPES, type ContentOf, type EventName } from '../../protocol/events.js';
+import type { Pointer } from '../../protocol/pointer.js';
+import { payoutId } from '../../protocol/settlement.js';
+import { commitmentOf } from '../../protocol/submission.js';
+import { publicKey } from '../../schnorr.js';
 
 /** Whole jobs in which everything goes well, event by event: as many trainers, rounds and validators as asked for. */
 

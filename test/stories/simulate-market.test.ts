@@ -1,0 +1,32 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { runNmkt, temporaryFolder } from '../support/run-nmkt.js';
+
+/** Attacks on the rules of the market, through the real binary. */
+
+it('prints one document, and the same rows into a file', async () => {
+  const cwd = temporaryFolder();
+  const call = ['simulate', '--market', '--seeds', '10', '--csv', 'attacks.csv', '--json'];
+  const { status, stdout, stderr } = await runNmkt(call, { cwd });
+  expect(status, stderr).toBe(0);
+  const document = JSON.parse(stdout) as { attacks: Record<string, unknown>[] };
+  expect(document).toMatchObject({ seeds: 10, misfits: 0 });
+  expect(document.attacks).toContainEqual({
+    ...{ attack: 'idling', setting: 'shows the base of the round: rejected by', unit: 'rule' },
+    ...{ measured: 'unchanged', computed: 'unchanged', fits: true },
+  });
+  const lines = readFileSync(join(cwd, 'attacks.csv'), 'utf8').trimEnd().split('\n');
+  expect(lines).toHaveLength(1 + document.attacks.length);
+  expect(lines[0]).toBe('attack,setting,unit,measured,computed,fits');
+  expect(lines).toContain('"idling","shows the base of the round: rejected by","rule","unchanged","unchanged",true');
+});
+
+it.each([
+  [['simulate'], 'nmkt simulate --help'],
+  [['simulate', '--market', '--trainers', '5'], 'leave out --market or --trainers'],
+  [['simulate', 'job.json', '--seeds', '20'], 'nmkt simulate --market --seeds 200'],
+])('%j is refused with what to type', async (call, remedy) => {
+  const { status, stdout } = await runNmkt([...call, '--json'], { cwd: temporaryFolder() });
+  expect([status, JSON.parse(stdout)]).toMatchObject([2, { error: { code: 'bad-usage', remedy } }]);
+});
