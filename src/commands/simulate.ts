@@ -30,7 +30,7 @@ import {
   type Crowd,
   type SimulateFlags,
 } from './simulate-plan.js';
-import { marketFlags, simulateAttacks } from './simulate-market.js';
+import { marketFlags, simulateAttacks, simulateAttacksOn } from './simulate-market.js';
 import { simulationText } from './simulate-text.js';
 
 export const command: CommandModule = {
@@ -53,9 +53,11 @@ export const command: CommandModule = {
       )
       .option('--seeds <n>', `of --market: draws of each attack, where chance decides (default ${DEFAULT_SEEDS})`)
       .option('--csv <file>', 'of --market: where its rows go, too')
+      .option('--cost-sats <n>', 'of --market JOB: what a round of work costs a trainer (default: 4/7 of the price)')
+      .option('--stake-sats <n>', 'of --market JOB: what a proven fraud loses (default 0)')
       .addHelpText(
         'before',
-        '$ nmkt simulate job.json --trainers 20 --attack signflip:0.3 --training stub\n$ nmkt simulate job.json --trainers 6 --data wine.csv --label quality\n$ nmkt simulate --market\n',
+        '$ nmkt simulate job.json --trainers 20 --attack signflip:0.3 --training stub\n$ nmkt simulate job.json --trainers 6 --data wine.csv --label quality\n$ nmkt simulate --market\n$ nmkt simulate --market job.json --cost-sats 100\n',
       )
       .addHelpText('after', HELP);
   },
@@ -63,7 +65,10 @@ export const command: CommandModule = {
   async run([path], options, context) {
     const market = marketFlags(options);
     const flags = flagsOf(options);
-    if (market !== null) return simulateAttacks(market, context);
+    if (market !== null) {
+      if (path === undefined) return simulateAttacks(market, context);
+      return simulateAttacksOn(await jobOf(path, options), market, context);
+    }
     requireJob(path);
     await requireFolder(flags.dir);
     const asked = await jobOf(path, options);
@@ -102,7 +107,12 @@ With --market --json one document: docs/market.md says what each attack is
   seeds             of each attack where chance decides
   attacks           [{attack, setting, unit, measured, computed, fits}]: a share of 1, sat of one trainer over its job, a rating, a factor of the
                     price, or a rule; fits: within four standard errors, or at most what is computed
-  misfits           attacks that do not fit`;
+  misfits           attacks that do not fit
+With --market JOB.json --json one document:
+  seeds, terms      {rounds, priceSat, costSat (of a round's work), segments, rate (of spot checks), stakeSat, validators, feeSat, validatorStakeSat, isForKnown}
+  attacks           [{attack, setting, honestSat, attackSat, measuredSat, pays, breakEven}]: expected over the whole job of whoever attacks,
+                    as agreed and attacking; measuredSat as played, null where nothing is left to chance
+  paying            attacks that pay`;
 
 async function simulate(flags: SimulateFlags, crowd: Crowd, job: JobFile, context: Context): Promise<Outcome> {
   const { progress, deps, signal } = context;

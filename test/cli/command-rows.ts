@@ -440,6 +440,8 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       '--seed': number('--seed'),
       '--out': ['file', 'bad-usage', 'name a folder after --out'],
       '--seeds': number('--seeds'),
+      '--cost-sats': number('--cost-sats'),
+      '--stake-sats': number('--stake-sats'),
       '--csv': ['attacks.csv', 'bad-usage', 'nmkt simulate --market --csv attacks.csv'],
     },
   },

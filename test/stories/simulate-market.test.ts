@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { runNmkt, temporaryFolder } from '../support/run-nmkt.js';
@@ -29,4 +29,20 @@ it.each([
 ])('%j is refused with what to type', async (call, remedy) => {
   const { status, stdout } = await runNmkt([...call, '--json'], { cwd: temporaryFolder() });
   expect([status, JSON.parse(stdout)]).toMatchObject([2, { error: { code: 'bad-usage', remedy } }]);
+});
+
+it('says of a job which attacks pay under its terms', async () => {
+  const cwd = temporaryFolder();
+  const job = { rounds: 2, maxPriceSats: 100, verification: 'floor', validators: 1, validatorFeeSats: 10 };
+  writeFileSync(join(cwd, 'job.json'), JSON.stringify(job));
+  const call = ['simulate', '--market', 'job.json', '--cost-sats', '40', '--seeds', '10'];
+  const { status, stdout, stderr } = await runNmkt([...call, '--json'], { cwd });
+  expect(status, stderr).toBe(0);
+  const document = JSON.parse(stdout) as { attacks: { attack: string; pays: boolean }[] };
+  expect(document).toMatchObject({ terms: { priceSat: 100, costSat: 40, rate: 0, validators: 1 }, paying: 6 });
+  // Nothing is repeated: seven of eight segments are saved in the second round.
+  expect(document.attacks[0]).toMatchObject({ attack: 'lazy work', honestSat: 120, attackSat: 155, pays: true });
+  const text = await runNmkt(call, { cwd });
+  expect(text.stdout).toMatch(/^lazy work .* 120\.0 +155\.0 +155\.0 +YES /m);
+  expect(text.stdout).toContain('6 of 10 pay');
 });
