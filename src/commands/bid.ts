@@ -2,6 +2,7 @@ import { NmktError } from '../errors.js';
 import type { EventId, Pubkey } from '../hash.js';
 import { parameterCount } from '../learning/params.js';
 import { takesLateBids } from '../market/late-bids.js';
+import { stakeToPut } from '../market/stake-terms.js';
 import { hasResigned, type JobState } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
@@ -11,12 +12,14 @@ import { eventsFile } from '../roles/job-files.js';
 import type { PublishPorts } from '../roles/publish.js';
 import { requireStored } from '../roles/require-stored.js';
 import { ownBid } from '../roles/sealed-bids.js';
+import { ownStakes } from '../roles/stake.js';
 import { bid, type BidEnv } from '../roles/trainer-actions.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Context, Outcome } from './command.js';
 import { customerPorts, presenceOf, optionalInteger } from './customer-ports.js';
 import { findJob, readBook } from './find-job.js';
 import { MAX_PARAMS, readShards } from './trainer-bounds.js';
+import { stakeSats } from './trainer-skips.js';
 
 const SAT = 1_000n;
 
@@ -53,6 +56,7 @@ With --json one document: {job, bid, priceMsat, shards, engine}.`,
     checkPrice(book.state().job!.content, priceMsat);
     checkSize(book.state().job!.content);
     requireWallet(context, book.state().job!.content);
+    requireStake(book.state(), ports.signer.pubkey);
     return describe(id, await publishBid(context, ports, id, offer));
   },
 };
@@ -149,6 +153,20 @@ function requireWallet({ deps }: Context, { rail }: JobTerms): void {
     expected: 'a NIP-47 wallet that makes invoices',
     got: 'none',
     remedy: 'set NMKT_WALLET, --wallet-file or --settings',
+  });
+}
+
+/** @throws NmktError `bad-usage` */
+function requireStake(state: JobState, me: Pubkey): void {
+  const terms = state.job!.content;
+  if (stakeToPut(terms, 'trainer') === 0n) return;
+  const isStaked = ownStakes(state, me).some(({ event, isLeaving }) => event.type === 'stake' && !isLeaving);
+  if (isStaked) return;
+  const sats = stakeSats(terms, 'trainer');
+  throw new NmktError('bad-usage', 'the job asks its trainers for a stake', {
+    expected: `a stake of at least ${sats} sat in this job`,
+    got: 'none of this key',
+    remedy: `nmkt stake ${state.jobId} --sats ${sats}`,
   });
 }
 

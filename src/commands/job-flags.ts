@@ -37,6 +37,10 @@ const NUMBERS = new Set([
   'maxReplacements',
   'maxHolders',
   'minBidPow',
+  'trainerStakeSats',
+  'validatorStakeSats',
+  'delegatedShare',
+  'maxDelegated',
   'spotRate',
   'segments',
 ]);

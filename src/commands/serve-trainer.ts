@@ -35,6 +35,10 @@ export const command: CommandModule = {
         '--max-exposure <sats>',
         'most unpaid work at any time (default: the price of one round, of all --shards)',
       )
+      .option(
+        '--max-stake <sats>',
+        'most stake to lock for a job that asks for one; a proven fraud loses it (default 0)',
+      )
       .option('--no-offer', 'publish no offer that customers find (with --once and --job none is published anyway)')
       .option('--allow <npub...>', 'work for these customers only')
       .option('--deny <npub...>', 'never work for these customers');
@@ -137,7 +141,7 @@ Exit status with --once: 0 after a job's last payment, 3 after --timeout; 5 when
 With --json one object per line, each with event, at (Unix seconds) and, where there is one, job:
   ready      {pubkey, engine, threads, parallel, relays}
   skipped    {reason, expected, got}, reason being own-job, closed, awarded, customer, no-wallet, network, price,
-             payout-floor, proof-of-work, max-params, max-bytes, model, engine or dataset-missing
+             payout-floor, proof-of-work, stake, max-params, max-bytes, model, engine or dataset-missing
   priced     {policy, examples, gflop, gflopMsat, leastMsat, jobs, percentPerJob, priceMsat, throughput, seconds}: how the price
              of a bid comes about where --price is not all; policy gflop, queue or gflop-queue, examples of a round, throughput in examples per second as measured, seconds of a round by it
   bid        {bid, priceMsat, shards}, or of a sealed one {bid, sealed}; awarded, once per shard: {shard, priceMsat, rounds}; lost: {reason}

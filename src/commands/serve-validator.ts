@@ -22,6 +22,7 @@ export const command: CommandModule = {
       .option('--max-params <n>', 'largest model, in parameters (default 20000000)')
       .option('--max-bytes <n>', 'most memory of a job: all its data, model, batch (default 1073741824)')
       .option('--max-minutes <n>', 'longest repetition of a training; 0.5 is 30 seconds (default 60)')
+      .option('--max-stake <sats>', 'most stake to lock for a job that asks for one; a proven lie loses it (default 0)')
       .option('--allow <npub...>', 'work for these customers only')
       .option('--deny <npub...>', 'never work for these customers');
     addThreadsFlag(program);
@@ -106,7 +107,7 @@ Exit status with --once: 0 after a job's last fee, 3 after --timeout; 5 when the
 With --json one object per line, each with event, at (Unix seconds) and, where there is one, job:
   ready      {pubkey, engine, threads, relays}
   skipped    {reason, expected, got}, reason being own-job, closed, no-seats, awarded, customer, no-wallet, network, fee,
-             max-params, max-bytes, engine or dataset-missing
+             stake, max-params, max-bytes, engine or dataset-missing
   registered {register, feeMsat}; taken: {rounds, feeMsat}; lost: {reason}
   round, committed, revealed, missed, paid, unpaid  {round}, from 0; committed {commitment}, revealed {scores}, how many,
              paid and unpaid {amountMsat}

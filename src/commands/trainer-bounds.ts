@@ -7,6 +7,7 @@ import { callBytes } from '../learning/model-cost.js';
 import { parameterCount } from '../learning/params.js';
 import type { EngineId, Rung } from '../learning/types.js';
 import { acceptsEngine } from '../market/auction.js';
+import { stakeToPut } from '../market/stake-terms.js';
 import type { Snapshot } from '../protocol/dataset.js';
 import type { EventOf } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
@@ -31,6 +32,8 @@ export interface Bounds extends PricePolicy {
   readonly maxBytes: number;
   readonly maxMinutes: number;
   readonly maxExposureMsat: bigint | null;
+  /** Of one job, at most. */
+  readonly maxStakeMsat: bigint;
   readonly allow: ReadonlySet<Pubkey>;
   readonly deny: ReadonlySet<Pubkey>;
 }
@@ -55,6 +58,7 @@ export function readBounds(
   const perGflop = optionalNumber(options['pricePerGflop'], '--price-per-gflop', 0, 1e6);
   const people = (name: string) => new Set(((options[name] as string[] | undefined) ?? []).map(parsePubkey));
   const exposure = optionalInteger(options['maxExposure'], '--max-exposure', 0, 21e14);
+  const stake = optionalInteger(options['maxStake'], '--max-stake', 0, 21e14) ?? 0;
   return {
     priceMsat: BigInt(price) * SAT,
     gflopMsat: perGflop === undefined ? null : perGflop * 1_000,
@@ -65,6 +69,7 @@ export function readBounds(
     maxBytes: optionalInteger(options['maxBytes'], '--max-bytes', 1, 2 ** 40) ?? 1_073_741_824,
     maxMinutes: optionalNumber(options['maxMinutes'], '--max-minutes', 0.01, 525_600) ?? 60,
     maxExposureMsat: exposure === undefined ? null : BigInt(exposure) * SAT,
+    maxStakeMsat: BigInt(stake) * SAT,
     allow: people('allow'),
     deny: people('deny'),
   };
@@ -110,6 +115,7 @@ export async function skipReason(
   if (terms.rail !== 'none' && priceMsat > terms.maxPriceMsat) return 'price';
   if (terms.rail !== 'none' && priceMsat < terms.payoutFloorMsat) return 'payout-floor';
   if ((terms.minBidPow ?? 0) > MAX_OWN_POW) return 'proof-of-work';
+  if (stakeToPut(terms, 'trainer') > bounds.maxStakeMsat) return 'stake';
   if (parameterCount(terms.model) > bounds.maxParams) return 'max-params';
   if (trainingBytes(terms, snapshot) > bounds.maxBytes) return 'max-bytes';
   if (!fitsData(terms.model, snapshot.manifest.schema)) return 'model';

@@ -85,6 +85,7 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
     chunks: chunkFiles(ports.files, `jobs/${job.id}`),
     ...(!isFixed &&
       job.content.rail !== 'none' && { quote: () => quoteOf(bounds, job.content, snapshot!, server.held()) }),
+    stake: { stake: () => context.deps.stake(), maxMsat: bounds.maxStakeMsat },
     terms: { priceMsat, shards: bounds.shards, maxExposureMsat, maxBytes: bounds.maxBytes },
     snapshot: snapshot!,
     wallet: server.wallet,

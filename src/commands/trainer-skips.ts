@@ -2,7 +2,9 @@ import { formatPubkey } from '../config/identifiers.js';
 import { NmktError, type ErrorCode } from '../errors.js';
 import { parameterCount } from '../learning/params.js';
 import type { Snapshot } from '../protocol/dataset.js';
+import { stakeToPut } from '../market/stake-terms.js';
 import type { EventOf } from '../protocol/events.js';
+import type { JobTerms } from '../protocol/job.js';
 import { policyName } from '../roles/price-policy.js';
 import { MAX_OWN_POW } from '../roles/proof-of-work.js';
 import { askedMsat, trainingBytes, type Bounds } from './trainer-bounds.js';
@@ -18,6 +20,7 @@ export type SkipReason =
   | 'price'
   | 'payout-floor'
   | 'proof-of-work'
+  | 'stake'
   | 'max-params'
   | 'max-bytes'
   | 'model'
@@ -60,6 +63,14 @@ export function describeSkip(
         got: `${content.minBidPow!} bits`,
         remedy: OTHER_JOBS,
       };
+    case 'stake': {
+      const sats = stakeSats(content, 'trainer');
+      return {
+        expected: `a stake of at most ${bounds.maxStakeMsat / SAT} sat`,
+        got: `a job that asks for ${sats} sat, lost by a proven fraud`,
+        remedy: `--max-stake ${sats}`,
+      };
+    }
     case 'no-wallet':
       return {
         expected: 'a wallet: this job pays',
@@ -112,6 +123,11 @@ export function describeSkip(
   }
 }
 
+/** Rounded up. */
+export function stakeSats(terms: JobTerms, role: 'trainer' | 'validator'): bigint {
+  return (stakeToPut(terms, role) + SAT - 1n) / SAT;
+}
+
 const OTHER_JOBS = 'serve other jobs: leave out --job';
 
 /** The job that `--job` names is skipped. */
@@ -133,6 +149,7 @@ const CODES: Partial<Record<SkipReason, ErrorCode>> = {
   network: 'network-mismatch',
   price: 'bad-usage',
   'payout-floor': 'bad-usage',
+  stake: 'bad-usage',
   'own-job': 'bad-usage',
   'max-params': 'too-large',
   'max-bytes': 'too-large',

@@ -3,6 +3,7 @@ import { isNmktError, NmktError, type ErrorCode } from '../errors.js';
 import type { EventId } from '../hash.js';
 import { maxShardBytes } from '../learning/examples.js';
 import { parameterCount } from '../learning/params.js';
+import { stakeToPut } from '../market/stake-terms.js';
 import { parseSnapshot, type Snapshot } from '../protocol/dataset.js';
 import type { EventOf } from '../protocol/events.js';
 import { JOB } from '../protocol/job.js';
@@ -18,6 +19,7 @@ import { fetchSnapshot } from './find-job.js';
 import { jobFiles } from './lead.js';
 import { serveEach, type JobServer } from './serve-jobs.js';
 import { SAT, trainingBytes, type Bounds } from './trainer-bounds.js';
+import { stakeSats } from './trainer-skips.js';
 import type { TrainerEngines } from './trainer-engines.js';
 
 /** A validator's process: what all its jobs share. `priceMsat` of the bounds is the least fee. */
@@ -46,6 +48,7 @@ type Reason =
   | 'no-wallet'
   | 'network'
   | 'fee'
+  | 'stake'
   | 'max-params'
   | 'max-bytes'
   | 'engine'
@@ -81,6 +84,10 @@ async function refusal(
     return ['network', `a job that pays on ${bounds.network}, where this wallet is`, `one on ${terms.network}`];
   if (validators.feeMsat < bounds.priceMsat)
     return ['fee', `a fee of ${bounds.priceMsat / SAT} sat per round`, `${validators.feeMsat / SAT} sat`];
+  if (stakeToPut(terms, 'validator') > bounds.maxStakeMsat) {
+    const asked = `a job that asks for ${stakeSats(terms, 'validator')} sat, lost by a proven fraud`;
+    return ['stake', `a stake of at most ${bounds.maxStakeMsat / SAT} sat (--max-stake)`, asked];
+  }
   const size = parameterCount(terms.model);
   if (size > bounds.maxParams) return ['max-params', `at most ${bounds.maxParams} parameters`, `${size}`];
   if (data === null) return ['dataset-missing', 'the data of the job', 'nothing from the relays'];
@@ -149,6 +156,7 @@ async function validateOne(server: ValidatorServer, event: NostrEvent, isNamed: 
   let engine: Promise<Engine> | undefined;
   const env: ValidatorEnv = {
     ...{ book, relays, signer, inbox, clock, random, bell, wallet, snapshot: data.train, evalA: data.a },
+    stake: { stake: () => context.deps.stake(), maxMsat: server.bounds.maxStakeMsat },
     files: jobFiles(ports.files, job.id),
     chunks: chunkFiles(ports.files, `jobs/${job.id}`),
     network: context.deps.network,

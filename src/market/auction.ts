@@ -4,6 +4,8 @@ import type { AwardContent, BID_RULES } from '../protocol/award.js';
 import type { EventOf } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
 import { leadingZeroBits } from './proof-of-work.js';
+import { NO_STAKES, type StakeBook } from './stake.js';
+import { asksStake, namedStake } from './stake-terms.js';
 
 /** What the customer knows of a trainer from receipts it trusts. */
 export interface Standing {
@@ -53,12 +55,20 @@ export function spareOffers(
   seats: number,
   newSeats: number = seats,
 ): readonly Considered[] {
-  return seatOffers(offersOf(considered.filter(({ outcome }) => outcome !== 'refused')), seats, newSeats).left;
+  return stakedFirst(
+    seatOffers(offersOf(considered.filter(({ outcome }) => outcome !== 'refused')), seats, newSeats).left,
+  );
 }
 
 /** Likewise, where the customer chose: a bid stands in `chosen` as often as it got a shard. */
 export function unchosenOffers(considered: readonly Considered[], chosen: readonly EventId[]): readonly Considered[] {
-  return chosenOffers(offersOf(considered.filter(({ outcome }) => outcome !== 'refused')), chosen).left;
+  return stakedFirst(chosenOffers(offersOf(considered.filter(({ outcome }) => outcome !== 'refused')), chosen).left);
+}
+
+/** Who takes over a shard gets its key, too: first those who answer for it. Otherwise in their order. */
+function stakedFirst(offers: readonly Considered[]): readonly Considered[] {
+  const isStaked = ({ stakeMsat }: Considered): boolean => stakeMsat !== undefined;
+  return [...offers.filter(isStaked), ...offers.filter((offer) => !isStaked(offer))];
 }
 
 /** In the order of the choice; what no offer answers is passed over. */
@@ -79,12 +89,13 @@ export function newKeySeats({ trainers, newKeyShare }: Pick<JobTerms, 'trainers'
   return newKeyShare === undefined ? trainers : Math.ceil((trainers * newKeyShare) / 1_000_000);
 }
 
-export function isNewKey({ successes }: Pick<Standing, 'successes'>): boolean {
-  return successes === 0;
+/** Who has a stake that counts answers for its work: its key is no new one. */
+export function isNewKey({ successes, stakeMsat }: Pick<Considered, 'successes' | 'stakeMsat'>): boolean {
+  return successes === 0 && stakeMsat === undefined;
 }
 
 /** The first offers get the seats; one of a new key is passed over once those hold what they may. */
-function seatOffers<Row extends Pick<Standing, 'successes'>>(
+function seatOffers<Row extends Pick<Considered, 'successes' | 'stakeMsat'>>(
   offers: readonly Row[],
   seats: number,
   newSeats: number,
@@ -153,20 +164,27 @@ export interface BidContext {
   readonly blocked: ReadonlySet<Pubkey>;
   /** Whom the customer does not follow, where it takes no others. */
   readonly strangers?: ReadonlySet<Pubkey>;
+  /** As the last stake table has them; absent: none. */
+  readonly stakes?: StakeBook;
   readonly atSec: number;
 }
 
+const stakeOf = ({ terms, stakes = NO_STAKES }: BidContext, { author, content }: EventOf<'bid'>): bigint =>
+  namedStake(terms, stakes, 'trainer', { author, lock: content.lock });
+
 /** The first rule that keeps a bid out; null: it is admissible. */
 export function refusalOf(
-  { terms, customer, blocked, strangers, atSec }: BidContext,
+  context: BidContext,
   bid: EventOf<'bid'>,
   standing: Pick<Standing, 'successes'>,
 ): BidRule | null {
+  const { terms, customer, blocked, strangers, atSec } = context;
   if (bid.author === customer) return 'own-job';
   if (blocked.has(bid.author)) return 'blocked';
   if (strangers?.has(bid.author) === true) return 'web-of-trust';
   if (terms.minBidPow !== undefined && leadingZeroBits(bid.id) < terms.minBidPow) return 'proof-of-work';
-  if (terms.keyRelease === 'known' && isNewKey(standing)) return 'unknown-key';
+  if (terms.keyRelease === 'known' && standing.successes === 0) return 'unknown-key';
+  if (asksStake(terms, 'trainer') && stakeOf(context, bid) === 0n) return 'unstaked';
   if (bid.content.priceMsat > terms.maxPriceMsat) return 'price-above-ceiling';
   if (!acceptsEngine(terms, bid.content.engine)) return 'engine-not-accepted';
   if (bid.content.expires < atSec) return 'expired';
@@ -231,11 +249,13 @@ export function runAuction(
       const { priceMsat, capacity } = bid.content;
       const rule = refusalOf(input, bid, standing);
       const shards = Math.min(capacity, perTrainer);
+      const stakeMsat = stakeOf(input, bid);
       return {
         ...{ bid: bid.id, trainer: bid.author, priceMsat, ...standing },
         effectiveMsat: effectivePrice(priceMsat, standing),
         outcome: rule === null ? 'spare' : 'refused',
         ...(shards > 1 && { shards }),
+        ...(stakeMsat > 0n && { stakeMsat }),
         ...(rule === null ? {} : { rule }),
       };
     }),

@@ -48,7 +48,9 @@ export function applyAward(draft: Draft, event: EventOf<'award'>): Broken | null
     return broken('award-bids', `a considered id is not a ${type}`);
   if (new Set(considered.map((row) => row.trainer)).size !== considered.length)
     return broken('award-bids', 'a trainer is considered twice');
-  if (bids.every((bid) => bid !== undefined)) {
+  // Without a stake that a table names nobody can tell who had one.
+  const isTold = draft.job.content.stake === undefined || !draft.lacksStakes;
+  if (isTold && bids.every((bid) => bid !== undefined)) {
     const opened = openConsidered(considered, bids);
     if ('rule' in opened) return opened;
     const expected = runAuction({
@@ -58,15 +60,17 @@ export function applyAward(draft: Draft, event: EventOf<'award'>): Broken | null
       standing: new Map(considered.map((row) => [row.trainer, row])),
       blocked: refusedAs(considered, 'blocked'),
       strangers: refusedAs(considered, 'web-of-trust'),
+      stakes: draft.stakes,
       atSec: event.createdAt,
       chosen: winners.map(({ bid }) => bid),
     });
     const spell = (rows: readonly Considered[]) =>
       rows
         .map((row) =>
-          [row.bid, row.trainer, row.priceMsat, row.effectiveMsat, row.outcome, row.shards ?? 1, row.rule ?? ''].join(
-            ':',
-          ),
+          [
+            ...[row.bid, row.trainer, row.priceMsat, row.effectiveMsat, row.outcome, row.shards ?? 1],
+            ...[row.stakeMsat ?? 0n, row.rule ?? ''],
+          ].join(':'),
         )
         .join(' ');
     if (spell(expected.considered) !== spell(considered))
@@ -156,7 +160,8 @@ export function applyReplace(draft: Draft, event: EventOf<'replace'>): Broken | 
   // Who lost a seat is offered no other.
   const spares = draft.spares.filter(({ trainer }) => trainer !== out);
   const isAgain = draft.heldShards.has(shard);
-  const seats = { terms: draft.job.content, award: draft.award, assignments: draft.assignments };
+  const { award, assignments, stakes } = draft;
+  const seats = { terms: draft.job.content, award, assignments, stakes };
   const best = firstFit(spares, seats, shard);
   if (next !== null) {
     const wrong = best !== undefined ? notTheBest(best, next) : notLate(draft, event, next);
@@ -191,7 +196,7 @@ function notLate(draft: Draft, event: EventOf<'replace'>, next: Successor): stri
     return 'no spare is left, and it cites no bid of that trainer at that price';
   const { shard, out } = event.content;
   const facts = {
-    ...{ terms: draft.job.content, customer: draft.job.author, award: draft.award! },
+    ...{ terms: draft.job.content, customer: draft.job.author, award: draft.award!, stakes: draft.stakes },
     assignments: new Map([...draft.assignments].filter(([other]) => other !== shard)),
     lost: out === null ? draft.lost : new Set([...draft.lost, out]),
   };

@@ -3,6 +3,7 @@ import type { EventOf } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
 import { refusalOf } from './auction.js';
 import { firstFit, hasRoomFor } from './new-keys.js';
+import type { StakeBook } from './stake.js';
 import type { Assignment, JobState } from './state.js';
 
 /** Bids that the award did not consider: taken when its offers are used up, for seats that are, or become, free. */
@@ -14,11 +15,12 @@ export interface LateFacts {
   readonly award: EventOf<'award'>;
   readonly assignments: ReadonlyMap<number, Assignment>;
   readonly lost: ReadonlySet<Pubkey>;
+  readonly stakes: StakeBook;
 }
 
 /** Why a bid may not have a seat now; null: it may. The price is its own, and at most the job's ceiling as in the award. */
 export function lateBidRefusal(
-  { terms, customer, award, assignments, lost }: LateFacts,
+  { terms, customer, award, assignments, lost, stakes }: LateFacts,
   bid: EventOf<'bid'>,
   atSec: number,
 ): string | null {
@@ -31,12 +33,12 @@ export function lateBidRefusal(
   const strangers = new Set(bids.filter(({ rule }) => rule === 'web-of-trust').map(({ trainer }) => trainer));
   // Of keys that it does not name the award counts nothing.
   const standing = bids.find(({ trainer }) => trainer === bid.author) ?? { successes: 0 };
-  const rule = refusalOf({ terms, customer, blocked, strangers, atSec }, bid, standing);
+  const rule = refusalOf({ terms, customer, blocked, strangers, stakes, atSec }, bid, standing);
   if (rule !== null) return rule;
   const most = Math.min(bid.content.capacity, terms.shardsPerTrainer ?? 1);
   const held = [...assignments.values()].filter(({ trainer }) => trainer === bid.author).length;
   if (held >= most) return `its author holds ${held} of at most ${most} shards`;
-  return hasRoomFor(bid.author, { terms, award, assignments }) ? null : 'newKeyShare leaves its key no seat';
+  return hasRoomFor(bid.author, { terms, award, assignments, stakes }) ? null : 'newKeyShare leaves its key no seat';
 }
 
 /** Whom the customer takes among late bidders: its own affair. */
@@ -45,9 +47,9 @@ const anyone: IsWanted = () => true;
 
 /** Late bids that may have a seat now, the cheapest first, ties by key. */
 export function lateBids(state: JobState, atSec: number, isWanted: IsWanted = anyone): readonly EventOf<'bid'>[] {
-  const { job, award, assignments, lost } = state;
+  const { job, award, assignments, lost, stakes } = state;
   if (job === null || award === null) return [];
-  const facts = { terms: job.content, customer: job.author, award, assignments, lost };
+  const facts = { terms: job.content, customer: job.author, award, assignments, lost, stakes };
   return state.bids
     .filter((bid) => isWanted(bid.author) && lateBidRefusal(facts, bid, atSec) === null)
     .sort((a, b) =>
@@ -102,9 +104,9 @@ export function successorFor(
   isWanted: IsWanted = anyone,
 ): { readonly trainer: Pubkey; readonly bid: EventOf<'bid'>['id']; readonly priceMsat: bigint } | undefined {
   if (!mayBeTakenOver(state, shard)) return undefined;
-  const { job, award, assignments } = state;
+  const { job, award, assignments, stakes } = state;
   const spares = state.spares.filter(({ trainer }) => trainer !== out);
-  const spare = firstFit(spares, { terms: job!.content, award: award!, assignments }, shard);
+  const spare = firstFit(spares, { terms: job!.content, award: award!, assignments, stakes }, shard);
   if (spare !== undefined) return spare;
   const others = new Map([...assignments].filter(([other]) => other !== shard));
   const late = lateBids({ ...state, assignments: others }, atSec, isWanted).find(({ author }) => author !== out);

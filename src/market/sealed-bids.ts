@@ -5,7 +5,8 @@ import { bidCommitment, type OpenedBid, type SealedBidContent } from '../protoco
 export function bidOpenedAs(event: EventOf<'sealed-bid'>, content: SealedBidContent): EventOf<'bid'> | null {
   if (bidCommitment(event.job, event.author, content) !== event.content.commitment) return null;
   const { salt: _, ...bid } = content;
-  return { ...event, type: 'bid', content: bid };
+  const { lock } = event.content;
+  return { ...event, type: 'bid', content: { ...bid, ...(lock !== undefined && { lock }) } };
 }
 
 /** How an award shows it. */

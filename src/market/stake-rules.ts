@@ -18,7 +18,8 @@ export function applyStakeTable(draft: Draft, event: EventOf<'stake-table'>): Br
   }
   // Without one of them nobody can tell what follows.
   if (draft.lacksStakes) return null;
-  const next = afterTable(draft.stakes, interval, named);
+  const isForAward = draft.job.content.stake !== undefined && draft.award === null;
+  const next = afterTable(draft.stakes, interval, named, isForAward);
   if (typeof next === 'string') return broken('stake-table', next);
   const spell = (all: typeof rows) =>
     all.map((row) => [row.operator, row.role, row.ownMsat, row.delegatedMsat, row.sigmaPpm].join(':')).join(' ');

@@ -43,11 +43,19 @@ export const NO_STAKES: StakeBook = { interval: null, locks: new Map(), operator
  * The book after a table. What stood at the one before counts for every interval up to this one; a delegation made just before a payout
  * has stood through almost none.
  *
- * @param events  new ones, in the order of the table
- * @returns       or why the table is none
+ * @param events       new ones, in the order of the table
+ * @param mayBeEqual   another table of the same interval: stakes that come for the award of a job that asks for them
+ * @returns            or why the table is none
  */
-export function afterTable(book: StakeBook, interval: number, events: readonly StakeEvent[]): StakeBook | string {
-  if (book.interval !== null && interval <= book.interval) return `interval ${interval} is not after ${book.interval}`;
+export function afterTable(
+  book: StakeBook,
+  interval: number,
+  events: readonly StakeEvent[],
+  mayBeEqual = false,
+): StakeBook | string {
+  const isSame = mayBeEqual && interval === book.interval;
+  if (book.interval !== null && interval <= book.interval && !isSame)
+    return `interval ${interval} is not after ${book.interval}`;
   const locks = new Map(book.locks);
   const operators = new Map(book.operators);
   for (const event of events) {

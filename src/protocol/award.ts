@@ -18,6 +18,8 @@ export const BID_RULES = [
   'proof-of-work',
   /** `keyRelease` `known`. */
   'unknown-key',
+  /** It names no stake of its own that counts, where the job asks for one. */
+  'unstaked',
   /** Nothing that was sealed opens its commitment; only the customer can tell. */
   'sealed',
 ] as const;
@@ -31,6 +33,8 @@ const considered = z.object({
   successes: int(0, 1_000_000),
   /** That it offers to take, where the job lets it have more than one; absent: one. */
   shards: int(2, 1_024).optional(),
+  /** What counts of its stake and of that behind it; absent: nothing. */
+  stakeMsat: msat.optional(),
   outcome: z.enum(['won', 'spare', 'refused']),
   rule: z.enum(BID_RULES).optional(),
   /** Exactly of a sealed bid that the customer could open. */
@@ -69,7 +73,7 @@ export const REPLACE = eventType(
   z.object({
     shard: int(0, 65_535),
     out: pubkey.nullable(),
-    reason: z.enum(['not-started', 'absent', 'rejected', 'grant-bad', 'resigned', 'fraud', 'vacant']),
+    reason: z.enum(['not-started', 'absent', 'rejected', 'grant-bad', 'resigned', 'fraud', 'vacant', 'unstaked']),
     in: z.object({ trainer: pubkey, bid: eventId, priceMsat: msat, grant: sha256Hex }).nullable(),
     degraded,
   }),

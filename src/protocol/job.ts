@@ -23,6 +23,19 @@ export type SpotTerms = z.output<typeof spotCheck>;
 const validatorTerms = z.object({ count: int(1, MAX_VALIDATORS), feeMsat: msat });
 export type ValidatorTerms = z.output<typeof validatorTerms>;
 
+/**
+ * What stake the job asks for and how it counts: least own stake of a trainer and of a validator (0: none), the part of a delegated msat that
+ * counts, up to how many times the own stake it does, and how long an interval of the stake tables is.
+ */
+const stakeTerms = z.object({
+  trainerMsat: msat,
+  validatorMsat: msat,
+  delegatedPpm: int(0, 1_000_000),
+  maxDelegated: int(0, 1_000),
+  intervalSec: int(1, 86_400),
+});
+export type StakeTerms = z.output<typeof stakeTerms>;
+
 /** Every promised term. Immutable: a trainer that cannot honour a field does not bid. */
 const terms = z.object({
   title: text(200),
@@ -63,8 +76,8 @@ const terms = z.object({
   maxReplacements: int(0, 1_024),
   /** Trainers that ever get the key to one shard. */
   maxHolders: int(1, 16),
-  /** `known`: only keys with a receipt that the customer trusts get one. */
-  keyRelease: z.enum(['open', 'known']),
+  /** `known`: only keys with a receipt that the customer trusts get one; `staked`: only those whose stake counts. */
+  keyRelease: z.enum(['open', 'known', 'staked']),
   /** Zero bits at the front of a bid's id (NIP-13); absent: none asked. */
   minBidPow: int(1, 64).optional(),
   /** `spot`: beside the work floor, drawn segments of the training are repeated. */
@@ -73,6 +86,8 @@ const terms = z.object({
   spot: spotCheck.nullable(),
   /** Absent: the customer alone measures. */
   validators: validatorTerms.optional(),
+  /** Absent: no stake counts in this job. */
+  stake: stakeTerms.optional(),
   acceptedEngines: z
     .array(z.enum(['node', 'webgpu', 'wasm', 'cpu']))
     .min(1)
@@ -105,6 +120,12 @@ export const jobTerms = terms
     'award manual pays as bid, and promises new keys nothing',
   )
   .refine((job) => job.rail !== 'none' || job.maxPriceMsat === 0n, 'rail none has no price')
+  .refine((job) => job.keyRelease !== 'staked' || job.stake !== undefined, 'keyRelease staked with stake')
+  .refine((job) => job.stake === undefined || job.rail !== 'none', 'stake with a rail that pays')
+  .refine(
+    (job) => (job.stake?.validatorMsat ?? 0n) === 0n || (job.validators !== undefined && job.spot !== null),
+    'stake of validators with seats for them, and with spot checks: they are drawn',
+  )
   .refine((job) => job.rail !== 'none' || (job.validators?.feeMsat ?? 0n) === 0n, 'rail none has no fee');
 export type JobTerms = z.output<typeof jobTerms>;
 

@@ -10,7 +10,7 @@ import {
   type Pubkey,
   type Sha256,
 } from '../hash.js';
-import { engineId } from './bid.js';
+import { engineId, namedLock } from './bid.js';
 import { eventType } from './envelope.js';
 import { parseJson } from './json.js';
 import { KINDS } from './kinds.js';
@@ -21,7 +21,7 @@ export const SEALED_BID = eventType(
   'sealed-bid',
   KINDS.bid,
   'sealed',
-  z.object({ commitment: sha256Hex, sealed: nip44Payload }),
+  z.object({ commitment: sha256Hex, sealed: nip44Payload, lock: namedLock }),
 );
 
 /** What an award shows of a sealed bid besides its price. */

@@ -9,7 +9,7 @@ import {
   type Pubkey,
   type Sha256,
 } from '../hash.js';
-import { engineId } from './bid.js';
+import { engineId, namedLock } from './bid.js';
 import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
 import { bytes32, eventId, int, sha256Hex, unixSec } from './scalars.js';
@@ -28,7 +28,7 @@ export const REGISTER = eventType(
   'register',
   KINDS.score,
   'register',
-  z.object({ engine: engineId, nonceCommitment: sha256Hex, expires: unixSec }),
+  z.object({ engine: engineId, nonceCommitment: sha256Hex, expires: unixSec, lock: namedLock }),
 );
 
 /** n_round of its chain, once the commitments of trainers are listed: the draw mixes it in. */

@@ -62,7 +62,10 @@ export function auctionNow(
   const strangers = new Set(
     events.flatMap(({ author }) => (followed === undefined || followed.has(author) ? [] : [author])),
   );
-  const rules = { terms, customer, standing, blocked: new Set<never>(), strangers, atSec, ...(chosen && { chosen }) };
+  const rules = {
+    ...{ terms, customer, standing, blocked: new Set<never>(), strangers, stakes: state.stakes, atSec },
+    ...(chosen && { chosen }),
+  };
   return { ...runAuction({ ...rules, bids, unopened }), counted };
 }
 

@@ -1,6 +1,7 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import type { Considered } from '../market/auction.js';
 import { successorFor, vacantShards } from '../market/late-bids.js';
+import { isStillStaked } from '../market/new-keys.js';
 import {
   awaitedSeats,
   currentRound,
@@ -183,6 +184,8 @@ function replaceReason(state: JobState, seat: Assignment, facts: CustomerFacts, 
   if (hasResigned(state, seat.trainer)) return 'resigned';
   if (state.frauds.has(seat.trainer)) return 'fraud';
   if (seat.grantBad !== null) return 'grant-bad';
+  // What it was given answers for its work no more: taken back, or lost.
+  if (!isStillStaked(seat.trainer, { terms: state.job!.content, stakes: state.stakes })) return 'unstaked';
   if (seat.ready === null) return now >= readyUntil(state, seat, facts) ? 'not-started' : null;
   // A seat without a spare is better kept: the trainer may do better in the next round.
   if (successorFor(state, seat.shard, seat.trainer, now, wantedBy(facts)) === undefined) return null;

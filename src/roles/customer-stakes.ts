@@ -9,6 +9,13 @@ import type { CustomerEnv } from './customer-env.js';
 /** The customer's stake tables: what counts is what it names, once an hour and only when there is something new. */
 
 export const INTERVAL_SEC = 3_600;
+const LAST_INTERVAL = 1_000_000;
+/** Before the award of a job that asks for stake: a table at once for who comes, but not for each. */
+const AWARD_TABLE_SEC = 2;
+/** A stake that is named and not locked is asked for again after this long. */
+const ASK_AGAIN_SEC = 60;
+/** Asked of the wallet for one table. */
+const MAX_ASKED = 100;
 /** Of a table: what fits into one event, and into its rows. */
 const MAX_EVENTS = 400;
 const MAX_ROWS = 200;
@@ -16,18 +23,36 @@ const MAX_ROWS = 200;
 export interface DueTable {
   readonly interval: number;
   readonly events: readonly StakeEvent[];
+  /** Another one of the same interval is none, but before the award of a job that asks for stake. */
+  readonly mayBeEqual: boolean;
+  /** Unix seconds: no other table is made before. */
+  readonly nextAt: number;
 }
 
-/** New stakes, then delegations, then withdrawals, each in the order of authors and their chains; null: no table is due. A pure function. */
-export function dueTable({ job, phase, chains, stakes }: JobState, now: number): DueTable | null {
+/**
+ * New stakes, then delegations, then withdrawals, each in the order of authors and their chains; null: no table is due. Before a settlement
+ * a table without any says how long delegations stood. A pure function.
+ */
+export function dueTable({ job, phase, chains, stakes, award }: JobState, now: number): DueTable | null {
   if (job === null || phase === 'finished' || phase === 'cancelled' || phase === 'frozen') return null;
-  const interval = Math.floor((now - job.createdAt) / INTERVAL_SEC);
-  if (interval <= (stakes.interval ?? -1)) return null;
+  const { stake } = job.content;
+  const intervalSec = stake?.intervalSec ?? INTERVAL_SEC;
+  const interval = Math.floor((now - job.createdAt) / intervalSec);
+  const mayBeEqual = stake !== undefined && award === null;
+  const last = stakes.interval ?? -1;
+  if (interval > LAST_INTERVAL || interval < last || (interval === last && !mayBeEqual)) return null;
   const events = [...chains.values()]
     .filter(({ author }) => author !== job.author)
     .flatMap((chain) => chain.events.filter(isStake).filter((event) => !isNamed(stakes, event)));
   const rank = { stake: 0, delegate: 1, withdraw: 2 };
-  return events.length === 0 ? null : { interval, events: events.sort((a, b) => rank[a.type] - rank[b.type]) };
+  const isCounted = stake !== undefined && phase === 'closed' && interval > last && hasDelegations(stakes);
+  if (events.length === 0 && !isCounted) return null;
+  const nextAt = mayBeEqual ? now + AWARD_TABLE_SEC : job.createdAt + (interval + 1) * intervalSec;
+  return { interval, mayBeEqual, nextAt, events: events.sort((a, b) => rank[a.type] - rank[b.type]) };
+}
+
+function hasDelegations({ locks }: StakeBook): boolean {
+  return [...locks.values()].some(({ owner, operator, leftAt }) => owner !== operator && leftAt === null);
 }
 
 function isStake(event: JobEvent): event is StakeEvent {
@@ -39,26 +64,41 @@ function isNamed({ locks }: StakeBook, event: StakeEvent): boolean {
   return [...locks.values()].some((lock) => lock.event === event.content.of && lock.leftAt !== null);
 }
 
-/** Names what is really locked and what the table may name; nothing of that kind: no table. */
+/**
+ * Names what is really locked and what the table may name; nothing of that kind: no table.
+ *
+ * @param notBefore  by event that was found not locked: when its lock is asked for again; changed
+ */
 export async function publishTable(
   { book, progress }: Pick<CustomerEnv, 'book' | 'progress'>,
   stake: Stake,
-  { interval, events }: DueTable,
+  { interval, events, mayBeEqual }: DueTable,
+  now: number,
+  notBefore: Map<EventId, number> = new Map(),
 ): Promise<void> {
   const { stakes, jobId } = book.state();
   const picked: StakeEvent[] = [];
   let last: StakeBook | null = null;
+  let asked = 0;
+  const isCounted = async (event: StakeEvent): Promise<boolean> => {
+    if (event.type === 'withdraw') return true;
+    if (now < (notBefore.get(event.id) ?? 0) || asked++ >= MAX_ASKED) return false;
+    const isThere = await isLocked(stake, jobId, event);
+    if (!isThere) notBefore.set(event.id, now + ASK_AGAIN_SEC);
+    return isThere;
+  };
+  if (events.length === 0) last = afterTable(stakes, interval, []) as StakeBook;
   for (const event of events) {
     if (picked.length === MAX_EVENTS) break;
-    const next = afterTable(stakes, interval, [...picked, event]);
+    const next = afterTable(stakes, interval, [...picked, event], mayBeEqual);
     if (typeof next === 'string' || rowsOf(next).length > MAX_ROWS) continue;
-    if (event.type !== 'withdraw' && !(await isLocked(stake, jobId, event))) continue;
+    if (!(await isCounted(event))) continue;
     picked.push(event);
     last = next;
   }
   if (last === null) return;
   await book.sign('stake-table', { interval, events: picked.map(({ id }) => id), rows: rowsOf(last) });
-  progress.note(`${picked.length} stakes, delegations or withdrawals count from now on`);
+  if (picked.length > 0) progress.note(`${picked.length} stakes, delegations or withdrawals count from now on`);
 }
 
 /** A wallet that is away, or keeps no stake, says no: the next table may say yes. */

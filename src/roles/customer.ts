@@ -1,7 +1,7 @@
 import { NmktError } from '../errors.js';
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import { currentRound, type JobState } from '../market/state.js';
-import type { NostrEvent } from '../ports.js';
+import type { NostrEvent, Stake } from '../ports.js';
 import type { SealedBidContent } from '../protocol/sealed-bid.js';
 import { draw, list, measureAndClose, replace, voidRound } from './customer-actions.js';
 import { award, bidsOf, ownBidFacts, unsealBids, type BidFacts } from './customer-award.js';
@@ -10,7 +10,7 @@ import type { SentGrant } from './customer-grants.js';
 import { sendGrants } from './send-grants.js';
 import { payOne, settle, type Hold } from './customer-money.js';
 import { openRound } from './customer-open.js';
-import { dueTable, INTERVAL_SEC, publishTable } from './customer-stakes.js';
+import { dueTable, publishTable } from './customer-stakes.js';
 import { decideCustomer, restsOnAbsence, type CustomerAction, type StopReason } from './customer-decide.js';
 import type { CustomerEnv } from './customer-env.js';
 import { askAboutAbsence } from './absence.js';
@@ -49,6 +49,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
   let relaysSilentAt = 0;
   let walletAwayAt = 0;
   let nextTableAt = 0;
+  const notLockedUntil = new Map<EventId, number>();
   const outage = watchOutage(env);
   const refresh = async (): Promise<readonly string[]> => {
     await env.book.retryUnpublished();
@@ -90,9 +91,10 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
     };
     const table = now < nextTableAt ? null : dueTable(state, now);
     if (table !== null) {
-      nextTableAt = state.job!.createdAt + (table.interval + 1) * INTERVAL_SEC;
+      nextTableAt = table.nextAt;
       const stake = (await env.stake?.()) ?? null;
-      if (stake !== null && !(await patiently(env, () => publishTable(env, stake, table), outage))) nextTableAt = 0;
+      const publish = (own: Stake) => publishTable(env, own, table, now, notLockedUntil);
+      if (stake !== null && !(await patiently(env, () => publish(stake), outage))) nextTableAt = 0;
       continue;
     }
     const action = decideCustomer(state, facts, now);
@@ -111,7 +113,8 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
     if (action.do === 'stop') throw stopped(state, action.why);
     if (action.do === 'wait') {
       const everySec = refreshSec(env.book, outage);
-      await wait(env, action, held, now + everySec, outage);
+      const wakeAt = asksForStake(state) && now < nextTableAt ? Math.min(nextTableAt, now + everySec) : now + everySec;
+      await wait(env, action, held, wakeAt, outage);
       if (env.clock.nowSec() - refreshedAt >= everySec) await refresh();
       continue;
     }
@@ -154,6 +157,11 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
     );
     env.onStep?.(action.do, env.book.state());
   }
+}
+
+/** Stakes that came just after a table wait for the next one, and their bids with them. */
+function asksForStake({ job, award }: JobState): boolean {
+  return job?.content.stake !== undefined && award === null;
 }
 
 /** Validators' phases of a round are told apart by what began them. */

@@ -184,9 +184,25 @@ export const jobFileSchema = z.strictObject({
   maxReplacements: count(0, 1_024).default(2).describe('how many spares may take over a shard'),
   maxHolders: count(1, 16).default(2).describe('how many trainers may ever get the key to one shard'),
   keyRelease: z
-    .enum(['open', 'known'])
+    .enum(['open', 'known', 'staked'])
     .default('open')
-    .describe('known: only trainers that this customer paid before, in the same home, get a shard'),
+    .describe(
+      'known: only trainers that this customer paid before, in the same home, get a shard; staked: only those that locked a stake',
+    ),
+  trainerStakeSats: count(0, 21e14)
+    .default(0)
+    .describe('own stake that a trainer has to lock for this job, in sats; what a proven fraud loses'),
+  validatorStakeSats: count(0, 21e14)
+    .default(0)
+    .describe('own stake that a validator has to lock; seats of each round are then drawn by stake'),
+  delegatedShare: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(1)
+    .describe('how much a sat that somebody else staked behind a key counts (nmkt delegate)'),
+  maxDelegated: count(0, 1_000).default(4).describe('up to how many times its own stake that behind a key counts'),
+  stakeInterval: duration.default('1h').describe('how often stakes are counted; delegators share by time in it'),
   minBidPow: count(0, 64)
     .default(0)
     .describe(

@@ -11,7 +11,7 @@ import { chainCommitment, scoringSecret, seedCommitment } from '../learning/seed
 import { stepCount } from '../learning/train-state.js';
 import type { DataSchema, EngineId, ModelSpec } from '../learning/types.js';
 import { parseSnapshot } from '../protocol/dataset.js';
-import { JOB, type JobTerms, type ValidatorTerms } from '../protocol/job.js';
+import { JOB, type JobTerms, type StakeTerms, type ValidatorTerms } from '../protocol/job.js';
 import { MAX_CHECKPOINTS } from '../protocol/submission.js';
 import type { Network } from '../ports.js';
 import type { JobSecrets } from './customer-env.js';
@@ -55,6 +55,7 @@ export function jobTerms(
   const isFree = job.rail === 'none';
   const maxPriceMsat = isFree ? 0n : BigInt(job.maxPriceSats) * SAT;
   const validators = validatorTerms(job);
+  const stake = stakeTerms(job, checker !== null);
   const fees = validators === null ? 0n : BigInt(validators.count) * validators.feeMsat;
   const most = BigInt(job.rounds) * (BigInt(trainers) * maxPriceMsat + fees);
   const budgetMsat = isFree ? 0n : job.budgetSats === undefined ? most : BigInt(job.budgetSats) * SAT;
@@ -124,6 +125,7 @@ export function jobTerms(
     verification: checker === null ? 'floor' : 'spot',
     spot: checker === null ? null : spotTerms(job, manifest.shards, codec, checker),
     ...(validators !== null && { validators }),
+    ...(stake !== null && { stake }),
     acceptedEngines: enginesOf(job),
     ...aggregationTerms(job, trainers),
     outer: outerTerms(job),
@@ -159,6 +161,32 @@ function validatorTerms(job: JobFile): ValidatorTerms | null {
     throw bad('no fee on rail none', `${job.validatorFeeSats} sat`, '--validator-fee-sats 0, or --rail instalments');
   return { count: job.validators, feeMsat: BigInt(job.validatorFeeSats) * SAT };
 }
+
+/** @throws NmktError `bad-job` */
+function stakeTerms(job: JobFile, isRepeated: boolean): StakeTerms | null {
+  const { trainerStakeSats, validatorStakeSats } = job;
+  if (trainerStakeSats === 0 && validatorStakeSats === 0 && job.keyRelease !== 'staked') return null;
+  if (job.rail === 'none')
+    throw bad('no stake on rail none: what is lost could be paid to nobody', 'stake', '--rail instalments');
+  if (validatorStakeSats > 0 && job.validators === 0)
+    throw bad('seats for validators that stake', 'validators 0', '--validators 3');
+  if (validatorStakeSats > 0 && !isRepeated)
+    throw bad(
+      'spot checks, where validators stake: their seats are drawn with them',
+      'verification floor',
+      '--accepted-engines wasm',
+    );
+  const intervalSec = parseDuration(job.stakeInterval, '--stake-interval');
+  if (intervalSec > MAX_INTERVAL_SEC) throw bad('a stakeInterval of at most a day', `${intervalSec} s`, '1h');
+  return {
+    trainerMsat: BigInt(trainerStakeSats) * SAT,
+    validatorMsat: BigInt(validatorStakeSats) * SAT,
+    delegatedPpm: Math.round(job.delegatedShare * 1_000_000),
+    maxDelegated: job.maxDelegated,
+    intervalSec,
+  };
+}
+const MAX_INTERVAL_SEC = 86_400;
 
 /** Segments are cut for the largest shard; trainings on smaller ones have fewer. */
 function spotTerms(

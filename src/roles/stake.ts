@@ -1,5 +1,6 @@
 import { NmktError } from '../errors.js';
-import type { EventId, Pubkey } from '../hash.js';
+import type { EventId, Pubkey, Sha256 } from '../hash.js';
+import { stakeToPut } from '../market/stake-terms.js';
 import type { JobState } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import { lockId, type STAKED_ROLES } from '../protocol/stake.js';
@@ -54,6 +55,36 @@ export async function putStake(
       ? await book.sign('stake', { lock, amountMsat, role: wish.role, sigmaPpm: wish.sigmaPpm }, [customer])
       : await book.sign('delegate', { lock, amountMsat, operator }, [customer, operator]);
   return { event, isNew: true };
+}
+
+/** Where an own stake is locked, and how much of it a job may ask. */
+export interface OwnStake {
+  stake(): Promise<Stake | null>;
+  readonly maxMsat: bigint;
+}
+/** What an operator keeps of its reward before its delegators share in it, unless it staked with another share before. */
+export const SIGMA_PPM = 400_000;
+
+/**
+ * The lock that a bid or a registration names: of the own stake that stands, else of one that is put now, where the job asks for it.
+ * Undefined: there is none, and the job may do without.
+ */
+export async function lockFor(
+  book: JobBook,
+  me: Pubkey,
+  role: StakeWish['role'],
+  own: OwnStake | undefined,
+): Promise<Sha256 | undefined> {
+  const state = book.state();
+  const standing = ownStakes(state, me).find(({ event, isLeaving }) => event.type === 'stake' && !isLeaving);
+  if (state.job!.content.stake === undefined) return undefined;
+  if (standing !== undefined) return standing.event.content.lock;
+  const amountMsat = stakeToPut(state.job!.content, role);
+  if (own === undefined || amountMsat === 0n || amountMsat > own.maxMsat) return undefined;
+  const stake = await own.stake();
+  if (stake === null) return undefined;
+  const wish = { amountMsat, operator: me, role, sigmaPpm: SIGMA_PPM, isMore: false };
+  return (await putStake(book, stake, me, wish)).event.content.lock;
 }
 
 /** @returns every own lock of the job that was asked back, now or before, with what became of it */

@@ -12,6 +12,7 @@ import { INVOICE_EXPIRY_SEC } from './trainer-decide.js';
 import { openedShard } from './trainer-grant.js';
 import { quoteText } from './price-policy.js';
 import { sealBid } from './sealed-bids.js';
+import { lockFor } from './stake.js';
 
 /** What a trainer carries out: each signs at most one event, after everything it needs is durable. */
 
@@ -20,9 +21,10 @@ export interface BidEnv extends Pick<TrainerEnv, 'book' | 'engine' | 'signer' | 
   readonly terms: Pick<TrainerEnv['terms'], 'priceMsat' | 'shards'>;
   readonly quote?: TrainerEnv['quote'];
   readonly emit?: TrainerEnv['emit'];
+  readonly stake?: TrainerEnv['stake'];
 }
 
-/** Sealed where the job says so; after its award nobody is left to hide from. */
+/** With a stake where the job asks for one. Sealed where the job says so; after its award nobody is left to hide from. */
 export async function bid(env: BidEnv): Promise<void> {
   const engine = await env.engine();
   const { job, phase } = env.book.state();
@@ -39,9 +41,12 @@ export async function bid(env: BidEnv): Promise<void> {
     throughput,
     expires: job!.content.deadline,
   };
-  if (job!.content.bids === 'sealed' && phase === 'awarding')
-    await env.book.sign('sealed-bid', await sealBid(env, env.book.state(), content), [job!.author]);
-  else await env.book.sign('bid', content, [job!.author]);
+  const lock = await lockFor(env.book, env.signer.pubkey, 'trainer', env.stake);
+  const named = lock === undefined ? {} : { lock };
+  if (job!.content.bids === 'sealed' && phase === 'awarding') {
+    const sealed = await sealBid(env, env.book.state(), content);
+    await env.book.sign('sealed-bid', { ...sealed, ...named }, [job!.author]);
+  } else await env.book.sign('bid', { ...content, ...named }, [job!.author]);
 }
 
 /** What it takes to be paid. */

@@ -10,6 +10,7 @@ import type { JobFiles } from './customer-env.js';
 import type { Inbox, Received } from './inbox.js';
 import type { JobBook } from './job-book.js';
 import type { Quote } from './price-policy.js';
+import type { OwnStake } from './stake.js';
 import { answerGrant, bid } from './trainer-actions.js';
 import { answerFraud, hasCommitted, reveal, train } from './trainer-work.js';
 import { trainerStory } from './trainer-story.js';
@@ -37,6 +38,8 @@ export interface TrainerEnv {
   readonly terms: TrainerTerms;
   /** What it asks now; absent: the price of its terms. */
   readonly quote?: () => Quote;
+  /** Absent: it locks no stake by itself. */
+  readonly stake?: OwnStake;
   readonly snapshot: Snapshot;
   /** Null: only jobs on rail `none`. */
   readonly wallet: Wallet | null;

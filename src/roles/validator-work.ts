@@ -18,6 +18,7 @@ import { openBase } from './trainer-base.js';
 import { differingField } from './validator-complaints.js';
 import type { ValidatorEnv } from './validator.js';
 import { grantedData, grantsOf, updateGrantFor } from './validator-data.js';
+import { lockFor } from './stake.js';
 
 /** What a validator carries out: each signs one event, after everything it needs is durable. */
 
@@ -38,7 +39,9 @@ export async function register(env: ValidatorEnv, state: JobState): Promise<void
   const { rounds, deadline } = state.job!.content;
   const nonceCommitment = chainCommitment(await nonceChain(env), rounds);
   const engine = (await env.engine()).id;
-  await env.book.sign('register', { engine, nonceCommitment, expires: deadline }, [state.job!.author]);
+  const lock = await lockFor(env.book, env.signer.pubkey, 'validator', env.stake);
+  const content = { engine, nonceCommitment, expires: deadline, ...(lock !== undefined && { lock }) };
+  await env.book.sign('register', content, [state.job!.author]);
 }
 
 export async function showNonce(env: ValidatorEnv, state: JobState, { round, commitList }: RoundState): Promise<void> {

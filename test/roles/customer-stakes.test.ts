@@ -35,7 +35,7 @@ function market() {
   } as never;
   const publish = async (now: number, by: Stake = stake) => {
     const due = dueTable(script.state, now);
-    if (due !== null) await publishTable({ book, progress: SILENT }, by, due);
+    if (due !== null) await publishTable({ book, progress: SILENT }, by, due, now);
     return due;
   };
   return { script, lock, publish };

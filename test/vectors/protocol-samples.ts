@@ -246,6 +246,38 @@ staked.say(customer, 'stake-table', 'table-after', {
   events: [staked.raw('withdraw').id],
   rows: [{ ...stakeRow, delegatedMsat: 0n }],
 });
+/** Two of three bidders stake before the award. */
+const asking = scriptJob({
+  trainers: 2,
+  spares: 1,
+  until: 'award',
+  terms: {
+    keyRelease: 'staked',
+    stake: { trainerMsat: 2_000n, validatorMsat: 0n, delegatedPpm: 500_000, maxDelegated: 4, intervalSec: 3_600 },
+  },
+  after: {
+    job: (so) => {
+      const rows = people.slice(0, 2).map((who, i) => {
+        so.say(who, 'stake', `stake/${i}`, { ...lockIn(so, who), amountMsat: 3_000n, role: 'trainer', sigmaPpm: 400_000 });
+        return { operator: who.pubkey, role: 'trainer' as const, ownMsat: 3_000n, delegatedMsat: 0n, sigmaPpm: 400_000 };
+      });
+      so.say(customer, 'stake-table', 'table', { interval: 0, events: [so.raw('stake/0').id, so.raw('stake/1').id], rows });
+    },
+  },
+  alter: {
+    'bid/0': (bid: ContentOf<'bid'>, so: JobScript) => ({ ...bid, ...lockIn(so, people[0]!) }),
+    'bid/1': (bid: ContentOf<'bid'>, so: JobScript) => ({ ...bid, ...lockIn(so, people[1]!) }),
+    award: ({ bids, ...rest }: ContentOf<'award'>) => ({
+      ...rest,
+      bids: bids.map((row, i) =>
+        i < 2 ? { ...row, stakeMsat: 3_000n } : { ...row, outcome: 'refused' as const, rule: 'unstaked' as const },
+      ),
+    }),
+  },
+});
+function lockIn(so: JobScript, who: Person) {
+  return { lock: lockId(so.jobId, who.pubkey, who.pubkey, 0) };
+}
 const open = scriptJob({
   rounds: 1,
   terms: {
@@ -460,11 +492,12 @@ export const samples: Samples = {
     ['awarded by hand', byHand.raw('job')],
     ['for known keys, with proof of work', picky.raw('job')],
     ['with validators', validated.raw('job')],
+    ['for trainers that stake', asking.raw('job')],
   ],
-  bid: [['at a price', script.raw('bid/0')], ['for nothing', free.raw('bid/0')], ['for two shards', several.raw('bid/0')]],
+  bid: [['at a price', script.raw('bid/0')], ['for nothing', free.raw('bid/0')], ['for two shards', several.raw('bid/0')], ['with a stake', asking.raw('bid/0')]],
   'sealed-bid': [['for nobody but the customer', hidden.script.raw('sealed/0')]],
   withdrawn: [['after the bid', early.raw('withdrawn')]],
-  award: [['two winners and a spare', script.raw('award')], ['by a rule with a root update', trusted.raw('award')], ['two shards of three to one trainer', several.raw('award')], ['a known key first, and a seat withheld from new ones', known.raw('award')], ['of sealed bids at one price', hidden.script.raw('award')], ['with validators', validated.raw('award')]],
+  award: [['two winners and a spare', script.raw('award')], ['by a rule with a root update', trusted.raw('award')], ['two shards of three to one trainer', several.raw('award')], ['a known key first, and a seat withheld from new ones', known.raw('award')], ['of sealed bids at one price', hidden.script.raw('award')], ['with validators', validated.raw('award')], ['without who has no stake', asking.raw('award')]],
   replace: [['by the best spare', early.raw('replace')], ['by nobody', early.raw('replace-none')], ['by a late bid', early.raw('replace-late')]],
   cancel: [['with a reason', early.raw('cancel')]],
   ready: [['the shard opened', script.raw('ready/0')]],

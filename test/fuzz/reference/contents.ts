@@ -346,11 +346,17 @@ const terms = object(
     deadline: time,
     maxReplacements: integer(0, 1_024),
     maxHolders: integer(1, 16),
-    keyRelease: constant('open', 'known'),
+    keyRelease: constant('open', 'known', 'staked'),
     minBidPow: optional(integer(1, 64)),
     verification: constant('floor', 'spot'),
     spot: orNull(object({ ratePpm: integer(0, 1_000_000), everySteps: integer(1, 1_000_000), engine })),
     validators: optional(object({ count: integer(1, 15), feeMsat: msat })),
+    stake: optional(
+      object({
+        ...{ trainerMsat: msat, validatorMsat: msat, delegatedPpm: integer(0, 1_000_000) },
+        ...{ maxDelegated: integer(0, 1_000), intervalSec: integer(1, 86_400) },
+      }),
+    ),
     acceptedEngines: list(constant('node', 'webgpu', 'wasm', 'cpu'), 1, 4),
     aggregation: rule,
     attackers: integer(0, 1_024),
@@ -375,7 +381,12 @@ const terms = object(
     bids: string | undefined;
     shardsPerTrainer: number | undefined;
     validators?: { feeMsat: bigint };
+    stake?: { validatorMsat: bigint };
+    keyRelease: string;
   }) =>
+    (job.keyRelease !== 'staked' || job.stake !== undefined) &&
+    (job.stake === undefined || job.rail !== 'none') &&
+    ((job.stake?.validatorMsat ?? 0n) === 0n || (job.validators !== undefined && job.spot !== null)) &&
     (job.award !== 'manual' || (job.payment === 'pay-as-bid' && job.newKeyShare === undefined)) &&
     (job.payment !== 'uniform' || (job.bids === 'sealed' && job.shardsPerTrainer === undefined)) &&
     job.quorum <= job.trainers &&
@@ -385,7 +396,7 @@ const terms = object(
 
 const bidRule = constant(
   ...(['own-job', 'blocked', 'price-above-ceiling', 'engine-not-accepted', 'expired'] as const),
-  ...(['sealed', 'web-of-trust', 'proof-of-work', 'unknown-key'] as const),
+  ...(['sealed', 'web-of-trust', 'proof-of-work', 'unknown-key', 'unstaked'] as const),
 );
 const openedBid = {
   ...{ capacity: integer(1, 1_024), engine, throughput: integer(0, 10 ** 9), expires: time, salt: bytes32 },
@@ -397,6 +408,7 @@ const considered = object({
   ...{ attempts: integer(0, 1_000_000), successes: integer(0, 1_000_000) },
   outcome: constant('won', 'spare', 'refused'),
   shards: optional(integer(2, 1_024)),
+  stakeMsat: optional(msat),
   rule: optional(bidRule),
   opened: optional(opened),
 });
@@ -448,8 +460,9 @@ export const contents: Readonly<Record<string, Check>> = {
   '4623/': terms,
   '4625/bid': object({
     ...{ priceMsat: msat, capacity: integer(1, 1_024), engine, throughput: integer(0, 10 ** 9), expires: time },
+    lock: optional(hex64),
   }),
-  '4625/sealed': object({ commitment: hex64, sealed }),
+  '4625/sealed': object({ commitment: hex64, sealed, lock: optional(hex64) }),
   '4625/withdrawn': reason,
   '4626/award': object({
     bids: list(considered, 0, 1_024),
@@ -462,7 +475,7 @@ export const contents: Readonly<Record<string, Check>> = {
   '4626/replace': object({
     shard,
     out: orNull(hex64),
-    reason: constant('not-started', 'absent', 'rejected', 'grant-bad', 'resigned', 'fraud', 'vacant'),
+    reason: constant('not-started', 'absent', 'rejected', 'grant-bad', 'resigned', 'fraud', 'vacant', 'unstaked'),
     in: orNull(object({ trainer: hex64, bid: hex64, priceMsat: msat, grant: hex64 })),
     degraded,
   }),
@@ -499,7 +512,7 @@ export const contents: Readonly<Record<string, Check>> = {
     ...{ engine, checkpoints: list(hex64, 0, 127), sealed, inline },
     residual: optional(object({ before: orNull(hex64), after: hex64 })),
   }),
-  '4629/register': object({ engine, nonceCommitment: hex64, expires: time }),
+  '4629/register': object({ engine, nonceCommitment: hex64, expires: time, lock: optional(hex64) }),
   '4629/nonce': object({ round, list: hex64, nonce: bytes32 }),
   '4629/commit': object({ round, list: hex64, commitment: hex64 }),
   '4629/reveal': object({

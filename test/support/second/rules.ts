@@ -20,6 +20,7 @@ import {
   type Verdict,
 } from './wire.js';
 import { isForged, takeDraw, takeFraud, takeSpot } from './spot.js';
+import { Stakes, wantsStake } from './stakes.js';
 
 /** The customer's chain, event by event, by "Who signs what, and when" of docs/protocol.md. */
 
@@ -73,6 +74,7 @@ export class Walk implements Walked {
   /** Trainers that lost a seat. */
   readonly #lost = new Set<string>();
   #replaced = 0;
+  readonly #stakes = new Stakes();
   #model: string | null = null;
   #loss: number | null = null;
   #isOver = false;
@@ -103,8 +105,7 @@ export class Walk implements Walked {
       '4630': () => this.#takeSettlement(event),
       '4628/receipt': () => this.#takeReceipt(event),
       '4628/claim-bad': () => this.#takeClaimBad(event),
-      // Stakes decide nothing that is recomputed here.
-      '4631/table': () => undefined,
+      '4631/table': () => this.#stakes.take(this.events, event),
       '4632': () => this.#takeArtifact(event),
     }[name];
     if (step === undefined) throw new Bad(event.id, `a ${name} of the customer`);
@@ -128,10 +129,20 @@ export class Walk implements Walked {
       this.terms,
       event,
       this.job.pubkey,
+      this.#stakes,
     );
     const spell = (list: readonly BidRow[]) =>
       list.map((row) =>
-        [row.bid, row.trainer, row.priceMsat, row.effectiveMsat, row.outcome, row.shards, row.rule].join(),
+        [
+          row.bid,
+          row.trainer,
+          row.priceMsat,
+          row.effectiveMsat,
+          row.outcome,
+          row.shards,
+          row.stakeMsat,
+          row.rule,
+        ].join(),
       );
     must(spell(rows).join(' ') === spell(expected).join(' '), event.id, 'another order of bids');
     const offered = offers(expected.filter(({ outcome }) => outcome !== 'refused'));
@@ -152,7 +163,7 @@ export class Walk implements Walked {
     const empty = isManual ? 0 : Math.min(this.terms.trainers - won.length, left.length);
     must((withheld ?? 0) === empty, event.id, 'another number of seats withheld');
     this.#award = event;
-    this.#spares = left;
+    this.#spares = [...left.filter(isStaked), ...left.filter((row) => !isStaked(row))];
     for (const { shard, trainer, priceMsat } of seats) this.#hold({ shard, trainer, priceMsat: BigInt(priceMsat) });
   }
 
@@ -167,7 +178,7 @@ export class Walk implements Walked {
     if (out !== null) this.#lost.add(out);
     this.#spares = this.#spares.filter(({ trainer }) => trainer !== out);
     if (next === null) return;
-    const at = this.#spares.findIndex(({ trainer }) => this.#hasRoomFor(trainer));
+    const at = this.#spares.findIndex(({ trainer }) => this.#isAnswering(trainer) && this.#hasRoomFor(trainer));
     const spare = this.#spares[at];
     if (spare === undefined) this.#takeLate(event, next);
     else {
@@ -196,6 +207,7 @@ export class Walk implements Walked {
       acceptsEngine(this.terms, engine) &&
       zeroBits(bid.id) >= (this.terms.minBidPow ?? 0) &&
       (this.terms.keyRelease !== 'known' || successes > 0) &&
+      (!wantsStake(this.terms) || this.#stakes.named(bid, this.terms) > 0n) &&
       expires >= event.created_at &&
       bid.pubkey !== this.job.pubkey;
     const held = [...this.#held.values()].filter(({ trainer }) => trainer === bid.pubkey).length;
@@ -207,9 +219,17 @@ export class Walk implements Walked {
   /** Of keys without a success in the award at most so many hold seats. */
   #hasRoomFor(trainer: string): boolean {
     const rows = fields(this.#award!).bids;
-    const isNew = (key: string) => (rows.find((row) => row.trainer === key)?.successes ?? 0) === 0;
+    const isNew = (key: string) => {
+      const row = rows.find(({ trainer: other }) => other === key);
+      return row === undefined ? this.#stakes.of(key, this.terms) === 0n : isNewRow(row);
+    };
     const held = [...this.#held.values()].filter((seat) => isNew(seat.trainer)).length;
     return !isNew(trainer) || held < mostNew(this.terms);
+  }
+
+  /** Where the job asks for a stake, it has to be there still. */
+  #isAnswering(trainer: string): boolean {
+    return !wantsStake(this.terms) || this.#stakes.of(trainer, this.terms) > 0n;
   }
 
   #hold(seat: Held): void {
@@ -446,8 +466,8 @@ function paid(row: BidRow, good: readonly BidRow[], terms: Terms): string {
     good.filter(({ trainer }) => trainer !== row.trainer),
     terms,
   );
-  const news = won.filter(({ successes }) => successes === 0);
-  const isBound = row.successes === 0 && news.length >= mostNew(terms);
+  const news = won.filter(isNewRow);
+  const isBound = isNewRow(row) && news.length >= mostNew(terms);
   if (!isBound && won.length < terms.trainers) return terms.maxPriceMsat;
   const most = BigInt((isBound ? news : won).at(-1)!.effectiveMsat);
   const effective = (price: bigint) => {
@@ -469,15 +489,18 @@ const zeroBits = (id: string): number => {
 const mostNew = ({ trainers, newKeyShare }: Terms): number =>
   newKeyShare === undefined ? trainers : Math.ceil((trainers * newKeyShare) / 1e6);
 
-function seated<Row extends { readonly successes: number }>(
+const isStaked = ({ stakeMsat }: Pick<BidRow, 'stakeMsat'>): boolean => stakeMsat !== undefined;
+const isNewRow = (row: Pick<BidRow, 'successes' | 'stakeMsat'>): boolean => row.successes === 0 && !isStaked(row);
+
+function seated<Row extends Pick<BidRow, 'successes' | 'stakeMsat'>>(
   rows: readonly Row[],
   terms: Terms,
 ): { won: Row[]; left: Row[] } {
   const won: Row[] = [];
   const left = rows.filter((row) => {
     const isFull = won.length === terms.trainers;
-    const news = won.filter(({ successes }) => successes === 0).length;
-    if (isFull || (row.successes === 0 && news >= mostNew(terms))) return true;
+    const news = won.filter(isNewRow).length;
+    if (isFull || (isNewRow(row) && news >= mostNew(terms))) return true;
     won.push(row);
     return false;
   });
@@ -502,6 +525,7 @@ function order(
   terms: Terms,
   award: RawEvent,
   customer: string,
+  stakes: Stakes,
 ): BidRow[] {
   const considered = rows.map((row, i) => {
     const bid = bids[i]!;
@@ -515,6 +539,7 @@ function order(
     const under = BigInt(row.successes + 1);
     const over = BigInt(row.attempts + 2);
     const bounded = over < under ? under : over > 2n * under ? 2n * under : over;
+    const stake = isClosed ? 0n : stakes.named(bid, terms);
     const rule = [
       ['own-job', bid.pubkey === customer],
       ['blocked', row.rule === 'blocked'],
@@ -522,6 +547,7 @@ function order(
       ['sealed', isClosed],
       ['proof-of-work', zeroBits(bid.id) < (terms.minBidPow ?? 0)],
       ['unknown-key', terms.keyRelease === 'known' && row.successes === 0],
+      ['unstaked', wantsStake(terms) && stake === 0n],
       ['price-above-ceiling', BigInt(priceMsat) > BigInt(terms.maxPriceMsat)],
       ['engine-not-accepted', !acceptsEngine(terms, engine)],
       ['expired', expires < award.created_at],
@@ -530,7 +556,8 @@ function order(
     const most = Math.min(capacity, terms.shardsPerTrainer ?? 1);
     const shards = most === 1 ? undefined : most;
     const effectiveMsat = `${effective}`;
-    return { ...row, bid: bid.id, trainer: bid.pubkey, priceMsat, effective, effectiveMsat, shards, rule };
+    const stakeMsat = stake === 0n ? undefined : `${stake}`;
+    return { ...row, bid: bid.id, trainer: bid.pubkey, priceMsat, effective, effectiveMsat, shards, stakeMsat, rule };
   });
   considered.sort((a, b) =>
     a.effective === b.effective ? byText(a.trainer, b.trainer) : a.effective < b.effective ? -1 : 1,

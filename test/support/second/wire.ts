@@ -79,6 +79,7 @@ export interface BidRow {
   readonly successes: number;
   readonly outcome: string;
   readonly shards?: number;
+  readonly stakeMsat?: string;
   readonly rule?: string;
   readonly opened?: {
     readonly capacity: number;
@@ -231,6 +232,11 @@ export interface Terms {
   readonly payment: string;
   readonly keyRelease: string;
   readonly minBidPow?: number;
+  readonly stake?: {
+    readonly trainerMsat: string;
+    readonly delegatedPpm: number;
+    readonly maxDelegated: number;
+  };
   readonly award: string;
   readonly quorum: number;
   readonly maxPriceMsat: string;
