@@ -40,7 +40,7 @@ export const command: CommandModule = {
     context.progress.start('reading the data');
     const { schema, split } = await cutData(data, asked ?? job.trainers ?? DEFAULT_SHARDS, SPLIT_SEED, false);
     const rows = split.shards.map((shard) => shard.rows);
-    const plan = planJob(job, schema, rows, throughput, await layersModelOf(job, context));
+    const plan = planJob(job, schema, rows, throughput, await layersModelOf(job, context), split.a.rows);
     context.progress.done('nothing was asked or sent');
     return {
       value: { ...plan, relays },
@@ -59,7 +59,9 @@ With --json one document:
   round             {base, updates, states, words, total}, each {events, bytes} on one relay: the global model (as if whole; with fltrust the
                     root update too), the updates of all trainers, states shown for spot checks, all other events; total: of all rounds
   time              {roundSec, auditSec (repeating, at the customer), totalSec}; null without --throughput
-  sats              {perRound, total, auditShare (of a training that is repeated)}
+  sats              {perRound, total, auditShare (of a training that is repeated), feeShare (of the pay, to validators)}
+  overhead          what checking adds to the trainers' work, by operations: {scorers (validators, else the customer), scoring, repeating, share
+                    (both), spotRateFor15 (up to which share is at most 15 %; null: never)}
   relays`;
 
 function describe(plan: JobPlan, relays: number): string {
@@ -84,6 +86,7 @@ function describe(plan: JobPlan, relays: number): string {
       'repeated',
       sats.auditShare === 0 ? 'nothing' : `${(sats.auditShare * 100).toFixed(1)} % of the training, by the customer`,
     ],
+    ['checks', checksText(plan)],
     [
       'time',
       time === null
@@ -107,6 +110,18 @@ function describe(plan: JobPlan, relays: number): string {
         : []),
     ]),
   ].join('\n');
+}
+
+function checksText({ overhead, sats }: JobPlan): string {
+  const { scorers, scoring, repeating, share, spotRateFor15: rate } = overhead;
+  const percent = (part: number) => `${(100 * part).toFixed(1)} %`;
+  const who = scorers === 1 ? 'one scorer' : `${scorers} scorers`;
+  const fees = sats.feeShare === 0 ? '' : `; ${percent(sats.feeShare)} of the pay are fees`;
+  const least =
+    rate === null
+      ? 'above 15 % at any spotRate: longer rounds cost less'
+      : `at most 15 % up to a spotRate of ${Math.floor(100 * rate) / 100}`;
+  return `${percent(share)} of the trainers' work: ${percent(scoring)} to score, ${percent(repeating)} to repeat, by ${who}; ${least}${fees}`;
 }
 
 function size(bytes: number): string {

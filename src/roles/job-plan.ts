@@ -1,3 +1,4 @@
+import { auditOverhead, type AuditOverhead } from './audit-overhead.js';
 import type { Codec } from '../learning/codec/codec.js';
 import { parameterCount } from '../learning/params.js';
 import { stepCount } from '../learning/train-state.js';
@@ -44,12 +45,16 @@ export interface JobPlan {
     readonly total: number;
     /** What repeating takes, as a share of what training takes. */
     readonly auditShare: number;
+    /** Of the pay: fees of validators. */
+    readonly feeShare: number;
   };
+  readonly overhead: AuditOverhead;
 }
 
 /**
  * @param shardRows   examples of each shard
  * @param throughput  examples that a trainer learns from in a second; null: unknown
+ * @param evaluationRows  of set A
  * @throws NmktError `bad-job` as posting it would
  */
 export function planJob(
@@ -58,6 +63,7 @@ export function planJob(
   shardRows: readonly number[],
   throughput: number | null,
   layersModel?: unknown,
+  evaluationRows = 0,
 ): JobPlan {
   const terms = termsOf(job, schema, shardRows, layersModel);
   const { model, codec, trainers, aggregation, attackers } = terms;
@@ -68,14 +74,16 @@ export function planJob(
   const round = { base, updates, states, words, total: sum(base, updates, states, words) };
   const trainSec = throughput === null ? 0 : (steps * terms.hyper.batch) / throughput;
   const auditSec = trainers * auditShare * trainSec;
-  const perRound = job.rail === 'none' ? 0 : trainers * job.maxPriceSats + job.validators * job.validatorFeeSats;
+  const fees = job.rail === 'none' ? 0 : job.validators * job.validatorFeeSats;
+  const perRound = job.rail === 'none' ? 0 : trainers * job.maxPriceSats + fees;
   return {
     ...{ model, parameters: parameterCount(model), rule: aggregation, attackers, outer: outerTerms(job).name, codec },
     ...{ trainers, rounds: job.rounds, updateBytes, modelBytes, round },
     total: sum(times(round.total, job.rounds), planned.moreStatesAtFirst),
     steps,
     time: throughput === null ? null : { roundSec: trainSec, auditSec, totalSec: job.rounds * (trainSec + auditSec) },
-    sats: { perRound, total: perRound * job.rounds, auditShare },
+    sats: { perRound, total: perRound * job.rounds, auditShare, feeShare: perRound === 0 ? 0 : fees / perRound },
+    overhead: auditOverhead(terms, shardRows, evaluationRows, planned.segments),
   };
 }
 
@@ -99,6 +107,9 @@ function termsOf(
   return {
     ...{ model, hyper, codec, trainers, rounds: job.rounds, rail: job.rail },
     ...aggregationTerms(job, trainers),
+    ...(job.validators > 0 && {
+      validators: { count: job.validators, feeMsat: BigInt(job.validatorFeeSats) * 1_000n },
+    }),
     spot: hasSpotChecks(job) ? spot : null,
     maxPriceMsat: BigInt(job.maxPriceSats) * 1_000n,
   };

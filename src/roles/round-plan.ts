@@ -44,6 +44,8 @@ export interface RoundPlan {
   readonly grants: Load;
   /** Of the largest shard. */
   readonly steps: number;
+  /** Of the longest training, its encoding one of them. */
+  readonly segments: number;
   /** What repeating takes, as a share of what training takes. */
   readonly auditShare: number;
 }
@@ -74,7 +76,7 @@ export function planRound(terms: PlannedTerms, shardRows: readonly number[]): Ro
     trainers: times(trainerEvents(shape), trainers),
     grants: times(ROUND_GRANT, trainers),
     steps: Math.max(...shardRows.map((count) => stepCount(hyper, count))),
-    auditShare: rate / segments,
+    ...{ segments, auditShare: rate / segments },
   };
 }
 

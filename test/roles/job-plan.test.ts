@@ -19,7 +19,7 @@ test('by hand: a network of 101,770 parameters in int4', () => {
   expect(plan.parameters).toBe(101_770);
   // 397 blocks of 132 bytes, 138 values more in 69 bytes and a scale, four in front
   expect(plan.updateBytes).toBe(4 + 397 * 132 + 4 + 69);
-  expect(plan.sats).toEqual({ perRound: 30, total: 60, auditShare: 0.1 });
+  expect(plan.sats).toEqual({ perRound: 30, total: 60, auditShare: 0.1, feeShare: 0 });
   // 2 epochs of 200 examples in batches of 50; repeated: 3 trainers, 0.5 / 5 of it
   expect(plan.steps).toBe(8);
   expect(plan.time!.roundSec).toBeCloseTo(0.4, 9);
@@ -27,6 +27,32 @@ test('by hand: a network of 101,770 parameters in int4', () => {
   expect(plan.time!.totalSec).toBeCloseTo(1.04, 9);
   // two chunks and a list of them for each of three updates
   expect(plan.round.updates.events).toBe(9);
+});
+
+describe('what checks add to the work', () => {
+  const ROWS = [100, 200, 200];
+  const overheadOf = (job: JobFileInput, evaluationRows = 100) =>
+    planJob(
+      parseJobFile({ model: 'mlp', rounds: 2, batch: 50, spotRate: 0.5, segments: 4, ...job }, 'the test'),
+      ...([IMAGES, ROWS, null, undefined, evaluationRows] as const),
+    );
+
+  test('by hand', () => {
+    // 1,000 examples are trained on, each worth 3 that are measured: 1,000 of each update before and after, and 100 of set A.
+    // All are drawn in the first round, half in the second: 0.75 of one segment in five.
+    const { overhead } = overheadOf({ epochs: 2 });
+    expect(overhead).toEqual({ scorers: 1, scoring: 1.1, repeating: 0.15, share: 1.25, spotRateFor15: null });
+    // Fifty times the work: 0.15 is left but for 0.022 of scores and 0.1 of the first round, and a rate of 1 costs 0.1 more.
+    expect(overheadOf({ epochs: 100 }).overhead.spotRateFor15).toBeCloseTo(0.28, 9);
+    expect(overheadOf({ epochs: 100, verification: 'floor' }).overhead).toMatchObject({ repeating: 0, scoring: 0.022 });
+  });
+
+  test('of three validators it is three times as much, and their fees are part of the pay', () => {
+    const plan = overheadOf({ epochs: 2, maxPriceSats: 90, validators: 3, validatorFeeSats: 10 });
+    expect(plan.overhead).toMatchObject({ scorers: 3, scoring: 3.3 });
+    expect(plan.overhead.repeating).toBeCloseTo(0.45, 9);
+    expect(plan.sats).toMatchObject({ perRound: 300, feeShare: 0.1 });
+  });
 });
 
 test('nothing is repeated where the job says so, nothing is paid on rail none', () => {
