@@ -1,5 +1,5 @@
 import { perplexity } from '../learning/metrics.js';
-import type { Report, RoundRow } from '../simulate/report.js';
+import type { Report, RoundRow, ValidatorsRow } from '../simulate/report.js';
 import { table } from '../terminal/table.js';
 
 interface Simulated extends Report {
@@ -19,6 +19,11 @@ function inRound({ accuracy, loss }: RoundRow, measure: string): string | number
   if (loss === null) return 'void';
   if (measure === 'perplexity') return perplexity(loss).toFixed(2);
   return accuracy === null ? loss : percent(accuracy);
+}
+
+function validatorsText({ validators, seated, scored, fallbacks, barred, paidSats }: ValidatorsRow): string {
+  const own = fallbacks === 0 ? '' : `, ${fallbacks} rounds by the customer's own scores`;
+  return `${validators} validators, ${seated} with a seat: ${scored} sheets of scores${own}, ${barred} barred, ${paidSats} sats`;
 }
 
 /** Rounds, classes and sums for people. */
@@ -53,6 +58,7 @@ export function simulationText(result: Simulated): string {
           .join(', '),
       ]),
     ]),
+    ...(result.validators === undefined ? [] : [validatorsText(result.validators)]),
     '',
     `final model on set B: ${quality}`,
     `weights ${weights}`,

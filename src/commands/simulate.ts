@@ -101,6 +101,7 @@ With --json one document:
   chance            accuracy of always saying the largest class; null for regression
   rounds            the rows of rounds.csv
   classes           [{class, trainers, seated, accepted, rejected {rule: count}, barred, paidSats}]
+  validators        {validators, seated, scored (sheets that counted), fallbacks, barred, paidSats}; absent: the job has no seats for them
   setup, total      events and bytes before the first round and of all
   wallSeconds       real time
 With --market --json one document: docs/market.md says what each attack is
@@ -126,7 +127,7 @@ async function simulate(flags: SimulateFlags, crowd: Crowd, job: JobFile, contex
     progress.note('stub: logistic regression by plain gradient descent, whatever model and optimizer the job names');
   const spares = crowd.trainers - crowd.seats;
   progress.note(
-    `${crowd.trainers} trainers, ${crowd.seats} seats${spares === 0 ? '' : ` and ${spares} spares`}, ${job.rounds} rounds on ${engine.id}`,
+    `${crowd.trainers} trainers, ${crowd.seats} seats${spares === 0 ? '' : ` and ${spares} spares`}${job.validators === 0 ? '' : `, ${job.validators} validators`}, ${job.rounds} rounds on ${engine.id}`,
   );
   progress.start(`round 1 of ${job.rounds}`);
   const began = performance.now();

@@ -4,7 +4,7 @@ import { prng } from '../learning/prng.js';
 import type { DataSchema } from '../learning/types.js';
 import type { JobState } from '../market/state.js';
 import type { Clock, Engine, NostrEvent, Wallet } from '../ports.js';
-import { parseSnapshot } from '../protocol/dataset.js';
+import { parseSnapshot, type Snapshot } from '../protocol/dataset.js';
 import { JOB, type JobTerms } from '../protocol/job.js';
 import { KINDS } from '../protocol/kinds.js';
 import { unwrapRumor, wrapRumor } from '../relay/gift-wrap.js';
@@ -20,6 +20,7 @@ import type { JobFile } from '../roles/job-file.js';
 import { jobTerms, postJob } from '../roles/post.js';
 import { publishDataset } from '../roles/publish.js';
 import { serveJob } from '../roles/trainer.js';
+import { serveValidator, type ValidatorEnv } from '../roles/validator.js';
 import type { Split } from '../training/split.js';
 import { decodeInvoice } from '../wallet/bolt11.js';
 import type { Attack } from './attacks.js';
@@ -57,10 +58,12 @@ export interface SimulatedMarket {
   readonly state: JobState;
   readonly customer: Participant;
   readonly trainers: readonly Participant[];
+  /** As many as the job has seats for; all are honest. */
+  readonly validators: readonly Participant[];
   readonly attackOf: ReadonlyMap<Pubkey, Attack | null>;
   readonly traffic: Traffic;
   readonly virtualSeconds: number;
-  /** What the wallets of the trainers hold, by key. */
+  /** What the wallets of trainers and validators hold, by key. */
   readonly receivedMsat: ReadonlyMap<Pubkey, bigint>;
 }
 
@@ -78,6 +81,9 @@ export async function simulateMarket(simulation: Simulation): Promise<SimulatedM
   const lightning = new MemoryLightning({ nowSec: () => clock.nowSec() });
   const customer = createParticipant('customer', { seed, lightning });
   const trainers = bidders(simulation, lightning);
+  const validators = Array.from({ length: simulation.job.validators }, (_, index) =>
+    createParticipant(`validator ${index + 1}`, { seed, lightning }),
+  );
   const traffic = watchTraffic(customer.signer.pubkey, () => clock.nowMs());
   const network = memoryNetwork([URL], {
     ...{ wait: (ms: number) => clock.wait(ms), latencyMs: LATENCY_MS, isShared: true },
@@ -90,22 +96,27 @@ export async function simulateMarket(simulation: Simulation): Promise<SimulatedM
 
   const posted = await post(market, customer);
   const board = trainers.some(({ attack }) => attack !== null && readsBoard(attack)) ? createBlackboard() : null;
-  const serving = trainers.map((who) =>
-    serve(market, who, {
-      ...posted,
-      engine: trainerEngine(who.attack, { engine, clock, board, seed: who.seed }),
-    }),
-  );
+  const serving: Promise<unknown>[] = [
+    ...trainers.map((who) =>
+      serve(market, who, {
+        ...posted,
+        engine: trainerEngine(who.attack, { engine, clock, board, seed: who.seed }),
+      }),
+    ),
+    ...validators.map((who) => validate(market, who, posted)),
+  ];
   const ended = Promise.allSettled(serving);
   try {
     const state = await posted.lead();
     const failed = (await ended).find((end) => end.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
     return {
-      ...{ state, customer, trainers, traffic },
+      ...{ state, customer, trainers, validators, traffic },
       attackOf: new Map(trainers.map(({ signer, attack }) => [signer.pubkey, attack])),
       virtualSeconds: (clock.nowMs() - startMs) / 1000,
-      receivedMsat: new Map(trainers.map(({ signer, name }) => [signer.pubkey, lightning.balance(name)])),
+      receivedMsat: new Map(
+        [...trainers, ...validators].map(({ signer, name }) => [signer.pubkey, lightning.balance(name)]),
+      ),
     };
   } finally {
     stop.abort();
@@ -152,7 +163,8 @@ function jobFiles(files: HomeFiles, job: EventId): JobFiles {
 interface Posted {
   readonly jobId: EventId;
   readonly terms: JobTerms;
-  readonly snapshot: ReturnType<typeof parseSnapshot>;
+  readonly snapshot: Snapshot;
+  readonly evalA: Snapshot;
   lead(): Promise<JobState>;
 }
 
@@ -196,13 +208,42 @@ async function post({ simulation, places, engine, reading }: Market, customer: P
       book.close();
     }
   };
-  return { jobId: id, terms, snapshot: parseSnapshot(secrets.train.event), lead };
+  return {
+    jobId: id,
+    terms,
+    snapshot: parseSnapshot(secrets.train.event),
+    evalA: parseSnapshot(secrets.a.event),
+    lead,
+  };
 }
 
 async function serve(
-  { places, reading }: Market,
+  market: Market,
   who: Participant,
   { jobId, terms, snapshot, engine }: Omit<Posted, 'lead'> & { readonly engine: Engine },
+): Promise<void> {
+  const priceMsat = terms.maxPriceMsat;
+  await work(market, who, { jobId, terms, engine }, (env) =>
+    serveJob({
+      ...{ ...env, snapshot, shard: { opened: null } },
+      terms: { priceMsat, shards: 1, maxExposureMsat: priceMsat, maxBytes: 2 ** 40 },
+    }),
+  );
+}
+
+async function validate(market: Market, who: Participant, { jobId, terms, snapshot, evalA }: Posted): Promise<void> {
+  const { engine } = market;
+  await work(market, who, { jobId, terms, engine }, (env) =>
+    serveValidator({ ...env, snapshot, evalA, data: { opened: null } }),
+  );
+}
+
+/** A home, an inbox and a book of their own, for as long as the work takes. */
+async function work(
+  { places, reading }: Market,
+  who: Participant,
+  { jobId, terms, engine }: Pick<Posted, 'jobId' | 'terms'> & { readonly engine: Engine },
+  act: (env: Omit<ValidatorEnv, 'snapshot' | 'evalA' | 'data'>) => Promise<unknown>,
 ): Promise<void> {
   const { network, clock } = places;
   const { files, ...ports } = portsOf(who, network.relays(), places);
@@ -211,19 +252,16 @@ async function serve(
   inbox.watch(bell);
   const journal = memoryJournal<SignedRecord>([], (value) => value);
   const book = await openBook(jobId, { ...ports, bell, journal, reading });
-  const priceMsat = terms.maxPriceMsat;
   try {
-    await serveJob({
+    await act({
       ...ports,
-      ...{ book, bell, inbox, snapshot },
+      ...{ book, bell, inbox },
       files: jobFiles(files, jobId),
       chunks: chunkFiles(files, `jobs/${jobId}`),
-      terms: { priceMsat, shards: 1, maxExposureMsat: priceMsat, maxBytes: 2 ** 40 },
       wallet: terms.rail === 'none' ? null : who.wallet,
       network: 'sandbox',
       paymentHashOf: (invoice) => decodeInvoice(invoice).paymentHash,
       engine: async () => engine,
-      shard: { opened: null },
       progress: SILENT,
       emit: () => undefined,
     });

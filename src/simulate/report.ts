@@ -35,9 +35,24 @@ export interface ClassRow {
   readonly paidSats: number;
 }
 
+/** Of all validators. */
+export interface ValidatorsRow {
+  readonly validators: number;
+  /** Taken by the award. */
+  readonly seated: number;
+  /** Sheets of scores that counted; and rounds in which too few did, so that the customer's own count. */
+  readonly scored: number;
+  readonly fallbacks: number;
+  /** Proven liars among them. */
+  readonly barred: number;
+  readonly paidSats: number;
+}
+
 export interface Report {
   readonly rounds: readonly RoundRow[];
   readonly classes: readonly ClassRow[];
+  /** Absent: the job has none. */
+  readonly validators?: ValidatorsRow;
   /** Before the first round: dataset, job, bids, award. */
   readonly setup: { readonly events: number; readonly relayBytes: number };
   readonly total: {
@@ -96,7 +111,8 @@ async function uploadBytes({ customer }: SimulatedMarket, { reveals }: RoundStat
 
 export async function reportOf(market: SimulatedMarket): Promise<Report> {
   const { state, attackOf, traffic, virtualSeconds } = market;
-  const isHonest = (trainer: Pubkey) => attackOf.get(trainer) === null;
+  const isHonest = (payee: Pubkey) => attackOf.get(payee) === null;
+  const isAttacker = (payee: Pubkey) => attackOf.has(payee) && !isHonest(payee);
   const rounds: RoundRow[] = [];
   for (const round of state.rounds) {
     const { events, relayBytes, openedMs, closedMs } = traffic.rounds[round.round]!;
@@ -111,7 +127,7 @@ export async function reportOf(market: SimulatedMarket): Promise<Report> {
       ...{ relayBytes, events },
       paidSats: paidIn(round, () => true),
       honestPaidSats: paidIn(round, isHonest),
-      attackerPaidSats: paidIn(round, (trainer) => !isHonest(trainer)),
+      attackerPaidSats: paidIn(round, isAttacker),
       virtualSeconds: ((closedMs ?? openedMs) - openedMs) / 1000,
     });
   }
@@ -121,6 +137,7 @@ export async function reportOf(market: SimulatedMarket): Promise<Report> {
   return {
     rounds,
     classes: classesOf(state, attackOf),
+    ...(market.validators.length > 0 && { validators: validatorsOf(market) }),
     setup: { events: setup.events, relayBytes: setup.relayBytes },
     total: {
       events: setup.events + sum('events'),
@@ -130,6 +147,19 @@ export async function reportOf(market: SimulatedMarket): Promise<Report> {
       paidSats: sum('paidSats'),
       virtualSeconds,
     },
+  };
+}
+
+function validatorsOf({ state, validators }: SimulatedMarket): ValidatorsRow {
+  const { rounds, validatorFrauds } = state;
+  const keys = new Set(validators.map(({ signer }) => signer.pubkey));
+  return {
+    validators: keys.size,
+    seated: state.validators.length,
+    scored: rounds.reduce((sum, { listedScoreReveals }) => sum + listedScoreReveals.size, 0),
+    fallbacks: rounds.filter(({ verdict }) => verdict?.from === 'customer').length,
+    barred: [...validatorFrauds.keys()].filter((key) => keys.has(key)).length,
+    paidSats: rounds.reduce((sum, round) => sum + paidIn(round, (payee) => keys.has(payee)), 0),
   };
 }
 

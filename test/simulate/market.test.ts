@@ -63,6 +63,26 @@ describe('a simulated market', () => {
     expect([...made.receivedMsat.values()]).toEqual([20_000n, 20_000n, 20_000n, 20_000n]);
   });
 
+  it('has the validators of the job score and be paid, and gives equal events again', async () => {
+    const job = { validators: 3, validatorFeeSats: 2, spotRate: 1, segments: 1 };
+    const made = await market({ job, attackers: [['scale', 1]] });
+    const { rounds, classes, validators } = await reportOf(made);
+    // Two rounds: each of three sheets counts, at 2 sat.
+    expect(validators).toEqual({ validators: 3, seated: 3, scored: 6, fallbacks: 0, barred: 0, paidSats: 12 });
+    expect(made.state.rounds.map(({ verdict }) => verdict?.from)).toEqual(['validators', 'validators']);
+    expect(rounds.map(({ honestPaidSats, attackerPaidSats }) => [honestPaidSats, attackerPaidSats])).toEqual([
+      [30, 0],
+      [30, 0],
+    ]);
+    expect(rounds.map(({ paidSats }) => paidSats)).toEqual([36, 36]);
+    expect(classes.map(({ class: name, paidSats }) => [name, paidSats])).toEqual([
+      ['honest', 60],
+      ['scale', 0],
+    ]);
+    const again = await market({ job, attackers: [['scale', 1]] });
+    expect([again.state.artifact!.id, again.state.modelHash]).toEqual([made.state.artifact!.id, made.state.modelHash]);
+  });
+
   it('gives equal events for equal seeds, and others for others', async () => {
     const ids = async (seed: string) => {
       const { state } = await market({ attackers: [['alie', 1]], seed });
