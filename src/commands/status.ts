@@ -1,5 +1,6 @@
 import { isNmktError } from '../errors.js';
 import type { EventId } from '../hash.js';
+import { describeDisputes, disputeText } from '../market/describe-disputes.js';
 import { foldJob } from '../market/fold.js';
 import { paidMsat, type JobState } from '../market/state.js';
 import { describeJob, WAYS_ON, type LapseState } from '../roles/describe-job.js';
@@ -52,6 +53,8 @@ With --json one document (without JOB one per job, and its role, customer or tra
   paidMsat, owedMsat, model (id of the artifact event or null), loss, accuracy (of the model on set B, or null)
   metrics     of a finished text model {perplexity, bitsPerCharacter or bitsPerByte}; else {}
   frauds      [{trainer, round, segment, event}]: a repeated part of the training ended elsewhere than committed
+  disputes    [{trainer, round, shard, segment, state, right, complaint, fraud, verdicts: [{validator, hash, event}], owedMsat}] of what its
+              trainer says it did train: state unheard, listed, drawn or decided; right trainer, customer, nobody (no validator can repeat) or null
   violation   {event, author, rule, detail} of the first event that does not follow, or null
   plan, actual  of a round {bytesUp, bytesDown, events, seconds, msat}, actual also feesMsat (of payments of this home); null: unknown, or a
               trainer had no seat. planFor says whose: customer (what it sends and gets, all of the job) or trainer (where this
@@ -117,6 +120,7 @@ function statusOf(
       segment,
       event: id,
     })),
+    disputes: describeDisputes(state),
     violation: state.firstBad,
     forks: state.forks.map(({ author, seq, ids }) => ({ author, seq, events: ids })),
     missing: state.missing,
@@ -183,6 +187,10 @@ function describe(status: Status): string {
     ...status.frauds.map(({ trainer, round, segment, event }) => [
       'fraud',
       `segment ${segment} of round ${round + 1} of ${trainer} was not trained as committed (event ${event})`,
+    ]),
+    ...status.disputes.map((one) => [
+      'dispute',
+      `segment ${one.segment} of round ${one.round + 1} of ${one.trainer}: ${disputeText(one)} (complaint ${one.complaint})`,
     ]),
     ...status.forks.map((fork) => ['fork', `${fork.author} signed two events with seq ${fork.seq}`]),
     ...status.missing.map((id) => ['missing', id]),

@@ -2,9 +2,12 @@ import type { EventId, Pubkey } from '../hash.js';
 import { mayBeTakenOver, takesLateBids, vacantShards } from '../market/late-bids.js';
 import type { JobState } from '../market/state.js';
 import { JOB } from '../protocol/job.js';
+import { KINDS } from '../protocol/kinds.js';
 import type { Snapshot } from '../protocol/dataset.js';
 import type { EventOf } from '../protocol/events.js';
 import type { Engine, NostrEvent, Wallet } from '../ports.js';
+import { wrapRumor } from '../relay/gift-wrap.js';
+import { allowedRelayUrl } from '../relay/relay-url.js';
 import { createBell } from '../roles/bell.js';
 import { chunkFiles } from '../roles/home-files.js';
 import type { Inbox } from '../roles/inbox.js';
@@ -95,6 +98,11 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
     shard: { opened: null },
     progress: context.progress,
     signal: server.stop,
+    post: {
+      wrap: (content, to) =>
+        wrapRumor({ kind: KINDS.grant, content, tags: [] }, signer, to as Pubkey, random, clock.nowSec()),
+      allowedRelay: (url) => allowedRelayUrl(url, context.deps.network, relays.urls),
+    },
     emit(name, fields, text) {
       if (name === 'awarded') server.seats.add(job.id);
       if (!isPast || isNamed) server.emit(job.id, name, fields, text);

@@ -30,6 +30,13 @@ export function conductViolation(state: JobState): Violation | null {
   }
   const keys = tooManyHolders(state);
   if (keys !== null) return blame(keys.event, 'holders', keys.detail);
+  for (const { opened, draw, eligible } of state.disputes) {
+    if (draw === null || draw.createdAt >= opened.createdAt + job.content.disputes!.withinSec) continue;
+    const drawn = new Set((draw.content.nonces ?? []).map((id) => authorOf(state, id)));
+    const silent = eligible.find(({ validator }) => !drawn.has(validator) && isWhole(state, validator));
+    if (silent !== undefined)
+      return blame(draw, 'deadline', `before its time, without the nonce of ${silent.validator} for a dispute`);
+  }
   for (const round of state.rounds) {
     const cut = cutShort(state, round) ?? validatorsCutShort(state, round);
     if (cut !== null) return blame(cut.event, 'deadline', cut.detail);
@@ -83,23 +90,18 @@ function cutShort(
 
 /** The same of validators: nonces, commitments to scores, scores. */
 function validatorsCutShort(
-  { job, chains }: JobState,
+  state: JobState,
   round: RoundState,
 ): { readonly event: { readonly id: EventId }; readonly detail: string } | null {
-  const terms = job!.content;
+  const terms = state.job!.content;
   const { commitList, draw, revealList, scoreCommitList, scoreRevealList } = round;
-  /** Who cannot be waited for: its chain does not hold. */
-  const isWhole = (validator: Pubkey): boolean => {
-    const chain = chains.get(validator);
-    return chain !== undefined && chain.fork === null && chain.gapBefore === null && chain.broken === null;
-  };
   const early = (
     event: EventOf<'draw'> | EventOf<'list'>,
     until: number,
     validator: Pubkey | undefined,
     what: string,
   ) =>
-    validator !== undefined && event.createdAt < until && isWhole(validator)
+    validator !== undefined && event.createdAt < until && isWhole(state, validator)
       ? { event, detail: `before its time, without the ${what} of ${validator}` }
       : null;
   const { validators } = round;
@@ -131,6 +133,17 @@ function validatorsCutShort(
   return scoreRevealList === null
     ? null
     : early(scoreRevealList, scoreCommitList.content.until!, unheard, 'revealed scores');
+}
+
+/** Who cannot be waited for has a chain that does not hold. */
+function isWhole({ chains }: JobState, validator: Pubkey): boolean {
+  const chain = chains.get(validator);
+  return chain !== undefined && chain.fork === null && chain.gapBefore === null && chain.broken === null;
+}
+
+function authorOf({ disputes }: JobState, nonce: EventId): Pubkey | undefined {
+  for (const { nonces } of disputes) for (const { id, author } of nonces.values()) if (id === nonce) return author;
+  return undefined;
 }
 
 /** A trainer that resigned is not waited for. Nor can it hide that afterwards: in a chain that is no longer whole anything may have stood. */

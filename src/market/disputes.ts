@@ -1,6 +1,7 @@
 import type { EventId, Pubkey } from '../hash.js';
 import type { EventOf } from '../protocol/events.js';
 import { replacements } from './conduct.js';
+import { describeDisputes, disputeText } from './describe-disputes.js';
 import type { JobState, RoundState } from './state.js';
 
 /** Two words against each other that no event decides: said, not failed. */
@@ -12,15 +13,21 @@ export interface Dispute {
   /**
    * `grant-bad`: the trainer says so; `not-started`: the customer; `absent`: the customer, though no `ready` is at hand;
    * `claim-bad`: the customer, of a claim that it says seals no invoice; `complaint`: a participant, of scores or of a `fraud`, whose
-   * author is named as `trainer`.
+   * author is named as `trainer`; `segment`: a trainer, of a proof against it, with what drawn validators say.
    */
-  readonly rule: 'grant-bad' | 'not-started' | 'absent' | 'claim-bad' | 'complaint';
+  readonly rule: 'grant-bad' | 'not-started' | 'absent' | 'claim-bad' | 'complaint' | 'segment';
   readonly detail: string;
 }
 
 /** What was sent sealed is known to sender and receiver only: grants first, in the order of the customer's chain, then claims. */
 export function disputes(state: JobState): Dispute[] {
-  return [...grantDisputes(state), ...state.rounds.flatMap(claimDisputes), ...complaints(state)];
+  const segments = describeDisputes(state).map((one): Dispute => {
+    const { complaint, trainer, shard, segment, round } = one;
+    const detail = `segment ${segment} of round ${round + 1}: ${disputeText(one)}`;
+    return { event: complaint, trainer, shard, rule: 'segment', detail };
+  });
+  const others = complaints(state).filter(({ event }) => !segments.some((one) => one.event === event));
+  return [...grantDisputes(state), ...state.rounds.flatMap(claimDisputes), ...others, ...segments];
 }
 
 /** Of participants only, in order of their keys: anybody may publish one. How many validators on one engine say the same tells much. */

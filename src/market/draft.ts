@@ -5,6 +5,7 @@ import type { Considered } from './auction.js';
 import type { KeptResiduals } from './residuals.js';
 import type { ShownLog } from './shown-log.js';
 import type { EventIndex } from './event-index.js';
+import type { DraftDispute } from './dispute-rules.js';
 import type { Assignment, ValidatorSeat, Verdict } from './state.js';
 import type { StakeBook } from './stake.js';
 
@@ -72,6 +73,8 @@ export interface Draft {
   readonly frauds: Map<Pubkey, EventOf<'fraud'>>;
   /** By validator. */
   readonly validatorFrauds: Map<Pubkey, EventOf<'validator-fraud'>>;
+  /** In the order in which the customer listed them. */
+  readonly disputes: DraftDispute[];
   /** By claim. */
   readonly refusedClaims: Map<EventId, EventOf<'claim-bad'>>;
   readonly rounds: DraftRound[];

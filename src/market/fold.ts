@@ -4,6 +4,8 @@ import type { EventOf, JobEvent } from '../protocol/events.js';
 import { applyAward, applyReplace, openBids } from './award-rules.js';
 import { buildChains, type Chain } from './chain.js';
 import { applyClaimBad } from './claim-rules.js';
+import { applyDispute, applyDisputeDraw } from './dispute-rules.js';
+import { disputesOf } from './dispute-state.js';
 import { broken, type Broken, type Draft } from './draft.js';
 import { indexEvents } from './event-index.js';
 import { applyReceipt, applySettlement, owes } from './money-rules.js';
@@ -45,6 +47,7 @@ export function foldJob(jobId: EventId, events: Iterable<JobEvent>): JobState {
     validators: new Map(),
     frauds: new Map(),
     validatorFrauds: new Map(),
+    disputes: [],
     refusedClaims: new Map(),
     rounds: [],
     settled: new Map(),
@@ -89,10 +92,12 @@ function walk(draft: Draft, spine: Chain): Violation | null {
   return null;
 }
 
+/** Work that was accepted is still paid, and who was called a fraud at the end may still be heard. */
+const AFTER_END: ReadonlySet<JobEvent['type']> = new Set(['receipt', 'claim-bad', 'dispute', 'dispute-draw']);
+
 function apply(draft: Draft, event: JobEvent): Broken | null {
   if (draft.artifact !== null || draft.cancelled !== null) {
-    if (event.type !== 'receipt' && event.type !== 'claim-bad')
-      return broken('after-end', `a ${event.type} after the job ended`);
+    if (!AFTER_END.has(event.type)) return broken('after-end', `a ${event.type} after the job ended`);
   }
   switch (event.type) {
     case 'award':
@@ -111,6 +116,10 @@ function apply(draft: Draft, event: JobEvent): Broken | null {
       return applyStakeTable(draft, event);
     case 'claim-bad':
       return applyClaimBad(draft, event);
+    case 'dispute':
+      return applyDispute(draft, event);
+    case 'dispute-draw':
+      return applyDisputeDraw(draft, event);
     default:
       return roundRules(draft, event);
   }
@@ -190,7 +199,8 @@ function finish(
     const after = draft.byId.get(spine.gapBefore);
     if (after?.prev != null) draft.missing.add(after.prev);
   }
-  const payouts = payoutsOf(draft);
+  const disputes = disputesOf(draft);
+  const payouts = payoutsOf(draft, disputes);
   const rounds: RoundState[] = draft.rounds.map((round) => ({ ...round, payouts: payouts(round) }));
   return {
     jobId: draft.jobId,
@@ -208,6 +218,7 @@ function finish(
     validators: [...draft.validators.values()],
     frauds: draft.frauds,
     validatorFrauds: draft.validatorFrauds,
+    disputes,
     rounds,
     modelHash: draft.modelHash,
     artifact: draft.artifact,
@@ -236,6 +247,7 @@ function emptyState(jobId: EventId, chains: ReadonlyMap<Pubkey, Chain>, forks: J
     validators: [],
     frauds: new Map(),
     validatorFrauds: new Map(),
+    disputes: [],
     rounds: [],
     modelHash: null,
     artifact: null,

@@ -1,13 +1,15 @@
 import type { Pubkey, Sha256 } from '../hash.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
+import { isCleared, type DisputeState } from './dispute-state.js';
 import type { Draft, DraftRound } from './draft.js';
 import type { PayoutState, RefusedClaim } from './state.js';
 
-/** What the settlements of a folded job promise; a proven fraud is owed nothing that was not paid before. */
-export function payoutsOf(draft: Draft): (round: DraftRound) => PayoutState[] {
+/** What the settlements of a folded job promise; a proven fraud is owed nothing that was not paid before, unless the proof was found false. */
+export function payoutsOf(draft: Draft, disputes: readonly DisputeState[]): (round: DraftRound) => PayoutState[] {
   const claims = byPayout(ofType(draft.byId.values(), 'claim'));
   const refusals = byPayout(draft.refusedClaims.values());
-  const isFraud = (payee: Pubkey) => draft.frauds.has(payee) || draft.validatorFrauds.has(payee);
+  const isFraud = (payee: Pubkey) =>
+    (draft.frauds.has(payee) && !isCleared({ disputes }, payee)) || draft.validatorFrauds.has(payee);
   return (round) =>
     (round.settlement?.content.plan ?? [])
       .filter(({ payee, payout }) => round.receipts.has(payout) || !isFraud(payee))

@@ -4,6 +4,7 @@ import type { ScoreRow } from '../protocol/score.js';
 import type { Chain, Fork } from './chain.js';
 import type { ShownUpdates } from './acceptance.js';
 import type { Considered } from './auction.js';
+import type { DisputeState } from './dispute-state.js';
 import type { KeptResiduals } from './residuals.js';
 import { seatName } from './residuals.js';
 import type { StakeBook } from './stake.js';
@@ -153,10 +154,12 @@ export interface JobState {
   readonly lost: ReadonlySet<Pubkey>;
   /** In their order; without those that the award did not take. */
   readonly validators: readonly ValidatorSeat[];
-  /** By trainer: the proof that ended its award; what was not paid by then is not owed any more. */
+  /** By trainer: the proof that ended its award; what was not paid by then is not owed any more, unless validators find it false. */
   readonly frauds: ReadonlyMap<Pubkey, EventOf<'fraud'>>;
   /** By validator: the proof that ended its seat. */
   readonly validatorFrauds: ReadonlyMap<Pubkey, EventOf<'validator-fraud'>>;
+  /** In the order in which the customer listed them. */
+  readonly disputes: readonly DisputeState[];
   readonly rounds: readonly RoundState[];
   /** Hash of the global model that the next round starts from; null before round 0 opened. */
   readonly modelHash: Sha256 | null;
@@ -217,9 +220,10 @@ export function chainTip(state: JobState, author: Pubkey): { readonly seq: numbe
   return { seq: events.length, prev: events.at(-1)?.id ?? null };
 }
 
-/** Money promised by settlements and not receipted yet, per payee. */
+/** Money promised by settlements and not receipted yet, per payee, and what disputes found to be owed. */
 export function owedMsat(state: JobState, payee: Pubkey): bigint {
   let sum = 0n;
+  for (const { fraud, owedMsat: owed } of state.disputes) if (fraud.content.trainer === payee) sum += owed;
   for (const round of state.rounds)
     for (const payout of round.payouts) if (payout.payee === payee && payout.receipt === null) sum += payout.amountMsat;
   return sum;

@@ -3,6 +3,7 @@ import { ARTIFACT } from './artifact.js';
 import { AWARD, CANCEL, REPLACE } from './award.js';
 import { BID, WITHDRAWN } from './bid.js';
 import { CLAIM, CLAIM_BAD, CLAIM_VOID } from './claim.js';
+import { DISPUTE, DISPUTE_DRAW, DISPUTE_NONCE, VERDICT } from './dispute.js';
 import { badEvent, checkEnvelope, tagValue, type EventType } from './envelope.js';
 import { JOB } from './job.js';
 import { KINDS } from './kinds.js';
@@ -49,6 +50,10 @@ export const EVENT_TYPES = {
   fraud: FRAUD,
   complaint: COMPLAINT,
   'validator-fraud': VALIDATOR_FRAUD,
+  dispute: DISPUTE,
+  'dispute-nonce': DISPUTE_NONCE,
+  'dispute-draw': DISPUTE_DRAW,
+  verdict: VERDICT,
   'claim-bad': CLAIM_BAD,
   artifact: ARTIFACT,
   stake: STAKE,

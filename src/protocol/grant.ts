@@ -5,7 +5,7 @@ import { parseJson } from './json.js';
 import { KINDS } from './kinds.js';
 import { MAX_DIFFERENCES } from './round.js';
 import { bytes32, eventId, int, unixSec } from './scalars.js';
-import { sealedUpdate } from './submission.js';
+import { sealedState, sealedUpdate } from './submission.js';
 
 /** NIP-44 pads to powers of two, twice: a larger rumor makes a wrap above strfry's default event limit. */
 export const MAX_GRANT_CHARS = 28_672;
@@ -59,7 +59,20 @@ export const updateGrant = z.object({
 });
 export type UpdateGrant = z.output<typeof updateGrant>;
 
-export const grant = z.discriminatedUnion('purpose', [shardGrant, roundGrant, evalGrant, updateGrant]);
+/**
+ * From a trainer to the validators that repeat its disputed segment: the key to the state before it; null: it begins at the base. The
+ * trainer passes on its grants of shard and round beside it, as it got them.
+ */
+export const segmentGrant = z.object({
+  purpose: z.literal('segment'),
+  job: eventId,
+  draw: eventId,
+  state: sealedState.nullable(),
+  notAfter: unixSec,
+});
+export type SegmentGrant = z.output<typeof segmentGrant>;
+
+export const grant = z.discriminatedUnion('purpose', [shardGrant, roundGrant, evalGrant, updateGrant, segmentGrant]);
 export type Grant = z.output<typeof grant>;
 
 /** The rumor's content; deterministic, so that its hash can stand in the award before the wrap is sent. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { RULES } from '../learning/aggregate/rule.js';
 import { outerOptimizer, updateCodec } from './algorithm.js';
 import { engineId } from './bid.js';
+import { disputeTerms } from './dispute.js';
 import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
 import { NETWORKS } from './network.js';
@@ -86,6 +87,8 @@ const terms = z.object({
   spot: spotCheck.nullable(),
   /** Absent: the customer alone measures. */
   validators: validatorTerms.optional(),
+  /** A trainer may have a validator repeat what the customer calls forged; absent: only an audit with the data tells. */
+  disputes: disputeTerms.optional(),
   /** Absent: no stake counts in this job. */
   stake: stakeTerms.optional(),
   acceptedEngines: z
@@ -126,7 +129,11 @@ export const jobTerms = terms
     (job) => (job.stake?.validatorMsat ?? 0n) === 0n || (job.validators !== undefined && job.spot !== null),
     'stake of validators with seats for them, and with spot checks: they are drawn',
   )
-  .refine((job) => job.rail !== 'none' || (job.validators?.feeMsat ?? 0n) === 0n, 'rail none has no fee');
+  .refine((job) => job.rail !== 'none' || (job.validators?.feeMsat ?? 0n) === 0n, 'rail none has no fee')
+  .refine(
+    (job) => job.disputes === undefined || (job.validators !== undefined && job.spot !== null),
+    'disputes where there are validators and spot checks',
+  );
 export type JobTerms = z.output<typeof jobTerms>;
 
 export const JOB = eventType('job', KINDS.job, null, jobTerms);

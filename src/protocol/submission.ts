@@ -53,7 +53,7 @@ export const REVEAL = eventType(
 /** Keys to an update, and to the state before the drawn segment where one was drawn that does not begin at the base. */
 const sealedBlob = z.object({ key: bytes32, pointer: blobPointer });
 /** A state with a coding is its difference to the model of the round: the pointer is of that. */
-const sealedState = sealedBlob.extend({ coding: z.literal('ordered-words').optional() });
+export const sealedState = sealedBlob.extend({ coding: z.literal('ordered-words').optional() });
 
 /** Plaintext of `sealed`: the update's content key and where its chunks lie; the same of a state. */
 export const sealedUpdate = sealedBlob.extend({ state: sealedState.nullable() });

@@ -28,7 +28,14 @@ export const REGISTER = eventType(
   'register',
   KINDS.score,
   'register',
-  z.object({ engine: engineId, nonceCommitment: sha256Hex, expires: unixSec, lock: namedLock }),
+  z.object({
+    engine: engineId,
+    nonceCommitment: sha256Hex,
+    /** In jobs with disputes: of a chain of their own, of 32 elements. */
+    disputeCommitment: sha256Hex.optional(),
+    expires: unixSec,
+    lock: namedLock,
+  }),
 );
 
 /** n_round of its chain, once the commitments of trainers are listed: the draw mixes it in. */

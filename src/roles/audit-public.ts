@@ -7,6 +7,7 @@ import { INVOICE_PREFIX } from '../protocol/network.js';
 import { claimHash } from '../protocol/settlement.js';
 import type { NostrEvent } from '../ports.js';
 import type { Finding } from './audit-format.js';
+import { auditDisputes } from './audit-disputes.js';
 import { auditPins } from './audit-pins.js';
 
 /** What a receipt's invoice proves; decoded by the caller. Null when it does not decode or its signature is bad. */
@@ -38,6 +39,8 @@ export function auditPublic(state: JobState, facts: PublicFacts): Finding | null
   if (pins !== null) return pins;
   const conduct = conductViolation(state);
   if (conduct !== null) return { event: conduct.event, rule: conduct.rule, detail: conduct.detail };
+  const dispute = auditDisputes(state, facts.nowSec);
+  if (dispute !== null) return dispute;
   for (const round of state.rounds) {
     const found = auditMoney(state, round, facts);
     if (found !== null) return found;

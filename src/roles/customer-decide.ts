@@ -13,6 +13,7 @@ import {
 import type { EventOf } from '../protocol/events.js';
 import type { ListedPhase, RejectionRule, SeenPhase } from '../protocol/round.js';
 import { auctionNow, bidsOf, validatorsNow, wantedBy, type BidFacts } from './customer-award.js';
+import { awaitedDispute, decideDispute, type DisputeAction } from './customer-disputes.js';
 import { decideNonces, decideScores, expectedScores, OUTAGE_GRACE_SEC, seenIntervalSec } from './customer-scoring.js';
 
 export { seenIntervalSec } from './customer-scoring.js';
@@ -33,6 +34,7 @@ export type CustomerAction =
   | { readonly do: 'pay'; readonly round: RoundState; readonly payout: RoundState['payouts'][number] }
   | { readonly do: 'publish-model' }
   | { readonly do: 'cancel' }
+  | DisputeAction
   /** `for` completes the sentence "waiting for ..."; `until` in Unix seconds. */
   | { readonly do: 'wait'; readonly for: string; readonly until: number }
   /** `unpaid`: payouts that nobody claimed in time. */
@@ -68,6 +70,7 @@ export function restsOnAbsence(action: CustomerAction, state: JobState): boolean
   if (action.do === 'void') return true;
   if (action.do === 'replace') return action.reason === 'not-started';
   const round = currentRound(state);
+  if (action.do === 'dispute-draw') return action.dispute.nonces.size < action.dispute.eligible.length;
   if (action.do === 'draw') return action.round.nonces.size < action.round.validators.length;
   if (action.do !== 'list' || round === undefined) return false;
   if (action.of === 'score-commit' || action.of === 'score-reveal')
@@ -81,6 +84,8 @@ export function decideCustomer(state: JobState, facts: CustomerFacts, now: numbe
   if (state.firstBad !== null || job === null) return { do: 'stop', why: 'frozen' };
   const terms = job.content;
   const round = currentRound(state);
+  const dispute = decideDispute(state, facts, now);
+  if (dispute !== null) return dispute;
   if (facts.isCancelling === true && mayCancel(state)) return { do: 'cancel' };
   switch (state.phase) {
     case 'awarding':
@@ -106,12 +111,13 @@ export function decideCustomer(state: JobState, facts: CustomerFacts, now: numbe
         decidePayment(state, facts, now) ?? decideSeats(state, facts, now) ?? { do: 'open', round: state.rounds.length }
       );
     case 'trained':
-      return decidePayment(state, facts, now) ?? { do: 'publish-model' };
+      return decidePayment(state, facts, now) ?? awaitedDispute(state, facts, now) ?? { do: 'publish-model' };
     case 'finished':
       if (facts.isCancelling === true) return { do: 'stop', why: 'finished' };
       return (
         decidePayment(state, facts, now) ??
-        decideCountersignatures(state, now) ?? { do: 'done', unpaid: unpaidPayouts(state).length }
+        decideCountersignatures(state, now) ??
+        awaitedDispute(state, facts, now) ?? { do: 'done', unpaid: unpaidPayouts(state).length }
       );
     case 'cancelled':
       return (

@@ -12,6 +12,7 @@ import { payOne, settle, type Hold } from './customer-money.js';
 import { openRound } from './customer-open.js';
 import { dueTable, publishTable } from './customer-stakes.js';
 import { decideCustomer, restsOnAbsence, type CustomerAction, type StopReason } from './customer-decide.js';
+import { carryOutDispute } from './customer-disputes.js';
 import type { CustomerEnv } from './customer-env.js';
 import { askAboutAbsence } from './absence.js';
 import { refreshSec, watchOutage, type Outage } from './outage.js';
@@ -243,6 +244,10 @@ async function carryOut(
     case 'publish-model':
       progress.update('publishing the model');
       await publishModel(env, state);
+      return null;
+    case 'dispute':
+    case 'dispute-draw':
+      await carryOutDispute(env, state, action);
       return null;
     case 'cancel':
       await env.book.sign('cancel', env.cancel!, [

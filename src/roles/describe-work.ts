@@ -1,7 +1,9 @@
 import type { Pubkey } from '../hash.js';
 import { perplexity } from '../learning/metrics.js';
 import { readsTokens } from '../learning/model-cost.js';
+import { isCleared } from '../market/dispute-state.js';
 import { hasResigned, type Assignment, type JobState } from '../market/state.js';
+import type { EventOf } from '../protocol/events.js';
 import type { RejectionRule } from '../protocol/round.js';
 import { scoredBy } from './describe-validators.js';
 
@@ -40,9 +42,15 @@ export function describeRounds(state: JobState): RoundDescription[] {
       accuracy: close?.accuracyPpm == null ? null : close.accuracyPpm / 1_000_000,
       perplexity: close !== undefined && isText ? rounded(perplexity(close.lossPpm / 1_000_000)) : null,
       paidMsat: sum(true),
-      owedMsat: sum(false),
+      owedMsat: sum(false) + disputedMsat(state, ({ round: at }) => at === round.round),
     };
   });
+}
+
+/** What disputes found to be owed. */
+function disputedMsat({ disputes }: JobState, matches: (fraud: EventOf<'fraud'>['content']) => boolean): bigint {
+  const found = disputes.filter(({ fraud }) => matches(fraud.content));
+  return found.reduce((sum, { owedMsat }) => sum + owedMsat, 0n);
 }
 
 const rounded = (value: number): number => Number(value.toPrecision(6));
@@ -60,11 +68,12 @@ export interface TrainerDescription {
 
 /** Of the payouts of its trainer, which pay all its shards of a round at once, the part of this seat. */
 function earned(
-  { rounds }: JobState,
+  state: JobState,
   { trainer, shard }: Assignment,
 ): Pick<TrainerDescription, 'rounds' | 'paidMsat' | 'owedMsat'> {
-  let [accepted, paidMsat, owedMsat] = [0, 0n, 0n];
-  for (const { assigned, close, payouts } of rounds) {
+  let [accepted, paidMsat] = [0, 0n];
+  let owedMsat = disputedMsat(state, (fraud) => fraud.trainer === trainer && fraud.shard === shard);
+  for (const { assigned, close, payouts } of state.rounds) {
     if (!close?.content.accepted.some((entry) => entry.trainer === trainer && entry.shard === shard)) continue;
     accepted++;
     const payout = payouts.find(({ payee }) => payee === trainer);
@@ -92,13 +101,14 @@ export function describeTrainers(state: JobState): TrainerDescription[] {
         pubkey: seat.trainer,
         shard: seat.shard,
         priceMsat: seat.priceMsat,
-        seat: state.frauds.has(seat.trainer)
-          ? 'fraud'
-          : !isHeld
-            ? 'replaced'
-            : hasResigned(state, seat.trainer)
-              ? 'resigned'
-              : answer,
+        seat:
+          state.frauds.has(seat.trainer) && !isCleared(state, seat.trainer)
+            ? 'fraud'
+            : !isHeld
+              ? 'replaced'
+              : hasResigned(state, seat.trainer)
+                ? 'resigned'
+                : answer,
         ...earned(state, seat),
       };
     });

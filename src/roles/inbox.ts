@@ -5,6 +5,7 @@ import {
   type EvalGrant,
   type Grant,
   type RoundGrant,
+  type SegmentGrant,
   type ShardGrant,
   type UpdateGrant,
 } from '../protocol/grant.js';
@@ -34,6 +35,8 @@ export interface Inbox {
   evalGrants(job: EventId): readonly Received<EvalGrant>[];
   /** To updates of trainers, for validators. */
   updateGrants(job: EventId): readonly Received<UpdateGrant>[];
+  /** To states between segments that are disputed, from their trainers. */
+  segmentGrants(job: EventId): readonly Received<SegmentGrant>[];
   /** Bells to ring on a new grant. */
   watch(bell: Bell): () => void;
   close(): void;
@@ -53,6 +56,7 @@ export function openInbox(
   const rounds = new Map<EventId, Received<RoundGrant>[]>();
   const evals = new Map<EventId, Received<EvalGrant>[]>();
   const updates = new Map<EventId, Received<UpdateGrant>[]>();
+  const segments = new Map<EventId, Received<SegmentGrant>[]>();
   const bells = new Set<Bell>();
   const seen = new Set<string>();
   const closing = new AbortController();
@@ -66,7 +70,8 @@ export function openInbox(
     if (grant.purpose === 'shard') keep(shards, grant);
     else if (grant.purpose === 'round') keep(rounds, grant);
     else if (grant.purpose === 'eval') keep(evals, grant);
-    else keep(updates, grant);
+    else if (grant.purpose === 'update') keep(updates, grant);
+    else keep(segments, grant);
     for (const bell of bells) bell.ring();
   };
   const readWhenPossible = async (wrap: NostrEvent): Promise<void> => {
@@ -93,6 +98,7 @@ export function openInbox(
     roundGrants: (job) => rounds.get(job) ?? [],
     evalGrants: (job) => evals.get(job) ?? [],
     updateGrants: (job) => updates.get(job) ?? [],
+    segmentGrants: (job) => segments.get(job) ?? [],
     watch(bell) {
       bells.add(bell);
       return () => bells.delete(bell);

@@ -175,6 +175,11 @@ export const jobFileSchema = z.strictObject({
   readyTimeout: duration.default('2m').describe('how long a winner may take to open its shard'),
   roundTimeout: duration.default('15m').describe('how long a round waits for updates'),
   revealTimeout: duration.default('2m').describe('how long it then waits for the reveals'),
+  disputeTimeout: duration
+    .default('2m')
+    .describe(
+      'how long each step may take where a trainer disputes that it is a fraud and a validator repeats its segment (with validators and spot checks)',
+    ),
   claimWithin: duration.default('7d').describe('how long a trainer may take to send an invoice'),
   payWithin: duration.default('10m').describe('how soon after a valid invoice the customer pays'),
   deadline: duration.default('2h').describe('from now: without an award by then the job lapses'),

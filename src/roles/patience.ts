@@ -3,6 +3,9 @@ import type { Clock, Progress } from '../ports.js';
 import type { Bell } from './bell.js';
 import type { Outage } from './outage.js';
 
+/** A customer that computes, waits for others or is started again is not gone yet. */
+export const PATIENCE_SEC = 600;
+
 /** How long a loop leaves relays alone that did not answer; they may be restarting. */
 const RETRY_SEC = 5;
 

@@ -125,6 +125,8 @@ export function jobTerms(
     verification: checker === null ? 'floor' : 'spot',
     spot: checker === null ? null : spotTerms(job, manifest.shards, codec, checker),
     ...(validators !== null && { validators }),
+    ...(validators !== null &&
+      checker !== null && { disputes: { withinSec: parseDuration(job.disputeTimeout, '--dispute-timeout') } }),
     ...(stake !== null && { stake }),
     acceptedEngines: enginesOf(job),
     ...aggregationTerms(job, trainers),

@@ -197,7 +197,8 @@ export async function openDrawnStates(
   return { drawn, findings };
 }
 
-async function openState(
+/** The state before a segment of a listed update, as committed. @throws RangeError where it is another one */
+export async function openState(
   relays: Relays,
   state: JobState,
   round: RoundState,

@@ -11,6 +11,8 @@ import {
 } from '../market/state.js';
 import { takesLateBids } from '../market/late-bids.js';
 import type { EventOf } from '../protocol/events.js';
+import { PATIENCE_SEC } from './patience.js';
+import { decideAccused, type DisputeAction, type DisputeFacts } from './trainer-accused.js';
 
 /** What a payee does about settlements, whatever it is paid for. */
 export type MoneyAction =
@@ -29,6 +31,7 @@ export type TrainerAction =
   | { readonly do: 'reveal'; readonly round: RoundState; readonly shard: number }
   /** Neither seen nor listed for long: the relays may have lost it. */
   | { readonly do: 'republish'; readonly event: EventId; readonly what: string }
+  | DisputeAction
   | MoneyAction
   | { readonly do: 'done' }
   | { readonly do: 'lost'; readonly why: string }
@@ -53,6 +56,8 @@ export interface TrainerFacts {
   /** When this process last asked its relays and none answered; 0: never. */
   readonly deafAt: number;
   readonly maxExposureMsat: bigint;
+  /** Absent: it takes part in no disputes. */
+  readonly disputes?: DisputeFacts;
 }
 
 /** The next thing a trainer does; pure, so that a restart decides the same. */
@@ -66,7 +71,8 @@ export function decideTrainer(state: JobState, facts: TrainerFacts, now: number)
   if (money !== null && money.do !== 'wait') return money;
 
   const fraud = state.frauds.get(me);
-  if (fraud !== undefined) return { do: 'accused', fraud };
+  if (fraud !== undefined)
+    return (facts.disputes && decideAccused(state, fraud, facts.disputes, now)) ?? money ?? { do: 'accused', fraud };
   if (hasResigned(state, me) && !isCommitted(state, me)) return money ?? decideResigned(state, facts, now);
   if (state.phase === 'awarding') return decideBid(state, me, now);
   const mine = [...state.assignments.values()].filter((seat) => seat.trainer === me).sort((a, b) => a.shard - b.shard);
@@ -120,9 +126,6 @@ const MAX_REFUSALS = 3;
 export const INVOICE_EXPIRY_SEC = 86_400;
 /** A payment that came at the last second has settled, or failed, by then. */
 const SETTLE_SEC = 3_600;
-
-/** A customer that computes, waits for others or is started again is not gone yet. */
-export const PATIENCE_SEC = 600;
 
 /** When a customer that should be busy counts as gone. A round's time bounds what it may compute, too. */
 export function silentAt(state: JobState, { heardAt }: Pick<TrainerFacts, 'heardAt'>): number {

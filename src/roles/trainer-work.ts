@@ -2,19 +2,17 @@ import { z } from 'zod';
 import { NmktError } from '../errors.js';
 import { sha256Hex, type Sha256 } from '../hash.js';
 import { keepsResidual } from '../learning/codec/codec.js';
-import type { EngineId } from '../learning/types.js';
 import { uncodedTensors } from '../learning/codec/uncoded.js';
 import { trainingSeed } from '../learning/seeds.js';
 import { drawnSegmentOf, type Assignment, type JobState, type RoundState } from '../market/state.js';
 import type { RoundGrant, ShardGrant } from '../protocol/grant.js';
-import type { EventOf } from '../protocol/events.js';
 import { commitmentOf, sealedUpdate, type SealedUpdate } from '../protocol/submission.js';
 import { smallest } from './base-model.js';
 import type { Received } from './inbox.js';
 import { keptStates, findState } from './kept-states.js';
 import { describeStep } from './pace.js';
 import { blobSecrets, chunkExpiry, publishBytes, stateLabel, updateLabel } from './round-blobs.js';
-import { assertRepeatable, repeatSegment, type SegmentStart } from './spot-check.js';
+import { assertRepeatable, type SegmentStart } from './spot-check.js';
 import type { TrainerEnv } from './trainer.js';
 import { keptBase, openBase } from './trainer-base.js';
 import {
@@ -185,7 +183,7 @@ export async function reveal(env: TrainerEnv, state: JobState, round: RoundState
 }
 
 /** What a segment but the first starts from; undefined when this home has lost it. */
-async function findStart(
+export async function findStart(
   env: TrainerEnv,
   state: JobState,
   round: RoundState,
@@ -197,6 +195,18 @@ async function findStart(
   return terms.codec.name !== 'f32' && segment === work?.checkpoints.length
     ? findUncoded(env, round, shard, terms, work.residual?.before != null)
     : findState(env, round, shard, terms, segment);
+}
+
+/** Of a round that it committed to: the state before a segment, for whom it gives the key to. */
+export async function showState(
+  env: TrainerEnv,
+  state: JobState,
+  round: RoundState,
+  shard: number,
+  segment: number,
+): Promise<SealedUpdate['state']> {
+  const work = segment === 0 ? undefined : await readWork(env, state, round, shard);
+  return work === undefined ? null : publishState(env, state, round, shard, segment, work.secret);
 }
 
 /** The state before a drawn segment, sealed like the update. Null when the home has lost it: the update will be rejected. */
@@ -234,51 +244,4 @@ async function publishState(
   );
   const { key } = blobSecrets(secret, 'state', round.round);
   return { key, pointer, ...(!isWhole && { coding: 'ordered-words' }) };
-}
-
-/**
- * Repeats the segment that the customer calls forged.
- *
- * @returns what follows from it, as half a sentence
- */
-export async function answerFraud(
-  env: TrainerEnv,
-  state: JobState,
-  fraud: EventOf<'fraud'>,
-  shardGrant: ShardGrant | undefined,
-  roundGrant: RoundGrant | undefined,
-): Promise<string> {
-  const { content } = fraud;
-  const { round: index, shard, segment } = content;
-  const round = state.rounds[index]!;
-  const terms = state.job!.content;
-  const before = segment === 0 ? null : await findStart(env, state, round, shard, segment);
-  const unknown = 'this home cannot repeat it any more';
-  if (shardGrant === undefined || roundGrant === undefined || before === undefined) return unknown;
-  const base = await openBase(env, state, round, roundGrant);
-  const examples = await openedShard(env, state, shardGrant);
-  const training = { terms, base, examples, seed: shardGrant.seed, round: index, shard };
-  const engine = await env.engine();
-  if (engine.id !== terms.spot!.engine) return unknown;
-  const hash = await repeatSegment(engine, { ...training, trainer: env.signer.pubkey }, segment, before, env.signal);
-  if (hash === content.committed) {
-    await contradict(env, state, fraud, engine.id, hash);
-    return 'repeated here it ends in what was committed: the accusation is false if both engines work; an audit with the shard tells';
-  }
-  return 'repeated here it does not end in what was committed either';
-}
-
-/** Says in public, once, what the segment ends in here. */
-async function contradict(
-  env: TrainerEnv,
-  state: JobState,
-  { id, content: { round, shard, segment } }: EventOf<'fraud'>,
-  engine: EngineId,
-  hash: Sha256,
-): Promise<void> {
-  const mine = state.chains.get(env.signer.pubkey)?.events ?? [];
-  if (mine.some((event) => event.type === 'complaint' && event.content.subject === id)) return;
-  const found = { what: 'segment' as const, segment, hash };
-  const detail = 'repeated by its trainer it ends as committed';
-  await env.book.sign('complaint', { round, shard, subject: id, engine, found, detail }, [state.job!.author]);
 }

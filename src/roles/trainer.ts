@@ -1,18 +1,23 @@
 import { acceptedRounds, type Assignment, type JobState, type RoundState } from '../market/state.js';
 import { grantHash, type RoundGrant, type ShardGrant } from '../protocol/grant.js';
+import type { EventId } from '../hash.js';
 import type { Snapshot } from '../protocol/dataset.js';
 import type { EventOf } from '../protocol/events.js';
 import type { Clock, Engine, Progress, RandomBytes, Relays, Signer, Wallet } from '../ports.js';
 import type { Examples } from '../learning/types.js';
 import type { Bell } from './bell.js';
+import type { Wrap } from './customer.js';
+import type { SentGrant } from './customer-grants.js';
 import type { ChunkFiles } from './home-files.js';
+import type { AllowedRelay } from './relay-lists.js';
 import type { JobFiles } from './customer-env.js';
 import type { Inbox, Received } from './inbox.js';
 import type { JobBook } from './job-book.js';
 import type { Quote } from './price-policy.js';
 import type { OwnStake } from './stake.js';
 import { answerGrant, bid } from './trainer-actions.js';
-import { answerFraud, hasCommitted, reveal, train } from './trainer-work.js';
+import { answerFraud, passOn } from './trainer-disputes.js';
+import { hasCommitted, reveal, train } from './trainer-work.js';
 import { trainerStory } from './trainer-story.js';
 import { decideTrainer, type TrainerAction } from './trainer-decide.js';
 import { countersignedMsat, workOn } from './worker-loop.js';
@@ -53,6 +58,8 @@ export interface TrainerEnv {
   readonly shard: { opened: { readonly shard: number; readonly examples: Examples } | null };
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  /** To send grants to validators in a dispute; absent: it does without them. */
+  readonly post?: { readonly wrap: Wrap; readonly allowedRelay: AllowedRelay };
   /** A stream event of serve-trainer, without `job` and `at`. */
   emit(event: string, fields: Record<string, unknown>, text: string): void;
 }
@@ -113,6 +120,9 @@ export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
 
 async function untilTheEnd(env: TrainerEnv): Promise<ServeEnd> {
   const committed = new Set<string>();
+  const answers = new Map<EventId, string>();
+  const passed = new Set<string>();
+  const sent = new Map<string, SentGrant>();
   const me = env.signer.pubkey;
   const { wasOver, state, action } = await workOn<TrainerAction>(env, {
     story: (now) => trainerStory(now, me),
@@ -133,10 +143,22 @@ async function untilTheEnd(env: TrainerEnv): Promise<ServeEnd> {
             (committed.has(workOf(round, seat.shard)) || holdsShard(env, at, seat)),
           canReveal: (round, shard) => committed.has(workOf(round, shard)),
           maxExposureMsat: env.terms.maxExposureMsat,
+          ...(env.post !== undefined && {
+            disputes: {
+              hasAnswered: (fraud) => answers.has(fraud),
+              hasPassedOn: (draw, to) => passed.has(`${draw}/${to}`) || grantsToPassOn(env, at) === null,
+            },
+          }),
         },
         now,
       ),
-    carryOut: (now, next) => carryOut(env, now, next),
+    async carryOut(now, next) {
+      if (next.do === 'contest') answers.set(next.fraud.id, await answerAccusation(env, now, next.fraud));
+      else if (next.do === 'pass-on') {
+        await passOn(env, now, next.dispute, next.to, grantsToPassOn(env, now)!, sent);
+        passed.add(`${next.dispute.draw!.id}/${next.to}`);
+      } else await carryOut(env, now, next);
+    },
   });
   switch (action.do) {
     case 'done':
@@ -144,7 +166,14 @@ async function untilTheEnd(env: TrainerEnv): Promise<ServeEnd> {
     case 'stop':
       return { wasOver, end: 'stopped', why: action.why };
     case 'accused':
-      return { wasOver, end: 'lost', why: await describeAccusation(env, state, action.fraud) };
+      return {
+        ...{ wasOver, end: 'lost' },
+        why: describeAccusation(
+          state,
+          action.fraud,
+          answers.get(action.fraud.id) ?? (await answerAccusation(env, state, action.fraud)),
+        ),
+      };
     default:
       return { wasOver, end: action.do, why: action.why };
   }
@@ -179,16 +208,39 @@ async function carryOut(env: TrainerEnv, state: JobState, action: Work): Promise
 }
 
 /** An accusation is checked before it is passed on: the segment is repeated here, too. */
-async function describeAccusation(env: TrainerEnv, state: JobState, fraud: EventOf<'fraud'>): Promise<string> {
-  const { round: index, segment, shard } = fraud.content;
+async function answerAccusation(env: TrainerEnv, state: JobState, fraud: EventOf<'fraud'>): Promise<string> {
+  const { round: index, shard } = fraud.content;
   const round = state.rounds[index]!;
   const seat = ownSeat(env, round, shard);
-  const answer = await answerFraud(
+  return answerFraud(
     env,
     state,
     fraud,
     shardGrantFor(env, state, seat)?.grant,
     roundGrantFor(env, state, round)?.grant,
   );
-  return `the customer says that segment ${segment} of round ${index + 1} was not trained as committed; ${answer}`;
+}
+
+function describeAccusation(state: JobState, { id, content }: EventOf<'fraud'>, answer: string): string {
+  const { round, segment } = content;
+  const dispute = state.disputes.find(({ fraud }) => fraud.id === id);
+  const said = `the customer says that segment ${segment} of round ${round + 1} was not trained as committed; `;
+  switch (dispute?.outcome) {
+    case 'trainer':
+      return `${said}validators repeated it, and it ends as committed: the proof is false, ${dispute.owedMsat / 1000n} sat of the round are owed`;
+    case 'customer':
+      return `${said}validators repeated it, and say so too`;
+    case 'nobody':
+      return `${said}${answer}; no validator on the engine can repeat it`;
+    default:
+      return said + answer;
+  }
+}
+
+/** As they came; null while one of them has not come again. */
+function grantsToPassOn(env: TrainerEnv, state: JobState): readonly Received<unknown>[] | null {
+  const { round: index, shard } = state.frauds.get(env.signer.pubkey)!.content;
+  const round = state.rounds[index]!;
+  const grants = [shardGrantFor(env, state, ownSeat(env, round, shard)), roundGrantFor(env, state, round)];
+  return grants.includes(undefined) ? null : (grants as readonly Received<unknown>[]);
 }

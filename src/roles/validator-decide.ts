@@ -1,10 +1,13 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import type { EventOf } from '../protocol/events.js';
 import { differingField } from './validator-complaints.js';
+import type { DisputeState } from '../market/dispute-state.js';
 import { currentRound, type JobState, type RoundState } from '../market/state.js';
 import { isScoredByValidators, scorersOf } from '../market/score-rules.js';
 import { noncesUntil } from '../market/nonce-rules.js';
-import { decideMoney, isOverlooked, lapse, PATIENCE_SEC, silentAt, type MoneyAction } from './trainer-decide.js';
+import { decideDispute, type DisputeAction } from './validator-disputes.js';
+import { PATIENCE_SEC } from './patience.js';
+import { decideMoney, isOverlooked, lapse, silentAt, type MoneyAction } from './trainer-decide.js';
 
 export type ValidatorAction =
   | { readonly do: 'register' }
@@ -16,6 +19,7 @@ export type ValidatorAction =
   | { readonly do: 'complain'; readonly round: RoundState; readonly subject: EventOf<'scores'> }
   /** Neither seen nor listed for long: the relays may have lost it. */
   | { readonly do: 'republish'; readonly event: EventId; readonly what: string }
+  | DisputeAction
   | MoneyAction
   | { readonly do: 'done' }
   | { readonly do: 'lost'; readonly why: string }
@@ -29,6 +33,8 @@ export interface ValidatorFacts {
   readonly missingUpdates: (round: RoundState) => number;
   /** Did this home commit to scores of it? Then it has them and the salt. */
   readonly canReveal: (round: RoundState) => boolean;
+  /** Is what it needs to repeat the segment at hand? */
+  readonly canJudge: (dispute: DisputeState) => boolean;
   readonly republished: (event: EventId) => number;
   readonly held: ReadonlySet<Sha256>;
   readonly heardAt: number;
@@ -47,14 +53,17 @@ export function decideValidator(state: JobState, facts: ValidatorFacts, now: num
   if (state.phase === 'awarding') return decideRegister(state, me, now);
   const seat = state.validators.find(({ validator }) => validator === me);
   if (seat === undefined) return { do: 'lost', why: 'the award does not name this validator' };
-  if (state.phase === 'finished' || state.phase === 'cancelled') return money ?? { do: 'done' };
+  const dispute = decideDispute(state, me, facts.canJudge, now);
+  if (dispute !== null && dispute.do !== 'wait') return dispute;
+  if (state.phase === 'finished' || state.phase === 'cancelled') return money ?? dispute ?? { do: 'done' };
   const round = currentRound(state);
   const subject = round === undefined ? undefined : complaintDue(state, round, me);
   if (subject !== undefined) return { do: 'complain', round: round!, subject: subject };
   const isIn = round?.validators.some(({ validator }) => validator === me) ?? false;
   if (seat.isLost && (!isIn || round!.close !== null || round!.voided !== null))
     return (
-      money ?? {
+      money ??
+      dispute ?? {
         do: 'lost',
         why: state.validatorFrauds.has(me)
           ? 'the customer proved a false score of this validator'

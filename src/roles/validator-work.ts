@@ -16,6 +16,7 @@ import { openDrawnStates, repeatDrawn } from './spot-check.js';
 import { rowIn, valueOf } from '../market/contradictions.js';
 import { openBase } from './trainer-base.js';
 import { differingField } from './validator-complaints.js';
+import { disputeCommitment } from './validator-disputes.js';
 import type { ValidatorEnv } from './validator.js';
 import { grantedData, grantsOf, updateGrantFor } from './validator-data.js';
 import { lockFor } from './stake.js';
@@ -40,7 +41,8 @@ export async function register(env: ValidatorEnv, state: JobState): Promise<void
   const nonceCommitment = chainCommitment(await nonceChain(env), rounds);
   const engine = (await env.engine()).id;
   const lock = await lockFor(env.book, env.signer.pubkey, 'validator', env.stake);
-  const content = { engine, nonceCommitment, expires: deadline, ...(lock !== undefined && { lock }) };
+  const forDisputes = await disputeCommitment(env, state);
+  const content = { engine, nonceCommitment, ...forDisputes, expires: deadline, ...(lock !== undefined && { lock }) };
   await env.book.sign('register', content, [state.job!.author]);
 }
 

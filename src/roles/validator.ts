@@ -5,11 +5,12 @@ import type { CustomerData } from './customer-data.js';
 import type { TrainerEnv } from './trainer.js';
 import { decideValidator, type ValidatorAction } from './validator-decide.js';
 import { grantsOf } from './validator-data.js';
+import { disputeKeys, judge, showDisputeNonce } from './validator-disputes.js';
 import { validatorStory } from './validator-story.js';
 import { complain, hasScored, missingUpdates, showNonce, register, revealScores, score } from './validator-work.js';
 import { countersignedMsat, workOn } from './worker-loop.js';
 
-export interface ValidatorEnv extends Omit<TrainerEnv, 'terms' | 'shard'> {
+export interface ValidatorEnv extends Omit<TrainerEnv, 'terms' | 'shard' | 'post'> {
   /** Of evaluation set A; `snapshot` is of the training data. */
   readonly evalA: Snapshot;
   /** What was opened of this job. */
@@ -31,6 +32,7 @@ export async function serveValidator(env: ValidatorEnv): Promise<ValidatorEnd> {
 
 async function untilTheEnd(env: ValidatorEnv): Promise<ValidatorEnd> {
   const scored = new Set<EventId>();
+  const unjudged = new Set<EventId>();
   const me = env.signer.pubkey;
   const { wasOver, state, action } = await workOn<ValidatorAction>(env, {
     story: (now) => validatorStory(now, me),
@@ -47,17 +49,29 @@ async function untilTheEnd(env: ValidatorEnv): Promise<ValidatorEnd> {
           hasKeys: (round) => grantsOf(env, at, round) !== undefined,
           missingUpdates: (round) => missingUpdates(env, at, round),
           canReveal: ({ open }) => scored.has(open.id),
+          canJudge: (dispute) => !unjudged.has(dispute.draw!.id) && disputeKeys(env, at, dispute) !== undefined,
         },
         now,
       ),
-    carryOut: (now, next) => carryOut(env, now, next),
+    async carryOut(now, next) {
+      if (next.do !== 'judge') return carryOut(env, now, next);
+      const why = await judge(env, now, next.dispute);
+      if (why === null) return;
+      unjudged.add(next.dispute.draw!.id);
+      env.progress.warn(`a disputed segment cannot be repeated: ${why}`);
+    },
   });
   if (action.do === 'lost') return { wasOver, end: 'lost', why: action.why };
   if (action.do === 'stop') return { wasOver, end: 'stopped', why: action.why };
   return { wasOver, end: 'done', rounds: scoredRounds(state, me), paidMsat: countersignedMsat(state, me) };
 }
 
-type Work = Extract<ValidatorAction, { do: 'register' | 'nonce' | 'score' | 'reveal' | 'complain' }>;
+type Work = Extract<
+  ValidatorAction,
+  {
+    do: 'register' | 'nonce' | 'score' | 'reveal' | 'complain' | 'dispute-nonce';
+  }
+>;
 
 /** Rounds in which its scores counted. */
 export function scoredRounds(state: JobState, me: JobState['validators'][number]['validator']): number {
@@ -78,6 +92,9 @@ async function carryOut(env: ValidatorEnv, state: JobState, action: Work): Promi
       return;
     case 'reveal':
       await revealScores(env, state, action.round);
+      return;
+    case 'dispute-nonce':
+      await showDisputeNonce(env, state, action.dispute);
       return;
     case 'complain':
       await complain(env, state, action.round, action.subject);

@@ -169,6 +169,7 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       '--ready-timeout': job,
       '--round-timeout': job,
       '--reveal-timeout': job,
+      '--dispute-timeout': job,
       '--claim-within': job,
       '--pay-within': job,
       '--deadline': job,

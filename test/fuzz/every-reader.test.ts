@@ -34,6 +34,7 @@ const EXEMPT: Readonly<Record<string, string>> = {
   'src/roles/job-book.ts openBook': 'subscribes; what comes goes through readEvent and parseJobEvent',
   'src/roles/measure.ts openUpdates': 'downloads; then openSealedUpdate, downloadBlob and decodeParams',
   'src/roles/spot-check.ts openDrawnStates': 'downloads; then openSealedUpdate, downloadBlob and decodeParams',
+  'src/roles/spot-check.ts openState': 'downloads; then downloadBlob, decodeParams and decodeDifference',
   'src/roles/trainer-base.ts openBase': 'downloads; then downloadBlob, decodeParams and decodeDifference',
   'src/roles/trainer-grant.ts openGrantedShard': 'downloads; then openLocator, downloadBlob and decodeExamples',
   'src/training/dataset-open.ts openDataset':

@@ -477,6 +477,11 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       paymentHashOf: (invoice) => decodeInvoice(invoice).paymentHash,
       engine: async () => trialEngine,
       shard: { opened: null },
+      post: {
+        wrap: (content, to) =>
+          wrapRumor({ kind: KINDS.grant, content, tags: [] }, base.signer, to as never, base.random, clock.nowSec()),
+        allowedRelay: base.allowedRelay,
+      },
       emit: (event, fields) =>
         quietProgress(who.said).note(
           `${event} ${JSON.stringify(fields, (_, value: unknown) => (typeof value === 'bigint' ? `${value}` : value))}`,

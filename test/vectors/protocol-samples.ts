@@ -31,6 +31,7 @@ import {
   type JobScript,
   type Person,
 } from '../support/job-script.js';
+import { accusedJob, drawJudges, judge, listComplaint } from '../support/dispute-script.js';
 import { inOrder } from '../support/validator-contents.js';
 import { sealedScript } from '../support/sealed-script.js';
 
@@ -337,6 +338,15 @@ lied.say(complainer!, 'complaint', 'complaint-segment', {
   detail: '',
 });
 
+/** A trainer disputes that it is a fraud; the first that is drawn says that it is right. */
+const disputed = accusedJob({ terms: { title: 'iris, a dispute', dataset: snapshot.id, seedCommitment: seedCommitment(seed) } });
+listComplaint(disputed);
+drawJudges(disputed);
+judge(disputed, 0, null);
+const unanswered = accusedJob({ terms: { title: 'iris, nobody to repeat', dataset: snapshot.id } });
+listComplaint(unanswered);
+drawJudges(unanswered, []);
+
 /** Two trainers, three shards: the first takes two. */
 const several = scriptJob({
   trainers: 2,
@@ -493,6 +503,7 @@ export const samples: Samples = {
     ['for known keys, with proof of work', picky.raw('job')],
     ['with validators', validated.raw('job')],
     ['for trainers that stake', asking.raw('job')],
+    ['with disputes', disputed.raw('job')],
   ],
   bid: [['at a price', script.raw('bid/0')], ['for nothing', free.raw('bid/0')], ['for two shards', several.raw('bid/0')], ['with a stake', asking.raw('bid/0')]],
   'sealed-bid': [['for nobody but the customer', hidden.script.raw('sealed/0')]],
@@ -507,10 +518,14 @@ export const samples: Samples = {
   seen: [['two commitments', script.raw('seen/0')], ['nothing new', late.raw('seen/0')]],
   list: [['of commitments', script.raw('commits/0')], ['of reveals', script.raw('reveals/0')], ['of reveals that validators score', validated.raw('reveals/0')], ['of commitments to scores', validated.raw('score-commits/0')], ['of revealed scores', validated.raw('score-reveals/0')]],
   draw: [['the first of the chain', checked.raw('draw/0')], ['with nonces', validated.raw('draw/0')]],
-  register: [['for as long as the job', validated.raw('register/0')]],
+  register: [['for as long as the job', validated.raw('register/0')], ['for disputes, too', disputed.raw('register/0')]],
   nonce: [['of round 0', validated.raw('nonce/0/0')]],
   complaint: [['about a number', lied.raw('complaint')], ['about a segment', lied.raw('complaint-segment')]],
   'validator-fraud': [['a loss that two of three contradict', lied.raw('validator-fraud/0/1')]],
+  dispute: [['of a fraud in round 0', disputed.raw('dispute')]],
+  'dispute-nonce': [['the first of its chain', disputed.raw('dispute-nonce/0')]],
+  'dispute-draw': [['by three nonces', disputed.raw('dispute-draw')], ['by none', unanswered.raw('dispute-draw')]],
+  verdict: [['as committed', disputed.raw('verdict/0')]],
   'score-commit': [['of round 0', validated.raw('score-commit/0/0')]],
   close: [['all accepted', script.raw('close/0')], ['one accepted, two rejected', partial.raw('close/0')], ['a proven fraud', checked.raw('close/0')], ['with a root update', trusted.raw('close/0')]],
   void: [['no quorum', late.raw('void/0')]],
@@ -542,7 +557,7 @@ export const samples: Samples = {
 
 const grantTime = { notAfter: START_SEC + 86_400 };
 export const grants: Record<
-  'shard-grant' | 'round-grant' | 'round-grant-of-difference' | 'eval-grant' | 'update-grant' | 'update-grant-of-nothing',
+  'shard-grant' | 'round-grant' | 'round-grant-of-difference' | 'eval-grant' | 'update-grant' | 'update-grant-of-nothing' | 'segment-grant' | 'segment-grant-of-the-first',
   Grant
 > = {
   'shard-grant': {
@@ -581,6 +596,13 @@ export const grants: Record<
   },
   'update-grant-of-nothing': {
     ...{ purpose: 'update', job: script.jobId, submission: script.raw('reveal/0/1').id, update: null, ...grantTime },
+  },
+  'segment-grant': {
+    ...{ purpose: 'segment', job: disputed.jobId, draw: disputed.raw('dispute-draw').id, ...grantTime },
+    state: { key: contentKey(secret('update 0 0')), pointer: pointerOf(update(0, 0, script)), coding: 'ordered-words' },
+  },
+  'segment-grant-of-the-first': {
+    ...{ purpose: 'segment', job: disputed.jobId, draw: disputed.raw('dispute-draw').id, state: null, ...grantTime },
   },
 };
 export const encodedGrants = Object.entries(grants).map(([name, grant]) => {

@@ -13,6 +13,7 @@ import { parseOffer } from '../../src/protocol/offer.js';
 import { bidCommitment } from '../../src/protocol/sealed-bid.js';
 import { claimHash, payoutId } from '../../src/protocol/settlement.js';
 import { commitmentOf } from '../../src/protocol/submission.js';
+import { disputeOrder } from '../../src/protocol/dispute.js';
 import { scoreCommitment, seatHash } from '../../src/protocol/validator.js';
 import { signEvent } from '../../src/schnorr.js';
 import { ENGINE, PRICE_MSAT, START_SEC, TERMS, customer, hashOf, people, scoreOf, type Person } from '../support/job-script.js';
@@ -179,17 +180,16 @@ function grantVectors(at: number, more: readonly number[] = []) {
     code: 'bad-event',
   });
   const { key: _key, ...keyless } = json;
-  const { submission: _submission, ...nameless } = json;
-  const key = name === 'update-grant' ? (json['update'] as Record<string, unknown>)['key'] : json['key'];
+  const { submission: _submission, draw: _draw, ...nameless } = json;
+  const inside = { 'update-grant': 'update', 'segment-grant': 'state' }[name];
+  const key = inside === undefined ? json['key'] : (json[inside] as Record<string, unknown>)['key'];
   const withKey = (value: unknown) =>
-    name === 'update-grant'
-      ? { ...json, update: { ...(json['update'] as object), key: value } }
-      : { ...json, key: value };
+    inside === undefined ? { ...json, key: value } : { ...json, [inside]: { ...(json[inside] as object), key: value } };
   const invalid = [
     { ...bad('another kind', json), kind: KINDS.award },
     bad('no JSON', content.slice(1)),
     bad('a list', [json]),
-    name === 'update-grant' ? bad('no submission', nameless) : bad('no key', keyless),
+    inside === undefined ? bad('no key', keyless) : bad(inside === 'update' ? 'no submission' : 'no draw', nameless),
     bad('a key in upper case', withKey(String(key).toUpperCase())),
     bad('a short key', withKey('00')),
     bad('another purpose', { ...json, purpose: at < 2 ? 'eval' : 'sale' }),
@@ -306,6 +306,7 @@ export function derivedVectors() {
   const seed = sha256('seed');
   const row = { ...scoreOf(settlement, trainer, 7), ePpm: -1, spot: { segment: 2, hash: hashOf('end') } };
   const scored = { job, round: 3, list: settlement, validator: trainer, engine: derivedFrom.engine, data: hashOf('a'), scores: [row], salt: sha256('salt') };
+  const drawn = [0, 1, 2].map((i) => ({ validator: people[i]!.pubkey, nonce: sha256('nonce', `${i}`) }));
   return {
     about: 'see the sections on commitments, payouts and seeds; all values hex',
     commitment: plain({ ...commitment, commitment: commitmentOf(commitment) }),
@@ -314,6 +315,7 @@ export function derivedVectors() {
     claim: plain({ ...claim, claimHash: claimHash(claim) }),
     scoreCommitment: plain({ ...scored, commitment: scoreCommitment(scored) }),
     seat: { job, validator: trainer, hash: seatHash(job, trainer) },
+    disputeOrder: plain({ job, index: 2, complaint: settlement, drawn, order: disputeOrder(job, 2, settlement, drawn) }),
     trainingSeed: plain({ seed, round: 3, shard: 7, trainer, trainingSeed: trainingSeed(seed, 3, 7, trainer) }),
     rootSeed: plain({ seed, round: 3, rootSeed: rootSeed(seed, 3) }),
   };
@@ -328,6 +330,7 @@ export function makeVectors(): Record<string, object> {
     'round-grant': grantVectors(1, [2]),
     'eval-grant': grantVectors(3),
     'update-grant': grantVectors(4, [5]),
+    'segment-grant': grantVectors(6, [7]),
     locator: locatorVectors(),
     'shard-locator': shardLocatorVectors(),
     parts: partsVectors(),

@@ -351,6 +351,7 @@ const terms = object(
     verification: constant('floor', 'spot'),
     spot: orNull(object({ ratePpm: integer(0, 1_000_000), everySteps: integer(1, 1_000_000), engine })),
     validators: optional(object({ count: integer(1, 15), feeMsat: msat })),
+    disputes: optional(object({ withinSec: year })),
     stake: optional(
       object({
         ...{ trainerMsat: msat, validatorMsat: msat, delegatedPpm: integer(0, 1_000_000) },
@@ -383,10 +384,12 @@ const terms = object(
     validators?: { feeMsat: bigint };
     stake?: { validatorMsat: bigint };
     keyRelease: string;
+    disputes?: object;
   }) =>
     (job.keyRelease !== 'staked' || job.stake !== undefined) &&
     (job.stake === undefined || job.rail !== 'none') &&
     ((job.stake?.validatorMsat ?? 0n) === 0n || (job.validators !== undefined && job.spot !== null)) &&
+    (job.disputes === undefined || (job.validators !== undefined && job.spot !== null)) &&
     (job.award !== 'manual' || (job.payment === 'pay-as-bid' && job.newKeyShare === undefined)) &&
     (job.payment !== 'uniform' || (job.bids === 'sealed' && job.shardsPerTrainer === undefined)) &&
     job.quorum <= job.trainers &&
@@ -512,7 +515,15 @@ export const contents: Readonly<Record<string, Check>> = {
     ...{ engine, checkpoints: list(hex64, 0, 127), sealed, inline },
     residual: optional(object({ before: orNull(hex64), after: hex64 })),
   }),
-  '4629/register': object({ engine, nonceCommitment: hex64, expires: time, lock: optional(hex64) }),
+  '4629/register': object({
+    engine,
+    nonceCommitment: hex64,
+    disputeCommitment: optional(hex64),
+    expires: time,
+    lock: optional(hex64),
+  }),
+  '4629/dispute-nonce': object({ round, dispute: hex64, nonce: bytes32 }),
+  '4629/verdict': object({ round, shard, draw: hex64, engine, segment, hash: hex64 }),
   '4629/nonce': object({ round, list: hex64, nonce: bytes32 }),
   '4629/commit': object({ round, list: hex64, commitment: hex64 }),
   '4629/reveal': object({
@@ -562,6 +573,8 @@ export const contents: Readonly<Record<string, Check>> = {
       segment: object({ what: constant('segment'), segment, hash: hex64 }),
     }),
   }),
+  '4628/dispute': object({ round, shard, complaint: hex64 }),
+  '4628/dispute-draw': object({ round, dispute: hex64, nonces: optional(list(hex64, 1, 15)) }),
   '4628/validator-fraud': object({
     ...{ round, validator: hex64, scores: hex64, submission: hex64, shard },
     ...{ field: measured, witnesses: list(hex64, 1, 15) },
@@ -596,6 +609,9 @@ export const evalGrant = object({
 });
 export const updateGrant = object({
   ...{ purpose: constant('update'), job: hex64, submission: hex64, update: orNull(sealedUpdate), notAfter: time },
+});
+export const segmentGrant = object({
+  ...{ purpose: constant('segment'), job: hex64, draw: hex64, state: sealedState, notAfter: time },
 });
 export const locator = object({ upload: hex64, shards: list(pointer, 1, 1_024) });
 

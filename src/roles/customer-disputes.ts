@@ -1,0 +1,79 @@
+import { unheardComplaints, type DisputeState } from '../market/dispute-state.js';
+import type { JobState } from '../market/state.js';
+import { MAX_DISPUTES } from '../protocol/dispute.js';
+import type { EventOf } from '../protocol/events.js';
+import type { CustomerEnv } from './customer-env.js';
+import { OUTAGE_GRACE_SEC } from './customer-scoring.js';
+
+/** What the customer does about complaints of those it calls frauds: it lists them, and draws who repeats the segment. */
+
+export type DisputeAction =
+  | { readonly do: 'dispute'; readonly complaint: EventOf<'complaint'> }
+  | { readonly do: 'dispute-draw'; readonly dispute: DisputeState };
+
+interface Facts {
+  readonly servingSince: number;
+  readonly relaysSilentAt: number;
+}
+
+/** The next of them that is due now; pure. */
+export function decideDispute(state: JobState, facts: Facts, now: number): DisputeAction | null {
+  const [complaint] = unheardComplaints(state);
+  if (complaint !== undefined && state.disputes.length < MAX_DISPUTES) return { do: 'dispute', complaint };
+  const dispute = state.disputes.find(
+    (one) => one.draw === null && (one.nonces.size >= one.eligible.length || now >= noncesDue(state, one, facts)),
+  );
+  return dispute === undefined ? null : { do: 'dispute-draw', dispute };
+}
+
+function noncesDue({ job }: JobState, { opened }: DisputeState, { servingSince, relaysSilentAt }: Facts): number {
+  const due = opened.createdAt + job!.content.disputes!.withinSec;
+  return Math.max(due, servingSince, relaysSilentAt + OUTAGE_GRACE_SEC);
+}
+
+/** What the end of a job waits for: draws, and before its model is published who was called a fraud just now. */
+export function awaitedDispute(
+  state: JobState,
+  facts: Facts,
+  now: number,
+): { readonly do: 'wait'; readonly for: string; readonly until: number } | null {
+  const terms = state.job!.content.disputes;
+  if (terms === undefined) return null;
+  const open = state.disputes.filter(({ draw }) => draw === null).map((one) => noncesDue(state, one, facts));
+  const undisputed = [...state.frauds.values()].filter(
+    ({ id }) => !state.disputes.some(({ fraud }) => fraud.id === id),
+  );
+  const mayComplain = state.phase === 'trained' ? undisputed.map((fraud) => fraud.createdAt + terms.withinSec) : [];
+  const until = Math.max(0, ...open, ...mayComplain);
+  if (now >= until) return null;
+  return {
+    do: 'wait',
+    for:
+      open.length > 0 ? 'validators, to draw who repeats a disputed segment' : 'a complaint of who is called a fraud',
+    until,
+  };
+}
+
+export async function carryOutDispute(env: CustomerEnv, state: JobState, action: DisputeAction): Promise<void> {
+  const validators = state.validators.map(({ validator }) => validator);
+  if (action.do === 'dispute') {
+    const { id, author, content } = action.complaint;
+    const { round, shard } = content;
+    env.progress.warn(
+      `round ${round + 1}: ${author.slice(0, 12)}… says that it trained as committed: a validator is drawn to repeat the segment`,
+    );
+    await env.book.sign('dispute', { round, shard, complaint: id }, [author, ...validators]);
+    return;
+  }
+  const { opened, nonces, fraud } = action.dispute;
+  if (nonces.size === 0)
+    env.progress.warn(
+      `round ${opened.content.round + 1}: no validator on the engine can repeat the segment, so your own word stands`,
+    );
+  const ids = [...nonces].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, { id }]) => id);
+  await env.book.sign(
+    'dispute-draw',
+    { round: opened.content.round, dispute: opened.id, ...(ids.length > 0 && { nonces: ids }) },
+    [fraud.content.trainer, ...validators],
+  );
+}

@@ -1,0 +1,128 @@
+import { describe, expect, it } from 'vitest';
+import { foldJob } from '../../src/market/fold.js';
+import { isAsked, silentIn } from '../../src/market/dispute-state.js';
+import { disputes } from '../../src/market/disputes.js';
+import { owedMsat } from '../../src/market/state.js';
+import { disputeOrder } from '../../src/protocol/dispute.js';
+import { accusedJob, disputeNonce, drawJudges, judge, listComplaint } from '../support/dispute-script.js';
+import { customer, hashOf, people, PRICE_MSAT, type JobScript } from '../support/job-script.js';
+import { inOrder } from '../support/validator-contents.js';
+
+const accused = people[1]!.pubkey;
+const forged = hashOf('repeated');
+
+function drawn(places?: readonly number[], options = {}): JobScript {
+  const so = accusedJob(options);
+  listComplaint(so);
+  drawJudges(so, places);
+  return so;
+}
+const outcomeOf = (so: JobScript) => so.state.disputes[0]!.outcome;
+
+describe('a dispute', () => {
+  it('is open until a drawn validator repeats the segment, whatever the order in which events come', () => {
+    const so = drawn();
+    expect(so.state).toMatchObject({ phase: 'finished', firstBad: null });
+    expect([outcomeOf(so), owedMsat(so.state, accused)]).toEqual(['open', 0n]);
+    judge(so, 0, null);
+    expect([outcomeOf(so), owedMsat(so.state, accused)]).toEqual(['trainer', PRICE_MSAT]);
+    const backwards = foldJob(so.jobId, [...so.parsed].reverse());
+    expect(backwards.disputes).toEqual(so.state.disputes);
+  });
+
+  it('leaves the proof as it is where the segment does not end as committed', () => {
+    const so = drawn();
+    judge(so, 0, forged);
+    expect([outcomeOf(so), owedMsat(so.state, accused)]).toEqual(['customer', 0n]);
+    // Whatever else it ends in: it is not what the trainer committed to.
+    const other = drawn();
+    judge(other, 0, hashOf('a third end'));
+    expect(outcomeOf(other)).toBe('customer');
+  });
+
+  it('goes to the next of the order where two contradict each other, and names who lied', () => {
+    const so = drawn();
+    judge(so, 0, forged);
+    judge(so, 1, null);
+    expect(so.state.disputes[0]).toMatchObject({ outcome: 'open', liars: [] });
+    const [first, second, third] = so.state.disputes[0]!.order!;
+    const asked = (validator: typeof first) => isAsked(so.state.disputes[0]!, validator!, 0);
+    expect([asked(first), asked(second), asked(third)]).toEqual([false, false, true]);
+    judge(so, 2, null);
+    expect(so.state.disputes[0]).toMatchObject({ outcome: 'trainer', liars: [first], owedMsat: PRICE_MSAT });
+  });
+
+  it('asks one validator more each time that those before it are silent', () => {
+    const [dispute] = drawn().state.disputes;
+    const at = (sec: number) => {
+      const silent = silentIn(dispute!, 60, dispute!.draw!.createdAt + sec);
+      return dispute!.order!.map((validator) => isAsked(dispute!, validator, silent));
+    };
+    expect([at(0), at(59), at(60), at(120)]).toEqual([
+      [true, false, false],
+      [true, false, false],
+      [true, true, false],
+      [true, true, true],
+    ]);
+  });
+
+  it('has nobody to decide it where no validator opened a nonce: the customer’s word stands, and it is said', () => {
+    const so = drawn([]);
+    expect(so.state.disputes[0]).toMatchObject({ order: [], outcome: 'nobody', owedMsat: 0n });
+    const said = disputes(so.state).find(({ rule }) => rule === 'segment')!;
+    expect(said).toMatchObject({ trainer: accused, shard: 1 });
+    expect(said.detail).toContain('no validator on the engine that the job names opened a nonce');
+  });
+
+  it('is drawn by nonces that no party knows: leaving one out changes who is first', () => {
+    const so = drawn();
+    const [dispute] = so.state.disputes;
+    const complaint = so.raw('complaint').id;
+    const all = inOrder(so, 3).map((who) => ({ validator: who.pubkey, nonce: disputeNonce(who, 0) }));
+    expect(dispute!.order).toEqual(disputeOrder(so.jobId, 0, complaint, all));
+    expect(new Set(dispute!.order)).toEqual(new Set(all.map(({ validator }) => validator)));
+    const firsts = Array.from({ length: 200 }, (_, i) => disputeOrder(so.jobId, i, complaint, all)[0]!);
+    // Each is first in about a third of 200 draws: within five standard deviations.
+    for (const { validator } of all) {
+      const count = firsts.filter((one) => one === validator).length;
+      expect(Math.abs(count - 200 / 3)).toBeLessThan(5 * Math.sqrt((200 * 2) / 9));
+    }
+  });
+});
+
+describe('a customer', () => {
+  const frozenBy = (so: JobScript) => so.state.firstBad;
+
+  it('lists only a complaint of the accused that says that the segment ends as committed, once', () => {
+    const so = accusedJob();
+    listComplaint(so);
+    const { round, shard, complaint } = so.at('dispute', 'dispute').content;
+    so.say(customer, 'dispute', 'again', { round, shard, complaint });
+    expect(frozenBy(so)).toMatchObject({ rule: 'dispute', detail: expect.stringContaining('already') as string });
+    const other = accusedJob({
+      alter: { complaint: (content: { found: object }) => ({ ...content, found: { ...content.found, hash: forged } }) },
+    });
+    listComplaint(other);
+    expect(frozenBy(other)).toMatchObject({ rule: 'dispute' });
+    const unproven = accusedJob();
+    unproven.say(customer, 'dispute', 'dispute', { round: 0, shard: 0, complaint: unproven.raw('fraud').id });
+    expect(frozenBy(unproven)).toMatchObject({ rule: 'dispute' });
+  });
+
+  it('draws by nonces that validators committed to, one of each, once', () => {
+    const withNonce = (nonce: Uint8Array) => {
+      const change = (content: object) => ({ ...content, nonce });
+      return drawn([0], { alter: { 'dispute-nonce/0': change } });
+    };
+    expect(frozenBy(withNonce(new Uint8Array(32)))).toMatchObject({ rule: 'dispute-draw' });
+    const so = drawn();
+    so.say(customer, 'dispute-draw', 'again', so.at('dispute-draw', 'dispute-draw').content);
+    expect(frozenBy(so)).toMatchObject({ rule: 'dispute-draw' });
+    const twice = drawn([0, 1, 2], {
+      alter: {
+        'dispute-draw': ({ nonces, ...rest }: { nonces: string[] }) => ({ ...rest, nonces: [nonces[0], nonces[0]] }),
+      },
+    });
+    expect(frozenBy(twice)).toMatchObject({ rule: 'dispute-draw' });
+  });
+});

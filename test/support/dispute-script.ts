@@ -1,0 +1,100 @@
+import { sha256, sha256Hex, type EventId, type Sha256 } from '../../src/hash.js';
+import { MAX_DISPUTES } from '../../src/protocol/dispute.js';
+import type { ContentOf } from '../../src/protocol/events.js';
+import {
+  customer,
+  ENGINE,
+  hashOf,
+  people,
+  scriptJob,
+  spotTerms,
+  type JobScript,
+  type Person,
+  type ScriptOptions,
+} from './job-script.js';
+import { inOrder, registerOf } from './validator-contents.js';
+
+/** A scripted job whose customer calls the second of three trainers a fraud by scores of its own, and what follows. */
+
+const linkOf = (who: Person, index: number): Uint8Array =>
+  index === MAX_DISPUTES ? sha256('dispute nonces', who.pubkey) : sha256('nmkt/1/chain', linkOf(who, index + 1));
+
+export const disputeNonce = (who: Person, index: number): Uint8Array => linkOf(who, index);
+
+/** Three validators register for disputes, reveal no scores, and so the customer's own count. */
+export function accusedJob(options: ScriptOptions = {}): JobScript {
+  const registered = (content: ContentOf<'register'>, so: JobScript) => {
+    const who = inOrder(so, 3).find((one) => registerOf(so, one).nonceCommitment === content.nonceCommitment)!;
+    const { engine, nonceCommitment, expires } = content;
+    return { engine, nonceCommitment, disputeCommitment: sha256Hex(linkOf(who, 0)), expires };
+  };
+  return scriptJob({
+    ...{ trainers: 3, rounds: 1, validators: 3 },
+    ...options,
+    terms: { ...spotTerms(1), disputes: { withinSec: 60 }, ...options.terms },
+    alter: {
+      ...Object.fromEntries([0, 1, 2].map((i) => [`register/${i}`, registered])),
+      ...Object.fromEntries([0, 1, 2].map((i) => [`score-reveal/0/${i}`, () => null])),
+      'scores/0': (content: ContentOf<'scores'>) => ({
+        ...content,
+        scores: content.scores.map((row) =>
+          row.shard === 1 ? { ...row, spot: { segment: row.spot!.segment, hash: hashOf('repeated') } } : row,
+        ),
+      }),
+      'close/0': (content: ContentOf<'close'>, so) => {
+        const [row] = content.accepted.splice(1, 1);
+        const { spot } = so.at('scores/0', 'scores').content.scores[1]!;
+        const detail = `segment ${spot!.segment} ends elsewhere when it is repeated`;
+        return { ...content, rejected: [{ ...row, rule: 'spot-check', detail }] };
+      },
+      ...options.alter,
+    },
+    after: {
+      'scores/0': (so) => {
+        const scores = so.at('scores/0', 'scores');
+        const { trainer, shard, submission, spot } = scores.content.scores[1]!;
+        const { checkpoints, updateHash } = so.at('reveal/0/1', 'reveal').content;
+        so.say(customer, 'fraud', 'fraud', {
+          ...{ round: 0, shard, trainer, submission, scores: scores.id, segment: spot!.segment },
+          ...{ committed: [...checkpoints, updateHash][spot!.segment]!, repeated: spot!.hash },
+        });
+      },
+      ...options.after,
+    },
+  });
+}
+
+/** The accused trainer complains, and the customer lists it. */
+export function listComplaint(so: JobScript): void {
+  const fraud = so.at('fraud', 'fraud');
+  const { round, shard, segment, committed } = fraud.content;
+  so.say(people[1]!, 'complaint', 'complaint', {
+    ...{ round, shard, subject: fraud.id, engine: ENGINE, found: { what: 'segment', segment, hash: committed } },
+    detail: 'repeated by its trainer it ends as committed',
+  });
+  so.say(customer, 'dispute', 'dispute', { round, shard, complaint: so.raw('complaint').id });
+}
+
+/** Those validators open their nonces, by their places in the order of seats, and the customer draws. */
+export function drawJudges(so: JobScript, places: readonly number[] = [0, 1, 2]): void {
+  const dispute = so.raw('dispute').id;
+  const validators = inOrder(so, 3);
+  for (const i of places)
+    so.say(validators[i]!, 'dispute-nonce', `dispute-nonce/${i}`, {
+      round: 0,
+      dispute,
+      nonce: disputeNonce(validators[i]!, 0),
+    });
+  const opened = places.map((i) => so.at(`dispute-nonce/${i}`, 'dispute-nonce'));
+  const nonces = opened.sort((a, b) => (a.author < b.author ? -1 : 1)).map(({ id }): EventId => id);
+  so.say(customer, 'dispute-draw', 'dispute-draw', { round: 0, dispute, ...(nonces.length > 0 && { nonces }) });
+}
+
+/** The validator at that place of the draw's order says what the segment ends in; null: as committed. */
+export function judge(so: JobScript, place: number, hash: Sha256 | null): void {
+  const { fraud, order, draw } = so.state.disputes[0]!;
+  const { round, shard, segment, committed } = fraud.content;
+  const who = inOrder(so, 3).find(({ pubkey }) => pubkey === order![place])!;
+  const found = { round, shard, draw: draw!.id, engine: ENGINE, segment, hash: hash ?? committed };
+  so.say(who, 'verdict', `verdict/${place}`, found);
+}
