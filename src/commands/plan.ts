@@ -56,7 +56,7 @@ With --json one document:
   model, parameters, trainers, rounds, steps (per round, of the largest shard)
   rule, attackers, outer, codec (as the job would have them)
   updateBytes       of one update; modelBytes: of the model in f32
-  round             {base, updates, states, words, total}, each {events, bytes} on one relay: the global model (as if whole; with fltrust the
+  round             {base, updates, states, words, validators (of words), total}, each {events, bytes} on one relay: the global model (as if whole; with fltrust the
                     root update too), the updates of all trainers, states shown for spot checks, all other events; total: of all rounds
   time              {roundSec, auditSec (repeating, at the customer), totalSec}; null without --throughput
   sats              {perRound, total, auditShare (of a training that is repeated), feeShare (of the pay, to validators)}
@@ -103,6 +103,7 @@ function describe(plan: JobPlan, relays: number): string {
       row(`updates of ${plan.trainers}`, round.updates),
       row('states shown', round.states),
       row('other events', round.words),
+      ...(round.validators.events === 0 ? [] : [row('of them validators', round.validators)]),
       row('a round', round.total),
       row(`${plan.rounds} rounds`, total),
       ...(relays > 1

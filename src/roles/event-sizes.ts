@@ -44,12 +44,16 @@ export interface RoundShape {
   readonly hasRoot: boolean;
   /** Hashes that a reveal lists. */
   readonly checkpoints: number;
+  readonly validators: number;
+  readonly hasFees: boolean;
 }
 
 /** Of one event and of each trainer that it names: at most, what is inline not counted. */
 const OPEN = [1_100, 175] as const;
 const LIST = [700, 72] as const;
 const DRAW = 750;
+/** The id of a validator's nonce. */
+const NONCE_ID = 70;
 const SCORES = [900, 580] as const;
 const CLOSE = [1_100, 350] as const;
 const ROOT = 450;
@@ -57,13 +61,18 @@ const SETTLEMENT = [720, 290] as const;
 /** With an invoice of a real node; play money has shorter ones. */
 const RECEIPT = 1_950;
 
-/** Round opened, two lists, draw, scores, close; settlement and a receipt for each trainer. */
-export function customerEvents({ trainers, isDrawn, isPaid, hasRoot }: RoundShape): Load {
-  const about = ([own, each]: readonly [number, number]) => own + each * trainers;
-  const asked = about(OPEN) + 2 * about(LIST) + about(SCORES) + about(CLOSE) + (hasRoot ? ROOT : 0);
+/** Round opened, two lists, draw, scores or the lists of those of validators, close; settlement and a receipt for everybody who is paid. */
+export function customerEvents({ trainers, validators, isDrawn, isPaid, hasFees, hasRoot }: RoundShape): Load {
+  const about = ([own, each]: readonly [number, number], count = trainers) => own + each * count;
+  const payees = (isPaid ? trainers : 0) + (hasFees ? validators : 0);
+  const measured = validators === 0 ? about(SCORES) : 2 * about(LIST, validators);
+  const asked = about(OPEN) + 2 * about(LIST) + measured + about(CLOSE) + (hasRoot ? ROOT : 0);
   return {
-    events: 5 + (isDrawn ? 1 : 0) + (isPaid ? 1 + trainers : 0),
-    bytes: asked + (isDrawn ? DRAW : 0) + (isPaid ? about(SETTLEMENT) + RECEIPT * trainers : 0),
+    events: 4 + (validators === 0 ? 1 : 2) + (isDrawn ? 1 : 0) + (payees > 0 ? 1 + payees : 0),
+    bytes:
+      asked +
+      (isDrawn ? DRAW + NONCE_ID * validators : 0) +
+      (payees > 0 ? about(SETTLEMENT, payees) + RECEIPT * payees : 0),
   };
 }
 
@@ -82,5 +91,18 @@ export function trainerEvents({ isPaid, checkpoints }: RoundShape): Load {
   };
 }
 
-/** The wrapped keys to a round's model, to one trainer: for everybody else it belongs to no job. */
+const NONCE = 830;
+/** What its scores have beside the customer's: commitment, list and salt. */
+const OPENING = 270;
+
+/** Of one validator: nonce, commitment and scores; claim and thanks. */
+export function validatorEvents({ trainers, isDrawn, hasFees }: RoundShape): Load {
+  return {
+    events: 2 + (isDrawn ? 1 : 0) + (hasFees ? 2 : 0),
+    bytes:
+      COMMIT + SCORES[0] + OPENING + SCORES[1] * trainers + (isDrawn ? NONCE : 0) + (hasFees ? CLAIM + RECEIVED : 0),
+  };
+}
+
+/** The wrapped keys to a round's model, to one trainer or validator, or to an update: for everybody else it belongs to no job. */
 export const ROUND_GRANT: Load = { events: 1, bytes: 3_700 };

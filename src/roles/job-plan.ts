@@ -32,6 +32,8 @@ export interface JobPlan {
     readonly updates: Load;
     readonly states: Load;
     readonly words: Load;
+    /** Of it, events of validators and grants to them. */
+    readonly validators: Load;
     readonly total: Load;
   };
   /** All rounds; the dataset not counted. */
@@ -70,8 +72,9 @@ export function planJob(
   const planned = planRound(terms, shardRows);
   const { updateBytes, modelBytes, updates, states, steps, auditShare } = planned;
   const base = sum(planned.base, planned.root);
-  const words = sum(planned.customer, planned.trainers, planned.grants);
-  const round = { base, updates, states, words, total: sum(base, updates, states, words) };
+  const words = sum(planned.customer, planned.trainers, planned.validators, planned.grants);
+  const validators = sum(planned.validators, planned.validatorGrants);
+  const round = { base, updates, states, words, validators, total: sum(base, updates, states, words) };
   const trainSec = throughput === null ? 0 : (steps * terms.hyper.batch) / throughput;
   const auditSec = trainers * auditShare * trainSec;
   const fees = job.rail === 'none' ? 0 : job.validators * job.validatorFeeSats;

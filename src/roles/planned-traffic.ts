@@ -33,13 +33,17 @@ export function plannedTraffic(terms: PlannedTerms, plan: RoundPlan, side: Side,
     const up = sum(plan.customer, plan.base, plan.root);
     const { count, feeMsat } = terms.validators ?? { count: 0, feeMsat: 0n };
     const most = BigInt(trainers) * price + BigInt(count) * feeMsat;
-    return traffic(up, sum(plan.trainers, plan.updates, states), most);
+    return traffic(up, sum(plan.trainers, plan.validators, plan.updates, states), most);
   }
   const words = (count: number) => times(plan.trainers, count / trainers);
   const up = sum(words(seats), times(plan.updates, seats / trainers), times(states, seats / trainers));
   // What others reveal comes with all events of the job; the chunks of their updates nobody asks for.
   const inline = plan.updates.events === 0 ? times(plan.updates, (trainers - seats) / trainers) : NOTHING;
-  return traffic(up, sum(plan.customer, plan.base, words(trainers - seats), inline), BigInt(seats) * price);
+  return traffic(
+    up,
+    sum(plan.customer, plan.base, plan.validators, words(trainers - seats), inline),
+    BigInt(seats) * price,
+  );
 }
 
 const traffic = (up: Load, down: Load, msat: bigint): Traffic => ({

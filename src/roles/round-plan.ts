@@ -8,8 +8,10 @@ import {
   customerEvents,
   NOTHING,
   ROUND_GRANT,
+  sum,
   times,
   trainerEvents,
+  validatorEvents,
   type Load,
   type RoundShape,
 } from './event-sizes.js';
@@ -41,7 +43,11 @@ export interface RoundPlan {
   /** Events of the customer and of all trainers, without what is inline. */
   readonly customer: Load;
   readonly trainers: Load;
+  readonly validators: Load;
+  /** Of all of them. */
   readonly grants: Load;
+  /** Of these, those of validators. */
+  readonly validatorGrants: Load;
   /** Of the largest shard. */
   readonly steps: number;
   /** Of the longest training, its encoding one of them. */
@@ -59,7 +65,12 @@ export function planRound(terms: PlannedTerms, shardRows: readonly number[]): Ro
   const checkpoints = checkpointCount(terms, rows);
   const hasRoot = terms.aggregation === 'fltrust';
   const isPaid = terms.rail !== 'none';
-  const shape: RoundShape = { trainers, isDrawn: spot !== null, isPaid, hasRoot, checkpoints };
+  const { count: validators, feeMsat } = terms.validators ?? { count: 0, feeMsat: 0n };
+  const shape: RoundShape = {
+    ...{ trainers, validators, isDrawn: spot !== null, isPaid, hasFees: feeMsat > 0n, hasRoot, checkpoints },
+  };
+  // The model of the round, and every update.
+  const validatorGrants = times(ROUND_GRANT, validators * (1 + trainers));
   const state = spot === null ? NOTHING : blobLoad(largestState(terms, shapes), false);
   const rate = spot === null ? 0 : spot.ratePpm / 1_000_000;
   const segments = checkpoints + 1;
@@ -74,7 +85,9 @@ export function planRound(terms: PlannedTerms, shardRows: readonly number[]): Ro
     moreStatesAtFirst: times(state, (1 - rate) * withState),
     customer: customerEvents(shape),
     trainers: times(trainerEvents(shape), trainers),
-    grants: times(ROUND_GRANT, trainers),
+    validators: times(validatorEvents(shape), validators),
+    grants: sum(times(ROUND_GRANT, trainers), validatorGrants),
+    validatorGrants,
     steps: Math.max(...shardRows.map((count) => stepCount(hyper, count))),
     ...{ segments, auditShare: rate / segments },
   };

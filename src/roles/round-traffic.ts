@@ -43,9 +43,13 @@ export function roundTraffic(
 ): (ActualTraffic | null)[] {
   const events = eventsByRound(state);
   return state.rounds.map((round) => {
-    const { assigned, payouts } = round;
+    const { assigned, payouts, validators } = round;
     if (side.role === 'trainer' && !assigned.some(({ trainer }) => trainer === side.pubkey)) return null;
-    const people = new Set([state.job!.author, ...assigned.map(({ trainer }) => trainer)]);
+    const people = new Set([
+      state.job!.author,
+      ...assigned.map(({ trainer }) => trainer),
+      ...validators.map(({ validator }) => validator),
+    ]);
     const me = side.role === 'trainer' ? side.pubkey : state.job!.author;
     const words = (isOwn: boolean): Load =>
       sum(
@@ -108,7 +112,8 @@ function customerBlobs(state: JobState, round: RoundState, own: OwnKnowledge): B
 function fetchedOf(state: JobState, round: RoundState, reveal: EventOf<'reveal'>, own: OwnKnowledge): MaybeLoad {
   if (isInEvent(state, round, reveal)) return NOTHING;
   if (publicFailure(publicEvidence(state.job!, round), reveal.content.shard) !== null) return NOTHING;
-  const isScored = round.scores?.content.scores.some(({ submission }) => submission === reveal.id) === true;
+  const rows = round.scores?.content.scores ?? round.verdict?.rows ?? [];
+  const isScored = rows.some(({ submission }) => submission === reveal.id);
   return isScored ? chunksOf(state, round, reveal, own) : null;
 }
 

@@ -78,6 +78,7 @@ describe('against a job that was run', () => {
     ['small models, paid', { codec: 'int4', spotRate: 1 }, {}],
     ['models in chunks, whole', { codec: 'f32', verification: 'floor' }, { classes: 600 }],
     ['with root updates, free', { codec: 'int4', aggregation: 'fltrust', verification: 'floor' }, { rail: 'none' }],
+    ['with validators', { codec: 'int4', spotRate: 1, validators: 3, validatorFeeSats: 2 }, { validators: 3 }],
     ['models in chunks, int8', { codec: 'int8', verification: 'floor' }, { classes: 1_200 }],
     [
       'free, with drawn states',

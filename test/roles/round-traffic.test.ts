@@ -91,6 +91,26 @@ describe('what a round took, beside its plan', () => {
     });
   });
 
+  test('of a job with validators: their events, and their fees', async () => {
+    const terms = { verification: 'floor', validators: 3, validatorFeeSats: 2 } as const;
+    const world = await createWorld({ name: 'with validators', trainers: 2, rounds: 2, validators: 3, job: terms });
+    const before = idsOf(world);
+    const { state } = await world.run();
+    expect(state.rounds.map(({ verdict }) => verdict!.from)).toEqual(['validators', 'validators']);
+    const { rounds, actual } = await compared(world, world.customer);
+    for (const round of rounds) {
+      // Opened, four lists, close, settlement, five receipts; of each trainer and each validator two events of work and two of pay.
+      expect([round.plan!.events, round.actual!.events]).toEqual([32, 32]);
+      expect([round.plan!.msat, round.actual!.msat]).toEqual([48_000n, 48_000n]);
+      for (const way of ['bytesUp', 'bytesDown'] as const) {
+        expect(round.actual![way]).toBeLessThanOrEqual(round.plan![way]!);
+        expect(round.actual![way]).toBeGreaterThan(round.plan![way]! / 2);
+      }
+    }
+    const relay = await onRelay(world, before);
+    expect({ events: actual!.events, bytes: actual!.bytesUp! + actual!.bytesDown! }).toEqual(relay);
+  });
+
   test('models and states in chunks: the customer knows all, a trainer its part, strangers what lies open', async () => {
     const world = await createWorld({
       ...{ name: 'in chunks', trainers: 3, rounds: 2, classes: 600, rail: 'none' },
