@@ -1,7 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { sha256Hex } from '../../src/hash.js';
 import { owedMsat } from '../../src/market/state.js';
-import { createWorld, type CustomerOptions, type World, type WorldOptions } from '../support/market-world.js';
+import type { Engine } from '../../src/ports.js';
+import { expectOneChainEach } from './kills.js';
+import {
+  createWorld,
+  type CustomerOptions,
+  type RunOptions,
+  type TrainerOptions,
+  type ValidatorOptions,
+  type World,
+  type WorldOptions,
+} from '../support/market-world.js';
 import { tampering } from './rogue.js';
 
 const LIE = sha256Hex('something else');
@@ -53,5 +63,95 @@ describe('a customer that calls honest work forged', () => {
     expect(dispute!.verdicts.map(({ author }) => author)).toEqual([dispute!.order![0]]);
     expect(ends[1]).toMatchObject({ end: 'lost', why: expect.stringContaining('the proof is false') as string });
     expect(owedMsat(state, victim)).toBe(21_000n);
+    const { found } = await market.auditAll({ upTo: 'public' });
+    expect(found).toMatchObject({ event: state.frauds.get(victim)!.id, rule: 'fraud' });
   });
+});
+
+/** Trains with smaller steps than agreed: what it repeats is what it committed to. */
+const small = (engine: Engine): Engine => ({
+  ...engine,
+  train: ({ hyper, ...request }, ...rest) =>
+    engine.train({ ...request, hyper: { ...hyper, learningRate: hyper.learningRate * 0.75 } }, ...rest),
+});
+const shortcut: TrainerOptions = { adapt: (env) => ({ ...env, engine: async () => small(await env.engine()) }) };
+
+describe('a trainer that did not train as it says', () => {
+  it('gains nothing by a complaint: a drawn validator says so, too', async () => {
+    const market = await world('a true fraud');
+    const { state, ends } = await market.run({ trainers: { 1: shortcut } });
+    const cheat = market.trainers[1]!.signer.pubkey;
+    expect(state).toMatchObject({ phase: 'finished', firstBad: null });
+    expect(state.disputes[0]).toMatchObject({ outcome: 'customer', owedMsat: 0n });
+    expect(state.disputes[0]!.verdicts[0]!.content.hash).toBe(state.frauds.get(cheat)!.content.repeated);
+    expect(ends[1]).toMatchObject({ end: 'lost', why: expect.stringContaining('say so too') as string });
+    expect(owedMsat(state, cheat)).toBe(0n);
+    expect((await market.auditAll()).found).toBeNull();
+  });
+});
+
+describe('a job without a validator on its engine', () => {
+  it('says aloud that nobody can repeat the segment, and leaves it at the word of the customer', async () => {
+    const market = await world('another engine');
+    const victim = market.trainers[1]!.signer.pubkey;
+    const elsewhere: ValidatorOptions = {
+      adapt: (env) => ({
+        ...env,
+        engine: async () => ({ ...(await env.engine()), id: 'cpu/99999999/stub/x64' as never }),
+      }),
+    };
+    const validators = { 0: elsewhere, 1: elsewhere, 2: elsewhere };
+    const { state, ends } = await market.run({ customer: lying(market, victim), validators });
+    expect(state.disputes[0]).toMatchObject({ order: [], outcome: 'nobody', owedMsat: 0n });
+    expect(ends[1]).toMatchObject({
+      why: expect.stringContaining('no validator on the engine can repeat it') as string,
+    });
+    const open = await market.auditAll({ upTo: 'public' });
+    expect(open.found).toBeNull();
+    const [said] = open.disputes.filter(({ rule }) => rule === 'segment');
+    expect(said).toMatchObject({ trainer: victim, detail: expect.stringContaining('nobody repeats it') as string });
+    // Who has the data sees it all the same.
+    const { found } = await market.auditAll();
+    expect(found).toMatchObject({ rule: 'spot-check', detail: expect.stringContaining('falsely') as string });
+  });
+});
+
+describe('kill -9', () => {
+  const seed = 'a killed judge';
+  async function run(options: (world: World) => RunOptions) {
+    const market = await world(seed, { rounds: 1 });
+    const victim = market.trainers[1]!.signer.pubkey;
+    const more = options(market);
+    const customer = { ...lying(market, victim), ...(more.customer as CustomerOptions | undefined) };
+    const { state, ends } = await market.run({ ...more, customer });
+    return { market, state, ends };
+  }
+  async function expectSame(options: (world: World) => RunOptions, label: string) {
+    const { market, state, ends } = await run(options);
+    expect(state.disputes, label).toMatchObject([{ outcome: 'trainer', owedMsat: 21_000n, liars: [] }]);
+    expect(ends[1], label).toMatchObject({ end: 'lost' });
+    expect(state.firstBad, label).toBeNull();
+    expectOneChainEach(market);
+  }
+
+  it('of the judge, the accused or the customer in the middle of a dispute changes nothing', async () => {
+    const counts = { judge: 0, accused: 0, customer: 0 };
+    const quiet = await run(() => ({
+      customer: { onWrite: (count) => (counts.customer = count) },
+      trainers: { 1: { onWrite: (count) => (counts.accused = count) } },
+    }));
+    const first = quiet.state.disputes[0]!.verdicts[0]!.author;
+    const place = quiet.market.validators.findIndex(({ signer }) => signer.pubkey === first);
+    await run(() => ({ validators: { [place]: { onWrite: (count: number) => (counts.judge = count) } } }));
+    const last = (count: number) => [4, 3, 2, 1].map((back) => count - back).filter((after) => after >= 0);
+    for (const after of last(counts.judge))
+      await expectSame(
+        () => ({ validators: { [place]: { kill: { after, isKept: after % 2 === 1 } } } }),
+        `judge ${after}`,
+      );
+    for (const after of last(counts.accused))
+      await expectSame(() => ({ trainers: { 1: { kill: { after, isKept: after % 2 === 0 } } } }), `accused ${after}`);
+    for (const after of last(counts.customer))
+      await expectSame(() => ({ customer: { kill: { after, isKept: after % 2 === 0 } } }), `customer ${after}`);
+  }, 90_000);
 });
