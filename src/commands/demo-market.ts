@@ -5,9 +5,10 @@ import type { LiveView } from '../demo/live-view.js';
 import type { DemoPlan } from '../demo/plan.js';
 import type { Processes } from '../demo/processes.js';
 import { createStage, type Stage } from '../demo/stage.js';
-import type { DemoResult, TrainerResult } from '../demo/summary.js';
-import { fromHex, sha256Hex, type EventId } from '../hash.js';
-import type { JobState } from '../market/state.js';
+import type { DemoResult, TrainerResult, ValidatorResult } from '../demo/summary.js';
+import { fromHex, sha256Hex, type EventId, type Pubkey } from '../hash.js';
+import { paidMsat, type JobState } from '../market/state.js';
+import { scoredRounds } from '../roles/validator.js';
 import type { Context } from './command.js';
 import { classesOf, compareAlone, readSecrets } from './demo-compare.js';
 import { customerText, roundRows, watchJob } from './demo-watch.js';
@@ -30,11 +31,11 @@ export async function runMarket(plan: DemoPlan, { context, processes, view }: De
   const cast = createCast(plan, stage, { processes, clock: deps.clock, signal });
   const { relay, isFresh } = await cast.openSandbox();
   // In a folder used before, an older job would satisfy a trainer that may choose.
-  if (isFresh) cast.startTrainers();
+  if (isFresh) cast.startWorkers();
   const { document: published } = await cast.publish();
   const job = String(published?.['job']) as EventId;
   stage.say(`customer: ${String(published?.['examples'])} examples in ${plan.trainers} shards, job ${job}`);
-  if (!isFresh) cast.startTrainers(job);
+  if (!isFresh) cast.startWorkers(job);
 
   const relays = await deps.connectRelays([relay]);
   const secrets = await readSecrets(cast.customerHome, job);
@@ -50,7 +51,7 @@ export async function runMarket(plan: DemoPlan, { context, processes, view }: De
     const [comparison, verdict] = await Promise.all([
       compareAlone(context, secrets, relays),
       cast.audit(job, relay),
-      cast.trainersEnd(),
+      cast.workersEnd(),
     ]);
     const state = await watch.latest();
     const collected = document as unknown as CollectedDocument;
@@ -63,8 +64,12 @@ export async function runMarket(plan: DemoPlan, { context, processes, view }: De
       totalRounds: plan.rounds,
       rounds: collected.rounds,
       trainers: trainerResults(stage, collected, state),
+      validators: validatorResults(stage, state),
       paidMsat: BigInt(collected.paidMsat),
-      receivedMsat: stage.board().trainers.reduce((sum, { receivedMsat }) => sum + receivedMsat, 0n),
+      receivedMsat: [...stage.board().trainers, ...stage.board().validators].reduce(
+        (sum, { receivedMsat }) => sum + receivedMsat,
+        0n,
+      ),
       ...(await readPayments(plan.modelDir)),
       spot: countSpotChecks(state),
       ...verdict,
@@ -100,8 +105,16 @@ function trainerResults(stage: Stage, { trainers }: CollectedDocument, state: Jo
   }));
 }
 
+function validatorResults(stage: Stage, state: JobState): ValidatorResult[] {
+  const rows = stage.board().validators.filter(({ pubkey }) => pubkey !== '');
+  return rows.map(({ name, pubkey }) => ({
+    ...{ name, pubkey, rounds: scoredRounds(state, pubkey as Pubkey) },
+    paidMsat: paidMsat(state, pubkey as Pubkey),
+  }));
+}
+
 function countSpotChecks({ rounds, frauds }: JobState): DemoResult['spot'] {
-  const rows = rounds.flatMap(({ scores }) => scores?.content.scores ?? []);
+  const rows = rounds.flatMap(({ scores, verdict }) => scores?.content.scores ?? verdict?.rows ?? []);
   return { updates: rows.length, repeated: rows.filter(({ spot }) => spot !== null).length, forged: frauds.size };
 }
 

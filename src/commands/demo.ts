@@ -19,6 +19,7 @@ export const command: CommandModule = {
   configure(program) {
     program
       .option('--trainers <n>', 'how many trainers take part, with a shard each', '3')
+      .option('--validators <n>', 'how many validators score the updates beside the customer', '0')
       .option('--rounds <n>', 'how often they train and are paid', '3')
       .option('--model <name>', 'mlp, logreg, cnn (images) or gpt (text)', 'mlp')
       .option(
@@ -43,7 +44,8 @@ Lightning after each accepted round. Nothing leaves this machine and no real mon
 
 The model is written to ./${DEFAULT_MODEL_DIR}, or to DIR/model with --dir.
 With --json one document: {accuracy, rounds, trainers: [{pubkey, rounds, paidMsat}], paidMsat, invoices,
-audit, modelDir, wallSeconds, chance, initialAccuracy, soloAccuracy}; accuracies are in [0, 1], on data that
+audit, modelDir, wallSeconds, chance, initialAccuracy, soloAccuracy}, with --validators also validators: [{pubkey,
+rounds, paidMsat}]; accuracies are in [0, 1], on data that
 nobody trained on; soloAccuracy is what one trainer reaches alone with as many epochs.`,
       );
   },
@@ -110,6 +112,11 @@ async function demonstrate(plan: DemoPlan, tools: DemoTools): Promise<Outcome> {
     chance,
     initialAccuracy,
     soloAccuracy,
+    ...(result.validators.length > 0 && {
+      validators: result.validators.map(({ pubkey, rounds: scored, paidMsat: paid }) => ({
+        ...{ pubkey, rounds: scored, paidMsat: paid },
+      })),
+    }),
   };
   const text = summaryText(result);
   if (audit === 'FAIL')
@@ -142,6 +149,7 @@ async function readPlan(options: Readonly<Record<string, unknown>>, { deps }: Co
     });
   const counts = {
     trainers: integer('trainers', 1, 32),
+    validators: integer('validators', 0, 32),
     rounds: integer('rounds', 1, 1_000),
     priceSats: integer('price', 0, 1_000_000),
   };

@@ -28,7 +28,7 @@ export function boardLines(board: Board, elapsedSec: number, { columns, rows, st
     { text: `${'sandbox'.padEnd(NAME_COLUMNS)}${board.sandbox}`, paint: 'dim' },
     { text: `${'customer'.padEnd(NAME_COLUMNS)}${board.customer}` },
   ];
-  const trainers = board.trainers.map((row) => trainerLine(row, board.totalRounds, width));
+  const trainers = [...board.trainers, ...board.validators].map((row) => trainerLine(row, board.totalRounds, width));
   const rounds = roundLines(board, width);
   const room = Math.max(1, rows - 1);
   const lines = fitted(head, trainers, rounds, room);
@@ -62,7 +62,7 @@ function trainerLine(row: TrainerRow, totalRounds: number, width: number): Board
     row.shard === null ? '' : `shard ${row.shard}`,
     row.round === null ? '' : `round ${row.round + 1} of ${totalRounds}`,
   ].filter((part) => part !== '');
-  const left = `${row.name.padEnd(NAME_COLUMNS)}${[...place, row.doing].join('  ')}`;
+  const left = `${`${row.name} `.padEnd(NAME_COLUMNS)}${[...place, row.doing].join('  ')}`;
   const text = ends(left, satText(row.receivedMsat), width);
   if (row.hasFailed) return { text, paint: 'red' };
   return row.rejections.length > 0 ? { text, paint: 'yellow' } : { text };

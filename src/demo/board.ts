@@ -39,6 +39,7 @@ export interface Board {
   readonly sandbox: string;
   readonly customer: string;
   readonly trainers: readonly TrainerRow[];
+  readonly validators: readonly TrainerRow[];
   readonly totalRounds: number;
   readonly rounds: readonly RoundRow[];
   /** Accuracy of guessing, in [0, 1]; null until the number of classes is known. */
@@ -58,7 +59,7 @@ export function newTrainer(name: string): TrainerRow {
   };
 }
 
-/** The row after one event of `serve-trainer --json`. */
+/** The row after one event of `serve-trainer --json` or `serve-validator --json`. */
 export function trainerAfter(row: TrainerRow, line: Line): TrainerRow {
   const doing = describeEvent(line);
   if (doing === null) return row;
@@ -86,7 +87,7 @@ export function trainerAfter(row: TrainerRow, line: Line): TrainerRow {
   }
 }
 
-/** A few words for an event of `serve-trainer --json`, or null for one that says nothing new. */
+/** A few words for an event of `serve-trainer --json` or `serve-validator --json`, or null for one that says nothing new. */
 export function describeEvent(line: Line): string | null {
   const sat = (name: string): string => satText(BigInt(numberOf(line, name) ?? 0));
   switch (line['event']) {
@@ -96,8 +97,14 @@ export function describeEvent(line: Line): string | null {
       return `bid ${sat('priceMsat')} per round`;
     case 'awarded':
       return 'opening its shard';
+    case 'registered':
+      return 'registered';
+    case 'taken':
+      return 'has a seat';
     case 'round':
       return 'training';
+    case 'missed':
+      return 'gave no scores';
     case 'committed':
       return 'committed';
     case 'revealed':

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { NmktError } from '../errors.js';
 import type { Clock } from '../ports.js';
 import { writeDigits } from './digits-files.js';
-import { jobFile, purseSats, quorumOf, type DemoPlan } from './plan.js';
+import { feeSats, jobFile, purseSats, quorumOf, type DemoPlan } from './plan.js';
 import type { Ended, Line, Participant, Processes } from './processes.js';
 import type { Stage } from './stage.js';
 
@@ -13,15 +13,15 @@ export interface Cast {
   readonly customerHome: string;
   /** @returns its relay, and whether nothing was in its folder before */
   openSandbox(): Promise<{ readonly relay: string; readonly isFresh: boolean }>;
-  /** @param job  this one only; else the first that appears */
-  startTrainers(job?: string): void;
+  /** And validators. @param job  this one only; else the first that appears */
+  startWorkers(job?: string): void;
   /** @returns the document of publish-dataset with a job */
   publish(): Promise<Ended>;
   collect(job: string): Promise<Ended>;
   /** By somebody with a home of its own, who has the events and the audit keys and nothing else. */
   audit(job: string, relay: string): Promise<Verdict>;
-  /** Resolves when all trainers have ended, or after a while. */
-  trainersEnd(): Promise<void>;
+  /** Resolves when all trainers and validators have ended, or after a while. */
+  workersEnd(): Promise<void>;
   /** The work, unless somebody without whom it cannot end stops before. @throws NmktError that one's error */
   during<T>(work: Promise<T>): Promise<T>;
 }
@@ -32,7 +32,7 @@ export interface Verdict {
   readonly finding: string | null;
 }
 
-/** How long trainers may take to see their last payment after the model is there. */
+/** How long they may take to see their last payment after the model is there. */
 const LAST_WORDS_MS = 20_000;
 
 export function createCast(
@@ -43,7 +43,7 @@ export function createCast(
   const sandboxDir = join(plan.dir, 'sandbox');
   const home = (name: string): string => join(plan.dir, name);
   const customer = ['--settings', join(sandboxDir, 'customer.json'), '--home', home('customer')];
-  let trainers: readonly Participant[] = [];
+  let workers: readonly Participant[] = [];
   let fail: (error: NmktError) => void = () => undefined;
   const failure = new Promise<never>((_, reject) => (fail = reject));
   failure.catch(() => undefined);
@@ -62,6 +62,19 @@ export function createCast(
     });
     return participant;
   };
+  /** Whose end stops nothing: then the customer's own scores count. */
+  const startValidator = (index: number, extra: readonly string[]): Participant => {
+    const id = `validator-${index + 1}`;
+    const args = [
+      ...['serve-validator', '--settings', join(sandboxDir, `${id}.json`), '--home', home(id)],
+      ...['--fee', `${feeSats(plan)}`, '--engine', plan.engine, '--once', ...extra],
+    ];
+    const participant = processes.start(id, args, (line) => stage.validatorSaid(index, line));
+    void participant.ended.then(({ error }) => {
+      if (error !== undefined && !signal.aborted) stage.validatorFailed(index, error.message);
+    });
+    return participant;
+  };
   const during = <T>(work: Promise<T>): Promise<T> => Promise.race([work, failure]);
 
   return {
@@ -70,7 +83,10 @@ export function createCast(
 
     async openSandbox() {
       const isFresh = !existsSync(sandboxDir);
-      const args = ['sandbox', '--dir', sandboxDir, '--trainers', `${plan.trainers}`, '--sats', `${purseSats(plan)}`];
+      const args = [
+        ...['sandbox', '--dir', sandboxDir, '--trainers', `${plan.trainers}`, '--sats', `${purseSats(plan)}`],
+        ...(plan.validators > 0 ? ['--validators', `${plan.validators}`] : []),
+      ];
       stage.show({ sandbox: 'starting a relay and play-money wallets' });
       const ready = new Promise<string>((resolve) => {
         const sandbox = processes.start('sandbox', args, (line) => {
@@ -85,9 +101,13 @@ export function createCast(
       return { relay, isFresh };
     },
 
-    startTrainers(job) {
+    startWorkers(job) {
       const extra = job === undefined ? [] : ['--job', job];
-      trainers = stage.board().trainers.map((_, index) => startTrainer(index, extra));
+      const { trainers, validators } = stage.board();
+      workers = [
+        ...trainers.map((_, index) => startTrainer(index, extra)),
+        ...validators.map((_, index) => startValidator(index, extra)),
+      ];
     },
 
     async publish() {
@@ -123,9 +143,9 @@ export function createCast(
       return { audit: 'FAIL', finding: `event ${event.slice(0, 12)}: ${rule}: ${detail}` };
     },
 
-    async trainersEnd() {
+    async workersEnd() {
       const all = new AbortController();
-      void Promise.all(trainers.map(({ ended }) => ended)).then(() => all.abort());
+      void Promise.all(workers.map(({ ended }) => ended)).then(() => all.abort());
       await clock.wait(LAST_WORDS_MS, AbortSignal.any([all.signal, signal]));
     },
   };

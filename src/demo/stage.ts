@@ -12,18 +12,24 @@ export interface Stage {
   /** One event of `serve-trainer --json`. */
   trainerSaid(index: number, line: Line): void;
   trainerFailed(index: number, why: string): void;
+  /** One event of `serve-validator --json`. */
+  validatorSaid(index: number, line: Line): void;
+  validatorFailed(index: number, why: string): void;
   say(line: string): void;
 }
+
+type Role = 'trainers' | 'validators';
 
 /** Steps that the board shows and plain lines leave out, for brevity. */
 const UNSAID: readonly unknown[] = ['round', 'revealed'];
 
-export function createStage({ model, trainers, rounds }: DemoPlan, view: LiveView): Stage {
+export function createStage({ model, trainers, validators, rounds }: DemoPlan, view: LiveView): Stage {
   let board: Board = {
-    title: `nmkt demo: ${model}, ${plural(trainers, 'trainer')}, ${plural(rounds, 'round')}`,
+    title: `nmkt demo: ${model}, ${plural(trainers, 'trainer')}, ${validators === 0 ? '' : `${plural(validators, 'validator')}, `}${plural(rounds, 'round')}`,
     sandbox: 'starting',
     customer: 'waiting for the sandbox',
     trainers: Array.from({ length: trainers }, (_, index) => newTrainer(`trainer ${index + 1}`)),
+    validators: Array.from({ length: validators }, (_, index) => newTrainer(`validator ${index + 1}`)),
     totalRounds: rounds,
     rounds: [],
     chance: null,
@@ -32,8 +38,20 @@ export function createStage({ model, trainers, rounds }: DemoPlan, view: LiveVie
     board = { ...board, ...change };
     view.show(board);
   };
-  const showTrainer = (index: number, change: (row: TrainerRow) => TrainerRow): void =>
-    show({ trainers: board.trainers.map((row, at) => (at === index ? change(row) : row)) });
+  const rowsOf = (role: Role): readonly TrainerRow[] => board[role];
+  const showRow = (role: Role, index: number, change: (row: TrainerRow) => TrainerRow): void =>
+    show({ [role]: rowsOf(role).map((row, at) => (at === index ? change(row) : row)) });
+  const said = (role: Role, index: number, line: Line): void => {
+    showRow(role, index, (row) => trainerAfter(row, line));
+    const words = describeEvent(line);
+    const round = numberOf(line, 'round');
+    if (words !== null && !UNSAID.includes(line['event']))
+      view.say(`${rowsOf(role)[index]!.name}: ${round === null ? '' : `round ${round + 1}: `}${words}`);
+  };
+  const failed = (role: Role, index: number, why: string): void => {
+    showRow(role, index, (row) => ({ ...row, hasFailed: true, doing: why }));
+    view.say(`${rowsOf(role)[index]!.name}: ${why}`);
+  };
 
   return {
     board: () => board,
@@ -42,17 +60,10 @@ export function createStage({ model, trainers, rounds }: DemoPlan, view: LiveVie
       for (const row of next) for (const line of roundNews(board.rounds[row.round], row, rounds)) view.say(line);
       show({ rounds: next });
     },
-    trainerSaid(index, line) {
-      showTrainer(index, (row) => trainerAfter(row, line));
-      const said = describeEvent(line);
-      const round = numberOf(line, 'round');
-      if (said !== null && !UNSAID.includes(line['event']))
-        view.say(`${board.trainers[index]!.name}: ${round === null ? '' : `round ${round + 1}: `}${said}`);
-    },
-    trainerFailed(index, why) {
-      showTrainer(index, (row) => ({ ...row, hasFailed: true, doing: why }));
-      view.say(`${board.trainers[index]!.name}: ${why}`);
-    },
+    trainerSaid: (index, line) => said('trainers', index, line),
+    trainerFailed: (index, why) => failed('trainers', index, why),
+    validatorSaid: (index, line) => said('validators', index, line),
+    validatorFailed: (index, why) => failed('validators', index, why),
     say: (line) => view.say(line),
   };
 }

@@ -15,8 +15,9 @@ export interface DemoResult {
   readonly totalRounds: number;
   readonly rounds: number;
   readonly trainers: readonly TrainerResult[];
+  readonly validators: readonly ValidatorResult[];
   readonly paidMsat: bigint;
-  /** What the trainers' own wallets confirmed. */
+  /** What the own wallets of trainers and validators confirmed. */
   readonly receivedMsat: bigint;
   /** Paid invoices whose preimage hashes to the invoice's payment hash. */
   readonly invoices: number;
@@ -41,6 +42,14 @@ export interface TrainerResult {
   readonly rejections: readonly Rejection[];
 }
 
+export interface ValidatorResult {
+  readonly name: string;
+  readonly pubkey: string;
+  /** In which its scores counted. */
+  readonly rounds: number;
+  readonly paidMsat: bigint;
+}
+
 /** For somebody who meets all of this for the first time; fits in 60 columns but for long paths. */
 export function summaryText(result: DemoResult): string {
   const { trainers, paidMsat, rounds, wallSeconds } = result;
@@ -53,6 +62,7 @@ export function summaryText(result: DemoResult): string {
     accuracies(result),
     payments(result),
     rejections(result),
+    validators(result),
     spotChecks(result),
     audit(result),
     `The model is in ${result.modelDir}`,
@@ -78,9 +88,10 @@ function accuracies({ trainers, ...result }: DemoResult): string {
   ]);
 }
 
-function payments({ trainers, paidMsat, receivedMsat, invoices, falseReceipts, totalRounds }: DemoResult): string {
+function payments(result: DemoResult): string {
+  const { trainers, validators: judges, paidMsat, receivedMsat, invoices, falseReceipts, totalRounds } = result;
   if (paidMsat === 0n && invoices === 0) return 'Nobody was paid: the job was free.';
-  const rows = trainers.map(({ name, pubkey, rounds, paidMsat: own }) => [
+  const rows = [...trainers, ...judges].map(({ name, pubkey, rounds, paidMsat: own }) => [
     `${name} (${pubkey.slice(0, 8)})`,
     `${rounds} of ${totalRounds}`,
     own / 1000n,
@@ -89,13 +100,20 @@ function payments({ trainers, paidMsat, receivedMsat, invoices, falseReceipts, t
     falseReceipts === 0
       ? `${invoices} Lightning invoices; every preimage matches its hash.`
       : `${invoices} Lightning invoices; ${falseReceipts} more with a WRONG preimage.`;
+  const whose = judges.length === 0 ? "The trainers'" : 'Their';
   const confirmed =
     receivedMsat === paidMsat
-      ? "The trainers' own wallets confirm the same sum."
-      : `The trainers' own wallets confirm ${satText(receivedMsat)} only.`;
-  return [table([['', 'rounds accepted', 'sat'], ...rows, ['together', '', paidMsat / 1000n]]), proof, confirmed].join(
-    '\n',
-  );
+      ? `${whose} own wallets confirm the same sum.`
+      : `${whose} own wallets confirm ${satText(receivedMsat)} only.`;
+  return [
+    table([
+      ['', judges.length === 0 ? 'rounds accepted' : 'rounds', 'sat'],
+      ...rows,
+      ['together', '', paidMsat / 1000n],
+    ]),
+    proof,
+    confirmed,
+  ].join('\n');
 }
 
 function rejections({ trainers }: DemoResult): string {
@@ -103,6 +121,13 @@ function rejections({ trainers }: DemoResult): string {
     own.map(({ round, rule, detail }) => `${name}, round ${round + 1}: ${rule} (${detail})`),
   );
   return lines.length === 0 ? '' : ['Rejected, and so not paid:', ...lines].join('\n');
+}
+
+function validators({ validators: judges, totalRounds }: DemoResult): string {
+  if (judges.length === 0) return '';
+  const sheets = judges.reduce((sum, { rounds }) => sum + rounds, 0);
+  const scored = `${plural(judges.length, 'validator')} scored the updates (${sheets} of ${judges.length * totalRounds} sheets);`;
+  return `${scored}\nthe lower median of what they say decided who was accepted.`;
 }
 
 function spotChecks({ spot: { updates, repeated, forged } }: DemoResult): string {

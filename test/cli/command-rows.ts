@@ -400,6 +400,7 @@ export const rows: Readonly<Record<string, CommandRows>> = {
     unset: ['bad-dataset', 'check the path'],
     wrong: {
       '--trainers': number('--trainers'),
+      '--validators': number('--validators'),
       '--rounds': number('--rounds'),
       '--model': ['zzz', 'bad-usage', 'nmkt demo --model mlp'],
       '--data': noFile,

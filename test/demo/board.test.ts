@@ -17,6 +17,7 @@ const board: Board = {
     ...newTrainer(`trainer ${number}`),
     ...{ shard: number - 1, round: 1, doing: 'training', receivedMsat: 300_000n },
   })),
+  validators: [],
   totalRounds: 3,
   rounds: [round(0), round(1, { accuracy: null, accepted: 0 })],
   chance: 0.1,

@@ -3,7 +3,14 @@ import { newTrainer, type Board } from '../../src/demo/board.js';
 import { openLiveView, type ViewOptions } from '../../src/demo/live-view.js';
 
 const board: Board = {
-  ...{ title: 'demo', sandbox: 'ready', customer: 'waits', trainers: [newTrainer('trainer 1')], totalRounds: 1 },
+  ...{
+    title: 'demo',
+    sandbox: 'ready',
+    customer: 'waits',
+    trainers: [newTrainer('trainer 1')],
+    validators: [],
+    totalRounds: 1,
+  },
   ...{ rounds: [], chance: null },
 };
 

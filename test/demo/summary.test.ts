@@ -11,6 +11,7 @@ const result: DemoResult = {
       rejections: [{ round: 0, rule: 'not-on-assigned-shard', detail: 'E is -12 ppm' }],
     },
   ],
+  validators: [],
   ...{ paidMsat: 1_500_000n, receivedMsat: 1_500_000n, invoices: 5, falseReceipts: 0 },
   spot: { updates: 6, repeated: 4, forged: 0 },
   ...{ audit: 'PASS', finding: null, modelDir: 'nmkt-demo-model', wallSeconds: 18.4 },
@@ -31,6 +32,17 @@ describe('the summary', () => {
     expect(text).toContain('5 Lightning invoices; every preimage matches its hash.');
     expect(summaryText({ ...result, receivedMsat: 1_200_000n })).toContain('wallets confirm 1200 sat only');
     expect(summaryText({ ...result, falseReceipts: 1 })).toContain('WRONG preimage');
+  });
+
+  it('counts what validators did and were paid', () => {
+    const judge = (number: number, rounds: number) => ({
+      ...{ name: `validator ${number}`, pubkey: '5a'.repeat(32), rounds, paidMsat: 20_000n * BigInt(rounds) },
+    });
+    const text = summaryText({ ...result, validators: [judge(1, 3), judge(2, 2)] });
+    expect(text).toContain('2 validators scored the updates (5 of 6 sheets);');
+    expect(text).toMatch(/validator 2 \(5a5a5a5a\) +2 of 3 +40/);
+    expect(text).toContain('Their own wallets confirm the same sum.');
+    expect(summaryText(result)).not.toContain('validator');
   });
 
   it('names every rejection with its rule', () => {

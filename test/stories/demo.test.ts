@@ -88,6 +88,19 @@ describe('nmkt demo', () => {
     expect(rows.filter(({ prediction }, row) => prediction === `${labels[row]!}`).length).toBeGreaterThanOrEqual(8);
   });
 
+  it('with validators they score, are paid, and stand in the document', async () => {
+    const folder = temporaryFolder();
+    const call = ['demo', '--trainers', '2', '--validators', '2', '--rounds', '1', '--model', 'logreg', '--json'];
+    const { status, stdout, stderr } = await runNmkt(call, { cwd: folder, env: { HOME: folder } });
+    expect(status, stderr).toBe(0);
+    const document = JSON.parse(stdout) as DemoDocument & { readonly validators: DemoDocument['trainers'] };
+    expect(document).toMatchObject({ audit: 'PASS', paidMsat: 640_000, invoices: 4 });
+    expect(document.validators.map(({ rounds, paidMsat }) => [rounds, paidMsat])).toEqual([
+      [1, 20_000],
+      [1, 20_000],
+    ]);
+  });
+
   it('interrupted, leaves no process; run again with the same folder, goes on with the same job', async () => {
     const folder = temporaryFolder();
     const args = ['demo', '--dir', join(folder, 'kept'), '--trainers', '2', '--rounds', '2', '--model', 'logreg'];
