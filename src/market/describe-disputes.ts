@@ -15,21 +15,28 @@ export interface DisputeDescription {
   readonly right: 'trainer' | 'customer' | 'nobody' | null;
   readonly complaint: EventId;
   readonly fraud: EventId;
-  /** In the order of the draw, with the end that each found. */
-  readonly verdicts: readonly { readonly validator: Pubkey; readonly hash: string; readonly event: EventId }[];
+  /** In the order of the draw, with the end that each found; `isFalse`: more than half of the others say the opposite. */
+  readonly verdicts: readonly {
+    readonly validator: Pubkey;
+    readonly hash: string;
+    readonly isFalse: boolean;
+    readonly event: EventId;
+  }[];
   readonly owedMsat: bigint;
 }
 
 /** Listed ones in their order, then those that are not. */
 export function describeDisputes(state: JobState): DisputeDescription[] {
   return [
-    ...state.disputes.map(({ fraud, opened, draw, outcome, verdicts, owedMsat }): DisputeDescription => {
+    ...state.disputes.map(({ fraud, opened, draw, outcome, verdicts, liars, owedMsat }): DisputeDescription => {
       const { trainer, round, shard, segment } = fraud.content;
       return {
         ...{ trainer, round, shard, segment, owedMsat, fraud: fraud.id, complaint: opened.content.complaint },
         state: outcome !== 'open' ? 'decided' : draw === null ? 'listed' : 'drawn',
         right: outcome === 'open' ? null : outcome,
-        verdicts: verdicts.map(({ id, author, content }) => ({ validator: author, hash: content.hash, event: id })),
+        verdicts: verdicts.map(({ id, author, content }) => {
+          return { validator: author, hash: content.hash, isFalse: liars.includes(author), event: id };
+        }),
       };
     }),
     ...unheardComplaints(state).map((complaint): DisputeDescription => {
@@ -43,10 +50,13 @@ export function describeDisputes(state: JobState): DisputeDescription[] {
 
 /** Half a sentence on where it stands. */
 export function disputeText({ state, right, verdicts, owedMsat }: DisputeDescription): string {
-  const count = verdicts.length === 1 ? 'a drawn validator' : `${verdicts.length} drawn validators`;
+  const wrong = verdicts.filter(({ isFalse }) => isFalse);
+  const said = verdicts.length - wrong.length;
+  const who = `${verdicts.length === 1 ? 'a drawn validator' : `${said} of ${verdicts.length} drawn validators`} repeated it, and it`;
+  const liars = wrong.map(({ validator }) => `; ${validator} says otherwise`).join('');
   if (right === 'trainer')
-    return `${count} repeated it, and it ends as committed: the customer's proof is false, ${owedMsat} msat of the round are owed`;
-  if (right === 'customer') return `${count} repeated it, and it does not end as committed: the proof stands`;
+    return `${who} ends as committed: the customer's proof is false, ${owedMsat} msat of the round are owed${liars}`;
+  if (right === 'customer') return `${who} does not end as committed: the proof stands${liars}`;
   if (right === 'nobody')
     return 'no validator on the engine that the job names opened a nonce, so nobody repeats it: the word of the customer stands, unless an audit with the data says otherwise';
   if (state === 'unheard') return 'the customer has not listed the complaint';

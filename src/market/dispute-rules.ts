@@ -18,6 +18,8 @@ export interface DraftDispute {
   draw: EventOf<'dispute-draw'> | null;
   /** Who repeats, one after the other; null before the draw, or while one of its nonces is not at hand. */
   order: readonly Pubkey[] | null;
+  /** The customer's complaints of verdicts. */
+  readonly ownAppeals: EventOf<'complaint'>[];
 }
 
 /** Does a trainer say of its own segment that it ends as committed, against this proof? */
@@ -57,7 +59,7 @@ export function applyDispute(draft: Draft, event: EventOf<'dispute'>): Broken | 
   draft.disputes.push({
     ...{ index: draft.disputes.length, opened: event, fraud },
     eligible: [...draft.validators.values()].filter(isEligible),
-    ...{ draw: null, order: null },
+    ...{ draw: null, order: null, ownAppeals: [] },
   });
   return null;
 }
@@ -104,4 +106,17 @@ function drawnNonces(draft: Draft, dispute: DraftDispute, ids: readonly EventId[
     found.push({ validator: event.author, nonce: event.content.nonce });
   }
   return isComplete ? found : null;
+}
+
+/** The customer appeals: in its own chain, too, a complaint is about something. */
+export function applyAppeal(draft: Draft, event: EventOf<'complaint'>): Broken | null {
+  const { round, shard, subject } = event.content;
+  const verdict = draft.byId.get(subject);
+  if (verdict === undefined) draft.missing.add(subject);
+  const dispute = draft.disputes.find(({ fraud }) => fraud.content.round === round && fraud.content.shard === shard);
+  const isOfIt = verdict === undefined || (verdict.type === 'verdict' && verdict.content.draw === dispute?.draw?.id);
+  if (dispute === undefined || dispute.draw === null || !isOfIt)
+    return broken('complaint', 'the customer complains of verdicts only');
+  dispute.ownAppeals.push(event);
+  return null;
 }

@@ -1,4 +1,4 @@
-import type { Pubkey, Sha256 } from '../hash.js';
+import type { Pubkey } from '../hash.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
 import { contests, isDisputeNonce, type DraftDispute } from './dispute-rules.js';
 import type { Draft, DraftRound } from './draft.js';
@@ -9,7 +9,7 @@ import type { JobState } from './state.js';
 
 /**
  * `trainer`: more than half of the repetitions end as committed, so the customer's proof is false; `customer`: more than half do not;
- * `nobody`: no validator on the engine opened a nonce, so the customer's word stands; `open`: none repeated it yet, or as many say the one as the other.
+ * `nobody`: no validator on the engine opened a nonce, so the customer's word stands; `open`: none repeated it yet, or half of them say the one, half the other.
  */
 export type DisputeOutcome = 'open' | 'trainer' | 'customer' | 'nobody';
 
@@ -21,7 +21,9 @@ export interface DisputeState extends DraftDispute {
   /** In the order of the draw. */
   readonly verdicts: readonly EventOf<'verdict'>[];
   readonly outcome: DisputeOutcome;
-  /** Validators whose repetition ends in something else than more than half of them say. */
+  /** Verdicts that the party they go against holds to be false, by complaints in the order of the verdicts: each asks one more validator. */
+  readonly appeals: readonly EventOf<'complaint'>[];
+  /** Validators that say the opposite of more than half of them. */
   readonly liars: readonly Pubkey[];
   /** What the rejected seats of the round would have paid; 0 unless the trainer is right. */
   readonly owedMsat: bigint;
@@ -31,10 +33,10 @@ export function disputesOf(draft: Draft): readonly DisputeState[] {
   return draft.disputes.map((dispute) => {
     const said = draft.byId.get(dispute.opened.content.complaint);
     const verdicts = verdictsOf(draft, dispute);
-    const winner = majority(verdicts);
-    const isRight = winner === dispute.fraud.content.committed;
-    const outcome =
-      dispute.order?.length === 0 ? 'nobody' : winner === null ? 'open' : isRight ? 'trainer' : 'customer';
+    const isRight = ({ content }: EventOf<'verdict'>): boolean => content.hash === dispute.fraud.content.committed;
+    const outcome = outcomeOf(dispute, verdicts.filter(isRight).length, verdicts.length);
+    const isFalse = (verdict: EventOf<'verdict'>): boolean =>
+      outcome === 'trainer' ? !isRight(verdict) : outcome === 'customer' && isRight(verdict);
     const nonces = new Map<Pubkey, EventOf<'dispute-nonce'>>();
     const counts = isDisputeNonce(dispute);
     for (const { validator } of dispute.eligible) {
@@ -45,31 +47,43 @@ export function disputesOf(draft: Draft): readonly DisputeState[] {
       ...dispute,
       complaint: said?.type === 'complaint' ? said : null,
       ...{ nonces, verdicts, outcome },
-      liars:
-        winner === null ? [] : verdicts.filter(({ content }) => content.hash !== winner).map(({ author }) => author),
+      appeals: verdicts.flatMap((verdict) => appealOf(draft, dispute, verdict, isRight(verdict)) ?? []),
+      liars: verdicts.filter(isFalse).map(({ author }) => author),
       owedMsat: outcome === 'trainer' ? rejectedMsat(draft.rounds, dispute) : 0n,
     };
   });
 }
 
 /** The first of each validator that the draw names. */
-function verdictsOf({ sound }: Draft, { draw, order, fraud }: DraftDispute): readonly EventOf<'verdict'>[] {
+function verdictsOf({ job, sound }: Draft, { draw, order, fraud }: DraftDispute): readonly EventOf<'verdict'>[] {
   const { round, shard, segment } = fraud.content;
   const counts = (event: JobEvent): event is EventOf<'verdict'> =>
     event.type === 'verdict' &&
     event.content.draw === draw?.id &&
     event.content.round === round &&
     event.content.shard === shard &&
-    event.content.segment === segment;
+    event.content.segment === segment &&
+    event.content.engine === job.content.spot?.engine;
   return (order ?? []).flatMap((validator) => sound.get(validator)?.find(counts) ?? []);
 }
 
-/** What more than half of them end in; null: there is none. */
-function majority(verdicts: readonly EventOf<'verdict'>[]): Sha256 | null {
-  const found = verdicts.find(
-    ({ content }) => 2 * verdicts.filter((other) => other.content.hash === content.hash).length > verdicts.length,
-  );
-  return found?.content.hash ?? null;
+function outcomeOf({ order }: DraftDispute, right: number, all: number): DisputeOutcome {
+  if (order?.length === 0) return 'nobody';
+  if (2 * right === all) return 'open';
+  return 2 * right > all ? 'trainer' : 'customer';
+}
+
+/** The complaint of the customer about a verdict for the trainer, or of the trainer about one against it. */
+function appealOf(
+  { sound }: Draft,
+  { fraud, ownAppeals }: DraftDispute,
+  { id }: EventOf<'verdict'>,
+  isRight: boolean,
+): EventOf<'complaint'> | null {
+  if (isRight) return ownAppeals.find(({ content }) => content.subject === id) ?? null;
+  const isIt = (event: JobEvent): event is EventOf<'complaint'> =>
+    event.type === 'complaint' && event.content.subject === id;
+  return sound.get(fraud.content.trainer)?.find(isIt) ?? null;
 }
 
 /** Seats that the round rejected for nothing but the proof. */
@@ -103,13 +117,43 @@ export function silentIn({ draw }: Pick<DisputeState, 'draw'>, withinSec: number
   return draw === null ? 0 : Math.max(0, Math.floor((nowSec - draw.createdAt) / withinSec));
 }
 
+/** So many verdicts are asked for again, of each dispute: a party can have it repeated three times. */
+export const MAX_APPEALS = 2;
+
+function needsMore({ outcome, verdicts, appeals }: DisputeState): boolean {
+  return outcome === 'open' || verdicts.length <= Math.min(appeals.length, MAX_APPEALS);
+}
+
 /**
- * Who is to repeat it now: the first of the order, and the next one while those before it do not settle it.
+ * Who is to repeat it now: the first of the order, and the next one while those before it do not settle it, or a party appeals.
  *
  * @param silent  of the order, how many had their time
  */
-export function isAsked({ order, verdicts, outcome }: DisputeState, validator: Pubkey, silent: number): boolean {
-  if (order === null || outcome !== 'open') return false;
+export function isAsked(dispute: DisputeState, validator: Pubkey, silent: number): boolean {
+  const { order, verdicts } = dispute;
+  if (order === null || !needsMore(dispute)) return false;
   const place = order.indexOf(validator);
   return place >= 0 && place <= verdicts.length + silent && !verdicts.some(({ author }) => author === validator);
+}
+
+/** A verdict against this party that it may appeal: of three repetitions the last is final, and so is one after which nobody is left. */
+export function appealable(dispute: DisputeState, party: 'trainer' | 'customer'): EventOf<'verdict'> | null {
+  const { outcome, verdicts, appeals, order, fraud } = dispute;
+  const against = party === 'trainer' ? 'customer' : 'trainer';
+  if (outcome !== against || needsMore(dispute) || appeals.length >= MAX_APPEALS) return null;
+  if (order === null || verdicts.length >= order.length) return null;
+  const isAgainst = ({ content }: EventOf<'verdict'>) =>
+    (content.hash === fraud.content.committed) === (party === 'customer');
+  const isAppealed = ({ id }: EventOf<'verdict'>) => appeals.some(({ content }) => content.subject === id);
+  return verdicts.find((one) => isAgainst(one) && !isAppealed(one)) ?? null;
+}
+
+/** Until when another verdict or an appeal may come (Unix seconds); 0: none does any more. */
+export function mayChangeUntil(dispute: DisputeState, withinSec: number): number {
+  const { draw, order, verdicts, appeals } = dispute;
+  if (draw === null || order === null || verdicts.length >= order.length) return 0;
+  const allHadTheirTime = draw.createdAt + withinSec * (order.length + 1);
+  if (needsMore(dispute)) return allHadTheirTime;
+  if (appeals.length >= MAX_APPEALS) return 0;
+  return Math.min(allHadTheirTime, Math.max(...verdicts.map(({ createdAt }) => createdAt)) + withinSec);
 }

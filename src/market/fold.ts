@@ -4,7 +4,7 @@ import type { EventOf, JobEvent } from '../protocol/events.js';
 import { applyAward, applyReplace, openBids } from './award-rules.js';
 import { buildChains, type Chain } from './chain.js';
 import { applyClaimBad } from './claim-rules.js';
-import { applyDispute, applyDisputeDraw } from './dispute-rules.js';
+import { applyAppeal, applyDispute, applyDisputeDraw } from './dispute-rules.js';
 import { disputesOf } from './dispute-state.js';
 import { broken, type Broken, type Draft } from './draft.js';
 import { indexEvents } from './event-index.js';
@@ -93,7 +93,9 @@ function walk(draft: Draft, spine: Chain): Violation | null {
 }
 
 /** Work that was accepted is still paid, and who was called a fraud at the end may still be heard. */
-const AFTER_END: ReadonlySet<JobEvent['type']> = new Set(['receipt', 'claim-bad', 'dispute', 'dispute-draw']);
+const AFTER_END: ReadonlySet<JobEvent['type']> = new Set([
+  ...(['receipt', 'claim-bad', 'dispute', 'dispute-draw', 'complaint'] as const),
+]);
 
 function apply(draft: Draft, event: JobEvent): Broken | null {
   if (draft.artifact !== null || draft.cancelled !== null) {
@@ -120,6 +122,8 @@ function apply(draft: Draft, event: JobEvent): Broken | null {
       return applyDispute(draft, event);
     case 'dispute-draw':
       return applyDisputeDraw(draft, event);
+    case 'complaint':
+      return applyAppeal(draft, event);
     default:
       return roundRules(draft, event);
   }

@@ -88,7 +88,7 @@ const found = z.discriminatedUnion('what', [
   z.object({ what: z.literal('segment'), segment: int(0, MAX_CHECKPOINTS), hash: sha256Hex }),
 ]);
 
-/** A participant holds its own value against a signed one: scores, or a `fraud`, which `subject` names. Who is right, no event decides. */
+/** Somebody holds its own value against a signed one: scores, a `fraud` or a `verdict`, which `subject` names. Only of segments do others' verdicts decide. */
 export const COMPLAINT = eventType(
   'complaint',
   KINDS.notice,

@@ -1,4 +1,4 @@
-import { unheardComplaints, type DisputeState } from '../market/dispute-state.js';
+import { appealable, mayChangeUntil, unheardComplaints, type DisputeState } from '../market/dispute-state.js';
 import type { JobState } from '../market/state.js';
 import { MAX_DISPUTES } from '../protocol/dispute.js';
 import type { EventOf } from '../protocol/events.js';
@@ -9,7 +9,9 @@ import { OUTAGE_GRACE_SEC } from './customer-scoring.js';
 
 export type DisputeAction =
   | { readonly do: 'dispute'; readonly complaint: EventOf<'complaint'> }
-  | { readonly do: 'dispute-draw'; readonly dispute: DisputeState };
+  | { readonly do: 'dispute-draw'; readonly dispute: DisputeState }
+  /** A validator repeated it to the committed end: the next one is asked. */
+  | { readonly do: 'appeal'; readonly dispute: DisputeState; readonly verdict: EventOf<'verdict'> };
 
 interface Facts {
   readonly servingSince: number;
@@ -23,7 +25,12 @@ export function decideDispute(state: JobState, facts: Facts, now: number): Dispu
   const dispute = state.disputes.find(
     (one) => one.draw === null && (one.nonces.size >= one.eligible.length || now >= noncesDue(state, one, facts)),
   );
-  return dispute === undefined ? null : { do: 'dispute-draw', dispute };
+  if (dispute !== undefined) return { do: 'dispute-draw', dispute };
+  for (const one of state.disputes) {
+    const verdict = appealable(one, 'customer');
+    if (verdict !== null) return { do: 'appeal', dispute: one, verdict };
+  }
+  return null;
 }
 
 function noncesDue({ job }: JobState, { opened }: DisputeState, { servingSince, relaysSilentAt }: Facts): number {
@@ -44,12 +51,13 @@ export function awaitedDispute(
     ({ id }) => !state.disputes.some(({ fraud }) => fraud.id === id),
   );
   const mayComplain = state.phase === 'trained' ? undisputed.map((fraud) => fraud.createdAt + terms.withinSec) : [];
-  const until = Math.max(0, ...open, ...mayComplain);
+  const judged = state.disputes.map((one) => mayChangeUntil(one, terms.withinSec));
+  const until = Math.max(0, ...open, ...judged, ...mayComplain);
   if (now >= until) return null;
   return {
     do: 'wait',
     for:
-      open.length > 0 ? 'validators, to draw who repeats a disputed segment' : 'a complaint of who is called a fraud',
+      state.disputes.length > 0 ? 'validators, to repeat a disputed segment' : 'a complaint of who is called a fraud',
     until,
   };
 }
@@ -66,6 +74,18 @@ export async function carryOutDispute(env: CustomerEnv, state: JobState, action:
     return;
   }
   const { opened, nonces, fraud } = action.dispute;
+  if (action.do === 'appeal') {
+    const { round, shard, segment, repeated: hash } = fraud.content;
+    const { verdict } = action;
+    env.progress.warn(
+      `round ${round + 1}: ${verdict.author.slice(0, 12)}… repeated a disputed segment to the committed end: the next validator is asked`,
+    );
+    const found = { what: 'segment' as const, segment, hash };
+    const { engine } = state.job!.content.spot!;
+    const detail = 'repeated before it did not end as committed';
+    await env.book.sign('complaint', { round, shard, subject: verdict.id, engine, found, detail }, [verdict.author]);
+    return;
+  }
   if (nonces.size === 0)
     env.progress.warn(
       `round ${opened.content.round + 1}: no validator on the engine can repeat the segment, so your own word stands`,

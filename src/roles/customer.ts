@@ -247,6 +247,7 @@ async function carryOut(
       return null;
     case 'dispute':
     case 'dispute-draw':
+    case 'appeal':
       await carryOutDispute(env, state, action);
       return null;
     case 'cancel':

@@ -1,5 +1,5 @@
 import type { EventId, Pubkey } from '../hash.js';
-import { isAsked, silentIn, type DisputeState } from '../market/dispute-state.js';
+import { appealable, isAsked, mayChangeUntil, silentIn, type DisputeState } from '../market/dispute-state.js';
 import type { JobState } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import { PATIENCE_SEC } from './patience.js';
@@ -9,6 +9,8 @@ import { PATIENCE_SEC } from './patience.js';
 export type DisputeAction =
   /** The segment is repeated here; where it ends as committed, in public. */
   | { readonly do: 'contest'; readonly fraud: EventOf<'fraud'> }
+  /** A validator repeated it to another end: the next one is asked. */
+  | { readonly do: 'appeal'; readonly dispute: DisputeState; readonly verdict: EventOf<'verdict'> }
   /** Keys and state, to a validator that is asked. */
   | { readonly do: 'pass-on'; readonly dispute: DisputeState; readonly to: Pubkey };
 
@@ -36,14 +38,15 @@ export function decideAccused(
     return wait('the customer to list the complaint', said.createdAt + terms.withinSec + PATIENCE_SEC);
   if (dispute.draw === null)
     return wait('the draw of who repeats the segment', dispute.opened.createdAt + terms.withinSec + PATIENCE_SEC);
-  if (dispute.outcome !== 'open' || dispute.order === null) return null;
+  if (dispute.order === null || dispute.outcome === 'nobody') return null;
+  const verdict = appealable(dispute, 'trainer');
+  if (verdict !== null) return { do: 'appeal', dispute, verdict };
   const silent = silentIn(dispute, terms.withinSec, now);
   const to = dispute.order.find(
     (validator) => isAsked(dispute, validator, silent) && !hasPassedOn(dispute.draw!.id, validator),
   );
   if (to !== undefined) return { do: 'pass-on', dispute, to };
-  const until = dispute.draw.createdAt + terms.withinSec * (dispute.order.length + 1);
-  return wait('a validator to repeat the segment', until);
+  return wait('a validator to repeat the segment', mayChangeUntil(dispute, terms.withinSec));
 }
 
 function isAbout(event: { readonly type: string }, { id }: EventOf<'fraud'>): boolean {

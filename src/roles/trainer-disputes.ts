@@ -61,6 +61,23 @@ async function contradict(
   await env.book.sign('complaint', { round, shard, subject: id, engine, found, detail }, [state.job!.author]);
 }
 
+/** Its own end of the segment against that of a validator. */
+export async function appeal(
+  env: TrainerEnv,
+  state: JobState,
+  { fraud }: DisputeState,
+  verdict: EventOf<'verdict'>,
+): Promise<void> {
+  const { round, shard, segment, committed } = fraud.content;
+  const found = { what: 'segment' as const, segment, hash: committed };
+  const detail = 'repeated by its trainer it ends as committed';
+  const { engine } = state.job!.content.spot!;
+  await env.book.sign('complaint', { round, shard, subject: verdict.id, engine, found, detail }, [
+    verdict.author,
+    state.job!.author,
+  ]);
+}
+
 /** The trainer's own grants as it got them, and the key to the state before the segment. */
 export async function passOn(
   env: TrainerEnv,

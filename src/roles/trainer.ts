@@ -16,7 +16,7 @@ import type { JobBook } from './job-book.js';
 import type { Quote } from './price-policy.js';
 import type { OwnStake } from './stake.js';
 import { answerGrant, bid } from './trainer-actions.js';
-import { answerFraud, passOn } from './trainer-disputes.js';
+import { answerFraud, appeal, passOn } from './trainer-disputes.js';
 import { hasCommitted, reveal, train } from './trainer-work.js';
 import { trainerStory } from './trainer-story.js';
 import { decideTrainer, type TrainerAction } from './trainer-decide.js';
@@ -154,6 +154,7 @@ async function untilTheEnd(env: TrainerEnv): Promise<ServeEnd> {
       ),
     async carryOut(now, next) {
       if (next.do === 'contest') answers.set(next.fraud.id, await answerAccusation(env, now, next.fraud));
+      else if (next.do === 'appeal') await appeal(env, now, next.dispute, next.verdict);
       else if (next.do === 'pass-on') {
         await passOn(env, now, next.dispute, next.to, grantsToPassOn(env, now)!, sent);
         passed.add(`${next.dispute.draw!.id}/${next.to}`);

@@ -1,6 +1,6 @@
 import type { Pubkey } from '../hash.js';
 import { chainCommitment, chainElement } from '../learning/seeds.js';
-import { isAsked, silentIn, unheardComplaints, type DisputeState } from '../market/dispute-state.js';
+import { isAsked, mayChangeUntil, silentIn, unheardComplaints, type DisputeState } from '../market/dispute-state.js';
 import type { JobState, RoundState } from '../market/state.js';
 import { MAX_DISPUTES } from '../protocol/dispute.js';
 import { grantHash, type RoundGrant, type ShardGrant } from '../protocol/grant.js';
@@ -31,7 +31,7 @@ export function decideDispute(
   if (terms === undefined) return null;
   const { withinSec } = terms;
   const next = state.disputes.flatMap((dispute): (DisputeAction | Wait)[] => {
-    const { opened, draw, order, outcome, eligible, nonces } = dispute;
+    const { opened, draw, order, verdicts, eligible, nonces } = dispute;
     if (!eligible.some(({ validator }) => validator === me)) return [];
     if (draw === null) {
       const until = opened.createdAt + 2 * withinSec;
@@ -39,9 +39,9 @@ export function decideDispute(
       if (!nonces.has(me)) return [{ do: 'dispute-nonce', dispute }];
       return [{ do: 'wait', for: 'the draw of who repeats a disputed segment', until }];
     }
-    if (outcome !== 'open' || order?.includes(me) !== true) return [];
+    if (order?.includes(me) !== true || verdicts.some(({ author }) => author === me)) return [];
     if (isAsked(dispute, me, silentIn(dispute, withinSec, now)) && canJudge(dispute)) return [{ do: 'judge', dispute }];
-    const until = draw.createdAt + withinSec * (order.length + 1);
+    const until = mayChangeUntil(dispute, withinSec);
     return now < until ? [{ do: 'wait', for: 'what becomes of a disputed segment', until }] : [];
   });
   const unheard = unheardComplaints(state).map(({ createdAt }): Wait => {

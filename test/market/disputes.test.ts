@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { foldJob } from '../../src/market/fold.js';
-import { isAsked, silentIn } from '../../src/market/dispute-state.js';
+import { appealable, isAsked, mayChangeUntil, silentIn } from '../../src/market/dispute-state.js';
 import { disputes } from '../../src/market/disputes.js';
 import { owedMsat } from '../../src/market/state.js';
 import { disputeOrder } from '../../src/protocol/dispute.js';
-import { accusedJob, disputeNonce, drawJudges, judge, listComplaint } from '../support/dispute-script.js';
+import { accusedJob, appeal, disputeNonce, drawJudges, judge, listComplaint } from '../support/dispute-script.js';
 import { customer, hashOf, people, PRICE_MSAT, type JobScript } from '../support/job-script.js';
 import { inOrder } from '../support/validator-contents.js';
 
@@ -50,6 +50,38 @@ describe('a dispute', () => {
     expect([asked(first), asked(second), asked(third)]).toEqual([false, false, true]);
     judge(so, 2, null);
     expect(so.state.disputes[0]).toMatchObject({ outcome: 'trainer', liars: [first], owedMsat: PRICE_MSAT });
+  });
+
+  it('goes to the next one where the party that lost appeals, at most twice', () => {
+    const so = drawn();
+    judge(so, 0, forged);
+    const asked = () => {
+      const [dispute] = so.state.disputes;
+      return dispute!.order!.map((validator) => isAsked(dispute!, validator, 0));
+    };
+    expect([outcomeOf(so), asked()]).toEqual(['customer', [false, false, false]]);
+    expect(appealable(so.state.disputes[0]!, 'customer')).toBeNull();
+    expect(appealable(so.state.disputes[0]!, 'trainer')!.id).toBe(so.raw('verdict/0').id);
+    appeal(so, people[1]!, 0);
+    expect([outcomeOf(so), asked()]).toEqual(['customer', [false, true, false]]);
+    judge(so, 1, null);
+    judge(so, 2, null);
+    expect(so.state.disputes[0]).toMatchObject({ outcome: 'trainer', liars: [so.state.disputes[0]!.order![0]] });
+    // Nobody is left to ask.
+    expect(appealable(so.state.disputes[0]!, 'customer')).toBeNull();
+    expect(mayChangeUntil(so.state.disputes[0]!, 60)).toBe(0);
+  });
+
+  it('counts an appeal of the customer in its own chain, about a verdict of that dispute only', () => {
+    const so = drawn();
+    judge(so, 0, null);
+    expect(appealable(so.state.disputes[0]!, 'customer')!.id).toBe(so.raw('verdict/0').id);
+    appeal(so, customer, 0);
+    expect(so.state.firstBad).toBeNull();
+    expect(so.state.disputes[0]!.appeals.map(({ content }) => content.subject)).toEqual([so.raw('verdict/0').id]);
+    const other = drawn();
+    other.say(customer, 'complaint', 'odd', { ...other.at('complaint', 'complaint').content });
+    expect(other.state.firstBad).toMatchObject({ rule: 'complaint' });
   });
 
   it('asks one validator more each time that those before it are silent', () => {

@@ -60,7 +60,8 @@ describe('a customer that calls honest work forged', () => {
     const [dispute] = state.disputes;
     expect(dispute).toMatchObject({ outcome: 'trainer', owedMsat: 21_000n, liars: [] });
     expect(dispute!.order).toHaveLength(3);
-    expect(dispute!.verdicts.map(({ author }) => author)).toEqual([dispute!.order![0]]);
+    // The customer appeals twice.
+    expect(dispute!.verdicts.map(({ author }) => author)).toEqual(dispute!.order);
     expect(ends[1]).toMatchObject({ end: 'lost', why: expect.stringContaining('the proof is false') as string });
     expect(owedMsat(state, victim)).toBe(21_000n);
     const { found } = await market.auditAll({ upTo: 'public' });
@@ -87,6 +88,34 @@ describe('a trainer that did not train as it says', () => {
     expect(ends[1]).toMatchObject({ end: 'lost', why: expect.stringContaining('say so too') as string });
     expect(owedMsat(state, cheat)).toBe(0n);
     expect((await market.auditAll()).found).toBeNull();
+  });
+});
+
+describe('a drawn validator that lies', () => {
+  it('is contradicted by those that the trainer has asked next, and named', async () => {
+    const market = await world('a lying judge', { rounds: 1 });
+    const victim = market.trainers[1]!.signer.pubkey;
+    /** Whoever comes first. */
+    const liar: ValidatorOptions = {
+      adapt: (env) => ({
+        ...env,
+        engine: async () => {
+          const isFirst = env.book.state().disputes[0]?.order?.[0] === env.signer.pubkey;
+          const engine = await env.engine();
+          return isFirst ? small(engine) : engine;
+        },
+      }),
+    };
+    const { state } = await market.run({
+      customer: lying(market, victim),
+      validators: { 0: liar, 1: liar, 2: liar },
+    });
+    const [dispute] = state.disputes;
+    const [first] = dispute!.order!;
+    expect(dispute).toMatchObject({ outcome: 'trainer', owedMsat: 21_000n, liars: [first] });
+    expect(dispute!.verdicts).toHaveLength(3);
+    const { disputes: said } = await market.auditAll({ upTo: 'public' });
+    expect(said.find(({ rule }) => rule === 'segment')!.detail).toContain(`${first} says otherwise`);
   });
 });
 
@@ -136,19 +165,15 @@ describe('kill -9', () => {
 
   it('of the judge, the accused or the customer in the middle of a dispute changes nothing', async () => {
     const counts = { judge: 0, accused: 0, customer: 0 };
-    const quiet = await run(() => ({
+    await run(() => ({
       customer: { onWrite: (count) => (counts.customer = count) },
       trainers: { 1: { onWrite: (count) => (counts.accused = count) } },
+      validators: { 0: { onWrite: (count) => (counts.judge = count) } },
     }));
-    const first = quiet.state.disputes[0]!.verdicts[0]!.author;
-    const place = quiet.market.validators.findIndex(({ signer }) => signer.pubkey === first);
-    await run(() => ({ validators: { [place]: { onWrite: (count: number) => (counts.judge = count) } } }));
+    // Each of the three repeats the segment.
     const last = (count: number) => [4, 3, 2, 1].map((back) => count - back).filter((after) => after >= 0);
     for (const after of last(counts.judge))
-      await expectSame(
-        () => ({ validators: { [place]: { kill: { after, isKept: after % 2 === 1 } } } }),
-        `judge ${after}`,
-      );
+      await expectSame(() => ({ validators: { 0: { kill: { after, isKept: after % 2 === 1 } } } }), `judge ${after}`);
     for (const after of last(counts.accused))
       await expectSame(() => ({ trainers: { 1: { kill: { after, isKept: after % 2 === 0 } } } }), `accused ${after}`);
     for (const after of last(counts.customer))

@@ -98,3 +98,13 @@ export function judge(so: JobScript, place: number, hash: Sha256 | null): void {
   const found = { round, shard, draw: draw!.id, engine: ENGINE, segment, hash: hash ?? committed };
   so.say(who, 'verdict', `verdict/${place}`, found);
 }
+
+/** A party says that the verdict at that place is false. */
+export function appeal(so: JobScript, who: Person, place: number): void {
+  const { round, shard, segment, committed, repeated } = so.at('fraud', 'fraud').content;
+  const hash = who === customer ? repeated : committed;
+  so.say(who, 'complaint', `appeal/${place}`, {
+    ...{ round, shard, subject: so.raw(`verdict/${place}`).id, engine: ENGINE },
+    ...{ found: { what: 'segment', segment, hash }, detail: '' },
+  });
+}
