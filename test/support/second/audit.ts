@@ -105,7 +105,7 @@ function auditMoney(all: Events, walked: Walked, nowSec: number): void {
       }
       if (receipt === undefined) {
         // What a proven fraud was not paid is not owed any more.
-        if (walked.frauds.has(payee)) continue;
+        if (walked.frauds.has(payee) || rounds.some(({ liars }) => liars.has(payee))) continue;
         const theirs = all.chains.get(payee)?.events ?? [];
         const given = theirs.filter((event) => nameOf(event) === '4633/void').map((event) => fields(event).claim);
         const claim = theirs.findLast((event) => {

@@ -1,7 +1,19 @@
 import { openBlob, shardContext } from './blobs.js';
 import { chainCommitment, readRows, type Rows } from './numbers.js';
 import type { Walked } from './rules.js';
-import { Bad, fields, fromHex, hex, must, nameOf, sha256, type Events, type Fields, type Pointer } from './wire.js';
+import {
+  Bad,
+  expand,
+  fields,
+  fromHex,
+  hex,
+  must,
+  nameOf,
+  sha256,
+  type Events,
+  type Fields,
+  type Pointer,
+} from './wire.js';
 
 /** The keys that a customer gives to an auditor, and the data that they open. */
 
@@ -73,6 +85,7 @@ export function openData({ job, terms }: Walked, events: Events, keys: Keys, dat
   ] as const)
     must(hex(sha256('nmkt/1/data', fromHex(salt), fromHex(hash))) === set.commitment, job.id, 'another set');
   auditGrants(job.id, terms, events, keys, data.train, job.pubkey);
+  auditEvalGrants(job.id, terms, events, data, job.pubkey);
   return { chain: data.chain, shards: train.rows, a: a.rows[0]!, b: b.rows[0]! };
 }
 
@@ -102,5 +115,28 @@ function auditGrants(
       const grant = { ...place, key: shards[seat.shard], seed, locator, blind, notAfter: deadline };
       must(hex(sha256('nmkt/1/grant', JSON.stringify(grant))) === seat.grant, event.id, 'another grant');
     }
+  }
+}
+
+/** What an award promises its validators: set A, and what decides on which examples they measure. */
+function auditEvalGrants(
+  job: string,
+  { evalA, deadline }: Walked['terms'],
+  events: Events,
+  { a, chain }: NonNullable<Keys['data']>,
+  customer: string,
+): void {
+  for (const event of events.chains.get(customer)!.events) {
+    if (nameOf(event) !== '4626/award') continue;
+    const { validators = [] } = fields<{ validators?: readonly { grant: string }[] }>(event);
+    const scoring = hex(expand(fromHex(chain), 'nmkt/1/scoring'));
+    const place = { purpose: 'eval', job, snapshot: evalA.snapshot, key: a.shards[0], scoring };
+    const grant = { ...place, locator: a.locator, blind: a.blind, notAfter: deadline };
+    const hash = hex(sha256('nmkt/1/grant', JSON.stringify(grant)));
+    must(
+      validators.every((one) => one.grant === hash),
+      event.id,
+      'another grant of set A',
+    );
   }
 }

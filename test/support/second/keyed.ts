@@ -100,7 +100,7 @@ export class Keyed {
   #auditRound(round: Round, before: Weights | null): Weights {
     const { job } = this.walked;
     const base = this.#openBase(round, before);
-    if (round.scores === null) return base;
+    if (round.verdict === null) return base;
     const updates = new Map<number, Weights>();
     const findings = new Map<number, string>();
     const states = new Map<number, Drawn>();
@@ -122,11 +122,11 @@ export class Keyed {
       else if (state !== null) states.set(shard, state);
     }
     for (const [shard, rule] of findings) if (rule === 'spot-check') updates.delete(shard);
-    const { scores } = fields<Scores>(round.scores);
+    const { rows: scores, by } = round.verdict;
     for (const shard of updates.keys())
       must(
         scores.some((row) => row.shard === shard),
-        round.scores.id,
+        by,
         'an update without a score',
       );
     const repeated = scores.filter(({ spot }) => spot != null);
@@ -164,7 +164,7 @@ export class Keyed {
   }
 
   /** The drawn segment from the state that was shown, any other from the base. */
-  #repeat({ round, scores, reveals }: Round, row: ScoreRow, data: Data, base: Weights, shown?: Drawn): void {
+  #repeat({ round, verdict, reveals }: Round, row: ScoreRow, data: Data, base: Weights, shown?: Drawn): void {
     const { hyper, spot: terms } = this.walked.terms;
     const { segment, hash } = row.spot!;
     const rows = data.shards[row.shard]!;
@@ -175,7 +175,7 @@ export class Keyed {
     const [bias, kernel] = end.tensors;
     const is = end.step === steps ? hashOf([bias!, kernel!]) : stateHash(end);
     const isFalse = is === endOf(reveals.get(row.shard)!, segment);
-    must(is === hash, scores!.id, isFalse ? 'a false accusation' : `segment ${segment} ends in ${is}`);
+    must(is === hash, verdict!.by, isFalse ? 'a false accusation' : `segment ${segment} ends in ${is}`);
   }
 
   #auditClose(
@@ -199,7 +199,7 @@ export class Keyed {
   }
 
   #measureRound(
-    { scores, round, close }: Round,
+    { scores, scoreReveals, verdict, round, close }: Round,
     data: Data,
     rows: readonly ScoreRow[],
     base: Weights,
@@ -214,10 +214,11 @@ export class Keyed {
       const other = sampled(rest.length === 0 ? data.a : joined(rest), data.chain, `sample/${round}/other`);
       const [ownBefore, ownAfter] = [measure(base, own), measure(update, own)];
       const [otherBefore, otherAfter] = [measure(base, other), measure(update, other)];
-      const isExact = fields<Scores>(scores!).engine === OWN_ENGINE;
+      const sheets = scores === null ? [...scoreReveals!.values()] : [scores];
+      const isExact = sheets.every((sheet) => fields<Scores>(sheet).engine === OWN_ENGINE);
       const near = (said: number, is: number, share = 1_000): void => {
         const far = isExact ? NEAR_PPM : 100 + Math.max(said, is) / share;
-        must(Math.abs(said - is) <= far, scores!.id, `${said} said, measured ${is}`);
+        must(Math.abs(said - is) <= far, verdict!.by, `${said} said, measured ${is}`);
       };
       near(row.ownBeforePpm, ownBefore.lossPpm);
       near(row.ownAfterPpm, ownAfter.lossPpm);

@@ -21,6 +21,7 @@ import {
 } from './wire.js';
 import { isForged, takeDraw, takeFraud, takeSpot } from './spot.js';
 import { Stakes, wantsStake } from './stakes.js';
+import { areScoring, feesOf, judgesAfter, takeJudges, takeJudgesList, takeLie, type Judge } from './validators.js';
 
 /** The customer's chain, event by event, by "Who signs what, and when" of docs/protocol.md. */
 
@@ -43,13 +44,27 @@ export interface Round {
   readonly commits: Map<number, RawEvent>;
   revealList: RawEvent | null;
   readonly reveals: Map<number, RawEvent>;
+  /** Of the customer. */
   scores: RawEvent | null;
+  readonly judges: readonly Judge[];
+  /** Keys and nonces of those that the draw names. */
+  readonly drawn: string[];
+  readonly nonces: string[];
+  scoreList: RawEvent | null;
+  /** By validator, as listed. */
+  scoreCommits: Map<string, RawEvent> | null;
+  scoreReveals: Map<string, RawEvent> | null;
+  /** Proven to have lied in this round. */
+  readonly liars: Set<string>;
+  /** What decides: the customer's scores, or the median of listed ones. */
+  verdict: { readonly by: string; readonly isMedian: boolean; readonly rows: readonly ScoreRow[] } | null;
   close: RawEvent | null;
   voided: RawEvent | null;
   settlement: RawEvent | null;
   readonly receipts: Map<string, RawEvent>;
 }
 export interface Walked {
+  readonly events: Events;
   readonly job: RawEvent;
   readonly terms: Terms;
   readonly rounds: readonly Round[];
@@ -68,6 +83,7 @@ export class Walk implements Walked {
   readonly refused = new Map<string, RawEvent>();
   #award: RawEvent | null = null;
   #spares: BidRow[] = [];
+  #judges: readonly Judge[] = [];
   readonly #held = new Map<number, Held>();
   /** Shards that anybody ever held. */
   readonly #known = new Set<number>();
@@ -100,6 +116,7 @@ export class Walk implements Walked {
       '4622/draw': () => takeDraw(this, this.#last(event), event),
       '4629/reveal': () => this.#takeScores(event),
       '4628/fraud': () => this.#takeFraud(event),
+      '4628/validator-fraud': () => takeLie(this.#last(event), event),
       '4622/close': () => this.#takeClose(event),
       '4622/void': () => this.#takeVoid(event),
       '4630': () => this.#takeSettlement(event),
@@ -163,6 +180,7 @@ export class Walk implements Walked {
     const empty = isManual ? 0 : Math.min(this.terms.trainers - won.length, left.length);
     must((withheld ?? 0) === empty, event.id, 'another number of seats withheld');
     this.#award = event;
+    this.#judges = takeJudges(this, this.events, event, expected);
     this.#spares = [...left.filter(isStaked), ...left.filter((row) => !isStaked(row))];
     for (const { shard, trainer, priceMsat } of seats) this.#hold({ shard, trainer, priceMsat: BigInt(priceMsat) });
   }
@@ -260,7 +278,9 @@ export class Walk implements Walked {
       ...{ round, open: event, seats, lossBefore: this.#loss, seen: new Set() },
       shown: last === undefined ? new Set() : shownAfter(this.job.id, last),
       ...{ commitList: null, draw: null, commits: new Map(), revealList: null, reveals: new Map() },
-      ...{ scores: null, close: null, voided: null, settlement: null, receipts: new Map() },
+      ...{ scores: null, judges: this.#judges, drawn: [], nonces: [], liars: new Set(), verdict: null },
+      ...{ scoreList: null, scoreCommits: null, scoreReveals: null },
+      ...{ close: null, voided: null, settlement: null, receipts: new Map() },
     });
   }
 
@@ -275,6 +295,8 @@ export class Walk implements Walked {
   #takeList(event: RawEvent): void {
     const round = this.#last(event);
     const { of, ids, until } = fields(event);
+    if (of !== 'commit' && of !== 'reveal')
+      return takeJudgesList(this, this.events, round, event, (scores) => this.#checkRows(round, scores));
     const counts = (other: RawEvent): boolean => {
       if (nameOf(other) !== `4627/${of}`) return false;
       const { round: index, shard, open, list, commit } = fields(other);
@@ -310,8 +332,17 @@ export class Walk implements Walked {
 
   #takeScores(event: RawEvent): void {
     const round = this.#last(event);
-    const { list, data, scores } = fields<Scores>(event);
-    must(round.revealList?.id === list && round.scores === null, event.id, 'scores are not due');
+    const { list, scores } = fields<Scores>(event);
+    must(round.revealList?.id === list && round.verdict === null, event.id, 'scores are not due');
+    const isAsked = areScoring(this.terms, round);
+    must(!isAsked || round.scoreReveals !== null, event.id, 'validators were not heard');
+    this.#checkRows(round, event);
+    round.scores = event;
+    round.verdict = { by: event.id, isMedian: false, rows: scores };
+  }
+
+  #checkRows(round: Round, event: RawEvent): void {
+    const { data, scores } = fields<Scores>(event);
     must(data === this.terms.evalA.commitment, event.id, 'another set');
     must(new Set(scores.map(({ shard }) => shard)).size === scores.length, event.id, 'a seat twice');
     for (const row of scores) {
@@ -321,7 +352,6 @@ export class Walk implements Walked {
       must(dPpm === row.dPpm && ePpm === row.ePpm, event.id, `D and E must be ${dPpm} and ${ePpm}`);
       takeSpot(this, round, event, row);
     }
-    round.scores = event;
   }
 
   #takeFraud(event: RawEvent): void {
@@ -334,8 +364,8 @@ export class Walk implements Walked {
   #takeClose(event: RawEvent): void {
     const round = this.#last(event);
     const { list, scores, accepted, rejected, aggregate, lossPpm } = fields(event);
-    must(round.scores?.id === scores && round.revealList?.id === list, event.id, 'it does not follow the scores');
-    const rows = fields<Scores>(round.scores).scores;
+    must(round.verdict?.by === scores && round.revealList?.id === list, event.id, 'it does not follow the scores');
+    const { rows } = round.verdict;
     const isUnmeasured = (shard: number): boolean => !rows.some((row) => row.shard === shard);
     const found = new Map(
       rejected
@@ -351,6 +381,7 @@ export class Walk implements Walked {
       if (rule === 'spot-check' && !isUnmeasured(shard)) must(this.frauds.has(trainer), event.id, 'no proof of it');
     must(accepted.length >= quorum(this, round), event.id, 'below the quorum');
     round.close = event;
+    this.#judges = judgesAfter(this.terms, round);
     this.#model = aggregate;
     this.#loss = lossPpm;
   }
@@ -359,6 +390,7 @@ export class Walk implements Walked {
     const round = this.#last(event);
     must(round.commitList !== null && !mustClose(this, round), event.id, 'it has to close');
     round.voided = event;
+    this.#judges = judgesAfter(this.terms, round);
   }
 
   #takeSettlement(event: RawEvent): void {
@@ -583,7 +615,7 @@ export const quorum = ({ terms }: Walked, { seats }: Round): number => Math.min(
 function mustClose(walked: Walked, round: Round): boolean {
   if (round.close !== null || round.voided !== null || round.commitList === null) return false;
   const count =
-    round.scores !== null
+    round.verdict !== null
       ? judge(walked, round, new Map()).accepted.length
       : (round.revealList === null ? round.commits : round.reveals).size;
   return count >= quorum(walked, round);
@@ -626,14 +658,16 @@ export function closedRule({ job, terms }: Walked, round: Round, shard: number):
 
 /** @param findings  what the update's key shows: blob or shape, by shard */
 export function judge(walked: Walked, round: Round, findings: ReadonlyMap<number, string>) {
-  const rows = round.scores === null ? [] : fields<Scores>(round.scores).scores;
+  const rows = round.verdict?.rows ?? [];
   const accepted: Omit<Verdict, 'rule'>[] = [];
   const rejected: Verdict[] = [];
   const seats = [...round.seats].sort((a, b) => a.shard - b.shard || byText(a.trainer, b.trainer));
   for (const { trainer, shard } of seats) {
     const submission = round.reveals.get(shard)?.id ?? null;
     const row = rows.find((one) => one.shard === shard);
-    const rule = closedRule(walked, round, shard) ?? findings.get(shard) ?? scoreRule(walked, round, rows, row);
+    // What most validators opened, the customer cannot call closed.
+    const found = round.verdict?.isMedian === true && row !== undefined ? undefined : findings.get(shard);
+    const rule = closedRule(walked, round, shard) ?? found ?? scoreRule(walked, round, rows, row);
     if (rule === undefined) accepted.push({ submission, trainer, shard });
     else rejected.push({ submission, trainer, shard, rule });
   }
@@ -654,16 +688,24 @@ function scoreRule({ terms }: Walked, round: Round, rows: readonly ScoreRow[], r
 }
 
 /** The price of each accepted seat, one line per key, in order of keys; a price of nothing gives no line. */
-export function planOf({ job }: Walked, round: Round) {
+export function planOf(walked: Walked, round: Round) {
+  const { job } = walked;
   const accepted = round.close === null ? [] : fields(round.close).accepted;
-  const payees = [...new Set(accepted.map(({ trainer }) => trainer))].sort(byText);
-  return payees
-    .map((payee) => {
+  const payees = [...new Set(accepted.map(({ trainer }) => trainer))];
+  const line = (payee: string, purpose: string, amountMsat: string) => {
+    const payout = hex(sha256('nmkt/1/payout', fromHex(job.id), u32(round.round), fromHex(payee), purpose));
+    return { payout, payee, purpose, amountMsat };
+  };
+  const fees = feesOf(walked, round).map(({ validator, msat }) => line(validator, 'fee', `${msat}`));
+  return [
+    ...payees.map((payee) => {
       const shards = accepted.filter(({ trainer }) => trainer === payee).map(({ shard }) => shard);
       const seats = round.seats.filter(({ shard }) => shards.includes(shard));
       const amountMsat = `${seats.reduce((sum, { priceMsat }) => sum + priceMsat, 0n)}`;
-      const payout = hex(sha256('nmkt/1/payout', fromHex(job.id), u32(round.round), fromHex(payee), 'trainer'));
-      return { payout, payee, purpose: 'trainer', amountMsat };
-    })
-    .filter(({ amountMsat }) => amountMsat !== '0');
+      return line(payee, 'trainer', amountMsat);
+    }),
+    ...fees,
+  ]
+    .filter(({ amountMsat }) => amountMsat !== '0')
+    .sort((a, b) => byText(a.payee, b.payee));
 }

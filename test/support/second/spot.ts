@@ -1,29 +1,32 @@
 import type { Round, Walked } from './rules.js';
+import { takeNonces } from './validators.js';
 import { fields, fromHex, hex, must, sha256, u32, type RawEvent, type ScoreRow, type Scores } from './wire.js';
 
 /** "Spot checks" of docs/protocol.md, as far as signed events show them. */
 
 /** The draw opens element `round` of the chain whose start the job names. */
-export function takeDraw({ terms }: Walked, round: Round, event: RawEvent): void {
+export function takeDraw({ terms, events }: Walked, round: Round, event: RawEvent): void {
   const { list, s } = fields(event);
   must(terms.spot != null && round.commitList?.id === list && round.draw === null, event.id, 'no draw is due');
   must(opensChain(s, round.round, terms.chainCommitment), event.id, 'another element of the chain');
+  round.nonces.push(...takeNonces(events, round, event));
   round.draw = event;
 }
 
-function opensChain(s: string, round: number, commitment: string): boolean {
+export function opensChain(s: string, round: number, commitment: string): boolean {
   let link = fromHex(s);
   for (let left = round; left > 0; left--) link = sha256('nmkt/1/chain', link);
   return hex(sha256(link)) === commitment;
 }
 
 /** Segment to repeat; null: this one is spared. */
-export function drawn({ job, terms, rounds }: Walked, { draw, round }: Round, reveal: RawEvent): number | null {
+export function drawn({ job, terms, rounds }: Walked, { draw, round, nonces }: Round, reveal: RawEvent): number | null {
   const { list, s } = fields(draw!);
-  const seed = sha256('nmkt/1/draw', 'spot', fromHex(job.id), u32(round), fromHex(list), fromHex(s));
+  const place = [fromHex(job.id), u32(round), fromHex(list), fromHex(s), ...nonces.map(fromHex)];
+  const seed = sha256('nmkt/1/draw', 'spot', ...place);
   const { shard, checkpoints } = fields(reveal);
-  const place = (terms.shardsPerTrainer ?? 1) > 1 ? [u32(shard)] : [];
-  const words = sha256(seed, sha256(fromHex(reveal.pubkey), ...place));
+  const seat = (terms.shardsPerTrainer ?? 1) > 1 ? [u32(shard)] : [];
+  const words = sha256(seed, sha256(fromHex(reveal.pubkey), ...seat));
   const isKnown = rounds
     .filter((earlier) => earlier.round < round && earlier.close !== null)
     .some(({ close }) => fields(close!).accepted.some((row) => row.trainer === reveal.pubkey && row.shard === shard));
@@ -59,8 +62,8 @@ export function isForged(reveal: RawEvent, { spot }: ScoreRow): boolean {
 /** The proof against a trainer: its row of the scores and its reveal, said again. */
 export function takeFraud(round: Round, event: RawEvent): void {
   const { trainer, submission, shard, segment, committed, repeated, scores, round: index } = fields(event);
-  must(round.scores?.id === scores && round.round === index, event.id, 'other scores');
-  const row = fields<Scores>(round.scores).scores.find((one) => one.trainer === trainer && one.shard === shard);
+  must(round.verdict?.by === scores && round.round === index, event.id, 'other scores');
+  const row = round.verdict.rows.find((one) => one.trainer === trainer && one.shard === shard);
   const reveal = round.reveals.get(shard);
   must(row !== undefined && reveal?.id === submission, event.id, 'another submission');
   must(isForged(reveal, row) && row.spot!.segment === segment, event.id, 'the scores do not prove it');

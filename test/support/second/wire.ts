@@ -231,6 +231,7 @@ export interface Terms {
   readonly bids?: string;
   readonly payment: string;
   readonly keyRelease: string;
+  readonly validators?: { readonly count: number; readonly feeMsat: string };
   readonly minBidPow?: number;
   readonly stake?: {
     readonly trainerMsat: string;
