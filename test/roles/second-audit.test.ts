@@ -57,6 +57,7 @@ describe('a second audit, written apart, comes to what the first comes to', () =
       { trainers: 2, rounds: 2, validators: 3, job: { ...SCORED, verification: 'floor' } },
       { validators: { 0: 'absent', 2: 'absent' } },
     ],
+    ['FLTrust, whose root update is trained again', { trainers: 3, rounds: 2, job: { aggregation: 'fltrust' } }, {}],
     ['models that travel as chunks', { trainers: 2, rounds: 2, inputs: 320, classes: 42 }, {}],
   ];
   it.each(jobs)('on %s', async (name, options, run) => {

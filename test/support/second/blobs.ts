@@ -20,6 +20,7 @@ export const updateContext = (job: string, round: number, shard: number, trainer
   labelled(`update/${job}/${round}/${shard}/${trainer}`);
 export const stateContext = (job: string, round: number, shard: number, trainer: string): Buffer =>
   labelled(`state/${job}/${round}/${shard}/${trainer}`);
+export const rootContext = (job: string, round: number): Buffer => labelled(`root/${job}/${round}`);
 export const artifactContext = (job: string): Buffer => labelled(`artifact/${job}`);
 export const shardContext = (salt: string): Buffer => sha256('nmkt/1/dataset', fromHex(salt));
 

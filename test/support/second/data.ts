@@ -22,6 +22,7 @@ export interface Keys {
   readonly seed: string;
   readonly rounds: readonly { readonly round: number; readonly key: string }[];
   readonly updates: readonly (BlobKey & { readonly submission: string; readonly state: BlobKey | null })[];
+  readonly roots?: readonly { readonly round: number; readonly key: string }[];
   readonly artifact: string | null;
   readonly heads?: readonly { readonly author: string; readonly event: string }[];
   readonly data?: {

@@ -1,4 +1,12 @@
-import { artifactContext, baseContext, openBlob, stateContext, updateContext, type Sealed } from './blobs.js';
+import {
+  artifactContext,
+  baseContext,
+  openBlob,
+  rootContext,
+  stateContext,
+  updateContext,
+  type Sealed,
+} from './blobs.js';
 import {
   hashOf,
   differing,
@@ -6,6 +14,7 @@ import {
   initialWeights,
   joined,
   meanOf,
+  trustedMean,
   measure,
   readState,
   readWeights,
@@ -18,7 +27,7 @@ import {
 import { closedRule, judge, spellSide, type Round, type Walked } from './rules.js';
 import { openData, type BlobKey, type Data, type Keys } from './data.js';
 import { drawn, endOf } from './spot.js';
-import { firstState, stateHash, stepsOf, train, trainingSeed, type TrainState } from './training.js';
+import { firstState, rootSeed, stateHash, stepsOf, train, trainingSeed, type TrainState } from './training.js';
 import {
   Bad,
   fields,
@@ -132,7 +141,7 @@ export class Keyed {
     const repeated = scores.filter(({ spot }) => spot != null);
     for (const { shard, submission } of repeated)
       must(findings.get(shard) !== 'spot-check', submission, 'it was repeated, and its state does not open');
-    const mean = this.#auditClose(round, updates, findings);
+    const mean = this.#auditClose(round, base, updates, findings);
     if (this.#data === null) return base;
     this.#measureRound(round, this.#data, scores, base, updates, mean);
     if (this.walked.terms.spot?.engine !== OWN_ENGINE) return base;
@@ -180,6 +189,7 @@ export class Keyed {
 
   #auditClose(
     round: Round,
+    base: Weights,
     updates: ReadonlyMap<number, Weights>,
     findings: ReadonlyMap<number, string>,
   ): Weights | null {
@@ -193,9 +203,28 @@ export class Keyed {
       examples: shards[shard]!.examples,
       weights: updates.get(shard)!,
     }));
-    const mean = meanOf(parts);
+    must(['fedavg', 'fltrust'].includes(this.walked.rule), round.close.id, 'another rule than is worked out here');
+    const root = this.#openRoot(round, base);
+    const mean = root === null ? meanOf(parts) : trustedMean(base, parts, root);
     must(hashOf(mean) === aggregate, round.close.id, 'another mean');
     return mean;
+  }
+
+  /** The customer's own update, trained again where that repeats; null: the rule asks for none. */
+  #openRoot({ round, close }: Round, base: Weights): Weights | null {
+    const { root: pointer, engine } = fields(close!);
+    must((pointer !== undefined) === (this.walked.rule === 'fltrust'), close!.id, 'a root, or none');
+    if (pointer === undefined) return null;
+    const key = this.keys.roots?.find((entry) => entry.round === round)?.key;
+    must(key !== undefined, close!.id, 'no key to the root');
+    const root = this.#open(close!.id, { pointer, key, context: rootContext(this.walked.job.id, round) });
+    if (this.#data === null || engine !== OWN_ENGINE) return root;
+    const { hyper } = this.walked.terms;
+    const steps = stepsOf(hyper, this.#data.a.labels.length);
+    const start = firstState(base, hyper);
+    const [bias, kernel] = train(hyper, rootSeed(this.keys.seed, round), this.#data.a, base, start, steps).tensors;
+    must(hashOf([bias!, kernel!]) === pointer.sha256, close!.id, 'another root update');
+    return root;
   }
 
   #measureRound(

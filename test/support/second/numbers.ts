@@ -145,6 +145,32 @@ export function meanOf(updates: readonly { readonly examples: number; readonly w
   return [mean(0), mean(1)];
 }
 
+/** FLTrust: changes of the length of the root's, weighted by the cosine to it; the base where none points its way. */
+export function trustedMean(base: Weights, updates: readonly { readonly weights: Weights }[], root: Weights): Weights {
+  const changeOf = (weights: Weights) =>
+    weights.flatMap(({ values }, layer) => values.map((value, i) => Math.fround(value - base[layer]!.values[i]!)));
+  const dot = (a: readonly number[], b: readonly number[]) => a.reduce((sum, value, i) => sum + value * b[i]!, 0);
+  const own = changeOf(root);
+  const size = Math.sqrt(dot(own, own));
+  const weighed = updates.map(({ weights }) => {
+    const change = changeOf(weights);
+    const length = Math.sqrt(dot(change, change));
+    const trust = length * size === 0 ? 0 : Math.max(0, dot(change, own) / (length * size));
+    return { weights, trust, factor: trust === 0 ? 0 : (trust * size) / length };
+  });
+  const total = weighed.reduce((sum, { trust }) => sum + trust, 0);
+  if (total === 0) return base;
+  const moved = (layer: 0 | 1): Tensor => ({
+    ...base[layer],
+    values: base[layer].values.map((start, i) => {
+      let sum = 0;
+      for (const { weights, factor } of weighed) sum += factor * (weights[layer].values[i]! - start);
+      return Math.fround(start + sum / total);
+    }),
+  });
+  return [moved(0), moved(1)];
+}
+
 export interface Rows {
   readonly inputs: readonly (readonly number[])[];
   readonly labels: readonly number[];

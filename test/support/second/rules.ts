@@ -64,6 +64,8 @@ export interface Round {
   readonly receipts: Map<string, RawEvent>;
 }
 export interface Walked {
+  /** How accepted updates become one. */
+  readonly rule: string;
   readonly events: Events;
   readonly job: RawEvent;
   readonly terms: Terms;
@@ -81,6 +83,7 @@ export class Walk implements Walked {
   artifact: RawEvent | null = null;
   readonly frauds = new Map<string, RawEvent>();
   readonly refused = new Map<string, RawEvent>();
+  rule = 'fedavg';
   #award: RawEvent | null = null;
   #spares: BidRow[] = [];
   #judges: readonly Judge[] = [];
@@ -138,7 +141,11 @@ export class Walk implements Walked {
 
   #takeAward(event: RawEvent): void {
     const { bids: rows, winners, rule, withheld } = fields(event);
-    must(this.#award === null && rule.f === 0 && rule.m === 0, event.id, 'a second award, or other than FedAvg');
+    must(
+      this.#award === null && rule.f === 0 && rule.m === 0,
+      event.id,
+      'a second award, or a rule that counts attackers',
+    );
     must(new Set(rows.map(({ trainer }) => trainer)).size === rows.length, event.id, 'a trainer twice');
     const expected = order(
       rows,
@@ -180,6 +187,7 @@ export class Walk implements Walked {
     const empty = isManual ? 0 : Math.min(this.terms.trainers - won.length, left.length);
     must((withheld ?? 0) === empty, event.id, 'another number of seats withheld');
     this.#award = event;
+    this.rule = rule.name;
     this.#judges = takeJudges(this, this.events, event, expected);
     this.#spares = [...left.filter(isStaked), ...left.filter((row) => !isStaked(row))];
     for (const { shard, trainer, priceMsat } of seats) this.#hold({ shard, trainer, priceMsat: BigInt(priceMsat) });

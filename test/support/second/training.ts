@@ -13,6 +13,9 @@ export interface TrainState {
 export const trainingSeed = (seed: string, round: number, shard: number, trainer: string): Buffer =>
   hmac(hmac(fromHex(seed), 'round', u32(round)), u32(shard), fromHex(trainer));
 
+/** Of the customer's own, for FLTrust. */
+export const rootSeed = (seed: string, round: number): Buffer => hmac(hmac(fromHex(seed), 'round', u32(round)), 'root');
+
 export function stepsOf({ localSteps, epochs, batch }: Terms['hyper'], examples: number): number {
   return localSteps ?? epochs! * Math.ceil(examples / batch);
 }

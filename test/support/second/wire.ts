@@ -170,7 +170,8 @@ export interface Fields {
   readonly bids: readonly BidRow[];
   readonly winners: readonly Seat[];
   readonly withheld?: number;
-  readonly rule: { readonly f: number; readonly m: number };
+  readonly rule: { readonly name: string; readonly f: number; readonly m: number };
+  readonly root?: Pointer;
   readonly out: string | null;
   readonly reason: string;
   readonly in: Seat | null;
