@@ -1,3 +1,4 @@
+import type { Sha256 } from '../hash.js';
 import { isChainElement } from '../learning/seeds.js';
 import type { EventOf } from '../protocol/events.js';
 import type { RejectionRule } from '../protocol/round.js';
@@ -71,7 +72,21 @@ export function applyFraud(draft: Draft, round: DraftRound, event: EventOf<'frau
   ];
   const said = [content.submission, content.shard, content.segment, content.committed, content.repeated];
   if (expected.join(' ') !== said.join(' ')) return broken('fraud', 'it says another thing than reveal and scores');
+  const { ends, segment, repeated } = content;
+  if (ends !== undefined && !isFirstDifference(reveal.content, ends, segment, repeated))
+    return broken('fraud', `segment ${segment} is not where the training that was repeated leaves the committed one`);
   return keepFraud(draft, event);
+}
+
+/** Both sides agree on where the segment starts, the base or a checkpoint, and not on where it ends. */
+function isFirstDifference(
+  committed: EventOf<'reveal'>['content'],
+  ends: readonly Sha256[],
+  segment: number,
+  repeated: Sha256,
+): boolean {
+  const isAgreed = segment === 0 || ends[segment - 1] === committedEnd(committed, segment - 1);
+  return ends.length <= committed.checkpoints.length + 1 && ends[segment] === repeated && isAgreed;
 }
 
 function keepFraud(draft: Draft, event: EventOf<'fraud'>): null {

@@ -76,6 +76,15 @@ export const FRAUD = eventType(
     segment: int(0, MAX_CHECKPOINTS),
     committed: sha256Hex,
     repeated: sha256Hex,
+    /**
+     * Where the whole training was repeated from its base: what its segments ended in. The one that is named is then the one thing to
+     * look at: it starts where both sides agree and ends where they do not.
+     */
+    ends: z
+      .array(sha256Hex)
+      .min(1)
+      .max(MAX_CHECKPOINTS + 1)
+      .optional(),
   }),
   (content) => [['round', String(content.round)]],
 );

@@ -180,6 +180,7 @@ async function measure(
       examples: await env.data.shard(shard),
     }),
     env.signal,
+    ({ id }, ends) => env.files.write(endsFile(id), Buffer.from(JSON.stringify(ends))),
   );
   const scoring = fromHex(env.secrets.scoring);
   const scores = await env.book.sign('scores', {
@@ -192,8 +193,19 @@ async function measure(
   return { by: scores.id, from: 'customer', rows: scores.content.scores };
 }
 
+/** What a whole training ended in here, kept until the proof is signed. */
+const endsFile = (submission: EventId) => `ends-${submission}.json`;
+
+/** Nothing where only the drawn segment was repeated, or by others. */
+async function keptEnds(env: CustomerEnv, submission: EventId): Promise<{ readonly ends?: Sha256[] }> {
+  // Others have no use for them.
+  if (env.book.state().job!.content.disputes === undefined) return {};
+  const file = await env.files.read(endsFile(submission));
+  return file === undefined ? {} : { ends: JSON.parse(Buffer.from(file).toString()) as Sha256[] };
+}
+
 /** A repetition that ends elsewhere is made public, once per trainer: it ends the trainer's award. */
-async function publishFrauds(env: CustomerEnv, round: RoundState, { by, rows }: Verdict): Promise<void> {
+async function publishFrauds(env: CustomerEnv, round: RoundState, { by, from, rows }: Verdict): Promise<void> {
   for (const row of rows) {
     const { trainer, shard, submission, spot } = row;
     const reveal = round.listedReveals.get(shard)!;
@@ -202,7 +214,10 @@ async function publishFrauds(env: CustomerEnv, round: RoundState, { by, rows }: 
     const committed = committedEnd(reveal.content, segment)!;
     await env.book.sign(
       'fraud',
-      { round: round.round, shard, trainer, submission, scores: by, segment, committed, repeated },
+      {
+        ...{ round: round.round, shard, trainer, submission, scores: by, segment, committed, repeated },
+        ...(from === 'customer' && (await keptEnds(env, submission))),
+      },
       [trainer],
     );
   }

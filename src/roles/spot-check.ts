@@ -127,13 +127,17 @@ export function endOf(
   return trainTo(engine, training, (segment + 1) * training.terms.spot!.everySteps, null, signal);
 }
 
-/** All segments of the training in one go. @returns one that ends in something else than was committed, see `firstDivergence`; or null */
+/**
+ * All segments of the training in one go.
+ *
+ * @returns one that ends in something else than was committed, see `firstDivergence`, with the ends of all; or null
+ */
 export async function repeatAll(
   engine: Pick<Engine, 'train'>,
   training: AgreedTraining,
   committed: EventOf<'reveal'>['content'],
   signal?: AbortSignal,
-): Promise<{ readonly segment: number; readonly hash: Sha256 } | null> {
+): Promise<{ readonly segment: number; readonly hash: Sha256; readonly ends: readonly Sha256[] } | null> {
   const ends: Sha256[] = [];
   const request = { ...requestOf(training), stateEvery: training.terms.spot!.everySteps };
   const result = await engine.train(request, undefined, signal, (state) => ends.push(stateHash(state)));
@@ -141,7 +145,7 @@ export async function repeatAll(
   ends.push(paramsHash(result.weights));
   const promised = ends.map((_, index) => committedEnd(committed, index)!);
   const segment = firstDivergence(promised, ends);
-  return segment === null ? null : { segment, hash: ends[segment]! };
+  return segment === null ? null : { segment, hash: ends[segment]!, ends };
 }
 
 export interface OpenedStates {
@@ -232,6 +236,7 @@ function checkHash(got: Sha256, committed: Sha256): void {
 /**
  * Repeats what was drawn, and all of what looks like a replay.
  *
+ * @param onForged  told the ends of a training that was repeated as a whole and ends elsewhere
  * @returns by shard, what its row of the scores says; empty when this is not the engine that the job names
  */
 export async function repeatDrawn(
@@ -241,21 +246,24 @@ export async function repeatDrawn(
   suspects: ReadonlySet<number>,
   trainingOf: (trainer: Pubkey, shard: number) => Promise<AgreedTraining>,
   signal?: AbortSignal,
+  onForged: (reveal: EventOf<'reveal'>, ends: readonly Sha256[]) => Promise<void> = async () => undefined,
 ): Promise<ReadonlyMap<number, NonNullable<ScoreRow['spot']>>> {
   const found = new Map<number, NonNullable<ScoreRow['spot']>>();
-  for (const [shard, { author, content }] of round.listedReveals) {
+  for (const [shard, reveal] of round.listedReveals) {
+    const { author, content } = reveal;
     const due = drawn.get(shard);
     if (due === undefined && !suspects.has(shard)) continue;
     const training = await trainingOf(author, shard);
     if (training.terms.spot?.engine !== engine.id) return new Map();
     const different = suspects.has(shard) ? await repeatAll(engine, training, content, signal) : null;
+    if (different !== null) await onForged(reveal, different.ends);
     const isEncoding = due?.before != null && 'trained' in due.before;
     const segment = due?.segment ?? content.checkpoints.length - (training.terms.codec.name === 'f32' ? 0 : 1);
     const isRepeated = suspects.has(shard) && !isEncoding;
     const hash = isRepeated
       ? committedEnd(content, segment)!
       : await repeatSegment(engine, training, segment, due!.before, signal);
-    found.set(shard, different ?? { segment, hash });
+    found.set(shard, different === null ? { segment, hash } : { segment: different.segment, hash: different.hash });
   }
   return found;
 }

@@ -1,10 +1,20 @@
 import { describe, expect, it } from 'vitest';
+import { firstDivergence } from '../../src/market/bisect.js';
 import { foldJob } from '../../src/market/fold.js';
 import { appealable, isAsked, mayChangeUntil, silentIn } from '../../src/market/dispute-state.js';
 import { disputes } from '../../src/market/disputes.js';
 import { owedMsat } from '../../src/market/state.js';
 import { disputeOrder } from '../../src/protocol/dispute.js';
-import { accusedJob, appeal, disputeNonce, drawJudges, judge, listComplaint } from '../support/dispute-script.js';
+import type { ContentOf } from '../../src/protocol/events.js';
+import {
+  accusedJob,
+  appeal,
+  disputeNonce,
+  drawJudges,
+  judge,
+  listComplaint,
+  wholeRun,
+} from '../support/dispute-script.js';
 import { customer, hashOf, people, PRICE_MSAT, type JobScript } from '../support/job-script.js';
 import { inOrder } from '../support/validator-contents.js';
 
@@ -119,6 +129,44 @@ describe('a dispute', () => {
       const count = firsts.filter((one) => one === validator).length;
       expect(Math.abs(count - 200 / 3)).toBeLessThan(5 * Math.sqrt((200 * 2) / 9));
     }
+  });
+});
+
+describe('a whole training that was repeated', () => {
+  const withEnds = (change: (ends: string[], segment: number) => unknown[]) =>
+    accusedJob({
+      alter: {
+        fraud: (content: ContentOf<'fraud'>, so: JobScript) => {
+          const { ends } = wholeRun.fraud(content, so);
+          return { ...content, ends: change(ends, content.segment) };
+        },
+      },
+    });
+
+  it('is disputed at the segment where both sides still agree on the start and no more on the end', () => {
+    const so = accusedJob({ alter: wholeRun });
+    expect(so.state.firstBad).toBeNull();
+    const { ends, segment } = so.at('fraud', 'fraud').content;
+    const { checkpoints, updateHash } = so.at('reveal/0/1', 'reveal').content;
+    expect(firstDivergence([...checkpoints, updateHash], ends!)).toBe(segment);
+    listComplaint(so);
+    drawJudges(so);
+    judge(so, 0, null);
+    expect(so.at('verdict/0', 'verdict').content.segment).toBe(segment);
+    expect(outcomeOf(so)).toBe('trainer');
+  });
+
+  it('proves nothing by a segment whose start is disputed, or another end', () => {
+    const bad = [
+      withEnds((ends, segment) => ends.with(segment, hashOf('another end'))),
+      withEnds((ends) => [...ends, hashOf('one more')]),
+      withEnds((ends, segment) => ends.slice(0, segment)),
+      ...(withEnds((ends) => ends).at('fraud', 'fraud').content.segment === 0
+        ? []
+        : [withEnds((ends, segment) => ends.with(segment - 1, hashOf('another start')))]),
+    ];
+    for (const so of bad) expect(so.state.firstBad).toMatchObject({ rule: 'fraud' });
+    expect(bad).toHaveLength(4);
   });
 });
 

@@ -17,7 +17,7 @@ import { tampering } from './rogue.js';
 const LIE = sha256Hex('something else');
 
 /** Gives validators nothing, so that its own scores count, and says that the segment of one trainer ends in something else. */
-const lying = (world: World, victim: string): CustomerOptions => ({
+const lying = (world: World, victim: string, segment?: number): CustomerOptions => ({
   adapt: (env) => ({
     ...env,
     relays: {
@@ -36,7 +36,9 @@ const lying = (world: World, victim: string): CustomerOptions => ({
         ? {
             ...content,
             scores: (content['scores'] as { trainer: string; spot: object | null }[]).map((row) =>
-              row.trainer === victim ? { ...row, spot: { ...row.spot, hash: LIE } } : row,
+              row.trainer === victim
+                ? { ...row, spot: { ...row.spot, ...(segment !== undefined && { segment }), hash: LIE } }
+                : row,
             ),
           }
         : undefined,
@@ -88,6 +90,50 @@ describe('a trainer that did not train as it says', () => {
     expect(ends[1]).toMatchObject({ end: 'lost', why: expect.stringContaining('say so too') as string });
     expect(owedMsat(state, cheat)).toBe(0n);
     expect((await market.auditAll()).found).toBeNull();
+  });
+});
+
+describe('a whole training that a customer says it repeated', () => {
+  it('is repeated by validators in the one segment where it leaves the committed one', async () => {
+    const market = await world('a whole run', { rounds: 1 });
+    const victim = market.trainers[1]!.signer.pubkey;
+    const at = 3;
+    const liar = lying(market, victim, at);
+    const steps: unknown[] = [];
+    const counting: ValidatorOptions = {
+      adapt: (env) => ({
+        ...env,
+        engine: async () => {
+          const engine = await env.engine();
+          const train: Engine['train'] = (request, ...rest) => {
+            steps.push([request.from?.step, request.toStep]);
+            return engine.train(request, ...rest);
+          };
+          return { ...engine, train };
+        },
+      }),
+    };
+    const { state } = await market.run({
+      customer: {
+        ...liar,
+        adapt: (env) => {
+          const { files, ...own } = liar.adapt!(env);
+          const read: typeof files.read = async (name) => {
+            if (!name.startsWith('ends-')) return files.read(name);
+            const reveal = env.book.state().rounds[0]!.listedReveals.get(1)!;
+            return Buffer.from(JSON.stringify([...reveal.content.checkpoints.slice(0, at), LIE, LIE]));
+          };
+          return { ...own, files: { ...files, read } };
+        },
+      },
+      validators: { 0: counting, 1: counting, 2: counting },
+    });
+    expect(state.firstBad).toBeNull();
+    expect(state.frauds.get(victim)!.content).toMatchObject({ segment: at, repeated: LIE });
+    expect(state.frauds.get(victim)!.content.ends).toHaveLength(at + 2);
+    expect(state.disputes[0]).toMatchObject({ outcome: 'trainer', owedMsat: 21_000n });
+    const { everySteps } = market.terms.spot!;
+    expect(steps).toEqual(Array(3).fill([at * everySteps, (at + 1) * everySteps]));
   });
 });
 

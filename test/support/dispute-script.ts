@@ -64,6 +64,18 @@ export function accusedJob(options: ScriptOptions = {}): JobScript {
   });
 }
 
+/** By step: the customer repeated the whole training, and left the committed one at this segment. */
+export const wholeRun = {
+  fraud: (content: ContentOf<'fraud'>, so: JobScript) => {
+    const { checkpoints, updateHash } = so.at('reveal/0/1', 'reveal').content;
+    const committed = [...checkpoints, updateHash];
+    const ends = committed.map((hash, i) =>
+      i < content.segment ? hash : i === content.segment ? content.repeated : hashOf(`end ${i}`),
+    );
+    return { ...content, ends };
+  },
+};
+
 /** The accused trainer complains, and the customer lists it. */
 export function listComplaint(so: JobScript): void {
   const fraud = so.at('fraud', 'fraud');

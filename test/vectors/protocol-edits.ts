@@ -254,7 +254,7 @@ export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-
     tooMany('checkpoints', id, 128),
     drop('checkpoints'),
   ],
-  fraud: [upper('trainer'), upper('committed'), upper('repeated'), drop('scores'), set('segment', 128), ...integer('shard')],
+  fraud: [set('ends', []), set('ends', [HEX], 'an end in upper case'), tooMany('ends', id, 129), upper('trainer'), upper('committed'), upper('repeated'), drop('scores'), set('segment', 128), ...integer('shard')],
   complaint: [
     upper('subject'),
     drop('found'),

@@ -31,7 +31,7 @@ import {
   type JobScript,
   type Person,
 } from '../support/job-script.js';
-import { accusedJob, drawJudges, judge, listComplaint } from '../support/dispute-script.js';
+import { accusedJob, drawJudges, judge, listComplaint, wholeRun } from '../support/dispute-script.js';
 import { inOrder } from '../support/validator-contents.js';
 import { sealedScript } from '../support/sealed-script.js';
 
@@ -343,6 +343,7 @@ const disputed = accusedJob({ terms: { title: 'iris, a dispute', dataset: snapsh
 listComplaint(disputed);
 drawJudges(disputed);
 judge(disputed, 0, null);
+const whole = accusedJob({ terms: { title: 'iris, repeated as a whole', dataset: snapshot.id }, alter: wholeRun });
 const unanswered = accusedJob({ terms: { title: 'iris, nobody to repeat', dataset: snapshot.id } });
 listComplaint(unanswered);
 drawJudges(unanswered, []);
@@ -538,7 +539,7 @@ export const samples: Samples = {
   'claim-void': [['of an expired invoice', script.raw('claim-void')]],
   receipt: [['paid', script.raw('receipt/0/0')]],
   received: [['countersigned', script.raw('received/0/0')]],
-  fraud: [['a segment that ends elsewhere', checked.raw('fraud')]],
+  fraud: [['a segment that ends elsewhere', checked.raw('fraud')], ['of a whole training', whole.raw('fraud')]],
   unpaid: [['a valid claim not paid in time', script.raw('unpaid')]],
   stake: [['of a trainer', staked.raw('stake')]],
   delegate: [['behind a trainer', staked.raw('delegate')]],

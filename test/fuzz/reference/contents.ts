@@ -565,6 +565,7 @@ export const contents: Readonly<Record<string, Check>> = {
   '4628/fraud': object({
     ...{ round, shard, trainer: hex64, submission: hex64, scores: hex64 },
     ...{ segment, committed: hex64, repeated: hex64 },
+    ends: optional(list(hex64, 1, 128)),
   }),
   '4628/complaint': object({
     ...{ round, shard, subject: hex64, engine, detail: text(500) },

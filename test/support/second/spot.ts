@@ -68,4 +68,8 @@ export function takeFraud(round: Round, event: RawEvent): void {
   must(row !== undefined && reveal?.id === submission, event.id, 'another submission');
   must(isForged(reveal, row) && row.spot!.segment === segment, event.id, 'the scores do not prove it');
   must(row.spot!.hash === repeated && endOf(reveal, segment) === committed, event.id, 'other states');
+  const { ends } = fields(event);
+  if (ends === undefined) return;
+  must(ends.length <= fields(reveal).checkpoints!.length + 1 && ends[segment] === repeated, event.id, 'other ends');
+  must(segment === 0 || ends[segment - 1] === endOf(reveal, segment - 1), event.id, 'its start is disputed, too');
 }

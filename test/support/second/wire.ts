@@ -147,6 +147,7 @@ export interface Fields {
   readonly segment: number;
   readonly committed: string;
   readonly repeated: string;
+  readonly ends?: readonly string[];
   readonly scores: string;
   readonly accepted: readonly Verdict[];
   readonly rejected: readonly Verdict[];
