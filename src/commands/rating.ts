@@ -31,7 +31,7 @@ export const command: CommandModule = {
     context.progress.start('reading jobs');
     const dump = options['fromDump'] as string | undefined;
     const relays = dump === undefined ? await context.deps.relays() : await context.deps.openDump(dump);
-    const { jobs, left, silent } = await readHistory(relays, key);
+    const { jobs, left, silent } = await readHistory(relays, ...(key === undefined ? [] : [key]));
     const trust = await trustOf(relays);
     context.progress.done();
     if (silent.length > 0) context.progress.warn(`${silent.join(', ')} did not answer: jobs may be missing`);

@@ -17,22 +17,22 @@ export interface History {
   readonly silent: readonly string[];
 }
 
-/** Of one key; those with the lowest ids are read, so that everybody reads the same ones. */
+/** Of some keys; those with the lowest ids are read, so that everybody reads the same ones. */
 export const MAX_JOBS = 500;
 /** Asked for at a time. */
 const AT_ONCE = 8;
 
 /**
- * The jobs in which the key signed anything; without a key those that anybody posted.
+ * The jobs in which one of the keys signed anything; without keys those that anybody posted.
  *
  * @throws NmktError `relay-unreachable` when no relay answered
  */
-export async function readHistory(relays: Relays, key?: Pubkey): Promise<History> {
+export async function readHistory(relays: Relays, ...keys: readonly Pubkey[]): Promise<History> {
   const topic = { '#t': [PROTOCOL_TAG] };
   const asked: Filter =
-    key === undefined
+    keys.length === 0
       ? { kinds: [KINDS.job], ...topic }
-      : { kinds: [...JOB_KINDS, KINDS.part], authors: [key], ...topic };
+      : { kinds: [...JOB_KINDS, KINDS.part], authors: [...keys], ...topic };
   const found = await relays.fetch([asked]);
   if (found.answered.length === 0)
     throw new NmktError('relay-unreachable', 'no relay answered', {

@@ -109,6 +109,9 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       '--params': number('--params'),
       '--max-price-sats': number('--max-price-sats'),
       '--min-throughput': number('--min-throughput'),
+      '--min-rating': number('--min-rating'),
+      '--trust': id,
+      '--as': id,
     },
   },
   'post-job': {
