@@ -4,14 +4,18 @@ import type { JobState } from './state.js';
 
 /**
  * What participants hold against scores, or against a `fraud`, of a key: a loss against all, as far as the reader trusts who complains. Who is
- * right, no event decides. Each complainant counts once per event.
+ * right, no event decides, but of a `fraud` that drawn validators confirm. Each complainant counts once per event.
  */
-export function complaintMatches({ jobId, chains, rounds, frauds, validators }: JobState, accused: Pubkey): Match[] {
+export function complaintMatches(
+  { jobId, chains, rounds, frauds, disputes, validators }: JobState,
+  accused: Pubkey,
+): Match[] {
   const subjects = new Set<EventId>();
   for (const { scores, listedScoreReveals } of rounds)
     for (const event of [...listedScoreReveals.values(), ...(scores === null ? [] : [scores])])
       if (event.author === accused) subjects.add(event.id);
-  for (const fraud of frauds.values()) if (fraud.author === accused) subjects.add(fraud.id);
+  const isConfirmed = (id: EventId) => disputes.some(({ fraud, outcome }) => fraud.id === id && outcome === 'customer');
+  for (const fraud of frauds.values()) if (fraud.author === accused && !isConfirmed(fraud.id)) subjects.add(fraud.id);
   const people = new Set([
     ...validators.map(({ validator }) => validator),
     ...rounds.flatMap(({ assigned }) => assigned.map(({ trainer }) => trainer)),

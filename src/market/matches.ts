@@ -1,5 +1,6 @@
 import type { EventId, Pubkey } from '../hash.js';
 import { invoiceHash } from '../protocol/claim.js';
+import { isCleared } from './dispute-state.js';
 import type { JobState, PayoutState, RoundState } from './state.js';
 import type { Rank } from './skill.js';
 
@@ -78,8 +79,11 @@ function ranksOf(
   const seats = assigned.filter((seat) => seat.trainer === trainer);
   if (seats.every(({ ready, grantBad }) => ready === null || grantBad !== null)) return null;
   const fraud = state.frauds.get(trainer);
-  if (fraud !== undefined) return { rank: 'proven', why: 'fraud', events: [fraud.id, close.id] };
-  const bad = close.content.rejected.filter((row) => row.trainer === trainer);
+  const isFalse = isCleared(state, trainer);
+  if (fraud !== undefined && !isFalse) return { rank: 'proven', why: 'fraud', events: [fraud.id, close.id] };
+  // What only a false proof rejected says nothing of its trainer.
+  const counts = ({ rule }: { readonly rule: string }) => !(isFalse && rule === 'spot-check');
+  const bad = close.content.rejected.filter((row) => row.trainer === trainer && counts(row));
   const isAbsence = (rule: string) => rule === 'absent' || rule === 'no-reveal';
   const worst = bad.find(({ rule }) => isAbsence(rule)) ?? bad[0];
   if (worst !== undefined)

@@ -1,6 +1,7 @@
 import type { Pubkey } from '../hash.js';
 import type { NetworkName } from '../protocol/network.js';
 import { complaintMatches } from './complaint-matches.js';
+import { falseProofMatches } from './dispute-matches.js';
 import { customerMatches, inOrder, trainerMatches, type Match } from './matches.js';
 import { afterMatch, conservative, NEW_SKILL, type Skill } from './skill.js';
 import type { JobState } from './state.js';
@@ -26,7 +27,9 @@ const MATCHES: Readonly<Record<RatedRole, (state: JobState, key: Pubkey) => Matc
   trainer: trainerMatches,
   validator: validatorMatches,
   customer: (state, key) =>
-    state.job?.author === key ? [...customerMatches(state, key), ...complaintMatches(state, key)] : [],
+    state.job?.author === key
+      ? [...customerMatches(state, key), ...falseProofMatches(state, key), ...complaintMatches(state, key)]
+      : [],
 };
 
 export interface CountedMatch extends Match {

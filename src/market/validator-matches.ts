@@ -1,5 +1,6 @@
 import type { Pubkey } from '../hash.js';
 import { complaintMatches } from './complaint-matches.js';
+import { falseVerdictMatches } from './dispute-matches.js';
 import { EVERY_RANK, forkMatches, isPaid, type Match } from './matches.js';
 import type { Rank } from './skill.js';
 import type { JobState, RoundState } from './state.js';
@@ -24,6 +25,7 @@ export function validatorMatches(state: JobState, validator: Pubkey): Match[] {
       const place = { job: jobId, round: round.round, issuer: job.author };
       return [{ ...place, others: mine.rank === 'proven' ? EVERY_RANK : others, ...mine }];
     }),
+    ...falseVerdictMatches(state, validator),
     ...complaintMatches(state, validator),
   ];
 }

@@ -3,6 +3,8 @@ import { firstDivergence } from '../../src/market/bisect.js';
 import { foldJob } from '../../src/market/fold.js';
 import { appealable, isAsked, mayChangeUntil, silentIn } from '../../src/market/dispute-state.js';
 import { disputes } from '../../src/market/disputes.js';
+import { rate } from '../../src/market/reputation.js';
+import type { Pubkey } from '../../src/hash.js';
 import { owedMsat } from '../../src/market/state.js';
 import { disputeOrder } from '../../src/protocol/dispute.js';
 import type { ContentOf } from '../../src/protocol/events.js';
@@ -129,6 +131,38 @@ describe('a dispute', () => {
       const count = firsts.filter((one) => one === validator).length;
       expect(Math.abs(count - 200 / 3)).toBeLessThan(5 * Math.sqrt((200 * 2) / 9));
     }
+  });
+});
+
+describe('a rating', () => {
+  const matchesOf = (so: JobScript, key: Pubkey, role: 'trainer' | 'customer' | 'validator') =>
+    rate([so.state], key, role, { trusted: new Set(), network: 'sandbox' }).matches.map(
+      ({ rank, why }) => `${rank}: ${why}`,
+    );
+
+  it('takes a false proof off the trainer, and puts it on its customer', () => {
+    const so = drawn();
+    judge(so, 0, null);
+    expect(matchesOf(so, accused, 'trainer')).toEqual([]);
+    expect(matchesOf(so, customer.pubkey, 'customer')).toContain('proven: false fraud');
+  });
+
+  it('holds a complaint against nobody that drawn validators contradict', () => {
+    const so = drawn();
+    judge(so, 0, forged);
+    expect(matchesOf(so, accused, 'trainer')).toEqual(['proven: fraud']);
+    const ofCustomer = matchesOf(so, customer.pubkey, 'customer');
+    expect(ofCustomer.filter((text) => text.startsWith('proven'))).toEqual([]);
+  });
+
+  it('holds a false verdict against its validator, by the word of each that contradicts it', () => {
+    const so = drawn();
+    judge(so, 0, forged);
+    judge(so, 1, null);
+    judge(so, 2, null);
+    const [first, second] = so.state.disputes[0]!.order!;
+    const of = (key: Pubkey) => matchesOf(so, key, 'validator').filter((text) => text.includes('verdict'));
+    expect([of(first!), of(second!)]).toEqual([Array(2).fill('proven: false verdict'), []]);
   });
 });
 
