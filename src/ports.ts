@@ -142,14 +142,26 @@ export interface StakeLock {
   readonly freeAt: number | null;
 }
 export type StakeRequest = Pick<StakeLock, 'lock' | 'job' | 'staker' | 'amountMsat'>;
+export interface PotPayment {
+  readonly job: NostrEvent;
+  readonly settlement: NostrEvent;
+  readonly payout: Sha256;
+  readonly invoice: string;
+}
 export interface Stake {
   /** The same request again finds the first one's lock. @throws NmktError `payment-failed` without the balance, `bad-usage` when the lock is another's */
   lock(request: StakeRequest): Promise<StakeLock>;
   find(lock: Sha256): Promise<StakeLock | null>;
   /** Begins to leave, or pays back once it is free. By its owner only. @throws NmktError `not-ready` before it is free */
   release(lock: Sha256): Promise<StakeLock>;
-  /** Takes the whole lock for two signed events that condemn its staker in its job. @throws NmktError `bad-event` for anything less */
+  /** Takes the whole lock for signed events that condemn whom it answers for in its job. @throws NmktError `bad-event` for anything less */
   slash(lock: Sha256, evidence: readonly NostrEvent[]): Promise<StakeLock>;
+  /**
+   * Pays an invoice out of the pot of a job, by a line with purpose `bonus` of a settlement that the job's author signed: once for each payout.
+   *
+   * @throws NmktError `bad-event` for any other, `payment-failed`
+   */
+  pay(request: PotPayment): Promise<{ readonly paymentHash: string; readonly preimage: string }>;
 }
 
 export interface TrainRequest {

@@ -37,6 +37,7 @@ export const commandGroups: readonly CommandGroup[] = [
       { name: 'stake', summary: 'lock money for a job that you work in' },
       { name: 'delegate', summary: 'lock money behind a trainer or validator of a job' },
       { name: 'withdraw', summary: 'take stakes and delegations back, a day later' },
+      { name: 'slash', summary: 'take the stake of who signed two things of which one is false' },
       { name: 'resign', summary: 'leave a job between rounds; a spare takes the seat' },
     ],
   },

@@ -77,7 +77,8 @@ async function customerEnv(
   if (followed?.size === 0)
     progress.warn('this job takes bids of keys that you follow only, and no relay that answered has a list of those');
   let engine: ReturnType<CustomerEnv['engine']> | undefined;
-  let stake: ReturnType<typeof deps.stake> | undefined;
+  let opened: ReturnType<typeof deps.stake> | undefined;
+  const stake = () => (opened ??= deps.stake());
   const loadEngine = async () => {
     const loaded = await deps.engine({ accepted: job.content.acceptedEngines });
     progress.note(`measuring on ${loaded.id}`);
@@ -98,7 +99,7 @@ async function customerEnv(
     ),
     data: customerData(someRelays(relays, bestFirst(relays.urls, await readRelayScores(files))), secrets, signal),
     files: jobFiles(files, id),
-    stake: () => (stake ??= deps.stake()),
+    stake,
     engine: () => (engine ??= loadEngine()),
     payer:
       wallet === null
@@ -110,6 +111,7 @@ async function customerEnv(
             network: deps.network,
             ...(maxSats === undefined ? {} : { maxMsat: BigInt(maxSats) * 1000n }),
             jobBudgetMsat: job.content.budgetMsat,
+            stake,
           }),
     progress,
     signal,

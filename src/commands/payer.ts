@@ -1,7 +1,8 @@
 import { isNmktError } from '../errors.js';
-import type { Clock, Journal, Network, Wallet } from '../ports.js';
+import type { Clock, Journal, Network, Stake, Wallet } from '../ports.js';
 import type { Payer } from '../roles/customer-env.js';
 import { decodeReceiptInvoice } from './find-job.js';
+import { payFromPot } from './pot-payer.js';
 import { payOut } from '../wallet/payout-journal.js';
 import { foldPayouts, type PayoutRecord } from '../wallet/payout-records.js';
 import { createSpendGuard } from '../wallet/spend-guard.js';
@@ -17,11 +18,15 @@ export function createPayer(tools: {
   readonly network: Network;
   readonly maxMsat?: bigint;
   readonly jobBudgetMsat: bigint;
+  /** Keeps the pot of the job; absent: there is none. */
+  readonly stake?: () => Promise<Stake | null>;
 }): Payer {
   const { wallet, journal, clock, network, maxMsat, jobBudgetMsat } = tools;
   const guard = createSpendGuard(maxMsat === undefined ? {} : { commandMsat: maxMsat });
   return {
-    async pay({ job, round, payout, invoice, claimed, descriptionHash, planHash }) {
+    async pay(request) {
+      const { job, round, payout, invoice, claimed, descriptionHash, planHash, pot } = request;
+      if (pot !== undefined) return payFromPot({ ...request, pot }, network, tools.stake);
       try {
         const outcome = await payOut(
           {

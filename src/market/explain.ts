@@ -67,9 +67,38 @@ function promised(state: JobState, round: RoundState, { payout, payee }: PayoutS
   const { settlement } = round;
   const line = settlement?.content.plan.find((candidate) => candidate.payout === payout);
   return [
-    ...(line?.purpose === 'fee' ? [fee(state, round, payee)] : prices(state, round, payee)),
+    ...reasons(state, round, payee, line),
     cause(`settlement of round ${round.round + 1}: the line that promises it`, [settlement]),
   ];
+}
+
+type Line = NonNullable<RoundState['settlement']>['content']['plan'][number];
+
+function reasons(state: JobState, round: RoundState, payee: Pubkey, line: Line | undefined): Cause[] {
+  if (line === undefined || line.purpose === 'trainer') return prices(state, round, payee);
+  if (line.purpose === 'bonus') return slashed(state, line);
+  const whole = state.job!.content.validators?.feeMsat ?? 0n;
+  const validator = line.purpose === 'fee' ? payee : (line.purpose.slice('delegation:'.length) as Pubkey);
+  const causes = [fee(state, round, validator)];
+  if (line.amountMsat === whole) return causes;
+  const { sigmaPpm } = state.stakes.operators.get(validator)!;
+  const shares = `${sigmaPpm / 10_000} % of what stands for its delegators it keeps, they share the rest by amount and time`;
+  const others = cause(shares, tablesOf(state), { msat: line.amountMsat - whole });
+  return [...causes, others];
+}
+
+/** Nine tenths of each lock that was lost, among those that worked. */
+function slashed(state: JobState, { amountMsat }: Line): Cause[] {
+  const { slashes } = state.stakes;
+  const events = [...state.chains.values()].flatMap((chain) => chain.events);
+  const said = slashes.map(({ event }) => events.find(({ id }) => id === event));
+  const pot = slashes.reduce((sum, { potMsat }) => sum + potMsat, 0n);
+  const words = `its part, by what it earned, of ${pot} msat that were slashed from ${slashes.length} locks`;
+  return [cause(words, [...said, ...tablesOf(state)], { msat: amountMsat })];
+}
+
+function tablesOf({ chains, job }: JobState): JobEvent[] {
+  return (chains.get(job!.author)?.events ?? []).filter(({ type }) => type === 'stake-table');
 }
 
 function fee(

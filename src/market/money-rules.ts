@@ -1,7 +1,11 @@
-import { fromHex, sha256Hex } from '../hash.js';
+import { fromHex, sha256Hex, type Pubkey } from '../hash.js';
 import type { EventOf } from '../protocol/events.js';
+import type { PlanLine } from '../protocol/settlement.js';
 import { broken, type Broken, type Draft, type DraftRound } from './draft.js';
+import { earnedBy, potShares } from './pot.js';
 import { settlementPlan } from './settlement.js';
+import type { StakeBook } from './stake.js';
+import { splitReward } from './stake-reward.js';
 import type { RoundState } from './state.js';
 import { feesOf } from './score-rules.js';
 
@@ -11,11 +15,13 @@ export function applySettlement(draft: Draft, event: EventOf<'settlement'>): Bro
     return broken('settlement', 'there is no closed round to settle');
   if (event.content.round !== last.round || event.content.close !== last.close.id)
     return broken('settlement', `it settles another round than ${last.round}`);
-  const expected = planOf(draft.job, last);
+  const expected = planOf(draft, last);
   const spell = (plan: typeof expected.plan) =>
     plan.map((line) => `${line.payout}:${line.payee}:${line.purpose}:${line.amountMsat}`).join(' ');
   // Fees follow from scores: while some are not at hand, only the lines of trainers can be checked.
-  const isWhole = last.scoreRevealList?.content.ids.every((id) => draft.byId.has(id)) ?? true;
+  const isScored = last.scoreRevealList?.content.ids.every((id) => draft.byId.has(id)) ?? true;
+  // What stake brings follows from tables.
+  const isWhole = isScored && (draft.job.content.stake === undefined || !draft.lacksStakes);
   const known = (plan: typeof expected.plan) => (isWhole ? plan : plan.filter(({ purpose }) => purpose === 'trainer'));
   const isSum = !isWhole || event.content.totalMsat === expected.totalMsat;
   if (spell(known(event.content.plan)) !== spell(known(expected.plan)) || !isSum)
@@ -30,17 +36,58 @@ export function applySettlement(draft: Draft, event: EventOf<'settlement'>): Bro
 
 type Closed = Pick<RoundState, 'round' | 'close' | 'assigned' | 'listedScoreReveals' | 'liars'>;
 
-/** What a closed round pays, from the prices of the assignments it opened with and the fee of the job. */
-export function planOf(job: EventOf<'job'>, closed: Closed) {
+/** What a settlement follows from besides its round. */
+export interface Settling {
+  readonly job: EventOf<'job'> | null;
+  /** As the last table before it has them. */
+  readonly stakes: StakeBook;
+  readonly frauds: ReadonlyMap<Pubkey, unknown>;
+  readonly validatorFrauds: ReadonlyMap<Pubkey, unknown>;
+  readonly rounds: readonly Pick<RoundState, 'round' | 'settlement'>[];
+}
+
+/**
+ * What a closed round pays, from the prices of the assignments it opened with and the fee of the job, of which those behind a validator get
+ * their part; that of the last round also what was slashed.
+ */
+export function planOf(settling: Settling, closed: Closed) {
+  const job = settling.job!;
   const { round, close, assigned } = closed;
   const price = new Map(assigned.map((seat) => [seat.shard, seat.priceMsat]));
   const accepted = close?.content.accepted ?? [];
-  return settlementPlan(
-    job.id,
-    round,
-    accepted.map(({ trainer, shard }) => ({ trainer, priceMsat: price.get(shard) ?? 0n })),
-    feesOf(closed, job.content.validators?.feeMsat ?? 0n),
+  const priced = accepted.map(({ trainer, shard }) => ({ trainer, priceMsat: price.get(shard) ?? 0n }));
+  const { fees, delegations } = sharedFees(settling, feesOf(closed, job.content.validators?.feeMsat ?? 0n));
+  const own = settlementPlan(job.id, round, priced, fees, delegations);
+  if (settling.stakes.slashes.length === 0 || round !== job.content.rounds - 1) return own;
+  const earlier = settling.rounds.flatMap((other) =>
+    other.round < round ? (other.settlement?.content.plan ?? []) : [],
   );
+  const shares = potShares({
+    customer: job.author,
+    slashes: settling.stakes.slashes,
+    earned: earnedBy([...earlier, ...own.plan]),
+    frauds: new Set([...settling.frauds.keys(), ...settling.validatorFrauds.keys()]),
+  });
+  const bonuses = [...shares].map(([payee, amountMsat]) => ({ payee, purpose: 'bonus' as const, amountMsat }));
+  return settlementPlan(job.id, round, priced, fees, [...delegations, ...bonuses]);
+}
+
+type Fees = ReturnType<typeof feesOf>;
+
+/** Each fee among a validator and those that stood behind it. */
+function sharedFees({ job, stakes }: Settling, whole: Fees): { fees: Fees; delegations: Omit<PlanLine, 'payout'>[] } {
+  const terms = job!.content.stake;
+  const delegations: Omit<PlanLine, 'payout'>[] = [];
+  const fees = whole.map(({ validator, feeMsat }) => {
+    const worked = stakes.worked.get(validator);
+    const operator = stakes.operators.get(validator);
+    if (terms === undefined || worked === undefined || operator === undefined) return { validator, feeMsat };
+    const shares = splitReward(validator, feeMsat, operator.sigmaPpm, worked, terms);
+    for (const [payee, amountMsat] of shares)
+      if (payee !== validator) delegations.push({ payee, purpose: `delegation:${validator}`, amountMsat });
+    return { validator, feeMsat: shares.get(validator)! };
+  });
+  return { fees, delegations };
 }
 
 export function applyReceipt(draft: Draft, event: EventOf<'receipt'>): Broken | null {
@@ -70,6 +117,6 @@ export function applyReceipt(draft: Draft, event: EventOf<'receipt'>): Broken | 
 }
 
 /** Does this closed round need a settlement before the job goes on? */
-export function owes(draft: Pick<Draft, 'job'>, round: DraftRound): boolean {
-  return round.close !== null && planOf(draft.job, round).totalMsat > 0n;
+export function owes(draft: Draft, round: DraftRound): boolean {
+  return round.close !== null && planOf(draft, round).totalMsat > 0n;
 }

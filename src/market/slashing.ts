@@ -1,5 +1,7 @@
 import type { EventId, Pubkey } from '../hash.js';
-import type { JobEvent } from '../protocol/events.js';
+import type { EventOf, JobEvent } from '../protocol/events.js';
+import type { RoundState } from './state.js';
+import { committedEnd } from './spot-rules.js';
 
 /** Whose stake in which job two signed events condemn. */
 export interface Guilt {
@@ -22,8 +24,8 @@ export function guiltOf(events: readonly JobEvent[]): Guilt | null {
   return place !== null && place === placeOf(b) ? { job: a.job, staker: a.author } : null;
 }
 
-/** What may be said once only. */
-function placeOf(event: JobEvent): string | null {
+/** What may be said once only, spelt; null: it may be said again. */
+export function placeOf(event: JobEvent): string | null {
   if (event.type === 'commit' || event.type === 'reveal')
     return `${event.type} ${event.content.round} ${event.content.shard}`;
   return event.type === 'score-commit' ? `${event.type} ${event.content.round}` : null;
@@ -33,4 +35,70 @@ function placeOf(event: JobEvent): string | null {
 export function slashShares(amountMsat: bigint): { readonly reporterMsat: bigint; readonly potMsat: bigint } {
   const reporterMsat = amountMsat / 10n;
   return { reporterMsat, potMsat: amountMsat - reporterMsat };
+}
+
+/** What condemns a key: whom, and who signed it. */
+export interface Proof {
+  readonly guilty: Pubkey;
+  /** They get nothing of the pot that their signatures fill. */
+  readonly signers: ReadonlySet<Pubkey>;
+}
+
+/** Where evidence is looked up: a job while it is folded, or after. */
+export interface ProofSource {
+  readonly frauds: ReadonlyMap<Pubkey, EventOf<'fraud'>>;
+  readonly validatorFrauds: ReadonlyMap<Pubkey, EventOf<'validator-fraud'>>;
+  readonly rounds: readonly Pick<RoundState, 'verdict' | 'listedReveals' | 'listedScoreReveals'>[];
+  /** Opened by the customer so far. */
+  readonly disputes: readonly { readonly fraud: { readonly id: EventId } }[];
+}
+
+/**
+ * Two events that contradict each other; or the customer's one that follows from what validators signed, a `validator-fraud` or a `fraud`
+ * whose segment validators repeated and nobody disputed. What the customer alone measured condemns nobody.
+ *
+ * @param evidence  in any order
+ * @returns         null: nothing that stake answers for
+ */
+export function proofOf(source: ProofSource, evidence: readonly JobEvent[]): Proof | null {
+  const guilt = guiltOf(evidence);
+  if (guilt !== null) return { guilty: guilt.staker, signers: new Set([guilt.staker]) };
+  const [event] = evidence;
+  if (evidence.length !== 1 || event === undefined) return null;
+  if (event.type === 'validator-fraud') return validatorProof(source, event);
+  return event.type === 'fraud' ? trainerProof(source, event) : null;
+}
+
+function validatorProof({ validatorFrauds, rounds }: ProofSource, event: EventOf<'validator-fraud'>): Proof | null {
+  const { validator, witnesses } = event.content;
+  if (validatorFrauds.get(validator)?.id !== event.id) return null;
+  const sheets = rounds.flatMap(({ listedScoreReveals }) => [...listedScoreReveals.values()]);
+  const authors = sheets.filter(({ id }) => witnesses.includes(id)).map(({ author }) => author);
+  return { guilty: validator, signers: new Set([event.author, validator, ...authors]) };
+}
+
+function trainerProof({ frauds, rounds, disputes }: ProofSource, event: EventOf<'fraud'>): Proof | null {
+  const { trainer, scores, submission, segment } = event.content;
+  if (frauds.get(trainer)?.id !== event.id || disputes.some(({ fraud }) => fraud.id === event.id)) return null;
+  const round = rounds.find(({ verdict }) => verdict?.by === scores && verdict.from === 'validators');
+  const reveal = [...(round?.listedReveals.values() ?? [])].find(({ id }) => id === submission);
+  if (round === undefined || reveal === undefined) return null;
+  const end = committedEnd(reveal.content, segment);
+  const witnesses = [...round.listedScoreReveals.values()].filter(({ content }) =>
+    content.scores.some(
+      ({ submission: of, spot }) => of === submission && spot?.segment === segment && spot.hash !== end,
+    ),
+  );
+  return { guilty: trainer, signers: new Set([event.author, trainer, ...witnesses.map(({ author }) => author)]) };
+}
+
+/** What a slash cites, where all of it is at hand; else, or where the customer reports, why it counts not. */
+export function evidenceOf(
+  customer: Pubkey,
+  { author, content }: EventOf<'slash'>,
+  find: (id: EventId) => JobEvent | undefined,
+): readonly JobEvent[] | string {
+  if (author === customer) return 'the customer gets nothing of what is slashed';
+  const found = content.evidence.flatMap((id) => find(id) ?? []);
+  return found.length === content.evidence.length ? found : 'not all of its evidence is at hand';
 }

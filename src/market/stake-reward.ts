@@ -20,15 +20,24 @@ export function effectiveStake(
   { minMsat, delegatedPpm, maxDelegated }: EffectiveTerms,
 ): bigint {
   if (ownMsat === 0n || ownMsat < minMsat) return 0n;
-  const most = ownMsat * BigInt(maxDelegated);
-  return ownMsat + ((delegatedMsat < most ? delegatedMsat : most) * BigInt(delegatedPpm)) / PPM;
+  return ownMsat + countedOf(ownMsat, delegatedMsat, { delegatedPpm, maxDelegated });
+}
+
+function countedOf(
+  own: bigint,
+  delegated: bigint,
+  { delegatedPpm, maxDelegated }: Omit<EffectiveTerms, 'minMsat'>,
+): bigint {
+  const most = own * BigInt(maxDelegated);
+  return ((delegated < most ? delegated : most) * BigInt(delegatedPpm)) / PPM;
 }
 
 /**
  * An operator's reward among itself and its delegators: it keeps sigma, they share (1 - sigma) f d / (own + d), by amount times the
- * intervals through which it stood.
+ * intervals through which it stood; d is what counts of theirs.
  *
  * @param worked  of the operator; nothing of it: all is its own
+ * @param counts  absent: all of it
  * @returns       sums to `rewardMsat`
  */
 export function splitReward(
@@ -36,8 +45,10 @@ export function splitReward(
   rewardMsat: bigint,
   sigmaPpm: number,
   { own, by }: Worked,
+  counts?: Omit<EffectiveTerms, 'minMsat'>,
 ): ReadonlyMap<Pubkey, bigint> {
-  const delegated = [...by.values()].reduce((sum, part) => sum + part, 0n);
+  const behind = [...by.values()].reduce((sum, part) => sum + part, 0n);
+  const delegated = counts === undefined ? behind : countedOf(own, behind, counts);
   const all = own + delegated;
   if (all === 0n) return new Map([[operator, rewardMsat]]);
   const shared = (rewardMsat * (PPM - BigInt(sigmaPpm)) * delegated) / (PPM * all);

@@ -1,10 +1,11 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import type { EventOf } from '../protocol/events.js';
 import type { StakeRow } from '../protocol/stake.js';
+import { slashShares, type Proof } from './slashing.js';
 
 /** Who stands behind whom with how much, table by table; what that is worth in draws and rewards, reward.ts says. */
 
-export type StakeEvent = EventOf<'stake'> | EventOf<'delegate'> | EventOf<'withdraw'>;
+export type StakeEvent = EventOf<'stake'> | EventOf<'delegate'> | EventOf<'withdraw'> | EventOf<'slash'>;
 
 /** Counted in intervals of stake tables, an hour each. */
 export const COOLDOWN = 24;
@@ -19,6 +20,18 @@ export interface Lock {
   readonly amountMsat: bigint;
   /** The interval from which on it counts no more; null: it counts. */
   readonly leftAt: number | null;
+  /** Its money is gone. */
+  readonly isSlashed?: true;
+}
+/** A lock that lost its money, by a table that names it. */
+export interface Slash extends Proof {
+  readonly event: EventId;
+  readonly lock: Sha256;
+  readonly reporter: Pubkey;
+  /** The guilty one, or who stood behind it. */
+  readonly owner: Pubkey;
+  readonly reporterMsat: bigint;
+  readonly potMsat: bigint;
 }
 interface Operator {
   readonly role: StakeRow['role'];
@@ -36,21 +49,31 @@ export interface StakeBook {
   readonly locks: ReadonlyMap<Sha256, Lock>;
   readonly operators: ReadonlyMap<Pubkey, Operator>;
   readonly worked: ReadonlyMap<Pubkey, Worked>;
+  /** In the order of the tables. */
+  readonly slashes: readonly Slash[];
 }
-export const NO_STAKES: StakeBook = { interval: null, locks: new Map(), operators: new Map(), worked: new Map() };
+export const NO_STAKES: StakeBook = {
+  interval: null,
+  locks: new Map(),
+  operators: new Map(),
+  worked: new Map(),
+  slashes: [],
+};
 
 /**
  * The book after a table. What stood at the one before counts for every interval up to this one; a delegation made just before a payout
  * has stood through almost none.
  *
- * @param events       new ones, in the order of the table
- * @param mayBeEqual   another table of the same interval: stakes that come for the award of a job that asks for them
- * @returns            or why the table is none
+ * @param events      new ones, in the order of the table
+ * @param prove       what a slash rests on, or why it counts not
+ * @param mayBeEqual  another table of the same interval: of a job that asks for stake, so that an award or a settlement need not wait
+ * @returns           or why the table is none
  */
 export function afterTable(
   book: StakeBook,
   interval: number,
   events: readonly StakeEvent[],
+  prove: Prove = () => 'nobody can tell what its evidence proves',
   mayBeEqual = false,
 ): StakeBook | string {
   const isSame = mayBeEqual && interval === book.interval;
@@ -58,19 +81,46 @@ export function afterTable(
     return `interval ${interval} is not after ${book.interval}`;
   const locks = new Map(book.locks);
   const operators = new Map(book.operators);
+  const slashes = [...book.slashes];
   for (const event of events) {
-    const refusal = add(locks, operators, interval, event);
+    const refusal =
+      event.type === 'slash' ? slash(locks, slashes, interval, event, prove) : add(locks, operators, interval, event);
     if (refusal !== null) return `${event.id}: ${refusal}`;
   }
   const passed = book.interval === null ? 0n : BigInt(interval - book.interval);
-  return { interval, locks, operators, worked: accrued(book, passed) };
+  return { interval, locks, operators, worked: accrued(book, passed), slashes };
+}
+
+/** What the evidence of a slash proves, or why it counts not. */
+export type Prove = (event: EventOf<'slash'>) => Proof | string;
+
+/** A lock answers for its operator, whoever's money it is: else one key could put its stake behind itself by another. */
+function slash(
+  locks: Map<Sha256, Lock>,
+  slashes: Slash[],
+  interval: number,
+  event: EventOf<'slash'>,
+  prove: Prove,
+): string | null {
+  const { lock: name } = event.content;
+  const lock = locks.get(name);
+  if (lock === undefined) return `no lock ${name} counts`;
+  if (lock.isSlashed === true) return `lock ${name} was slashed before`;
+  const proof = prove(event);
+  if (typeof proof === 'string') return proof;
+  if (proof.guilty !== lock.operator) return 'its evidence condemns another one than stands behind that lock';
+  if (event.author === proof.guilty || event.author === lock.owner) return 'nobody reports itself';
+  locks.set(name, { ...lock, leftAt: lock.leftAt ?? interval, isSlashed: true });
+  const { event: _, amountMsat, owner } = lock;
+  slashes.push({ ...proof, event: event.id, lock: name, reporter: event.author, owner, ...slashShares(amountMsat) });
+  return null;
 }
 
 function add(
   locks: Map<Sha256, Lock>,
   operators: Map<Pubkey, Operator>,
   interval: number,
-  { type, id, author, content }: StakeEvent,
+  { type, id, author, content }: Exclude<StakeEvent, { type: 'slash' }>,
 ): string | null {
   if (type === 'withdraw') {
     const found = [...locks].find(([, lock]) => lock.event === content.of);

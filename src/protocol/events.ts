@@ -13,7 +13,7 @@ import { joined, partsOf } from './parts.js';
 import { SCORES } from './score.js';
 import { SEALED_BID } from './sealed-bid.js';
 import { SETTLEMENT } from './settlement.js';
-import { DELEGATE, STAKE, STAKE_TABLE, WITHDRAW } from './stake.js';
+import { DELEGATE, SLASH, STAKE, STAKE_TABLE, WITHDRAW } from './stake.js';
 import { COMMIT, REVEAL } from './submission.js';
 import { NONCE, REGISTER, SCORE_COMMIT } from './validator.js';
 
@@ -59,6 +59,7 @@ export const EVENT_TYPES = {
   stake: STAKE,
   delegate: DELEGATE,
   withdraw: WITHDRAW,
+  slash: SLASH,
   'stake-table': STAKE_TABLE,
 } as const;
 

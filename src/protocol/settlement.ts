@@ -4,11 +4,16 @@ import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
 import { eventId, int, msat, pubkey, sha256Hex } from './scalars.js';
 
-/** `fee`: of a validator. */
-export const PURPOSES = ['trainer', 'fee'] as const;
-export type Purpose = (typeof PURPOSES)[number];
+/** `fee`: of a validator; `bonus`: of what was slashed; `delegation:` with a key: of its reward, to who stood behind it. */
+export type Purpose = 'trainer' | 'fee' | 'bonus' | `delegation:${Pubkey}`;
+const purpose = z
+  .string()
+  .regex(
+    /^(trainer|fee|bonus|delegation:[0-9a-f]{64})$/,
+    'trainer, fee, bonus or delegation: with a key',
+  ) as unknown as z.ZodType<Purpose, string>;
 
-const planLine = z.object({ payout: sha256Hex, payee: pubkey, purpose: z.enum(PURPOSES), amountMsat: msat });
+const planLine = z.object({ payout: sha256Hex, payee: pubkey, purpose, amountMsat: msat });
 export type PlanLine = z.output<typeof planLine>;
 
 /** One per (job, round), published before anything is paid; anyone can recompute it from the award and the close. */

@@ -28,6 +28,17 @@ export const DELEGATE = eventType(
 /** Takes back an own stake or delegation: it counts no more from the next table on, and is free after the cooldown. */
 export const WITHDRAW = eventType('withdraw', KINDS.stake, 'withdraw', z.object({ of: eventId }));
 
+/**
+ * A lock whose keeper found it condemned by these events. The author reports: neither the customer nor whom they condemn. The lock is empty;
+ * a tenth went to the reporter, the rest lies in the pot of the job.
+ */
+export const SLASH = eventType(
+  'slash',
+  KINDS.stake,
+  'slash',
+  z.object({ lock: sha256Hex, evidence: z.array(eventId).min(1).max(2) }),
+);
+
 const row = z.object({
   operator: pubkey,
   role: z.enum(STAKED_ROLES),

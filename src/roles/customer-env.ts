@@ -2,7 +2,7 @@ import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import type { InvoiceFacts } from '../market/claim-rules.js';
 import type { EarlierJob } from '../market/standing.js';
 import type { JobState, RoundState } from '../market/state.js';
-import type { Engine, Clock, NostrEvent, Progress, RandomBytes, Relays, Signer, Stake } from '../ports.js';
+import type { Engine, Clock, NostrEvent, PotPayment, Progress, RandomBytes, Relays, Signer, Stake } from '../ports.js';
 import type { Bell } from './bell.js';
 import type { CustomerData } from './customer-data.js';
 import type { EpochSecrets } from './epoch.js';
@@ -63,6 +63,8 @@ export interface Payer {
     readonly claimed: readonly string[];
     readonly descriptionHash: Sha256;
     readonly planHash: Sha256;
+    /** What was slashed pays it, not the own wallet; by these events as signed. */
+    readonly pot?: Pick<PotPayment, 'job' | 'settlement'>;
   }): Promise<PaymentResult>;
 }
 

@@ -16,7 +16,7 @@ export interface Hold {
 }
 
 export async function settle(env: CustomerEnv, state: JobState, round: RoundState): Promise<void> {
-  const { plan, totalMsat } = planOf(state.job!, round);
+  const { plan, totalMsat } = planOf(state, round);
   await env.book.sign(
     'settlement',
     { round: round.round, close: round.close!.id, plan: [...plan], totalMsat },
@@ -55,6 +55,8 @@ export async function payOne(
   for (const event of state.chains.get(payout.payee)?.events ?? [])
     if (event.type === 'claim' && event.content.payout === payout.payout)
       claimed.push((await invoiceIn(env, event)) ?? invoice);
+  const purpose = settlement.content.plan.find((line) => line.payout === payoutId)?.purpose;
+  const signed = { job: env.book.raw(state.jobId)!, settlement: env.book.raw(settlement.id)! };
   const result = await env.payer.pay({
     job: state.jobId,
     round,
@@ -63,6 +65,7 @@ export async function payOne(
     claimed,
     descriptionHash,
     planHash: settlement.contentHash,
+    ...(purpose === 'bonus' && { pot: signed }),
   });
   if (result.kind === 'held') {
     if (result.cause !== 'invoice') return result;

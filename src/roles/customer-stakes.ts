@@ -1,17 +1,19 @@
 import { isNmktError } from '../errors.js';
 import type { EventId } from '../hash.js';
-import { afterTable, rowsOf, type StakeBook, type StakeEvent } from '../market/stake.js';
+import { evidenceOf, proofOf } from '../market/slashing.js';
+import { afterTable, rowsOf, type Prove, type StakeBook, type StakeEvent } from '../market/stake.js';
 import type { JobState } from '../market/state.js';
-import type { JobEvent } from '../protocol/events.js';
+import { parseJobEvent, type JobEvent } from '../protocol/events.js';
 import type { Stake } from '../ports.js';
 import type { CustomerEnv } from './customer-env.js';
+import type { JobBook } from './job-book.js';
 
 /** The customer's stake tables: what counts is what it names, once an hour and only when there is something new. */
 
 export const INTERVAL_SEC = 3_600;
 const LAST_INTERVAL = 1_000_000;
-/** Before the award of a job that asks for stake: a table at once for who comes, but not for each. */
-const AWARD_TABLE_SEC = 2;
+/** In a job that asks for stake no award and no settlement waits: a table at once, but not for each event. */
+const SOON_SEC = 2;
 /** A stake that is named and not locked is asked for again after this long. */
 const ASK_AGAIN_SEC = 60;
 /** Asked of the wallet for one table. */
@@ -23,7 +25,7 @@ const MAX_ROWS = 200;
 export interface DueTable {
   readonly interval: number;
   readonly events: readonly StakeEvent[];
-  /** Another one of the same interval is none, but before the award of a job that asks for stake. */
+  /** May it be another one of the same interval? */
   readonly mayBeEqual: boolean;
   /** Unix seconds: no other table is made before. */
   readonly nextAt: number;
@@ -38,16 +40,18 @@ export function dueTable({ job, phase, chains, stakes, award }: JobState, now: n
   const { stake } = job.content;
   const intervalSec = stake?.intervalSec ?? INTERVAL_SEC;
   const interval = Math.floor((now - job.createdAt) / intervalSec);
-  const mayBeEqual = stake !== undefined && award === null;
+  const mayBeEqual = stake !== undefined;
   const last = stakes.interval ?? -1;
   if (interval > LAST_INTERVAL || interval < last || (interval === last && !mayBeEqual)) return null;
   const events = [...chains.values()]
     .filter(({ author }) => author !== job.author)
     .flatMap((chain) => chain.events.filter(isStake).filter((event) => !isNamed(stakes, event)));
-  const rank = { stake: 0, delegate: 1, withdraw: 2 };
+  const rank = { stake: 0, delegate: 1, withdraw: 2, slash: 3 };
+  // Before the award, and for what a settlement pays, none waits for the next interval.
+  if (interval === last && award !== null && !events.some(({ type }) => type === 'slash')) return null;
   const isCounted = stake !== undefined && phase === 'closed' && interval > last && hasDelegations(stakes);
   if (events.length === 0 && !isCounted) return null;
-  const nextAt = mayBeEqual ? now + AWARD_TABLE_SEC : job.createdAt + (interval + 1) * intervalSec;
+  const nextAt = mayBeEqual ? now + SOON_SEC : job.createdAt + (interval + 1) * intervalSec;
   return { interval, mayBeEqual, nextAt, events: events.sort((a, b) => rank[a.type] - rank[b.type]) };
 }
 
@@ -56,10 +60,11 @@ function hasDelegations({ locks }: StakeBook): boolean {
 }
 
 function isStake(event: JobEvent): event is StakeEvent {
-  return event.type === 'stake' || event.type === 'delegate' || event.type === 'withdraw';
+  return (['stake', 'delegate', 'withdraw', 'slash'] as readonly string[]).includes(event.type);
 }
 
 function isNamed({ locks }: StakeBook, event: StakeEvent): boolean {
+  if (event.type === 'slash') return locks.get(event.content.lock)?.isSlashed === true;
   if (event.type !== 'withdraw') return locks.get(event.content.lock)?.event === event.id;
   return [...locks.values()].some((lock) => lock.event === event.content.of && lock.leftAt !== null);
 }
@@ -76,7 +81,12 @@ export async function publishTable(
   now: number,
   notBefore: Map<EventId, number> = new Map(),
 ): Promise<void> {
-  const { stakes, jobId } = book.state();
+  const state = book.state();
+  const { stakes, jobId } = state;
+  const prove: Prove = (slash) => {
+    const found = evidenceOf(state.job!.author, slash, (id) => readEvent(book, id));
+    return typeof found === 'string' ? found : (proofOf(state, found) ?? 'its evidence condemns nobody');
+  };
   const picked: StakeEvent[] = [];
   let last: StakeBook | null = null;
   let asked = 0;
@@ -87,10 +97,10 @@ export async function publishTable(
     if (!isThere) notBefore.set(event.id, now + ASK_AGAIN_SEC);
     return isThere;
   };
-  if (events.length === 0) last = afterTable(stakes, interval, []) as StakeBook;
+  if (events.length === 0) last = afterTable(stakes, interval, [], prove) as StakeBook;
   for (const event of events) {
     if (picked.length === MAX_EVENTS) break;
-    const next = afterTable(stakes, interval, [...picked, event], mayBeEqual);
+    const next = afterTable(stakes, interval, [...picked, event], prove, mayBeEqual);
     if (typeof next === 'string' || rowsOf(next).length > MAX_ROWS) continue;
     if (!(await isCounted(event))) continue;
     picked.push(event);
@@ -101,15 +111,26 @@ export async function publishTable(
   if (picked.length > 0) progress.note(`${picked.length} stakes, delegations or withdrawals count from now on`);
 }
 
+/** Also one that stands in no sound chain: forks condemn. */
+function readEvent(book: JobBook, id: EventId): JobEvent | undefined {
+  const raw = book.raw(id);
+  try {
+    return raw === undefined ? undefined : parseJobEvent(raw);
+  } catch {
+    return undefined;
+  }
+}
+
 /** A wallet that is away, or keeps no stake, says no: the next table may say yes. */
 async function isLocked(
   stake: Stake,
   job: EventId,
   event: Exclude<StakeEvent, { type: 'withdraw' }>,
 ): Promise<boolean> {
-  const { lock, amountMsat } = event.content;
   try {
-    const found = await stake.find(lock);
+    const found = await stake.find(event.content.lock);
+    if (event.type === 'slash') return found?.job === job && found.state === 'slashed';
+    const { amountMsat } = event.content;
     if (found === null || found.state !== 'locked') return false;
     return found.job === job && found.staker === event.author && found.amountMsat === amountMsat;
   } catch (error) {

@@ -69,10 +69,11 @@ function roundEarnings(state: JobState, round: RoundState, me: Pubkey, invoices:
   const { roundTimeoutSec, payWithinSec } = state.job!.content;
   const open = { paymentHash: null, preimage: null, paidAt: null };
   if (round.close !== null && round.settlement === null) {
-    const line = planOf(state.job!, round).plan.find(({ payee }) => payee === me);
-    if (line === undefined) return [];
+    const lines = planOf(state, round).plan.filter(({ payee }) => payee === me);
     const isLate = now >= round.close.createdAt + roundTimeoutSec;
-    return [{ round: round.round, msat: line.amountMsat, state: isLate ? 'late' : 'owed', ...open }];
+    return lines.map(({ amountMsat }) => {
+      return { round: round.round, msat: amountMsat, state: isLate ? 'late' : 'owed', ...open };
+    });
   }
   return round.payouts
     .filter(({ payee }) => payee === me)

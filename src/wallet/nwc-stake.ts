@@ -27,13 +27,15 @@ export interface ConnectedStake extends Stake {
 export async function connectStake(uri: string): Promise<ConnectedStake> {
   const parsed = parseWalletUri(uri);
   const client = await openNwcClient(parsed);
-  const ask = (of: StakeCall) => request(client, of, [uri, parsed.secret]);
+  const call = (of: StakeCall) => request(client, of, [uri, parsed.secret]);
+  const ask = async (of: StakeCall) => (await call(of)).found;
   const known = async (of: StakeCall): Promise<StakeLock> => (await ask(of))!;
   return {
     lock: (of) => known({ do: 'lock', ...of }),
     find: (lock) => ask({ do: 'find', lock }),
     release: (lock) => known({ do: 'release', lock }),
     slash: (lock, evidence) => known({ do: 'slash', lock, evidence: [...evidence] }),
+    pay: async (of) => (await call({ do: 'pay', ...of })).paid!,
     close: () => client.close(),
   };
 }
@@ -48,7 +50,11 @@ interface Sending {
   ): Promise<unknown>;
 }
 
-async function request(client: NwcClient, of: StakeCall, secrets: readonly string[]): Promise<StakeLock | null> {
+async function request(
+  client: NwcClient,
+  of: StakeCall,
+  secrets: readonly string[],
+): Promise<ReturnType<typeof stakeAnswer>> {
   try {
     const sent = (sdk: unknown) =>
       (sdk as Sending).executeNip47Request(STAKE_METHOD, encodeStakeCall(of), (result) => typeof result === 'object', {

@@ -1,6 +1,7 @@
 import { isNmktError, NmktError } from '../errors.js';
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
-import { guiltOf, slashShares } from '../market/slashing.js';
+import { isCondemned } from '../market/keeper-proof.js';
+import { slashShares } from '../market/slashing.js';
 import { parseJobEvent, type JobEvent } from '../protocol/events.js';
 import type { Clock, NostrEvent, Stake, StakeLock, StakeRequest } from '../ports.js';
 import { hasValidSignature } from '../schnorr.js';
@@ -14,8 +15,14 @@ export const COOLDOWN_SEC = 86_400;
  * one keeper: everybody here trusts the sandbox.
  *
  * @param account  whose money it is, and who reports
+ * @param payInvoice  out of an account of these books, which holds what it asks
  */
-export function sandboxStake(ledger: Ledger, account: string, clock: Clock): Stake {
+export function sandboxStake(
+  ledger: Ledger,
+  account: string,
+  clock: Clock,
+  payInvoice?: (from: string, invoice: string, msat: bigint) => ReturnType<Stake['pay']>,
+): Stake {
   const find = (lock: Sha256): StakeLock | null => stateOf(ledger, lock);
   const move = (id: string, from: string, to: LedgerTransfer['to'], note: LedgerTransfer['note']) =>
     ledger.transfer({ id, from, to, note, atSec: clock.nowSec() });
@@ -66,14 +73,15 @@ export function sandboxStake(ledger: Ledger, account: string, clock: Clock): Sta
     },
     async slash(lock, evidence) {
       const { job, staker, state, amountMsat } = need(lock);
-      const guilt = guiltOf(evidence.map(checked));
-      if (guilt?.job !== job || guilt.staker !== staker)
+      if (!isCondemned({ lock, job, staker }, evidence.map(checked)))
         throw wrong(
           ...(['bad-event', 'that evidence condemns nobody who staked here'] as const),
-          `two commitments or reveals of ${staker.slice(0, 12)}… for one seat of its job`,
-          guilt === null ? 'none such' : `those of ${guilt.staker.slice(0, 12)}…`,
+          `two commitments or reveals of ${staker.slice(0, 12)}… for one seat of its job, or what its validators contradicted`,
+          'none such',
           'absence and disagreement cost reward, never stake',
         );
+      if (ledger.findTransfer(`lock:${lock}`)!.from === account)
+        throw wrong('bad-usage', 'nobody reports itself', 'another account', account, 'let somebody else report it');
       if (state === 'locked' || state === 'leaving') {
         const { reporterMsat, potMsat } = slashShares(amountMsat);
         const shares = [
@@ -84,7 +92,37 @@ export function sandboxStake(ledger: Ledger, account: string, clock: Clock): Sta
       }
       return find(lock)!;
     },
+    async pay({ job, settlement, payout, invoice }) {
+      const { msat, payee } = bonusOf(checked(job), checked(settlement), payout);
+      // What was set aside for a payout pays it, however often it is asked for; a second invoice finds nothing left.
+      const aside = { account: `payout:${payout}`, msat };
+      const made = await move(`payout:${payout}`, `pot:${job.id}`, [aside], { job: job.id, payee });
+      if (made === undefined || payInvoice === undefined) {
+        const has = `${ledger.balanceMsat(`pot:${job.id}`)} msat`;
+        throw wrong('payment-failed', 'the pot of the job does not hold that', `${msat} msat`, has, 'nmkt audit JOB');
+      }
+      return payInvoice(aside.account, invoice, msat);
+    },
   };
+}
+
+/** @throws NmktError `bad-event` */
+function bonusOf(
+  job: JobEvent,
+  settlement: JobEvent,
+  payout: Sha256,
+): { readonly msat: bigint; readonly payee: string } {
+  const isOfJob = job.type === 'job' && settlement.type === 'settlement' && settlement.job === job.id;
+  const line = isOfJob ? settlement.content.plan.find((one) => one.payout === payout) : undefined;
+  const isPromised = line?.purpose === 'bonus' && line.payee !== job.author && settlement.author === job.author;
+  if (isPromised) return { msat: line.amountMsat, payee: line.payee };
+  throw wrong(
+    'bad-event',
+    'no settlement of that job promises this out of its pot',
+    'a bonus',
+    'none',
+    'nmkt audit JOB',
+  );
 }
 
 const nameOf = (lock: Sha256): string => `lock:${lock}`;

@@ -79,9 +79,14 @@ export async function runMethod(method: Method, params: Params, account: string,
 /** Anything else is the wallet's own trouble. */
 const REFUSED_STAKE: readonly string[] = ['payment-failed', 'bad-usage', 'not-ready', 'bad-event'];
 
-async function stake(params: Params, account: string, { ledger, clock }: SandboxNode): Promise<object> {
+async function stake(params: Params, account: string, node: SandboxNode): Promise<object> {
+  const { ledger, clock } = node;
   try {
-    return await runStakeCall(sandboxStake(ledger, account, clock), params);
+    const pay = async (from: string, invoice: string, msat: bigint) => {
+      const { preimage } = await payInvoice({ invoice, amount: Number(msat) }, from, node);
+      return { paymentHash: readInvoice(invoice).paymentHash, preimage };
+    };
+    return await runStakeCall(sandboxStake(ledger, account, clock, pay), params);
   } catch (error) {
     if (!isNmktError(error) || !REFUSED_STAKE.includes(error.code)) throw error;
     const got = error.got === undefined ? '' : `: ${error.got}`;
@@ -125,7 +130,11 @@ async function makeInvoice(params: Params, account: string, node: SandboxNode): 
   return transaction(node.ledger.find(paymentHash)!, 'incoming', createdSec);
 }
 
-async function payInvoice(params: Params, account: string, node: SandboxNode): Promise<object> {
+async function payInvoice(
+  params: Params,
+  account: string,
+  node: SandboxNode,
+): Promise<{ readonly preimage: string; readonly fees_paid: number }> {
   const invoice = readInvoice(params['invoice']);
   if (invoice.prefix !== 'bcrt')
     throw new RequestRefused('OTHER', `this wallet pays lnbcrt only, not ln${invoice.prefix}`);

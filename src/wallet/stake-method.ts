@@ -6,6 +6,9 @@ import { eventId, int, msat, pubkey, sha256Hex } from '../protocol/scalars.js';
 /** A method beside those of NIP-47, of the sandbox's wallets alone: what goes over the wire, in both directions. */
 export const STAKE_METHOD = 'nmkt_stake';
 
+/** Job, award, proof, what it condemns and a validator for each seat. */
+const MAX_EVIDENCE = 24;
+
 const signedEvent = z.object({
   id: eventId,
   pubkey,
@@ -20,7 +23,11 @@ const call = z.discriminatedUnion('do', [
   z.object({ do: z.literal('lock'), lock: sha256Hex, job: eventId, staker: pubkey, amountMsat: msat }),
   z.object({ do: z.literal('find'), lock: sha256Hex }),
   z.object({ do: z.literal('release'), lock: sha256Hex }),
-  z.object({ do: z.literal('slash'), lock: sha256Hex, evidence: z.array(signedEvent).max(2) }),
+  z.object({ do: z.literal('slash'), lock: sha256Hex, evidence: z.array(signedEvent).max(MAX_EVIDENCE) }),
+  z.object({
+    ...{ do: z.literal('pay'), job: signedEvent, settlement: signedEvent, payout: sha256Hex },
+    invoice: z.string().min(20).max(7_089),
+  }),
 ]);
 export type StakeCall = z.output<typeof call>;
 
@@ -35,6 +42,8 @@ const answer = z.object({
       freeAt: int(0, Number.MAX_SAFE_INTEGER).nullable(),
     })
     .nullable(),
+  /** Exactly of `pay`. */
+  paid: z.object({ paymentHash: sha256Hex, preimage: sha256Hex }).optional(),
 });
 
 export function encodeStakeCall(of: StakeCall): object {
@@ -46,6 +55,7 @@ export async function runStakeCall(stake: Stake, params: unknown): Promise<objec
   const result = z.safeDecode(call, params as never);
   if (!result.success) throw malformed('a call of stake', result.error.issues[0]?.message);
   const of = result.data;
+  if (of.do === 'pay') return z.encode(answer, { found: null, paid: (await stake.pay(of)) as Paid });
   const found =
     of.do === 'lock'
       ? await stake.lock(of)
@@ -57,10 +67,12 @@ export async function runStakeCall(stake: Stake, params: unknown): Promise<objec
   return z.encode(answer, { found });
 }
 
-/** What a wallet answered; null: it knows no such lock. @throws NmktError `bad-usage` */
-export function stakeAnswer(value: unknown): StakeLock | null {
+type Paid = NonNullable<z.output<typeof answer>['paid']>;
+
+/** What a wallet answered; a lock of null: it knows no such. @throws NmktError `bad-usage` */
+export function stakeAnswer(value: unknown): { readonly found: StakeLock | null; readonly paid?: Paid | undefined } {
   const result = z.safeDecode(answer, value as never);
-  if (result.success) return result.data.found;
+  if (result.success) return result.data;
   throw malformed('an answer of stake', result.error.issues[0]?.message);
 }
 

@@ -341,6 +341,13 @@ export const rows: Readonly<Record<string, CommandRows>> = {
     unset: ['no-wallet', /NMKT_WALLET/],
     wrong: { '--event': id },
   },
+  slash: {
+    call: [JOB],
+    bare: help('slash'),
+    offline: ['no-wallet', /NMKT_WALLET/],
+    unset: ['no-wallet', /NMKT_WALLET/],
+    wrong: {},
+  },
   resign: { call: [JOB], bare: help('resign'), offline: silent, unset: noRelay, wrong: { '--reason': 'free' } },
   init: {
     call: ['--new-key'],

@@ -20,13 +20,12 @@ function trainersOf({ world, own }: StakedWorld, unstaked: readonly number[]): R
 
 test('a job that asks for stake refuses who has none by a named rule, and its two staked trainers get the shards', async () => {
   const market = await stakedWorld({ name: 'asks for stake', trainers: 2, spares: 1, job: STAKED });
-  const { world, ledger, own } = market;
-  const { stake } = own(world.customer);
+  const { world, ledger, leading } = market;
   // The first by key would win without a stake.
   const run = await world.run({
     trainers: trainersOf(market, [0]),
     customer: {
-      adapt: (env) => ({ ...env, stake }),
+      adapt: leading,
       kill: (start) => (start < 3 ? { after: start, isKept: start !== 1 } : undefined),
     },
   });
@@ -57,7 +56,7 @@ const lies: Readonly<Record<string, (rows: Rows) => Rows>> = {
 };
 test.each(Object.keys(lies))('an award that %s does not follow from the stake tables', async (name) => {
   const market = await stakedWorld({ name, trainers: 2, spares: 1, job: STAKED });
-  const { world, own } = market;
+  const { world, leading } = market;
   const lying =
     (env: CustomerEnv): CustomerEnv['book']['sign'] =>
     (type, content, ...rest) => {
@@ -67,7 +66,7 @@ test.each(Object.keys(lies))('an award that %s does not follow from the stake ta
   const { state } = await world.run({
     trainers: trainersOf(market, [0]),
     customer: {
-      adapt: (env) => ({ ...env, stake: own(world.customer).stake, book: { ...env.book, sign: lying(env) } }),
+      adapt: (env) => ({ ...leading(env), book: { ...env.book, sign: lying(env) } }),
     },
   });
   expect(state.firstBad).toMatchObject({ rule: 'award-order' });

@@ -221,6 +221,7 @@ export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-
   stake: [set('role', 'customer'), set('sigmaPpm', 1_000_001), upper('lock'), ...amount('amountMsat')],
   delegate: [upper('operator'), drop('lock'), ...amount('amountMsat')],
   withdraw: [set('of', HEX), drop('of')],
+  slash: [upper('lock'), set('evidence', []), set('evidence', [HEX])],
   'stake-table': [
     first('rows', 'ownMsat', 1_000),
     first('rows', 'role', 'delegator'),

@@ -276,6 +276,26 @@ const asking = scriptJob({
     }),
   },
 });
+/** One of them commits twice to its seat of the only round, and another says so. */
+const slashed = scriptJob({
+  trainers: 2,
+  rounds: 1,
+  until: 'slash',
+  terms: { stake: { trainerMsat: 2_000n, validatorMsat: 0n, delegatedPpm: 0, maxDelegated: 0, intervalSec: 60 } },
+  after: {
+    ...asking.options.after,
+    'commit/0/1': (so) => {
+      const said = so.at('commit/0/1', 'commit').content;
+      so.say(people[1]!, 'commit', 'commit/again', { ...said, commitment: hashOf('another update') });
+      const evidence = ['commit/0/1', 'commit/again'].map((step) => so.raw(step).id);
+      so.say(people[0]!, 'slash', 'slash', { ...lockIn(so, people[1]!), evidence });
+    },
+  },
+  alter: {
+    ...asking.options.alter,
+    award: ({ bids, ...rest }: ContentOf<'award'>) => ({ ...rest, bids: bids.map((row) => ({ ...row, stakeMsat: 3_000n })) }),
+  },
+});
 function lockIn(so: JobScript, who: Person) {
   return { lock: lockId(so.jobId, who.pubkey, who.pubkey, 0) };
 }
@@ -544,6 +564,7 @@ export const samples: Samples = {
   stake: [['of a trainer', staked.raw('stake')]],
   delegate: [['behind a trainer', staked.raw('delegate')]],
   withdraw: [['of a delegation', staked.raw('withdraw')]],
+  slash: [['of two commitments to one seat', slashed.raw('slash')]],
   'stake-table': [['of one operator', staked.raw('table')], ['after a withdrawal', staked.raw('table-after')]],
   artifact: [['sealed for the customer', artifact], ['open to all', open.raw('artifact')]],
   'artifact-listing': [

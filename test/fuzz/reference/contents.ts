@@ -452,6 +452,11 @@ const listed = constant('commit', 'reveal', 'score-commit', 'score-reveal');
 const seen = constant('commit', 'reveal', 'score-commit', 'score-reveal', 'nonce');
 const ids = list(hex64, 0, 1_024);
 const staked = constant('trainer', 'validator');
+const purpose: Check<string> = (value) => {
+  const name = typeof value === 'string' ? value : '';
+  if (!name.startsWith('delegation:')) return constant('trainer', 'fee', 'bonus')(value);
+  return `delegation:${hex64(name.slice('delegation:'.length))}`;
+};
 const sigma = integer(0, 10 ** 6);
 
 /** By `kind/phase`; the phase is empty where a kind has none. */
@@ -532,13 +537,10 @@ export const contents: Readonly<Record<string, Check>> = {
   }),
   '4630/': object({
     ...{ round, close: hex64 },
-    plan: list(
-      object({ payout: hex64, payee: hex64, purpose: constant('trainer', 'fee'), amountMsat: msat }),
-      0,
-      1_024,
-    ),
+    plan: list(object({ payout: hex64, payee: hex64, purpose, amountMsat: msat }), 0, 1_024),
     totalMsat: msat,
   }),
+  '4631/slash': object({ lock: hex64, evidence: list(hex64, 1, 2) }),
   '4631/stake': object({ lock: hex64, amountMsat: msat, role: staked, sigmaPpm: sigma }),
   '4631/delegate': object({ lock: hex64, amountMsat: msat, operator: hex64 }),
   '4631/withdraw': object({ of: hex64 }),

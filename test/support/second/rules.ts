@@ -20,7 +20,7 @@ import {
   type Verdict,
 } from './wire.js';
 import { isForged, takeDraw, takeFraud, takeSpot } from './spot.js';
-import { Stakes, wantsStake } from './stakes.js';
+import { potShares, Stakes, wantsStake, type Slashed } from './stakes.js';
 import { areScoring, feesOf, judgesAfter, takeJudges, takeJudgesList, takeLie, type Judge } from './validators.js';
 
 /** The customer's chain, event by event, by "Who signs what, and when" of docs/protocol.md. */
@@ -75,6 +75,8 @@ export interface Walked {
   readonly frauds: ReadonlyMap<string, RawEvent>;
   /** By claim. */
   readonly refused: ReadonlyMap<string, RawEvent>;
+  /** What the last settlement pays out of. */
+  readonly slashed: readonly Slashed[];
 }
 
 export class Walk implements Walked {
@@ -84,6 +86,7 @@ export class Walk implements Walked {
   readonly frauds = new Map<string, RawEvent>();
   readonly refused = new Map<string, RawEvent>();
   rule = 'fedavg';
+  slashed: readonly Slashed[] = [];
   #award: RawEvent | null = null;
   #spares: BidRow[] = [];
   #judges: readonly Judge[] = [];
@@ -406,6 +409,7 @@ export class Walk implements Walked {
     const { round, close, plan, totalMsat } = fields(event);
     must(last !== undefined && last.settlement === null && last.round === round, event.id, 'nothing to settle');
     must(last.close?.id === close, event.id, 'it settles another close');
+    if (last.round === this.terms.rounds - 1) this.slashed = this.#stakes.slashes;
     const right = planOf(this, last);
     const spell = (rows: typeof plan) => rows.map((row) => [row.payout, row.payee, row.purpose, row.amountMsat].join());
     must(spell(right).join(' ') === spell(plan).join(' '), event.id, 'another plan');
@@ -697,6 +701,23 @@ function scoreRule({ terms }: Walked, round: Round, rows: readonly ScoreRow[], r
 
 /** The price of each accepted seat, one line per key, in order of keys; a price of nothing gives no line. */
 export function planOf(walked: Walked, round: Round) {
+  const { job, rounds, slashed, terms } = walked;
+  const own = pricesOf(walked, round);
+  if (round.round !== terms.rounds - 1 || slashed.length === 0) return own;
+  const earned = new Map<string, bigint>();
+  for (const one of rounds)
+    for (const { payee, amountMsat } of one === round ? own : one.settlement === null ? [] : pricesOf(walked, one))
+      earned.set(payee, (earned.get(payee) ?? 0n) + BigInt(amountMsat));
+  const isOut = (key: string) => key === job.pubkey || walked.frauds.has(key);
+  const bonuses = [...potShares(slashed, earned, isOut)].map(([payee, msat]) => {
+    const payout = hex(sha256('nmkt/1/payout', fromHex(job.id), u32(round.round), fromHex(payee), 'bonus'));
+    return { payout, payee, purpose: 'bonus', amountMsat: `${msat}` };
+  });
+  const lines = [...own, ...bonuses].filter(({ amountMsat }) => amountMsat !== '0');
+  return lines.sort((a, b) => byText(a.payee, b.payee) || byText(a.purpose, b.purpose));
+}
+
+function pricesOf(walked: Walked, round: Round) {
   const { job } = walked;
   const accepted = round.close === null ? [] : fields(round.close).accepted;
   const payees = [...new Set(accepted.map(({ trainer }) => trainer))];

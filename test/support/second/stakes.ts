@@ -1,18 +1,25 @@
-import { fields, must, type Events, type RawEvent, type Terms } from './wire.js';
+import { byText, fields, must, nameOf, type Events, type RawEvent, type Terms } from './wire.js';
 
 /** Stake tables by docs/protocol.md: whose locks count, and what the rows say they are worth. */
 export class Stakes {
   readonly #owners = new Map<string, string>();
   readonly #locks = new Map<string, string>();
   #rows: readonly StakeRow[] = [];
+  /** Locks, by their events: whose, behind whom, how much. */
+  readonly #made = new Map<string, { owner: string; operator: string; amountMsat: bigint }>();
+  slashes: readonly Slashed[] = [];
 
   /** Rows are taken as they stand; that they follow from the events, the first implementation says. */
   take(events: Events, table: RawEvent): void {
     const { events: named, rows } = fields<Table>(table);
     for (const id of named) {
       const event = events.at(id);
-      const { lock, of, operator } = fields<{ lock?: string; of?: string; operator?: string }>(event);
-      if (of !== undefined) {
+      const said = fields<{ lock?: string; of?: string; operator?: string; evidence?: string[]; amountMsat?: string }>(
+        event,
+      );
+      const { lock, of, operator, evidence } = said;
+      if (evidence !== undefined) this.#slash(events, table, event, lock!, evidence);
+      else if (of !== undefined) {
         const lost = this.#locks.get(of);
         must(lost !== undefined, table.id, 'it takes back nothing');
         this.#owners.delete(lost);
@@ -20,8 +27,31 @@ export class Stakes {
         this.#owners.set(lock!, event.pubkey);
         this.#locks.set(id, lock!);
       } else this.#locks.set(id, lock!);
+      if (said.amountMsat !== undefined) {
+        const { pubkey: owner } = event;
+        this.#made.set(lock!, { owner, operator: operator ?? owner, amountMsat: BigInt(said.amountMsat) });
+      }
     }
     this.#rows = rows;
+  }
+
+  /** Two events of one author that say the same thing twice, and differently. */
+  #slash(events: Events, table: RawEvent, event: RawEvent, lock: string, evidence: readonly string[]): void {
+    const [a, b] = evidence.map((id) => events.at(id));
+    const place = (one: RawEvent | undefined) => {
+      const { round, shard } = fields<{ round: number; shard?: number }>(one!);
+      return [one!.pubkey, nameOf(one!), round, shard].join();
+    };
+    const twice = ['4627/commit', '4627/reveal', '4629/commit'];
+    const is =
+      a !== undefined && b !== undefined && a.id !== b.id && place(a) === place(b) && twice.includes(nameOf(a));
+    const made = this.#made.get(lock);
+    const isNew = !this.slashes.some((one) => one.lock === lock);
+    must(is && made !== undefined && made.operator === a.pubkey && isNew, table.id, 'nothing to slash for');
+    must(![a.pubkey, made.owner].includes(event.pubkey), table.id, 'it reports itself');
+    this.#owners.delete(lock);
+    const potMsat = made.amountMsat - made.amountMsat / 10n;
+    this.slashes = [...this.slashes, { lock, guilty: a.pubkey, owner: made.owner, potMsat }];
   }
 
   /** Own and delegated stake of a trainer, in msat; 0n below the minimum. */
@@ -39,6 +69,35 @@ export class Stakes {
     const { lock } = fields<{ lock?: string }>(bid);
     return lock !== undefined && this.#owners.get(lock) === bid.pubkey ? this.of(bid.pubkey, terms) : 0n;
   }
+}
+
+export interface Slashed {
+  readonly lock: string;
+  readonly guilty: string;
+  readonly owner: string;
+  readonly potMsat: bigint;
+}
+
+/** Of each lock, by what its payees earned: floors, and what is left msat by msat to the largest rests, ties by key. */
+export function potShares(
+  slashes: readonly Slashed[],
+  earned: ReadonlyMap<string, bigint>,
+  isOut: (key: string) => boolean,
+): Map<string, bigint> {
+  const sums = new Map<string, bigint>();
+  for (const { potMsat, owner } of slashes) {
+    const isBad = (key: string) => key === owner || slashes.some(({ guilty }) => guilty === key) || isOut(key);
+    const of = [...earned].filter(([key]) => !isBad(key)).sort(([a], [b]) => byText(a, b));
+    const all = of.reduce((sum, [, msat]) => sum + msat, 0n);
+    if (all === 0n) continue;
+    const rest = ([, msat]: readonly [string, bigint]) => (potMsat * msat) % all;
+    const left = potMsat - of.reduce((sum, [, msat]) => sum + (potMsat * msat) / all, 0n);
+    const first = [...of].sort((a, b) => (rest(a) === rest(b) ? byText(a[0], b[0]) : rest(a) > rest(b) ? -1 : 1));
+    first.forEach(([key, msat], i) =>
+      sums.set(key, (sums.get(key) ?? 0n) + (potMsat * msat) / all + (BigInt(i) < left ? 1n : 0n)),
+    );
+  }
+  return sums;
 }
 
 interface StakeRow {
