@@ -1,10 +1,10 @@
 import { NmktError } from '../errors.js';
-import type { EventId, Pubkey } from '../hash.js';
+import type { EventId } from '../hash.js';
 import type { Considered } from '../market/auction.js';
 import type { JobState } from '../market/state.js';
 import { parseEventReference } from '../config/identifiers.js';
 import type { SealedBidContent } from '../protocol/sealed-bid.js';
-import { auctionNow, unsealBids } from '../roles/customer-award.js';
+import { auctionNow, unsealBids, type BidFacts } from '../roles/customer-award.js';
 import { earlierJobs } from '../roles/earlier-jobs.js';
 import type { SignedRecord } from '../roles/job-book.js';
 import { requireStored } from '../roles/require-stored.js';
@@ -43,7 +43,12 @@ export const command: CommandModule = {
     if (state.award !== null) return describe(state, state.award.content.bids, state.award.id);
     if (chosen !== undefined) requireManual(state);
     const followed = secrets.onlyFollowed === true ? await followsOf(relays, ports.signer.pubkey) : undefined;
-    const bids = await admissible(context, ports, state, chosen ?? [], followed);
+    const blocked = new Set(secrets.blocked ?? []);
+    const bids = await admissible(context, ports, state, {
+      chosen: chosen ?? [],
+      blocked,
+      ...(followed && { followed }),
+    });
     if (chosen === undefined || options['dryRun'] === true) return describe(state, bids, null);
     const { state: led, book: own } = await lead(context, ports, secrets, options, { chosen });
     await requireStored(relays, own.raw(led.award!.id)!);
@@ -84,20 +89,16 @@ async function admissible(
   { deps }: Context,
   ports: Awaited<ReturnType<typeof customerPorts>>,
   state: JobState,
-  chosen: readonly EventId[],
-  followed: ReadonlySet<Pubkey> | undefined,
+  facts: Pick<BidFacts, 'followed' | 'blocked'> & { readonly chosen: readonly EventId[] },
 ): Promise<readonly Considered[]> {
   const { signer, files, clock } = ports;
   const opened = new Map<EventId, SealedBidContent | null>();
   await unsealBids({ signer }, state, opened);
   const journal = (name: string) => deps.openJournal<SignedRecord>(deps.home().path(name));
   const earlier = await earlierJobs({ files, me: signer.pubkey, journal }, state.jobId);
-  const { considered, seats } = auctionNow(
-    state,
-    { earlier, opened, chosen, ...(followed && { followed }) },
-    clock.nowSec(),
-  );
+  const { considered, seats } = auctionNow(state, { ...facts, earlier, opened }, clock.nowSec());
   const { trainers } = state.job!.content;
+  const { chosen } = facts;
   const left = [...seats];
   for (const bid of chosen) {
     const at = left.findIndex((seat) => seat.bid === bid);

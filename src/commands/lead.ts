@@ -119,6 +119,7 @@ async function customerEnv(
     ...(cancel && { cancel }),
     ...(chosen && { chosen }),
     ...(followed && { followed }),
+    ...(secrets.blocked && { blocked: new Set(secrets.blocked) }),
   };
 }
 

@@ -1,5 +1,5 @@
 import { NmktError } from '../errors.js';
-import { formatEventId } from '../config/identifiers.js';
+import { formatEventId, parsePubkey } from '../config/identifiers.js';
 import { backUpJob } from '../roles/backup.js';
 import { jobFields } from '../roles/job-file.js';
 import { withNewKeyShare } from '../roles/new-key-share.js';
@@ -24,6 +24,7 @@ export const command: CommandModule = {
         '--only-followed',
         'only trainers that your key follows (kind 3) can win; bids of others are refused by name',
       )
+      .option('--block <npubs...>', 'trainers that cannot win; their bids are refused by name')
       .option('--serve', 'stay and lead the job until its model is published')
       .option('--max-sats <n>', 'refuse a job that could cost more')
       .option('--print-defaults', 'show every field with its default and a sentence')
@@ -39,6 +40,7 @@ export const command: CommandModule = {
   async run([file], options, context) {
     if (options['printDefaults'] === true) return printDefaults();
     maxSatsOf(options);
+    const blocked = (options['block'] as string[] | undefined)?.map(parsePubkey);
     const job = jobFromFlags(file === undefined ? {} : await readJobFile(file), options);
     if (job.dataset === undefined)
       throw new NmktError('bad-job', 'the job names no dataset', {
@@ -72,13 +74,10 @@ export const command: CommandModule = {
     }
     await requireFitRelays(context, 'jobs');
     await confirmJob(context, options, job, dataset.shards);
-    const { secrets, isNew } = await postJob(
-      terms,
-      dataset,
-      ports,
-      options['again'] === true,
-      options['onlyFollowed'] === true,
-    );
+    const { secrets, isNew } = await postJob(terms, dataset, ports, options['again'] === true, {
+      ...(options['onlyFollowed'] === true && { onlyFollowed: true }),
+      ...(blocked && { blocked }),
+    });
     if (options['backup'] !== false) await backUpJob(ports, secrets);
     const id = secrets.event.id;
     context.progress.note(

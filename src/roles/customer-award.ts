@@ -22,16 +22,23 @@ export interface BidFacts {
   readonly chosen?: readonly EventId[];
   /** Bids of others are refused; absent: of nobody for that. */
   readonly followed?: ReadonlySet<Pubkey>;
+  /** Bids of these are refused. */
+  readonly blocked?: ReadonlySet<Pubkey>;
 }
 
 /** What this home and its user say about bids. */
-export function ownBidFacts({ earlier, chosen, followed }: BidFacts): BidFacts {
-  return { ...(earlier && { earlier }), ...(chosen && { chosen }), ...(followed && { followed }) };
+export function ownBidFacts({ earlier, chosen, followed, blocked }: BidFacts): BidFacts {
+  return {
+    ...(earlier && { earlier }),
+    ...(chosen && { chosen }),
+    ...(followed && { followed }),
+    ...(blocked && { blocked }),
+  };
 }
 
 /** Late bidders that this customer takes. */
-export function wantedBy({ followed }: Pick<BidFacts, 'followed'>): (trainer: Pubkey) => boolean {
-  return (trainer) => followed === undefined || followed.has(trainer);
+export function wantedBy({ followed, blocked }: Pick<BidFacts, 'followed' | 'blocked'>): (trainer: Pubkey) => boolean {
+  return (trainer) => (followed === undefined || followed.has(trainer)) && blocked?.has(trainer) !== true;
 }
 
 /** Bids that the award of this job may name. */
@@ -42,7 +49,7 @@ export function bidsOf({ job, bids, sealedBids }: JobState): readonly (EventOf<'
 /** The award as it would be now, and the earlier jobs that it counts. */
 export function auctionNow(
   state: JobState,
-  { earlier = [], opened = new Map(), chosen, followed }: BidFacts,
+  { earlier = [], opened = new Map(), chosen, followed, blocked = new Set() }: BidFacts,
   atSec: number,
   events: readonly (EventOf<'bid'> | EventOf<'sealed-bid'>)[] = bidsOf(state),
 ): AuctionResult & { readonly counted: readonly EventId[] } {
@@ -63,7 +70,7 @@ export function auctionNow(
     events.flatMap(({ author }) => (followed === undefined || followed.has(author) ? [] : [author])),
   );
   const rules = {
-    ...{ terms, customer, standing, blocked: new Set<never>(), strangers, stakes: state.stakes, atSec },
+    ...{ terms, customer, standing, blocked, strangers, stakes: state.stakes, atSec },
     ...(chosen && { chosen }),
   };
   return { ...runAuction({ ...rules, bids, unopened }), counted };

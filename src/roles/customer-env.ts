@@ -28,6 +28,8 @@ export interface JobSecrets {
   readonly chain: string;
   /** Bids of keys that this key does not follow win nothing; may change until the award. */
   readonly onlyFollowed?: boolean;
+  /** Keys that win nothing; may change until the award. */
+  readonly blocked?: readonly Pubkey[];
   readonly train: OwnedEpoch;
   readonly a: OwnedEpoch;
   readonly b: OwnedEpoch;
@@ -88,6 +90,8 @@ export interface CustomerEnv {
   readonly earlier?: readonly EarlierJob[];
   /** Bids of others are refused; absent: of nobody for that. */
   readonly followed?: ReadonlySet<Pubkey>;
+  /** Bids of these are refused; absent: of nobody for that. */
+  readonly blocked?: ReadonlySet<Pubkey>;
   /** Award a job with `award` `manual` to these bids, and stop then. */
   readonly chosen?: readonly EventId[];
   readonly data: CustomerData;

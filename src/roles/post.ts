@@ -231,14 +231,15 @@ export function modelSpec(job: JobFile, schema: DataSchema, layersModel?: unknow
 /**
  * Signs and publishes a job; its secrets are durable first. An equal request finds the job that is already there.
  * @param again         post a second, equal job
- * @param onlyFollowed  bids of keys that the own key does not follow win nothing; also of a job that is already there, until its award
+ * @param choice        whose bids win nothing: of keys that the own key does not follow, or that are named; also of a job that is already there,
+ *                      until its award
  */
 export async function postJob(
   terms: ReturnType<typeof jobTerms>,
   dataset: DatasetRecord,
   ports: PublishPorts,
   again: boolean,
-  onlyFollowed = false,
+  choice: Pick<JobSecrets, 'onlyFollowed' | 'blocked'> = {},
 ): Promise<{ readonly secrets: JobSecrets; readonly isNew: boolean }> {
   // A newer nmkt has another engine id and means the same job.
   const { deadline: _deadline, relays: _relays, spot, ...rest } = terms;
@@ -247,9 +248,8 @@ export async function postJob(
     JSON.stringify(asked, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value)),
   );
   const known = again ? undefined : await findJob(ports, request);
-  const choice = onlyFollowed ? { onlyFollowed } : {};
   const secrets = known === undefined ? await signJob(terms, dataset, ports, request, choice) : { ...known, ...choice };
-  if (known !== undefined && known.onlyFollowed !== secrets.onlyFollowed) await keepSecrets(ports, secrets);
+  if (known !== undefined && Object.keys(choice).length > 0) await keepSecrets(ports, secrets);
   await requireStored(ports.relays, secrets.event);
   return { secrets, isNew: known === undefined };
 }
@@ -267,7 +267,7 @@ async function signJob(
   dataset: DatasetRecord,
   ports: PublishPorts,
   request: Sha256,
-  choice: Pick<JobSecrets, 'onlyFollowed'>,
+  choice: Pick<JobSecrets, 'onlyFollowed' | 'blocked'>,
 ): Promise<JobSecrets> {
   const { random, signer, clock } = ports;
   const [seed, chain] = [random(32), random(32)];

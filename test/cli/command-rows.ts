@@ -120,6 +120,7 @@ export const rows: Readonly<Record<string, CommandRows>> = {
     offline: silent,
     unset: noRelay,
     wrong: {
+      '--block': id,
       '--title': 'free',
       '--dataset': id,
       '--model': job,

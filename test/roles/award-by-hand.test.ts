@@ -35,3 +35,18 @@ test('a job awarded by hand goes to whom the customer named, survives a kill, an
     verdict: 'PASS',
   });
 });
+
+test('a key that the customer blocked is refused by name, and no spare', async () => {
+  const world = await createWorld({ name: 'blocked', trainers: 2, spares: 1, rounds: 1 });
+  const it = world.trainers[0]!.signer.pubkey;
+  const { state } = await world.run({ customer: { adapt: (env) => ({ ...env, blocked: new Set([it]) }) } });
+  expect(state.award!.content.bids.find(({ trainer }) => trainer === it)).toMatchObject({
+    ...{ outcome: 'refused', rule: 'blocked' },
+  });
+  expect([state.phase, state.spares]).toEqual(['finished', []]);
+  expect(state.rounds[0]!.assigned.map(({ trainer }) => trainer)).not.toContain(it);
+  expect(await world.auditAll()).toMatchObject({ level: 'data', found: null });
+  const keys = encodeAuditKeys(await world.allKeys());
+  const second = secondAudit(world.network.events(), world.jobId, keys, world.clock.nowSec());
+  expect(second).toMatchObject({ verdict: 'PASS' });
+});
