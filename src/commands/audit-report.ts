@@ -1,5 +1,6 @@
 import { NmktError } from '../errors.js';
 import type { Pubkey } from '../hash.js';
+import { keyHolders, type KeyHolders } from '../market/holders.js';
 import { paidMsat, type JobState } from '../market/state.js';
 import type { Audit, AuditedValidator } from '../roles/audit.js';
 import { scoredBy } from '../roles/describe-validators.js';
@@ -69,6 +70,7 @@ function documentOf(audited: Audited, book: JobBook) {
     standing,
     validators,
     fallbacks: fallbacksOf(state),
+    holders: keyHolders(state),
     awardedBy,
     forks: state.forks.map(({ author: who, seq, ids }) => ({ author: who, seq, events: ids })),
     disputes,
@@ -88,6 +90,7 @@ function describe(value: ReturnType<typeof documentOf>): string {
     ...(value.roots === null ? [] : [['root updates', describeRoots(value.roots)]]),
     ...(value.awardedBy === 'customer' ? [['award', 'the customer chose among admissible bids: its word']] : []),
     ...(value.standing === null ? [] : [['standing', describeStanding(value.standing)]]),
+    ...(value.holders.shards.length === 0 ? [] : [['keys', describeHolders(value.holders)]]),
     ...(value.validators ?? []).map((one) => ['validator', describeValidator(one)]),
     ...(value.fallbacks.length === 0
       ? []
@@ -110,6 +113,12 @@ function describe(value: ReturnType<typeof documentOf>): string {
           ['', `${firstBad.rule}: ${firstBad.detail}`],
         ]),
   ]);
+}
+
+function describeHolders({ shards, validators }: KeyHolders): string {
+  const most = Math.max(...shards.map(({ trainers }) => trainers.length));
+  const theirs = `each of ${shards.length} shards to at most ${most} trainer${most === 1 ? '' : 's'}`;
+  return validators.length === 0 ? theirs : `${theirs}, all of them to ${validators.length} validators`;
 }
 
 /** Rounds that the customer measured because too few validators did. */

@@ -67,6 +67,7 @@ Exit status 0 is PASS, 4 is FAIL; with --json one document either way:
   validators  null, or [{pubkey, engine, seat, rounds, absent, apart, paidMsat, owedMsat, contradicted}]: rounds without its scores, rounds
             in which it said what the others did not, and at the data level [{round, event, detail}] of scores that are not
             what was measured again; fallbacks: rounds that the customer measured, because too few validators did
+  holders   {shards: [{shard, trainers}], validators}: who was ever given the key to a shard; validators got those to all
   awardedBy rules, or customer where the job lets it choose the winners itself; null before the award
   forks     [{author, seq, events}] of bidders and trainers: they count as absent from there on, the job holds
   disputes  [{event, trainer, shard, rule, detail}]: a grant called bad, a trainer said never to have answered, a claim

@@ -1,5 +1,6 @@
 import type { EventId, Pubkey } from '../hash.js';
 import type { EventOf } from '../protocol/events.js';
+import { keysGiven } from './holders.js';
 import { noncesUntil } from './nonce-rules.js';
 import { isScoredByValidators, scorersOf } from './score-rules.js';
 import type { JobState, RoundState, Violation } from './state.js';
@@ -48,19 +49,11 @@ export function conductViolation(state: JobState): Violation | null {
 function tooManyHolders(state: JobState): { readonly event: { readonly id: EventId }; readonly detail: string } | null {
   const { maxHolders } = state.job!.content;
   const holders = new Map<number, Set<Pubkey>>();
-  for (const event of state.chains.get(state.job!.author)?.events ?? []) {
-    const given =
-      event.type === 'award'
-        ? event.content.winners
-        : event.type === 'replace' && event.content.in !== null
-          ? [{ shard: event.content.shard, trainer: event.content.in.trainer }]
-          : [];
-    for (const { shard, trainer } of given) {
-      const known = holders.get(shard) ?? new Set();
-      holders.set(shard, known.add(trainer));
-      if (known.size > maxHolders)
-        return { event, detail: `${known.size} trainers got the key to shard ${shard}, ${maxHolders} were promised` };
-    }
+  for (const { event, shard, trainer } of keysGiven(state)) {
+    const known = holders.get(shard) ?? new Set();
+    holders.set(shard, known.add(trainer));
+    if (known.size > maxHolders)
+      return { event, detail: `${known.size} trainers got the key to shard ${shard}, ${maxHolders} were promised` };
   }
   return null;
 }

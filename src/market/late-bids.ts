@@ -2,6 +2,7 @@ import type { Pubkey } from '../hash.js';
 import type { EventOf } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
 import { refusalOf } from './auction.js';
+import { keysGiven } from './holders.js';
 import { firstFit, hasRoomFor } from './new-keys.js';
 import type { StakeBook } from './stake.js';
 import type { Assignment, JobState } from './state.js';
@@ -83,16 +84,8 @@ export function mayBeTakenOver(state: JobState, shard: number): boolean {
   return replacements < job!.content.maxReplacements && holdersOf(state, shard).size < job!.content.maxHolders;
 }
 
-/** Everyone who was ever given this shard's key. */
-export function holdersOf({ job, chains }: Pick<JobState, 'job' | 'chains'>, shard: number): ReadonlySet<Pubkey> {
-  const holders = new Set<Pubkey>();
-  for (const event of chains.get(job!.author)?.events ?? []) {
-    if (event.type === 'award')
-      for (const winner of event.content.winners) if (winner.shard === shard) holders.add(winner.trainer);
-    if (event.type === 'replace' && event.content.shard === shard && event.content.in !== null)
-      holders.add(event.content.in.trainer);
-  }
-  return holders;
+function holdersOf(state: JobState, shard: number): ReadonlySet<Pubkey> {
+  return new Set([...keysGiven(state)].flatMap((given) => (given.shard === shard ? given.trainer : [])));
 }
 
 /** Who gets a shard: the best offer of the award that is left, else the cheapest late bid; never who loses it. */

@@ -204,3 +204,42 @@ describe('the flags of a dump', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 });
+
+describe('a dump of a job with validators', () => {
+  it('gives the document of the online audit at each level: who said what, and who has the keys', async () => {
+    const world = await createWorld({
+      ...{ name: 'dumped with validators', trainers: 2, rounds: 2, validators: 3, startSec: START_SEC },
+      job: { validators: 3, validatorFeeSats: 5 },
+    });
+    await world.run({ validators: { 1: 'absent' } });
+    const folder = temporaryFolder();
+    const dump = join(folder, 'job.ndjson');
+    const dataFile = join(folder, 'data.json');
+    writeFileSync(dataFile, encodeAuditKeys(await world.allKeys()), { mode: 0o600 });
+    const url = await relayWith(world.network.events(), START_SEC + 3_600);
+    const keys = ['--keys', dataFile];
+    const online = await runNmkt(['audit', world.jobId, '--json', ...keys, '--dump', dump, '--relay', url]);
+    expect(online.status, online.stderr).toBe(0);
+    const whole = await offline(world.jobId, '--from-dump', dump, ...keys);
+    expect([whole.status, whole.stdout]).toEqual([0, online.stdout]);
+    const keysOf = (people: readonly { readonly signer: { readonly pubkey: string } }[]) =>
+      people.map(({ signer }) => signer.pubkey).sort();
+    const present = [world.validators[0]!, world.validators[2]!];
+    interface Document {
+      readonly holders: {
+        readonly shards: readonly { readonly trainers: readonly string[] }[];
+        readonly validators: readonly string[];
+      };
+      readonly validators: readonly { readonly rounds: number; readonly contradicted: readonly unknown[] | null }[];
+    }
+    const document = JSON.parse(whole.stdout) as Document;
+    expect(document).toMatchObject({ level: 'data', verdict: 'PASS', fallbacks: [] });
+    expect(document.validators).toMatchObject(Array(2).fill({ rounds: 2, absent: [], apart: [], contradicted: [] }));
+    expect([...document.holders.validators].sort()).toEqual(keysOf(present));
+    expect(document.holders.shards.flatMap(({ trainers }) => trainers).sort()).toEqual(keysOf(world.trainers));
+    const open = await offline(world.jobId, '--from-dump', dump);
+    expect(JSON.parse(open.stdout)).toMatchObject({ level: 'public', verdict: 'PASS', holders: document.holders });
+    const text = await runNmkt(['audit', world.jobId, '--from-dump', dump]);
+    expect(text.stdout).toMatch(/^keys +each of 2 shards to at most 1 trainer, all of them to 2 validators$/m);
+  });
+});

@@ -233,6 +233,7 @@ async function auditsTheJob(sandbox: Sandbox, job: string, modelDir: string): Pr
       standing: null,
       validators: null,
       fallbacks: [],
+      holders: expect.objectContaining({ validators: [] }) as unknown,
       forks: [],
       disputes: [],
       unreadable: 0,
