@@ -26,6 +26,8 @@ export interface DraftRound {
   nonces: Map<Pubkey, EventOf<'nonce'>>;
   /** Those of the draw, in order of their authors' keys; null: there is no draw, or one of them is not at hand. */
   drawNonces: readonly Bytes[] | null;
+  /** Who scores this round, where seats are drawn by stake; null: whoever has a seat in the job. */
+  drawn: ReadonlySet<Pubkey> | null;
   reveals: Map<number, EventOf<'reveal'>>;
   revealList: EventOf<'list'> | null;
   listedReveals: Map<number, EventOf<'reveal'>>;

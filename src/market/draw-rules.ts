@@ -6,6 +6,7 @@ import type { ScoreRow } from '../protocol/score.js';
 import { broken, type Broken, type Draft, type DraftRound } from './draft.js';
 import { committedEnd, drawnSegment, drawsBySeat, isProvenFraud } from './spot-rules.js';
 import { drawnNonces } from './nonce-rules.js';
+import { drawnSeats } from './seat-draw.js';
 
 /** The customer's events of a spot check: the draw, what was repeated, the proof that follows from it. */
 
@@ -21,6 +22,7 @@ export function applyDraw(draft: Draft, round: DraftRound, event: EventOf<'draw'
   if (nonces !== null && 'rule' in nonces) return nonces;
   round.draw = event;
   round.drawNonces = nonces;
+  round.drawn = drawnSeats(draft, round, event, nonces);
   return null;
 }
 

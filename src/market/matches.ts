@@ -93,7 +93,7 @@ function ranksOf(
       events: [close.id, ...(worst.submission === null ? [] : [worst.submission])],
     };
   if (seats.every(({ priceMsat }) => priceMsat === 0n)) return { rank: 'done', why: 'free', events: [close.id] };
-  const payout = payouts.find(({ payee }) => payee === trainer);
+  const payout = payouts.find(({ payee, purpose }) => payee === trainer && purpose === 'trainer');
   if (payout === undefined || !isPaid(payout)) return null;
   return { rank: 'done', why: 'paid', events: [close.id, payout.receipt!.id] };
 }

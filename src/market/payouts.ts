@@ -14,7 +14,7 @@ export function payoutsOf(draft: Draft, disputes: readonly DisputeState[]): (rou
     (round.settlement?.content.plan ?? [])
       .filter(({ payee, payout }) => round.receipts.has(payout) || !isFraud(payee))
       .map((line) => {
-        const { payout, payee, amountMsat } = line;
+        const { payout, payee, purpose, amountMsat } = line;
         const theirs = draft.index.money(payee, payout);
         const voids = [...ofType(theirs, 'claim-void')];
         const voided = new Set(voids.map((event) => event.content.claim));
@@ -31,6 +31,7 @@ export function payoutsOf(draft: Draft, disputes: readonly DisputeState[]): (rou
         return {
           payout,
           payee,
+          purpose,
           amountMsat,
           claim: claim ?? null,
           // Also behind a gap in its chain: a payee cannot take back what it signed and was paid for.

@@ -76,6 +76,7 @@ function applyOpen(draft: Draft, event: EventOf<'open'>): Broken | null {
     draw: null,
     nonces: new Map(),
     drawNonces: null,
+    drawn: null,
     reveals: new Map(),
     revealList: null,
     listedReveals: new Map(),

@@ -8,25 +8,29 @@ import { broken, type Broken, type Draft, type DraftRound } from './draft.js';
 import { checkSpot } from './draw-rules.js';
 import { firstOfValidators, isNonceOf, leftOut } from './nonce-rules.js';
 import type { RoundState, ValidatorSeat } from './state.js';
+import { isPassedOver } from './seat-draw.js';
 import { MISSES_TO_LOSE } from './validator-seats.js';
 
 /** Scores of validators: which count in a round, what they decide, and whom they are paid to. */
 
-type Round = Pick<RoundState, 'validators' | 'draw' | 'drawNonces' | 'nonces'>;
+type Round = Pick<RoundState, 'validators' | 'draw' | 'drawNonces' | 'drawn' | 'nonces'>;
 
-/** Who may score a round: everybody with a seat, where draws are made whoever opened its nonce. */
+/** Who may score a round: everybody with a seat, where draws are made whoever opened its nonce, or of those who got a seat by stake. */
 export function scorersOf(terms: Draft['job']['content'], round: Round): readonly ValidatorSeat[] {
   if (terms.spot === null) return round.validators;
   const used = new Set(round.draw?.content.nonces ?? []);
   return round.validators.filter(
-    ({ validator }) => round.drawNonces === null || used.has(round.nonces.get(validator)?.id as EventId),
+    ({ validator }) =>
+      (round.drawNonces === null || used.has(round.nonces.get(validator)?.id as EventId)) &&
+      (round.drawn === null || round.drawn.has(validator)),
   );
 }
 
 /** Are there enough of them that their scores can decide? Else the customer's own count from the start. */
 export function isScoredByValidators({ spot, validators }: Draft['job']['content'], round: Round): boolean {
   if (validators === undefined) return false;
-  const scorers = spot === null ? round.validators.length : (round.draw?.content.nonces ?? []).length;
+  const opened = round.drawn?.size ?? (round.draw?.content.nonces ?? []).length;
+  const scorers = spot === null ? round.validators.length : opened;
   return isEnough(scorers, validators.count);
 }
 
@@ -164,6 +168,7 @@ export function listScores(draft: Draft, round: DraftRound, event: EventOf<'list
 export function countMisses(draft: Draft, round: DraftRound): void {
   if (round.revealList === null) return;
   const isAnswered = (seat: ValidatorSeat): boolean => {
+    if (isPassedOver(round, seat.validator)) return true;
     if (round.scoreRevealList !== null) return round.listedScoreReveals.has(seat.validator);
     return scorersOf(draft.job.content, round).includes(seat);
   };

@@ -1,6 +1,7 @@
 import type { Bytes, EventId, Pubkey, Sha256 } from '../hash.js';
 import type { EventOf } from '../protocol/events.js';
 import type { ScoreRow } from '../protocol/score.js';
+import type { Purpose } from '../protocol/settlement.js';
 import type { Chain, Fork } from './chain.js';
 import type { ShownUpdates } from './acceptance.js';
 import type { Considered } from './auction.js';
@@ -55,6 +56,7 @@ export interface RefusedClaim {
 export interface PayoutState {
   readonly payout: Sha256;
   readonly payee: Pubkey;
+  readonly purpose: Purpose;
   readonly amountMsat: bigint;
   /** The newest claim that was neither given up nor refused. */
   readonly claim: EventOf<'claim'> | null;
@@ -87,6 +89,8 @@ export interface RoundState {
   readonly nonces: ReadonlyMap<Pubkey, EventOf<'nonce'>>;
   /** Those of the draw, in order of their authors' keys; null: there is no draw, or one of them is not at hand. */
   readonly drawNonces: readonly Bytes[] | null;
+  /** Who scores this round, where seats are drawn by stake; null: whoever has a seat in the job. */
+  readonly drawn: ReadonlySet<Pubkey> | null;
   readonly reveals: ReadonlyMap<number, EventOf<'reveal'>>;
   readonly revealList: EventOf<'list'> | null;
   readonly listedReveals: ReadonlyMap<number, EventOf<'reveal'>>;

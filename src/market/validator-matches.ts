@@ -2,6 +2,7 @@ import type { Pubkey } from '../hash.js';
 import { complaintMatches } from './complaint-matches.js';
 import { falseVerdictMatches } from './dispute-matches.js';
 import { EVERY_RANK, forkMatches, isPaid, type Match } from './matches.js';
+import { isPassedOver } from './seat-draw.js';
 import type { Rank } from './skill.js';
 import type { JobState, RoundState } from './state.js';
 
@@ -32,16 +33,18 @@ export function validatorMatches(state: JobState, validator: Pubkey): Match[] {
 
 function verdictOn(
   { job }: JobState,
-  { close, validators, listedScoreReveals, liars, payouts }: RoundState,
+  round: RoundState,
   validator: Pubkey,
 ): Pick<Match, 'rank' | 'why' | 'events'> | null {
+  const { close, validators, listedScoreReveals, liars, payouts } = round;
+  if (isPassedOver(round, validator)) return null;
   if (close === null || !validators.some((seat) => seat.validator === validator && !seat.isLost)) return null;
   const scores = listedScoreReveals.get(validator);
   if (scores === undefined) return { rank: 'absent', why: 'no scores', events: [close.id] };
   if (liars.has(validator)) return { rank: 'proven', why: 'false scores', events: [scores.id, close.id] };
   if ((job!.content.validators?.feeMsat ?? 0n) === 0n)
     return { rank: 'done', why: 'free', events: [scores.id, close.id] };
-  const payout = payouts.find(({ payee }) => payee === validator);
+  const payout = payouts.find(({ payee, purpose }) => payee === validator && purpose === 'fee');
   if (payout === undefined || !isPaid(payout)) return null;
   return { rank: 'done', why: 'paid', events: [scores.id, payout.receipt!.id] };
 }

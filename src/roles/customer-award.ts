@@ -78,12 +78,12 @@ export function auctionNow(
 
 /** Who registered so far, and would be taken. */
 export function validatorsNow(
-  { jobId, job, chains }: JobState,
+  { jobId, job, chains, stakes }: JobState,
   considered: Parameters<typeof chosenValidators>[1],
   atSec: number,
 ): readonly EventOf<'register'>[] {
   const events = [...chains.values()].flatMap((chain) => chain.events);
-  return chosenValidators({ jobId, job: job! }, considered, events, atSec);
+  return chosenValidators({ jobId, job: job!, stakes }, considered, events, atSec);
 }
 
 export async function award(env: CustomerEnv, state: JobState, opened: BidFacts['opened']): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Pubkey } from '../hash.js';
 import { MEASURES } from '../protocol/score.js';
+import { isPassedOver } from '../market/seat-draw.js';
 import type { JobState, RoundState, ValidatorSeat } from '../market/state.js';
 import { TOLERANCE } from './audit-tolerance.js';
 
@@ -39,7 +40,9 @@ export function describeValidators(state: JobState): ValidatorDescription[] {
   });
 }
 
-function isAbsent({ validators, revealList, close, listedScoreReveals }: RoundState, { validator }: ValidatorSeat) {
+function isAbsent(round: RoundState, { validator }: ValidatorSeat) {
+  const { validators, revealList, close, listedScoreReveals } = round;
+  if (isPassedOver(round, validator)) return false;
   const isOver = close !== null && revealList !== null;
   return isOver && validators.some((one) => one.validator === validator) && !listedScoreReveals.has(validator);
 }

@@ -76,7 +76,7 @@ function earned(
   for (const { assigned, close, payouts } of state.rounds) {
     if (!close?.content.accepted.some((entry) => entry.trainer === trainer && entry.shard === shard)) continue;
     accepted++;
-    const payout = payouts.find(({ payee }) => payee === trainer);
+    const payout = payouts.find(({ payee, purpose }) => payee === trainer && purpose === 'trainer');
     const { priceMsat } = assigned.find((seat) => seat.shard === shard)!;
     if (payout?.receipt != null) paidMsat += priceMsat;
     else if (payout !== undefined) owedMsat += priceMsat;

@@ -1,5 +1,6 @@
 import type { Pubkey } from '../hash.js';
 import type { JobState, RoundState } from '../market/state.js';
+import { bonusLine } from './validator-story.js';
 
 /** One line of what happened to a trainer in a job; `key` tells it from all others. */
 export interface StoryLine {
@@ -86,7 +87,7 @@ function roundStory(state: RoundState, rounds: number, me: Pubkey): StoryLine[] 
     if (trainer === me) tellSeat('accepted', shard, {}, 'accepted');
   for (const { trainer, shard, rule, detail } of state.close?.content.rejected ?? [])
     if (trainer === me) tellSeat('rejected', shard, { rule, detail }, `rejected (${rule}: ${detail})`);
-  for (const { payee, amountMsat, received, unpaid, refused } of state.payouts) {
+  for (const { payee, purpose, amountMsat, received, unpaid, refused } of state.payouts) {
     if (payee !== me) continue;
     for (const { notice } of refused)
       story.push({
@@ -95,7 +96,8 @@ function roundStory(state: RoundState, rounds: number, me: Pubkey): StoryLine[] 
         fields: { round, rule: notice.content.rule, detail: notice.content.detail },
         text: `${name}: the customer refuses the invoice of this wallet (${notice.content.rule}: ${notice.content.detail})`,
       });
-    if (received !== null) tell('paid', { amountMsat }, `paid ${sats(amountMsat)}`);
+    if (received !== null && purpose === 'bonus') story.push(bonusLine(round, amountMsat));
+    else if (received !== null) tell('paid', { amountMsat }, `paid ${sats(amountMsat)}`);
     else if (unpaid !== null) tell('unpaid', { amountMsat }, `${sats(amountMsat)} are not paid`);
   }
   return story;

@@ -1,7 +1,7 @@
 import { fromHex } from '../hash.js';
 import { publicFailure } from '../market/acceptance.js';
 import type { JobState, RoundState } from '../market/state.js';
-import { isScoredByValidators } from '../market/score-rules.js';
+import { isScoredByValidators, scorersOf } from '../market/score-rules.js';
 import { parseSnapshot } from '../protocol/dataset.js';
 import { encodeGrant } from '../protocol/grant.js';
 import type { CustomerEnv } from './customer-env.js';
@@ -69,7 +69,7 @@ async function updateGrants(
   if (!isScoredByValidators(job.content, round)) return [];
   const evidence = publicEvidence(job, round);
   const scored = [...round.listedReveals].filter(([shard]) => publicFailure(evidence, shard) === null);
-  const waiting = round.validators.filter(({ validator }) => !round.scoreCommits.has(validator));
+  const waiting = scorersOf(job.content, round).filter(({ validator }) => !round.scoreCommits.has(validator));
   const named = waiting.flatMap(({ validator }) =>
     scored.map(([shard, { id: submission }]) => ({ id: `${submission}/${validator}`, validator, shard, submission })),
   );

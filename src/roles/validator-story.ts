@@ -1,4 +1,5 @@
 import type { Pubkey } from '../hash.js';
+import { isPassedOver } from '../market/seat-draw.js';
 import type { JobState, RoundState } from '../market/state.js';
 
 /** One line of what happened to a validator in a job; `key` tells it from all others. */
@@ -29,6 +30,14 @@ export function validatorStory(state: JobState, me: Pubkey): readonly ValidatorL
   return [...story, ...state.rounds.flatMap((round) => roundStory(state, round, me))];
 }
 
+/** Of stakes that others lost. */
+export function bonusLine(round: number, amountMsat: bigint) {
+  return {
+    ...{ key: `paid/${round}/bonus`, event: 'paid' as const, fields: { round, amountMsat } },
+    text: `paid ${sats(amountMsat)} of what was slashed`,
+  };
+}
+
 function roundStory(state: JobState, round: RoundState, me: Pubkey): ValidatorLine[] {
   if (!round.validators.some(({ validator }) => validator === me)) return [];
   const { round: index } = round;
@@ -47,10 +56,13 @@ function roundStory(state: JobState, round: RoundState, me: Pubkey): ValidatorLi
       { scores: scores.content.scores.length },
       `revealed scores of ${scores.content.scores.length} updates`,
     );
-  if (round.scoreRevealList !== null && !round.listedScoreReveals.has(me)) tell('missed', {}, 'no scores of it count');
-  for (const { payee, amountMsat, received, unpaid } of round.payouts) {
+  const isOwed = !isPassedOver(round, me);
+  if (isOwed && round.scoreRevealList !== null && !round.listedScoreReveals.has(me))
+    tell('missed', {}, 'no scores of it count');
+  for (const { payee, amountMsat, received, unpaid, purpose } of round.payouts) {
     if (payee !== me) continue;
-    if (received !== null) tell('paid', { amountMsat }, `paid ${sats(amountMsat)}`);
+    if (received !== null && purpose === 'bonus') story.push(bonusLine(index, amountMsat));
+    else if (received !== null) tell('paid', { amountMsat }, `paid ${sats(amountMsat)}`);
     else if (unpaid !== null) tell('unpaid', { amountMsat }, `${sats(amountMsat)} are not paid`);
   }
   return story;
