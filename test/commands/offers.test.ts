@@ -6,7 +6,7 @@ import { buildOffer } from '../../src/protocol/offer.js';
 import { OFFER_SEC } from '../../src/roles/offers.js';
 import { signEvent } from '../../src/schnorr.js';
 import { customer, ENGINE, person, people, scriptJob } from '../support/job-script.js';
-import { runNmkt } from '../support/run-nmkt.js';
+import { finished, runNmkt, startNmkt, temporaryFolder } from '../support/run-nmkt.js';
 import { relayWith } from './scripted-relay.js';
 
 const now = Math.floor(Date.now() / 1_000);
@@ -50,4 +50,25 @@ it('rates whoever offers, as nmkt rating does, and finds by rating', async () =>
 it('does not search by what it was told not to ask', async () => {
   const { status, stdout } = await runNmkt(['offers', '--no-rating', '--min-rating', '1', '--json']);
   expect([status, JSON.parse(stdout)]).toMatchObject([2, { error: { remedy: 'leave out --no-rating' } }]);
+});
+
+it('finds what serve-trainer publishes', async () => {
+  const relay = await relayWith([]);
+  const cwd = temporaryFolder();
+  const serve = ['serve-trainer', '--price', '20', '--relay', relay, '--home', 't', '--json'];
+  const child = startNmkt(serve, { cwd });
+  const ended = finished(child);
+  await new Promise<void>((done) => {
+    child.stderr!.on('data', (text: Buffer | string) => String(text).includes('published an offer') && done());
+  });
+  const { stdout } = await runNmkt(['offers', '--relay', relay, '--json']);
+  child.kill('SIGTERM');
+  const { stdout: told } = await ended;
+  const ready = JSON.parse(told.split('\n')[0]!) as { event: string; pubkey: string; engine: string };
+  const { offers } = JSON.parse(stdout) as { offers: readonly Record<string, unknown>[] };
+  expect(offers).toHaveLength(1);
+  expect(offers[0]).toMatchObject({
+    ...{ key: ready.pubkey, role: 'trainer', engine: ready.engine, leastMsat: 20_000, rating: 0, relays: [relay] },
+  });
+  expect(offers[0]!['throughput']).toBeGreaterThan(0);
 });
