@@ -1,7 +1,7 @@
 import { formatPubkey, parsePubkey } from '../config/identifiers.js';
 import { NmktError } from '../errors.js';
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
-import { explainAward, explainMatch, explainPayout } from '../market/explain.js';
+import { explainAward, explainMatch, explainPayout, unsettledCorrections } from '../market/explain.js';
 import { rate, ROLES, type RatedRole, type ReaderTrust } from '../market/reputation.js';
 import { KINDS } from '../protocol/kinds.js';
 import type { Relays } from '../ports.js';
@@ -107,7 +107,10 @@ function explainJob({ jobs, events }: History, job: EventId): Outcome {
       return { payout, round, payee, amountMsat, state: explainPayout(state, payout)!.state };
     }),
   );
-  const value = { subject: 'job', job, award, payouts };
+  const owed = unsettledCorrections(state).map(({ dispute, line: { payout, payee, amountMsat } }) => {
+    return { payout, round: dispute.fraud.content.round, payee, amountMsat, state: 'owed' as const };
+  });
+  const value = { subject: 'job', job, award, payouts: [...payouts, ...owed] };
   const first = payouts[0];
   return { value, text: awardText(value), ...(first && { next: `nmkt explain ${first.payout} --job ${job}` }) };
 }

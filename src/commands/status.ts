@@ -53,7 +53,7 @@ With --json one document (without JOB one per job, and its role, customer or tra
   paidMsat, owedMsat, model (id of the artifact event or null), loss, accuracy (of the model on set B, or null)
   metrics     of a finished text model {perplexity, bitsPerCharacter or bitsPerByte}; else {}
   frauds      [{trainer, round, segment, event}]: a repeated part of the training ended elsewhere than committed
-  disputes    [{trainer, round, shard, segment, state, right, complaint, fraud, verdicts: [{validator, hash, isFalse, event}], owedMsat}] of
+  disputes    [{trainer, round, shard, segment, state, right, complaint, fraud, verdicts: [{validator, hash, isFalse, event}], owedMsat, isSettled}] of
               what its trainer says it did train (isFalse: more than half of the validators contradict it): state unheard, listed, drawn or decided; right trainer, customer, nobody (no validator can repeat) or null
   violation   {event, author, rule, detail} of the first event that does not follow, or null
   plan, actual  of a round {bytesUp, bytesDown, events, seconds, msat}, actual also feesMsat (of payments of this home); null: unknown, or a

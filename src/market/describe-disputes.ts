@@ -23,39 +23,52 @@ export interface DisputeDescription {
     readonly event: EventId;
   }[];
   readonly owedMsat: bigint;
+  /** Did the customer settle that? */
+  readonly isSettled: boolean;
 }
 
 /** Listed ones in their order, then those that are not. */
 export function describeDisputes(state: JobState): DisputeDescription[] {
   return [
-    ...state.disputes.map(({ fraud, opened, draw, outcome, verdicts, liars, owedMsat }): DisputeDescription => {
-      const { trainer, round, shard, segment } = fraud.content;
-      return {
-        ...{ trainer, round, shard, segment, owedMsat, fraud: fraud.id, complaint: opened.content.complaint },
-        state: outcome !== 'open' ? 'decided' : draw === null ? 'listed' : 'drawn',
-        right: outcome === 'open' ? null : outcome,
-        verdicts: verdicts.map(({ id, author, content }) => {
-          return { validator: author, hash: content.hash, isFalse: liars.includes(author), event: id };
-        }),
-      };
-    }),
+    ...state.disputes.map(
+      ({ fraud, opened, draw, outcome, verdicts, liars, owedMsat, isSettled }): DisputeDescription => {
+        const { trainer, round, shard, segment } = fraud.content;
+        return {
+          ...{
+            trainer,
+            round,
+            shard,
+            segment,
+            owedMsat,
+            isSettled,
+            fraud: fraud.id,
+            complaint: opened.content.complaint,
+          },
+          state: outcome !== 'open' ? 'decided' : draw === null ? 'listed' : 'drawn',
+          right: outcome === 'open' ? null : outcome,
+          verdicts: verdicts.map(({ id, author, content }) => {
+            return { validator: author, hash: content.hash, isFalse: liars.includes(author), event: id };
+          }),
+        };
+      },
+    ),
     ...unheardComplaints(state).map((complaint): DisputeDescription => {
       const fraud = state.frauds.get(complaint.author)!;
       const { trainer, round, shard, segment } = fraud.content;
-      const open = { state: 'unheard', right: null, verdicts: [], owedMsat: 0n } as const;
+      const open = { state: 'unheard', right: null, verdicts: [], owedMsat: 0n, isSettled: false } as const;
       return { ...{ trainer, round, shard, segment, fraud: fraud.id, complaint: complaint.id }, ...open };
     }),
   ];
 }
 
 /** Half a sentence on where it stands. */
-export function disputeText({ state, right, verdicts, owedMsat }: DisputeDescription): string {
+export function disputeText({ state, right, verdicts, owedMsat, isSettled }: DisputeDescription): string {
   const wrong = verdicts.filter(({ isFalse }) => isFalse);
   const said = verdicts.length - wrong.length;
   const who = `${verdicts.length === 1 ? 'a drawn validator' : `${said} of ${verdicts.length} drawn validators`} repeated it, and it`;
   const liars = wrong.map(({ validator }) => `; ${validator} says otherwise`).join('');
   if (right === 'trainer')
-    return `${who} ends as committed: the customer's proof is false, ${owedMsat} msat of the round are owed${liars}`;
+    return `${who} ends as committed: the customer's proof is false, ${owedMsat} msat of the round are ${isSettled ? 'settled' : 'owed'}${liars}`;
   if (right === 'customer') return `${who} does not end as committed: the proof stands${liars}`;
   if (right === 'nobody')
     return 'no validator on the engine that the job names opened a nonce, so nobody repeats it: the word of the customer stands, unless an audit with the data says otherwise';

@@ -1,9 +1,10 @@
-import type { Pubkey } from '../hash.js';
+import type { EventId, Pubkey } from '../hash.js';
+import { payoutId, type PlanLine } from '../protocol/settlement.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
 import { contests, isDisputeNonce, type DraftDispute } from './dispute-rules.js';
 import type { Draft, DraftRound } from './draft.js';
 import { isRepeated } from './draw-rules.js';
-import type { JobState } from './state.js';
+import type { JobState, RoundState } from './state.js';
 
 /** Who is right about a segment that its customer calls forged. */
 
@@ -27,6 +28,8 @@ export interface DisputeState extends DraftDispute {
   readonly liars: readonly Pubkey[];
   /** What the rejected seats of the round would have paid; 0 unless the trainer is right. */
   readonly owedMsat: bigint;
+  /** Did the customer settle that? */
+  readonly isSettled: boolean;
 }
 
 export function disputesOf(draft: Draft): readonly DisputeState[] {
@@ -50,6 +53,7 @@ export function disputesOf(draft: Draft): readonly DisputeState[] {
       appeals: verdicts.flatMap((verdict) => appealOf(draft, dispute, verdict, isRight(verdict)) ?? []),
       liars: verdicts.filter(isFalse).map(({ author }) => author),
       owedMsat: outcome === 'trainer' ? rejectedMsat(draft.rounds, dispute) : 0n,
+      isSettled: isCorrected(draft.rounds, dispute),
     };
   });
 }
@@ -87,12 +91,31 @@ function appealOf(
 }
 
 /** Seats that the round rejected for nothing but the proof. */
-function rejectedMsat(rounds: readonly DraftRound[], { fraud }: DraftDispute): bigint {
+function rejectedMsat(
+  rounds: readonly Pick<RoundState, 'close' | 'assigned' | 'verdict'>[],
+  { fraud }: Pick<DraftDispute, 'fraud'>,
+): bigint {
   const round = rounds[fraud.content.round];
   const rejected = round?.close?.content.rejected ?? [];
   return rejected
     .filter((row) => row.trainer === fraud.content.trainer && isRepeated(round!, row))
     .reduce((sum, { shard }) => sum + (round!.assigned.find((seat) => seat.shard === shard)?.priceMsat ?? 0n), 0n);
+}
+
+/** The line of a settlement that makes good what a false proof had rejected. */
+export function correctionOf(
+  job: EventId,
+  rounds: readonly Pick<RoundState, 'close' | 'assigned' | 'verdict'>[],
+  dispute: Pick<DraftDispute, 'fraud'>,
+): PlanLine {
+  const { round, trainer: payee } = dispute.fraud.content;
+  const payout = payoutId(job, round, payee, 'correction');
+  return { payout, payee, purpose: 'correction', amountMsat: rejectedMsat(rounds, dispute) };
+}
+
+function isCorrected(rounds: readonly DraftRound[], { fraud }: DraftDispute): boolean {
+  const { round, trainer } = fraud.content;
+  return rounds[round]?.corrections.some(({ content }) => content.plan[0]?.payee === trainer) ?? false;
 }
 
 /** Did validators find the proof against this trainer false? */

@@ -50,6 +50,8 @@ export interface DraftRound {
   close: EventOf<'close'> | null;
   voided: EventOf<'void'> | null;
   settlement: EventOf<'settlement'> | null;
+  /** Of trainers that a false proof had rejected. */
+  corrections: EventOf<'settlement'>[];
   receipts: Map<Sha256, EventOf<'receipt'>>;
 }
 

@@ -97,13 +97,13 @@ function keepFraud(draft: Draft, event: EventOf<'fraud'>): null {
 }
 
 /** A `spot-check` whose state did not open, or was not the committed one: like a blob that does not open, the customer's signed finding. */
-export function isStateFinding(round: DraftRound, shard: number): boolean {
+export function isStateFinding(round: Pick<DraftRound, 'verdict'>, shard: number): boolean {
   return !round.verdict!.rows.some((row) => row.shard === shard);
 }
 
 /** Was it rejected by a repetition that the scores publish? */
 export function isRepeated(
-  round: DraftRound,
+  round: Pick<DraftRound, 'verdict'>,
   { shard, rule }: { readonly shard: number; readonly rule: RejectionRule },
 ): boolean {
   return rule === 'spot-check' && !isStateFinding(round, shard);

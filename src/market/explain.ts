@@ -1,6 +1,7 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import { EVENT_TYPES, type EventOf, type JobEvent } from '../protocol/events.js';
 import { effectivePrice } from './auction.js';
+import { correctionOf } from './dispute-state.js';
 import type { CountedMatch } from './reputation.js';
 import type { JobState, PayoutState, RoundState } from './state.js';
 
@@ -35,7 +36,7 @@ const cause = (what: string, events: readonly (JobEvent | null | undefined)[], a
 
 export interface PayoutExplained {
   readonly round: number;
-  readonly payout: PayoutState;
+  readonly payout: Pick<PayoutState, 'payout' | 'payee' | 'amountMsat'>;
   readonly state: 'paid' | 'unpaid' | 'claimed' | 'owed';
   readonly causes: readonly Cause[];
 }
@@ -60,12 +61,24 @@ export function explainPayout(state: JobState, id: Sha256): PayoutExplained | nu
               : 'owed',
     };
   }
-  return null;
+  const owed = unsettledCorrections(state).find(({ line }) => line.payout === id);
+  if (owed === undefined) return null;
+  const { line, dispute } = owed;
+  return {
+    ...{ round: dispute.fraud.content.round, payout: line, state: 'owed' },
+    causes: corrected(state, line.payee, line.amountMsat),
+  };
 }
 
-function promised(state: JobState, round: RoundState, { payout, payee }: PayoutState): Cause[] {
-  const { settlement } = round;
-  const line = settlement?.content.plan.find((candidate) => candidate.payout === payout);
+/** What disputes found to be owed, as the customer has to settle it. */
+export function unsettledCorrections(state: JobState) {
+  return state.disputes
+    .filter(({ owedMsat, isSettled }) => owedMsat > 0n && !isSettled)
+    .map((dispute) => ({ dispute, line: correctionOf(state.jobId, state.rounds, dispute) }));
+}
+
+function promised(state: JobState, round: RoundState, { payout, payee, settlement }: PayoutState): Cause[] {
+  const line = settlement.content.plan.find((candidate) => candidate.payout === payout);
   return [
     ...reasons(state, round, payee, line),
     cause(`settlement of round ${round.round + 1}: the line that promises it`, [settlement]),
@@ -77,6 +90,7 @@ type Line = NonNullable<RoundState['settlement']>['content']['plan'][number];
 function reasons(state: JobState, round: RoundState, payee: Pubkey, line: Line | undefined): Cause[] {
   if (line === undefined || line.purpose === 'trainer') return prices(state, round, payee);
   if (line.purpose === 'bonus') return slashed(state, line);
+  if (line.purpose === 'correction') return corrected(state, payee, line.amountMsat);
   const whole = state.job!.content.validators?.feeMsat ?? 0n;
   const validator = line.purpose === 'fee' ? payee : (line.purpose.slice('delegation:'.length) as Pubkey);
   const causes = [fee(state, round, validator)];
@@ -111,6 +125,25 @@ function fee(
     [job, listedScoreCommits.get(payee), listedScoreReveals.get(payee), close],
     { msat: job!.content.validators?.feeMsat ?? 0n },
   );
+}
+
+/** What a proof had rejected that drawn validators found false: its seats, and the events by which they did. */
+function corrected({ disputes, rounds }: JobState, payee: Pubkey, msat: bigint): Cause[] {
+  const dispute = disputes.find(({ fraud }) => fraud.content.trainer === payee);
+  if (dispute === undefined) return [];
+  const { fraud, complaint, opened, draw, verdicts, liars } = dispute;
+  const found = verdicts.filter(({ author }) => !liars.includes(author));
+  const { round: index, shard, segment } = fraud.content;
+  const round = rounds[index]!;
+  return [
+    cause(
+      `shard ${shard} of round ${index + 1}: rejected by a false proof, at the awarded price`,
+      [round.listedReveals.get(shard), fraud, round.close],
+      { msat },
+    ),
+    cause(`segment ${segment} is disputed, and validators are drawn`, [complaint, opened, draw]),
+    cause('repeated by them it ends as committed', found),
+  ];
 }
 
 function prices(state: JobState, round: RoundState, payee: Pubkey): Cause[] {

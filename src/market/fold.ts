@@ -8,7 +8,7 @@ import { applyAppeal, applyDispute, applyDisputeDraw } from './dispute-rules.js'
 import { disputesOf } from './dispute-state.js';
 import { broken, type Broken, type Draft } from './draft.js';
 import { indexEvents } from './event-index.js';
-import { applyReceipt, applySettlement, owes } from './money-rules.js';
+import { applyReceipt, applySettlement, isCorrection, owes } from './money-rules.js';
 import { payoutsOf } from './payouts.js';
 import { mustClose, roundRules } from './round-rules.js';
 import { NO_STAKES } from './stake.js';
@@ -99,7 +99,8 @@ const AFTER_END: ReadonlySet<JobEvent['type']> = new Set([
 
 function apply(draft: Draft, event: JobEvent): Broken | null {
   if (draft.artifact !== null || draft.cancelled !== null) {
-    if (!AFTER_END.has(event.type)) return broken('after-end', `a ${event.type} after the job ended`);
+    if (!AFTER_END.has(event.type) && !(event.type === 'settlement' && isCorrection(event)))
+      return broken('after-end', `a ${event.type} after the job ended`);
   }
   switch (event.type) {
     case 'award':

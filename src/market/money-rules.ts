@@ -1,6 +1,7 @@
 import { fromHex, sha256Hex, type Pubkey } from '../hash.js';
 import type { EventOf } from '../protocol/events.js';
 import type { PlanLine } from '../protocol/settlement.js';
+import { correctionOf } from './dispute-state.js';
 import { broken, type Broken, type Draft, type DraftRound } from './draft.js';
 import { earnedBy, potShares } from './pot.js';
 import { settlementPlan } from './settlement.js';
@@ -9,7 +10,33 @@ import { splitReward } from './stake-reward.js';
 import type { RoundState } from './state.js';
 import { feesOf } from './score-rules.js';
 
+/** Of one trainer that a false proof had rejected: it may also come after the end of the job. */
+export function isCorrection({ content }: EventOf<'settlement'>): boolean {
+  return content.plan.some(({ purpose }) => purpose === 'correction');
+}
+
+/** What the customer's own proof had rejected, at the price of its seats; that validators found it false is not asked: the money is its own. */
+function applyCorrection(draft: Draft, event: EventOf<'settlement'>): Broken | null {
+  const { round: index, close, plan, totalMsat } = event.content;
+  const round = draft.rounds[index];
+  const dispute = draft.disputes.find(
+    ({ fraud, draw }) => draw !== null && fraud.content.round === index && fraud.content.trainer === plan[0]?.payee,
+  );
+  if (round === undefined || dispute === undefined || round.close === null || round.close.id !== close)
+    return broken('settlement', 'it corrects no round in which a dispute was drawn');
+  const line = correctionOf(draft.jobId, draft.rounds, dispute);
+  const spell = (one: PlanLine): string => `${one.payout}:${one.payee}:${one.purpose}:${one.amountMsat}`;
+  if (plan.length !== 1 || spell(plan[0]!) !== spell(line) || totalMsat !== line.amountMsat || totalMsat === 0n)
+    return broken('settlement', `a correction is of ${line.amountMsat} msat to ${line.payee}`);
+  if (round.corrections.some(({ content }) => content.plan[0]!.payout === line.payout))
+    return broken('settlement', `${line.payee} has this correction already`);
+  round.corrections.push(event);
+  draft.settled.set(event.id, round);
+  return null;
+}
+
 export function applySettlement(draft: Draft, event: EventOf<'settlement'>): Broken | null {
+  if (isCorrection(event)) return applyCorrection(draft, event);
   const last = draft.rounds.at(-1);
   if (last === undefined || last.close === null || last.settlement !== null)
     return broken('settlement', 'there is no closed round to settle');
@@ -93,7 +120,8 @@ function sharedFees({ job, stakes }: Settling, whole: Fees): { fees: Fees; deleg
 export function applyReceipt(draft: Draft, event: EventOf<'receipt'>): Broken | null {
   const { settlement, payout, claim: claimId, payee, amountMsat, preimage, paymentHash } = event.content;
   const round = draft.settled.get(settlement);
-  const line = round?.settlement?.content.plan.find((candidate) => candidate.payout === payout);
+  const promised = [round?.settlement, ...(round?.corrections ?? [])].find((one) => one?.id === settlement);
+  const line = promised?.content.plan.find((candidate) => candidate.payout === payout);
   if (round === undefined || line === undefined || line.payee !== payee)
     return broken('receipt', 'no settlement promises this payout');
   if (round.receipts.has(payout)) return broken('receipt', `payout ${payout} has a receipt already`);

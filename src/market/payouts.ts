@@ -11,9 +11,12 @@ export function payoutsOf(draft: Draft, disputes: readonly DisputeState[]): (rou
   const isFraud = (payee: Pubkey) =>
     (draft.frauds.has(payee) && !isCleared({ disputes }, payee)) || draft.validatorFrauds.has(payee);
   return (round) =>
-    (round.settlement?.content.plan ?? [])
-      .filter(({ payee, payout }) => round.receipts.has(payout) || !isFraud(payee))
-      .map((line) => {
+    [...(round.settlement === null ? [] : [round.settlement]), ...round.corrections]
+      .flatMap((settlement) => settlement.content.plan.map((line) => ({ settlement, line })))
+      .filter(({ line: { payee, payout, purpose } }) => {
+        return purpose === 'correction' || round.receipts.has(payout) || !isFraud(payee);
+      })
+      .map(({ settlement, line }) => {
         const { payout, payee, purpose, amountMsat } = line;
         const theirs = draft.index.money(payee, payout);
         const voids = [...ofType(theirs, 'claim-void')];
@@ -21,7 +24,7 @@ export function payoutsOf(draft: Draft, disputes: readonly DisputeState[]): (rou
         const claim = theirs.findLast(
           (event): event is EventOf<'claim'> =>
             event.type === 'claim' &&
-            event.content.settlement === round.settlement?.id &&
+            event.content.settlement === settlement.id &&
             event.content.amountMsat === amountMsat &&
             !voided.has(event.id) &&
             !draft.refusedClaims.has(event.id),
@@ -29,6 +32,7 @@ export function payoutsOf(draft: Draft, disputes: readonly DisputeState[]): (rou
         const receipt = round.receipts.get(payout) ?? null;
         const answers = receipt === null ? [] : draft.index.money(payee, receipt.id);
         return {
+          settlement,
           payout,
           payee,
           purpose,

@@ -95,6 +95,7 @@ function applyOpen(draft: Draft, event: EventOf<'open'>): Broken | null {
     close: null,
     voided: null,
     settlement: null,
+    corrections: [],
     receipts: new Map(),
   });
   return null;

@@ -25,9 +25,13 @@ export interface EarlierJob {
 export function standingIn(spine: readonly JobEvent[], rail: JobTerms['rail']): ReadonlyMap<Pubkey, Standing> {
   const paid = new Set(spine.flatMap((event) => (event.type === 'receipt' ? [event.content.payout] : [])));
   const payouts = new Map<string, Sha256>();
+  /** What a false proof had rejected and the customer made good: no failure. */
+  const corrected = new Set<string>();
   for (const event of spine)
     if (event.type === 'settlement')
-      for (const { payee, payout } of event.content.plan) payouts.set(`${event.content.round}/${payee}`, payout);
+      for (const { payee, payout, purpose } of event.content.plan)
+        if (purpose === 'correction') corrected.add(`${event.content.round}/${payee}`);
+        else payouts.set(`${event.content.round}/${payee}`, payout);
   const standing = new Map<Pubkey, Standing>();
   const count = (trainer: Pubkey, isSuccess: boolean): void => {
     const { attempts, successes } = standing.get(trainer) ?? { attempts: 0, successes: 0 };
@@ -42,6 +46,7 @@ export function standingIn(spine: readonly JobEvent[], rail: JobTerms['rail']): 
       const held = seats.filter((seat) => seat.trainer === trainer).length;
       const isAccepted = accepted.filter((row) => row.trainer === trainer).length === held;
       const payout = payouts.get(`${round}/${trainer}`);
+      if (corrected.has(`${round}/${trainer}`)) continue;
       if (!isAccepted) count(trainer, false);
       else if (rail === 'none' || (payout !== undefined && paid.has(payout))) count(trainer, true);
     }

@@ -54,6 +54,8 @@ export interface RefusedClaim {
 }
 
 export interface PayoutState {
+  /** What promises it. */
+  readonly settlement: EventOf<'settlement'>;
   readonly payout: Sha256;
   readonly payee: Pubkey;
   readonly purpose: Purpose;
@@ -113,6 +115,8 @@ export interface RoundState {
   readonly close: EventOf<'close'> | null;
   readonly voided: EventOf<'void'> | null;
   readonly settlement: EventOf<'settlement'> | null;
+  /** Of trainers that a false proof had rejected. */
+  readonly corrections: readonly EventOf<'settlement'>[];
   readonly payouts: readonly PayoutState[];
 }
 
@@ -227,7 +231,8 @@ export function chainTip(state: JobState, author: Pubkey): { readonly seq: numbe
 /** Money promised by settlements and not receipted yet, per payee, and what disputes found to be owed. */
 export function owedMsat(state: JobState, payee: Pubkey): bigint {
   let sum = 0n;
-  for (const { fraud, owedMsat: owed } of state.disputes) if (fraud.content.trainer === payee) sum += owed;
+  for (const { fraud, owedMsat: owed, isSettled } of state.disputes)
+    if (fraud.content.trainer === payee && !isSettled) sum += owed;
   for (const round of state.rounds)
     for (const payout of round.payouts) if (payout.payee === payee && payout.receipt === null) sum += payout.amountMsat;
   return sum;

@@ -4,13 +4,13 @@ import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
 import { eventId, int, msat, pubkey, sha256Hex } from './scalars.js';
 
-/** `fee`: of a validator; `bonus`: of what was slashed; `delegation:` with a key: of its reward, to who stood behind it. */
-export type Purpose = 'trainer' | 'fee' | 'bonus' | `delegation:${Pubkey}`;
+/** `fee`: of a validator; `bonus`: of what was slashed; `correction`: of a trainer whose work was rejected by a proof that drawn validators found false; `delegation:` with a key: of its reward, to who stood behind it. */
+export type Purpose = 'trainer' | 'fee' | 'bonus' | 'correction' | `delegation:${Pubkey}`;
 const purpose = z
   .string()
   .regex(
-    /^(trainer|fee|bonus|delegation:[0-9a-f]{64})$/,
-    'trainer, fee, bonus or delegation: with a key',
+    /^(trainer|fee|bonus|correction|delegation:[0-9a-f]{64})$/,
+    'trainer, fee, bonus, correction or delegation: with a key',
   ) as unknown as z.ZodType<Purpose, string>;
 
 const planLine = z.object({ payout: sha256Hex, payee: pubkey, purpose, amountMsat: msat });

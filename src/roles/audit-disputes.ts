@@ -3,7 +3,7 @@ import type { JobState } from '../market/state.js';
 import type { Finding } from './audit-format.js';
 
 /**
- * A customer whose proof drawn validators found false, or that let no validator repeat the segment: twice the time that the job gives to
+ * A customer whose proof drawn validators found false and that did not settle what it had rejected, or that let no validator repeat the segment: twice the time that the job gives to
  * each step, since its relays may have been slow.
  */
 export function auditDisputes(state: JobState, nowSec: number): Finding | null {
@@ -12,7 +12,7 @@ export function auditDisputes(state: JobState, nowSec: number): Finding | null {
   for (const one of describeDisputes(state)) {
     const { fraud, complaint, trainer, segment, round } = one;
     const what = `segment ${segment} of round ${round + 1} of ${trainer}: ${disputeText(one)}`;
-    if (one.right === 'trainer') return { event: fraud, rule: 'fraud', detail: what };
+    if (one.right === 'trainer' && !one.isSettled) return { event: fraud, rule: 'fraud', detail: what };
     const since =
       one.state === 'unheard'
         ? state.chains.get(trainer)?.events.find(({ id }) => id === complaint)?.createdAt

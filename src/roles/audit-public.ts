@@ -54,7 +54,7 @@ function auditMoney(state: JobState, round: RoundState, { decode, nowSec }: Publ
     const { receipt, claim } = payout;
     const wanted = claimHash({
       job: state.jobId,
-      settlement: round.settlement!.id,
+      settlement: payout.settlement.id,
       payout: payout.payout,
       payee: payout.payee,
       amountMsat: payout.amountMsat,

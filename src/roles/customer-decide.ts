@@ -297,11 +297,11 @@ function decidePayment(state: JobState, facts: CustomerFacts, now: number): Cust
   let open = 0;
   let claimed = 0;
   for (const round of state.rounds)
-    for (const { receipt, claim } of round.payouts) {
+    for (const { receipt, claim, settlement } of round.payouts) {
       if (receipt !== null) continue;
       open++;
       if (claim !== null) claimed++;
-      const settledAt = round.settlement!.createdAt;
+      const settledAt = settlement.createdAt;
       const dueAt = (claim?.createdAt ?? settledAt) + payWithinSec;
       graceUntil = Math.max(
         graceUntil,

@@ -1,4 +1,10 @@
-import { appealable, mayChangeUntil, unheardComplaints, type DisputeState } from '../market/dispute-state.js';
+import {
+  appealable,
+  correctionOf,
+  mayChangeUntil,
+  unheardComplaints,
+  type DisputeState,
+} from '../market/dispute-state.js';
 import type { JobState } from '../market/state.js';
 import { MAX_DISPUTES } from '../protocol/dispute.js';
 import type { EventOf } from '../protocol/events.js';
@@ -11,14 +17,16 @@ export type DisputeAction =
   | { readonly do: 'dispute'; readonly complaint: EventOf<'complaint'> }
   | { readonly do: 'dispute-draw'; readonly dispute: DisputeState }
   /** A validator repeated it to the committed end: the next one is asked. */
-  | { readonly do: 'appeal'; readonly dispute: DisputeState; readonly verdict: EventOf<'verdict'> };
+  | { readonly do: 'appeal'; readonly dispute: DisputeState; readonly verdict: EventOf<'verdict'> }
+  /** Validators found the own proof false: what it had rejected is settled. */
+  | { readonly do: 'correct'; readonly dispute: DisputeState };
 
 interface Facts {
   readonly servingSince: number;
   readonly relaysSilentAt: number;
 }
 
-/** The next of them that is due now; pure. */
+/** The next of them that is due now; pure. What validators found to be owed is settled when no verdict can change it any more. */
 export function decideDispute(state: JobState, facts: Facts, now: number): DisputeAction | null {
   const [complaint] = unheardComplaints(state);
   if (complaint !== undefined && state.disputes.length < MAX_DISPUTES) return { do: 'dispute', complaint };
@@ -30,7 +38,11 @@ export function decideDispute(state: JobState, facts: Facts, now: number): Dispu
     const verdict = appealable(one, 'customer');
     if (verdict !== null) return { do: 'appeal', dispute: one, verdict };
   }
-  return null;
+  const { withinSec } = state.job!.content.disputes ?? { withinSec: 0 };
+  const owed = state.disputes.find(
+    (one) => one.owedMsat > 0n && !one.isSettled && state.phase !== 'closed' && now >= mayChangeUntil(one, withinSec),
+  );
+  return owed === undefined ? null : { do: 'correct', dispute: owed };
 }
 
 function noncesDue({ job }: JobState, { opened }: DisputeState, { servingSince, relaysSilentAt }: Facts): number {
@@ -74,6 +86,16 @@ export async function carryOutDispute(env: CustomerEnv, state: JobState, action:
     return;
   }
   const { opened, nonces, fraud } = action.dispute;
+  if (action.do === 'correct') {
+    const line = correctionOf(state.jobId, state.rounds, action.dispute);
+    const { round } = fraud.content;
+    env.progress.warn(
+      `round ${round + 1}: ${line.payee.slice(0, 12)}… trained as committed, as validators repeated it: ${line.amountMsat / 1000n} sat are settled`,
+    );
+    const close = state.rounds[round]!.close!.id;
+    await env.book.sign('settlement', { round, close, plan: [line], totalMsat: line.amountMsat }, [line.payee]);
+    return;
+  }
   if (action.do === 'appeal') {
     const { round, shard, segment, repeated: hash } = fraud.content;
     const { verdict } = action;

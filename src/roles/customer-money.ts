@@ -37,8 +37,7 @@ export async function payOne(
     });
   const claim = payout.claim!;
   const invoice = await invoiceIn(env, claim);
-  const settlement = round.settlement!;
-  const { payout: payoutId, payee, amountMsat } = payout;
+  const { payout: payoutId, settlement, payee, amountMsat } = payout;
   const descriptionHash = claimHash({
     job: state.jobId,
     settlement: settlement.id,
@@ -64,7 +63,8 @@ export async function payOne(
     invoice,
     claimed,
     descriptionHash,
-    planHash: settlement.contentHash,
+    // A round has one plan; a correction comes on top of it, under a payout of its own.
+    planHash: (round.settlement ?? round.corrections[0])!.contentHash,
     ...(purpose === 'bonus' && { pot: signed }),
   });
   if (result.kind === 'held') {

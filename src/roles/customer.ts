@@ -248,6 +248,7 @@ async function carryOut(
     case 'dispute':
     case 'dispute-draw':
     case 'appeal':
+    case 'correct':
       await carryOutDispute(env, state, action);
       return null;
     case 'cancel':

@@ -218,7 +218,7 @@ function claims(state: JobState, now: number): Wait | null {
   const { claimWithinSec } = state.job!.content;
   const ends = payouts(state)
     .filter(({ payout }) => payout.claim === null && payout.receipt === null)
-    .map(({ round }) => round.settlement!.createdAt + claimWithinSec)
+    .map(({ payout }) => payout.settlement.createdAt + claimWithinSec)
     .filter((end) => now < end);
   if (ends.length === 0) return null;
   return {

@@ -49,7 +49,7 @@ export function describeRounds(state: JobState): RoundDescription[] {
 
 /** What disputes found to be owed. */
 function disputedMsat({ disputes }: JobState, matches: (fraud: EventOf<'fraud'>['content']) => boolean): bigint {
-  const found = disputes.filter(({ fraud }) => matches(fraud.content));
+  const found = disputes.filter(({ fraud, isSettled }) => !isSettled && matches(fraud.content));
   return found.reduce((sum, { owedMsat }) => sum + owedMsat, 0n);
 }
 
@@ -73,7 +73,14 @@ function earned(
 ): Pick<TrainerDescription, 'rounds' | 'paidMsat' | 'owedMsat'> {
   let [accepted, paidMsat] = [0, 0n];
   let owedMsat = disputedMsat(state, (fraud) => fraud.trainer === trainer && fraud.shard === shard);
-  for (const { assigned, close, payouts } of state.rounds) {
+  for (const { assigned, close, corrections, payouts } of state.rounds) {
+    const isDisputed = ({ fraud }: JobState['disputes'][number]) =>
+      fraud.content.trainer === trainer && fraud.content.shard === shard;
+    const corrected = payouts.find((one) => one.payee === trainer && corrections.includes(one.settlement));
+    if (corrected !== undefined && state.disputes.some(isDisputed)) {
+      if (corrected.receipt === null) owedMsat += corrected.amountMsat;
+      else paidMsat += corrected.amountMsat;
+    }
     if (!close?.content.accepted.some((entry) => entry.trainer === trainer && entry.shard === shard)) continue;
     accepted++;
     const payout = payouts.find(({ payee, purpose }) => payee === trainer && purpose === 'trainer');

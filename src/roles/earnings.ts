@@ -68,7 +68,7 @@ export function earningsOf(state: JobState, me: Pubkey, invoices: OwnInvoices, n
 function roundEarnings(state: JobState, round: RoundState, me: Pubkey, invoices: OwnInvoices, now: number): Earning[] {
   const { roundTimeoutSec, payWithinSec } = state.job!.content;
   const open = { paymentHash: null, preimage: null, paidAt: null };
-  if (round.close !== null && round.settlement === null) {
+  if (round.close !== null && round.settlement === null && round.corrections.length === 0) {
     const lines = planOf(state, round).plan.filter(({ payee }) => payee === me);
     const isLate = now >= round.close.createdAt + roundTimeoutSec;
     return lines.map(({ amountMsat }) => {

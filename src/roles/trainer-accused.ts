@@ -46,7 +46,11 @@ export function decideAccused(
     (validator) => isAsked(dispute, validator, silent) && !hasPassedOn(dispute.draw!.id, validator),
   );
   if (to !== undefined) return { do: 'pass-on', dispute, to };
-  return wait('a validator to repeat the segment', mayChangeUntil(dispute, terms.withinSec));
+  const until = mayChangeUntil(dispute, terms.withinSec);
+  if (now < until) return wait('a validator to repeat the segment', until);
+  if (dispute.owedMsat === 0n || dispute.isSettled) return null;
+  const last = Math.max(until, ...dispute.verdicts.map(({ createdAt }) => createdAt));
+  return wait('the customer to settle what it owes', last + 2 * terms.withinSec);
 }
 
 function isAbout(event: { readonly type: string }, { id }: EventOf<'fraud'>): boolean {

@@ -98,33 +98,28 @@ function grantRule(error: unknown): GrantRule | null {
   }
 }
 
-function hashOfClaim(state: JobState, round: RoundState, payout: PayoutState, payee: Pubkey) {
+function hashOfClaim(state: JobState, payout: PayoutState, payee: Pubkey) {
   return claimHash({
     job: state.jobId,
-    settlement: round.settlement!.id,
+    settlement: payout.settlement.id,
     payout: payout.payout,
     payee,
     amountMsat: payout.amountMsat,
   });
 }
 
-export async function claim(
-  env: PayeeEnv,
-  state: JobState,
-  round: RoundState,
-  payout: PayoutState,
-): Promise<string | null> {
+export async function claim(env: PayeeEnv, state: JobState, payout: PayoutState): Promise<string | null> {
   if (env.wallet === null) return 'no wallet is set: the payout cannot be claimed';
   const { invoice } = await env.wallet.makeInvoice({
     msat: payout.amountMsat,
-    descriptionHash: hashOfClaim(state, round, payout, env.signer.pubkey),
+    descriptionHash: hashOfClaim(state, payout, env.signer.pubkey),
     expirySec: INVOICE_EXPIRY_SEC,
   });
   const sealed = await env.signer.encrypt(state.job!.author, JSON.stringify({ invoice }));
   await env.book.sign(
     'claim',
     {
-      settlement: round.settlement!.id,
+      settlement: payout.settlement.id,
       payout: payout.payout,
       amountMsat: payout.amountMsat,
       invoiceHash: invoiceHash(invoice),
@@ -184,14 +179,9 @@ async function hasArrived(env: PayeeEnv, paymentHash: string): Promise<boolean> 
   }
 }
 
-export async function markUnpaid(
-  env: PayeeEnv,
-  round: RoundState,
-  payout: PayoutState,
-  isDegraded = false,
-): Promise<void> {
+export async function markUnpaid(env: PayeeEnv, payout: PayoutState, isDegraded = false): Promise<void> {
   await env.book.sign('unpaid', {
-    settlement: round.settlement!.id,
+    settlement: payout.settlement.id,
     payout: payout.payout,
     claim: payout.claim!.id,
     amountMsat: payout.amountMsat,

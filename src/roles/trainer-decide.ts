@@ -277,7 +277,7 @@ export function decideMoney(
     for (const payout of round.payouts) {
       if (payout.payee !== facts.me || payout.received !== null) continue;
       if (facts.held.has(payout.payout)) {
-        const { createdAt } = payout.receipt ?? payout.claim ?? round.settlement!;
+        const { createdAt } = payout.receipt ?? payout.claim ?? payout.settlement;
         const until = createdAt + terms.payWithinSec;
         if (now < until) waiting = { do: 'wait', for: `the wallet, for round ${round.round + 1}`, until };
         continue;
@@ -286,13 +286,13 @@ export function decideMoney(
       if (payout.claim === null) {
         // A wallet whose invoices are refused makes no better ones by itself.
         const isWorthIt = payout.refused.length < MAX_REFUSALS;
-        if (isWorthIt && now < round.settlement!.createdAt + terms.claimWithinSec)
+        if (isWorthIt && now < payout.settlement.createdAt + terms.claimWithinSec)
           return { do: 'claim', round, payout };
         continue;
       }
       if (
         now >= payout.claim.createdAt + INVOICE_EXPIRY_SEC + SETTLE_SEC &&
-        now < round.settlement!.createdAt + terms.claimWithinSec
+        now < payout.settlement.createdAt + terms.claimWithinSec
       )
         return { do: 'void-claim', round, payout };
       const due = payout.claim.createdAt + terms.payWithinSec;

@@ -228,7 +228,7 @@ function describeAccusation(state: JobState, { id, content }: EventOf<'fraud'>, 
   const said = `the customer says that segment ${segment} of round ${round + 1} was not trained as committed; `;
   switch (dispute?.outcome) {
     case 'trainer':
-      return `${said}validators repeated it, and it ends as committed: the proof is false, ${dispute.owedMsat / 1000n} sat of the round are owed`;
+      return `${said}validators repeated it, and it ends as committed: the proof is false, ${dispute.owedMsat / 1000n} sat of the round are ${dispute.isSettled ? 'settled' : 'owed'}`;
     case 'customer':
       return `${said}validators repeated it, and say so too`;
     case 'nobody':

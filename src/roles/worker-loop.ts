@@ -181,11 +181,12 @@ async function carryOutShared(
   isDegraded: boolean,
 ): Promise<string | null> {
   if (action.do === 'republish') await env.book.republish();
-  else if (action.do === 'mark-unpaid') await markUnpaid(env, action.round, action.payout, isDegraded);
+  else if (action.do === 'mark-unpaid') await markUnpaid(env, action.payout, isDegraded);
   else
     try {
       if (action.do === 'void-claim') return await voidClaim(env, state, action.payout);
-      return await (action.do === 'claim' ? claim : countersign)(env, state, action.round, action.payout);
+      if (action.do === 'claim') return await claim(env, state, action.payout);
+      return await countersign(env, state, action.round, action.payout);
     } catch (error) {
       if (isNmktError(error, 'wallet-unreachable')) return error.message;
       throw error;

@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { firstDivergence } from '../../src/market/bisect.js';
 import { foldJob } from '../../src/market/fold.js';
-import { appealable, isAsked, mayChangeUntil, silentIn } from '../../src/market/dispute-state.js';
+import { appealable, correctionOf, isAsked, mayChangeUntil, silentIn } from '../../src/market/dispute-state.js';
 import { disputes } from '../../src/market/disputes.js';
+import { explainPayout } from '../../src/market/explain.js';
+import type { PlanLine } from '../../src/protocol/settlement.js';
+import { describeRounds, describeTrainers } from '../../src/roles/describe-work.js';
 import { rate } from '../../src/market/reputation.js';
 import type { Pubkey } from '../../src/hash.js';
 import { owedMsat } from '../../src/market/state.js';
@@ -11,6 +14,7 @@ import type { ContentOf } from '../../src/protocol/events.js';
 import {
   accusedJob,
   appeal,
+  correct,
   disputeNonce,
   drawJudges,
   judge,
@@ -131,6 +135,61 @@ describe('a dispute', () => {
       const count = firsts.filter((one) => one === validator).length;
       expect(Math.abs(count - 200 / 3)).toBeLessThan(5 * Math.sqrt((200 * 2) / 9));
     }
+  });
+});
+
+describe('what a dispute found to be owed', () => {
+  const found = (): JobScript => {
+    const so = drawn();
+    judge(so, 0, null);
+    return so;
+  };
+
+  it('is explained by its events, and shows as owed by trainer and round', () => {
+    const so = found();
+    const line = correctionOf(so.jobId, so.state.rounds, so.state.disputes[0]!);
+    const told = explainPayout(so.state, line.payout)!;
+    expect(told).toMatchObject({ round: 0, state: 'owed', payout: { payee: accused, amountMsat: PRICE_MSAT } });
+    const cited = told.causes.flatMap(({ events }) => events.map(({ type }) => type));
+    for (const type of ['reveal', 'fraud', 'close', 'complaint', 'dispute', 'dispute-draw', 'verdict'])
+      expect(cited).toContain(type);
+    expect(describeTrainers(so.state).find(({ pubkey }) => pubkey === accused)).toMatchObject({ owedMsat: PRICE_MSAT });
+    expect(describeRounds(so.state)[0]).toMatchObject({ owedMsat: PRICE_MSAT });
+  });
+
+  it('is settled by a correction, also after the end, and then owed once', () => {
+    const so = found();
+    correct(so);
+    expect(so.state.firstBad).toBeNull();
+    expect(so.state.rounds[0]!.payouts.at(-1)).toMatchObject({ payee: accused, amountMsat: PRICE_MSAT, receipt: null });
+    expect(owedMsat(so.state, accused)).toBe(PRICE_MSAT);
+    expect(describeRounds(so.state)[0]).toMatchObject({ owedMsat: PRICE_MSAT });
+    expect(so.state.disputes[0]!.isSettled).toBe(true);
+    const line = so.state.rounds[0]!.payouts.at(-1)!;
+    const causes = explainPayout(so.state, line.payout)!.causes;
+    const sum = causes.reduce((msat, { adds }) => msat + (adds !== null && 'msat' in adds ? adds.msat : 0n), 0n);
+    expect(sum).toBe(PRICE_MSAT);
+  });
+
+  it('is settled once, to the accused, at the price of the seat', () => {
+    const wrong: ((line: PlanLine) => PlanLine)[] = [
+      (line) => ({ ...line, amountMsat: line.amountMsat + 1n }),
+      (line) => ({ ...line, payee: people[0]!.pubkey }),
+      (line) => ({ ...line, payout: hashOf('payout') }),
+    ];
+    for (const change of wrong) {
+      const so = found();
+      correct(so, change);
+      expect(so.state.firstBad).toMatchObject({ rule: 'settlement' });
+    }
+    const twice = found();
+    correct(twice);
+    correct(twice);
+    expect(twice.state.firstBad).toMatchObject({ rule: 'settlement' });
+    const undrawn = accusedJob();
+    listComplaint(undrawn);
+    correct(undrawn);
+    expect(undrawn.state.firstBad).toMatchObject({ rule: 'settlement' });
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { sha256Hex } from '../../src/hash.js';
-import { owedMsat } from '../../src/market/state.js';
+import { owedMsat, paidMsat } from '../../src/market/state.js';
 import type { Engine } from '../../src/ports.js';
 import { expectOneChainEach } from './kills.js';
 import {
@@ -56,7 +56,9 @@ describe('a customer that calls honest work forged', () => {
   it('is shown wrong by a drawn validator: the round is owed to the trainer, and what was settled before as well', async () => {
     const market = await world('a false fraud');
     const victim = market.trainers[1]!.signer.pubkey;
-    const { state, ends } = await market.run({ customer: lying(market, victim) });
+    const before = market.totalMsat();
+    const { state, ends, customer } = await market.run({ customer: lying(market, victim) });
+    if (customer instanceof Error) throw customer;
     expect(state).toMatchObject({ phase: 'finished', firstBad: null });
     expect(state.frauds.get(victim)!.content.repeated).toBe(LIE);
     const [dispute] = state.disputes;
@@ -65,7 +67,38 @@ describe('a customer that calls honest work forged', () => {
     // The customer appeals twice.
     expect(dispute!.verdicts.map(({ author }) => author)).toEqual(dispute!.order);
     expect(ends[1]).toMatchObject({ end: 'lost', why: expect.stringContaining('the proof is false') as string });
+    // Its loop keeps the rules all the same: it settles and pays what validators found to be owed.
+    expect([paidMsat(state, victim), owedMsat(state, victim)]).toEqual([21_000n, 0n]);
+    expect(market.totalMsat()).toBe(before);
+    const { found, disputes: said } = await market.auditAll({ upTo: 'public' });
+    expect(found).toBeNull();
+    expect(said.find(({ rule }) => rule === 'segment')!.detail).toContain('21000 msat of the round are settled');
+  });
+
+  it('is exposed by the audit where it does not settle what is owed', async () => {
+    const market = await world('a stubborn customer', { rounds: 1 });
+    const victim = market.trainers[1]!.signer.pubkey;
+    const liar = lying(market, victim);
+    const stubborn: CustomerOptions = {
+      ...liar,
+      signer: (own) => {
+        const lies = liar.signer!(own);
+        return {
+          ...lies,
+          sign: async (template) => {
+            if (template.kind === 4630 && template.content.includes('correction')) throw new Error('it does not pay');
+            return lies.sign(template);
+          },
+        };
+      },
+    };
+    const { state, ends } = await market.run({ customer: stubborn });
+    expect(state.disputes[0]).toMatchObject({ outcome: 'trainer', owedMsat: 21_000n, isSettled: false });
     expect(owedMsat(state, victim)).toBe(21_000n);
+    expect(ends[1]).toMatchObject({
+      end: 'lost',
+      why: expect.stringContaining('21 sat of the round are owed') as string,
+    });
     const { found } = await market.auditAll({ upTo: 'public' });
     expect(found).toMatchObject({ event: state.frauds.get(victim)!.id, rule: 'fraud' });
   });

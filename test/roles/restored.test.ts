@@ -169,7 +169,7 @@ async function claimAgain(world: World): Promise<void> {
       const [round] = state.rounds;
       const [payout] = round!.payouts;
       const { claim } = await import('../../src/roles/trainer-actions.js');
-      await claim(env, state, round!, payout!);
+      await claim(env, state, payout!);
       return { wasOver: false, end: 'stopped', why: 'claimed again' };
     },
   });

@@ -90,10 +90,10 @@ export function rogueTrainer(forge: Forge): (env: TrainerEnv) => Promise<ServeEn
       if (action.do === 'bid') await bid(env);
       else if (action.do === 'answer-grant')
         await answerGrant(env, state, action.assignment, shardGrantFor(env, state, action.assignment)!);
-      else if (action.do === 'claim') await claim(env, state, action.round, action.payout);
+      else if (action.do === 'claim') await claim(env, state, action.payout);
       else if (action.do === 'countersign') await countersign(env, state, action.round, action.payout);
       else if (action.do === 'void-claim') await voidClaim(env, state, action.payout);
-      else if (action.do === 'mark-unpaid') await markUnpaid(env, action.round, action.payout);
+      else if (action.do === 'mark-unpaid') await markUnpaid(env, action.payout);
       else if (action.do === 'train') {
         const loot = await train(env, state, action.round, action.shard);
         const forgery = await forge(loot);

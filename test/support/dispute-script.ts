@@ -1,4 +1,6 @@
 import { sha256, sha256Hex, type EventId, type Sha256 } from '../../src/hash.js';
+import { correctionOf } from '../../src/market/dispute-state.js';
+import type { PlanLine } from '../../src/protocol/settlement.js';
 import { MAX_DISPUTES } from '../../src/protocol/dispute.js';
 import type { ContentOf } from '../../src/protocol/events.js';
 import {
@@ -119,4 +121,11 @@ export function appeal(so: JobScript, who: Person, place: number): void {
     ...{ round, shard, subject: so.raw(`verdict/${place}`).id, engine: ENGINE },
     ...{ found: { what: 'segment', segment, hash }, detail: '' },
   });
+}
+
+/** The customer settles what the dispute found to be owed. */
+export function correct(so: JobScript, change: (line: PlanLine) => PlanLine = (line) => line): void {
+  const line = change(correctionOf(so.jobId, so.state.rounds, so.state.disputes[0]!));
+  const close = so.raw('close/0').id;
+  so.say(customer, 'settlement', 'correction', { round: 0, close, plan: [line], totalMsat: line.amountMsat });
 }

@@ -31,7 +31,7 @@ import {
   type JobScript,
   type Person,
 } from '../support/job-script.js';
-import { accusedJob, drawJudges, judge, listComplaint, wholeRun } from '../support/dispute-script.js';
+import { accusedJob, correct, drawJudges, judge, listComplaint, wholeRun } from '../support/dispute-script.js';
 import { inOrder } from '../support/validator-contents.js';
 import { sealedScript } from '../support/sealed-script.js';
 
@@ -363,6 +363,7 @@ const disputed = accusedJob({ terms: { title: 'iris, a dispute', dataset: snapsh
 listComplaint(disputed);
 drawJudges(disputed);
 judge(disputed, 0, null);
+correct(disputed);
 const whole = accusedJob({ terms: { title: 'iris, repeated as a whole', dataset: snapshot.id }, alter: wholeRun });
 const unanswered = accusedJob({ terms: { title: 'iris, nobody to repeat', dataset: snapshot.id } });
 listComplaint(unanswered);
@@ -553,7 +554,7 @@ export const samples: Samples = {
   commit: [['of round 0', script.raw('commit/0/0')]],
   reveal: [['with the update inside', script.raw('reveal/0/0')], ['with chunks elsewhere', script.raw('reveal/0/1')], ['with checkpoints', checked.raw('reveal/0/1')]],
   scores: [['of two updates', script.raw('scores/0')], ['with repeated segments', checked.raw('scores/0')], ['of a validator', validated.raw('score-reveal/0/0')]],
-  settlement: [['of two payees', script.raw('settlement/0')], ['with fees', validated.raw('settlement/0')]],
+  settlement: [['of two payees', script.raw('settlement/0')], ['with fees', validated.raw('settlement/0')], ['a correction', disputed.raw('correction')]],
   claim: [['with a sealed invoice', script.raw('claim/0/0')]],
   'claim-bad': [['an invoice over another amount', refused.raw('claim-bad')]],
   'claim-void': [['of an expired invoice', script.raw('claim-void')]],

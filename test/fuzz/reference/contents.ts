@@ -454,7 +454,7 @@ const ids = list(hex64, 0, 1_024);
 const staked = constant('trainer', 'validator');
 const purpose: Check<string> = (value) => {
   const name = typeof value === 'string' ? value : '';
-  if (!name.startsWith('delegation:')) return constant('trainer', 'fee', 'bonus')(value);
+  if (!name.startsWith('delegation:')) return constant('trainer', 'fee', 'bonus', 'correction')(value);
   return `delegation:${hex64(name.slice('delegation:'.length))}`;
 };
 const sigma = integer(0, 10 ** 6);
