@@ -1,17 +1,9 @@
-import { NmktError } from '../errors.js';
-import { parseEventReference } from '../config/identifiers.js';
 import type { EventId } from '../hash.js';
-import { unwrapRumor } from '../relay/gift-wrap.js';
-import { openInbox } from '../roles/inbox.js';
-import { parseDuration } from '../roles/job-file.js';
-import { keyInUse } from '../roles/presence.js';
 import type { CommandModule } from './command.js';
-import { customerPorts, presenceOf } from './customer-ports.js';
-import { inboxRelays } from './trainer-inbox.js';
-import { addThreadsFlag, engineWords, readThreads } from './threads.js';
-import { readBounds } from './trainer-bounds.js';
+import { addCustomerFlags, addLimitFlags, addWhichFlags, readServeFlags } from './serve-flags.js';
+import { openService } from './serve-work.js';
+import { engineWords } from './threads.js';
 import { offerWork } from './trainer-offer.js';
-import { readParallel, trainerEngines } from './trainer-engines.js';
 import { serveAll, type Server } from './trainer-jobs.js';
 
 export const command: CommandModule = {
@@ -20,13 +12,13 @@ export const command: CommandModule = {
       .requiredOption('--price <sats>', 'what to ask per accepted round and shard; 0 is for free jobs')
       .option('--price-per-gflop <sats>', 'ask this per 10^9 operations of a round, if that is more than --price')
       .option('--price-per-job <percent>', 'ask so much more for each job it holds a seat of (default 0)')
-      .option('--shards <n>', 'most shards to take of a job that has fewer trainers than shards (default 1)')
-      .option('--job <id>', 'work on this job only')
-      .option('--once', 'stop after one job (its last payment)')
-      .option('--timeout <duration>', 'with --once: give up after this long (exit 3)')
-      .option('--max-params <n>', 'largest model, in parameters (default 20000000)')
-      .option('--max-bytes <n>', 'most memory of all trainings at a time: data, model, batch (default 1073741824)')
-      .option('--max-minutes <n>', 'longest training of one round; 0.5 is 30 seconds (default 60)')
+      .option('--shards <n>', 'most shards to take of a job that has fewer trainers than shards (default 1)');
+    addWhichFlags(program, { job: 'work on this job only', once: 'stop after one job (its last payment)' });
+    addLimitFlags(program, {
+      bytes: 'most memory of all trainings at a time: data, model, batch',
+      minutes: 'longest training of one round',
+    });
+    program
       .option(
         '--parallel <n>',
         'trainings at a time (default: as processors and memory allow); other jobs wait their turn',
@@ -35,14 +27,8 @@ export const command: CommandModule = {
         '--max-exposure <sats>',
         'most unpaid work at any time (default: the price of one round, of all --shards)',
       )
-      .option(
-        '--max-stake <sats>',
-        'most stake to lock for a job that asks for one; a proven fraud loses it (default 0)',
-      )
-      .option('--no-offer', 'publish no offer that customers find (with --once and --job none is published anyway)')
-      .option('--allow <npub...>', 'work for these customers only')
-      .option('--deny <npub...>', 'never work for these customers');
-    addThreadsFlag(program);
+      .option('--no-offer', 'publish no offer that customers find (with --once and --job none is published anyway)');
+    addCustomerFlags(program, { stake: 'a proven fraud' });
     program
       .addHelpText(
         'before',
@@ -52,82 +38,37 @@ export const command: CommandModule = {
   },
 
   async run(_args, options, context) {
-    const { deps, progress, signal } = context;
-    const bounds = readBounds(options, deps.network);
-    const threads = readThreads(options);
-    const parallel = readParallel(options, bounds, threads);
-    const only = typeof options['job'] === 'string' ? parseEventReference(options['job']) : undefined;
-    if (only?.type === 'address')
-      throw new NmktError('bad-key', 'a job is an event, not an address', {
-        expected: 'an event id',
-        got: 'naddr',
-        remedy: '--job ID',
-      });
-    const own = await customerPorts(context);
-    const presence = await presenceOf(own, 'trainer');
-    const ports = { ...own, signer: presence.signer };
-    const timeout =
-      typeof options['timeout'] === 'string'
-        ? AbortSignal.timeout(parseDuration(options['timeout'], '--timeout') * 1000)
-        : undefined;
-    const stop = AbortSignal.any([signal, presence.rival, ...(timeout === undefined ? [] : [timeout])]);
-    const { signer, clock } = ports;
-    const wallet = await deps.wallet();
-    // Work that cannot be paid for is not bid for.
-    await wallet?.info();
-    const relays = await inboxRelays(context, ports);
-    const engines = trainerEngines(context, bounds, { parallel, threads });
+    const { deps, progress } = context;
+    const flags = readServeFlags(options, deps.network, '--price');
+    const { bounds, threads, parallel, only, isOnce } = flags;
+    const service = await openService(context, 'trainer', flags);
+    const { ports, wallet, engines, stop } = service.server;
     const seats = new Set<EventId>();
     const server: Server = {
-      ...{ seats, held: () => seats.size },
-      role: 'trainer',
-      context,
-      ports,
-      bounds,
-      wallet,
-      inbox: openInbox(relays, signer.pubkey, clock, (wrap) => unwrapRumor(wrap, signer)),
-      engines,
+      ...{ ...service.server, seats, held: () => seats.size },
       engineId: (accepted) => engines.idFor(accepted),
-      stop,
-      emit: (job, event, fields, text) =>
-        context.emit(
-          { event, at: clock.nowSec(), ...(job === null ? {} : { job }), ...fields },
-          job === null ? text : `${job.slice(0, 12)}…  ${text}`,
-        ),
     };
     const id = await server.engineId();
     server.emit(
       null,
       'ready',
-      { pubkey: signer.pubkey, engine: id, threads, parallel, relays: own.relays.urls },
-      `ready on ${own.relays.urls.join(', ')} with ${engineWords(id, threads)}, ${parallel} at a time`,
+      { pubkey: ports.signer.pubkey, engine: id, threads, parallel, relays: ports.relays.urls },
+      `ready on ${ports.relays.urls.join(', ')} with ${engineWords(id, threads)}, ${parallel} at a time`,
     );
     progress.start('waiting for jobs');
-    const isOffered = options['offer'] !== false && options['once'] !== true && only === undefined;
+    const isOffered = options['offer'] !== false && !isOnce && only === undefined;
     const closing = new AbortController();
     const offering = isOffered
       ? offerWork(context, { ...ports, bounds, wallet }, id, AbortSignal.any([stop, closing.signal]))
       : Promise.resolve();
-    try {
-      const end = await serveAll(server, only?.id, options['once'] === true);
-      if (end !== null) return {};
-    } finally {
-      closing.abort();
-      await offering;
-      server.inbox.close();
-      presence.close();
-    }
-    if (presence.rival.aborted) throw keyInUse('trainer');
-    if (timeout?.aborted === true)
-      throw new NmktError('timeout', 'no job was finished in time', {
-        expected: `a finished job within ${String(options['timeout'])}`,
-        got: 'none',
-        remedy: 'run the same command again; a job that was begun goes on',
-      });
-    if (options['once'] === true)
-      throw new NmktError('interrupted', 'stopped; jobs wait where they are', {
-        remedy: 'run the same command again to go on',
-      });
+    await service.during(async () => {
+      try {
+        return await serveAll(server, only, isOnce);
+      } finally {
+        closing.abort();
+        await offering;
+      }
+    });
     return {};
   },
 };

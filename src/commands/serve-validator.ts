@@ -1,31 +1,18 @@
-import { NmktError } from '../errors.js';
-import { parseEventReference } from '../config/identifiers.js';
-import { unwrapRumor } from '../relay/gift-wrap.js';
-import { openInbox } from '../roles/inbox.js';
-import { parseDuration } from '../roles/job-file.js';
-import { keyInUse } from '../roles/presence.js';
 import type { CommandModule } from './command.js';
-import { customerPorts, presenceOf } from './customer-ports.js';
-import { addThreadsFlag, engineWords, readThreads } from './threads.js';
-import { readBounds } from './trainer-bounds.js';
-import { readParallel, trainerEngines } from './trainer-engines.js';
-import { inboxRelays } from './trainer-inbox.js';
-import { validateAll, type ValidatorServer } from './validator-jobs.js';
+import { addCustomerFlags, addLimitFlags, addWhichFlags, readServeFlags } from './serve-flags.js';
+import { openService } from './serve-work.js';
+import { engineWords } from './threads.js';
+import { validateAll } from './validator-jobs.js';
 
 export const command: CommandModule = {
   configure(program) {
-    program
-      .option('--fee <sats>', 'least fee per round to work for', '0')
-      .option('--job <id>', 'score this job only')
-      .option('--once', 'stop after one job (its last fee)')
-      .option('--timeout <duration>', 'with --once: give up after this long (exit 3)')
-      .option('--max-params <n>', 'largest model, in parameters (default 20000000)')
-      .option('--max-bytes <n>', 'most memory of a job: all its data, model, batch (default 1073741824)')
-      .option('--max-minutes <n>', 'longest repetition of a training; 0.5 is 30 seconds (default 60)')
-      .option('--max-stake <sats>', 'most stake to lock for a job that asks for one; a proven lie loses it (default 0)')
-      .option('--allow <npub...>', 'work for these customers only')
-      .option('--deny <npub...>', 'never work for these customers');
-    addThreadsFlag(program);
+    program.option('--fee <sats>', 'least fee per round to work for', '0');
+    addWhichFlags(program, { job: 'score this job only', once: 'stop after one job (its last fee)' });
+    addLimitFlags(program, {
+      bytes: 'most memory of a job: all its data, model, batch',
+      minutes: 'longest repetition of a training',
+    });
+    addCustomerFlags(program, { stake: 'a proven lie' });
     program
       .addHelpText(
         'before',
@@ -35,65 +22,21 @@ export const command: CommandModule = {
   },
 
   async run(_args, options, context) {
-    const { deps, progress, signal } = context;
-    const bounds = readBounds({ ...options, price: options['fee'] }, deps.network, '--fee');
-    const threads = readThreads(options);
-    const parallel = readParallel(options, bounds, threads);
-    const only = typeof options['job'] === 'string' ? parseEventReference(options['job']) : undefined;
-    if (only?.type === 'address')
-      throw new NmktError('bad-key', 'a job is an event, not an address', {
-        expected: 'an event id',
-        got: 'naddr',
-        remedy: '--job ID',
-      });
-    const own = await customerPorts(context);
-    const presence = await presenceOf(own, 'validator');
-    const ports = { ...own, signer: presence.signer };
-    const timeout =
-      typeof options['timeout'] === 'string'
-        ? AbortSignal.timeout(parseDuration(options['timeout'], '--timeout') * 1000)
-        : undefined;
-    const stop = AbortSignal.any([signal, presence.rival, ...(timeout === undefined ? [] : [timeout])]);
-    const { signer, clock } = ports;
-    const wallet = await deps.wallet();
-    await wallet?.info();
-    const relays = await inboxRelays(context, ports);
-    const engines = trainerEngines(context, bounds, { parallel, threads });
-    const server: ValidatorServer = {
-      ...{ role: 'validator', context, ports, bounds, wallet, engines, stop },
-      inbox: openInbox(relays, signer.pubkey, clock, (wrap) => unwrapRumor(wrap, signer)),
-      emit: (job, event, fields, text) =>
-        context.emit(
-          { event, at: clock.nowSec(), ...(job === null ? {} : { job }), ...fields },
-          job === null ? text : `${job.slice(0, 12)}…  ${text}`,
-        ),
-    };
+    const { deps, progress } = context;
+    const flags = readServeFlags(options, deps.network, '--fee');
+    const { threads, only, isOnce } = flags;
+    const service = await openService(context, 'validator', flags);
+    const { server } = service;
+    const { ports, engines } = server;
     const id = await engines.idFor();
     server.emit(
       null,
       'ready',
-      { pubkey: signer.pubkey, engine: id, threads, relays: own.relays.urls },
-      `ready on ${own.relays.urls.join(', ')} with ${engineWords(id, threads)}`,
+      { pubkey: ports.signer.pubkey, engine: id, threads, relays: ports.relays.urls },
+      `ready on ${ports.relays.urls.join(', ')} with ${engineWords(id, threads)}`,
     );
     progress.start('waiting for jobs with validators');
-    try {
-      const end = await validateAll(server, only?.id, options['once'] === true);
-      if (end !== null) return {};
-    } finally {
-      server.inbox.close();
-      presence.close();
-    }
-    if (presence.rival.aborted) throw keyInUse('validator');
-    if (timeout?.aborted === true)
-      throw new NmktError('timeout', 'no job was finished in time', {
-        expected: `a finished job within ${String(options['timeout'])}`,
-        got: 'none',
-        remedy: 'run the same command again; a job that was begun goes on',
-      });
-    if (options['once'] === true)
-      throw new NmktError('interrupted', 'stopped; jobs wait where they are', {
-        remedy: 'run the same command again to go on',
-      });
+    await service.during(() => validateAll(server, only, isOnce));
     return {};
   },
 };

@@ -5,31 +5,24 @@ import { JOB } from '../protocol/job.js';
 import { KINDS } from '../protocol/kinds.js';
 import type { Snapshot } from '../protocol/dataset.js';
 import type { EventOf } from '../protocol/events.js';
-import type { Engine, NostrEvent, Wallet } from '../ports.js';
+import type { NostrEvent } from '../ports.js';
 import { wrapRumor } from '../relay/gift-wrap.js';
 import { allowedRelayUrl } from '../relay/relay-url.js';
 import { createBell } from '../roles/bell.js';
-import { chunkFiles } from '../roles/home-files.js';
-import type { Inbox } from '../roles/inbox.js';
 import { openBook, type SignedRecord } from '../roles/job-book.js';
 import { eventsFile } from '../roles/job-files.js';
 import { policyName } from '../roles/price-policy.js';
 import { serveJob, type ServeEnd, type TrainerEnv } from '../roles/trainer.js';
-import { decodeInvoice } from '../wallet/bolt11.js';
 import { fetchSnapshot } from './find-job.js';
-import { jobFiles } from './lead.js';
-import { serveEach, type JobServer } from './serve-jobs.js';
+import { serveEach } from './serve-jobs.js';
 import type { TrainerEngines } from './trainer-engines.js';
-import { quoteOf, SAT, skipReason, type Bounds } from './trainer-bounds.js';
+import { quoteOf, skipReason } from './trainer-bounds.js';
 import { describeSkip, skippedJob, type SkipReason } from './trainer-skips.js';
+import { workOnJob, type WorkServer } from './serve-work.js';
 
 /** A trainer's process: what all its jobs share. */
-export interface Server extends JobServer {
-  readonly bounds: Bounds;
-  readonly wallet: Wallet | null;
-  readonly inbox: Inbox;
+export interface Server extends WorkServer {
   readonly engineId: TrainerEngines['idFor'];
-  readonly engines: TrainerEngines;
   /** Jobs that it holds a seat of now; changed. */
   readonly seats: Set<EventId>;
   readonly held: () => number;
@@ -75,29 +68,13 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
   const isFixed = policyName(bounds) === 'fixed';
   const roundMsat = isFixed && job.content.payment !== 'uniform' ? priceMsat : job.content.maxPriceMsat;
   const maxExposureMsat = bounds.maxExposureMsat ?? roundMsat * BigInt(bounds.shards);
-  let engine: Promise<Engine> | undefined;
+  const work = workOnJob(server, { job, snapshot: snapshot! }, { book, bell }, !isPast || isNamed);
   const env: TrainerEnv = {
-    book,
-    relays,
-    signer,
-    inbox: server.inbox,
-    clock,
-    random,
-    bell,
-    files: jobFiles(ports.files, job.id),
-    chunks: chunkFiles(ports.files, `jobs/${job.id}`),
+    ...work.env,
     ...(!isFixed &&
       job.content.rail !== 'none' && { quote: () => quoteOf(bounds, job.content, snapshot!, server.held()) }),
-    stake: { stake: () => context.deps.stake(), maxMsat: bounds.maxStakeMsat },
     terms: { priceMsat, shards: bounds.shards, maxExposureMsat, maxBytes: bounds.maxBytes },
-    snapshot: snapshot!,
-    wallet: server.wallet,
-    network: context.deps.network,
-    paymentHashOf: (invoice) => decodeInvoice(invoice).paymentHash,
-    engine: () => (engine ??= server.engines.forJob(job, snapshot!)),
     shard: { opened: null },
-    progress: context.progress,
-    signal: server.stop,
     post: {
       wrap: (content, to) =>
         wrapRumor({ kind: KINDS.grant, content, tags: [] }, signer, to as Pubkey, random, clock.nowSec()),
@@ -105,24 +82,17 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
     },
     emit(name, fields, text) {
       if (name === 'awarded') server.seats.add(job.id);
-      if (!isPast || isNamed) server.emit(job.id, name, fields, text);
+      work.env.emit(name, fields, text);
     },
   };
   try {
     const end = await serveJob(env);
     if (end.wasOver && isPast && !isNamed) return null;
-    if (end.end === 'done')
-      server.emit(
-        job.id,
-        'done',
-        { rounds: end.rounds, paidMsat: end.paidMsat },
-        `done: ${end.rounds} rounds, ${end.paidMsat / SAT} sat`,
-      );
-    else server.emit(job.id, end.end === 'stopped' ? 'error' : 'lost', { reason: end.why }, `${end.end}: ${end.why}`);
+    work.tell(end);
     return end;
   } finally {
     server.seats.delete(job.id);
-    await engine?.then((own) => own.close()).catch(() => undefined);
+    await work.close();
     unwatch();
     book.close();
     await journal.close();

@@ -7,32 +7,20 @@ import { stakeToPut } from '../market/stake-terms.js';
 import { parseSnapshot, type Snapshot } from '../protocol/dataset.js';
 import type { EventOf } from '../protocol/events.js';
 import { JOB } from '../protocol/job.js';
-import type { Engine, NostrEvent, Relays, Wallet } from '../ports.js';
+import type { NostrEvent, Relays } from '../ports.js';
 import { createBell } from '../roles/bell.js';
-import { chunkFiles } from '../roles/home-files.js';
-import type { Inbox } from '../roles/inbox.js';
 import { openBook, type SignedRecord } from '../roles/job-book.js';
 import { eventsFile } from '../roles/job-files.js';
-import { serveValidator, type ValidatorEnd, type ValidatorEnv } from '../roles/validator.js';
-import { decodeInvoice } from '../wallet/bolt11.js';
+import { serveValidator, type ValidatorEnd } from '../roles/validator.js';
 import { fetchSnapshot } from './find-job.js';
-import { jobFiles } from './lead.js';
-import { serveEach, type JobServer } from './serve-jobs.js';
-import { SAT, trainingBytes, type Bounds } from './trainer-bounds.js';
+import { serveEach } from './serve-jobs.js';
+import { SAT, trainingBytes } from './trainer-bounds.js';
 import { stakeSats } from './trainer-skips.js';
-import type { TrainerEngines } from './trainer-engines.js';
+import { workOnJob, type WorkServer } from './serve-work.js';
 
-/** A validator's process: what all its jobs share. `priceMsat` of the bounds is the least fee. */
-export interface ValidatorServer extends JobServer {
-  readonly bounds: Bounds;
-  readonly wallet: Wallet | null;
-  readonly inbox: Inbox;
-  readonly engines: TrainerEngines;
-}
-
-/** Every job that appears, as a validator. @see serveEach */
+/** Every job that appears, as a validator; `priceMsat` of the bounds is the least fee. @see serveEach */
 export function validateAll(
-  server: ValidatorServer,
+  server: WorkServer,
   only: EventId | undefined,
   once: boolean,
 ): Promise<ValidatorEnd | null> {
@@ -68,7 +56,7 @@ function validatorBytes({ content }: EventOf<'job'>, { train, a }: Data): number
 
 /** Why a job is not for this validator, with what was expected and got; a job that was begun goes on. */
 async function refusal(
-  { bounds, ports, wallet, engines }: ValidatorServer,
+  { bounds, ports, wallet, engines }: WorkServer,
   job: EventOf<'job'>,
   data: Data | null,
 ): Promise<readonly [Reason, expected: string, got: string] | null> {
@@ -123,9 +111,9 @@ async function setA(relays: Relays, { author, content }: EventOf<'job'>): Promis
   }
 }
 
-async function validateOne(server: ValidatorServer, event: NostrEvent, isNamed: boolean): Promise<ValidatorEnd | null> {
-  const { ports, context, inbox, wallet } = server;
-  const { relays, signer, clock, random } = ports;
+async function validateOne(server: WorkServer, event: NostrEvent, isNamed: boolean): Promise<ValidatorEnd | null> {
+  const { ports, context, inbox } = server;
+  const { relays, clock } = ports;
   let job: EventOf<'job'>;
   try {
     job = JOB.parse(event);
@@ -153,30 +141,14 @@ async function validateOne(server: ValidatorServer, event: NostrEvent, isNamed: 
   }
   const isPast = job.content.deadline <= clock.nowSec();
   const unwatch = inbox.watch(bell);
-  let engine: Promise<Engine> | undefined;
-  const env: ValidatorEnv = {
-    ...{ book, relays, signer, inbox, clock, random, bell, wallet, snapshot: data.train, evalA: data.a },
-    stake: { stake: () => context.deps.stake(), maxMsat: server.bounds.maxStakeMsat },
-    files: jobFiles(ports.files, job.id),
-    chunks: chunkFiles(ports.files, `jobs/${job.id}`),
-    network: context.deps.network,
-    paymentHashOf: (invoice) => decodeInvoice(invoice).paymentHash,
-    engine: () => (engine ??= server.engines.forJob(job, data.train)),
-    data: { opened: null },
-    progress: context.progress,
-    signal: server.stop,
-    emit: (name, fields, text) => (isPast && !isNamed ? undefined : server.emit(job.id, name, fields, text)),
-  };
+  const work = workOnJob(server, { job, snapshot: data.train }, { book, bell }, !isPast || isNamed);
   try {
-    const end = await serveValidator(env);
+    const end = await serveValidator({ ...work.env, evalA: data.a, data: { opened: null } });
     if (end.wasOver && isPast && !isNamed) return null;
-    if (end.end === 'done') {
-      const { rounds, paidMsat } = end;
-      server.emit(job.id, 'done', { rounds, paidMsat }, `done: ${rounds} rounds, ${paidMsat / SAT} sat`);
-    } else server.emit(job.id, end.end === 'stopped' ? 'error' : 'lost', { reason: end.why }, `${end.end}: ${end.why}`);
+    work.tell(end);
     return end;
   } finally {
-    await engine?.then((own) => own.close()).catch(() => undefined);
+    await work.close();
     unwatch();
     book.close();
     await journal.close();
