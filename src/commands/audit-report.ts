@@ -2,6 +2,7 @@ import { NmktError } from '../errors.js';
 import type { Pubkey } from '../hash.js';
 import { keyHolders, type KeyHolders } from '../market/holders.js';
 import { paidMsat, type JobState } from '../market/state.js';
+import { describeStakes, stakeRows } from '../roles/describe-stakes.js';
 import type { Audit, AuditedValidator } from '../roles/audit.js';
 import { scoredBy } from '../roles/describe-validators.js';
 import type { JobBook } from '../roles/job-book.js';
@@ -74,6 +75,7 @@ function documentOf(audited: Audited, book: JobBook) {
     awardedBy,
     forks: state.forks.map(({ author: who, seq, ids }) => ({ author: who, seq, events: ids })),
     disputes,
+    stakes: describeStakes(state),
     unreadable,
   };
 }
@@ -100,6 +102,7 @@ function describe(value: ReturnType<typeof documentOf>): string {
             `validators: fallback in rounds ${value.fallbacks.map((round) => round + 1).join(', ')}: the customer's own`,
           ],
         ]),
+    ...stakeRows(value.stakes),
     ...value.forks.map(({ author, seq }) => ['fork', `${author} signed two events with seq ${seq}`]),
     ...value.disputes.map(({ event, trainer, shard, rule, detail }) => [
       'dispute',

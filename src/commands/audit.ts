@@ -73,6 +73,8 @@ Exit status 0 is PASS, 4 is FAIL; with --json one document either way:
   disputes  [{event, trainer, shard, rule, detail}]: a grant called bad, a trainer said never to have answered, a claim
             said to seal no invoice, a complaint: no event decides who is right; segment: a trainer says that it did train what the
             customer calls forged, and what validators that were drawn to repeat it say (the audit fails where they say so, too)
+  stakes    null, or of a job that asks for stake what nmkt status shows: stakes that count, what was slashed, and the pot; award, seats,
+            slashes and shares of it are recomputed
   unreadable  events that break the protocol and count for nothing
 The key level needs --keys, or the home that posted the job. The data level needs that home, or the audit-data.json that
 collect-model --audit-data writes: it opens the data itself.

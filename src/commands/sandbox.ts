@@ -15,6 +15,7 @@ export const command: CommandModule = {
       .option('--trainers <n>', 'trainers to make settings for', '4')
       .option('--validators <n>', 'validators to make settings for', '0')
       .option('--sats <n>', 'what the customer starts with, once per folder', '1000000')
+      .option('--stake-sats <n>', 'what each trainer and validator starts with, for stakes, once per folder', '0')
       .option('--port <port>', "the relay's port on 127.0.0.1; 0 takes this folder's last one, else a free one", '0')
       .addHelpText('after', HELP);
   },
@@ -27,6 +28,7 @@ export const command: CommandModule = {
         trainers: count(options, 'trainers', 1_000),
         validators: count(options, 'validators', 1_000),
         sats: count(options, 'sats', 1_000_000_000_000),
+        stakeSats: count(options, 'stakeSats', 1_000_000_000),
       },
       context,
     );
@@ -44,6 +46,7 @@ interface Plan {
   readonly trainers: number;
   readonly validators: number;
   readonly sats: number;
+  readonly stakeSats: number;
 }
 
 async function serve({ port, ...plan }: Plan, context: Context): Promise<void> {

@@ -3,6 +3,7 @@ import type { EventId } from '../hash.js';
 import { describeDisputes, disputeText } from '../market/describe-disputes.js';
 import { foldJob } from '../market/fold.js';
 import { paidMsat, type JobState } from '../market/state.js';
+import { describeStakes, stakeRows } from '../roles/describe-stakes.js';
 import { describeJob, WAYS_ON, type LapseState } from '../roles/describe-job.js';
 import { publicMetrics } from '../roles/collected-metrics.js';
 import { comparePlan, type PlanComparison } from '../roles/compare-plan.js';
@@ -55,6 +56,8 @@ With --json one document (without JOB one per job, and its role, customer or tra
   frauds      [{trainer, round, segment, event}]: a repeated part of the training ended elsewhere than committed
   disputes    [{trainer, round, shard, segment, state, right, complaint, fraud, verdicts: [{validator, hash, isFalse, event}], owedMsat, isSettled}] of
               what its trainer says it did train (isFalse: more than half of the validators contradict it): state unheard, listed, drawn or decided; right trainer, customer, nobody (no validator can repeat) or null
+  stakes      null, or of a job that asks for stake {trainerMsat, validatorMsat, staked: [{pubkey, role, ownMsat, delegatedMsat, countedMsat}],
+              slashed: [{event, lock, guilty, owner, reporter, reporterMsat, potMsat}], pot: {slashedMsat, promisedMsat, leftMsat}}
   violation   {event, author, rule, detail} of the first event that does not follow, or null
   plan, actual  of a round {bytesUp, bytesDown, events, seconds, msat}, actual also feesMsat (of payments of this home); null: unknown, or a
               trainer had no seat. planFor says whose: customer (what it sends and gets, all of the job) or trainer (where this
@@ -121,6 +124,7 @@ function statusOf(
       event: id,
     })),
     disputes: describeDisputes(state),
+    stakes: describeStakes(state),
     violation: state.firstBad,
     forks: state.forks.map(({ author, seq, ids }) => ({ author, seq, events: ids })),
     missing: state.missing,
@@ -192,6 +196,7 @@ function describe(status: Status): string {
       'dispute',
       `segment ${one.segment} of round ${one.round + 1} of ${one.trainer}: ${disputeText(one)} (complaint ${one.complaint})`,
     ]),
+    ...stakeRows(status.stakes),
     ...status.forks.map((fork) => ['fork', `${fork.author} signed two events with seq ${fork.seq}`]),
     ...status.missing.map((id) => ['missing', id]),
   ];

@@ -15,8 +15,10 @@ export interface SandboxOptions {
   readonly ledger?: Ledger;
   readonly trainers: number;
   readonly validators: number;
-  /** What the customer starts with, once per folder; everybody else starts with nothing. */
+  /** What the customer starts with, once per folder. */
   readonly sats: number;
+  /** What everybody else starts with; default nothing. */
+  readonly stakeSats?: number;
   readonly relays: Relays;
   /** Written into the settings files. */
   readonly relayUrl: string;
@@ -72,6 +74,8 @@ export async function startSandboxWallets(options: SandboxOptions): Promise<Sand
 
   const ledger = options.ledger ?? (await openLedger(memoryLedger()));
   await ledger.fundOnce('customer', BigInt(options.sats) * 1000n);
+  const { stakeSats = 0 } = options;
+  if (stakeSats > 0) for (const name of names.slice(1)) await ledger.fundOnce(name, BigInt(stakeSats) * 1000n);
   const secret = fromHex(keys.service);
   const service = await startWalletService({
     relays,

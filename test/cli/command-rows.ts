@@ -475,6 +475,7 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       '--trainers': count('--trainers'),
       '--validators': count('--validators'),
       '--sats': count('--sats'),
+      '--stake-sats': count('--stake-sats'),
       '--port': count('--port'),
     },
   },

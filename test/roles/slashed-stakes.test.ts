@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
+import { explainPayout } from '../../src/market/explain.js';
 import { potOf } from '../../src/market/pot.js';
 import { encodeAuditKeys } from '../../src/roles/audit.js';
+import { describeStakes } from '../../src/roles/describe-stakes.js';
 import { slashAll } from '../../src/roles/slash.js';
 import type { TrainerEnv } from '../../src/roles/trainer.js';
 import type { ContentOf } from '../../src/protocol/events.js';
@@ -84,6 +86,14 @@ test('a staked trainer that commits twice to one seat loses its stake: a tenth t
   const paid = (who: Participant) => world.lightning.balance(who.name) - 1_000_000_000n;
   expect([cheat, reporter, worker].map(paid)).toEqual([42_000n, 43_350n, 43_350n]);
   expect(paid(world.customer)).toBe(-126_000n);
+  expect(describeStakes(state)).toMatchObject({
+    staked: [{ countedMsat: 3_000n }, { countedMsat: 3_000n }],
+    slashed: [{ guilty: cheat.signer.pubkey, potMsat: 2_700n }],
+    pot: { slashedMsat: 2_700n, promisedMsat: 2_700n, leftMsat: 0n },
+  });
+  const explained = explainPayout(state, bonus[0]!.payout)!;
+  expect(explained.causes[0]).toMatchObject({ adds: { msat: 1_350n } });
+  expect(explained.causes[0]!.events.map(({ type }) => type)).toContain('slash');
   expect(await world.audit()).toMatchObject({ open: null, keyed: null });
   const keys = encodeAuditKeys(await world.allKeys());
   expect(secondAudit(world.network.events(), world.jobId, keys, world.clock.nowSec())).toMatchObject({

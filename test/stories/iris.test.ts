@@ -171,6 +171,7 @@ it('a small market works command by command, and every command twice changes not
         'forks',
         'frauds',
         'disputes',
+        'stakes',
         'missing',
         'events',
       ],
@@ -236,6 +237,7 @@ async function auditsTheJob(sandbox: Sandbox, job: string, modelDir: string): Pr
       holders: expect.objectContaining({ validators: [] }) as unknown,
       forks: [],
       disputes: [],
+      stakes: null,
       unreadable: 0,
     },
   };
