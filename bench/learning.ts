@@ -1,7 +1,7 @@
 import { cpus } from 'node:os';
 import { noDigits } from './learning/data.js';
 import { firstAt, spreadOf, startEngines, text, type MeasuredRound } from './learning/federation.js';
-import { measurePay, type PayRow } from './learning/pay.js';
+import { DEFAULT_SETTING, measurePay, OTHER_SETTINGS, type PayRow } from './learning/pay.js';
 import { allRuns, FULL, GPT_ROWS, isBounded, LONGER, SHORT, type Result } from './learning/runs.js';
 import { work } from './learning/work.js';
 import type { BenchResult, BenchTarget } from './run.js';
@@ -16,11 +16,16 @@ export async function bench(): Promise<BenchResult> {
   const size = process.argv.includes('--full') ? FULL : SHORT;
   const results = await work(await allRuns(size), process.env['NMKT_BENCH_RESULTS']);
   const [engine] = await startEngines(1);
-  const pay = await measurePay(engine!, size === FULL ? 67 : 7, { name: 'int4' });
+  const pay = await measurePay(engine!, size === FULL ? 67 : 7, DEFAULT_SETTING);
+  const elsewhere: PayRow[] = [];
+  if (size === FULL) for (const one of OTHER_SETTINGS) elsewhere.push(...(await measurePay(engine!, 12, one)));
   const machine = `${cpus()[0]?.model ?? 'unknown'}, ${cpus().length} processors, Node ${process.version}`;
   const day = new Date().toISOString().slice(0, 10);
   return {
-    rows: [...tableOf(results), ...pay.map(payRow), { group: machine, row: day }].map((row) => ({ ...EMPTY, ...row })),
+    rows: [...tableOf(results), ...[...pay, ...elsewhere].map(payRow), { group: machine, row: day }].map((row) => ({
+      ...EMPTY,
+      ...row,
+    })),
     targets: [...targetsOf(results), ...payTargets(pay)],
   };
 }
@@ -124,21 +129,27 @@ function targetsOf(results: readonly Result[]): BenchTarget[] {
 
 const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
 
-function payRow({ class: row, updates, paid, withSpotChecks }: PayRow): Record<string, unknown> {
+function payRow({ setting, class: row, updates, ...shares }: PayRow): Record<string, unknown> {
+  const { paidAnyhow, paid, withSpotChecks, overAJob } = shares;
   return {
-    group: 'pay',
-    row,
-    seeds: updates,
-    result: `${percent(paid)} paid, ${percent(withSpotChecks)} with spot checks`,
+    ...{ group: `pay, ${setting}`, row, seeds: updates },
+    result: `${percent(paid)}; leastWork 0 ${percent(paidAnyhow)}; spot checks ${percent(withSpotChecks)}; over a job ${percent(overAJob)}`,
   };
 }
 
 /** One step, H/10 and H/2 are reported: the work floor is no measure of the amount. */
 function payTargets(rows: readonly PayRow[]): BenchTarget[] {
-  return rows.flatMap(({ class: name, paid }) => {
+  return rows.flatMap(({ class: name, paid, overAJob }) => {
     if (name === 'honest')
       return [{ name: 'learning: honest updates paid', target: '>= 99 %', got: percent(paid), ok: paid >= 0.99 }];
     if (name === 'one step' || name.startsWith('H/')) return [];
-    return [{ name: `learning: ${name} paid`, target: '<= 1 %', got: percent(paid), ok: paid <= 0.01 }];
+    return [
+      {
+        name: `learning: ${name} paid, over a job with all checks`,
+        target: '<= 1 %',
+        got: percent(overAJob),
+        ok: overAJob <= 0.01,
+      },
+    ];
   });
 }

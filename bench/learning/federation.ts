@@ -6,7 +6,15 @@ import { decodeUpdate, encodeUpdate, type Codec } from '../../src/learning/codec
 import { outerStep, type Outer } from '../../src/learning/outer/outer.js';
 import { subset } from '../../src/learning/examples.js';
 import { initialParams } from '../../src/learning/params.js';
-import { dropErrorPpm, lossPpm, sampleIndices, workFloor, workScore } from '../../src/learning/scoring.js';
+import {
+  dropErrorPpm,
+  lossPpm,
+  NOTHING_ASKED,
+  sampleIndices,
+  workFloor,
+  workScore,
+  type WorkEvidence,
+} from '../../src/learning/scoring.js';
 import { trainingSeed } from '../../src/learning/seeds.js';
 import type { Examples, HyperParameters, ModelSpec, ParamSet } from '../../src/learning/types.js';
 import type { Engine } from '../../src/ports.js';
@@ -125,15 +133,32 @@ export async function federate(engines: readonly Engine[], of: Federation): Prom
   return { rounds: measured, params: base };
 }
 
-/** D and E of each update, on samples of its own shard and of the others. */
+/**
+ * Those of a round that pass the work floor as a job without `leastWork` has it: of this the table of attacks is made, in which the rules
+ * are to stand without it.
+ */
 export async function aboveFloor(
   engine: Engine,
-  { spec, shards, seed }: Pick<Federation, 'spec' | 'shards' | 'seed'>,
+  of: Measured,
   base: ParamSet,
   updates: readonly Update[],
   round: number,
 ): Promise<Update[]> {
-  const passing: Update[] = [];
+  const scores = await workOf(engine, of, base, updates, round);
+  return updates.filter((_, i) => workFloor(scores[i]!, NOTHING_ASKED).pass);
+}
+
+export type Measured = Pick<Federation, 'spec' | 'shards' | 'seed'>;
+
+/** D and E of each update, on samples of its own shard and of the others. */
+export async function workOf(
+  engine: Engine,
+  { spec, shards, seed }: Measured,
+  base: ParamSet,
+  updates: readonly Update[],
+  round: number,
+): Promise<WorkEvidence[]> {
+  const scores: WorkEvidence[] = [];
   for (const update of updates) {
     const secret = sha256(seed);
     const own = shards[update.shard]!;
@@ -148,10 +173,9 @@ export async function aboveFloor(
       return { before: ppm(before.loss), after: ppm(after.loss), error: dropErrorPpm(before.losses, after.losses) };
     };
     const [mine, theirs] = [await drop(sampled), await drop(other)];
-    const score = workScore(mine, theirs);
-    if (workFloor({ ...score, ownSePpm: mine.error, otherSePpm: theirs.error }).pass) passing.push(update);
+    scores.push({ ...workScore(mine, theirs), ownSePpm: mine.error, otherSePpm: theirs.error });
   }
-  return passing;
+  return scores;
 }
 
 const WORST_PPM = 999_000_000;

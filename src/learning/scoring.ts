@@ -86,7 +86,7 @@ export function dropErrorPpm(before: Float64Array, after: Float64Array): number 
   return error < CLAMP_PPM ? Math.ceil(error) : CLAMP_PPM;
 }
 
-export type WorkFloorRule = 'not-on-assigned-shard' | 'loss-grew';
+export type WorkFloorRule = 'not-on-assigned-shard' | 'loss-grew' | 'little-work';
 export type WorkFloor = { readonly pass: true } | { readonly pass: false; readonly rule: WorkFloorRule };
 
 /** D may fall this far: an honest update can raise the loss of a converged model a little. */
@@ -94,19 +94,61 @@ const LOWEST_D_PPM = -5_000;
 /** Noise of a ten-thousandth moves the loss of every example the same way: significant, but next to nothing. */
 const LEAST_CLEAR_D_PPM = 5_000;
 
+/** What a round asks of each of its updates, ppm; null: nothing. */
+export interface LeastWork {
+  readonly dPpm: number | null;
+  readonly ePpm: number | null;
+}
+export const NOTHING_ASKED: LeastWork = { dPpm: null, ePpm: null };
+
 /**
  * E decides, D only rejects what made the assigned shard worse. Where E is not positive, but within two standard errors of 0, the samples
  * cannot tell the assigned shard from other data (a simple model on similar shards); then a drop D of more than two standard
  * errors and 0.5 % shows work. Idle updates have neither.
+ *
+ * E is positive by chance in half of all cases where an update changes little: what the others of the round did (`leastWork`) tells work
+ * from chance. To come within one standard error of it is enough.
  */
-export function workFloor({ dPpm, ePpm, ownSePpm, otherSePpm }: WorkEvidence): WorkFloor {
+export function workFloor({ dPpm, ePpm, ownSePpm, otherSePpm }: WorkEvidence, least: LeastWork): WorkFloor {
   const own = BigInt(ownSePpm);
   const other = BigInt(otherSePpm);
-  const isUncertain = BigInt(ePpm) * BigInt(ePpm) < 4n * (own * own + other * other);
+  const squaredError = own * own + other * other;
+  const isUncertain = BigInt(ePpm) * BigInt(ePpm) < 4n * squaredError;
   const showsWork = dPpm > 2 * ownSePpm && dPpm > LEAST_CLEAR_D_PPM;
   if (ePpm <= 0 && !(isUncertain && showsWork)) return { pass: false, rule: 'not-on-assigned-shard' };
   if (dPpm < LOWEST_D_PPM) return { pass: false, rule: 'loss-grew' };
+  const missing = BigInt(least.ePpm ?? ePpm) - BigInt(ePpm);
+  if (dPpm + ownSePpm < (least.dPpm ?? dPpm) || (missing > 0n && missing * missing > squaredError))
+    return { pass: false, rule: 'little-work' };
   return { pass: true };
+}
+
+/**
+ * What is asked of every update of a round: a share of the lower median of all drops D, and half of that share of the lower median of all E,
+ * which differs more among honest updates. Fewer than half of the updates cannot lift a median above what an honest one reached, nor push it
+ * below. Nothing is asked among fewer than three, nor where a median is at most 0.5 %: there a round changes next to nothing, or its shards
+ * are alike.
+ *
+ * @param scores    of every update that was measured
+ * @param sharePpm  0 to 1,000,000
+ */
+export function leastWork(scores: readonly WorkScore[], sharePpm: number): LeastWork {
+  if (scores.length < 3) return NOTHING_ASKED;
+  const shareOf = (values: readonly number[], ppm: number): number | null => {
+    const median = [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) / 2)]!;
+    if (median <= LEAST_CLEAR_D_PPM) return null;
+    return clamp((BigInt(median) * BigInt(ppm)) / BigInt(MILLION));
+  };
+  return {
+    dPpm: shareOf(
+      scores.map(({ dPpm }) => dPpm),
+      sharePpm,
+    ),
+    ePpm: shareOf(
+      scores.map(({ ePpm }) => ePpm),
+      Math.floor(sharePpm / 2),
+    ),
+  };
 }
 
 /**

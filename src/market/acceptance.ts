@@ -1,6 +1,6 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import { keepsResidual, type Codec } from '../learning/codec/codec.js';
-import { fedstrTests, workFloor } from '../learning/scoring.js';
+import { fedstrTests, leastWork, NOTHING_ASKED, workFloor, type LeastWork } from '../learning/scoring.js';
 import type { EventOf } from '../protocol/events.js';
 import type { RejectionRule } from '../protocol/round.js';
 import type { ScoreRow } from '../protocol/score.js';
@@ -36,6 +36,8 @@ export interface RoundEvidence {
   /** Loss of the global model on set A before this round; null in round 0. */
   readonly lossBeforePpm: number | null;
   readonly strictLoss: boolean;
+  /** Share of the round's median that is asked for of D, half of it of E; null: none. */
+  readonly leastWorkPpm: number | null;
   /** The only engine whose work counts; null: any. */
   readonly engine: string | null;
 }
@@ -156,8 +158,10 @@ function judge(evidence: RoundEvidence, shard: number): { rule: RejectionRule; d
   if (score === undefined) return { rule: 'work-floor', detail: 'no measurement' };
   if (evidence.strictLoss && !passesLossTests(evidence, shard))
     return { rule: 'loss', detail: `loss ${score.lossPpm} ppm on set A` };
-  const floor = workFloor(score);
-  if (!floor.pass) return { rule: 'work-floor', detail: `D ${score.dPpm} ppm, E ${score.ePpm} ppm` };
+  const least = askedOf(evidence);
+  const floor = workFloor(score, least);
+  if (!floor.pass)
+    return { rule: 'work-floor', detail: workDetail(score, floor.rule === 'little-work' ? least : NOTHING_ASKED) };
   const forged = [...evidence.scores.values()].find(
     (row) => row.trainer === score.trainer && isProvenFraud(evidence.reveals.get(row.shard)!, row),
   );
@@ -165,6 +169,17 @@ function judge(evidence: RoundEvidence, shard: number): { rule: RejectionRule; d
   const { segment, hash } = forged.spot!;
   const where = forged.shard === shard ? '' : ` of its shard ${forged.shard}`;
   return { rule: 'spot-check', detail: `segment ${segment}${where} ends in ${hash.slice(0, 16)} when it is repeated` };
+}
+
+function askedOf({ scores, leastWorkPpm }: RoundEvidence): LeastWork {
+  return leastWorkPpm === null ? NOTHING_ASKED : leastWork([...scores.values()], leastWorkPpm);
+}
+
+function workDetail({ dPpm, ePpm, ownSePpm, otherSePpm }: ScoreRow, least: LeastWork): string {
+  const found = `D ${dPpm} ppm, E ${ePpm} ppm`;
+  const asked = [least.dPpm === null ? null : `D ${least.dPpm}`, least.ePpm === null ? null : `E ${least.ePpm}`];
+  const names = asked.filter((one) => one !== null).join(' and ');
+  return names === '' ? found : `${found}, errors ${ownSePpm} and ${otherSePpm}; the round asks for ${names}`;
 }
 
 /** FEDSTR's two tests count only with `strict-loss`: under non-IID shards they reject honest work (arXiv 2404.15834). */

@@ -224,6 +224,7 @@ function acceptance(
     scores,
     lossBeforePpm: round.lossBeforePpm,
     strictLoss: draft.job.content.strictLoss,
+    leastWorkPpm: draft.job.content.leastWorkPpm ?? null,
     engine: draft.job.content.spot?.engine ?? null,
   });
 }

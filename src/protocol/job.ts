@@ -103,6 +103,8 @@ const terms = z.object({
   outer: outerOptimizer,
   codec: updateCodec,
   strictLoss: z.boolean(),
+  /** Share of the lower median of a round's drops D that every update is asked for, and half of it of E; absent: none. */
+  leastWorkPpm: int(1, 1_000_000).optional(),
   /** SHA-256("nmkt/1/seed" || seed): given in the grants, opened to the auditor. */
   seedCommitment: sha256Hex,
   /** s_0 of the hash chain that draws reveal. */

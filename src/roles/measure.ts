@@ -135,6 +135,7 @@ export function publicEvidence(job: EventOf<'job'>, round: RoundState) {
     codec: job.content.codec,
     lossBeforePpm: round.lossBeforePpm,
     strictLoss: job.content.strictLoss,
+    leastWorkPpm: job.content.leastWorkPpm ?? null,
     engine: job.content.spot?.engine ?? null,
   };
 }

@@ -17,6 +17,7 @@ import type { Network } from '../ports.js';
 import type { JobSecrets } from './customer-env.js';
 import { dataCommitment, ownLocator } from './epoch.js';
 import { secretsFile } from './job-files.js';
+import { leastWork } from './least-work.js';
 import { withNewKeyShare } from './new-key-share.js';
 import type { DatasetRecord, PublishPorts } from './publish.js';
 import { requireStored } from './require-stored.js';
@@ -133,6 +134,7 @@ export function jobTerms(
     outer: outerTerms(job),
     codec,
     strictLoss: job.strictLoss,
+    ...leastWork(job, hyper, manifest.shards),
     audit: job.audit,
     access: job.access,
     relays: [...relays],

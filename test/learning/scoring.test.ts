@@ -5,7 +5,9 @@ import {
   dropErrorPpm,
   dropPpm,
   fedstrTests,
+  leastWork,
   lossPpm,
+  NOTHING_ASKED,
   sampleIndices,
   workFloor,
   workScore,
@@ -44,11 +46,10 @@ describe('losses in ppm', () => {
 
 describe('work floor', () => {
   const score = (before: number, after: number, otherBefore: number, otherAfter: number) =>
-    workFloor({
-      ...workScore({ before, after }, { before: otherBefore, after: otherAfter }),
-      ownSePpm: 0,
-      otherSePpm: 0,
-    });
+    workFloor(
+      { ...workScore({ before, after }, { before: otherBefore, after: otherAfter }), ownSePpm: 0, otherSePpm: 0 },
+      NOTHING_ASKED,
+    );
 
   it('passes work that helps the assigned shard more than other data', () => {
     expect(workScore({ before: 1000, after: 800 }, { before: 1000, after: 900 })).toEqual({
@@ -68,7 +69,8 @@ describe('work floor', () => {
 
 describe('work floor near zero', () => {
   // 2 standard errors of E: 2 * sqrt(30,000^2 + 40,000^2) = 100,000 ppm.
-  const floor = (ePpm: number, dPpm: number) => workFloor({ dPpm, ePpm, ownSePpm: 30_000, otherSePpm: 40_000 }).pass;
+  const floor = (ePpm: number, dPpm: number) =>
+    workFloor({ dPpm, ePpm, ownSePpm: 30_000, otherSePpm: 40_000 }, NOTHING_ASKED).pass;
 
   it('gives honest work the benefit of the doubt where samples cannot tell shards apart', () => {
     expect(floor(-99_999, 60_001)).toBe(true);
@@ -79,7 +81,7 @@ describe('work floor near zero', () => {
     expect(floor(-99_999, 60_000)).toBe(false);
     expect(floor(-100_000, 600_000)).toBe(false);
     expect(floor(-1, 0)).toBe(false);
-    const still = (dPpm: number) => workFloor({ dPpm, ePpm: 0, ownSePpm: 10, otherSePpm: 10 }).pass;
+    const still = (dPpm: number) => workFloor({ dPpm, ePpm: 0, ownSePpm: 10, otherSePpm: 10 }, NOTHING_ASKED).pass;
     expect([still(5_000), still(5_001)]).toEqual([false, true]);
   });
 
@@ -89,6 +91,56 @@ describe('work floor near zero', () => {
     expect(dropErrorPpm(Float64Array.of(1, 3), Float64Array.of(0.5, 2.5))).toBe(0);
     for (const hopeless of [[1], [0, 0], [NaN, 1], [Infinity, 1]])
       expect(dropErrorPpm(Float64Array.from(hopeless), new Float64Array(hopeless.length))).toBe(1e12);
+  });
+});
+
+describe('the work that a round asks for', () => {
+  const scores = (...pairs: readonly (readonly [number, number])[]) => pairs.map(([dPpm, ePpm]) => ({ dPpm, ePpm }));
+
+  it('is a share of the lower median of D, and half of that share of the lower median of E', () => {
+    const three = scores([900_000, 40_000], [100_000, 400_000], [600_000, 80_000]);
+    expect(leastWork(three, 500_000)).toEqual({ dPpm: 300_000, ePpm: 20_000 });
+    expect(leastWork(three, 1_000_000)).toEqual({ dPpm: 600_000, ePpm: 40_000 });
+    expect(leastWork([...three, ...scores([200_001, 40_003])], 500_000)).toEqual({ dPpm: 100_000, ePpm: 10_000 });
+  });
+
+  it('is nothing among two, or where the round hardly changes the model, or shards are alike', () => {
+    expect(leastWork([], 500_000)).toEqual(NOTHING_ASKED);
+    expect(leastWork(scores([900_000, 90_000], [600_000, 60_000]), 500_000)).toEqual(NOTHING_ASKED);
+    expect(leastWork(scores([5_000, 5_000], [5_000, 5_000], [900_000, -1]), 500_000)).toEqual(NOTHING_ASKED);
+    const alike = scores([5_001, 5_000], [5_001, 5_000], [900_000, 900_000]);
+    expect(leastWork(alike, 500_000)).toEqual({ dPpm: 2_500, ePpm: null });
+  });
+
+  it('is met within one standard error, by work that passes without it', () => {
+    const least = { dPpm: 300_000, ePpm: null };
+    const floor = (dPpm: number, ownSePpm: number) => workFloor({ dPpm, ePpm: 1, ownSePpm, otherSePpm: 0 }, least);
+    expect(floor(300_000, 0)).toEqual({ pass: true });
+    expect(floor(299_999, 0)).toEqual({ pass: false, rule: 'little-work' });
+    expect(floor(250_000, 50_000)).toEqual({ pass: true });
+    const elsewhere = workFloor({ dPpm: 400_000, ePpm: -1, ownSePpm: 0, otherSePpm: 0 }, least);
+    expect(elsewhere).toEqual({ pass: false, rule: 'not-on-assigned-shard' });
+    // One error of E: sqrt(30,000^2 + 40,000^2) = 50,000.
+    const differs = (ePpm: number) =>
+      workFloor({ dPpm: 1, ePpm, ownSePpm: 30_000, otherSePpm: 40_000 }, { dPpm: null, ePpm: 60_000 }).pass;
+    expect([differs(10_000), differs(9_999), differs(90_000)]).toEqual([true, false, true]);
+  });
+
+  it('lies between those of honest updates, whatever fewer than half of the others show', () => {
+    const ppm = fc.integer({ min: -1_000_000, max: 1_000_000 });
+    const score = fc.record({ dPpm: ppm, ePpm: ppm });
+    fc.assert(
+      fc.property(
+        fc.array(score, { minLength: 2, maxLength: 9 }),
+        fc.array(score, { maxLength: 8 }),
+        (honest, lies) => {
+          const { dPpm } = leastWork([...honest, ...lies.slice(0, honest.length - 1)], 1_000_000);
+          if (dPpm === null) return;
+          expect(dPpm).toBeGreaterThanOrEqual(Math.min(...honest.map((one) => one.dPpm)));
+          expect(dPpm).toBeLessThanOrEqual(Math.max(...honest.map((one) => one.dPpm)));
+        },
+      ),
+    );
   });
 });
 

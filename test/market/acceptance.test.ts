@@ -27,6 +27,7 @@ const honest: RoundEvidence = {
   scores: new Map(round.scores!.content.scores.map((row) => [row.shard, row])),
   lossBeforePpm: null,
   strictLoss: false,
+  leastWorkPpm: null,
   engine: null,
 };
 
@@ -168,6 +169,23 @@ describe('acceptance', () => {
     [{ ePpm: 1, dPpm: -5_001 }, 'work-floor'],
   ] as const)('holds D and E against the work floor: %o gives %s', (change, rule) => {
     expect(verdicts(scoring(honest, a, change))).toEqual(onlyA(rule));
+  });
+
+  it('asks for a share of the medians of the round only where the job says so, and says what it asked', () => {
+    // Drops of 20 %, 30 %, 40 %: the median is 30 %, of which half is 15 %. E of 1 %, 2 %, 8 %: a quarter of 2 % is 0.5 %.
+    let evidence = scoring(honest, b, { dPpm: 300_000, ePpm: 20_000 });
+    evidence = scoring(evidence, c, { dPpm: 400_000, ePpm: 80_000 });
+    const of = (dPpm: number, ownSePpm: number, ePpm = 10_000) =>
+      scoring({ ...evidence, leastWorkPpm: 500_000 }, a, { dPpm, ePpm, ownSePpm, otherSePpm: 0 });
+    expect(verdicts(of(150_000, 0))).toEqual(onlyA(null));
+    expect(verdicts(of(140_000, 10_000))).toEqual(onlyA(null));
+    expect(verdicts(of(140_000, 9_999))).toEqual(onlyA('work-floor'));
+    expect(verdicts({ ...of(140_000, 9_999), leastWorkPpm: null })).toEqual(onlyA(null));
+    expect(verdicts(of(200_000, 0, 5_000))).toEqual(onlyA(null));
+    expect(verdicts(of(200_000, 0, 4_999))).toEqual(onlyA('work-floor'));
+    expect(acceptRound(of(140_000, 9_999)).rejected[0]!.detail).toBe(
+      'D 140000 ppm, E 10000 ppm, errors 9999 and 0; the round asks for D 150000 and E 5000',
+    );
   });
 
   it('counts the loss tests only where the job says so', () => {

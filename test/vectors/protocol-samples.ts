@@ -324,7 +324,7 @@ const open = scriptJob({
 const trusted = scriptJob({
   rounds: 1,
   until: 'close/0',
-  terms: { aggregation: 'fltrust' },
+  terms: { aggregation: 'fltrust', leastWorkPpm: 500_000 },
   alter: {
     award: (content: ContentOf<'award'>) => ({ ...content, rule: { name: 'fltrust', f: 0, m: 0 } }),
     'close/0': (content: ContentOf<'close'>, so) => {

@@ -26,7 +26,15 @@ function verdict(updateHash: Sha256): string {
   const [a, b] = [shown(thief, 0, updateHash), shown(victim, 1, named('work'))];
   const failure = publicFailure(
     {
-      ...{ job: JOB, round: 3, baseHash: named('base'), lossBeforePpm: null, strictLoss: false, engine: null },
+      ...{
+        job: JOB,
+        round: 3,
+        baseHash: named('base'),
+        lossBeforePpm: null,
+        strictLoss: false,
+        leastWorkPpm: null,
+        engine: null,
+      },
       codec: { name: 'f32' },
       assigned: [
         { trainer: thief, shard: 0 },

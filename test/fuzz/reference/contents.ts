@@ -364,6 +364,7 @@ const terms = object(
     outer,
     codec,
     strictLoss: boolean,
+    leastWorkPpm: optional(integer(1, 1_000_000)),
     ...{ seedCommitment: hex64, chainCommitment: hex64 },
     audit: constant('granted', 'open'),
     access: constant('customer', 'open'),

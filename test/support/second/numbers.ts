@@ -254,6 +254,18 @@ export function showsWork({ dPpm, ePpm, ownSePpm, otherSePpm }: ScoreRow): boole
   return e * e < 4n * (own * own + other * other) && dPpm > Math.max(5_000, 2 * ownSePpm);
 }
 
+/** Does it come near a share of the middle one of the round, of an even number the lower of two? Of E near half of that share. */
+export function keepsUp(row: ScoreRow, rows: readonly ScoreRow[], sharePpm: number): boolean {
+  const middle = (field: 'dPpm' | 'ePpm') => rows.map((one) => one[field]).sort((a, b) => b - a)[rows.length >> 1]!;
+  const lacks = (field: 'dPpm' | 'ePpm', share: number): bigint => {
+    if (rows.length < 3 || middle(field) <= 5_000) return 0n;
+    const asked = (BigInt(middle(field)) * BigInt(share)) / 1_000_000n;
+    return asked > BigInt(row[field]) ? asked - BigInt(row[field]) : 0n;
+  };
+  const [own, other] = [BigInt(row.ownSePpm), BigInt(row.otherSePpm)];
+  return lacks('dPpm', sharePpm) <= own && lacks('ePpm', sharePpm >> 1) ** 2n <= own * own + other * other;
+}
+
 /** Of the drop, paired by example, rounded up. */
 export function standardErrorPpm(before: readonly number[], after: readonly number[]): number {
   const n = before.length;

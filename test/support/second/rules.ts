@@ -1,4 +1,4 @@
-import { showsWork, work } from './numbers.js';
+import { keepsUp, showsWork, work } from './numbers.js';
 import {
   Bad,
   byText,
@@ -695,6 +695,7 @@ function scoreRule({ terms }: Walked, round: Round, rows: readonly ScoreRow[], r
     if (!improves || (others.length > 0 && row.lossPpm * 10 > mean * 12)) return 'loss';
   }
   if (!showsWork(row)) return 'work-floor';
+  if (terms.leastWorkPpm !== undefined && !keepsUp(row, rows, terms.leastWorkPpm)) return 'work-floor';
   const own = rows.filter(({ trainer }) => trainer === row.trainer);
   return own.some((one) => isForged(round.reveals.get(one.shard)!, one)) ? 'spot-check' : undefined;
 }

@@ -246,6 +246,7 @@ export interface Terms {
   readonly network: string;
   readonly acceptedEngines: readonly string[];
   readonly strictLoss: boolean;
+  readonly leastWorkPpm?: number;
   readonly maxReplacements: number;
   readonly deadline: number;
   readonly readyTimeoutSec: number;
