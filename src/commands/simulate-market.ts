@@ -119,10 +119,14 @@ export async function simulateAttacksOn(job: JobFile, flags: MarketFlags, { prog
 
 function attackedJob(job: JobFile, { costSats, stakeSats }: MarketFlags): AttackedJob {
   const priceSat = job.rail === 'none' ? 0 : job.maxPriceSats;
+  const rate = hasSpotChecks(job) ? job.spotRate : 0;
+  // What the customer alone measured costs nobody a stake.
+  const atStake = job.validators > 0 && rate > 0 ? job.trainerStakeSats : 0;
   return {
     ...{ rounds: job.rounds, priceSat, costSat: costSats ?? priceSat * COST_OF_PRICE },
-    ...{ segments: job.segments, rate: hasSpotChecks(job) ? job.spotRate : 0, stakeSat: stakeSats ?? 0 },
-    ...{ validators: job.validators, feeSat: job.rail === 'none' ? 0 : job.validatorFeeSats, validatorStakeSat: 0 },
+    ...{ segments: job.segments, rate, stakeSat: stakeSats ?? atStake },
+    ...{ validators: job.validators, feeSat: job.rail === 'none' ? 0 : job.validatorFeeSats },
+    validatorStakeSat: job.validatorStakeSats,
     isForKnown: job.keyRelease === 'known',
   };
 }

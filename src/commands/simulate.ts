@@ -54,7 +54,10 @@ export const command: CommandModule = {
       .option('--seeds <n>', `of --market: draws of each attack, where chance decides (default ${DEFAULT_SEEDS})`)
       .option('--csv <file>', 'of --market: where its rows go, too')
       .option('--cost-sats <n>', 'of --market JOB: what a round of work costs a trainer (default: 4/7 of the price)')
-      .option('--stake-sats <n>', 'of --market JOB: what a proven fraud loses (default 0)')
+      .option(
+        '--stake-sats <n>',
+        'of --market JOB: what a proven fraud loses (default: trainerStakeSats, where validators repeat)',
+      )
       .addHelpText(
         'before',
         '$ nmkt simulate job.json --trainers 20 --attack signflip:0.3 --training stub\n$ nmkt simulate job.json --trainers 6 --data wine.csv --label quality\n$ nmkt simulate --market\n$ nmkt simulate --market job.json --cost-sats 100\n',

@@ -27,7 +27,10 @@ it('weighs what liars among the validators gain against their fees', () => {
   const [tenth] = of('collusion', { validators: 3 });
   expect(tenth!.attackSat).toBeCloseTo(0.028 * 80 - 0.243 * 20, 9);
   expect(tenth!.pays).toBe(false);
-  expect(of('collusion', { validators: 3, feeSat: 0 })[0]!.breakEven).toBe('a fee: liars risk nothing');
+  expect(of('collusion', { validators: 3, feeSat: 0 })[0]!.breakEven).toBe('a fee or a stake: liars risk nothing');
+  // A stake of 100 sat on top: a single liar loses 120.
+  const staked = of('collusion', { validators: 3, validatorStakeSat: 100 })[0]!;
+  expect(staked.attackSat).toBeCloseTo(0.028 * 80 - 0.243 * 120, 9);
 });
 
 it('own keys have every seat for nothing, but where seats go by stake', () => {

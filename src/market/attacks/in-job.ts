@@ -10,7 +10,7 @@ export interface AttackedJob extends LazyJob {
   readonly validators: number;
   /** Of a validator, in each round. */
   readonly feeSat: number;
-  /** What a validator has to lock; seats then go by stake. 0: they go by a hash of the key. */
+  /** What a validator has to lock, and loses with a proven lie; seats then go by stake. 0: they go by a hash of the key. */
   readonly validatorStakeSat: number;
   /** Only trainers that the customer paid before get a shard. */
   readonly isForKnown: boolean;
@@ -102,7 +102,7 @@ function collusions(job: AttackedJob, seeds: number): JobAttack[] {
   return [0.1, 0.2, 0.3, 0.4].map((share) => {
     const setting = `${percent(share)} of the validators: a friend need not work; they lie always`;
     const measuredSat = playedLiars(job, share, seeds);
-    const breakEven = crossing === 0 ? 'a fee: liars risk nothing' : `from ${percent(crossing)} of them on`;
+    const breakEven = crossing === 0 ? 'a fee or a stake: liars risk nothing' : `from ${percent(crossing)} of them on`;
     return attack(
       ['collusion', setting],
       { honestSat: 0, attackSat: gainOfLiars(job, share), measuredSat },
@@ -111,9 +111,11 @@ function collusions(job: AttackedJob, seeds: number): JobAttack[] {
   });
 }
 
-/** What so many colluding seats bring. */
-function ofSeats({ rounds, costSat, feeSat, validators }: AttackedJob, colluders: number): number {
-  return colluders >= majority(validators) ? rounds * costSat : -colluders * rounds * feeSat;
+/** What so many colluding seats bring, as if they were drawn once for the whole job. */
+function ofSeats(job: AttackedJob, colluders: number): number {
+  const { rounds, costSat, feeSat, validators, validatorStakeSat } = job;
+  if (colluders >= majority(validators)) return rounds * costSat;
+  return colluders === 0 ? 0 : -colluders * (rounds * feeSat + validatorStakeSat);
 }
 
 /** Each seat to a colluder with that chance: the share of many keys. */
