@@ -1,8 +1,13 @@
 import { parsePubkey } from '../config/identifiers.js';
 import { NmktError } from '../errors.js';
+import type { Bell } from '../roles/bell.js';
+import { serveDelegator } from '../roles/delegator.js';
+import type { JobBook } from '../roles/job-book.js';
+import type { PublishPorts } from '../roles/publish.js';
 import { putStake } from '../roles/stake.js';
 import { requireStored } from '../roles/require-stored.js';
-import type { CommandModule } from './command.js';
+import { decodeInvoice } from '../wallet/bolt11.js';
+import type { CommandModule, Context } from './command.js';
 import { optionalInteger } from './customer-ports.js';
 import { findJob } from './find-job.js';
 import { withStake } from './stake-run.js';
@@ -15,6 +20,7 @@ export const command: CommandModule = {
       .argument('<npub>', 'the trainer or validator to stand behind')
       .requiredOption('--sats <n>', 'how much to lock')
       .option('--more', 'beside what stands behind it already')
+      .option('--wait', 'stay until the job is over, and claim the shares of rewards')
       .addHelpText('before', '$ nmkt delegate JOB NPUB --sats 1000 --settings sb/trainer-2.json --home t2\n')
       .addHelpText('after', HELP);
   },
@@ -23,7 +29,8 @@ export const command: CommandModule = {
     const job = findJob(reference!);
     const operator = parsePubkey(name!);
     const amountMsat = BigInt(optionalInteger(options['sats'], '--sats', 1, 21e14)!) * SAT;
-    return withStake(context, job, async (book, stake, { signer, relays, progress }) => {
+    return withStake(context, job, async (book, stake, ports) => {
+      const { signer, relays, progress } = ports;
       if (operator === signer.pubkey)
         throw new NmktError('bad-usage', 'nobody delegates to itself', {
           expected: 'the key of somebody else',
@@ -36,8 +43,9 @@ export const command: CommandModule = {
       await requireStored(relays, book.raw(event.id)!);
       progress.done(isNew ? 'locked and published' : 'this key delegated before; --more adds to it');
       const { lock, amountMsat: locked } = event.content;
+      const paid = options['wait'] === true ? await collect(context, book, ports) : {};
       return {
-        value: { job, delegate: event.id, operator, lock, amountMsat: locked, isNew },
+        value: { job, delegate: event.id, operator, lock, amountMsat: locked, isNew, ...paid },
         text: `${isNew ? 'delegated' : 'delegated before'} ${locked / SAT} sat to ${operator.slice(0, 12)}…, event ${event.id}`,
         next: `nmkt withdraw ${job}`,
       };
@@ -45,7 +53,28 @@ export const command: CommandModule = {
   },
 };
 
+/** @throws NmktError `job-closed` where it stops before the job is over, `no-wallet` */
+async function collect(
+  context: Context,
+  book: JobBook,
+  ports: PublishPorts & { readonly bell: Bell },
+): Promise<{ readonly paidMsat: bigint }> {
+  const { deps, signal } = context;
+  const { paidMsat, why } = await serveDelegator({
+    ...{ ...ports, book, signal, wallet: await deps.wallet(), network: deps.network },
+    paymentHashOf: (invoice) => decodeInvoice(invoice).paymentHash,
+    emit: () => undefined,
+  });
+  if (why === null) return { paidMsat };
+  throw new NmktError('job-closed', 'it waited for shares of rewards in vain', {
+    expected: 'a job that comes to its end',
+    got: why,
+    remedy: `nmkt status ${book.jobId}`,
+  });
+}
+
 const HELP = `
 Locks money of the wallet behind a trainer or validator that has a stake of its own in this job. It shares in that one's reward by amount and
 time, and can be lost with it. Run again after an interruption: nothing is locked twice.
-With --json one document: {job, delegate, operator, lock, amountMsat, isNew}, delegate being the id of the event.`;
+Shares of a validator's fees come with --wait: it claims each, also of a delegation that was made before.
+With --json one document: {job, delegate, operator, lock, amountMsat, isNew}, delegate being the id of the event; with --wait also paidMsat.`;

@@ -1,7 +1,7 @@
 import { NmktError } from '../errors.js';
 import type { EventId } from '../hash.js';
 import type { Stake } from '../ports.js';
-import { createBell } from '../roles/bell.js';
+import { createBell, type Bell } from '../roles/bell.js';
 import { openBook, type JobBook, type SignedRecord } from '../roles/job-book.js';
 import { eventsFile } from '../roles/job-files.js';
 import type { PublishPorts } from '../roles/publish.js';
@@ -13,7 +13,7 @@ import { readBook } from './find-job.js';
 export async function withStake<T>(
   context: Context,
   job: EventId,
-  work: (book: JobBook, stake: Stake, ports: PublishPorts) => Promise<T>,
+  work: (book: JobBook, stake: Stake, ports: PublishPorts & { readonly bell: Bell }) => Promise<T>,
 ): Promise<T> {
   const stake = await context.deps.stake();
   if (stake === null)
@@ -28,9 +28,10 @@ export async function withStake<T>(
   const journal = await context.deps.openJournal<SignedRecord>(context.deps.home().path(eventsFile(job)));
   const presence = await presenceOf(ports, 'trainer');
   const { signer } = presence;
-  const book = await openBook(job, { ...ports, signer, journal, bell: createBell(ports.clock) });
+  const bell = createBell(ports.clock);
+  const book = await openBook(job, { ...ports, signer, journal, bell });
   try {
-    return await work(book, stake, { ...ports, signer });
+    return await work(book, stake, { ...ports, signer, bell });
   } finally {
     book.close();
     presence.close();

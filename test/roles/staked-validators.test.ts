@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest';
+import { explainPayout } from '../../src/market/explain.js';
 import { drawSeats } from '../../src/market/stake-draw.js';
 import { seatSeed } from '../../src/market/seat-draw.js';
+import { serveDelegator } from '../../src/roles/delegator.js';
 import type { JobFileInput } from '../../src/roles/job-file.js';
+import { putStake } from '../../src/roles/stake.js';
 import type { ValidatorOptions } from '../support/market-world.js';
 import { stakedWorld } from '../support/staked-world.js';
 
@@ -39,5 +42,60 @@ test('seats of a round are drawn by stake among who opened a nonce: the others o
   }
   expect(new Set(state.rounds.map(({ drawn }) => [...drawn!].sort().join())).size).toBeGreaterThan(1);
   expect(state.validators.every(({ missed, isLost }) => missed === 0 && !isLost)).toBe(true);
+  expect(await world.audit()).toMatchObject({ open: null, keyed: null });
+});
+
+test('who stands behind a validator shares its fee by amount and time, claims it and is paid, to the msat', async () => {
+  const job = { ...JOB, validators: 1 };
+  const market = await stakedWorld({ name: 'behind', trainers: 2, spares: 1, rounds: 1, validators: 1, job });
+  const { world, own, leading, stakeOf } = market;
+  const [validator, delegator] = [world.validators[0]!, world.trainers[2]!];
+  const operator = validator.signer.pubkey;
+  const me = delegator.signer.pubkey;
+  const { state } = await world.run({
+    customer: {
+      adapt: (env) => {
+        const sign = (async (type, ...rest) => {
+          // Three intervals pass before the round closes.
+          if (type === 'close') await world.clock.wait(180_000);
+          return env.book.sign(type, ...rest);
+        }) as typeof env.book.sign;
+        return { ...leading(env), book: { ...env.book, sign } };
+      },
+    },
+    trainers: {
+      2: {
+        act: async (env) => {
+          const wish = { amountMsat: 6_000n, operator, role: 'validator', sigmaPpm: 0, isMore: false } as const;
+          await putStake(env.book, stakeOf(delegator), me, wish);
+          const { paidMsat, why } = await serveDelegator(env);
+          expect(why).toBeNull();
+          return { wasOver: false, end: 'done', rounds: 0, paidMsat };
+        },
+        kill: (start) => (start < 3 ? { after: start, isKept: start === 1 } : undefined),
+      },
+    },
+    validators: { 0: { adapt: (env) => ({ ...env, stake: own(validator) }) } },
+  });
+  expect(state).toMatchObject({ phase: 'finished', firstBad: null });
+  const { worked } = state.stakes;
+  expect(worked.get(operator)).toEqual({ own: 6_000n, by: new Map([[me, 18_000n]]) });
+  const lines = state.rounds[0]!.settlement!.content.plan.filter(({ purpose }) => purpose !== 'trainer');
+  // sigma 0.4, own 2,000 and 6,000 behind it: 0.6 * 10,000 * 3/4.
+  expect(lines.map(({ payee, amountMsat }) => [payee, amountMsat]).sort()).toEqual(
+    [
+      [operator, 5_500n],
+      [me, 4_500n],
+    ].sort(),
+  );
+  expect(lines.find(({ payee }) => payee === me)!.purpose).toBe(`delegation:${operator}`);
+  expect(state.rounds[0]!.payouts.every(({ received }) => received !== null)).toBe(true);
+  expect(world.lightning.balance(delegator.name)).toBe(1_000_004_500n);
+  const { payout } = lines.find(({ payee }) => payee === me)!;
+  const sum = explainPayout(state, payout)!.causes.reduce(
+    (all, { adds }) => all + (adds !== null && 'msat' in adds ? adds.msat : 0n),
+    0n,
+  );
+  expect(sum).toBe(4_500n);
   expect(await world.audit()).toMatchObject({ open: null, keyed: null });
 });
