@@ -88,5 +88,7 @@ With --json one object per line, each with event, at (Unix seconds) and, where t
   bid        {bid, priceMsat, shards}, or of a sealed one {bid, sealed}; awarded, once per shard: {shard, priceMsat, rounds}; lost: {reason}
   round, committed, revealed, accepted, rejected, paid, unpaid  {round}, from 0; committed, revealed, accepted and rejected
              also {shard}, rejected {rule, detail}, paid and unpaid {amountMsat}
+  accused    {round, shard, segment, fraud}: the customer calls it forged; decided {round, shard, segment, right, owedMsat}: whom validators
+             that repeated it found right (trainer, customer, or nobody where none can)
   claim-refused  {round, rule, detail}: the customer does not pay the invoice of this wallet
   done       {rounds, paidMsat}; error: {message, code, expected, got} or {reason}`;

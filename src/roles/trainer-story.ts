@@ -1,4 +1,5 @@
 import type { Pubkey } from '../hash.js';
+import { describeDisputes, disputeText } from '../market/describe-disputes.js';
 import type { JobState, RoundState } from '../market/state.js';
 import { bonusLine } from './validator-story.js';
 
@@ -13,6 +14,8 @@ export interface StoryLine {
     | 'revealed'
     | 'accepted'
     | 'rejected'
+    | 'accused'
+    | 'decided'
     | 'paid'
     | 'unpaid'
     | 'claim-refused';
@@ -57,7 +60,31 @@ export function trainerStory(state: JobState, me: Pubkey): readonly StoryLine[] 
     });
   for (const round of state.rounds)
     if (round.assigned.some((seat) => seat.trainer === me)) story.push(...roundStory(round, rounds, me));
+  story.push(...accusations(state, me));
   return story;
+}
+
+/** What the customer calls forged, and what validators that repeat it say. */
+function accusations(state: JobState, me: Pubkey): StoryLine[] {
+  const fraud = state.frauds.get(me);
+  if (fraud === undefined) return [];
+  const { round, shard, segment } = fraud.content;
+  const name = `round ${round + 1} of ${state.job!.content.rounds}`;
+  const accused: StoryLine = {
+    ...{ key: `accused/${fraud.id}`, event: 'accused', fields: { round, shard, segment, fraud: fraud.id } },
+    text: `${name}: the customer says that segment ${segment} of shard ${shard} was not trained as committed`,
+  };
+  const dispute = describeDisputes(state).find((one) => one.trainer === me);
+  if (dispute?.right == null) return [accused];
+  const { right, owedMsat } = dispute;
+  return [
+    accused,
+    {
+      ...{ key: `decided/${fraud.id}/${right}`, event: 'decided' },
+      fields: { round, shard, segment, right, owedMsat },
+      text: `${name}: segment ${segment}: ${disputeText(dispute)}`,
+    },
+  ];
 }
 
 function roundStory(state: RoundState, rounds: number, me: Pubkey): StoryLine[] {

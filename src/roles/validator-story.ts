@@ -5,7 +5,8 @@ import type { JobState, RoundState } from '../market/state.js';
 /** One line of what happened to a validator in a job; `key` tells it from all others. */
 export interface ValidatorLine {
   readonly key: string;
-  readonly event: 'registered' | 'taken' | 'round' | 'committed' | 'revealed' | 'missed' | 'paid' | 'unpaid';
+  readonly event:
+    'registered' | 'taken' | 'round' | 'committed' | 'revealed' | 'missed' | 'drawn' | 'verdict' | 'paid' | 'unpaid';
   readonly fields: Readonly<Record<string, unknown>>;
   readonly text: string;
 }
@@ -27,7 +28,37 @@ export function validatorStory(state: JobState, me: Pubkey): readonly ValidatorL
       ...{ key: 'taken', event: 'taken', fields: { rounds: state.job!.content.rounds, feeMsat } },
       text: 'taken as a validator',
     });
-  return [...story, ...state.rounds.flatMap((round) => roundStory(state, round, me))];
+  return [...story, ...state.rounds.flatMap((round) => roundStory(state, round, me)), ...disputeStory(state, me)];
+}
+
+function disputeStory({ disputes }: JobState, me: Pubkey): ValidatorLine[] {
+  return disputes.flatMap(({ fraud, draw, order, verdicts }): ValidatorLine[] => {
+    const place = order?.indexOf(me) ?? -1;
+    if (draw === null || place < 0) return [];
+    const { round, shard, segment, committed } = fraud.content;
+    const name = `segment ${segment} of shard ${shard}, round ${round + 1}`;
+    const fields = { round, shard, segment };
+    const verdict = verdicts.find(({ author }) => author === me);
+    const words = verdict?.content.hash === committed ? 'as its trainer committed' : 'not as its trainer committed';
+    return [
+      {
+        ...{ key: `drawn/${draw.id}`, event: 'drawn', fields: { ...fields, draw: draw.id, place: place + 1 } },
+        text: `drawn as number ${place + 1} to repeat ${name}`,
+      },
+      ...(verdict === undefined
+        ? []
+        : [
+            {
+              ...{
+                key: `verdict/${draw.id}`,
+                event: 'verdict' as const,
+                fields: { ...fields, hash: verdict.content.hash },
+              },
+              text: `repeated ${name}: it ends ${words}`,
+            },
+          ]),
+    ];
+  });
 }
 
 /** Of stakes that others lost. */

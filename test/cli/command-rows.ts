@@ -303,6 +303,7 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       '--max-params': number('--max-params'),
       '--max-bytes': number('--max-bytes'),
       '--max-minutes': number('--max-minutes'),
+      '--parallel': number('--parallel'),
       '--max-stake': number('--max-stake'),
       '--allow': id,
       '--deny': id,

@@ -67,6 +67,11 @@ describe('a customer that calls honest work forged', () => {
     // The customer appeals twice.
     expect(dispute!.verdicts.map(({ author }) => author)).toEqual(dispute!.order);
     expect(ends[1]).toMatchObject({ end: 'lost', why: expect.stringContaining('the proof is false') as string });
+    expect(market.trainers[1]!.said.filter((line) => /^(accused|decided) /.test(line))).toEqual([
+      expect.stringContaining('"segment"'),
+      expect.stringContaining('"right":"trainer"'),
+    ]);
+    for (const { said } of market.validators) expect(said).toEqual(expect.arrayContaining(['drawn', 'verdict']));
     // Its loop keeps the rules all the same: it settles and pays what validators found to be owed.
     expect([paidMsat(state, victim), owedMsat(state, victim)]).toEqual([21_000n, 0n]);
     expect(market.totalMsat()).toBe(before);
