@@ -26,6 +26,7 @@ import { decodeInvoice } from '../wallet/bolt11.js';
 import type { Attack } from './attacks.js';
 import { MemoryLightning } from './lightning.js';
 import { memoryJournal } from './memory-journal.js';
+import { memoryStakes, STAKE_FUNDS_MSAT, type StakeOf } from './memory-stakes.js';
 import { memoryNetwork } from './memory-relays.js';
 import { createParticipant, portsOf, SILENT, type Participant, type Places } from './participant.js';
 import { sharedReading } from './shared-reading.js';
@@ -92,7 +93,8 @@ export async function simulateMarket(simulation: Simulation): Promise<SimulatedM
   });
   const stop = new AbortController();
   const places: Places = { network, clock, signal: AbortSignal.any([signal, stop.signal]) };
-  const market: Market = { simulation, places, engine, reading: sharedReading() };
+  const stakeOf = await memoryStakes(simulation.job, [customer, ...trainers, ...validators], clock);
+  const market: Market = { simulation, places, engine, reading: sharedReading(), stakeOf };
 
   const posted = await post(market, customer);
   const board = trainers.some(({ attack }) => attack !== null && readsBoard(attack)) ? createBlackboard() : null;
@@ -129,6 +131,8 @@ interface Market {
   readonly places: Places;
   readonly engine: Engine;
   readonly reading: Reading;
+  /** Null: nobody stakes. */
+  readonly stakeOf: StakeOf | null;
 }
 
 /** Which trainers attack follows from the seed. */
@@ -169,7 +173,7 @@ interface Posted {
 }
 
 /** Publishes the dataset and the job; `lead` is then the customer's part to the end. */
-async function post({ simulation, places, engine, reading }: Market, customer: Participant): Promise<Posted> {
+async function post({ simulation, places, engine, reading, stakeOf }: Market, customer: Participant): Promise<Posted> {
   const { job, schema, split, seed, layersModel, payer } = simulation;
   const { network, clock } = places;
   const ports = portsOf(customer, network.relays(), places);
@@ -199,6 +203,7 @@ async function post({ simulation, places, engine, reading }: Market, customer: P
           files: jobFiles(ports.files, id),
           allowedRelay: (url) => allowedRelayUrl(url, 'sandbox', [URL]),
           engine: async () => engine,
+          ...(stakeOf !== null && { stake: stakeOf(customer) }),
           payer: terms.rail === 'none' ? null : payer({ wallet: customer.wallet, clock, budgetMsat: terms.budgetMsat }),
           onStep: (_step, state) => simulation.onStep?.(state),
         },
@@ -240,7 +245,7 @@ async function validate(market: Market, who: Participant, { jobId, terms, snapsh
 
 /** A home, an inbox and a book of their own, for as long as the work takes. */
 async function work(
-  { places, reading }: Market,
+  { places, reading, stakeOf }: Market,
   who: Participant,
   { jobId, terms, engine }: Pick<Posted, 'jobId' | 'terms'> & { readonly engine: Engine },
   act: (env: Omit<ValidatorEnv, 'snapshot' | 'evalA' | 'data'>) => Promise<unknown>,
@@ -262,6 +267,7 @@ async function work(
       network: 'sandbox',
       paymentHashOf: (invoice) => decodeInvoice(invoice).paymentHash,
       engine: async () => engine,
+      ...(stakeOf !== null && { stake: { stake: stakeOf(who), maxMsat: STAKE_FUNDS_MSAT } }),
       progress: SILENT,
       emit: () => undefined,
     });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createPayer } from '../../src/commands/payer.js';
 import { sha256 } from '../../src/hash.js';
+import { rowsOf } from '../../src/market/stake.js';
 import { hasSpotChecks, parseJobFile, type JobFileInput } from '../../src/roles/job-file.js';
 import type { Attack } from '../../src/simulate/attacks.js';
 import { simulateMarket, type SimulatedMarket } from '../../src/simulate/market.js';
@@ -81,6 +82,21 @@ describe('a simulated market', () => {
     ]);
     const again = await market({ job, attackers: [['scale', 1]] });
     expect([again.state.artifact!.id, again.state.modelHash]).toEqual([made.state.artifact!.id, made.state.modelHash]);
+  });
+
+  it('has everybody lock the stake that the job asks for', async () => {
+    const job = {
+      trainerStakeSats: 5,
+      keyRelease: 'staked',
+      validators: 2,
+      validatorStakeSats: 7,
+      spotRate: 1,
+    } as const;
+    const { state, trainers, validators } = await market({ job });
+    expect(state).toMatchObject({ phase: 'finished', firstBad: null });
+    const rows = rowsOf(state.stakes).map(({ role, ownMsat }) => `${role} ${ownMsat}`);
+    expect(rows.sort()).toEqual([...trainers.map(() => 'trainer 5000'), ...validators.map(() => 'validator 7000')]);
+    expect(state.rounds.map(({ verdict }) => verdict?.from)).toEqual(['validators', 'validators']);
   });
 
   it('gives equal events for equal seeds, and others for others', async () => {
