@@ -96,8 +96,9 @@ function count(options: Readonly<Record<string, unknown>>, name: string, max: nu
   const text = String(options[name]);
   const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
   if (value <= max) return value;
-  throw new NmktError('bad-usage', `--${name} ${text.slice(0, 32)} is not usable`, {
-    remedy: `give --${name} as a whole number`,
+  const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  throw new NmktError('bad-usage', `${flag} ${text.slice(0, 32)} is not usable`, {
+    remedy: `give ${flag} as a whole number`,
     expected: `an integer from 0 to ${max}`,
     got: text.slice(0, 32),
   });

@@ -174,6 +174,7 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       '--round-timeout': job,
       '--reveal-timeout': job,
       '--dispute-timeout': job,
+      '--least-work': job,
       '--claim-within': job,
       '--pay-within': job,
       '--deadline': job,
