@@ -9,6 +9,9 @@ const REPLY_TIMEOUT_MS = 10_000;
 /** What a wallet may refuse with; anything else is its trouble. */
 const REFUSALS: Readonly<Record<string, ErrorCode>> = {
   PAYMENT_FAILED: 'payment-failed',
+  // Of an invoice that the pot is to pay.
+  INSUFFICIENT_BALANCE: 'payment-failed',
+  OTHER: 'payment-failed',
   BAD_USAGE: 'bad-usage',
   NOT_READY: 'not-ready',
   BAD_EVENT: 'bad-event',
