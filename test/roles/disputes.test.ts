@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { sha256Hex } from '../../src/hash.js';
 import { owedMsat, paidMsat } from '../../src/market/state.js';
 import type { Engine } from '../../src/ports.js';
 import { expectOneChainEach } from './kills.js';
@@ -12,38 +11,7 @@ import {
   type World,
   type WorldOptions,
 } from '../support/market-world.js';
-import { tampering } from './rogue.js';
-
-const LIE = sha256Hex('something else');
-
-/** Gives validators nothing, so that its own scores count, and says that the segment of one trainer ends in something else. */
-const lying = (world: World, victim: string, segment?: number): CustomerOptions => ({
-  adapt: (env) => ({
-    ...env,
-    relays: {
-      ...env.relays,
-      publish: async (event, urls) => {
-        const to = event.tags.find(([name]) => name === 'p')?.[1];
-        const isHidden = event.kind === 1059 && world.validators.some(({ signer }) => signer.pubkey === to);
-        if (!isHidden) return env.relays.publish(event, urls);
-        return (urls ?? env.relays.urls).map((relay) => ({ relay, state: 'stored' as const, message: '' }));
-      },
-    },
-  }),
-  signer: (own) =>
-    tampering(own, (phase, content) =>
-      phase === 'reveal' && 'scores' in content
-        ? {
-            ...content,
-            scores: (content['scores'] as { trainer: string; spot: object | null }[]).map((row) =>
-              row.trainer === victim
-                ? { ...row, spot: { ...row.spot, ...(segment !== undefined && { segment }), hash: LIE } }
-                : row,
-            ),
-          }
-        : undefined,
-    ),
-});
+import { LIE, lying, unwilling } from './lying-customer.js';
 
 const world = (name: string, options: WorldOptions = {}) =>
   createWorld({
@@ -83,20 +51,7 @@ describe('a customer that calls honest work forged', () => {
   it('is exposed by the audit where it does not settle what is owed', async () => {
     const market = await world('a stubborn customer', { rounds: 1 });
     const victim = market.trainers[1]!.signer.pubkey;
-    const liar = lying(market, victim);
-    const stubborn: CustomerOptions = {
-      ...liar,
-      signer: (own) => {
-        const lies = liar.signer!(own);
-        return {
-          ...lies,
-          sign: async (template) => {
-            if (template.kind === 4630 && template.content.includes('correction')) throw new Error('it does not pay');
-            return lies.sign(template);
-          },
-        };
-      },
-    };
+    const stubborn = unwilling(lying(market, victim));
     const { state, ends } = await market.run({ customer: stubborn });
     expect(state.disputes[0]).toMatchObject({ outcome: 'trainer', owedMsat: 21_000n, isSettled: false });
     expect(owedMsat(state, victim)).toBe(21_000n);
