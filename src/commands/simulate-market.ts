@@ -127,6 +127,8 @@ function attackedJob(job: JobFile, { costSats, stakeSats }: MarketFlags): Attack
     ...{ segments: job.segments, rate, stakeSat: stakeSats ?? atStake },
     ...{ validators: job.validators, feeSat: job.rail === 'none' ? 0 : job.validatorFeeSats },
     validatorStakeSat: job.validatorStakeSats,
+    // By default from three trainers on.
+    hasLeastWork: (job.leastWork ?? ((job.trainers ?? 3) >= 3 ? 0.5 : 0)) > 0,
     isForKnown: job.keyRelease === 'known',
   };
 }

@@ -113,7 +113,8 @@ With --market --json one document: docs/market.md says what each attack is
                     price, or a rule; fits: within four standard errors, or at most what is computed
   misfits           attacks that do not fit
 With --market JOB.json --json one document:
-  seeds, terms      {rounds, priceSat, costSat (of a round's work), segments, rate (of spot checks), stakeSat, validators, feeSat, validatorStakeSat, isForKnown}
+  seeds, terms      {rounds, priceSat, costSat (of a round's work), segments, rate (of spot checks), stakeSat, validators, feeSat, validatorStakeSat,
+                    hasLeastWork, isForKnown}
   attacks           [{attack, setting, honestSat, attackSat, measuredSat, pays, breakEven}]: expected over the whole job of whoever attacks,
                     as agreed and attacking; measuredSat as played, null where nothing is left to chance
   paying            attacks that pay`;

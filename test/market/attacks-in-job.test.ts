@@ -3,21 +3,25 @@ import { attacksOnJob, type AttackedJob } from '../../src/market/attacks/in-job.
 
 const JOB: AttackedJob = {
   ...{ rounds: 2, priceSat: 100, costSat: 40, segments: 4, rate: 1, stakeSat: 0 },
-  ...{ validators: 1, feeSat: 10, validatorStakeSat: 0, isForKnown: false },
+  ...{ validators: 1, feeSat: 10, validatorStakeSat: 0, hasLeastWork: false, isForKnown: false },
 };
 const SEEDS = 10;
 const of = (name: string, changes: Partial<AttackedJob> = {}) =>
   attacksOnJob({ ...JOB, ...changes }, SEEDS).filter(({ attack }) => attack === name);
 
 it('says from which audit rate and stake on lazy work gains nothing', () => {
-  // As agreed 120. Lazy: 60 - 10 + (1 - 3/4 rate) 100, so 30 more without checks, and none from a rate of 40 % on.
-  expect(of('lazy work')).toMatchObject([{ honestSat: 120, attackSat: 75, pays: false }]);
-  expect(of('lazy work', { rate: 0 })).toMatchObject([{ attackSat: 150, measuredSat: 150, pays: true }]);
-  expect(of('lazy work', { rate: 0.39 })[0]!.pays).toBe(true);
-  expect(of('lazy work', { rate: 0.41 })[0]!.pays).toBe(false);
-  // At 20 % it is found out in 15 of 100 cases, and gains 15 sat: a stake of 100.
-  expect(of('lazy work', { rate: 0.2 })[0]!.breakEven).toBe('audit rate 40.00 %, or a stake of 100.0 sat');
-  expect(of('lazy work', { rate: 0.2, stakeSat: 101 })[0]!.pays).toBe(false);
+  // As agreed 120. Half of the work: 60 - 20 + (1 - 1/2 rate) 100, so 20 more without checks, and none from a rate of 40 % on.
+  const half = (changes: Partial<AttackedJob> = {}) => of('lazy work', changes)[1]!;
+  expect(half()).toMatchObject({ honestSat: 120, attackSat: 90, pays: false });
+  expect(half({ rate: 0 })).toMatchObject({ attackSat: 140, measuredSat: 140, pays: true });
+  expect(half({ rate: 0.39 }).pays).toBe(true);
+  expect(half({ rate: 0.41 }).pays).toBe(false);
+  // At 20 % it is found out in 10 of 100 cases, and gains 10 sat: a stake of 100.
+  expect(half({ rate: 0.2 }).breakEven).toBe('audit rate 40.00 %, or a stake of 100.0 sat');
+  expect(half({ rate: 0.2, stakeSat: 101 }).pays).toBe(false);
+  // A quarter of it passes the work floor in 38.3 % of the cases where the job asks for a share of the others' work.
+  const [quarter] = of('lazy work', { rate: 0, hasLeastWork: true });
+  expect(quarter).toMatchObject({ attackSat: 60 - 10 + 38.3, pays: false, breakEven: 'the work floor is enough' });
 });
 
 it('weighs what liars among the validators gain against their fees', () => {
@@ -46,5 +50,5 @@ it('a new key gives up its rank, or its seat', () => {
 
 it('a job without validators has no attacks of validators', () => {
   const names = attacksOnJob({ ...JOB, validators: 0 }, SEEDS).map(({ attack }) => attack);
-  expect(names).toEqual(['lazy work', 'idling, copying', 'whitewashing', 'Sybil customer']);
+  expect(names).toEqual(['lazy work', 'lazy work', 'idling, copying', 'whitewashing', 'Sybil customer']);
 });

@@ -33,16 +33,23 @@ it.each([
 
 it('says of a job which attacks pay under its terms', async () => {
   const cwd = temporaryFolder();
-  const job = { rounds: 2, maxPriceSats: 100, verification: 'floor', validators: 1, validatorFeeSats: 10 };
+  const job = {
+    rounds: 2,
+    maxPriceSats: 100,
+    verification: 'floor',
+    leastWork: 0,
+    validators: 1,
+    validatorFeeSats: 10,
+  };
   writeFileSync(join(cwd, 'job.json'), JSON.stringify(job));
   const call = ['simulate', '--market', 'job.json', '--cost-sats', '40', '--seeds', '10'];
   const { status, stdout, stderr } = await runNmkt([...call, '--json'], { cwd });
   expect(status, stderr).toBe(0);
   const document = JSON.parse(stdout) as { attacks: { attack: string; pays: boolean }[] };
-  expect(document).toMatchObject({ terms: { priceSat: 100, costSat: 40, rate: 0, validators: 1 }, paying: 6 });
-  // Nothing is repeated: seven of eight segments are saved in the second round.
-  expect(document.attacks[0]).toMatchObject({ attack: 'lazy work', honestSat: 120, attackSat: 155, pays: true });
+  expect(document).toMatchObject({ terms: { priceSat: 100, costSat: 40, rate: 0, validators: 1 }, paying: 7 });
+  // Nothing is repeated: half of the work is saved in the second round.
+  expect(document.attacks[1]).toMatchObject({ attack: 'lazy work', honestSat: 120, attackSat: 140, pays: true });
   const text = await runNmkt(call, { cwd });
-  expect(text.stdout).toMatch(/^lazy work .* 120\.0 +155\.0 +155\.0 +YES /m);
-  expect(text.stdout).toContain('6 of 10 pay');
+  expect(text.stdout).toMatch(/^lazy work .* 120\.0 +140\.0 +140\.0 +YES /m);
+  expect(text.stdout).toContain('7 of 11 pay');
 });

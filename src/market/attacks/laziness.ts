@@ -1,4 +1,5 @@
 import { sha256Hex, type Bytes, type EventId } from '../../hash.js';
+import { prng } from '../../learning/prng.js';
 import { drawnSegment, type SpotDraw } from '../spot-rules.js';
 import { numberedKey, percent, seedOf, shareRow, type AttackRow } from './row.js';
 
@@ -10,20 +11,26 @@ export interface LazyJob {
   readonly costSat: number;
   /** Segments of a training, of which one may be repeated. */
   readonly segments: number;
+  /** So many of them a lazy trainer does. */
+  readonly trained: number;
+  /** How likely such an update passes the work floor. */
+  readonly passesFloor: number;
   /** How likely one is. */
   readonly rate: number;
   /** Lost with the first proven fraud. */
   readonly stakeSat: number;
 }
 
-const TABLE: Omit<LazyJob, 'rate' | 'stakeSat'> = { rounds: 10, priceSat: 21, costSat: 12, segments: 10 };
+const TABLE: Omit<LazyJob, 'rate' | 'stakeSat'> = {
+  ...{ rounds: 10, priceSat: 21, costSat: 12, segments: 10, trained: 1, passesFloor: 1 },
+};
 const RATES = [0, 0.05, 0.1, 1 / 3, 1];
 /** Trainers per seed. */
 const TRAINERS = 10;
 
 /**
- * A trainer that trains its first round as agreed, since that one is always drawn, and from then on one segment of it: it passes the work
- * floor. It is found out when another segment than its own is drawn, loses that round, its seat and its stake.
+ * A trainer that trains its first round as agreed, since that one is always drawn, and from then on one segment of it, in a job where that
+ * passes the work floor (leastWork 0). It is found out when another segment than its own is drawn, loses that round, its seat and its stake.
  */
 export function laziness(seeds: number): AttackRow[] {
   const { rounds, priceSat, costSat } = TABLE;
@@ -38,7 +45,7 @@ export function laziness(seeds: number): AttackRow[] {
   );
 }
 
-export function honestProfit({ rounds, priceSat, costSat }: LazyJob): number {
+export function honestProfit({ rounds, priceSat, costSat }: Pick<LazyJob, 'rounds' | 'priceSat' | 'costSat'>): number {
   return rounds * (priceSat - costSat);
 }
 
@@ -53,29 +60,33 @@ export function lazyProfits(job: LazyJob, seeds: number): Omit<AttackRow, 'attac
   return { unit: 'sat', measured, computed, fits };
 }
 
-/** The sum over the rounds of (chance to have passed so far) x (what the round brings). */
-export function expectedLazyProfit({ rounds, priceSat, costSat, segments, rate, stakeSat }: LazyJob): number {
-  const pass = passing(rate, segments);
+/** The sum over the rounds of (chance to have passed so far) x (what the round brings); the work floor costs the seat, but no stake. */
+export function expectedLazyProfit(job: LazyJob): number {
+  const { rounds, priceSat, costSat, segments, trained, passesFloor, rate, stakeSat } = job;
+  const unfound = passing(rate, segments, trained);
   let profit = priceSat - costSat;
   let chance = 1;
   for (let round = 1; round < rounds; round++) {
-    profit += chance * (pass * priceSat - costSat / segments - (1 - pass) * stakeSat);
-    chance *= pass;
+    profit += chance * (unfound * passesFloor * priceSat - (costSat * trained) / segments - (1 - unfound) * stakeSat);
+    chance *= unfound * passesFloor;
   }
   return profit;
 }
 
-/** Nothing is repeated, or the one segment that was trained. */
-const passing = (rate: number, segments: number): number => 1 - rate * (1 - 1 / segments);
+/** Nothing is repeated, or a segment that was trained. */
+const passing = (rate: number, segments: number, trained = 1): number => 1 - rate * (1 - trained / segments);
 
-function lazyProfit({ rounds, priceSat, costSat, segments, rate, stakeSat }: LazyJob, n: number): number {
+function lazyProfit(job: LazyJob, n: number): number {
+  const { rounds, priceSat, costSat, segments, trained, passesFloor, rate, stakeSat } = job;
   let profit = priceSat - costSat;
-  const job = sha256Hex(seedOf('job', n)) as string as EventId;
+  const id = sha256Hex(seedOf('job', n)) as string as EventId;
+  const floor = prng(seedOf('floor', n), 'work floor');
   for (let round = 1; round < rounds; round++) {
-    profit -= costSat / segments;
+    profit -= (costSat * trained) / segments;
     const list = sha256Hex(seedOf(`list ${round}`, n));
-    const drawn = { ...{ job, round, list, s: seedOf(`s ${round}`, n), nonces: [] }, ...{ rate, segments, n } };
-    if (isFoundOut(drawn)) return profit - stakeSat;
+    const draw = { ...{ job: id, round, list, s: seedOf(`s ${round}`, n), nonces: [] }, ...{ rate, segments, n } };
+    if (isFoundOut(draw, trained)) return profit - stakeSat;
+    if (passesFloor < 1 && floor.float() >= passesFloor) return profit;
     profit += priceSat;
   }
   return profit;
@@ -93,14 +104,14 @@ interface LazyDraw {
   readonly n: number;
 }
 
-/** Is another segment than the first drawn, by the rule of the market? */
-function isFoundOut({ job, round, list, s, nonces, rate, segments, n }: LazyDraw): boolean {
+/** Is another segment than the first ones drawn, by the rule of the market? */
+function isFoundOut({ job, round, list, s, nonces, rate, segments, n }: LazyDraw, trained = 1): boolean {
   const draw = { content: { round, list, s } } as unknown as SpotDraw['draw'];
   const terms = { ratePpm: Math.round(rate * 1e6), everySteps: 1, engine: 'wasm' as never };
   const trainer = numberedKey(n);
   const of = { job, terms, isBySeat: false, draw, nonces, proven: new Set([`0:${trainer}`]) };
   const segment = drawnSegment(of, { trainer, shard: 0 }, segments);
-  return segment !== null && segment > 0;
+  return segment !== null && segment >= trained;
 }
 
 const VALIDATORS = 5;
