@@ -84,11 +84,11 @@ describe('a proven lie of a staked validator', () => {
   });
 
   it.each([
-    ['the customer', () => customer],
-    ['whom it condemns', liarOf],
-    ['who stood behind it', () => backer],
-  ])('counts not where %s reports it', (_name, reporter) => {
-    expect(lyingJob(reporter, { until: 'table/slashed' }).state.firstBad).toMatchObject({ rule: 'stake-table' });
+    ['the customer', () => customer, 'out-of-place'],
+    ['whom it condemns', liarOf, 'stake-table'],
+    ['who stood behind it', () => backer, 'stake-table'],
+  ])('counts not where %s reports it', (_name, reporter, rule) => {
+    expect(lyingJob(reporter, { until: 'table/slashed' }).state.firstBad).toMatchObject({ rule });
   });
 
   it('comes to the same whatever the order in which its events arrive', () => {
