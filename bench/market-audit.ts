@@ -21,6 +21,7 @@ const JOBS: readonly (readonly [name: string, job: JobFileInput])[] = [
   ['10 epochs, spotRate 0.333', { epochs: 10 }],
   ['20 epochs, spotRate 0.333', { epochs: 20 }],
   ['20 epochs, spotRate 0.1', { epochs: 20, spotRate: 0.1 }],
+  ['20 epochs, spotRate 0.1, 3 validators', { epochs: 20, spotRate: 0.1, validators: 3 }],
 ];
 
 export async function bench(): Promise<BenchResult> {
