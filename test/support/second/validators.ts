@@ -153,7 +153,7 @@ export function takeJudgesList(
 }
 
 /** Every number the lower median of what more than half say; a repetition counts that more than half of its engine found. */
-function medianOf(events: readonly RawEvent[], engine: string | undefined): ScoreRow[] {
+export function medianOf(events: readonly RawEvent[], engine: string | undefined): ScoreRow[] {
   const sheets = events.map((event) => fields<Scores>(event));
   const onEngine = sheets.filter((sheet) => sheet.engine === engine);
   const submissions = new Set(sheets.flatMap(({ scores }) => scores.map(({ submission }) => submission)));
