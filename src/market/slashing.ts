@@ -1,5 +1,6 @@
 import type { EventId, Pubkey } from '../hash.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
+import type { DraftDispute } from './dispute-rules.js';
 import type { RoundState } from './state.js';
 import { committedEnd } from './spot-rules.js';
 
@@ -10,7 +11,7 @@ export interface Guilt {
 }
 
 /**
- * Two different commitments, or two different reveals, of one key for one seat of a round, or a validator's two commitments to its scores: both signatures prove it to anybody. Absence and
+ * Two different commitments, or two different reveals, of one key for one seat of a round, or a validator's two commitments to its scores, or two verdicts for one draw: both signatures prove it to anybody. Absence and
  * disagreement cost reward, never stake; nor does any word of the customer's.
  *
  * @param events  parsed, their signatures checked
@@ -28,6 +29,7 @@ export function guiltOf(events: readonly JobEvent[]): Guilt | null {
 export function placeOf(event: JobEvent): string | null {
   if (event.type === 'commit' || event.type === 'reveal')
     return `${event.type} ${event.content.round} ${event.content.shard}`;
+  if (event.type === 'verdict') return `${event.type} ${event.content.draw}`;
   return event.type === 'score-commit' ? `${event.type} ${event.content.round}` : null;
 }
 
@@ -50,12 +52,12 @@ export interface ProofSource {
   readonly validatorFrauds: ReadonlyMap<Pubkey, EventOf<'validator-fraud'>>;
   readonly rounds: readonly Pick<RoundState, 'verdict' | 'listedReveals' | 'listedScoreReveals'>[];
   /** Opened by the customer so far. */
-  readonly disputes: readonly { readonly fraud: { readonly id: EventId } }[];
+  readonly disputes: readonly Pick<DraftDispute, 'fraud' | 'draw' | 'order'>[];
 }
 
 /**
  * Two events that contradict each other; or the customer's one that follows from what validators signed, a `validator-fraud` or a `fraud`
- * whose segment validators repeated and nobody disputed. What the customer alone measured condemns nobody.
+ * whose segment validators repeated and nobody disputed, or with a verdict of who was drawn to repeat it again. What the customer alone measured condemns nobody.
  *
  * @param evidence  in any order
  * @returns         null: nothing that stake answers for
@@ -64,9 +66,25 @@ export function proofOf(source: ProofSource, evidence: readonly JobEvent[]): Pro
   const guilt = guiltOf(evidence);
   if (guilt !== null) return { guilty: guilt.staker, signers: new Set([guilt.staker]) };
   const [event] = evidence;
-  if (evidence.length !== 1 || event === undefined) return null;
-  if (event.type === 'validator-fraud') return validatorProof(source, event);
-  return event.type === 'fraud' ? trainerProof(source, event) : null;
+  if (evidence.length === 1 && event?.type === 'validator-fraud') return validatorProof(source, event);
+  const fraud = evidence.find((one) => one.type === 'fraud');
+  if (fraud?.type !== 'fraud') return null;
+  const verdict = evidence.find((one) => one.type === 'verdict');
+  const isAll = evidence.length === (verdict === undefined ? 1 : 2);
+  return isAll ? trainerProof(source, fraud, verdict?.type === 'verdict' ? verdict : null) : null;
+}
+
+/** Nobody disputes it, or this verdict of a validator that was drawn to repeat it says so, too. */
+function isConfirmed(
+  { disputes }: ProofSource,
+  { id, content }: EventOf<'fraud'>,
+  verdict: EventOf<'verdict'> | null,
+): boolean {
+  const dispute = disputes.find(({ fraud }) => fraud.id === id);
+  if (dispute === undefined || verdict === null) return dispute === undefined && verdict === null;
+  const { draw, segment, hash } = verdict.content;
+  const isDrawn = dispute.draw?.id === draw && dispute.order?.includes(verdict.author) === true;
+  return isDrawn && segment === content.segment && hash !== content.committed;
 }
 
 function validatorProof({ validatorFrauds, rounds }: ProofSource, event: EventOf<'validator-fraud'>): Proof | null {
@@ -77,9 +95,10 @@ function validatorProof({ validatorFrauds, rounds }: ProofSource, event: EventOf
   return { guilty: validator, signers: new Set([event.author, validator, ...authors]) };
 }
 
-function trainerProof({ frauds, rounds, disputes }: ProofSource, event: EventOf<'fraud'>): Proof | null {
+function trainerProof(source: ProofSource, event: EventOf<'fraud'>, verdict: EventOf<'verdict'> | null): Proof | null {
+  const { frauds, rounds } = source;
   const { trainer, scores, submission, segment } = event.content;
-  if (frauds.get(trainer)?.id !== event.id || disputes.some(({ fraud }) => fraud.id === event.id)) return null;
+  if (frauds.get(trainer)?.id !== event.id || !isConfirmed(source, event, verdict)) return null;
   const round = rounds.find(({ verdict }) => verdict?.by === scores && verdict.from === 'validators');
   const reveal = [...(round?.listedReveals.values() ?? [])].find(({ id }) => id === submission);
   if (round === undefined || reveal === undefined) return null;
@@ -89,7 +108,11 @@ function trainerProof({ frauds, rounds, disputes }: ProofSource, event: EventOf<
       ({ submission: of, spot }) => of === submission && spot?.segment === segment && spot.hash !== end,
     ),
   );
-  return { guilty: trainer, signers: new Set([event.author, trainer, ...witnesses.map(({ author }) => author)]) };
+  const judges = verdict === null ? [] : [verdict.author];
+  return {
+    guilty: trainer,
+    signers: new Set([event.author, trainer, ...witnesses.map(({ author }) => author), ...judges]),
+  };
 }
 
 /** What a slash cites, where all of it is at hand; else, or where the customer reports, why it counts not. */

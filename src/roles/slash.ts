@@ -34,9 +34,12 @@ export function condemned(state: JobState, events: readonly JobEvent[]): readonl
   for (const [guilty, proof] of state.validatorFrauds) add(byWitnesses(state, guilty, proof, proof.content.witnesses));
   for (const [guilty, proof] of state.frauds) {
     const round = state.rounds.find(({ verdict }) => verdict?.by === proof.content.scores);
-    const isDisputed = state.disputes.some(({ fraud }) => fraud.id === proof.id);
-    if (round?.verdict?.from === 'validators' && !isDisputed)
-      add(byWitnesses(state, guilty, proof, repeatersOf(round, proof)));
+    if (round?.verdict?.from !== 'validators') continue;
+    const dispute = state.disputes.find(({ fraud }) => fraud.id === proof.id);
+    const found = byWitnesses(state, guilty, proof, repeatersOf(round, proof));
+    const verdict = dispute?.verdicts.find(({ content }) => content.hash !== proof.content.committed);
+    if (dispute === undefined) add(found);
+    else if (dispute.outcome === 'customer') add({ ...found, evidence: [proof.id, verdict!.id] });
   }
   return [...found.values()].sort((a, b) => (a.guilty < b.guilty ? -1 : 1));
 }

@@ -11,6 +11,7 @@ import { openState, repeatSegment } from './spot-check.js';
 import { openBase } from './trainer-base.js';
 import { openGrantedShard } from './trainer-grant.js';
 import type { ValidatorEnv } from './validator.js';
+import { updateGrantFor } from './validator-data.js';
 
 /** What a validator does in a dispute: it opens its nonce, and when it is drawn repeats the segment and says in public what it ends in. */
 
@@ -87,7 +88,8 @@ interface Keys {
 }
 
 /** What customer or trainer gave of it; undefined while something is missing. */
-export function disputeKeys({ inbox }: ValidatorEnv, state: JobState, { fraud, draw }: DisputeState): Keys | undefined {
+export function disputeKeys(env: ValidatorEnv, state: JobState, { fraud, draw }: DisputeState): Keys | undefined {
+  const { inbox } = env;
   const { round, shard, segment, trainer } = fraud.content;
   const seat = state.rounds[round]?.assigned.find((one) => one.shard === shard && one.trainer === trainer);
   const isParty = ({ from }: { readonly from: Pubkey }) => from === trainer || from === state.job!.author;
@@ -101,6 +103,9 @@ export function disputeKeys({ inbox }: ValidatorEnv, state: JobState, { fraud, d
     .segmentGrants(state.jobId)
     .filter(({ from, grant }) => from === trainer && grant.draw === draw?.id)
     .map(({ grant }) => grant.state);
+  // Who scored the round has it already, where the drawn segment is the disputed one: a trainer that goes silent hides nothing.
+  const scored = updateGrantFor(env, state, fraud.content.submission)?.grant.update?.state;
+  if (scored != null) states.push(scored);
   if (granted === undefined || rounds.length === 0) return undefined;
   if (segment === 0) return { shard: granted, rounds, states: [null] };
   return states.length === 0 ? undefined : { shard: granted, rounds, states };

@@ -6,6 +6,7 @@ import { disputes } from '../../src/market/disputes.js';
 import { explainPayout } from '../../src/market/explain.js';
 import type { PlanLine } from '../../src/protocol/settlement.js';
 import { describeRounds, describeTrainers } from '../../src/roles/describe-work.js';
+import { proofOf } from '../../src/market/slashing.js';
 import { rate } from '../../src/market/reputation.js';
 import type { Pubkey } from '../../src/hash.js';
 import { owedMsat } from '../../src/market/state.js';
@@ -190,6 +191,43 @@ describe('what a dispute found to be owed', () => {
     listComplaint(undrawn);
     correct(undrawn);
     expect(undrawn.state.firstBad).toMatchObject({ rule: 'settlement' });
+  });
+});
+
+describe('stake', () => {
+  /** As if validators had repeated the segment in the first place. */
+  const sourceOf = ({ state }: JobScript) => ({
+    ...state,
+    rounds: state.rounds.map((round) => ({ ...round, verdict: { ...round.verdict!, from: 'validators' as const } })),
+  });
+
+  it('is lost by a disputed fraud only with a verdict of that draw that confirms it', () => {
+    const so = drawn();
+    const fraud = so.at('fraud', 'fraud');
+    judge(so, 0, forged);
+    judge(so, 1, null);
+    const [first, second] = [so.at('verdict/0', 'verdict'), so.at('verdict/1', 'verdict')];
+    const source = sourceOf(so);
+    expect(proofOf(source, [fraud])).toBeNull();
+    expect(proofOf(source, [fraud, second])).toBeNull();
+    const proof = proofOf(source, [first, fraud])!;
+    expect(proof.guilty).toBe(accused);
+    expect([...proof.signers]).toContain(first.author);
+    // Of another draw, or of who was not drawn.
+    expect(proofOf(source, [fraud, { ...first, content: { ...first.content, draw: fraud.id } }])).toBeNull();
+    expect(proofOf(source, [fraud, { ...first, author: accused }])).toBeNull();
+    expect(proofOf({ ...source, disputes: [] }, [fraud])!.guilty).toBe(accused);
+    expect(proofOf(so.state, [fraud, first])).toBeNull();
+  });
+
+  it('is lost by two verdicts for one draw', () => {
+    const so = drawn();
+    judge(so, 0, forged);
+    const first = so.at('verdict/0', 'verdict');
+    const who = inOrder(so, 3).find(({ pubkey }) => pubkey === first.author)!;
+    const other = so.say(who, 'verdict', 'verdict/again', { ...first.content, hash: hashOf('another end') })!;
+    expect(proofOf(so.state, [first, other])!.guilty).toBe(first.author);
+    expect(outcomeOf(so)).toBe('customer');
   });
 });
 
