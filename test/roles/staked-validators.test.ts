@@ -2,10 +2,12 @@ import { expect, test } from 'vitest';
 import { explainPayout } from '../../src/market/explain.js';
 import { drawSeats } from '../../src/market/stake-draw.js';
 import { seatSeed } from '../../src/market/seat-draw.js';
+import { encodeAuditKeys } from '../../src/roles/audit.js';
 import { serveDelegator } from '../../src/roles/delegator.js';
 import type { JobFileInput } from '../../src/roles/job-file.js';
 import { putStake } from '../../src/roles/stake.js';
 import type { ValidatorOptions } from '../support/market-world.js';
+import { secondAudit } from '../support/second/audit.js';
 import { stakedWorld } from '../support/staked-world.js';
 
 const JOB = {
@@ -43,6 +45,10 @@ test('seats of a round are drawn by stake among who opened a nonce: the others o
   expect(new Set(state.rounds.map(({ drawn }) => [...drawn!].sort().join())).size).toBeGreaterThan(1);
   expect(state.validators.every(({ missed, isLost }) => missed === 0 && !isLost)).toBe(true);
   expect(await world.audit()).toMatchObject({ open: null, keyed: null });
+  const keys = encodeAuditKeys(await world.allKeys());
+  expect(secondAudit(world.network.events(), world.jobId, keys, world.clock.nowSec())).toMatchObject({
+    verdict: 'PASS',
+  });
 });
 
 test('who stands behind a validator shares its fee by amount and time, claims it and is paid, to the msat', async () => {

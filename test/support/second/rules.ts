@@ -47,7 +47,8 @@ export interface Round {
   /** Of the customer. */
   scores: RawEvent | null;
   readonly judges: readonly Judge[];
-  /** Keys and nonces of those that the draw names. */
+  /** Keys of those that the draw names, of them who has a seat, and their nonces. */
+  readonly heard: string[];
   readonly drawn: string[];
   readonly nonces: string[];
   scoreList: RawEvent | null;
@@ -64,6 +65,7 @@ export interface Round {
   readonly receipts: Map<string, RawEvent>;
 }
 export interface Walked {
+  readonly stakes: Stakes;
   /** How accepted updates become one. */
   readonly rule: string;
   readonly events: Events;
@@ -96,7 +98,7 @@ export class Walk implements Walked {
   /** Trainers that lost a seat. */
   readonly #lost = new Set<string>();
   #replaced = 0;
-  readonly #stakes = new Stakes();
+  readonly stakes = new Stakes();
   #model: string | null = null;
   #loss: number | null = null;
   #isOver = false;
@@ -128,7 +130,7 @@ export class Walk implements Walked {
       '4630': () => this.#takeSettlement(event),
       '4628/receipt': () => this.#takeReceipt(event),
       '4628/claim-bad': () => this.#takeClaimBad(event),
-      '4631/table': () => this.#stakes.take(this.events, event),
+      '4631/table': () => this.stakes.take(this.events, event),
       '4632': () => this.#takeArtifact(event),
     }[name];
     if (step === undefined) throw new Bad(event.id, `a ${name} of the customer`);
@@ -156,7 +158,7 @@ export class Walk implements Walked {
       this.terms,
       event,
       this.job.pubkey,
-      this.#stakes,
+      this.stakes,
     );
     const spell = (list: readonly BidRow[]) =>
       list.map((row) =>
@@ -236,7 +238,7 @@ export class Walk implements Walked {
       acceptsEngine(this.terms, engine) &&
       zeroBits(bid.id) >= (this.terms.minBidPow ?? 0) &&
       (this.terms.keyRelease !== 'known' || successes > 0) &&
-      (!wantsStake(this.terms) || this.#stakes.named(bid, this.terms) > 0n) &&
+      (!wantsStake(this.terms) || this.stakes.named(bid, this.terms) > 0n) &&
       expires >= event.created_at &&
       bid.pubkey !== this.job.pubkey;
     const held = [...this.#held.values()].filter(({ trainer }) => trainer === bid.pubkey).length;
@@ -250,7 +252,7 @@ export class Walk implements Walked {
     const rows = fields(this.#award!).bids;
     const isNew = (key: string) => {
       const row = rows.find(({ trainer: other }) => other === key);
-      return row === undefined ? this.#stakes.of(key, this.terms) === 0n : isNewRow(row);
+      return row === undefined ? this.stakes.of(key, this.terms) === 0n : isNewRow(row);
     };
     const held = [...this.#held.values()].filter((seat) => isNew(seat.trainer)).length;
     return !isNew(trainer) || held < mostNew(this.terms);
@@ -258,7 +260,7 @@ export class Walk implements Walked {
 
   /** Where the job asks for a stake, it has to be there still. */
   #isAnswering(trainer: string): boolean {
-    return !wantsStake(this.terms) || this.#stakes.of(trainer, this.terms) > 0n;
+    return !wantsStake(this.terms) || this.stakes.of(trainer, this.terms) > 0n;
   }
 
   #hold(seat: Held): void {
@@ -289,7 +291,7 @@ export class Walk implements Walked {
       ...{ round, open: event, seats, lossBefore: this.#loss, seen: new Set() },
       shown: last === undefined ? new Set() : shownAfter(this.job.id, last),
       ...{ commitList: null, draw: null, commits: new Map(), revealList: null, reveals: new Map() },
-      ...{ scores: null, judges: this.#judges, drawn: [], nonces: [], liars: new Set(), verdict: null },
+      ...{ scores: null, judges: this.#judges, heard: [], drawn: [], nonces: [], liars: new Set(), verdict: null },
       ...{ scoreList: null, scoreCommits: null, scoreReveals: null },
       ...{ close: null, voided: null, settlement: null, receipts: new Map() },
     });
@@ -409,7 +411,7 @@ export class Walk implements Walked {
     const { round, close, plan, totalMsat } = fields(event);
     must(last !== undefined && last.settlement === null && last.round === round, event.id, 'nothing to settle');
     must(last.close?.id === close, event.id, 'it settles another close');
-    if (last.round === this.terms.rounds - 1) this.slashed = this.#stakes.slashes;
+    if (last.round === this.terms.rounds - 1) this.slashed = this.stakes.slashes;
     const right = planOf(this, last);
     const spell = (rows: typeof plan) => rows.map((row) => [row.payout, row.payee, row.purpose, row.amountMsat].join());
     must(spell(right).join(' ') === spell(plan).join(' '), event.id, 'another plan');

@@ -5,11 +5,12 @@ import { fields, fromHex, hex, must, sha256, u32, type RawEvent, type ScoreRow, 
 /** "Spot checks" of docs/protocol.md, as far as signed events show them. */
 
 /** The draw opens element `round` of the chain whose start the job names. */
-export function takeDraw({ terms, events }: Walked, round: Round, event: RawEvent): void {
+export function takeDraw(walked: Walked, round: Round, event: RawEvent): void {
+  const { terms } = walked;
   const { list, s } = fields(event);
   must(terms.spot != null && round.commitList?.id === list && round.draw === null, event.id, 'no draw is due');
   must(opensChain(s, round.round, terms.chainCommitment), event.id, 'another element of the chain');
-  round.nonces.push(...takeNonces(events, round, event));
+  round.nonces.push(...takeNonces(walked, round, event));
   round.draw = event;
 }
 

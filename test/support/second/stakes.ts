@@ -54,20 +54,22 @@ export class Stakes {
     this.slashes = [...this.slashes, { lock, guilty: a.pubkey, owner: made.owner, potMsat }];
   }
 
-  /** Own and delegated stake of a trainer, in msat; 0n below the minimum. */
-  of(key: string, { stake }: Terms): bigint {
-    const row = this.#rows.find(({ operator, role }) => operator === key && role === 'trainer');
+  /** Own and delegated stake of a key, in msat; 0n below the minimum. */
+  of(key: string, { stake }: Terms, role: 'trainer' | 'validator' = 'trainer'): bigint {
+    const row = this.#rows.find(({ operator, role: of }) => operator === key && of === role);
     if (stake === undefined || row === undefined) return 0n;
     const own = BigInt(row.ownMsat);
     const most = own * BigInt(stake.maxDelegated);
     const behind = BigInt(row.delegatedMsat) > most ? most : BigInt(row.delegatedMsat);
-    return own < BigInt(stake.trainerMsat) ? 0n : own + (behind * BigInt(stake.delegatedPpm)) / 1_000_000n;
+    return own < BigInt(role === 'trainer' ? stake.trainerMsat : stake.validatorMsat)
+      ? 0n
+      : own + (behind * BigInt(stake.delegatedPpm)) / 1_000_000n;
   }
 
-  /** Where a bid names an own lock. */
-  named(bid: RawEvent, terms: Terms): bigint {
+  /** Where a bid or a registration names an own lock. */
+  named(bid: RawEvent, terms: Terms, role: 'trainer' | 'validator' = 'trainer'): bigint {
     const { lock } = fields<{ lock?: string }>(bid);
-    return lock !== undefined && this.#owners.get(lock) === bid.pubkey ? this.of(bid.pubkey, terms) : 0n;
+    return lock !== undefined && this.#owners.get(lock) === bid.pubkey ? this.of(bid.pubkey, terms, role) : 0n;
   }
 }
 

@@ -18,7 +18,7 @@ import {
   type Terms,
 } from './wire.js';
 
-/** "Validators" of docs/protocol.md, without disputes and stakes. */
+/** "Validators" of docs/protocol.md, without disputes and delegation. */
 
 export interface Judge {
   readonly validator: string;
@@ -29,9 +29,15 @@ export interface Judge {
 const isMajority = (count: number, { validators }: Terms): boolean => 2 * count >= validators!.count + 1;
 
 /** The first by seat hash, none of whom bids with success or is the customer. */
-export function takeJudges({ job, terms }: Walked, events: Events, award: RawEvent, bids: readonly BidRow[]): Judge[] {
+export function takeJudges(
+  { job, terms, stakes }: Walked,
+  events: Events,
+  award: RawEvent,
+  bids: readonly BidRow[],
+): Judge[] {
   const { validators = [] } = fields<{ validators?: readonly { validator: string; register: string }[] }>(award);
-  must(validators.length <= (terms.validators?.count ?? 0), award.id, 'more validators than seats');
+  const most = isStaked(terms) ? MOST : (terms.validators?.count ?? 0);
+  must(validators.length <= most, award.id, 'more validators than seats');
   const places = validators.map(({ validator }) => hex(sha256('nmkt/1/seat', fromHex(job.id), fromHex(validator))));
   must([...new Set(places)].sort(byText).join() === places.join(), award.id, 'another order of validators');
   return validators.map(({ validator, register: id }) => {
@@ -39,10 +45,15 @@ export function takeJudges({ job, terms }: Walked, events: Events, award: RawEve
     const isIts = nameOf(register) === '4629/register' && register.pubkey === validator;
     const isBidder = bids.some(({ trainer, outcome }) => trainer === validator && outcome !== 'refused');
     const isValid = fields(register).expires > award.created_at && validator !== job.pubkey && !isBidder;
-    must(isIts && isValid, award.id, `${validator} may have no seat`);
+    const hasStake = !isStaked(terms) || stakes.named(register, terms, 'validator') > 0n;
+    must(isIts && isValid && hasStake, award.id, `${validator} may have no seat`);
     return { validator, register, missed: 0 };
   });
 }
+
+/** Of one job, where each round draws its own among them. */
+const MOST = 15;
+const isStaked = ({ stake }: Terms): boolean => stake !== undefined && BigInt(stake.validatorMsat) > 0n;
 
 const isNonce = ({ round, commitList, judges }: Round, event: RawEvent): boolean => {
   const judge = judges.find(({ validator }) => validator === event.pubkey);
@@ -53,7 +64,7 @@ const isNonce = ({ round, commitList, judges }: Round, event: RawEvent): boolean
 };
 
 /** Those that the draw names, by the keys of who opened them. */
-export function takeNonces(events: Events, round: Round, draw: RawEvent): string[] {
+export function takeNonces({ job, terms, events, stakes }: Walked, round: Round, draw: RawEvent): string[] {
   const { nonces = [] } = fields<{ nonces?: readonly string[] }>(draw);
   const named = nonces.map((id) => events.at(id));
   named.forEach((event, at) => {
@@ -61,8 +72,30 @@ export function takeNonces(events: Events, round: Round, draw: RawEvent): string
     must(at === 0 || named[at - 1]!.pubkey < event.pubkey, draw.id, 'nonces in another order');
   });
   omitsNone(events, round, (event) => isNonce(round, event), nonces, draw);
-  round.drawn.push(...named.map(({ pubkey }) => pubkey));
-  return named.map((event) => fields<{ nonce: string }>(event).nonce);
+  const keys = named.map(({ pubkey }) => pubkey);
+  const opened = named.map((event) => fields<{ nonce: string }>(event).nonce);
+  round.heard.push(...keys);
+  const { list, s } = fields(draw);
+  const place = [fromHex(job.id), u32(round.round), fromHex(list), fromHex(s), ...opened.map(fromHex)];
+  const seed = sha256('nmkt/1/draw', 'seat', ...place);
+  const weights = keys.map((key) => [key, stakes.of(key, terms, 'validator')] as const);
+  round.drawn.push(...(isStaked(terms) ? seatsOf(seed, weights, terms.validators!.count) : keys));
+  return opened;
+}
+
+/** Each seat to whose part of the stake that is left a number from the seed falls into. */
+function seatsOf(seed: Buffer, all: readonly (readonly [key: string, msat: bigint])[], count: number): string[] {
+  const won: string[] = [];
+  for (let seat = 0; seat < count; seat++) {
+    const left = all.filter(([key, msat]) => msat > 0n && !won.includes(key)).sort(([a], [b]) => byText(a, b));
+    const total = left.reduce((sum, [, msat]) => sum + msat, 0n);
+    const word = BigInt(`0x${hex(sha256('nmkt/1/seat', seed, u32(seat)).subarray(0, 16))}`);
+    const point = (word * total) >> 128n;
+    let upTo = 0n;
+    const found = left.find(([, msat]) => point < (upTo += msat));
+    if (found !== undefined) won.push(found[0]);
+  }
+  return won;
 }
 
 function omitsNone(
@@ -182,7 +215,10 @@ export function judgesAfter(terms: Terms, round: Round): Judge[] {
   if (round.revealList === null) return [...round.judges];
   const heard = round.scoreReveals ?? new Map(scorersOf(terms, round).map(({ validator }) => [validator, null]));
   return round.judges
-    .map((judge) => ({ ...judge, missed: heard.has(judge.validator) ? 0 : judge.missed + 1 }))
+    .map((judge) => {
+      const isPassedOver = round.heard.includes(judge.validator) && !round.drawn.includes(judge.validator);
+      return { ...judge, missed: heard.has(judge.validator) || isPassedOver ? 0 : judge.missed + 1 };
+    })
     .filter(({ validator, missed }) => missed < 3 && !round.liars.has(validator));
 }
 

@@ -237,6 +237,7 @@ export interface Terms {
   readonly minBidPow?: number;
   readonly stake?: {
     readonly trainerMsat: string;
+    readonly validatorMsat: string;
     readonly delegatedPpm: number;
     readonly maxDelegated: number;
   };
