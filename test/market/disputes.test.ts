@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { firstDivergence } from '../../src/market/bisect.js';
 import { foldJob } from '../../src/market/fold.js';
@@ -23,6 +24,7 @@ import {
   wholeRun,
 } from '../support/dispute-script.js';
 import { customer, hashOf, people, PRICE_MSAT, type JobScript } from '../support/job-script.js';
+import { outcomesOf } from '../support/second/disputes.js';
 import { inOrder } from '../support/validator-contents.js';
 
 const accused = people[1]!.pubkey;
@@ -138,6 +140,24 @@ describe('a dispute', () => {
     }
   });
 });
+
+it('comes to what a second reader makes of the same events, whoever opened a nonce and whatever verdicts say', () => {
+  const places = fc.subarray([0, 1, 2]);
+  const ends = fc.array(fc.constantFrom(null, forged, hashOf('a third end')), { maxLength: 3 });
+  fc.assert(
+    fc.property(places, ends, fc.boolean(), (opened, said, isSettled) => {
+      const so = drawn(opened);
+      said.slice(0, opened.length).forEach((end, place) => judge(so, place, end));
+      if (isSettled && said.length > 0 && opened.length > 0) correct(so);
+      expect(so.state.firstBad).toBeNull();
+      const mine = so.state.disputes.map(({ fraud, order, outcome, owedMsat: owed }) => {
+        return { trainer: fraud.content.trainer, order, right: outcome, owedMsat: owed };
+      });
+      expect(mine).toEqual(outcomesOf(so.events as never));
+    }),
+    { numRuns: 25 },
+  );
+}, 30_000);
 
 describe('what a dispute found to be owed', () => {
   const found = (): JobScript => {
