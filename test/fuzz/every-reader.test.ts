@@ -23,6 +23,8 @@ const EXEMPT: Readonly<Record<string, string>> = {
   'src/relay/bunker-link.ts openBunkerLink': 'connects; its own tests lie to it',
   'src/relay/bunker.ts openBunker': 'connects; what it signs is checked by id, author and signature, see its own tests',
   'src/commands/trainer-engines.ts readParallel': 'an option',
+  'src/commands/serve-flags.ts readServeFlags': 'options, each by its own reader',
+  'src/commands/serve-work.ts openService': 'connects; relays, wallet and inbox have their own',
   'src/commands/threads.ts readThreads': 'an option and a variable of the environment',
   'src/kernels/file.ts readKernels': 'the module that the build made',
   'src/relay/probe-line.ts openProbeLine': 'connects; a relay that answers otherwise is what its own tests are made of',
