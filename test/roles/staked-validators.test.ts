@@ -104,4 +104,7 @@ test('who stands behind a validator shares its fee by amount and time, claims it
   );
   expect(sum).toBe(4_500n);
   expect(await world.audit()).toMatchObject({ open: null, keyed: null });
+  const keys = encodeAuditKeys(await world.allKeys());
+  const second = secondAudit(world.network.events(), world.jobId, keys, world.clock.nowSec());
+  expect(second).toEqual({ verdict: 'PASS', event: null, why: null });
 });

@@ -413,6 +413,7 @@ export class Walk implements Walked {
     must(last.close?.id === close, event.id, 'it settles another close');
     if (last.round === this.terms.rounds - 1) this.slashed = this.stakes.slashes;
     const right = planOf(this, last);
+    plans.set(last, right);
     const spell = (rows: typeof plan) => rows.map((row) => [row.payout, row.payee, row.purpose, row.amountMsat].join());
     must(spell(right).join(' ') === spell(plan).join(' '), event.id, 'another plan');
     must(right.reduce((sum, row) => sum + BigInt(row.amountMsat), 0n) === BigInt(totalMsat), event.id, 'another total');
@@ -703,13 +704,19 @@ function scoreRule({ terms }: Walked, round: Round, rows: readonly ScoreRow[], r
 }
 
 /** The price of each accepted seat, one line per key, in order of keys; a price of nothing gives no line. */
-export function planOf(walked: Walked, round: Round) {
+type Plan = ReturnType<typeof pricesOf>;
+/** As they were when they were settled: later tables change what stake brings. */
+const plans = new WeakMap<Round, Plan>();
+
+export function planOf(walked: Walked, round: Round): Plan {
+  const known = plans.get(round);
+  if (known !== undefined) return known;
   const { job, rounds, slashed, terms } = walked;
   const own = pricesOf(walked, round);
   if (round.round !== terms.rounds - 1 || slashed.length === 0) return own;
   const earned = new Map<string, bigint>();
   for (const one of rounds)
-    for (const { payee, amountMsat } of one === round ? own : one.settlement === null ? [] : pricesOf(walked, one))
+    for (const { payee, amountMsat } of one === round ? own : one.settlement === null ? [] : planOf(walked, one))
       earned.set(payee, (earned.get(payee) ?? 0n) + BigInt(amountMsat));
   const isOut = (key: string) => key === job.pubkey || walked.frauds.has(key);
   const bonuses = [...potShares(slashed, earned, isOut)].map(([payee, msat]) => {
@@ -728,7 +735,11 @@ function pricesOf(walked: Walked, round: Round) {
     const payout = hex(sha256('nmkt/1/payout', fromHex(job.id), u32(round.round), fromHex(payee), purpose));
     return { payout, payee, purpose, amountMsat };
   };
-  const fees = feesOf(walked, round).map(({ validator, msat }) => line(validator, 'fee', `${msat}`));
+  const fees = feesOf(walked, round).flatMap(({ validator, msat }) =>
+    walked.stakes
+      .split(validator, msat, walked.terms)
+      .map(([key, part]) => line(key, key === validator ? 'fee' : `delegation:${validator}`, `${part}`)),
+  );
   return [
     ...payees.map((payee) => {
       const shards = accepted.filter(({ trainer }) => trainer === payee).map(({ shard }) => shard);
@@ -739,5 +750,5 @@ function pricesOf(walked: Walked, round: Round) {
     ...fees,
   ]
     .filter(({ amountMsat }) => amountMsat !== '0')
-    .sort((a, b) => byText(a.payee, b.payee));
+    .sort((a, b) => byText(a.payee, b.payee) || byText(a.purpose, b.purpose));
 }

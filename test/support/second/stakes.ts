@@ -8,22 +8,39 @@ export class Stakes {
   /** Locks, by their events: whose, behind whom, how much. */
   readonly #made = new Map<string, { owner: string; operator: string; amountMsat: bigint }>();
   slashes: readonly Slashed[] = [];
+  readonly #sigmas = new Map<string, number>();
+  /** Amounts times intervals, behind whom, by whom. */
+  readonly #stood = new Map<string, Map<string, bigint>>();
+  #interval: number | null = null;
 
   /** Rows are taken as they stand; that they follow from the events, the first implementation says. */
   take(events: Events, table: RawEvent): void {
-    const { events: named, rows } = fields<Table>(table);
+    const { events: named, rows, interval } = fields<Table>(table);
+    const passed = BigInt(this.#interval === null ? 0 : interval - this.#interval);
+    for (const { owner, operator, amountMsat } of this.#made.values()) {
+      const of = this.#stood.get(operator) ?? new Map<string, bigint>();
+      this.#stood.set(operator, of.set(owner, (of.get(owner) ?? 0n) + amountMsat * passed));
+    }
+    this.#interval = interval;
     for (const id of named) {
       const event = events.at(id);
-      const said = fields<{ lock?: string; of?: string; operator?: string; evidence?: string[]; amountMsat?: string }>(
-        event,
-      );
+      const said = fields<{
+        lock?: string;
+        of?: string;
+        operator?: string;
+        evidence?: string[];
+        amountMsat?: string;
+        sigmaPpm?: number;
+      }>(event);
       const { lock, of, operator, evidence } = said;
       if (evidence !== undefined) this.#slash(events, table, event, lock!, evidence);
       else if (of !== undefined) {
         const lost = this.#locks.get(of);
         must(lost !== undefined, table.id, 'it takes back nothing');
         this.#owners.delete(lost);
+        this.#made.delete(lost);
       } else if (operator === undefined) {
+        this.#sigmas.set(event.pubkey, said.sigmaPpm!);
         this.#owners.set(lock!, event.pubkey);
         this.#locks.set(id, lock!);
       } else this.#locks.set(id, lock!);
@@ -50,6 +67,7 @@ export class Stakes {
     must(is && made !== undefined && made.operator === a.pubkey && isNew, table.id, 'nothing to slash for');
     must(![a.pubkey, made.owner].includes(event.pubkey), table.id, 'it reports itself');
     this.#owners.delete(lock);
+    this.#made.delete(lock);
     const potMsat = made.amountMsat - made.amountMsat / 10n;
     this.slashes = [...this.slashes, { lock, guilty: a.pubkey, owner: made.owner, potMsat }];
   }
@@ -59,11 +77,22 @@ export class Stakes {
     const row = this.#rows.find(({ operator, role: of }) => operator === key && of === role);
     if (stake === undefined || row === undefined) return 0n;
     const own = BigInt(row.ownMsat);
-    const most = own * BigInt(stake.maxDelegated);
-    const behind = BigInt(row.delegatedMsat) > most ? most : BigInt(row.delegatedMsat);
     return own < BigInt(role === 'trainer' ? stake.trainerMsat : stake.validatorMsat)
       ? 0n
-      : own + (behind * BigInt(stake.delegatedPpm)) / 1_000_000n;
+      : own + counted(own, BigInt(row.delegatedMsat), stake);
+  }
+
+  /** A fee among a validator and those behind it: the first part is its own. */
+  split(validator: string, fee: bigint, { stake }: Terms): readonly (readonly [string, bigint])[] {
+    const stood = this.#stood.get(validator) ?? new Map<string, bigint>();
+    const own = stood.get(validator) ?? 0n;
+    const by = [...stood].filter(([key]) => key !== validator);
+    const sum = by.reduce((all, [, part]) => all + part, 0n);
+    const d = stake === undefined ? 0n : counted(own, sum, stake);
+    if (d === 0n) return [[validator, fee]];
+    const sigma = BigInt(this.#sigmas.get(validator)!);
+    const shared = (fee * (1_000_000n - sigma) * d) / (1_000_000n * (own + d));
+    return [[validator, fee - shared], ...portions(shared, by)];
   }
 
   /** Where a bid or a registration names an own lock. */
@@ -90,16 +119,23 @@ export function potShares(
   for (const { potMsat, owner } of slashes) {
     const isBad = (key: string) => key === owner || slashes.some(({ guilty }) => guilty === key) || isOut(key);
     const of = [...earned].filter(([key]) => !isBad(key)).sort(([a], [b]) => byText(a, b));
-    const all = of.reduce((sum, [, msat]) => sum + msat, 0n);
-    if (all === 0n) continue;
-    const rest = ([, msat]: readonly [string, bigint]) => (potMsat * msat) % all;
-    const left = potMsat - of.reduce((sum, [, msat]) => sum + (potMsat * msat) / all, 0n);
-    const first = [...of].sort((a, b) => (rest(a) === rest(b) ? byText(a[0], b[0]) : rest(a) > rest(b) ? -1 : 1));
-    first.forEach(([key, msat], i) =>
-      sums.set(key, (sums.get(key) ?? 0n) + (potMsat * msat) / all + (BigInt(i) < left ? 1n : 0n)),
-    );
+    for (const [key, msat] of portions(potMsat, of)) sums.set(key, (sums.get(key) ?? 0n) + msat);
   }
   return sums;
+}
+
+function portions(whole: bigint, of: readonly (readonly [string, bigint])[]): (readonly [string, bigint])[] {
+  const all = of.reduce((sum, [, msat]) => sum + msat, 0n);
+  if (all === 0n) return [];
+  const rest = ([, msat]: readonly [string, bigint]) => (whole * msat) % all;
+  const left = whole - of.reduce((sum, [, msat]) => sum + (whole * msat) / all, 0n);
+  const first = [...of].sort((a, b) => (rest(a) === rest(b) ? byText(a[0], b[0]) : rest(a) > rest(b) ? -1 : 1));
+  return first.map(([key, msat], i) => [key, (whole * msat) / all + (BigInt(i) < left ? 1n : 0n)]);
+}
+
+function counted(own: bigint, behind: bigint, stake: NonNullable<Terms['stake']>): bigint {
+  const most = own * BigInt(stake.maxDelegated);
+  return ((behind > most ? most : behind) * BigInt(stake.delegatedPpm)) / 1_000_000n;
 }
 
 interface StakeRow {
@@ -109,6 +145,7 @@ interface StakeRow {
   readonly delegatedMsat: string;
 }
 interface Table {
+  readonly interval: number;
   readonly events: readonly string[];
   readonly rows: readonly StakeRow[];
 }

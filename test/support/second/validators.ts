@@ -18,7 +18,7 @@ import {
   type Terms,
 } from './wire.js';
 
-/** "Validators" of docs/protocol.md, without disputes and delegation. */
+/** "Validators" of docs/protocol.md, without disputes. */
 
 export interface Judge {
   readonly validator: string;
