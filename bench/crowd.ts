@@ -7,13 +7,14 @@ import type { BenchResult } from './run.js';
 
 /**
  * One customer and many trainers on one embedded relay: three processes, real events over real sockets, each trainer with its own key and
- * connection, the stub engine, rail none. What is measured is the customer's process. `--full`: 200 trainers, else 100; 500 in one process, each reading
- * every event of the job, need more than two processors.
+ * connection, the stub engine, rail none. Each 25 of them read the job's events together. What is measured is the customer's process. `--full`: 500 trainers,
+ * else 100; `--seats N`: another number.
  */
 const ROUNDS = 2;
 
 export async function bench(): Promise<BenchResult> {
-  const seats = process.argv.includes('--full') ? 200 : 100;
+  const asked = process.argv.indexOf('--seats');
+  const seats = asked >= 0 ? Number(process.argv[asked + 1]) : process.argv.includes('--full') ? 500 : 100;
   const dir = await mkdtemp(join(tmpdir(), 'nmkt-crowd-'));
   const children: ChildProcess[] = [];
   const start = (script: string, ...args: string[]): ChildProcess => {

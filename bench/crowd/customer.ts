@@ -80,8 +80,11 @@ const book = await openBook(id, {
   bell,
   journal: memoryJournal<SignedRecord>([], (value) => value),
 });
-const wrap = (content: string, to: string): Promise<NostrEvent> =>
-  wrapRumor({ kind: KINDS.grant, content, tags: [] }, ports.signer, to as Pubkey, ports.random, own.clock.nowSec());
+const wrap = async (content: string, to: string): Promise<NostrEvent> => {
+  await new Promise((resolve) => setImmediate(resolve));
+  const rumor = { kind: KINDS.grant, content, tags: [] };
+  return wrapRumor(rumor, ports.signer, to as Pubkey, ports.random, own.clock.nowSec());
+};
 const closes: number[] = [];
 const began = performance.now();
 const state = await leadJob(

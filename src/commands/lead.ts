@@ -146,8 +146,12 @@ export async function lead(
   const own = { ...ports, ...(await restoredAt(context.deps.home())) };
   const presence = await presenceOf(own, secrets.event.id);
   const env = await customerEnv(context, own, presence, secrets, options, how);
-  const wrap = (content: string, to: string): Promise<NostrEvent> =>
-    wrapRumor({ kind: KINDS.grant, content, tags: [] }, ports.signer, to as never, ports.random, ports.clock.nowSec());
+  const wrap = async (content: string, to: string): Promise<NostrEvent> => {
+    // Each takes ten milliseconds; events of hundreds of trainers come in between.
+    await new Promise((resolve) => setImmediate(resolve));
+    const rumor = { kind: KINDS.grant, content, tags: [] };
+    return wrapRumor(rumor, ports.signer, to as never, ports.random, ports.clock.nowSec());
+  };
   const holds = new Map<Sha256, Hold>();
   const payer = env.payer && rememberHolds(env.payer, holds);
   try {

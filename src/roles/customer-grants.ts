@@ -57,13 +57,16 @@ export function dueGrants(env: CustomerEnv, state: JobState): readonly GrantToSe
     if (seat.ready === null && seat.grantBad === null && !hasResigned(state, seat.trainer))
       due.push({ id: `${seat.award}/${seat.shard}`, to: seat.trainer, content: shardGrant(env, state, seat.shard) });
   const round = state.phase === 'committing' ? state.rounds.at(-1) : undefined;
+  const asked = new Set<Pubkey>();
   for (const seat of round === undefined ? [] : awaitedSeats(state, round))
-    if (!round!.commits.has(seat.shard) && !due.some(({ id }) => id === `${round!.open.id}/${seat.trainer}`))
+    if (!round!.commits.has(seat.shard) && !asked.has(seat.trainer)) {
+      asked.add(seat.trainer);
       due.push({
         id: `${round!.open.id}/${seat.trainer}`,
         to: seat.trainer,
         content: encodeGrant(roundGrant(env, state, round!.round)),
       });
+    }
   return due;
 }
 
