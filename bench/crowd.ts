@@ -8,18 +8,22 @@ import type { BenchResult } from './run.js';
 /**
  * One customer and many trainers on one embedded relay: three processes, real events over real sockets, each trainer with its own key and
  * connection, the stub engine, rail none. Each 25 of them read the job's events together. What is measured is the customer's process. `--full`: 500 trainers,
- * else 100; `--seats N`: another number.
+ * else 100; NMKT_BENCH_SEATS: another number.
  */
 const ROUNDS = 2;
 
 export async function bench(): Promise<BenchResult> {
-  const asked = process.argv.indexOf('--seats');
-  const seats = asked >= 0 ? Number(process.argv[asked + 1]) : process.argv.includes('--full') ? 500 : 100;
+  const asked = process.env['NMKT_BENCH_SEATS'];
+  const seats = asked !== undefined ? Number(asked) : process.argv.includes('--full') ? 500 : 100;
   const dir = await mkdtemp(join(tmpdir(), 'nmkt-crowd-'));
   const children: ChildProcess[] = [];
   const start = (script: string, ...args: string[]): ChildProcess => {
     const child = fork(new URL(`./crowd/${script}.ts`, import.meta.url), args, {
-      execArgv: ['--import', 'tsx'],
+      execArgv: [
+        '--import',
+        'tsx',
+        ...(process.env['PROF'] && script === 'customer' ? ['--cpu-prof', '--cpu-prof-dir=/tmp/prof'] : []),
+      ],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     children.push(child);

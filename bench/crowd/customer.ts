@@ -2,7 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { UploadRecord } from '../../src/blob/upload-log.js';
 import { cutData } from '../../src/commands/job-data.js';
 import { sha256, sha256Hex, type Pubkey } from '../../src/hash.js';
-import type { NostrEvent, Relays } from '../../src/ports.js';
+import type { Engine, NostrEvent, Relays } from '../../src/ports.js';
 import { JOB } from '../../src/protocol/job.js';
 import { KINDS } from '../../src/protocol/kinds.js';
 import { wrapRumor } from '../../src/relay/gift-wrap.js';
@@ -22,7 +22,15 @@ import { place } from './place.js';
 /** The customer, in a process of its own that is measured. Arguments: relay, seats, rounds. */
 const [url, seats, rounds] = [process.argv[2]!, Number(process.argv[3]), Number(process.argv[4])];
 const own = place('customer', url, new AbortController().signal);
-const engine = stubEngine();
+const stub = stubEngine();
+/** Real engines work in threads of their own; this one leaves the loop alone between two evaluations. */
+const engine: Engine = {
+  ...stub,
+  async evaluate(...call) {
+    await new Promise((resolve) => setImmediate(resolve));
+    return stub.evaluate(...call);
+  },
+};
 const ports = {
   ...own,
   journal: async () => memoryJournal<UploadRecord>(),

@@ -62,12 +62,13 @@ export interface Acceptance {
  * Results are in order of (shard, trainer).
  */
 export function acceptRound(evidence: RoundEvidence): Acceptance {
+  const asked = askedOf(evidence);
   const order = [...evidence.assigned].sort((a, b) => a.shard - b.shard || (a.trainer < b.trainer ? -1 : 1));
   const accepted: (Assigned & { submission: EventId })[] = [];
   const rejected: Rejection[] = [];
   for (const { trainer, shard } of order) {
     const submission = evidence.reveals.get(shard)?.id ?? null;
-    const failure = judge(evidence, shard);
+    const failure = judge(evidence, shard, asked);
     if (failure === null && submission !== null) accepted.push({ trainer, shard, submission });
     else if (failure !== null) rejected.push({ trainer, shard, submission, ...failure });
   }
@@ -149,7 +150,11 @@ function opens(evidence: Opening, reveal: EventOf<'reveal'>): boolean {
   return commit?.content.commitment === openingOf(evidence, reveal) && commit.author === reveal.author;
 }
 
-function judge(evidence: RoundEvidence, shard: number): { rule: RejectionRule; detail: string } | null {
+function judge(
+  evidence: RoundEvidence,
+  shard: number,
+  least: LeastWork,
+): { rule: RejectionRule; detail: string } | null {
   const early = publicFailure(evidence, shard);
   if (early !== null) return early;
   const finding = evidence.findings.get(shard);
@@ -158,7 +163,6 @@ function judge(evidence: RoundEvidence, shard: number): { rule: RejectionRule; d
   if (score === undefined) return { rule: 'work-floor', detail: 'no measurement' };
   if (evidence.strictLoss && !passesLossTests(evidence, shard))
     return { rule: 'loss', detail: `loss ${score.lossPpm} ppm on set A` };
-  const least = askedOf(evidence);
   const floor = workFloor(score, least);
   if (!floor.pass)
     return { rule: 'work-floor', detail: workDetail(score, floor.rule === 'little-work' ? least : NOTHING_ASKED) };

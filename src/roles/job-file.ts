@@ -239,7 +239,7 @@ export const jobFileSchema = z.strictObject({
     .max(1)
     .optional()
     .describe(
-      'share of the median loss drop of its round that every update is to reach, within its error, and half of it of how much more it helps its shard than other data; 0: only that it does so; default 0.5 from three trainers on, 0 where epochs make trainings of very unequal length',
+      'share of the median loss drop of its round that every update is to reach, within its error, and half of it of how much more it helps its shard than other data; 0: only that it does so; default 0.5 from three trainers on, 0 where shards have fewer than 30 examples or epochs make trainings of very unequal length',
     ),
   audit: z
     .enum(['granted', 'open'])

@@ -11,11 +11,16 @@ describe('the work that a job asks for', () => {
   });
 
   it('is nothing where the shortest training is below an eighth of the middle one', () => {
-    // 1, 8 and 30 steps; then 1, 9 and 30.
-    expect(leastWork({}, hyper, shards(300, 80, 10))).toEqual({ leastWorkPpm: 500_000 });
-    expect(leastWork({}, hyper, shards(300, 81, 10))).toEqual({});
+    // 3, 24 and 30 steps; then 3, 25 and 30.
+    expect(leastWork({}, hyper, shards(300, 240, 30))).toEqual({ leastWorkPpm: 500_000 });
+    expect(leastWork({}, hyper, shards(300, 241, 30))).toEqual({});
     const { epochs: _, ...rest } = hyper;
-    expect(leastWork({}, { ...rest, localSteps: 20 }, shards(300, 81, 10))).toEqual({ leastWorkPpm: 500_000 });
+    expect(leastWork({}, { ...rest, localSteps: 20 }, shards(300, 241, 30))).toEqual({ leastWorkPpm: 500_000 });
+  });
+
+  it('is nothing where a shard has fewer than 30 examples', () => {
+    expect(leastWork({}, hyper, shards(40, 35, 30))).toEqual({ leastWorkPpm: 500_000 });
+    expect(leastWork({}, hyper, shards(40, 35, 29))).toEqual({});
   });
 
   it('is what the job file says', () => {
