@@ -66,7 +66,7 @@ export interface OwnStake {
 export const SIGMA_PPM = 400_000;
 
 /**
- * The lock that a bid or a registration names: of the own stake that stands, else of one that is put now, where the job asks for it.
+ * The lock that a bid or a registration names: of the own stake that stands; what is missing of what the job asks is put now.
  * Undefined: there is none, and the job may do without.
  */
 export async function lockFor(
@@ -76,14 +76,18 @@ export async function lockFor(
   own: OwnStake | undefined,
 ): Promise<Sha256 | undefined> {
   const state = book.state();
-  const standing = ownStakes(state, me).find(({ event, isLeaving }) => event.type === 'stake' && !isLeaving);
   if (state.job!.content.stake === undefined) return undefined;
-  if (standing !== undefined) return standing.event.content.lock;
-  const amountMsat = stakeToPut(state.job!.content, role);
-  if (own === undefined || amountMsat === 0n || amountMsat > own.maxMsat) return undefined;
+  const standing = ownStakes(state, me).flatMap(({ event, isLeaving }) =>
+    event.type === 'stake' && !isLeaving ? [event.content] : [],
+  );
+  const first = standing[0];
+  const asked = stakeToPut(state.job!.content, role);
+  const missing = standing.reduce((left, { amountMsat }) => left - amountMsat, asked);
+  if (missing <= 0n || own === undefined || asked > own.maxMsat) return first?.lock;
   const stake = await own.stake();
-  if (stake === null) return undefined;
-  const wish = { amountMsat, operator: me, role, sigmaPpm: SIGMA_PPM, isMore: false };
+  if (stake === null) return first?.lock;
+  const sigmaPpm = first?.sigmaPpm ?? SIGMA_PPM;
+  const wish = { amountMsat: missing, operator: me, role, sigmaPpm, isMore: first !== undefined };
   return (await putStake(book, stake, me, wish)).event.content.lock;
 }
 

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import { rowsOf } from '../../src/market/stake.js';
 import { encodeAuditKeys } from '../../src/roles/audit.js';
+import { putStake } from '../../src/roles/stake.js';
+import { serveJob } from '../../src/roles/trainer.js';
 import type { CustomerEnv } from '../../src/roles/customer-env.js';
 import type { ContentOf } from '../../src/protocol/events.js';
 import type { Participant, TrainerOptions } from '../support/market-world.js';
@@ -45,6 +47,29 @@ test('a job that asks for stake refuses who has none by a named rule, and its tw
   expect(secondAudit(world.network.events(), world.jobId, keys, world.clock.nowSec())).toMatchObject({
     verdict: 'PASS',
   });
+});
+
+test('who staked too little before adds what is missing, and a second time nothing', async () => {
+  const market = await stakedWorld({ name: 'adds to it', trainers: 1, rounds: 1, job: STAKED });
+  const { world, ledger, leading, own, stakeOf } = market;
+  const [trainer] = world.trainers as [Participant];
+  const me = trainer.signer.pubkey;
+  const { state } = await world.run({
+    customer: { adapt: leading },
+    trainers: {
+      0: {
+        act: async (env) => {
+          const wish = { operator: me, amountMsat: 1_000n, role: 'trainer', sigmaPpm: 100_000, isMore: false } as const;
+          await putStake(env.book, stakeOf(trainer), me, wish);
+          return serveJob({ ...env, stake: own(trainer) });
+        },
+        kill: (start) => (start < 4 ? { after: start, isKept: start % 2 === 0 } : undefined),
+      },
+    },
+  });
+  expect(state).toMatchObject({ phase: 'finished', firstBad: null });
+  expect(rowsOf(state.stakes)).toMatchObject([{ operator: me, ownMsat: 3_000n, sigmaPpm: 100_000 }]);
+  expect(ledger.balanceMsat(trainer.name)).toBe(FUNDS_MSAT - 3_000n);
 });
 
 type Rows = ContentOf<'award'>['bids'];
