@@ -48,7 +48,7 @@ export const command: CommandModule = {
 };
 
 const HELP = `
-Locks money of the wallet for this job and says so in public. It counts from the customer's next stake table on, and can be lost for two
-signed commitments or reveals for one seat only; absence costs no stake. So far wallets of nmkt sandbox lock stake. Run again after an
+Locks money of the wallet for this job and says so in public. It counts from the customer's next stake table on, and can be lost for
+signatures that cannot both be honest, or for what validators proved (nmkt slash); absence costs no stake. So far wallets of nmkt sandbox lock stake. Run again after an
 interruption: nothing is locked twice.
 With --json one document: {job, stake, lock, amountMsat, isNew}, stake being the id of the event.`;
