@@ -19,6 +19,7 @@ export function addAccessFlags(program: Command): void {
     .option('--quota-bytes <n>', 'most bytes kept for a key')
     .option('--quota-events <n>', 'most events kept for a key')
     .option('--rate <n>', 'most messages of a connection in a second')
+    .option('--max-connections <n>', 'most connections at a time; a trainer has two (default 1000)')
     .option(
       '--public-url <url>',
       'the URL that clients use when a proxy stands before this relay: logins must name it',
@@ -32,13 +33,14 @@ export interface AccessFlags {
   readonly quotaBytes?: string;
   readonly quotaEvents?: string;
   readonly rate?: string;
+  readonly maxConnections?: string;
   readonly publicUrl?: string;
 }
 
 /** @throws NmktError `bad-usage`, `bad-key`, `bad-settings` */
 export async function accessFromFlags(
   flags: AccessFlags,
-): Promise<Pick<RelayOptions, 'access' | 'limits' | 'publicUrl'>> {
+): Promise<Pick<RelayOptions, 'access' | 'limits' | 'publicUrl' | 'maxConnections'>> {
   const { allow, allowFile, publicUrl } = flags;
   const isListed = allow !== undefined || allowFile !== undefined;
   if (flags.private && !isListed)
@@ -50,6 +52,7 @@ export async function accessFromFlags(
   const named = (allow ?? []).map(parsePubkey);
   const filed = allowFile === undefined ? [] : await keysOf(allowFile);
   const rate = optionalInteger(flags.rate, '--rate', 1, 1_000_000);
+  const maxConnections = optionalInteger(flags.maxConnections, '--max-connections', 1, 1_000_000);
   return {
     access: {
       allowed: isListed ? new Set([...named, ...filed]) : undefined,
@@ -60,6 +63,7 @@ export async function accessFromFlags(
       },
     },
     ...(rate !== undefined && { limits: { maxMessagesPerSec: rate } }),
+    ...(maxConnections !== undefined && { maxConnections }),
     ...(publicUrl !== undefined && { publicUrl: checkedUrl(publicUrl) }),
   };
 }

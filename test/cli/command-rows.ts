@@ -495,6 +495,7 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       '--quota-bytes': ['-1', 'bad-usage', /--quota-bytes N, with N from 1/],
       '--quota-events': ['-1', 'bad-usage', /--quota-events N, with N from 1/],
       '--rate': ['-1', 'bad-usage', /--rate N, with N from 1/],
+      '--max-connections': ['-1', 'bad-usage', /--max-connections N, with N from 1/],
       '--public-url': ['zzz', 'bad-usage', /nmkt relay --public-url wss:/],
     },
   },
