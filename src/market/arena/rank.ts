@@ -7,7 +7,7 @@ import { minusLog2, twoToMinus } from './fixed-point.js';
 export interface RankTerms {
   /** q: what a rank gets of what the one above it gets, in ppm, in [1, 999,999]. */
   readonly qPpm: number;
-  /** k1: how many minimum stakes, from the best on, are paid; null: all. */
+  /** k1: how many minimum stakes, from the best on, are paid, >= 1; null: all. */
   readonly best: number | null;
   /** The stake that is one rank; > 0. */
   readonly minMsat: bigint;

@@ -16,7 +16,7 @@ export interface Scored {
 export interface WeightTerms {
   /** lambda in ppm: a mean deviation of one spread costs a factor e^lambda. */
   readonly lambdaPpm: number;
-  /** k2: how many validators are paid, those that weigh most, ties by key; null: all. */
+  /** k2: how many validators are paid, >= 1, those that weigh most, ties by key; null: all. */
   readonly best: number | null;
 }
 export const WEIGHTS: WeightTerms = { lambdaPpm: 1_000_000, best: null };
