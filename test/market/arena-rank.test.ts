@@ -156,6 +156,25 @@ describe('a pot by rank', () => {
     );
   });
 
+  it('is that of floating point to 2 msat, whatever the stakes', () => {
+    fc.assert(
+      fc.property(people, terms, fc.bigInt(0n, 10n ** 6n), (rows, all, potMsat) => {
+        const paid = rankShares(potMsat, field(...rows), all);
+        const end = all.best ?? Infinity;
+        const minima = (row: Row) => Number(row[2]) / Number(all.minMsat);
+        const left = (depth: number) => (all.qPpm / 1e6) ** Math.min(depth, end);
+        const depthOf = (is: (score: number) => boolean) =>
+          rows.filter((row) => is(row[1])).reduce((sum, row) => sum + minima(row), 0);
+        const whole = 1 - left(depthOf(() => true));
+        for (const row of rows) {
+          const [from, to] = [depthOf((score) => score < row[1]), depthOf((score) => score <= row[1])];
+          const exact = (((left(from) - left(to)) / whole) * Number(potMsat) * minima(row)) / (to - from);
+          expect(Math.abs(Number(paid.get(key(row[0]))!) - exact)).toBeLessThan(2 + 1e-3);
+        }
+      }),
+    );
+  });
+
   it('never pays more for a worse score', () => {
     fc.assert(
       fc.property(people, terms, pot, stake, (rows, all, potMsat, one) => {

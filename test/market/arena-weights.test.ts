@@ -33,6 +33,11 @@ describe('the score of a submission', () => {
     );
   });
 
+  it('of an even number of reveals is theirs who are half of them, downwards only', () => {
+    expect(consensusOf(scores(1, 1, 500, 501), 7)).toBe(1);
+    expect(consensusOf(scores(900, 900, 500, 501), 7)).toBe(501);
+  });
+
   it('has a spread of the median deviation and a thousandth of it, at least 100 ppm', () => {
     // Deviations 0, 1,000, 3,000, 10,000 and 90,000 from 2,000,000; the middle one and 2,000.
     const ppm = [2_000_000, 2_001_000, 1_997_000, 2_010_000, 1_910_000];

@@ -31,8 +31,8 @@ interface Level {
 /**
  * The pot by rank over stake passed. AIArena (arXiv:2412.14566) pays rank i by q^i; *ours*: with x = stake / minimum and Q the sum of x
  * ranked above, a trainer weighs q^Q - q^(Q + x), which is the source's where all stakes are the minimum. Counted by key, ten copies of
- * one model took 99 % of a pot instead of 52 %; here a stake gets the same whole or split. So `best` counts minimum stakes too: of k1
- * keys, copies would push others out. Equal scores share what is theirs by stake.
+ * the best model take 1 - 2^-10 of a pot whatever stake is behind them; here a stake gets the same whole or split. So `best` counts
+ * minimum stakes too: of k1 keys, copies would push others out. Equal scores share what is theirs by stake.
  *
  * Weights are off by less than 2^-127. Largest remainder first over scores (ties to the better one), then over the keys of a score (ties
  * by key): a share is off by less than 2 msat, and one split over m keys changes by at most m msat.
