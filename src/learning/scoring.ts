@@ -1,4 +1,5 @@
 import type { Bytes } from '../hash.js';
+import { lowerMedian } from './lower-median.js';
 import { prng } from './prng.js';
 
 /**
@@ -135,7 +136,7 @@ export function workFloor({ dPpm, ePpm, ownSePpm, otherSePpm }: WorkEvidence, le
 export function leastWork(scores: readonly WorkScore[], sharePpm: number): LeastWork {
   if (scores.length < 3) return NOTHING_ASKED;
   const shareOf = (values: readonly number[], ppm: number): number | null => {
-    const median = [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) / 2)]!;
+    const median = lowerMedian(values);
     if (median <= LEAST_CLEAR_D_PPM) return null;
     return clamp((BigInt(median) * BigInt(ppm)) / BigInt(MILLION));
   };

@@ -1,4 +1,5 @@
 import type { Pubkey } from '../hash.js';
+import { lowerMedian } from '../learning/lower-median.js';
 import type { EventOf } from '../protocol/events.js';
 import { MEASURES, type ScoreRow } from '../protocol/score.js';
 
@@ -7,11 +8,6 @@ import { MEASURES, type ScoreRow } from '../protocol/score.js';
 /** Enough reveals that no absent validator could have outvoted them. */
 export function isEnough(revealed: number, seats: number): boolean {
   return 2 * revealed >= seats + 1;
-}
-
-/** The lower median: of an even number the lower of the two in the middle. @param values  one or more */
-export function lowerMedian(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) / 2)]!;
 }
 
 /**

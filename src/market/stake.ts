@@ -7,7 +7,7 @@ import { slashShares, type Proof } from './slashing.js';
 
 export type StakeEvent = EventOf<'stake'> | EventOf<'delegate'> | EventOf<'withdraw'> | EventOf<'slash'>;
 
-/** Counted in intervals of stake tables, an hour each. */
+/** Counted in intervals of stake tables, an hour each unless the job says otherwise. */
 export const COOLDOWN = 24;
 /** Between changes of an operator's sigma: nobody delegates to a share that is another one by noon. */
 export const SIGMA_HOLDS = 24;

@@ -16,7 +16,7 @@ import { carryOutDispute } from './customer-disputes.js';
 import type { CustomerEnv } from './customer-env.js';
 import { askAboutAbsence } from './absence.js';
 import { refreshSec, watchOutage, type Outage } from './outage.js';
-import { clockTime, patiently } from './patience.js';
+import { clockTime, patiently, requireRunning } from './patience.js';
 
 /** How long a payout whose payment failed, or whose claim is not payable, is left alone. */
 const HOLD_SEC = 5;
@@ -65,10 +65,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
   const absence = askAboutAbsence(env.book, env.clock, refresh);
 
   for (;;) {
-    if (env.signal.aborted)
-      throw new NmktError('interrupted', 'stopped; the job waits where it is', {
-        remedy: 'run the same command again to go on',
-      });
+    requireRunning(env.signal);
     const now = env.clock.nowSec();
     const state = env.book.state();
     if (outage.since === null) await patiently(env, () => sendGrants(env, state, wrap, sent), outage);

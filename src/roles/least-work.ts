@@ -1,3 +1,4 @@
+import { lowerMedian } from '../learning/lower-median.js';
 import { stepCount } from '../learning/train-state.js';
 import type { HyperParameters } from '../learning/types.js';
 import type { JobTerms } from '../protocol/job.js';
@@ -18,9 +19,8 @@ export function leastWork(
   hyper: HyperParameters,
   shards: readonly { readonly examples: number }[],
 ): Pick<JobTerms, 'leastWorkPpm'> {
-  const steps = shards.map(({ examples }) => stepCount(hyper, examples)).sort((a, b) => a - b);
-  const middle = steps[Math.floor((steps.length - 1) / 2)]!;
-  const isAlike = steps[0]! >= middle * SHORTEST_TRAINING;
+  const steps = shards.map(({ examples }) => stepCount(hyper, examples));
+  const isAlike = Math.min(...steps) >= lowerMedian(steps) * SHORTEST_TRAINING;
   const isTelling = shards.length >= 3 && shards.every(({ examples }) => examples >= FEWEST_EXAMPLES);
   const share = asked ?? (isTelling && isAlike ? LEAST_WORK : 0);
   const ppm = Math.round(share * 1_000_000);

@@ -1,4 +1,4 @@
-import { isNmktError, type ErrorCode } from '../errors.js';
+import { isNmktError, NmktError, type ErrorCode } from '../errors.js';
 import type { Clock, Progress } from '../ports.js';
 import type { Bell } from './bell.js';
 import type { Outage } from './outage.js';
@@ -30,6 +30,14 @@ export async function patiently(
     await env.clock.wait(RETRY_SEC * 1000, env.signal);
     return false;
   }
+}
+
+/** @throws NmktError `interrupted` */
+export function requireRunning(signal: AbortSignal): void {
+  if (signal.aborted)
+    throw new NmktError('interrupted', 'stopped; the job waits where it is', {
+      remedy: 'run the same command again to go on',
+    });
 }
 
 /** HH:MM:SS UTC of a Unix second. */

@@ -1,9 +1,9 @@
-import { isNmktError, NmktError } from '../errors.js';
+import { isNmktError } from '../errors.js';
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import type { JobState } from '../market/state.js';
 import { askAboutAbsence } from './absence.js';
 import { refreshSec, watchOutage } from './outage.js';
-import { clockTime, patiently } from './patience.js';
+import { clockTime, patiently, requireRunning } from './patience.js';
 import { claim, countersign, markUnpaid, voidClaim } from './trainer-actions.js';
 import type { TrainerEnv } from './trainer.js';
 import type { MoneyAction } from './trainer-decide.js';
@@ -94,10 +94,7 @@ export async function workOn<A extends { readonly do: string }>(
   };
   const absence = askAboutAbsence(env.book, env.clock, refresh);
   for (;;) {
-    if (env.signal.aborted)
-      throw new NmktError('interrupted', 'stopped; the job waits where it is', {
-        remedy: 'run the same command again to go on',
-      });
+    requireRunning(env.signal);
     const now = env.clock.nowSec();
     const state = env.book.state();
     for (const { key, event, fields, text } of worker.story(state)) {

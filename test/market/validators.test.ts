@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { sha256, type Pubkey } from '../../src/hash.js';
-import { consensus, isEnough, lowerMedian } from '../../src/market/consensus.js';
+import { lowerMedian } from '../../src/learning/lower-median.js';
+import { consensus, isEnough } from '../../src/market/consensus.js';
 import { foldJob } from '../../src/market/fold.js';
 import type { ContentOf, EventOf } from '../../src/protocol/events.js';
 import { MEASURES, type ScoreRow } from '../../src/protocol/score.js';

@@ -1,5 +1,6 @@
 import type { Pubkey } from '../../hash.js';
-import { isEnough, lowerMedian } from '../consensus.js';
+import { lowerMedian } from '../../learning/lower-median.js';
+import { isEnough } from '../consensus.js';
 
 /** What the scores of one submission come to. */
 

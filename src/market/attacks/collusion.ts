@@ -1,7 +1,8 @@
 import { sha256, u32be } from '../../hash.js';
 import { pow } from '../../learning/pow.js';
 import { prng } from '../../learning/prng.js';
-import { isEnough, lowerMedian } from '../consensus.js';
+import { lowerMedian } from '../../learning/lower-median.js';
+import { isEnough } from '../consensus.js';
 import { collusionProbability, drawSeats } from '../stake-draw.js';
 import { numberedKey, seedOf, shareRow, type AttackRow } from './row.js';
 
