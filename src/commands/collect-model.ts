@@ -19,7 +19,7 @@ import { unpaidPayouts } from '../roles/customer-decide.js';
 import type { JobSecrets } from '../roles/customer-env.js';
 import { loadModel } from '../roles/customer-models.js';
 import type { JobBook } from '../roles/job-book.js';
-import { parseDuration } from '../roles/job-file.js';
+import { parseDuration } from '../roles/duration.js';
 import { collectedMetrics, publicMetrics } from '../roles/collected-metrics.js';
 import { describeMetrics, type MoreMetrics } from '../roles/model-metrics.js';
 import { chunkFiles, withChunkFile, type ChunkFiles } from '../roles/home-files.js';

@@ -3,7 +3,7 @@ import { NmktError } from '../errors.js';
 import { parseEventReference } from '../config/identifiers.js';
 import type { EventId } from '../hash.js';
 import type { Network } from '../ports.js';
-import { parseDuration } from '../roles/job-file.js';
+import { parseDuration } from '../roles/duration.js';
 import { addThreadsFlag, readThreads } from './threads.js';
 import { readBounds, type Bounds } from './trainer-bounds.js';
 import { readParallel } from './trainer-engines.js';

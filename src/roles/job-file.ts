@@ -7,25 +7,10 @@ import { OUTERS } from '../learning/outer/outer.js';
 import { MAX_PROXIMAL, type Rung } from '../learning/types.js';
 import { MAX_CHECKPOINTS } from '../protocol/submission.js';
 import { MAX_VALIDATORS } from '../protocol/validator.js';
+import { duration } from './duration.js';
 
 /** The job file and its flags: what a customer asks for, in its own units (sats, durations as text). */
 
-const DURATION = /^([0-9]{1,6})(s|m|h|d)?$/;
-const UNIT_SEC = { s: 1, m: 60, h: 3_600, d: 86_400 } as const;
-
-/** `90s`, `15m`, `2h`, `7d` or a number of seconds. @throws NmktError `bad-usage` naming the field */
-export function parseDuration(text: string | number, field: string): number {
-  const match = DURATION.exec(String(text));
-  const seconds = match === null ? 0 : Number(match[1]) * UNIT_SEC[(match[2] ?? 's') as keyof typeof UNIT_SEC];
-  if (seconds >= 1 && seconds <= 31_536_000) return seconds;
-  throw new NmktError('bad-usage', `${field} is not a duration`, {
-    expected: 'such as 90s, 15m, 2h or 7d, up to 365d',
-    got: String(text),
-    remedy: `${field} 15m`,
-  });
-}
-
-const duration = z.union([z.string().regex(DURATION, 'expected a duration such as 15m'), z.int().min(1)]);
 const count = (min: number, max: number) => z.int().min(min).max(max);
 const ENGINES = ['node', 'webgpu', 'wasm', 'cpu'] as const;
 const engines = z.union([

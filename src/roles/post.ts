@@ -1,4 +1,5 @@
-import { enginesOf, parseDuration, type JobFile } from './job-file.js';
+import { parseDuration } from './duration.js';
+import { enginesOf, type JobFile } from './job-file.js';
 import { aggregationTerms, codecTerms, outerTerms } from './job-algorithm.js';
 import { hyperParameters } from './job-hyper.js';
 import { NmktError } from '../errors.js';

@@ -1,7 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { jobFields, jobFileSchema, parseDuration, parseJobFile } from '../../src/roles/job-file.js';
+import { parseDuration } from '../../src/roles/duration.js';
+import { jobFields, jobFileSchema, parseJobFile } from '../../src/roles/job-file.js';
 import { isNmktError } from '../../src/errors.js';
 
 const path = new URL('../../docs/job.schema.json', import.meta.url);

@@ -23,7 +23,8 @@ import { sequentialSpec } from '../../src/learning/layers-model-spec.js';
 import { bpeVocabulary, decodeTokens } from '../../src/learning/tokens.js';
 import { stateShapes } from '../../src/learning/train-state.js';
 import type { DataSchema, ModelSpec } from '../../src/learning/types.js';
-import { jobFileSchema, parseDuration, parseJobFile } from '../../src/roles/job-file.js';
+import { parseDuration } from '../../src/roles/duration.js';
+import { jobFileSchema, parseJobFile } from '../../src/roles/job-file.js';
 import {
   decodePartFile,
   decodeStateFile,
