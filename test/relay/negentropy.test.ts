@@ -98,11 +98,14 @@ describe('the vectors of the reference', () => {
 const pool = Array.from({ length: 600 }, (_, n) => ({ id: sha256Hex(`sync ${n}`), created_at: 0 }));
 
 describe('any two sets', () => {
-  /** Few dates and shared beginnings of ids, so that bounds have prefixes. */
+  /**
+   * Few dates and shared beginnings of ids, so that bounds have prefixes. The rest of an id stays 48 bits of a hash: NIP-77 tells ranges apart by
+   * the sums of their ids, which of mere counters are often equal.
+   */
   const sets = fc
     .record({
       dates: fc.constantFrom(1, 2, 50, 4_000_000_000),
-      shared: fc.constantFrom('', 'ab', 'ab'.repeat(31)),
+      shared: fc.constantFrom('', 'ab', 'ab'.repeat(24)),
       clientShare: fc.integer({ min: 0, max: 4 }),
       serverShare: fc.integer({ min: 0, max: 4 }),
       count: fc.constantFrom(0, 1, 31, 33, 600),
