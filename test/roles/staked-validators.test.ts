@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { hex } from '../../src/hash.js';
 import { explainPayout } from '../../src/market/explain.js';
 import { drawSeats } from '../../src/market/stake-draw.js';
 import { seatSeed } from '../../src/market/seat-draw.js';
@@ -32,8 +33,10 @@ test('seats of a round are drawn by stake among who opened a nonce: the others o
   expect(state.validators.map(({ validator }) => validator)).not.toContain(poor.signer.pubkey);
   expect(state.validators).toHaveLength(5);
   expect(scorers[2]).toMatchObject({ end: 'lost', why: 'the award does not name this validator' });
+  const seeds = new Set<string>();
   for (const round of state.rounds) {
     const seed = seatSeed(state.jobId, round.draw!, round.drawNonces!);
+    seeds.add(hex(seed));
     const stakes = new Map([...round.nonces.keys()].map((key) => [key, 2_000n] as const));
     expect(stakes.size).toBe(5);
     expect([...round.drawn!]).toEqual(drawSeats(seed, stakes, 3));
@@ -42,7 +45,8 @@ test('seats of a round are drawn by stake among who opened a nonce: the others o
     expect(new Set(paid.map(({ payee }) => payee))).toEqual(round.drawn);
     expect(round.verdict!.from).toBe('validators');
   }
-  expect(new Set(state.rounds.map(({ drawn }) => [...drawn!].sort().join())).size).toBeGreaterThan(1);
+  // Each round draws anew; that three draws of 3 of 5 are the same happens once in a hundred runs.
+  expect(seeds.size).toBe(3);
   expect(state.validators.every(({ missed, isLost }) => missed === 0 && !isLost)).toBe(true);
   expect(await world.audit()).toMatchObject({ open: null, keyed: null });
   const keys = encodeAuditKeys(await world.allKeys());
