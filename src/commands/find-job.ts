@@ -3,6 +3,7 @@ import { NmktError } from '../errors.js';
 import type { EventId } from '../hash.js';
 import type { Relays } from '../ports.js';
 import { parseSnapshot, type Snapshot } from '../protocol/dataset.js';
+import { tagValue } from '../protocol/envelope.js';
 import type { EventOf } from '../protocol/events.js';
 import type { DecodeInvoice } from '../roles/audit.js';
 import { createBell } from '../roles/bell.js';
@@ -25,7 +26,7 @@ export function findJob(reference: string): EventId {
  * Reads a job without a home.
  *
  * @param source  instead of the relays of the settings
- * @throws NmktError `job-unknown` when relays answered and none has it
+ * @throws NmktError `job-unknown` when relays answered and none has it, `unsupported-version` for an arena
  */
 export async function readBook(
   { deps }: Context,
@@ -36,7 +37,9 @@ export async function readBook(
   const book = await openBook(jobId, { relays, clock: deps.clock, bell: createBell(deps.clock) });
   if (book.state().missing.length > 0) await book.refresh();
   if (book.state().job !== null) return { book, relays };
+  const event = book.raw(jobId);
   book.close();
+  if (event !== undefined && tagValue(event, 'phase') === 'arena') throw arenaJob(jobId);
   const isOffline = source?.isOffline === true;
   const who = isOffline ? 'the dump does not hold' : 'no relay that answered has';
   throw new NmktError('job-unknown', `${who} job ${jobId.slice(0, 12)}…`, {
@@ -46,6 +49,18 @@ export async function readBook(
       ? 'check the id: the dump is of another job'
       : 'check the id, or name the relay of the job with --relay URL',
   });
+}
+
+function arenaJob(jobId: EventId): NmktError {
+  return new NmktError(
+    'unsupported-version',
+    `job ${jobId.slice(0, 12)}… is an arena, which no command takes part in`,
+    {
+      expected: 'a federated job',
+      got: 'mode arena',
+      remedy: 'use a newer nmkt',
+    },
+  );
 }
 
 /** For receipts: null when it does not decode or its signature does not verify. */

@@ -4,7 +4,7 @@ import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import { sha256Hex as hashHex } from '../hash.js';
 import type { EventTemplate, NostrEvent } from '../ports.js';
 import { parseJson } from './json.js';
-import { PROTOCOL_TAG, PROTOCOL_VERSION } from './kinds.js';
+import { KINDS, PROTOCOL_TAG, PROTOCOL_VERSION } from './kinds.js';
 
 /** An event's JSON may have this many UTF-16 units of content; strfry's default event limit is 65,536 bytes. */
 export const MAX_CONTENT = 64_000;
@@ -134,7 +134,7 @@ export function eventType<K extends string, C>(
   schema: z.ZodType<C>,
   extraTags: (content: C) => readonly (readonly string[])[] = () => [],
 ): EventType<K, C> {
-  const isJob = type === 'job';
+  const isJob = kind === KINDS.job;
   return {
     type,
     kind,

@@ -1,4 +1,9 @@
 import type { NostrEvent } from '../ports.js';
+import { ALIAS_ROOT, ALIAS_TABLE } from './arena/alias.js';
+import { ARENA_JOB } from './arena/job.js';
+import { ARENA_SETTLEMENT, RANKING } from './arena/ranking.js';
+import { ARENA_SCORES } from './arena/scores.js';
+import { ARENA_LIST, ARENA_SEEN, SUBMIT } from './arena/submission.js';
 import { ARTIFACT } from './artifact.js';
 import { AWARD, CANCEL, REPLACE } from './award.js';
 import { BID, WITHDRAWN } from './bid.js';
@@ -17,7 +22,7 @@ import { DELEGATE, SLASH, STAKE, STAKE_TABLE, WITHDRAW } from './stake.js';
 import { COMMIT, REVEAL } from './submission.js';
 import { NONCE, REGISTER, SCORE_COMMIT } from './validator.js';
 
-/** Every event of the federated path that stands in an author's chain. */
+/** Every event that stands in an author's chain. Those of an arena have phases of their own, from `arena-job` on. */
 export const EVENT_TYPES = {
   job: JOB,
   bid: BID,
@@ -61,6 +66,15 @@ export const EVENT_TYPES = {
   withdraw: WITHDRAW,
   slash: SLASH,
   'stake-table': STAKE_TABLE,
+  'arena-job': ARENA_JOB,
+  submit: SUBMIT,
+  'arena-seen': ARENA_SEEN,
+  'arena-list': ARENA_LIST,
+  'alias-root': ALIAS_ROOT,
+  'alias-table': ALIAS_TABLE,
+  'arena-scores': ARENA_SCORES,
+  ranking: RANKING,
+  'arena-settlement': ARENA_SETTLEMENT,
 } as const;
 
 type Types = typeof EVENT_TYPES;

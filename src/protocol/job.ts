@@ -11,7 +11,7 @@ import { eventId, int, msat, relayUrl, sha256Hex, text, unixSec } from './scalar
 import { MAX_VALIDATORS } from './validator.js';
 
 /** An evaluation set: its own snapshot, and a salted hash of its canonical bytes so that it cannot change later. */
-const evaluationSet = z.object({ snapshot: eventId, rows: int(1, 2 ** 40), commitment: sha256Hex });
+export const evaluationSet = z.object({ snapshot: eventId, rows: int(1, 2 ** 40), commitment: sha256Hex });
 
 /**
  * A training is cut into segments of `everySteps` steps; a trainer's update is drawn with probability `ratePpm`, and always
@@ -28,7 +28,7 @@ export type ValidatorTerms = z.output<typeof validatorTerms>;
  * What stake the job asks for and how it counts: least own stake of a trainer and of a validator (0: none), the part of a delegated msat that
  * counts, up to how many times the own stake it does, and how long an interval of the stake tables is.
  */
-const stakeTerms = z.object({
+export const stakeTerms = z.object({
   trainerMsat: msat,
   validatorMsat: msat,
   delegatedPpm: int(0, 1_000_000),
@@ -40,7 +40,7 @@ export type StakeTerms = z.output<typeof stakeTerms>;
 /** Every promised term. Immutable: a trainer that cannot honour a field does not bid. */
 const terms = z.object({
   title: text(200),
-  mode: z.literal('federated'),
+  mode: z.literal('federated', { error: 'federated, the only mode of a job without phase' }),
   dataset: eventId,
   evalA: evaluationSet,
   evalB: evaluationSet,

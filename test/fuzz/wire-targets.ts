@@ -5,6 +5,7 @@ import { leafHash, merkleRoot } from '../../src/merkle.js';
 import { pack, unpack } from '../../src/blob/pack.js';
 import { fromHex, hex, sha256, utf8, type EventId, type Sha256 } from '../../src/hash.js';
 import type { NostrEvent } from '../../src/ports.js';
+import { encodeSealedModel, parseSealedModel } from '../../src/protocol/arena/submission.js';
 import { parseArtifactListing } from '../../src/protocol/artifact.js';
 import { parseChunk } from '../../src/protocol/chunk.js';
 import { parseListing, parseSnapshot } from '../../src/protocol/dataset.js';
@@ -33,6 +34,7 @@ import {
   locator as locatorContent,
   pointer as pointerFields,
   sealedBid as sealedBidFields,
+  sealedModel as sealedModelFields,
   sealedUpdate,
 } from './reference/contents.js';
 import { readGrant, readProtocolEvent } from './reference/events.js';
@@ -152,6 +154,11 @@ const pointers = locators.flatMap(({ content }) => (JSON.parse(content) as { sha
 const stateBlob = { key: 'ab'.repeat(32), pointer: pointers[0] };
 const update = JSON.stringify({ ...stateBlob, state: stateBlob });
 const manyBlob = { key, pointer: { ...many, ids: [...many.ids] } };
+const sealedModel = encodeSealedModel({
+  ...{ key, salt: sha256('salt'), pointer: { ...many, ids: [...many.ids] } },
+  model: { model: 'logreg', task: 'classification', inputs: 4, outputs: 3, hidden: [] },
+  metrics: { lossPpm: 400_000, accuracyPpm: 900_000 },
+}).trimEnd();
 const audit = encodeAuditKeys({
   ...{
     job: 'ab'.repeat(32) as EventId,
@@ -268,6 +275,11 @@ export const wireTargets: readonly Target[] = [
     make: (random) => jsonOrText(random, sealedBid),
     run: parseSealedBid,
     reference: (text) => sealedBidFields(readContent(text)),
+  }),
+  target('sealed models of an arena', ['bad-event'], {
+    make: (random) => jsonOrText(random, sealedModel).padEnd(8_192 - (random.below(20) === 0 ? 1 : 0)),
+    run: parseSealedModel,
+    reference: (text) => sealedModelFields(readContent(text)),
   }),
   target('audit keys', ['ZodError'], {
     make: (random) => jsonOrText(random, audit),

@@ -68,7 +68,12 @@ function rebuild(name: EventFile, event: NostrEvent) {
       const type = EVENT_TYPES[name] as unknown as EventType<string, unknown>;
       const { job, seq, prev, content } = type.parse(event);
       const people = event.tags.filter(([key]) => key === 'p').map(([, value]) => value as Pubkey);
-      return type.build({ job: name === 'job' ? null : job, seq, prev }, content, event.created_at, people);
+      return type.build(
+        { job: name === 'job' || name === 'arena-job' ? null : job, seq, prev },
+        content,
+        event.created_at,
+        people,
+      );
     }
   }
 }

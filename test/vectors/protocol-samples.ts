@@ -6,6 +6,7 @@ import { sha256, utf8, type EventId, type Sha256 } from '../../src/hash.js';
 import { chainCommitment, seedCommitment } from '../../src/learning/seeds.js';
 import type { DataSchema, ModelSpec } from '../../src/learning/types.js';
 import type { NostrEvent } from '../../src/ports.js';
+import { encodeSealedModel } from '../../src/protocol/arena/submission.js';
 import { buildArtifactListing } from '../../src/protocol/artifact.js';
 import { buildListing, buildSnapshot, type DatasetManifest } from '../../src/protocol/dataset.js';
 import type { ContentOf, EventName } from '../../src/protocol/events.js';
@@ -33,6 +34,7 @@ import {
 } from '../support/job-script.js';
 import { accusedJob, correct, drawJudges, judge, listComplaint, wholeRun } from '../support/dispute-script.js';
 import { inOrder } from '../support/validator-contents.js';
+import { scriptArena } from '../support/arena-script.js';
 import { sealedScript } from '../support/sealed-script.js';
 
 /** Valid events and messages of every kind, with fixed keys and times and blobs that really open. */
@@ -369,6 +371,29 @@ const unanswered = accusedJob({ terms: { title: 'iris, nobody to repeat', datase
 listComplaint(unanswered);
 drawJudges(unanswered, []);
 
+/** Three trainers, three validators. */
+const arena = scriptArena({
+  terms: { title: 'iris, an arena', dataset: snapshot.id },
+  alter: {
+    'submit/0/0': (content: ContentOf<'submit'>, so) => {
+      const blob = blobOf('arena model', `model/${so.jobId}/0/${people[0]!.pubkey}`);
+      const model = { model: 'logreg', task: 'classification', inputs: 4, outputs: 3, hidden: [] } as const;
+      const plaintext = encodeSealedModel({
+        ...{ key: contentKey(secret('arena model')), salt: sha256('submission salt'), model: { ...model, hidden: [] }, pointer: pointerOf(blob) },
+        metrics: { lossPpm: 400_000, accuracyPpm: 900_000 },
+      });
+      return { ...content, sealed: seal(people[0]!, customer, plaintext) };
+    },
+  },
+});
+/** By stake, with delegators; one of three validators reveals nothing. */
+const stakedArena = scriptArena({
+  arena: { sides: { sides: 'byStake', gPpm: 100_000 }, bestStakes: 10, bestValidators: 2 },
+  terms: { stake: { trainerMsat: 0n, validatorMsat: 0n, delegatedPpm: 500_000, maxDelegated: 4, intervalSec: 3_600 } },
+  alter: { 'scores/0/0': () => null },
+});
+const empty = scriptArena({ trainers: [] });
+
 /** Two trainers, three shards: the first takes two. */
 const several = scriptJob({
   trainers: 2,
@@ -568,6 +593,15 @@ export const samples: Samples = {
   slash: [['of two commitments to one seat', slashed.raw('slash')]],
   'stake-table': [['of one operator', staked.raw('table')], ['after a withdrawal', staked.raw('table-after')]],
   artifact: [['sealed for the customer', artifact], ['open to all', open.raw('artifact')]],
+  'arena-job': [['with fixed sides', arena.raw('job')], ['by stake, the best only', stakedArena.raw('job')]],
+  submit: [['to the interim stage', arena.raw('submit/0/0')], ['to the final one', arena.raw('submit/1/1')]],
+  'arena-seen': [['three submissions', arena.raw('seen/0')], ['none', empty.raw('seen/0')]],
+  'arena-list': [['three submissions', arena.raw('list/0')], ['none', empty.raw('list/0')]],
+  'alias-root': [['three aliases', arena.raw('root/0')]],
+  'alias-table': [['three aliases', arena.raw('table/0')], ['none', empty.raw('table/0')]],
+  'arena-scores': [['of three aliases', arena.raw('scores/0/0')]],
+  ranking: [['three trainers', arena.raw('ranking/0')], ['nobody', empty.raw('ranking/0')]],
+  'arena-settlement': [['trainers and validators', arena.raw('settlement/0')], ['all of it back', empty.raw('settlement/0')]],
   'artifact-listing': [
     ['the artifact under the address of its job', signEvent(buildArtifactListing(artifact, script.jobId), customer.secret)],
   ],

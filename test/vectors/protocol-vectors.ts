@@ -1,6 +1,9 @@
 import { hex, sha256, type Pubkey } from '../../src/hash.js';
 import { rootSeed, trainingSeed } from '../../src/learning/seeds.js';
 import type { NostrEvent } from '../../src/ports.js';
+import { aliasRoot } from '../../src/protocol/arena/alias.js';
+import { arenaScoreCommitment } from '../../src/protocol/arena/scores.js';
+import { modelCommitment } from '../../src/protocol/arena/submission.js';
 import { parseArtifactListing } from '../../src/protocol/artifact.js';
 import { buildChunk, parseChunk } from '../../src/protocol/chunk.js';
 import { parseListing, parseSnapshot } from '../../src/protocol/dataset.js';
@@ -108,7 +111,7 @@ function badChains(name: EventName, event: NostrEvent): Invalid[] {
     bad('a seq with a leading zero', retag(event, 'seq', '01')),
     bad('another phase', retag(event, 'phase', 'other')),
   ];
-  if (name === 'job') return [...cases, bad('a job that is not the first', chainedAt(event, '1'))];
+  if (name === 'job' || name === 'arena-job') return [...cases, bad('a job that is not the first', chainedAt(event, '1'))];
   const isFirst = event.tags.some(([tag, value]) => tag === 'seq' && value === '0');
   return [
     ...cases,
@@ -306,6 +309,11 @@ export function derivedVectors() {
   const seed = sha256('seed');
   const row = { ...scoreOf(settlement, trainer, 7), ePpm: -1, spot: { segment: 2, hash: hashOf('end') } };
   const scored = { job, round: 3, list: settlement, validator: trainer, engine: derivedFrom.engine, data: hashOf('a'), scores: [row], salt: sha256('salt') };
+  const model = { job, stage: 1, trainer, model: hashOf('model'), salt: sha256('salt') };
+  const entries = [{ submission: settlement, model: hashOf('model'), salt: sha256('salt') }, { submission: job, model: null, salt: null }];
+  const aliases = { job, stage: 1, list: settlement, entries, salt: sha256('alias salt') };
+  const rows = [{ alias: 2, model: hashOf('model'), scorePpm: 410_000 }, { alias: 5, model: null, scorePpm: 999_000_000 }];
+  const sheet = { job, round: 3, draw: settlement, validator: trainer, engine: derivedFrom.engine, data: hashOf('a'), scores: rows, salt: sha256('salt') };
   const drawn = [0, 1, 2].map((i) => ({ validator: people[i]!.pubkey, nonce: sha256('nonce', `${i}`) }));
   return {
     about: 'see the sections on commitments, payouts and seeds; all values hex',
@@ -317,6 +325,9 @@ export function derivedVectors() {
     seat: { job, validator: trainer, hash: seatHash(job, trainer) },
     disputeOrder: plain({ job, index: 2, complaint: settlement, drawn, order: disputeOrder(job, 2, settlement, drawn) }),
     trainingSeed: plain({ seed, round: 3, shard: 7, trainer, trainingSeed: trainingSeed(seed, 3, 7, trainer) }),
+    modelCommitment: plain({ ...model, commitment: modelCommitment(model) }),
+    aliasRoot: plain({ ...aliases, root: aliasRoot(aliases) }),
+    arenaScoreCommitment: plain({ ...sheet, commitment: arenaScoreCommitment(sheet) }),
     rootSeed: plain({ seed, round: 3, rootSeed: rootSeed(seed, 3) }),
   };
 }

@@ -4,9 +4,6 @@ import { isEnough } from '../consensus.js';
 
 /** What the scores of one submission come to. */
 
-/** Of a model that is too large, cannot be loaded or gives no number: the last rank, not an error. */
-export const WORST_SCORE_PPM = 999_000_000;
-
 /**
  * The lower median, one seat one vote. AIArena (arXiv:2412.14566) weighs votes by stake; *ours*: seats are drawn by stake already, so a
  * stake counts once, and a coalition moves a score out of the range of the others' only with half of the revealed seats or more. Exact.

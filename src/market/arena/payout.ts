@@ -1,5 +1,5 @@
 import type { Pubkey } from '../../hash.js';
-import type { PlanLine } from '../../protocol/settlement.js';
+import type { ArenaPlanLine } from '../../protocol/arena/ranking.js';
 import { largestRemainder, splitReward, type EffectiveTerms } from '../stake-reward.js';
 import type { StakeBook } from '../stake.js';
 import { sidesOf, type SideTerms } from './pot.js';
@@ -27,7 +27,7 @@ export interface Stage {
 }
 
 /** A line of a settlement, but for its payout id. */
-export type ArenaLine = Omit<PlanLine, 'payout'>;
+export type ArenaLine = Omit<ArenaPlanLine, 'payout'>;
 
 /**
  * The lines of a stage: trainers by rank, validators by weight, each with those that stand behind it. T and S of the sides are the stakes of

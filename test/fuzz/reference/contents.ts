@@ -398,6 +398,59 @@ const terms = object(
     (job.rail !== 'none' || (job.maxPriceMsat === 0n && (job.validators?.feeMsat ?? 0n) === 0n)),
 );
 
+const arenaModels = ['logreg', 'mlp', 'cnn', 'gpt', 'lstm', 'sequential'] as const;
+const arena = object(
+  {
+    potMsat: msat,
+    sides: either('sides', {
+      fixed: object({ sides: constant('fixed'), validatorSharePpm: integer(0, 10 ** 6) }),
+      byStake: object({ sides: constant('byStake'), gPpm: integer(0, 500_000) }),
+    }),
+    ...{ interimSharePpm: integer(0, 10 ** 6), qPpm: integer(1, 999_999) },
+    ...{
+      bestStakes: orNull(integer(1, 1_024)),
+      bestValidators: orNull(integer(1, 15)),
+      lambdaPpm: integer(0, 10 ** 9),
+    },
+    ...{ seats: integer(3, 15), submissionsPerDay: integer(1, 24), maxModelBytes: integer(1, 2 ** 40) },
+    models: list(constant(...arenaModels), 1, 6),
+    ...{ interimUntil: time, finalUntil: time },
+  },
+  (found: { seats: number; models: readonly string[]; interimUntil: number; finalUntil: number }) =>
+    found.seats % 2 === 1 &&
+    new Set(found.models).size === found.models.length &&
+    found.interimUntil < found.finalUntil,
+);
+const stakeAsked = object({
+  ...{ trainerMsat: msat, validatorMsat: msat, delegatedPpm: integer(0, 1_000_000) },
+  ...{ maxDelegated: integer(0, 1_000), intervalSec: integer(1, 86_400) },
+});
+const arenaJob = object(
+  {
+    ...{ title: text(200), mode: constant('arena'), dataset: hex64, evalA: evaluation, evalB: evaluation, arena },
+    network: constant('bitcoin', 'testnet', 'signet', 'simnet', 'regtest', 'sandbox'),
+    rail: constant('instalments', 'none'),
+    ...{ payoutFloorMsat: msat, revealTimeoutSec: year, claimWithinSec: year, payWithinSec: year },
+    keyRelease: constant('open', 'known', 'staked'),
+    stake: optional(stakeAsked),
+    acceptedEngines: list(constant('node', 'webgpu', 'wasm', 'cpu'), 1, 4),
+    ...{ chainCommitment: hex64, audit: constant('granted', 'open'), access: constant('customer', 'open') },
+    relays: list(relay, 1, 12),
+  },
+  (job: { arena: { potMsat: bigint }; rail: string; stake?: object; keyRelease: string }) =>
+    (job.rail !== 'none' || (job.arena.potMsat === 0n && job.stake === undefined)) &&
+    (job.keyRelease !== 'staked' || job.stake !== undefined),
+);
+const stage = integer(0, 1);
+const arenaScore = integer(0, 999_000_000);
+const arenaPurpose: Check<string> = (value) => {
+  const name = typeof value === 'string' ? value : '';
+  if (!name.startsWith('delegation:')) return constant('trainer', 'fee', 'refund')(value);
+  return `delegation:${hex64(name.slice('delegation:'.length))}`;
+};
+const sealedChars: Check<string> = (value) =>
+  typeof value === 'string' && value.length === 11_012 ? base64(11_012)(value) : refuse('not as long as every model');
+
 const bidRule = constant(
   ...(['own-job', 'blocked', 'price-above-ceiling', 'engine-not-accepted', 'expired'] as const),
   ...(['sealed', 'web-of-trust', 'proof-of-work', 'unknown-key', 'unstaked'] as const),
@@ -584,6 +637,43 @@ export const contents: Readonly<Record<string, Check>> = {
     ...{ field: measured, witnesses: list(hex64, 1, 15) },
   }),
   '4632/': artifact,
+  '4623/arena': arenaJob,
+  '4627/submit': object({ stage, commitment: hex64, sealed: sealedChars }),
+  '4622/arena-seen': object({ stage, interval: integer(0, 10 ** 6), ids }),
+  '4622/arena-list': object({ stage, ids, until: time, degraded }),
+  '4622/alias-root': object({
+    ...{ stage, list: hex64, root: hex64, count: integer(0, 1_024), validators: list(hex64, 0, 15) },
+  }),
+  '4622/alias-table': object({
+    ...{ stage, root: hex64, salt: bytes32 },
+    entries: list(
+      object(
+        { submission: hex64, model: orNull(hex64), salt: orNull(bytes32) },
+        (entry: { model: unknown; salt: unknown }) => (entry.model === null) === (entry.salt === null),
+      ),
+      0,
+      1_024,
+    ),
+  }),
+  '4629/arena-reveal': object({
+    ...{ round, list: hex64, commit: hex64, salt: bytes32, engine, data: hex64 },
+    scores: list(
+      object(
+        { alias: integer(0, 1_023), model: orNull(hex64), scorePpm: arenaScore },
+        (row: { model: unknown; scorePpm: number }) => row.model !== null || row.scorePpm === 999_000_000,
+      ),
+      1,
+      1_024,
+    ),
+  }),
+  '4622/ranking': object({
+    ...{ stage, table: hex64 },
+    ranks: list(object({ submission: hex64, trainer: hex64, scorePpm: arenaScore }), 0, 1_024),
+  }),
+  '4630/arena': object({
+    ...{ stage, ranking: hex64, totalMsat: msat },
+    plan: list(object({ payout: hex64, payee: hex64, purpose: arenaPurpose, amountMsat: msat }), 0, 4_096),
+  }),
 };
 
 /** What a reveal and a claim seal to the customer. */
@@ -591,6 +681,10 @@ const sealedBlob = { key: bytes32, pointer };
 const sealedState = orNull(object({ ...sealedBlob, coding: optional(constant('ordered-words')) }));
 export const sealedUpdate = object({ ...sealedBlob, state: sealedState });
 export const sealedClaim = object({ invoice });
+export const sealedModel = object({
+  ...{ key: bytes32, salt: bytes32, model, pointer },
+  metrics: object({ lossPpm: loss, accuracyPpm: orNull(ppm) }),
+});
 
 export const shardGrant = object({
   ...{ purpose: constant('shard'), job: hex64, snapshot: hex64, shard, key: bytes32, seed: bytes32 },

@@ -1,0 +1,136 @@
+import type { EventId, Pubkey } from '../../hash.js';
+import type { EventOf, JobEvent } from '../../protocol/events.js';
+import { buildChains, type Chain, type Fork } from '../chain.js';
+import { broken } from '../draft.js';
+import { afterTable, NO_STAKES, rowsOf, type StakeEvent } from '../stake.js';
+import type { Violation } from '../state.js';
+import { applyArenaList, applyArenaSeen } from './list-rules.js';
+import { applyAliasTable, applyArenaSettlement, applyRanking } from './rank-rules.js';
+import { applyScoreList } from './score-rules.js';
+import { applyAliasRoot, applyArenaDraw } from './seat-rules.js';
+import { atHand, currentStage, isStop, type ArenaPhase, type ArenaState, type Step } from './state.js';
+
+export interface FoldedArena {
+  readonly phase: ArenaPhase;
+  /** As far as the rules held; null: the job is not at hand. */
+  readonly state: ArenaState | null;
+  /** The first event of the customer that breaks a rule: nothing after it counts. */
+  readonly firstBad: Violation | null;
+  readonly forks: readonly Fork[];
+  /** Needed, and not at hand. */
+  readonly missing: readonly EventId[];
+}
+
+/**
+ * The state of an arena: a pure function of its events, whatever their order and however often they came. The customer's chain is the
+ * spine, as in `foldJob`.
+ *
+ * @param events  parsed and signature-checked; events of other jobs are ignored
+ */
+export function foldArena(jobId: EventId, events: Iterable<JobEvent>): FoldedArena {
+  const byId = new Map([...events].filter(({ job }) => job === jobId).map((event) => [event.id, event]));
+  const job = byId.get(jobId);
+  const chains = buildChains(byId.values());
+  const forks = [...chains.values()].flatMap(({ fork }) => (fork === null ? [] : [fork]));
+  if (job?.type !== 'arena-job') return { phase: 'unknown', state: null, firstBad: null, forks, missing: [jobId] };
+  const sound = new Map<Pubkey, readonly JobEvent[]>(
+    [...chains.values()].filter(({ author }) => author !== job.author).map((chain) => [chain.author, chain.events]),
+  );
+  let state: ArenaState = {
+    ...{ jobId, job, byId, sound, stages: [], seen: new Map(), interval: 0, seenScoring: new Set() },
+    ...{ missed: new Map(), stakes: NO_STAKES, cancelled: null },
+  };
+  const spine = chains.get(job.author)!;
+  for (const event of spine.events.slice(1)) {
+    const next = apply(state, event);
+    if ('lacks' in next) return { phase: 'incomplete', state, firstBad: null, forks, missing: [...next.lacks].sort() };
+    if (isStop(next)) {
+      const firstBad = { event: event.id, author: event.author, ...next };
+      return { phase: 'frozen', state, firstBad, forks, missing: [] };
+    }
+    state = next;
+  }
+  const end = endOf(spine);
+  if (end !== null) return { phase: 'frozen', state, firstBad: { author: job.author, ...end }, forks, missing: [] };
+  const before = spine.gapBefore === null ? null : byId.get(spine.gapBefore)!.prev;
+  return { phase: phaseOf(state), state, firstBad: null, forks, missing: before === null ? [] : [before] };
+}
+
+function endOf({ fork, broken: unlinked }: Chain): Omit<Violation, 'author'> | null {
+  if (fork !== null)
+    return { event: fork.ids[0]!, ...broken('fork', `two events with seq ${fork.seq}: ${fork.ids.join(' and ')}`) };
+  return unlinked === null ? null : { event: unlinked, ...broken('chain', 'prev does not name the event before') };
+}
+
+function apply(state: ArenaState, event: JobEvent): Step<ArenaState> {
+  const hasEnded = state.cancelled !== null || phaseOf(state) === 'finished';
+  switch (event.type) {
+    case 'receipt':
+    case 'claim-bad':
+      return state;
+    case 'stake-table':
+      return applyTable(state, event);
+    case 'cancel':
+      return hasEnded || isOwed(state)
+        ? broken('cancel', 'what was listed is ranked and paid first')
+        : { ...state, cancelled: event };
+    default:
+      return hasEnded ? broken('after-end', `a ${event.type} after the job ended`) : applyStage(state, event);
+  }
+}
+
+function applyStage(state: ArenaState, event: JobEvent): Step<ArenaState> {
+  switch (event.type) {
+    case 'arena-seen':
+      return applyArenaSeen(state, event);
+    case 'arena-list':
+      return applyArenaList(state, event);
+    case 'alias-root':
+      return applyAliasRoot(state, event);
+    case 'seen':
+      return { ...state, seenScoring: new Set([...state.seenScoring, ...event.content.ids]) };
+    case 'draw':
+      return applyArenaDraw(state, event);
+    case 'list':
+      return applyScoreList(state, event);
+    case 'alias-table':
+      return applyAliasTable(state, event);
+    case 'ranking':
+      return applyRanking(state, event);
+    case 'arena-settlement':
+      return applyArenaSettlement(state, event);
+    default:
+      return broken('event', `a customer of an arena publishes no ${event.type}`);
+  }
+}
+
+/** Does a stage wait for its settlement? */
+const isOwed = (state: ArenaState): boolean => currentStage(state)?.settlement === null;
+
+/** Rows follow from the events that this table and those before it name. Nobody is slashed in an arena yet. */
+function applyTable(state: ArenaState, { content }: EventOf<'stake-table'>): Step<ArenaState> {
+  const named = atHand(state, content.events);
+  if (isStop(named)) return named;
+  const stakes = named.filter((one): one is StakeEvent =>
+    ['stake', 'delegate', 'withdraw', 'slash'].includes(one.type),
+  );
+  if (new Set(content.events).size !== stakes.length)
+    return broken('stake-table', 'an event stands twice, or is no stake, delegation or withdrawal');
+  const next = afterTable(state.stakes, content.interval, stakes, undefined, true);
+  if (typeof next === 'string') return broken('stake-table', next);
+  const spell = (rows: EventOf<'stake-table'>['content']['rows']) =>
+    rows.map((row) => [row.operator, row.role, row.ownMsat, row.delegatedMsat, row.sigmaPpm].join(':')).join(' ');
+  if (spell(rowsOf(next)) !== spell(content.rows))
+    return broken('stake-table', 'its rows do not follow from its events');
+  return { ...state, stakes: next };
+}
+
+function phaseOf(state: ArenaState): ArenaPhase {
+  if (state.cancelled !== null) return 'cancelled';
+  const stage = currentStage(state);
+  if (stage === undefined) return 'submitting';
+  if (stage.settlement !== null) return stage.stage === 1 ? 'finished' : 'submitting';
+  if (stage.ranking !== null) return 'ranked';
+  if (stage.table !== null) return 'scored';
+  return stage.root === null ? 'listed' : 'scoring';
+}

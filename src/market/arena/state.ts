@@ -1,0 +1,112 @@
+import type { EventId, Pubkey } from '../../hash.js';
+import type { EventOf, JobEvent } from '../../protocol/events.js';
+import type { RankRow } from '../../protocol/arena/ranking.js';
+import type { Broken } from '../draft.js';
+import type { StakeBook } from '../stake.js';
+
+/** What the events of an arena come to. Every rule takes a state and an event of the customer and gives the next state. */
+
+/** One draw of seats, and what was scored by it. */
+export interface ArenaRound {
+  readonly draw: EventOf<'draw'>;
+  /** By validator: the aliases that it scores, in order. */
+  readonly seats: ReadonlyMap<Pubkey, readonly number[]>;
+  readonly commitList: EventOf<'list'> | null;
+  readonly commits: ReadonlyMap<Pubkey, EventOf<'score-commit'>>;
+  readonly revealList: EventOf<'list'> | null;
+  readonly reveals: ReadonlyMap<Pubkey, EventOf<'arena-scores'>>;
+}
+
+export interface ArenaStage {
+  /** 0: interim, 1: final. */
+  readonly stage: number;
+  readonly list: EventOf<'arena-list'>;
+  /** By trainer: its newest of those listed. */
+  readonly submissions: ReadonlyMap<Pubkey, EventOf<'submit'>>;
+  /** What counts of each trainer's stake when the list was signed; of equals where the job asks for none. */
+  readonly trainerStakes: ReadonlyMap<Pubkey, bigint>;
+  readonly root: EventOf<'alias-root'> | null;
+  /** Who may be drawn, by key. */
+  readonly validators: ReadonlyMap<Pubkey, EventOf<'register'>>;
+  /** What counts of each validator's stake when the root was signed. */
+  readonly validatorStakes: ReadonlyMap<Pubkey, bigint>;
+  readonly rounds: readonly ArenaRound[];
+  readonly table: EventOf<'alias-table'> | null;
+  readonly ranking: EventOf<'ranking'> | null;
+  readonly ranks: readonly RankRow[];
+  readonly settlement: EventOf<'arena-settlement'> | null;
+}
+
+export type ArenaPhase =
+  /** Open for submissions. */
+  | 'submitting'
+  | 'listed'
+  | 'scoring'
+  | 'scored'
+  | 'ranked'
+  | 'finished'
+  | 'cancelled'
+  /** The customer broke a rule. */
+  | 'frozen'
+  /** Events are not at hand: `missing`. */
+  | 'incomplete'
+  | 'unknown';
+
+export interface ArenaState {
+  readonly jobId: EventId;
+  readonly job: EventOf<'arena-job'>;
+  readonly byId: ReadonlyMap<EventId, JobEvent>;
+  /** Events of participants that stand in an unforked chain. */
+  readonly sound: ReadonlyMap<Pubkey, readonly JobEvent[]>;
+  readonly stages: readonly ArenaStage[];
+  /** Submissions that the customer saw, and in which interval. */
+  readonly seen: ReadonlyMap<EventId, number>;
+  /** Of the last `arena-seen`. */
+  readonly interval: number;
+  /** Nonces, commitments to scores and scores that the customer saw. */
+  readonly seenScoring: ReadonlySet<EventId>;
+  /** Draws in a row for which a validator had seats and revealed nothing. */
+  readonly missed: ReadonlyMap<Pubkey, number>;
+  readonly stakes: StakeBook;
+  readonly cancelled: EventOf<'cancel'> | null;
+}
+
+/** Needed, and not at hand: nothing after it can be told. */
+export interface Lacking {
+  readonly lacks: readonly EventId[];
+}
+export type Step<T> = T | Broken | Lacking;
+
+export function isStop(step: object): step is Broken | Lacking {
+  return 'detail' in step || 'lacks' in step;
+}
+
+export const currentStage = ({ stages }: ArenaState): ArenaStage | undefined => stages.at(-1);
+
+/** Which stage takes submissions; null: none now. */
+export function submittingStage({ stages }: ArenaState): number | null {
+  return stages.length < 2 && stages.every(({ settlement }) => settlement !== null) ? stages.length : null;
+}
+
+export function withStage(state: ArenaState, change: Partial<ArenaStage>): ArenaState {
+  return {
+    ...state,
+    stages: state.stages.map((stage, i) => (i < state.stages.length - 1 ? stage : { ...stage, ...change })),
+  };
+}
+
+/** How many draws the job had. */
+export function drawsOf({ stages }: ArenaState): number {
+  return stages.reduce((sum, { rounds }) => sum + rounds.length, 0);
+}
+
+/**
+ * Events by id.
+ *
+ * @returns  in the order of the ids, or which of them are not at hand
+ */
+export function atHand({ byId }: ArenaState, ids: readonly EventId[]): readonly JobEvent[] | Lacking {
+  const found = ids.map((id) => byId.get(id));
+  const lacks = ids.filter((_, i) => found[i] === undefined);
+  return lacks.length > 0 ? { lacks } : (found as JobEvent[]);
+}
