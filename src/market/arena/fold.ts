@@ -4,6 +4,7 @@ import { buildChains, type Chain, type Fork } from '../chain.js';
 import { broken } from '../draft.js';
 import { afterTable, NO_STAKES, rowsOf, type StakeEvent } from '../stake.js';
 import type { Violation } from '../state.js';
+import { settledByOthers } from './lapse.js';
 import { applyArenaList, applyArenaSeen } from './list-rules.js';
 import { applyAliasTable, applyArenaSettlement, applyRanking } from './rank-rules.js';
 import { applyScoreList } from './score-rules.js';
@@ -23,7 +24,7 @@ export interface FoldedArena {
 
 /**
  * The state of an arena: a pure function of its events, whatever their order and however often they came. The customer's chain is the
- * spine, as in `foldJob`.
+ * spine, as in `foldJob`; phases are those of the spine.
  *
  * @param events  parsed and signature-checked; events of other jobs are ignored
  */
@@ -41,19 +42,24 @@ export function foldArena(jobId: EventId, events: Iterable<JobEvent>): FoldedAre
     ...{ missed: new Map(), stakes: NO_STAKES, cancelled: null },
   };
   const spine = chains.get(job.author)!;
+  const stopped = (rest: Partial<FoldedArena>): FoldedArena => ({
+    ...{ phase: phaseOf(state), state: withOthers(state), firstBad: null, forks, missing: [], ...rest },
+  });
   for (const event of spine.events.slice(1)) {
     const next = apply(state, event);
-    if ('lacks' in next) return { phase: 'incomplete', state, firstBad: null, forks, missing: [...next.lacks].sort() };
-    if (isStop(next)) {
-      const firstBad = { event: event.id, author: event.author, ...next };
-      return { phase: 'frozen', state, firstBad, forks, missing: [] };
-    }
+    if ('lacks' in next) return stopped({ phase: 'incomplete', missing: [...next.lacks].sort() });
+    if (isStop(next)) return stopped({ phase: 'frozen', firstBad: { event: event.id, author: event.author, ...next } });
     state = next;
   }
   const end = endOf(spine);
-  if (end !== null) return { phase: 'frozen', state, firstBad: { author: job.author, ...end }, forks, missing: [] };
+  if (end !== null) return stopped({ phase: 'frozen', firstBad: { author: job.author, ...end } });
   const before = spine.gapBefore === null ? null : byId.get(spine.gapBefore)!.prev;
-  return { phase: phaseOf(state), state, firstBad: null, forks, missing: before === null ? [] : [before] };
+  return stopped({ missing: before === null ? [] : [before] });
+}
+
+/** Nothing in the customer's chain follows from what others settled: it says the same when it comes back. */
+function withOthers(state: ArenaState): ArenaState {
+  return { ...state, stages: state.stages.map((stage) => ({ ...stage, others: settledByOthers(state, stage) })) };
 }
 
 function endOf({ fork, broken: unlinked }: Chain): Omit<Violation, 'author'> | null {

@@ -3,6 +3,7 @@ import type { ArenaTerms } from '../../protocol/arena/job.js';
 import type { EventOf } from '../../protocol/events.js';
 import { broken, type Broken } from '../draft.js';
 import { asksStake, countedStakes } from '../stake-terms.js';
+import { NO_STAKES } from '../stake.js';
 import { atHand, isStop, submittingStage, type ArenaState, type Step } from './state.js';
 
 /** Which submissions count. */
@@ -64,7 +65,7 @@ export function applyArenaList(state: ArenaState, event: EventOf<'arena-list'>):
     ...{ stage, list: event, submissions },
     trainerStakes: new Map([...submissions.keys()].map((key) => [key, stakes?.get(key) ?? 1n])),
     ...{ root: null, validators: new Map(), validatorStakes: new Map(), rounds: [] },
-    ...{ table: null, ranking: null, ranks: [], settlement: null },
+    ...{ table: null, book: NO_STAKES, ranking: null, ranks: [], settlement: null, others: [] },
   };
   return { ...state, stages: [...state.stages, found] };
 }

@@ -1,6 +1,7 @@
 import type { Pubkey } from '../../hash.js';
 import { aliasRoot } from '../../protocol/arena/alias.js';
 import type { ArenaPlanLine, RankRow } from '../../protocol/arena/ranking.js';
+import { WORST_SCORE_PPM } from '../../protocol/arena/scores.js';
 import { modelCommitment } from '../../protocol/arena/submission.js';
 import type { EventOf } from '../../protocol/events.js';
 import { payoutId } from '../../protocol/settlement.js';
@@ -40,7 +41,7 @@ export function applyAliasTable(state: ArenaState, event: EventOf<'alias-table'>
     if (modelCommitment(of) !== one.content.commitment)
       return broken('alias-table', `alias ${alias} does not open the commitment of ${submission}`);
   }
-  return withStage(state, { table: event });
+  return withStage(state, { table: event, book: state.stakes });
 }
 
 /** By alias; null: no score, or no model. */
@@ -51,7 +52,7 @@ function scoresOf(stage: ArenaStage, seats: number): readonly (Scored | null)[] 
   });
 }
 
-/** Of an opened stage: by (score, trainer). */
+/** Of an opened stage: by (score, trainer). Who has the worst score has no rank: it is that of a file of random bytes, and no work. */
 export function ranksOf(stage: ArenaStage, seats: number): readonly RankRow[] {
   const trainers = new Map([...stage.submissions].map(([trainer, { id }]) => [id, trainer]));
   const { entries } = stage.table!.content;
@@ -59,7 +60,9 @@ export function ranksOf(stage: ArenaStage, seats: number): readonly RankRow[] {
     .flatMap((scored, alias): RankRow[] => {
       const scorePpm = scored === null ? null : consensusOf(scored.scoresPpm, seats);
       const { submission } = entries[alias]!;
-      return scorePpm === null ? [] : [{ submission, trainer: trainers.get(submission)!, scorePpm }];
+      return scorePpm === null || scorePpm === WORST_SCORE_PPM
+        ? []
+        : [{ submission, trainer: trainers.get(submission)!, scorePpm }];
     })
     .sort((a, b) => (a.scorePpm !== b.scorePpm ? a.scorePpm - b.scorePpm : a.trainer < b.trainer ? -1 : 1));
 }
@@ -70,15 +73,23 @@ export function applyRanking(state: ArenaState, event: EventOf<'ranking'>): Aren
   if (stage === undefined || stage.stage !== number || stage.table?.id !== table || stage.ranking !== null)
     return broken('ranking', `it follows from no table of stage ${number}`);
   const expected = ranksOf(stage, state.job.content.arena.seats);
-  const spell = (rows: readonly RankRow[]) => rows.map((row) => `${row.submission}:${row.trainer}:${row.scorePpm}`);
-  const [found, due] = [spell(ranks), spell(expected)];
-  const at = due.findIndex((row, i) => row !== found[i]);
-  if (at >= 0 || found.length !== due.length)
-    return broken(
-      'ranking',
-      `rank ${at < 0 ? due.length : at} must be ${due[at] ?? 'none'}, got ${found[at < 0 ? due.length : at] ?? 'none'}`,
-    );
-  return withStage(state, { ranking: event, ranks: expected });
+  const wrong = wrongRanking(ranks, expected);
+  return wrong === null ? withStage(state, { ranking: event, ranks: expected }) : wrong;
+}
+
+/** Where it differs from what follows; null: nowhere. */
+export function wrongRanking(found: readonly RankRow[], due: readonly RankRow[]): Broken | null {
+  const spell = (row: RankRow | undefined) =>
+    row === undefined ? 'none' : `${row.submission}:${row.trainer}:${row.scorePpm}`;
+  const at = firstOther(found.map(spell), due.map(spell));
+  if (at === null) return null;
+  return broken('ranking', `rank ${at} must be ${spell(due[at])}, got ${spell(found[at])}`);
+}
+
+/** Index of the first that differs, a missing one too. */
+function firstOther(found: readonly string[], due: readonly string[]): number | null {
+  for (let i = 0; i < Math.max(found.length, due.length); i++) if (found[i] !== due[i]) return i;
+  return null;
 }
 
 export function arenaPayoutTerms({ job }: Pick<ArenaState, 'job'>): PayoutTerms {
@@ -92,7 +103,10 @@ export function arenaPayoutTerms({ job }: Pick<ArenaState, 'job'>): PayoutTerms 
   };
 }
 
-/** What a ranked stage pays, in order of (payee, purpose): to the msat what it has of the pot. What has no payee goes back to the customer. */
+/**
+ * What a ranked stage pays, in order of (payee, purpose): to the msat what it has of the pot. What has no payee goes back to the customer.
+ * Everything it follows from stands when the table is opened.
+ */
 export function arenaPlan(
   state: ArenaState,
   stage: ArenaStage,
@@ -109,7 +123,7 @@ export function arenaPlan(
       trainers: new Map(stage.ranks.map(ranked)),
       conduct: conductOf(scored),
       stakes: stage.validatorStakes,
-      book: state.stakes,
+      book: stage.book,
     },
     arenaPayoutTerms(state),
   );
@@ -124,18 +138,24 @@ const idOf = ({ jobId }: ArenaState, { stage }: ArenaStage, payee: Pubkey, purpo
   payoutId(jobId, stage, payee, purpose);
 
 export function applyArenaSettlement(state: ArenaState, event: EventOf<'arena-settlement'>): ArenaState | Broken {
-  const { stage: number, ranking, plan, totalMsat } = event.content;
+  const { stage: number, ranking } = event.content;
   const stage = currentStage(state);
   if (stage === undefined || stage.stage !== number || stage.ranking?.id !== ranking || stage.settlement !== null)
     return broken('settlement', `it follows from no ranking of stage ${number}`);
-  const due = arenaPlan(state, stage);
+  const wrong = wrongPlan(event.content, arenaPlan(state, stage));
+  return wrong === null ? withStage(state, { settlement: event }) : wrong;
+}
+
+/** Where it differs from what follows; null: nowhere. */
+export function wrongPlan(
+  { stage, plan, totalMsat }: EventOf<'arena-settlement'>['content'],
+  due: ReturnType<typeof arenaPlan>,
+): Broken | null {
   if (totalMsat !== due.totalMsat)
-    return broken('settlement', `stage ${number} pays ${due.totalMsat} msat, got ${totalMsat}`);
+    return broken('settlement', `stage ${stage} pays ${due.totalMsat} msat, got ${totalMsat}`);
   const spell = (line: ArenaPlanLine | undefined) =>
     line === undefined ? 'none' : `${line.amountMsat} msat to ${line.payee} for ${line.purpose} as ${line.payout}`;
-  const longer = Math.max(plan.length, due.plan.length);
-  for (let i = 0; i < longer; i++)
-    if (spell(plan[i]) !== spell(due.plan[i]))
-      return broken('settlement', `line ${i} must be ${spell(due.plan[i])}, got ${spell(plan[i])}`);
-  return withStage(state, { settlement: event });
+  const at = firstOther(plan.map(spell), due.plan.map(spell));
+  if (at === null) return null;
+  return broken('settlement', `line ${at} must be ${spell(due.plan[at])}, got ${spell(plan[at])}`);
 }

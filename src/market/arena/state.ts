@@ -32,9 +32,14 @@ export interface ArenaStage {
   readonly validatorStakes: ReadonlyMap<Pubkey, bigint>;
   readonly rounds: readonly ArenaRound[];
   readonly table: EventOf<'alias-table'> | null;
+  /** Stakes when the table was opened: whoever settles, and whenever, pays by them. */
+  readonly book: StakeBook;
   readonly ranking: EventOf<'ranking'> | null;
   readonly ranks: readonly RankRow[];
+  /** The customer's. */
   readonly settlement: EventOf<'arena-settlement'> | null;
+  /** What participants settled by the same content, while the customer was silent or beside it. */
+  readonly others: readonly EventOf<'arena-settlement'>[];
 }
 
 export type ArenaPhase =
