@@ -23,6 +23,7 @@ export const ERRORS = {
   'wrong-password': { exit: 2, retry: false, meaning: 'the password does not open the encrypted private key' },
   'bad-dataset': { exit: 2, retry: false, meaning: 'a data file is empty, ragged, unreadable or of an unknown format' },
   'label-missing': { exit: 2, retry: false, meaning: 'the label column or label file is not there' },
+  'bad-recipe': { exit: 2, retry: false, meaning: 'a file of recipes for an arena is not usable' },
   'bad-job': { exit: 2, retry: false, meaning: 'a job file or job flag is not usable' },
   'no-wallet': { exit: 2, retry: false, meaning: 'the job pays but no wallet is set' },
   'network-mismatch': {

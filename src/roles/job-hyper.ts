@@ -5,8 +5,24 @@ import type { JobFile } from './job-file.js';
 const MOMENTUM = 0.9;
 const WEIGHT_DECAY = 0.01;
 
+/** What a job file or a recipe says of it. */
+export type HyperFile = Pick<
+  JobFile,
+  | 'optimizer'
+  | 'learningRate'
+  | 'batch'
+  | 'momentum'
+  | 'weightDecay'
+  | 'clipNorm'
+  | 'proximal'
+  | 'warmupSteps'
+  | 'decay'
+  | 'epochs'
+  | 'localSteps'
+>;
+
 /** How the trainers of a job train, defaults filled in. @throws NmktError `bad-job` for a part of another optimizer */
-export function hyperParameters(job: JobFile): HyperParameters {
+export function hyperParameters(job: HyperFile): HyperParameters {
   const { optimizer, learningRate, batch, momentum, weightDecay, clipNorm, proximal, warmupSteps, decay } = job;
   const own = (name: string, value: number | undefined, of: JobFile['optimizer'], fallback: number) => {
     if (optimizer === of) return { [name]: value ?? fallback };

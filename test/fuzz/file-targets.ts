@@ -24,6 +24,7 @@ import { bpeVocabulary, decodeTokens } from '../../src/learning/tokens.js';
 import { stateShapes } from '../../src/learning/train-state.js';
 import type { DataSchema, ModelSpec } from '../../src/learning/types.js';
 import { parseDuration } from '../../src/roles/duration.js';
+import { parseRecipes, recipeSchema } from '../../src/roles/arena/recipe.js';
 import { jobFileSchema, parseJobFile } from '../../src/roles/job-file.js';
 import {
   decodePartFile,
@@ -218,6 +219,7 @@ const idxFiles = [...images, ...images.map((file) => Uint8Array.from(gzipSync(fi
 
 const imageSchema: DataSchema = { ...schema, shape: [2, 2], inputs: 4, scale: 255 };
 
+const recipes = [recipeSchema.parse({ model: 'mlp' }), recipeSchema.parse({ model: 'cnn', optimizer: 'momentum' })];
 const job = { ...jobFileSchema.parse({}), dataset: 'ab'.repeat(32), trainers: 3, title: 'a job' };
 const wallet = formatWalletUri({
   walletPubkey: 'cd'.repeat(32) as never,
@@ -535,6 +537,11 @@ export const fileTargets: readonly Target[] = [
     make: (random) => mutateJson(random, job),
     run: (value) => void parseJobFile(value, 'a test'),
     reference: checkJobFile,
+  }),
+  target('recipes', ['bad-recipe'], {
+    share: 0.5,
+    make: (random) => mutateJson(random, recipes),
+    run: (value) => void parseRecipes(value, 'a test'),
   }),
   target('job files', ['bad-job', 'bad-usage'], {
     share: 0.5,
