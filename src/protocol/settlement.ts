@@ -6,14 +6,19 @@ import { eventId, int, msat, pubkey, sha256Hex } from './scalars.js';
 
 /** `fee`: of a validator; `bonus`: of what was slashed; `correction`: of a trainer whose work was rejected by a proof that drawn validators found false; `delegation:` with a key: of its reward, to who stood behind it. */
 export type Purpose = 'trainer' | 'fee' | 'bonus' | 'correction' | `delegation:${Pubkey}`;
-const purpose = z
-  .string()
-  .regex(
-    /^(trainer|fee|bonus|correction|delegation:[0-9a-f]{64})$/,
-    'trainer, fee, bonus, correction or delegation: with a key',
-  ) as unknown as z.ZodType<Purpose, string>;
 
-const planLine = z.object({ payout: sha256Hex, payee: pubkey, purpose, amountMsat: msat });
+/** @param names  what a line can be for, besides a delegation */
+export function planLineOf<P extends string>(...names: readonly P[]) {
+  const purpose = z
+    .string()
+    .regex(
+      new RegExp(`^(${names.join('|')}|delegation:[0-9a-f]{64})$`),
+      `${names.join(', ')} or delegation: with a key`,
+    ) as unknown as z.ZodType<P | `delegation:${Pubkey}`, string>;
+  return z.object({ payout: sha256Hex, payee: pubkey, purpose, amountMsat: msat });
+}
+
+const planLine = planLineOf('trainer', 'fee', 'bonus', 'correction');
 export type PlanLine = z.output<typeof planLine>;
 
 /** One per (job, round), published before anything is paid; anyone can recompute it from the award and the close. */

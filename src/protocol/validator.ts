@@ -86,21 +86,34 @@ function rowBytes(row: ScoreRow): Bytes[] {
  *
  * @param list  of reveals
  */
-export function scoreCommitment(of: {
+export function scoreCommitment(
+  of: ScoresOf & { readonly list: EventId; readonly scores: readonly ScoreRow[]; readonly salt: Bytes },
+): Sha256 {
+  return scoresHash('nmkt/1/score', of.list, of, of.scores.map(rowBytes), of.salt);
+}
+
+/** Whose scores a commitment is to, and on which data. */
+export interface ScoresOf {
   readonly job: EventId;
   readonly round: number;
-  readonly list: EventId;
   readonly validator: Pubkey;
   readonly engine: string;
   readonly data: Sha256;
-  readonly scores: readonly ScoreRow[];
-  readonly salt: Bytes;
-}): Sha256 {
+}
+
+/** SHA-256(label || job || u32 round || subject || validator || SHA-256(engine) || data || u32 count || rows || salt): of the modes alike. */
+export function scoresHash(
+  label: string,
+  subject: EventId,
+  { job, round, validator, engine, data }: ScoresOf,
+  rows: readonly (readonly Bytes[])[],
+  salt: Bytes,
+): Sha256 {
   return hashHex(
-    'nmkt/1/score',
-    ...[fromHex(of.job), u32be(of.round), fromHex(of.list), fromHex(of.validator)],
-    ...[fromHex(hashHex(of.engine)), fromHex(of.data), u32be(of.scores.length)],
-    ...of.scores.flatMap(rowBytes),
-    of.salt,
+    label,
+    ...[fromHex(job), u32be(round), fromHex(subject), fromHex(validator)],
+    ...[fromHex(hashHex(engine)), fromHex(data), u32be(rows.length)],
+    ...rows.flat(),
+    salt,
   );
 }

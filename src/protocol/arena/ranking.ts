@@ -2,7 +2,8 @@ import { z } from 'zod';
 import type { Pubkey } from '../../hash.js';
 import { eventType } from '../envelope.js';
 import { KINDS } from '../kinds.js';
-import { eventId, int, msat, pubkey, sha256Hex } from '../scalars.js';
+import { eventId, int, msat, pubkey } from '../scalars.js';
+import { planLineOf } from '../settlement.js';
 import { stage, stageTag } from './submission.js';
 import { WORST_SCORE_PPM } from './scores.js';
 
@@ -22,14 +23,8 @@ export const RANKING = eventType(
 
 /** `fee`: of a validator; `delegation:` with a key: to who stood behind it; `refund`: to the customer, what has no payee. */
 export type ArenaPurpose = 'trainer' | 'fee' | 'refund' | `delegation:${Pubkey}`;
-const purpose = z
-  .string()
-  .regex(
-    /^(trainer|fee|refund|delegation:[0-9a-f]{64})$/,
-    'trainer, fee, refund or delegation: with a key',
-  ) as unknown as z.ZodType<ArenaPurpose, string>;
 
-const planLine = z.object({ payout: sha256Hex, payee: pubkey, purpose, amountMsat: msat });
+const planLine = planLineOf('trainer', 'fee', 'refund');
 export type ArenaPlanLine = z.output<typeof planLine>;
 
 /** One per stage, published before anything is paid: what the stage has of the pot, to the msat. */

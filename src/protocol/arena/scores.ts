@@ -1,18 +1,10 @@
 import { z } from 'zod';
-import {
-  fromHex,
-  sha256Hex as hashHex,
-  u32be,
-  u64be,
-  type Bytes,
-  type EventId,
-  type Pubkey,
-  type Sha256,
-} from '../../hash.js';
+import { fromHex, u32be, u64be, type Bytes, type EventId, type Sha256 } from '../../hash.js';
 import { engineId } from '../bid.js';
 import { eventType } from '../envelope.js';
 import { KINDS } from '../kinds.js';
 import { bytes32, eventId, int, sha256Hex } from '../scalars.js';
+import { scoresHash, type ScoresOf } from '../validator.js';
 
 /** Of a model that is too large, cannot be loaded or gives no number, and of every one that is worse. */
 export const WORST_SCORE_PPM = 999_000_000;
@@ -51,25 +43,13 @@ const NONE = new Uint8Array(32);
  * SHA-256("nmkt/1/arena-score" || job || u32 round || draw || validator || SHA-256(engine) || data || u32 count || rows || salt); a row is u32
  * alias, model hash, 32 zeros for none, u64 score.
  */
-export function arenaScoreCommitment(of: {
-  readonly job: EventId;
-  readonly round: number;
-  readonly draw: EventId;
-  readonly validator: Pubkey;
-  readonly engine: string;
-  readonly data: Sha256;
-  readonly scores: readonly ArenaScore[];
-  readonly salt: Bytes;
-}): Sha256 {
-  return hashHex(
-    'nmkt/1/arena-score',
-    ...[fromHex(of.job), u32be(of.round), fromHex(of.draw), fromHex(of.validator)],
-    ...[fromHex(hashHex(of.engine)), fromHex(of.data), u32be(of.scores.length)],
-    ...of.scores.flatMap(({ alias, model, scorePpm }) => [
-      u32be(alias),
-      model === null ? NONE : fromHex(model),
-      u64be(BigInt(scorePpm)),
-    ]),
-    of.salt,
-  );
+export function arenaScoreCommitment(
+  of: ScoresOf & { readonly draw: EventId; readonly scores: readonly ArenaScore[]; readonly salt: Bytes },
+): Sha256 {
+  const rows = of.scores.map(({ alias, model, scorePpm }) => [
+    u32be(alias),
+    model === null ? NONE : fromHex(model),
+    u64be(BigInt(scorePpm)),
+  ]);
+  return scoresHash('nmkt/1/arena-score', of.draw, of, rows, of.salt);
 }
