@@ -53,12 +53,13 @@ export interface RefusedClaim {
   readonly claim: EventOf<'claim'> | null;
 }
 
-export interface PayoutState {
-  /** What promises it. */
-  readonly settlement: EventOf<'settlement'>;
+/** A line of a settlement and what became of it, in every kind of job. */
+export interface PayoutState<S = EventOf<'settlement'>, P = Purpose> {
+  /** What promises it; where several do with equal content, the one that the claim names. */
+  readonly settlement: S;
   readonly payout: Sha256;
   readonly payee: Pubkey;
-  readonly purpose: Purpose;
+  readonly purpose: P;
   readonly amountMsat: bigint;
   /** The newest claim that was neither given up nor refused. */
   readonly claim: EventOf<'claim'> | null;
@@ -71,6 +72,15 @@ export interface PayoutState {
   readonly receipt: EventOf<'receipt'> | null;
   readonly received: EventOf<'received'> | null;
   readonly unpaid: EventOf<'unpaid'> | null;
+}
+
+/** A payout of any kind of job. */
+export type AnyPayout = PayoutState<EventOf<'settlement'> | EventOf<'arena-settlement'>, string>;
+
+/** What was settled at once: a round, or the stage of an arena. */
+export interface Owed {
+  readonly round: number;
+  readonly payouts: readonly AnyPayout[];
 }
 
 export interface RoundState {
@@ -222,8 +232,16 @@ export function provenBefore(
   );
 }
 
+/** What a job of any kind comes to, as far as those who sign and are paid in it look at it alike. */
+export interface AnyJobState {
+  readonly jobId: EventId;
+  /** Null: not at hand. */
+  readonly job: { readonly author: Pubkey } | null;
+  readonly chains: ReadonlyMap<Pubkey, Chain>;
+}
+
 /** Next seq and prev for an author. */
-export function chainTip(state: JobState, author: Pubkey): { readonly seq: number; readonly prev: EventId | null } {
+export function chainTip(state: AnyJobState, author: Pubkey): { readonly seq: number; readonly prev: EventId | null } {
   const events = state.chains.get(author)?.events ?? [];
   return { seq: events.length, prev: events.at(-1)?.id ?? null };
 }
@@ -253,7 +271,10 @@ export function acceptedRounds(state: JobState, trainer: Pubkey): number {
 }
 
 /** Payment hashes in receipts of other payouts of the job: each counts for one. */
-export function receiptedElsewhere({ rounds }: Pick<JobState, 'rounds'>, { payout }: PayoutState): ReadonlySet<string> {
+export function receiptedElsewhere(
+  { rounds }: { readonly rounds: readonly Owed[] },
+  { payout }: Pick<AnyPayout, 'payout'>,
+): ReadonlySet<string> {
   const others = rounds.flatMap(({ payouts }) => payouts).filter((other) => other.payout !== payout);
   return new Set(others.flatMap(({ receipt }) => receipt?.content.paymentHash ?? []));
 }

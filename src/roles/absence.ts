@@ -18,7 +18,7 @@ export interface AbsenceQuestion {
 
 /** @param refresh  asks all relays; @returns those that answered */
 export function askAboutAbsence(
-  book: JobBook,
+  book: Pick<JobBook, 'witnesses'>,
   clock: Clock,
   refresh: () => Promise<readonly string[]>,
 ): AbsenceQuestion {

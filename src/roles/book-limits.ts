@@ -18,7 +18,7 @@ const MAX_EVENTS_PER_SEAT = 4;
 export interface BookLimits {
   /** Is it to be kept? @param evict  is told which other event has to go for it */
   admit(event: NostrEvent, one: Admitted, evict: (id: EventId) => void): boolean;
-  /** Its bidders are no strangers any more. */
+  /** Its bidders are no strangers any more, nor who works in an arena. */
   awarded(bidders: ReadonlySet<Pubkey>, terms: Pick<JobTerms, 'rounds' | 'shardsPerTrainer'>): void;
 }
 
@@ -72,8 +72,8 @@ export function createBookLimits(isTrusted: (author: Pubkey) => boolean, isSeale
       if (count >= MAX_EVENTS_OF_STRANGER) return false;
       const openMsat = one.type === 'bid' ? one.content.priceMsat : null;
       const bidMsat = isSealed() ? (one.type === 'sealed-bid' ? SEALED_MSAT : null) : openMsat;
-      // A validator asks what the job says.
-      const priceMsat = one.type === 'register' ? 0n : bidMsat;
+      // A validator asks what the job says, and so does a trainer of an arena.
+      const priceMsat = one.type === 'register' || one.type === 'submit' ? 0n : bidMsat;
       const next = { id: one.id, author: one.author, chars: sizeOf(event), priceMsat };
       strange.set(one.id, next);
       counts.set(one.author, count + 1);

@@ -1,12 +1,12 @@
 import { NmktError } from '../errors.js';
 import type { EventId, Pubkey } from '../hash.js';
-import type { JobState } from '../market/state.js';
+import type { AnyJobState } from '../market/state.js';
 import type { FetchResult, NostrEvent } from '../ports.js';
 
 /** When a book does not sign. */
 
 /** Signing on a chain that forks or has a hole would make, or hide, a second event with the same seq. */
-export function requireSoundChain(state: JobState, me: Pubkey): void {
+export function requireSoundChain(state: AnyJobState, me: Pubkey): void {
   const chain = state.chains.get(me);
   if (chain === undefined || (chain.fork === null && chain.gapBefore === null && chain.broken === null)) return;
   throw new NmktError('forked', 'this key has events of this job that do not form one chain', {

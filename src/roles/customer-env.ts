@@ -1,7 +1,7 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import type { InvoiceFacts } from '../market/claim-rules.js';
 import type { EarlierJob } from '../market/standing.js';
-import type { JobState, RoundState } from '../market/state.js';
+import type { AnyPayout, JobState, Owed } from '../market/state.js';
 import type { Engine, Clock, NostrEvent, PotPayment, Progress, RandomBytes, Relays, Signer, Stake } from '../ports.js';
 import type { Bell } from './bell.js';
 import type { CustomerData } from './customer-data.js';
@@ -58,8 +58,8 @@ export type HoldCause = 'unknown' | 'refused' | 'invoice' | 'unreachable';
 export interface Payer {
   pay(request: {
     readonly job: EventId;
-    readonly round: RoundState;
-    readonly payout: RoundState['payouts'][number];
+    readonly round: Pick<Owed, 'round'>;
+    readonly payout: AnyPayout;
     readonly invoice: string;
     /** Of all claims the payee ever made for this payout, the current one included. */
     readonly claimed: readonly string[];

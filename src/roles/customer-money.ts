@@ -1,13 +1,22 @@
 import { NmktError } from '../errors.js';
 import type { Sha256 } from '../hash.js';
 import { planOf } from '../market/money-rules.js';
-import { receiptedElsewhere, type JobState, type RoundState } from '../market/state.js';
+import {
+  receiptedElsewhere,
+  type AnyJobState,
+  type AnyPayout,
+  type JobState,
+  type Owed,
+  type RoundState,
+} from '../market/state.js';
 import { brokenInvoiceRule } from '../market/claim-rules.js';
 import { invoiceHash, sealedClaim, type InvoiceRule } from '../protocol/claim.js';
 import type { EventOf } from '../protocol/events.js';
 import { parseJson } from '../protocol/json.js';
 import { claimHash } from '../protocol/settlement.js';
+import type { NetworkName } from '../protocol/network.js';
 import type { CustomerEnv, HoldCause } from './customer-env.js';
+import type { JobBook } from './job-book.js';
 import { isOwnTrouble } from './patience.js';
 
 export interface Hold {
@@ -25,11 +34,39 @@ export async function settle(env: CustomerEnv, state: JobState, round: RoundStat
 }
 
 /** @returns why and how the payout is held, or null when it is paid and receipted */
-export async function payOne(
+export function payOne(
   env: CustomerEnv,
   state: JobState,
   round: RoundState,
   payout: RoundState['payouts'][number],
+): Promise<Hold | null> {
+  // A round has one plan; a correction comes on top of it, under a payout of its own.
+  const planHash = (round.settlement ?? round.corrections[0])!.contentHash;
+  const { network } = state.job!.content;
+  return payOut(env, { state, network, rounds: state.rounds, round: round.round, planHash }, payout);
+}
+
+/** Who pays, in a job of any kind. */
+export interface DebtorEnv extends Pick<CustomerEnv, 'signer' | 'payer'> {
+  readonly book: Pick<JobBook<AnyJobState>, 'raw' | 'sign'>;
+}
+
+/** What a payout is part of. */
+export interface Debt {
+  readonly state: AnyJobState;
+  readonly network: NetworkName;
+  /** All that was settled in the job. */
+  readonly rounds: readonly Owed[];
+  readonly round: number;
+  /** Of the settlement: a payment is bound to what was promised. */
+  readonly planHash: Sha256;
+}
+
+/** As `payOne`, for a job of any kind. */
+export async function payOut(
+  env: DebtorEnv,
+  { state, network, rounds, round, planHash }: Debt,
+  payout: AnyPayout,
 ): Promise<Hold | null> {
   if (env.payer === null)
     throw new NmktError('no-wallet', 'this job pays and no wallet is set', {
@@ -54,24 +91,21 @@ export async function payOne(
   for (const event of state.chains.get(payout.payee)?.events ?? [])
     if (event.type === 'claim' && event.content.payout === payout.payout)
       claimed.push((await invoiceIn(env, event)) ?? invoice);
-  const purpose = settlement.content.plan.find((line) => line.payout === payoutId)?.purpose;
   const signed = { job: env.book.raw(state.jobId)!, settlement: env.book.raw(settlement.id)! };
   const result = await env.payer.pay({
     job: state.jobId,
-    round,
+    round: { round },
     payout,
     invoice,
     claimed,
     descriptionHash,
-    // A round has one plan; a correction comes on top of it, under a payout of its own.
-    planHash: (round.settlement ?? round.corrections[0])!.contentHash,
-    ...(purpose === 'bonus' && { pot: signed }),
+    planHash,
+    ...(payout.purpose === 'bonus' && { pot: signed }),
   });
   if (result.kind === 'held') {
     if (result.cause !== 'invoice') return result;
-    const { network } = state.job!.content;
     const terms = { network, amountMsat, descriptionHash, claimedAt: claim.createdAt };
-    const rule = brokenInvoiceRule(result.decoded, { ...terms, receipted: receiptedElsewhere(state, payout) });
+    const rule = brokenInvoiceRule(result.decoded, { ...terms, receipted: receiptedElsewhere({ rounds }, payout) });
     // Null: only this home sees what is wrong with it, such as a hash that another job uses.
     if (rule !== null) await refuseClaim(env, claim, rule, invoice, result.why);
     return result;
@@ -95,7 +129,7 @@ export async function payOne(
 
 /** Says in public what is wrong with a claim: then it is not owed until the payee claims as agreed. */
 async function refuseClaim(
-  env: CustomerEnv,
+  env: DebtorEnv,
   { id, author, content }: EventOf<'claim'>,
   rule: InvoiceRule,
   invoice: string | null,
@@ -106,7 +140,7 @@ async function refuseClaim(
 }
 
 async function invoiceIn(
-  { signer }: CustomerEnv,
+  { signer }: DebtorEnv,
   { author, content }: NonNullable<RoundState['payouts'][number]['claim']>,
 ): Promise<string | null> {
   try {

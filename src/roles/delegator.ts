@@ -2,7 +2,7 @@ import type { Pubkey } from '../hash.js';
 import type { JobState } from '../market/state.js';
 import { ownStakes } from './stake.js';
 import { decideMoney, lapse, silentAt, type MoneyAction } from './trainer-decide.js';
-import { countersignedMsat, workOn, type WorkerFacts } from './worker-loop.js';
+import { countersignedMsat, workOn, type WorkerEnv, type WorkerFacts } from './worker-loop.js';
 
 export type DelegatorAction = MoneyAction | { readonly do: 'done' } | { readonly do: 'stop'; readonly why: string };
 
@@ -28,7 +28,7 @@ function isStanding(state: JobState, me: Pubkey): boolean {
 
 /** Stays with a job until it is over. @returns what was paid and countersigned, and why it stopped before, or null */
 export async function serveDelegator(
-  env: Parameters<typeof workOn>[0],
+  env: WorkerEnv,
 ): Promise<{ readonly paidMsat: bigint; readonly why: string | null }> {
   const me = env.signer.pubkey;
   const { state, action } = await workOn<DelegatorAction>(env, {

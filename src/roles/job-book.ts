@@ -1,7 +1,8 @@
 import { NmktError } from '../errors.js';
 import type { EventId, Pubkey } from '../hash.js';
+import { MAX_DRAWS } from '../market/arena/seat-rules.js';
 import { foldJob } from '../market/fold.js';
-import { chainTip, type JobState } from '../market/state.js';
+import { chainTip, type AnyJobState, type JobState } from '../market/state.js';
 import {
   EVENT_TYPES,
   parseJobEvent,
@@ -26,9 +27,9 @@ export interface SignedRecord {
 }
 
 /** All events of one job as this participant knows them, kept up to date by a subscription. */
-export interface JobBook {
+export interface JobBook<S extends AnyJobState = JobState> {
   readonly jobId: EventId;
-  state(): JobState;
+  state(): S;
   /** The event as published, for provenance and dumps. */
   raw(id: EventId): NostrEvent | undefined;
   all(): readonly NostrEvent[];
@@ -54,7 +55,7 @@ export interface JobBook {
   close(): void;
 }
 
-export interface BookPorts {
+export interface BookPorts<S extends AnyJobState = JobState> {
   readonly relays: Relays;
   readonly clock: Clock;
   readonly bell: Bell;
@@ -66,18 +67,20 @@ export interface BookPorts {
   /** When the home came out of a backup (Unix seconds): another one may have gone on since with a job that is older. */
   readonly restoredAt?: number;
   /** Default: every book reads for itself. Books of one process may share what they read alike. */
-  readonly reading?: Reading;
+  readonly reading?: Reading<S>;
 }
 
 /** How events become a state; pure. */
-export interface Reading {
+export interface Reading<S extends AnyJobState = JobState> {
   /** @param whole  the content that its parts make, where it came in parts */
   parse(event: NostrEvent, whole?: string): JobEvent;
-  fold(jobId: EventId, events: Iterable<JobEvent>): JobState;
+  fold(jobId: EventId, events: Iterable<JobEvent>): S;
 }
 
 /** Reasons kept of events that could not be parsed. */
 const MAX_UNREADABLE = 1_000;
+/** Both stages. */
+const MAX_ARENA_DRAWS = 2 * MAX_DRAWS;
 /** Events kept that wait for their parts. */
 const MAX_WAITING = 1_000;
 
@@ -94,12 +97,20 @@ export function jobFilters(jobId: EventId): Filter[] {
  * @throws NmktError `relay-unreachable` when no relay answered, or one did not after another home signed or a restore
  */
 export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBook> {
-  const { relays, clock, bell, signer, journal, progress, reading = { parse: parseJobEvent, fold: foldJob } } = ports;
+  return openBookOf(jobId, { ...ports, reading: ports.reading ?? { parse: parseJobEvent, fold: foldJob } });
+}
+
+/** As `openBook`, of a job of any kind. */
+export async function openBookOf<S extends AnyJobState>(
+  jobId: EventId,
+  ports: BookPorts<S> & { readonly reading: Reading<S> },
+): Promise<JobBook<S>> {
+  const { relays, clock, bell, signer, journal, progress, reading } = ports;
   const raw = new Map<EventId, NostrEvent>();
   const parsed = new Map<EventId, JobEvent>();
   const bad = new Map<EventId, string>();
   const unpublished = new Map<EventId, NostrEvent>();
-  let cached: JobState | null = null;
+  let cached: S | null = null;
 
   const parts = new Map<EventId, NostrEvent>();
   const waiting = new Map<EventId, NostrEvent>();
@@ -127,6 +138,7 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
       if (one.type === 'award' && isTrusted(one.author)) award = one;
       if (one.type === 'replace' && isTrusted(one.author) && one.content.in !== null) late.add(one.content.in.trainer);
       if (one.type === 'award' || one.type === 'job' || one.type === 'replace') noteAward();
+      noteArena(one);
       cached = null;
       bell.ring();
     } catch (error) {
@@ -143,6 +155,15 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
     const { bids, validators = [] } = award.content;
     const known = [...bids.map(({ trainer }) => trainer), ...validators.map(({ validator }) => validator)];
     limits.awarded(new Set([...known, ...late]), job.content);
+  };
+  /** What the customer of an arena saw of trainers, and whom it named as validators. */
+  const seen = new Set<EventId>();
+  const noteArena = (one: JobEvent): void => {
+    const isNaming = (one.type === 'arena-seen' || one.type === 'alias-root') && isTrusted(one.author);
+    if (isNaming) for (const id of one.type === 'arena-seen' ? one.content.ids : one.content.validators) seen.add(id);
+    if (!isNaming && !seen.has(one.id)) return;
+    const workers = [...seen].flatMap((id) => parsed.get(id)?.author ?? []);
+    limits.awarded(new Set(workers), { rounds: MAX_ARENA_DRAWS });
   };
   const isTrusted = (author: Pubkey): boolean => author === signer?.pubkey || author === parsed.get(jobId)?.author;
   const isSealed = (): boolean => {
@@ -262,7 +283,7 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
   await publishInOrder();
   const subscription = relays.subscribe(jobFilters(jobId), hear);
 
-  const state = (): JobState => (cached ??= reading.fold(jobId, parsed.values()));
+  const state = (): S => (cached ??= reading.fold(jobId, parsed.values()));
 
   let signing: Promise<unknown> = Promise.resolve();
   async function signNext<K extends EventName>(
@@ -276,7 +297,8 @@ export async function openBook(jobId: EventId, ports: BookPorts): Promise<JobBoo
     requireSoundChain(state(), me);
     const wire = EVENT_TYPES[type] as unknown as EventType<K, ContentOf<K>>;
     const built = wire.build({ job: jobId, ...chainTip(state(), me) }, content, createdAt, people);
-    const bits = state().job?.content.minBidPow;
+    const job = parsed.get(jobId);
+    const bits = job?.type === 'job' ? job.content.minBidPow : undefined;
     const isBid = type === 'bid' || type === 'sealed-bid';
     const template = isBid && bits !== undefined ? await mine(built, me, bits) : built;
     const pieces = cut(template);

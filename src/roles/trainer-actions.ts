@@ -1,11 +1,12 @@
 import { isNmktError, NmktError } from '../errors.js';
 import { fromHex, sha256Hex, type Pubkey, type Sha256 } from '../hash.js';
-import type { Assignment, JobState, PayoutState, RoundState } from '../market/state.js';
+import type { AnyJobState, AnyPayout, Assignment, JobState, Owed } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import type { ShardGrant } from '../protocol/grant.js';
 import { invoiceHash, sealedClaim } from '../protocol/claim.js';
 import { claimHash } from '../protocol/settlement.js';
 import type { Received } from './inbox.js';
+import type { JobBook } from './job-book.js';
 import { measureThroughput } from './throughput.js';
 import type { TrainerEnv } from './trainer.js';
 import { INVOICE_EXPIRY_SEC } from './trainer-decide.js';
@@ -50,7 +51,9 @@ export async function bid(env: BidEnv): Promise<void> {
 }
 
 /** What it takes to be paid. */
-export type PayeeEnv = Pick<TrainerEnv, 'book' | 'signer' | 'wallet' | 'paymentHashOf'>;
+export interface PayeeEnv extends Pick<TrainerEnv, 'signer' | 'wallet' | 'paymentHashOf'> {
+  readonly book: Pick<JobBook<AnyJobState>, 'sign'>;
+}
 
 type GrantRule = EventOf<'grant-bad'>['content']['rule'];
 
@@ -98,7 +101,7 @@ function grantRule(error: unknown): GrantRule | null {
   }
 }
 
-function hashOfClaim(state: JobState, payout: PayoutState, payee: Pubkey) {
+function hashOfClaim(state: AnyJobState, payout: AnyPayout, payee: Pubkey) {
   return claimHash({
     job: state.jobId,
     settlement: payout.settlement.id,
@@ -108,7 +111,7 @@ function hashOfClaim(state: JobState, payout: PayoutState, payee: Pubkey) {
   });
 }
 
-export async function claim(env: PayeeEnv, state: JobState, payout: PayoutState): Promise<string | null> {
+export async function claim(env: PayeeEnv, state: AnyJobState, payout: AnyPayout): Promise<string | null> {
   if (env.wallet === null) return 'no wallet is set: the payout cannot be claimed';
   const { invoice } = await env.wallet.makeInvoice({
     msat: payout.amountMsat,
@@ -134,7 +137,7 @@ export async function claim(env: PayeeEnv, state: JobState, payout: PayoutState)
  * Signs that a claim's invoice is unpaid and will never be: only then may the customer pay by another one. Not while the own
  * wallet has the money, or cannot say.
  */
-export async function voidClaim(env: PayeeEnv, state: JobState, payout: PayoutState): Promise<string | null> {
+export async function voidClaim(env: PayeeEnv, state: AnyJobState, payout: AnyPayout): Promise<string | null> {
   const { id, content } = payout.claim!;
   if (env.wallet === null) return 'no wallet is set: whether the claim was paid cannot be seen';
   const text = await env.signer.decrypt(state.job!.author, content.sealed);
@@ -153,13 +156,13 @@ export async function voidClaim(env: PayeeEnv, state: JobState, payout: PayoutSt
 /** Countersigns only what the own wallet confirms. */
 export async function countersign(
   env: PayeeEnv,
-  state: JobState,
-  round: RoundState,
-  payout: PayoutState,
+  state: AnyJobState,
+  { round }: Pick<Owed, 'round'>,
+  payout: AnyPayout,
 ): Promise<string | null> {
   const receipt = payout.receipt!;
   if (!(await hasArrived(env, receipt.content.paymentHash)))
-    return `round ${round.round + 1}: the customer says it paid, the wallet has not seen it yet`;
+    return `round ${round + 1}: the customer says it paid, the wallet has not seen it yet`;
   await env.book.sign('received', { receipt: receipt.id, payout: payout.payout, amountMsat: payout.amountMsat }, [
     state.job!.author,
   ]);
@@ -179,7 +182,7 @@ async function hasArrived(env: PayeeEnv, paymentHash: string): Promise<boolean> 
   }
 }
 
-export async function markUnpaid(env: PayeeEnv, payout: PayoutState, isDegraded = false): Promise<void> {
+export async function markUnpaid(env: PayeeEnv, payout: AnyPayout, isDegraded = false): Promise<void> {
   await env.book.sign('unpaid', {
     settlement: payout.settlement.id,
     payout: payout.payout,

@@ -6,7 +6,8 @@ import {
   owedMsat,
   type Assignment,
   type JobState,
-  type PayoutState,
+  type AnyPayout,
+  type Owed,
   type RoundState,
 } from '../market/state.js';
 import { takesLateBids } from '../market/late-bids.js';
@@ -16,11 +17,11 @@ import { decideAccused, type DisputeAction, type DisputeFacts } from './trainer-
 
 /** What a payee does about settlements, whatever it is paid for. */
 export type MoneyAction =
-  | { readonly do: 'claim'; readonly round: RoundState; readonly payout: PayoutState }
+  | { readonly do: 'claim'; readonly round: Owed; readonly payout: AnyPayout }
   /** Its invoice can be paid no more: given up, so that another may be sent. */
-  | { readonly do: 'void-claim'; readonly round: RoundState; readonly payout: PayoutState }
-  | { readonly do: 'countersign'; readonly round: RoundState; readonly payout: PayoutState }
-  | { readonly do: 'mark-unpaid'; readonly round: RoundState; readonly payout: PayoutState }
+  | { readonly do: 'void-claim'; readonly round: Owed; readonly payout: AnyPayout }
+  | { readonly do: 'countersign'; readonly round: Owed; readonly payout: AnyPayout }
+  | { readonly do: 'mark-unpaid'; readonly round: Owed; readonly payout: AnyPayout }
   | { readonly do: 'wait'; readonly for: string; readonly until: number };
 
 export type TrainerAction =
@@ -265,15 +266,21 @@ export function isOverlooked(
   return !round.seen.has(id) && now >= createdAt + waitSec * 2 ** Math.min(republished(id), 20);
 }
 
+/** A job of any kind, as its payees look at it. */
+export interface Owing {
+  readonly job: { readonly content: { readonly payWithinSec: number; readonly claimWithinSec: number } } | null;
+  readonly rounds: readonly Owed[];
+}
+
 /** Claims what settlements promise, countersigns what came, marks what did not. */
 export function decideMoney(
-  state: JobState,
+  { rounds, job }: Owing,
   facts: Pick<TrainerFacts, 'me' | 'held'>,
   now: number,
 ): MoneyAction | null {
-  const terms = state.job!.content;
+  const terms = job!.content;
   let waiting: MoneyAction | null = null;
-  for (const round of state.rounds)
+  for (const round of rounds)
     for (const payout of round.payouts) {
       if (payout.payee !== facts.me || payout.received !== null) continue;
       if (facts.held.has(payout.payout)) {

@@ -1,7 +1,8 @@
 import { isNmktError } from '../errors.js';
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
-import type { JobState } from '../market/state.js';
+import type { AnyJobState, JobState } from '../market/state.js';
 import { askAboutAbsence } from './absence.js';
+import type { JobBook } from './job-book.js';
 import { refreshSec, watchOutage } from './outage.js';
 import { clockTime, patiently, requireRunning } from './patience.js';
 import { claim, countersign, markUnpaid, voidClaim } from './trainer-actions.js';
@@ -14,9 +15,8 @@ import type { MoneyAction } from './trainer-decide.js';
 export type Republish = { readonly do: 'republish'; readonly event: EventId; readonly what: string };
 type Shared = MoneyAction | Republish;
 type Ending = 'done' | 'lost' | 'cancelled' | 'stop' | 'accused';
-type WorkerEnv = Pick<
+export interface WorkerEnv<S extends AnyJobState = JobState> extends Pick<
   TrainerEnv,
-  | 'book'
   | 'relays'
   | 'signer'
   | 'clock'
@@ -28,7 +28,9 @@ type WorkerEnv = Pick<
   | 'progress'
   | 'signal'
   | 'emit'
->;
+> {
+  readonly book: JobBook<S>;
+}
 
 /** What only this process knows, of any worker. Times in Unix seconds. */
 export interface WorkerFacts {
@@ -42,18 +44,18 @@ export interface WorkerFacts {
   readonly republished: (event: EventId) => number;
 }
 
-export interface Worker<A extends { readonly do: string }> {
+export interface Worker<A extends { readonly do: string }, S extends AnyJobState = JobState> {
   /** In the order things happened; a restarted worker tells the same. */
-  story(state: JobState): readonly {
+  story(state: S): readonly {
     readonly key: string;
     readonly event: string;
     readonly fields: Readonly<Record<string, unknown>>;
     readonly text: string;
   }[];
   /** Reads what the home has, before anything is decided. */
-  lookUp(state: JobState): Promise<void>;
-  decide(state: JobState, facts: WorkerFacts, now: number): A;
-  carryOut(state: JobState, action: Exclude<A, Shared | { readonly do: Ending }>): Promise<void>;
+  lookUp(state: S): Promise<void>;
+  decide(state: S, facts: WorkerFacts, now: number): A;
+  carryOut(state: S, action: Exclude<A, Shared | { readonly do: Ending }>): Promise<void>;
 }
 
 const HOLD_SEC = 5;
@@ -67,12 +69,12 @@ const isShared = (action: { readonly do: string }): action is Exclude<Shared, { 
   SHARED.has(action.do);
 
 /** @returns how it ended; `wasOver`: before this run did anything */
-export async function workOn<A extends { readonly do: string }>(
-  env: WorkerEnv,
-  worker: Worker<A | Shared>,
+export async function workOn<A extends { readonly do: string }, S extends AnyJobState = JobState>(
+  env: WorkerEnv<S>,
+  worker: Worker<A | Shared, S>,
 ): Promise<{
   readonly wasOver: boolean;
-  readonly state: JobState;
+  readonly state: S;
   readonly action: Extract<A, { readonly do: Ending }>;
 }> {
   const held = new Map<Sha256, number>();
@@ -171,9 +173,9 @@ function isWait(action: { readonly do: string }): action is Extract<Shared, { re
 }
 
 /** @returns why it did not work and should be tried again later, or null */
-async function carryOutShared(
-  env: WorkerEnv,
-  state: JobState,
+async function carryOutShared<S extends AnyJobState>(
+  env: WorkerEnv<S>,
+  state: S,
   action: Exclude<Shared, { readonly do: 'wait' }>,
   isDegraded: boolean,
 ): Promise<string | null> {

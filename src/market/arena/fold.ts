@@ -6,12 +6,18 @@ import { afterTable, NO_STAKES, rowsOf, type StakeEvent } from '../stake.js';
 import type { Violation } from '../state.js';
 import { settledByOthers } from './lapse.js';
 import { applyArenaList, applyArenaSeen } from './list-rules.js';
+import { applyArenaClaimBad, applyArenaReceipt, arenaPayouts } from './money-rules.js';
 import { applyAliasTable, applyArenaSettlement, applyRanking } from './rank-rules.js';
 import { applyScoreList } from './score-rules.js';
 import { applyAliasRoot, applyArenaDraw } from './seat-rules.js';
 import { atHand, currentStage, isStop, type ArenaPhase, type ArenaState, type Step } from './state.js';
 
 export interface FoldedArena {
+  readonly jobId: EventId;
+  /** Null: not at hand. */
+  readonly job: EventOf<'arena-job'> | null;
+  /** By author. */
+  readonly chains: ReadonlyMap<Pubkey, Chain>;
   readonly phase: ArenaPhase;
   /** As far as the rules held; null: the job is not at hand. */
   readonly state: ArenaState | null;
@@ -33,17 +39,19 @@ export function foldArena(jobId: EventId, events: Iterable<JobEvent>): FoldedAre
   const job = byId.get(jobId);
   const chains = buildChains(byId.values());
   const forks = [...chains.values()].flatMap(({ fork }) => (fork === null ? [] : [fork]));
-  if (job?.type !== 'arena-job') return { phase: 'unknown', state: null, firstBad: null, forks, missing: [jobId] };
+  const known = { jobId, chains, forks };
+  if (job?.type !== 'arena-job')
+    return { ...known, job: null, phase: 'unknown', state: null, firstBad: null, missing: [jobId] };
   const sound = new Map<Pubkey, readonly JobEvent[]>(
     [...chains.values()].filter(({ author }) => author !== job.author).map((chain) => [chain.author, chain.events]),
   );
   let state: ArenaState = {
     ...{ jobId, job, byId, sound, stages: [], seen: new Map(), interval: 0, seenScoring: new Set() },
-    ...{ missed: new Map(), stakes: NO_STAKES, cancelled: null },
+    ...{ missed: new Map(), stakes: NO_STAKES, cancelled: null, receipts: new Map(), refusedClaims: new Map() },
   };
   const spine = chains.get(job.author)!;
   const stopped = (rest: Partial<FoldedArena>): FoldedArena => ({
-    ...{ phase: phaseOf(state), state: withOthers(state), firstBad: null, forks, missing: [], ...rest },
+    ...{ ...known, job, phase: phaseOf(state), state: withOthers(state), firstBad: null, missing: [], ...rest },
   });
   for (const event of spine.events.slice(1)) {
     const next = apply(state, event);
@@ -59,7 +67,14 @@ export function foldArena(jobId: EventId, events: Iterable<JobEvent>): FoldedAre
 
 /** Nothing in the customer's chain follows from what others settled: it says the same when it comes back. */
 function withOthers(state: ArenaState): ArenaState {
-  return { ...state, stages: state.stages.map((stage) => ({ ...stage, others: settledByOthers(state, stage) })) };
+  const payoutsOf = arenaPayouts(state);
+  return {
+    ...state,
+    stages: state.stages.map((stage) => {
+      const settled = { ...stage, others: settledByOthers(state, stage) };
+      return { ...settled, payouts: payoutsOf(settled) };
+    }),
+  };
 }
 
 function endOf({ fork, broken: unlinked }: Chain): Omit<Violation, 'author'> | null {
@@ -72,8 +87,9 @@ function apply(state: ArenaState, event: JobEvent): Step<ArenaState> {
   const hasEnded = state.cancelled !== null || phaseOf(state) === 'finished';
   switch (event.type) {
     case 'receipt':
+      return applyArenaReceipt(state, event);
     case 'claim-bad':
-      return state;
+      return applyArenaClaimBad(state, event);
     case 'stake-table':
       return applyTable(state, event);
     case 'cancel':

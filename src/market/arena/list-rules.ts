@@ -65,7 +65,7 @@ export function applyArenaList(state: ArenaState, event: EventOf<'arena-list'>):
     ...{ stage, list: event, submissions },
     trainerStakes: new Map([...submissions.keys()].map((key) => [key, stakes?.get(key) ?? 1n])),
     ...{ root: null, validators: new Map(), validatorStakes: new Map(), rounds: [] },
-    ...{ table: null, book: NO_STAKES, ranking: null, ranks: [], settlement: null, others: [] },
+    ...{ table: null, book: NO_STAKES, ranking: null, ranks: [], settlement: null, others: [], payouts: [] },
   };
   return { ...state, stages: [...state.stages, found] };
 }

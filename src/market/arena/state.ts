@@ -1,8 +1,9 @@
-import type { EventId, Pubkey } from '../../hash.js';
+import type { EventId, Pubkey, Sha256 } from '../../hash.js';
 import type { EventOf, JobEvent } from '../../protocol/events.js';
-import type { RankRow } from '../../protocol/arena/ranking.js';
+import type { ArenaPurpose, RankRow } from '../../protocol/arena/ranking.js';
 import type { Broken } from '../draft.js';
 import type { StakeBook } from '../stake.js';
+import type { PayoutState } from '../state.js';
 
 /** What the events of an arena come to. Every rule takes a state and an event of the customer and gives the next state. */
 
@@ -40,6 +41,8 @@ export interface ArenaStage {
   readonly settlement: EventOf<'arena-settlement'> | null;
   /** What participants settled by the same content, while the customer was silent or beside it. */
   readonly others: readonly EventOf<'arena-settlement'>[];
+  /** What its settlements owe, and what became of it. */
+  readonly payouts: readonly ArenaPayout[];
 }
 
 export type ArenaPhase =
@@ -74,7 +77,14 @@ export interface ArenaState {
   readonly missed: ReadonlyMap<Pubkey, number>;
   readonly stakes: StakeBook;
   readonly cancelled: EventOf<'cancel'> | null;
+  /** By payout, which names its stage. */
+  readonly receipts: ReadonlyMap<Sha256, EventOf<'receipt'>>;
+  /** By claim. */
+  readonly refusedClaims: ReadonlyMap<EventId, EventOf<'claim-bad'>>;
 }
+
+/** What is owed of a stage; a refund is nobody's claim. */
+export type ArenaPayout = PayoutState<EventOf<'arena-settlement'>, Exclude<ArenaPurpose, 'refund'>>;
 
 /** Needed, and not at hand: nothing after it can be told. */
 export interface Lacking {
