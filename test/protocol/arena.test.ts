@@ -78,6 +78,10 @@ describe('a sealed model', () => {
   });
 
   it('lies in whole packs', () => {
-    expect([0, 1, 167, 168].map(publishedChunks)).toEqual([167, 167, 167, 334]);
+    const chunks = [0, 1, 167, 168];
+    expect(chunks.map((count) => publishedChunks(count, 1_000))).toEqual([167, 167, 167, 334]);
+    // No model of the job takes more than twelve: nobody publishes 167 for it.
+    expect([1, 12].map((count) => publishedChunks(count, 12))).toEqual([12, 12]);
+    expect(publishedChunks(168, 200)).toBe(200);
   });
 });

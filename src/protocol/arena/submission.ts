@@ -26,7 +26,7 @@ export const stageTag = (content: { readonly stage: number }) => [['round', Stri
 export const SEALED_MODEL_CHARS = 8_192;
 /** Of the NIP-44 payload that they give. */
 const SEALED_CHARS = 11_012;
-/** A blob's chunks are published in whole packs, the rest of the last one random. */
+/** Chunks that a pack has. */
 const PACK_CHUNKS = 167;
 
 /** `sealed` is for the customer (NIP-44). */
@@ -72,9 +72,16 @@ export function encodeSealedModel(model: SealedModel): string {
   return text.padEnd(SEALED_MODEL_CHARS);
 }
 
-/** How many chunks the upload key of a model signs, the random ones among them. */
-export function publishedChunks(chunks: number): number {
-  return Math.max(1, Math.ceil(chunks / PACK_CHUNKS)) * PACK_CHUNKS;
+/**
+ * How many chunks the upload key of a model signs, the random ones among them: whole packs, or what the largest model of the job takes
+ * where that is fewer. Where it is, all submissions of a job have one size.
+ *
+ * @param chunks   of the model
+ * @param largest  of a model of `maxModelBytes`
+ */
+export function publishedChunks(chunks: number, largest: number): number {
+  const packs = Math.max(1, Math.ceil(chunks / PACK_CHUNKS)) * PACK_CHUNKS;
+  return Math.max(chunks, Math.min(packs, largest));
 }
 
 /** SHA-256("nmkt/1/model" || job || u32 stage || trainer || model hash || salt). */
