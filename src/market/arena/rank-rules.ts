@@ -45,7 +45,7 @@ export function applyAliasTable(state: ArenaState, event: EventOf<'alias-table'>
 }
 
 /** By alias; null: no score, or no model. */
-function scoresOf(stage: ArenaStage, seats: number): readonly (Scored | null)[] {
+export function scoresOf(stage: ArenaStage, seats: number): readonly (Scored | null)[] {
   return stage.table!.content.entries.map(({ model }, alias) => {
     const rows = revealedOf(stage, alias, seats);
     return rows === null || model === null ? null : scoredOf(rows, model, seats);

@@ -16,17 +16,17 @@ function rowsOf({ reveals }: ArenaRound, alias: number): ReadonlyMap<Pubkey, Are
   );
 }
 
-/** Of the first draw that gave enough of them; null: none did. */
-export function revealedOf(
-  { rounds }: ArenaStage,
-  alias: number,
-  seats: number,
-): ReadonlyMap<Pubkey, ArenaScore> | null {
-  for (const round of rounds) {
-    const rows = rowsOf(round, alias);
-    if (round.revealList !== null && consensusOf(scoresOf(rows), seats) !== null) return rows;
-  }
-  return null;
+/** The first draw that gave enough of them decides; null: none did. */
+export function decidingDraw({ rounds }: ArenaStage, alias: number, seats: number): ArenaRound | null {
+  const isEnough = (round: ArenaRound) =>
+    round.revealList !== null && consensusOf(scoresOf(rowsOf(round, alias)), seats) !== null;
+  return rounds.find(isEnough) ?? null;
+}
+
+/** Of the draw that decides; null: none does. */
+export function revealedOf(stage: ArenaStage, alias: number, seats: number): ReadonlyMap<Pubkey, ArenaScore> | null {
+  const round = decidingDraw(stage, alias, seats);
+  return round && rowsOf(round, alias);
 }
 
 /** Without a score yet: their seats are drawn again. */
