@@ -25,6 +25,7 @@ export const ERRORS = {
   'label-missing': { exit: 2, retry: false, meaning: 'the label column or label file is not there' },
   'bad-recipe': { exit: 2, retry: false, meaning: 'a file of recipes for an arena is not usable' },
   'bad-job': { exit: 2, retry: false, meaning: 'a job file or job flag is not usable' },
+  'wrong-mode': { exit: 2, retry: false, meaning: 'the job is of another mode than the command is for' },
   'no-wallet': { exit: 2, retry: false, meaning: 'the job pays but no wallet is set' },
   'network-mismatch': {
     exit: 2,

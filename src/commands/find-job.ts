@@ -26,7 +26,7 @@ export function findJob(reference: string): EventId {
  * Reads a job without a home.
  *
  * @param source  instead of the relays of the settings
- * @throws NmktError `job-unknown` when relays answered and none has it, `unsupported-version` for an arena
+ * @throws NmktError `job-unknown` when relays answered and none has it, `wrong-mode` for an arena
  */
 export async function readBook(
   { deps }: Context,
@@ -52,15 +52,11 @@ export async function readBook(
 }
 
 function arenaJob(jobId: EventId): NmktError {
-  return new NmktError(
-    'unsupported-version',
-    `job ${jobId.slice(0, 12)}… is an arena, which no command takes part in`,
-    {
-      expected: 'a federated job',
-      got: 'mode arena',
-      remedy: 'use a newer nmkt',
-    },
-  );
+  return new NmktError('wrong-mode', `job ${jobId.slice(0, 12)}… is an arena`, {
+    expected: 'a federated job',
+    got: 'mode arena, which this command does not know yet',
+    remedy: `nmkt leaderboard ${jobId}`,
+  });
 }
 
 /** For receipts: null when it does not decode or its signature does not verify. */

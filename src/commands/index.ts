@@ -50,6 +50,7 @@ export const commandGroups: readonly CommandGroup[] = [
     commands: [
       { name: 'init', summary: 'choose key, relays, network, wallet and engine once, for this home' },
       { name: 'status', summary: 'show where a job stands, from its signed events' },
+      { name: 'leaderboard', summary: 'who is where in an arena and why, and what each gets' },
       { name: 'inspect', summary: 'what a model takes: parameters, memory, operations, time; nothing is built' },
       { name: 'audit', summary: 'recompute a job from its events and say whether it holds' },
       { name: 'rating', summary: 'how far a key’s rounds and payments recommend it, from receipts you trust' },

@@ -14,7 +14,9 @@ import { secretsFile } from '../roles/job-files.js';
 import { PUBLIC_KNOWLEDGE } from '../roles/round-traffic.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Context, Outcome } from './command.js';
+import { summaryOf, summaryText } from './arena-text.js';
 import { homeFiles } from './customer-ports.js';
+import { readArena } from './find-arena.js';
 import { findJob, readBook } from './find-job.js';
 import { planTable, planBesideActuals } from './status-plan.js';
 import { roundTable, sats, score, trainerTable, validatorTable } from './status-tables.js';
@@ -65,9 +67,21 @@ With --json one document (without JOB one per job, and its role, customer or tra
               sizes of the shards: bytes at most, events where nobody fails or is late, states for spot checks on average, msat at
               most, seconds of training by the bids; actual seconds from a round's opening to its close
   plan, planSoFar, actual  of the document: of all rounds, and of those that are over
-  forks       [{author, seq, events}]; missing: ids that others cite and no relay has; events: how many were read`;
+  forks       [{author, seq, events}]; missing: ids that others cite and no relay has; events: how many were read
+Of an arena {job, customer, title, mode: "arena", phase, phaseText, waitsFor, until, potMsat, violation, forks, missing, events}, phase being
+submitting, listed, scoring, scored, ranked, finished, cancelled, frozen or incomplete; more by nmkt leaderboard`;
 
 async function showJob(context: Context, job: EventId): Promise<Outcome> {
+  try {
+    return await showFederated(context, job);
+  } catch (error) {
+    if (!isNmktError(error, 'wrong-mode')) throw error;
+    const summary = summaryOf(await readArena(context, job));
+    return { value: summary, text: summaryText(summary), next: `nmkt leaderboard ${job}` };
+  }
+}
+
+async function showFederated(context: Context, job: EventId): Promise<Outcome> {
   const status = await readStatus(context, job);
   const secrets = await context.deps.home().readFile(secretsFile(job));
   return { value: status, text: describe(status), next: nextCommand(status, secrets !== undefined) };
