@@ -46,8 +46,8 @@ export const ARENA_TERMS: ContentOf<'arena-job'> = {
 export interface ArenaOptions {
   readonly trainers?: readonly Person[];
   readonly validators?: readonly Person[];
-  /** Loss of a trainer's model in ppm; less is better. */
-  readonly score?: (trainer: Pubkey, stage: number) => number;
+  /** Loss of a trainer's model in ppm as a validator measures it; less is better. */
+  readonly score?: (trainer: Pubkey, stage: number, validator: Pubkey) => number;
   readonly terms?: Partial<ContentOf<'arena-job'>>;
   readonly arena?: Partial<ContentOf<'arena-job'>['arena']>;
   /** By step, as in `JobScript`. */
@@ -213,10 +213,11 @@ function playDraw(
   const { seats } = script.stage.rounds.at(-1)!;
   const { evalA, evalB } = script.state.job.content;
   const data = (stage === 0 ? evalA : evalB).commitment;
+  const { score = scoreOfKey } = script.options;
   const sheetOf = (who: Person): ArenaScore[] =>
     (seats.get(who.pubkey) ?? []).map((alias) => {
       const trainer = [...script.stage.submissions].find(([, { id }]) => id === entries[alias]!.submission)![0];
-      return { alias, model: entries[alias]!.model, scorePpm: (script.options.score ?? scoreOfKey)(trainer, stage) };
+      return { alias, model: entries[alias]!.model, scorePpm: score(trainer, stage, who.pubkey) };
     });
   const drawn = validators.map((who, i) => ({ who, i })).filter(({ who }) => seats.has(who.pubkey));
   for (const { who, i } of drawn) {
