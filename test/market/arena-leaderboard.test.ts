@@ -1,5 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { sha256 } from '../../src/hash.js';
+import { sha256, type Pubkey } from '../../src/hash.js';
 import { foldArena } from '../../src/market/arena/fold.js';
 import { leaderboards, type Leaderboard } from '../../src/market/arena/leaderboard.js';
 import { arenaScoreCommitment, WORST_SCORE_PPM } from '../../src/protocol/arena/scores.js';
@@ -178,5 +179,34 @@ describe('the leaderboard of an arena', () => {
     expect(interim!.rows.flatMap(({ said }) => said.map(({ counts }) => counts))).toEqual(Array(9).fill(false));
     expect(interim!.validators.map(({ revealed, counted }) => [revealed, counted])).toEqual(Array(3).fill([3, null]));
     expect(interim!.refundMsat).toBe(100_000n);
+  });
+
+  it('pays what the pot has, whatever is said and whoever is silent', () => {
+    const scores = fc.array(fc.constantFrom(100_000, 100_150, 250_000, WORST_SCORE_PPM), {
+      minLength: 9,
+      maxLength: 9,
+    });
+    const silent = fc.subarray([0, 1, 2]);
+    fc.assert(
+      fc.property(scores, silent, (said, quiet) => {
+        const trainers = [best, second, third];
+        const score = (trainer: Pubkey, _stage: number, validator: Pubkey) =>
+          said[3 * trainers.indexOf(trainer) + validators.indexOf(validator)]!;
+        const alter = Object.fromEntries(quiet.map((i) => [`scores/0/${i}`, nothing]));
+        const script = scriptArena({ score, alter });
+        const { plan } = script.at('settlement/0', 'arena-settlement').content;
+        const { rows, validators: own, refundMsat, potMsat } = leaderboards(script.state)[0]!;
+        const paid = (key: Pubkey | null) =>
+          plan.filter(({ payee }) => payee === key).reduce((sum, { amountMsat }) => sum + amountMsat, 0n);
+        for (const { trainer, rewardMsat } of rows) expect(rewardMsat).toBe(paid(trainer));
+        for (const { validator, rewardMsat } of own) expect(rewardMsat).toBe(paid(validator));
+        const sum = [...rows, ...own].reduce((all, { rewardMsat }) => all + rewardMsat!, refundMsat!);
+        expect(sum).toBe(potMsat);
+        // A better score is never ranked below a worse one.
+        const ranked = rows.flatMap(({ rank, scorePpm }) => (rank === null ? [] : [scorePpm!]));
+        expect(ranked).toEqual([...ranked].sort((a, b) => a - b));
+      }),
+      { numRuns: 8 },
+    );
   });
 });

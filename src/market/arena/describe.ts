@@ -1,5 +1,7 @@
+import type { JobEvent } from '../../protocol/events.js';
 import { settlementsOf } from './lapse.js';
 import { pendingAliases } from './scored.js';
+import { MAX_DRAWS } from './seat-rules.js';
 import { currentStage, type ArenaPhase, type ArenaState } from './state.js';
 
 /** Where an arena stands, in words. */
@@ -39,7 +41,7 @@ export function awaitedOf(state: ArenaState, phase: ArenaPhase): Awaited | null 
     case 'submitting': {
       const [last, next] = [state.stages.length, arena];
       return {
-        what: `submissions to the ${stageName(last)} stage (${state.seen.size} seen so far), then their list`,
+        what: `submissions to the ${stageName(last)} stage (${seenOf(state, last)} seen so far), then their list`,
         until: last === 0 ? next.interimUntil : next.finalUntil,
       };
     }
@@ -57,6 +59,12 @@ export function awaitedOf(state: ArenaState, phase: ArenaPhase): Awaited | null 
   }
 }
 
+/** Submissions to a stage that the customer saw. */
+function seenOf({ seen, byId }: ArenaState, stage: number): number {
+  const isOf = (event: JobEvent | undefined) => event?.type === 'submit' && event.content.stage === stage;
+  return [...seen.keys()].filter((id) => isOf(byId.get(id))).length;
+}
+
 function scoringStep(state: ArenaState): Awaited {
   const stage = currentStage(state)!;
   const round = stage.rounds.at(-1);
@@ -69,7 +77,7 @@ function scoringStep(state: ArenaState): Awaited {
   if (round.revealList === null)
     return { what: `the scores of ${round.commits.size} validators`, until: round.commitList.content.until };
   const silent = missing(round.reveals, round.seats.keys());
-  return pending > 0
+  return pending > 0 && stage.rounds.length < MAX_DRAWS
     ? {
         what: `another draw: ${pending} submissions have too few scores, ${silent} validators revealed none`,
         until: null,
