@@ -1,4 +1,8 @@
 import type { NostrEvent } from '../ports.js';
+import { ALLIANCE_JOB } from './alliance/job.js';
+import { PROPOSAL } from './alliance/proposal.js';
+import { ALLIANCE_OPEN, ALLIANCE_SETTLEMENT, ROLES_DRAW } from './alliance/round.js';
+import { VOTE } from './alliance/vote.js';
 import { ALIAS_ROOT, ALIAS_TABLE } from './arena/alias.js';
 import { ARENA_JOB } from './arena/job.js';
 import { ARENA_SETTLEMENT, RANKING } from './arena/ranking.js';
@@ -22,7 +26,7 @@ import { DELEGATE, SLASH, STAKE, STAKE_TABLE, WITHDRAW } from './stake.js';
 import { COMMIT, REVEAL } from './submission.js';
 import { NONCE, REGISTER, SCORE_COMMIT } from './validator.js';
 
-/** Every event that stands in an author's chain. Those of an arena have phases of their own, from `arena-job` on. */
+/** Every event that stands in an author's chain. Those of an arena have phases of their own, from `arena-job` on, and those of an alliance. */
 export const EVENT_TYPES = {
   job: JOB,
   bid: BID,
@@ -75,6 +79,12 @@ export const EVENT_TYPES = {
   'arena-scores': ARENA_SCORES,
   ranking: RANKING,
   'arena-settlement': ARENA_SETTLEMENT,
+  'alliance-job': ALLIANCE_JOB,
+  'alliance-open': ALLIANCE_OPEN,
+  roles: ROLES_DRAW,
+  proposal: PROPOSAL,
+  vote: VOTE,
+  'alliance-settlement': ALLIANCE_SETTLEMENT,
 } as const;
 
 type Types = typeof EVENT_TYPES;

@@ -72,7 +72,18 @@ export const segmentGrant = z.object({
 });
 export type SegmentGrant = z.output<typeof segmentGrant>;
 
-export const grant = z.discriminatedUnion('purpose', [shardGrant, roundGrant, evalGrant, updateGrant, segmentGrant]);
+/** A member's key to the proposals of an alliance, of all its rounds: from them anyone who joins later computes the model. */
+export const groupGrant = z.object({ purpose: z.literal('group'), job: eventId, key: bytes32, notAfter: unixSec });
+export type GroupGrant = z.output<typeof groupGrant>;
+
+export const grant = z.discriminatedUnion('purpose', [
+  shardGrant,
+  roundGrant,
+  evalGrant,
+  updateGrant,
+  segmentGrant,
+  groupGrant,
+]);
 export type Grant = z.output<typeof grant>;
 
 /** The rumor's content; deterministic, so that its hash can stand in the award before the wrap is sent. */

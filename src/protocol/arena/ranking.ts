@@ -24,7 +24,7 @@ export const RANKING = eventType(
 /** `fee`: of a validator; `delegation:` with a key: to who stood behind it; `refund`: to the customer, what has no payee. */
 export type ArenaPurpose = 'trainer' | 'fee' | 'refund' | `delegation:${Pubkey}`;
 
-const planLine = planLineOf('trainer', 'fee', 'refund');
+export const planLine = planLineOf('trainer', 'fee', 'refund');
 export type ArenaPlanLine = z.output<typeof planLine>;
 
 /** One per stage, published before anything is paid: what the stage has of the pot, to the msat. */

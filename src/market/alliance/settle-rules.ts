@@ -1,0 +1,77 @@
+import type { Pubkey } from '../../hash.js';
+import type { ArenaPlanLine } from '../../protocol/arena/ranking.js';
+import type { EventOf } from '../../protocol/events.js';
+import { payoutId } from '../../protocol/settlement.js';
+import { operatorLines } from '../arena/payout.js';
+import { broken, type Broken } from '../draft.js';
+import { roundReward } from './reward.js';
+import { endOf, lastRound, withRound, type AllianceRoundState, type AllianceState } from './state.js';
+
+/** What a round came to, and what it pays. */
+
+export interface DueSettlement extends Pick<
+  EventOf<'alliance-settlement'>['content'],
+  'aggregate' | 'isAccepted' | 'totalMsat'
+> {
+  readonly plan: readonly ArenaPlanLine[];
+}
+
+/**
+ * Of a round that has ended: its part of what is left of the pot, to those on-side and who stands behind them; what nobody earned stays for
+ * the rounds that are left, and after the last one goes back to the customer. In order of (payee, purpose).
+ */
+export function allianceDue(state: AllianceState, round: AllianceRoundState): DueSettlement {
+  const { alliance, rounds, stake } = state.job.content;
+  const leftMsat = alliance.potMsat - state.paidMsat;
+  const rewards = rewardsOf(leftMsat, rounds - round.round, round);
+  const effective = { delegatedPpm: stake?.delegatedPpm ?? 0, maxDelegated: stake?.maxDelegated ?? 0 };
+  const lines = (['trainer', 'fee'] as const).flatMap((purpose) =>
+    operatorLines(purpose, rewards[purpose], state.stakes, effective),
+  );
+  const paid = lines.reduce((sum, { amountMsat }) => sum + amountMsat, 0n);
+  const isLast = round.round === rounds - 1;
+  const refund = { payee: state.job.author, purpose: 'refund' as const, amountMsat: leftMsat - paid };
+  const plan = [...lines, ...(isLast ? [refund] : [])]
+    .filter(({ amountMsat }) => amountMsat > 0n)
+    .map((line): ArenaPlanLine => ({ payout: payoutId(state.jobId, round.round, line.payee, line.purpose), ...line }))
+    .sort((a, b) => (a.payee !== b.payee ? (a.payee < b.payee ? -1 : 1) : a.purpose < b.purpose ? -1 : 1));
+  const { aggregate = null, isAccepted = false } = round.tally ?? {};
+  return { aggregate, isAccepted, plan, totalMsat: plan.reduce((sum, { amountMsat }) => sum + amountMsat, 0n) };
+}
+
+function rewardsOf(
+  leftMsat: bigint,
+  roundsLeft: number,
+  { roles, proposals, tally, stakes }: AllianceRoundState,
+): Record<'trainer' | 'fee', ReadonlyMap<Pubkey, bigint>> {
+  const none = { trainer: new Map<Pubkey, bigint>(), fee: new Map<Pubkey, bigint>() };
+  if (roles?.state !== 'drawn' || tally === null || proposals === null) return none;
+  const { lines } = roundReward(leftMsat, roundsLeft, { roles, proposed: new Set(proposals.by.keys()), tally, stakes });
+  const of = (purpose: 'trainer' | 'fee') =>
+    new Map(lines.filter((line) => line.purpose === purpose).map(({ payee, amountMsat }) => [payee, amountMsat]));
+  return { trainer: of('trainer'), fee: of('fee') };
+}
+
+export function applyAllianceSettlement(
+  state: AllianceState,
+  event: EventOf<'alliance-settlement'>,
+): AllianceState | Broken {
+  const { round: number, last, aggregate, isAccepted, plan, totalMsat } = event.content;
+  const round = lastRound(state);
+  if (round === undefined || round.round !== number || round.settlement !== null || endOf(round) !== last)
+    return broken('settlement', `round ${number} has not ended with ${last}`);
+  const due = allianceDue(state, round);
+  const word = (settled: Pick<DueSettlement, 'aggregate' | 'isAccepted'>) =>
+    `${settled.isAccepted ? 'accepted' : 'kept'} after ${settled.aggregate ?? 'no aggregate'}`;
+  if (word({ aggregate, isAccepted }) !== word(due))
+    return broken('settlement', `round ${number} is ${word(due)}, got ${word({ aggregate, isAccepted })}`);
+  if (totalMsat !== due.totalMsat)
+    return broken('settlement', `round ${number} pays ${due.totalMsat} msat, got ${totalMsat}`);
+  const spell = (line: ArenaPlanLine | undefined) =>
+    line === undefined ? 'none' : `${line.amountMsat} msat to ${line.payee} for ${line.purpose} as ${line.payout}`;
+  const longer = Math.max(plan.length, due.plan.length);
+  for (let i = 0; i < longer; i++)
+    if (spell(plan[i]) !== spell(due.plan[i]))
+      return broken('settlement', `line ${i} must be ${spell(due.plan[i])}, got ${spell(plan[i])}`);
+  return { ...withRound(state, { settlement: event }), paidMsat: state.paidMsat + totalMsat };
+}
