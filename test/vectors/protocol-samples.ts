@@ -34,6 +34,7 @@ import {
 } from '../support/job-script.js';
 import { accusedJob, correct, drawJudges, judge, listComplaint, wholeRun } from '../support/dispute-script.js';
 import { inOrder } from '../support/validator-contents.js';
+import { placeOf, scriptAlliance } from '../support/alliance-script.js';
 import { scriptArena } from '../support/arena-script.js';
 import { sealedScript } from '../support/sealed-script.js';
 
@@ -394,6 +395,18 @@ const stakedArena = scriptArena({
 });
 const empty = scriptArena({ trainers: [] });
 
+/** Two of six propose, four vote; in `kept` all of them against, in `deserted` nobody comes. */
+const alliance = scriptAlliance({ terms: { title: 'iris, an alliance' } });
+const stakedAlliance = scriptAlliance({
+  members: [],
+  terms: { stake: { trainerMsat: 10_000n, validatorMsat: 0n, delegatedPpm: 500_000, maxDelegated: 4, intervalSec: 3_600 } },
+  alliance: { proposers: { sharePpm: 500_000 }, allianceSlashPpm: 10_000 },
+});
+const kept = scriptAlliance({ losses: () => [800_000, 900_000] });
+const deserted = scriptAlliance({ members: [] });
+const [proposer, voter] = (({ roles }) => (roles?.state === 'drawn' ? [roles.proposers[0]!, roles.voters[0]!] : []))(alliance.state.rounds[0]!).map(placeOf);
+const keptVoter = kept.parsed.findIndex(({ type }) => type === 'vote');
+
 /** Two trainers, three shards: the first takes two. */
 const several = scriptJob({
   trainers: 2,
@@ -602,6 +615,12 @@ export const samples: Samples = {
   'arena-scores': [['of three aliases', arena.raw('scores/0/0')]],
   ranking: [['three trainers', arena.raw('ranking/0')], ['nobody', empty.raw('ranking/0')]],
   'arena-settlement': [['trainers and validators', arena.raw('settlement/0')], ['all of it back', empty.raw('settlement/0')]],
+  'alliance-job': [['of equal members', alliance.raw('job')], ['with a share of proposers and stake', stakedAlliance.raw('job')]],
+  'alliance-open': [['six members', alliance.raw('open/0')], ['nobody', deserted.raw('open/0')]],
+  roles: [['of six nonces', alliance.raw('roles/0')], ['of none', deserted.raw('roles/0')]],
+  proposal: [['inline', alliance.raw(`proposal/0/${proposer}`)]],
+  vote: [['for', alliance.raw(`vote/0/${voter}`)], ['against', kept.events[keptVoter]!]],
+  'alliance-settlement': [['accepted', alliance.raw('settlement/0')], ['kept', kept.raw('settlement/0')], ['of a round with too few', deserted.raw('settlement/0')]],
   'artifact-listing': [
     ['the artifact under the address of its job', signEvent(buildArtifactListing(artifact, script.jobId), customer.secret)],
   ],

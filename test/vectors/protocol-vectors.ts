@@ -111,7 +111,7 @@ function badChains(name: EventName, event: NostrEvent): Invalid[] {
     bad('a seq with a leading zero', retag(event, 'seq', '01')),
     bad('another phase', retag(event, 'phase', 'other')),
   ];
-  if (name === 'job' || name === 'arena-job') return [...cases, bad('a job that is not the first', chainedAt(event, '1'))];
+  if (['job', 'arena-job', 'alliance-job'].includes(name)) return [...cases, bad('a job that is not the first', chainedAt(event, '1'))];
   const isFirst = event.tags.some(([tag, value]) => tag === 'seq' && value === '0');
   return [
     ...cases,
