@@ -47,9 +47,14 @@ const files = [...Object.keys(EVENT_TYPES), 'snapshot', 'listing', 'artifact-lis
 export const events = files.flatMap((file) => readVectors<EventVectors>(file).valid.map(({ event }) => event));
 const unchained = events.filter(({ kind }) => kind === KINDS.snapshot || kind >= 30_000);
 const chunks = readVectors<EventVectors>('chunk').valid.map(({ event }) => event);
-export const grants = ['round-grant', 'shard-grant', 'eval-grant', 'update-grant', 'segment-grant'].flatMap(
-  (file) => readVectors<GrantVectors>(file).valid,
-);
+export const grants = [
+  'round-grant',
+  'shard-grant',
+  'eval-grant',
+  'update-grant',
+  'segment-grant',
+  'group-grant',
+].flatMap((file) => readVectors<GrantVectors>(file).valid);
 const sealedBid = JSON.stringify({
   ...{ capacity: 1, engine: 'wasm/1', throughput: 5_000, expires: 1_760_086_400 },
   ...{ salt: 'a1'.repeat(32), priceMsat: '21000' },

@@ -80,7 +80,7 @@ function rebuild(name: EventFile, event: NostrEvent) {
 
 describe('the vectors', () => {
   it('exist for every kind of event and for nothing else', () => {
-    const grants = ['shard-grant', 'round-grant', 'eval-grant', 'update-grant', 'segment-grant'];
+    const grants = ['shard-grant', 'round-grant', 'eval-grant', 'update-grant', 'segment-grant', 'group-grant'];
     const other = [...grants, 'locator', 'shard-locator', 'parts'];
     const found = readdirSync(new URL('../vectors/protocol', import.meta.url)).map((file) => file.replace('.json', ''));
     expect(found.sort()).toEqual([...files, ...other].sort());
@@ -139,7 +139,7 @@ describe.each(files)('vectors of %s', (name) => {
   });
 });
 
-describe.each(['shard-grant', 'round-grant', 'eval-grant', 'update-grant', 'segment-grant'])(
+describe.each(['shard-grant', 'round-grant', 'eval-grant', 'update-grant', 'segment-grant', 'group-grant'])(
   'vectors of %s',
   (name) => {
     const { valid, invalid } = readVectors<GrantVectors>(name);

@@ -34,7 +34,7 @@ import {
 } from '../support/job-script.js';
 import { accusedJob, correct, drawJudges, judge, listComplaint, wholeRun } from '../support/dispute-script.js';
 import { inOrder } from '../support/validator-contents.js';
-import { placeOf, scriptAlliance } from '../support/alliance-script.js';
+import { GROUP_KEY, placeOf, scriptAlliance } from '../support/alliance-script.js';
 import { scriptArena } from '../support/arena-script.js';
 import { sealedScript } from '../support/sealed-script.js';
 
@@ -633,7 +633,7 @@ export const samples: Samples = {
 
 const grantTime = { notAfter: START_SEC + 86_400 };
 export const grants: Record<
-  'shard-grant' | 'round-grant' | 'round-grant-of-difference' | 'eval-grant' | 'update-grant' | 'update-grant-of-nothing' | 'segment-grant' | 'segment-grant-of-the-first',
+  'shard-grant' | 'round-grant' | 'round-grant-of-difference' | 'eval-grant' | 'update-grant' | 'update-grant-of-nothing' | 'segment-grant' | 'segment-grant-of-the-first' | 'group-grant',
   Grant
 > = {
   'shard-grant': {
@@ -680,6 +680,7 @@ export const grants: Record<
   'segment-grant-of-the-first': {
     ...{ purpose: 'segment', job: disputed.jobId, draw: disputed.raw('dispute-draw').id, state: null, ...grantTime },
   },
+  'group-grant': { purpose: 'group', job: alliance.jobId, key: GROUP_KEY, ...grantTime },
 };
 export const encodedGrants = Object.entries(grants).map(([name, grant]) => {
   const content = encodeGrant(grant);

@@ -342,6 +342,7 @@ export function makeVectors(): Record<string, object> {
     'eval-grant': grantVectors(3),
     'update-grant': grantVectors(4, [5]),
     'segment-grant': grantVectors(6, [7]),
+    'group-grant': grantVectors(8),
     locator: locatorVectors(),
     'shard-locator': shardLocatorVectors(),
     parts: partsVectors(),

@@ -296,6 +296,32 @@ const rule = constant(
   ...(['fedavg', 'median', 'trimmed-mean', 'geometric-median', 'norm-clip'] as const),
   ...(['centred-clip', 'krum', 'multi-krum', 'bulyan', 'fltrust'] as const),
 );
+const hyper = closed(
+  {
+    optimizer: constant('adam', 'sgd', 'momentum', 'adamw'),
+    learningRate: decimal,
+    momentum: optional(decimal),
+    weightDecay: optional(decimal),
+    clipNorm: optional(decimal),
+    proximal: optional(decimal),
+    warmupSteps: optional(integer(1, 1_000_000)),
+    decay: optional(constant('cosine')),
+    batch: integer(1, 65_536),
+    epochs: optional(integer(1, 1_000)),
+    localSteps: optional(integer(1, 1_000_000)),
+  },
+  (
+    hyper: Record<'epochs' | 'localSteps' | 'momentum' | 'weightDecay' | 'proximal', number | undefined> & {
+      optimizer: string;
+    },
+  ) =>
+    (hyper.epochs === undefined) !== (hyper.localSteps === undefined) &&
+    (hyper.momentum === undefined
+      ? hyper.optimizer !== 'momentum'
+      : hyper.optimizer === 'momentum' && hyper.momentum < 1) &&
+    (hyper.weightDecay === undefined) !== (hyper.optimizer === 'adamw') &&
+    (hyper.proximal === undefined || hyper.proximal <= 1_000),
+);
 const terms = object(
   {
     title: text(200),
@@ -304,32 +330,7 @@ const terms = object(
     evalA: evaluation,
     evalB: evaluation,
     model,
-    hyper: closed(
-      {
-        optimizer: constant('adam', 'sgd', 'momentum', 'adamw'),
-        learningRate: decimal,
-        momentum: optional(decimal),
-        weightDecay: optional(decimal),
-        clipNorm: optional(decimal),
-        proximal: optional(decimal),
-        warmupSteps: optional(integer(1, 1_000_000)),
-        decay: optional(constant('cosine')),
-        batch: integer(1, 65_536),
-        epochs: optional(integer(1, 1_000)),
-        localSteps: optional(integer(1, 1_000_000)),
-      },
-      (
-        hyper: Record<'epochs' | 'localSteps' | 'momentum' | 'weightDecay' | 'proximal', number | undefined> & {
-          optimizer: string;
-        },
-      ) =>
-        (hyper.epochs === undefined) !== (hyper.localSteps === undefined) &&
-        (hyper.momentum === undefined
-          ? hyper.optimizer !== 'momentum'
-          : hyper.optimizer === 'momentum' && hyper.momentum < 1) &&
-        (hyper.weightDecay === undefined) !== (hyper.optimizer === 'adamw') &&
-        (hyper.proximal === undefined || hyper.proximal <= 1_000),
-    ),
+    hyper,
     rounds: integer(1, 10_000),
     trainers: integer(1, 1_024),
     shardsPerTrainer: optional(integer(2, 1_024)),
@@ -441,6 +442,44 @@ const arenaJob = object(
     (job.rail !== 'none' || (job.arena.potMsat === 0n && job.stake === undefined)) &&
     (job.keyRelease !== 'staked' || job.stake !== undefined),
 );
+
+const proposers: Check = (value) =>
+  (value instanceof JsonObject && fieldOf(value, 'count') !== undefined
+    ? closed({ count: integer(1, 200) })
+    : closed({ sharePpm: integer(1, 999_999) }))(value);
+const alliance = object({
+  ...{ potMsat: msat, proposers, minVoters: integer(1, 200), tolerancePpm: integer(0, 10 ** 6) },
+  ...{ allianceSlashPpm: orNull(integer(1, 10 ** 6)), groupCommitment: hex64 },
+});
+const allianceJob = object(
+  {
+    ...{ title: text(200), mode: constant('alliance'), schema, model, hyper },
+    rounds: integer(1, 1_000),
+    aggregation: (value) => (value === 'fltrust' ? refuse('a root update') : rule(value)),
+    ...{ attackers: integer(0, 200), seed: bytes32, alliance },
+    network: constant('bitcoin', 'testnet', 'signet', 'simnet', 'regtest', 'sandbox'),
+    rail: constant('instalments', 'none'),
+    ...{ payoutFloorMsat: msat, roundTimeoutSec: year, voteTimeoutSec: year, revealTimeoutSec: year },
+    ...{ claimWithinSec: year, payWithinSec: year, deadline: time },
+    stake: optional(stakeAsked),
+    acceptedEngines: list(constant('node', 'webgpu', 'wasm', 'cpu'), 1, 4),
+    chainCommitment: hex64,
+    relays: list(relay, 1, 12),
+  },
+  (job: {
+    schema: { inputs: number; outputs: number };
+    model: { inputs: number; outputs: number };
+    rail: string;
+    stake?: { trainerMsat: bigint };
+    alliance: { potMsat: bigint; allianceSlashPpm: number | null };
+  }) =>
+    job.schema.inputs === job.model.inputs &&
+    job.schema.outputs === job.model.outputs &&
+    (job.rail !== 'none' || (job.alliance.potMsat === 0n && job.stake === undefined)) &&
+    (job.alliance.allianceSlashPpm === null || (job.stake?.trainerMsat ?? 0n) > 0n),
+);
+const allianceRound = integer(0, 999);
+const upTo200 = list(hex64, 0, 200);
 const stage = integer(0, 1);
 const arenaScore = integer(0, 999_000_000);
 const arenaPurpose: Check<string> = (value) => {
@@ -674,6 +713,25 @@ export const contents: Readonly<Record<string, Check>> = {
     ...{ stage, ranking: hex64, totalMsat: msat },
     plan: list(object({ payout: hex64, payee: hex64, purpose: arenaPurpose, amountMsat: msat }), 0, 4_096),
   }),
+  '4623/alliance': allianceJob,
+  '4622/alliance-open': object({ round: allianceRound, members: upTo200, until: time }),
+  '4622/roles': object({ round: allianceRound, list: hex64, s: bytes32, nonces: upTo200, until: time }),
+  '4627/proposal': object({
+    ...{ round: allianceRound, list: hex64, commit: hex64, salt: bytes32, model: hex64, engine, pointer, inline },
+  }),
+  '4629/vote': object({
+    ...{ round: allianceRound, list: hex64, commit: hex64, salt: bytes32, proposals: upTo200, aggregate: hex64 },
+    ...{
+      vote: (value) => (integer(-1, 1)(value) === 0 ? refuse('0') : integer(-1, 1)(value)),
+      beforePpm: arenaScore,
+      afterPpm: arenaScore,
+      engine,
+    },
+  }),
+  '4630/alliance': object({
+    ...{ round: allianceRound, last: hex64, aggregate: orNull(hex64), isAccepted: boolean, totalMsat: msat },
+    plan: list(object({ payout: hex64, payee: hex64, purpose: arenaPurpose, amountMsat: msat }), 0, 4_096),
+  }),
 };
 
 /** What a reveal and a claim seal to the customer. */
@@ -711,6 +769,7 @@ export const updateGrant = object({
 export const segmentGrant = object({
   ...{ purpose: constant('segment'), job: hex64, draw: hex64, state: sealedState, notAfter: time },
 });
+export const groupGrant = object({ purpose: constant('group'), job: hex64, key: bytes32, notAfter: time });
 export const locator = object({ upload: hex64, shards: list(pointer, 1, 1_024) });
 
 const epochKeys = {
