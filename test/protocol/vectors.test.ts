@@ -69,7 +69,7 @@ function rebuild(name: EventFile, event: NostrEvent) {
       const { job, seq, prev, content } = type.parse(event);
       const people = event.tags.filter(([key]) => key === 'p').map(([, value]) => value as Pubkey);
       return type.build(
-        { job: name === 'job' || name === 'arena-job' ? null : job, seq, prev },
+        { job: ['job', 'arena-job', 'alliance-job'].includes(name) ? null : job, seq, prev },
         content,
         event.created_at,
         people,
