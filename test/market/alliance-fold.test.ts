@@ -115,6 +115,25 @@ describe('an alliance', () => {
     expect(paid(script, 0).map(({ payee }) => placeOf(payee))).not.toContain(silent);
   });
 
+  it('pays a proposer where more than half of the stake says that its proposal opens, and not where half of it does', () => {
+    const hidden = proposers[0]!;
+    const without = (keys: readonly number[]): AllianceOptions => ({
+      alter: Object.fromEntries(
+        keys.map((i) => [
+          `vote/0/${i}`,
+          (of: ContentOf<'vote'>, so: AllianceScript) => ({
+            ...of,
+            proposals: of.proposals.filter((id) => id !== so.raw(`proposal/0/${hidden}`).id),
+          }),
+        ]),
+      ),
+    });
+    const payees = (keys: readonly number[]) =>
+      paid(scriptAlliance(without(keys)), 0).map(({ payee }) => placeOf(payee));
+    expect(payees(voters.slice(0, 1))).toContain(hidden);
+    expect(payees(voters.slice(0, 2))).not.toContain(hidden);
+  });
+
   it('carries the part of a round with too few members, and gives back what is left after the last', () => {
     const absent = Object.fromEntries([0, 1].map((i) => [`nonce/0/${i}`, () => null]));
     const script = scriptAlliance({ alter: absent, alliance: { minVoters: 4 } });

@@ -77,6 +77,7 @@ export function applyOpen(state: AllianceState, event: EventOf<'alliance-open'>)
   const opened: AllianceRoundState = {
     ...{ round, open: event, members },
     stakes: new Map([...members.keys()].map((key) => [key, stakes?.get(key) ?? 1n])),
+    book: state.stakes,
     ...{ draw: null, roles: null, commits: null, proposals: null, voteCommits: null, votes: null },
     ...{ tally: null, settlement: null },
   };

@@ -26,7 +26,7 @@ export function allianceDue(state: AllianceState, round: AllianceRoundState): Du
   const rewards = rewardsOf(leftMsat, rounds - round.round, round);
   const effective = { delegatedPpm: stake?.delegatedPpm ?? 0, maxDelegated: stake?.maxDelegated ?? 0 };
   const lines = (['trainer', 'fee'] as const).flatMap((purpose) =>
-    operatorLines(purpose, rewards[purpose], state.stakes, effective),
+    operatorLines(purpose, rewards[purpose], round.book, effective),
   );
   const paid = lines.reduce((sum, { amountMsat }) => sum + amountMsat, 0n);
   const isLast = round.round === rounds - 1;
@@ -42,14 +42,30 @@ export function allianceDue(state: AllianceState, round: AllianceRoundState): Du
 function rewardsOf(
   leftMsat: bigint,
   roundsLeft: number,
-  { roles, proposals, tally, stakes }: AllianceRoundState,
+  round: AllianceRoundState,
 ): Record<'trainer' | 'fee', ReadonlyMap<Pubkey, bigint>> {
   const none = { trainer: new Map<Pubkey, bigint>(), fee: new Map<Pubkey, bigint>() };
-  if (roles?.state !== 'drawn' || tally === null || proposals === null) return none;
-  const { lines } = roundReward(leftMsat, roundsLeft, { roles, proposed: new Set(proposals.by.keys()), tally, stakes });
+  const { roles, tally, stakes } = round;
+  if (roles?.state !== 'drawn' || tally === null) return none;
+  const { lines } = roundReward(leftMsat, roundsLeft, { roles, proposed: openedBy(round), tally, stakes });
   const of = (purpose: 'trainer' | 'fee') =>
     new Map(lines.filter((line) => line.purpose === purpose).map(({ payee, amountMsat }) => [payee, amountMsat]));
   return { trainer: of('trainer'), fee: of('fee') };
+}
+
+/** Whose proposals could be opened, as more than half of the stake says that names the aggregate: what nobody could use earns nothing. */
+export function openedBy({
+  proposals,
+  votes,
+  tally,
+  stakes,
+}: Pick<AllianceRoundState, 'proposals' | 'votes' | 'tally' | 'stakes'>): ReadonlySet<Pubkey> {
+  const agreed = [...(votes?.by ?? [])].filter(([, { content }]) => content.aggregate === tally?.aggregate);
+  const stakeOf = (some: typeof agreed) => some.reduce((sum, [voter]) => sum + stakes.get(voter)!, 0n);
+  const opened = [...(proposals?.by ?? [])].filter(
+    ([, { id }]) => 2n * stakeOf(agreed.filter(([, { content }]) => content.proposals.includes(id))) > stakeOf(agreed),
+  );
+  return new Set(opened.map(([proposer]) => proposer));
 }
 
 export function applyAllianceSettlement(

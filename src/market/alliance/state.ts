@@ -14,6 +14,8 @@ export interface AllianceRoundState {
   readonly members: ReadonlyMap<Pubkey, EventOf<'register'>>;
   /** What counts of each member's stake when the round opened; of equals where the job asks for none. */
   readonly stakes: ReadonlyMap<Pubkey, bigint>;
+  /** Of the tables before it: who stands behind whom. A later table changes no plan. */
+  readonly book: StakeBook;
   readonly draw: EventOf<'roles'> | null;
   readonly roles: Roles | TooFew | null;
   /** Listed events by author, null: the list has not come. */
