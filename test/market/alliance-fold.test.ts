@@ -244,7 +244,7 @@ describe('a customer that breaks a rule of an alliance', () => {
       (of: ContentOf<'alliance-settlement'>) => ({ ...of, plan: of.plan.slice(1) }),
     ],
   ] as const)('%s', (_, step, rule, change) => {
-    expect(ruleOf({ alter: { [step]: change as never } })).toBe(`frozen: ${rule}`);
+    expect(ruleOf({ alter: { [step]: change } })).toBe(`frozen: ${rule}`);
   });
 
   it('opens a round before the one before is settled, or cancels it', () => {
