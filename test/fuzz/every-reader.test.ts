@@ -35,6 +35,7 @@ const EXEMPT: Readonly<Record<string, string>> = {
   'src/roles/history.ts readJobs': 'asks relays; what they answer goes through parseJobEvent',
   'src/roles/inbox.ts openInbox': 'subscribes; what comes goes through unwrapRumor and parseGrant',
   'src/roles/job-book.ts openBook': 'subscribes; what comes goes through readEvent and parseJobEvent',
+  'src/roles/job-book.ts openBookOf': 'as openBook; events go through the reader that it is given, one of those here',
   'src/roles/measure.ts openUpdates': 'downloads; then openSealedUpdate, downloadBlob and decodeParams',
   'src/roles/spot-check.ts openDrawnStates': 'downloads; then openSealedUpdate, downloadBlob and decodeParams',
   'src/roles/spot-check.ts openState': 'downloads; then downloadBlob, decodeParams and decodeDifference',
