@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { sha256, sha256Hex, type EventId, type Pubkey } from '../../src/hash.js';
-import { tally, voteCommitment, type Vote, type VoteOf } from '../../src/market/alliance/vote.js';
+import { tally, voteCommitment, type Ballot, type Vote, type VoteOf } from '../../src/market/alliance/vote.js';
 
 const key = (name: string) => name as Pubkey;
 const named = <T>(of: Record<string, T>) => new Map(Object.entries(of) as [Pubkey, T][]);
@@ -121,29 +121,33 @@ describe('a commitment to a vote', () => {
   const id = (name: string) => sha256Hex(name) as string as EventId;
   const of: VoteOf = { job: id('job'), round: 258, list: id('list'), voter: id('voter') as string as Pubkey };
   const salt = sha256('salt');
+  const ballot: Ballot = { ...says('x', 1), proposals: [id('p'), id('q')] };
 
   it('is the hash of all that it says, as anybody computes it', () => {
     const bytes = Buffer.concat([
       Buffer.from('nmkt/1/vote'),
-      ...[of.job, '00000102', of.list, of.voter, hash('x'), '01'].map((text) => Buffer.from(text, 'hex')),
+      ...[of.job, '00000102', of.list, of.voter, '00000002', id('p'), id('q'), hash('x'), '01'].map((text) =>
+        Buffer.from(text, 'hex'),
+      ),
       ...['00000000000dbba0', '00000000000c3500'].map((text) => Buffer.from(text, 'hex')),
       salt,
     ]);
-    expect(voteCommitment(of, says('x', 1), salt)).toBe(createHash('sha256').update(bytes).digest('hex'));
+    expect(voteCommitment(of, ballot, salt)).toBe(createHash('sha256').update(bytes).digest('hex'));
   });
 
   it('is another one for any other word, voter, round or salt', () => {
-    const vote = says('x', 1);
     const all = [
-      voteCommitment(of, vote, salt),
-      voteCommitment({ ...of, round: 259 }, vote, salt),
-      voteCommitment({ ...of, voter: id('other') as string as Pubkey }, vote, salt),
-      voteCommitment({ ...of, list: id('other') }, vote, salt),
-      voteCommitment(of, { ...vote, vote: -1 }, salt),
-      voteCommitment(of, { ...vote, aggregate: hash('y') }, salt),
-      voteCommitment(of, { ...vote, beforePpm: 1 }, salt),
-      voteCommitment(of, { ...vote, afterPpm: 1 }, salt),
-      voteCommitment(of, vote, sha256('other')),
+      voteCommitment(of, ballot, salt),
+      voteCommitment({ ...of, round: 259 }, ballot, salt),
+      voteCommitment({ ...of, voter: id('other') as string as Pubkey }, ballot, salt),
+      voteCommitment({ ...of, list: id('other') }, ballot, salt),
+      voteCommitment(of, { ...ballot, vote: -1 }, salt),
+      voteCommitment(of, { ...ballot, aggregate: hash('y') }, salt),
+      voteCommitment(of, { ...ballot, beforePpm: 1 }, salt),
+      voteCommitment(of, { ...ballot, afterPpm: 1 }, salt),
+      voteCommitment(of, { ...ballot, proposals: [id('p')] }, salt),
+      voteCommitment(of, { ...ballot, proposals: [id('q'), id('p')] }, salt),
+      voteCommitment(of, ballot, sha256('other')),
     ];
     expect(new Set(all).size).toBe(all.length);
   });

@@ -52,6 +52,8 @@ export interface AllianceOptions {
   /** A voter's loss before and with the aggregate, in ppm. */
   readonly losses?: (voter: Pubkey, round: number) => readonly [beforePpm: number, afterPpm: number];
   readonly aggregate?: (voter: Pubkey, round: number) => Sha256;
+  /** Can a voter open what a proposer of the round proposed? */
+  readonly opens?: (voter: Pubkey, proposer: Pubkey, round: number) => boolean;
   readonly terms?: Partial<ContentOf<'alliance-job'>>;
   readonly alliance?: Partial<ContentOf<'alliance-job'>['alliance']>;
   /** By step, as in `JobScript`; steps of members end with the place of their key among `people`. */
@@ -215,11 +217,12 @@ function vote(script: AllianceScript, round: number): void {
   const { roles, proposals } = script.round;
   const voters = roles?.state === 'drawn' ? peopleOf(roles.voters) : [];
   const { losses = () => [900_000, 800_000] as const, aggregate = (_: Pubkey) => aggregateOf(round) } = script.options;
-  const named = [...proposals!.by.values()].map(({ id }) => id);
+  const { opens = () => true } = script.options;
   const wordOf = ({ pubkey }: Person) => {
     const [beforePpm, afterPpm] = losses(pubkey, round);
     const side = sideOf(script.state.job.content.alliance, { beforePpm, afterPpm });
-    return { aggregate: aggregate(pubkey, round), vote: side, beforePpm, afterPpm };
+    const opened = [...proposals!.by].filter(([proposer]) => opens(pubkey, proposer, round)).map(([, { id }]) => id);
+    return { proposals: opened, aggregate: aggregate(pubkey, round), vote: side, beforePpm, afterPpm };
   };
   for (const who of voters) {
     const of = { job: script.jobId, round, list: proposals!.list.id, voter: who.pubkey };
@@ -235,7 +238,7 @@ function vote(script: AllianceScript, round: number): void {
     if (!script.has(commit)) continue;
     script.say(who, 'vote', `vote/${round}/${placeOf(who.pubkey)}`, {
       ...{ round, list: script.raw(`vote-commits/${round}`).id, commit: script.raw(commit).id },
-      ...{ salt: saltOf('vote', round, who.pubkey), proposals: named, ...wordOf(who), engine: ENGINE },
+      ...{ salt: saltOf('vote', round, who.pubkey), ...wordOf(who), engine: ENGINE },
     });
   }
   list(script, 'votes', round, 'score-reveal', 'vote');

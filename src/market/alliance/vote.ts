@@ -13,6 +13,11 @@ export interface Vote {
   readonly afterPpm: number;
 }
 
+/** What a voter commits to: with which proposals it could open, in order of their authors' keys, for they earn by it. */
+export interface Ballot extends Vote {
+  readonly proposals: readonly EventId[];
+}
+
 export interface VoteOf {
   readonly job: EventId;
   readonly round: number;
@@ -22,16 +27,18 @@ export interface VoteOf {
 }
 
 /**
- * SHA-256("nmkt/1/vote" || job || u32 round || list || voter || aggregate || u8 1 for +1, 0 for -1 || u64 before || u64 after || salt): nobody
- * repeats what others say before the list of commitments, nor under its own key.
+ * SHA-256("nmkt/1/vote" || job || u32 round || list || voter || u32 number of proposals || proposals || aggregate || u8 1 for +1, 0 for -1 ||
+ * u64 before || u64 after || salt): nobody repeats what others say before the list of commitments, nor under its own key.
  *
  * @param salt  32 random bytes
  */
-export function voteCommitment({ job, round, list, voter }: VoteOf, vote: Vote, salt: Bytes): Sha256 {
-  const side = Uint8Array.of(vote.vote === 1 ? 1 : 0);
-  const losses = [vote.beforePpm, vote.afterPpm].map((ppm) => u64be(BigInt(ppm)));
+export function voteCommitment({ job, round, list, voter }: VoteOf, ballot: Ballot, salt: Bytes): Sha256 {
+  const { proposals, aggregate, vote, beforePpm, afterPpm } = ballot;
   const place = [fromHex(job), u32be(round), fromHex(list), fromHex(voter)];
-  return sha256Hex('nmkt/1/vote', ...place, fromHex(vote.aggregate), side, ...losses, salt);
+  const opened = [u32be(proposals.length), ...proposals.map((id) => fromHex(id))];
+  const losses = [beforePpm, afterPpm].map((ppm) => u64be(BigInt(ppm)));
+  const word = [fromHex(aggregate), Uint8Array.of(vote === 1 ? 1 : 0), ...losses];
+  return sha256Hex('nmkt/1/vote', ...place, ...opened, ...word, salt);
 }
 
 /** Why a voter earns nothing in a round. It never loses stake by it, unless a job says so. */
