@@ -3,13 +3,20 @@ import type { EventOf, JobEvent } from '../../protocol/events.js';
 import { buildChains, type Chain, type Fork } from '../chain.js';
 import { broken } from '../draft.js';
 import { afterTable, NO_STAKES, rowsOf, type StakeEvent } from '../stake.js';
+import { takeRefusal } from '../receipt-rules.js';
 import type { Violation } from '../state.js';
 import { applyAllianceList } from './list-rules.js';
+import { applyAllianceReceipt, withMoney } from './money-rules.js';
 import { applyOpen, applyRoles } from './open-rules.js';
 import { applyAllianceSettlement } from './settle-rules.js';
 import { atHand, isStop, lastRound, phaseOf, type AlliancePhase, type AllianceState, type Step } from './state.js';
 
 export interface FoldedAlliance {
+  readonly jobId: EventId;
+  /** Null: not at hand. */
+  readonly job: EventOf<'alliance-job'> | null;
+  /** By author. */
+  readonly chains: ReadonlyMap<Pubkey, Chain>;
   readonly phase: AlliancePhase;
   /** As far as the rules held; null: the job is not at hand. */
   readonly state: AllianceState | null;
@@ -31,27 +38,30 @@ export function foldAlliance(jobId: EventId, events: Iterable<JobEvent>): Folded
   const job = byId.get(jobId);
   const chains = buildChains(byId.values());
   const forks = [...chains.values()].flatMap(({ fork }) => (fork === null ? [] : [fork]));
-  if (job?.type !== 'alliance-job') return { phase: 'unknown', state: null, firstBad: null, forks, missing: [jobId] };
+  const known = { jobId, chains, forks };
+  if (job?.type !== 'alliance-job')
+    return { ...known, job: null, phase: 'unknown', state: null, firstBad: null, missing: [jobId] };
   const sound = new Map<Pubkey, readonly JobEvent[]>(
     [...chains.values()].filter(({ author }) => author !== job.author).map((chain) => [chain.author, chain.events]),
   );
   let state: AllianceState = {
     ...{ jobId, job, byId, sound, rounds: [], seen: new Set(), paidMsat: 0n, stakes: NO_STAKES, cancelled: null },
+    ...{ receipts: new Map(), refusedClaims: new Map() },
   };
   const spine = chains.get(job.author)!;
+  const stopped = (rest: Partial<FoldedAlliance>): FoldedAlliance => ({
+    ...{ ...known, job, phase: phaseOf(state), state: withMoney(state), firstBad: null, missing: [], ...rest },
+  });
   for (const event of spine.events.slice(1)) {
     const next = apply(state, event);
-    if ('lacks' in next) return { phase: 'incomplete', state, firstBad: null, forks, missing: [...next.lacks].sort() };
-    if (isStop(next)) {
-      const firstBad = { event: event.id, author: event.author, ...next };
-      return { phase: 'frozen', state, firstBad, forks, missing: [] };
-    }
+    if ('lacks' in next) return stopped({ phase: 'incomplete', missing: [...next.lacks].sort() });
+    if (isStop(next)) return stopped({ phase: 'frozen', firstBad: { event: event.id, author: event.author, ...next } });
     state = next;
   }
   const end = endOfSpine(spine);
-  if (end !== null) return { phase: 'frozen', state, firstBad: { author: job.author, ...end }, forks, missing: [] };
+  if (end !== null) return stopped({ phase: 'frozen', firstBad: { author: job.author, ...end } });
   const before = spine.gapBefore === null ? null : byId.get(spine.gapBefore)!.prev;
-  return { phase: phaseOf(state), state, firstBad: null, forks, missing: before === null ? [] : [before] };
+  return stopped({ missing: before === null ? [] : [before] });
 }
 
 function endOfSpine({ fork, broken: unlinked }: Chain): Omit<Violation, 'author'> | null {
@@ -64,8 +74,9 @@ function apply(state: AllianceState, event: JobEvent): Step<AllianceState> {
   const hasEnded = state.cancelled !== null || phaseOf(state) === 'finished';
   switch (event.type) {
     case 'receipt':
+      return applyAllianceReceipt(state, event);
     case 'claim-bad':
-      return state;
+      return takeRefusal(state, event);
     case 'stake-table':
       return applyTable(state, event);
     case 'cancel':

@@ -72,22 +72,63 @@ export function applyAllianceSettlement(
   state: AllianceState,
   event: EventOf<'alliance-settlement'>,
 ): AllianceState | Broken {
-  const { round: number, last, aggregate, isAccepted, plan, totalMsat } = event.content;
+  const { round: number, last, totalMsat } = event.content;
   const round = lastRound(state);
   if (round === undefined || round.round !== number || round.settlement !== null || endOf(round) !== last)
     return broken('settlement', `round ${number} has not ended with ${last}`);
-  const due = allianceDue(state, round);
+  const wrong = wrongSettlement(event.content, allianceDue(state, round));
+  if (wrong !== null) return broken('settlement', wrong);
+  return { ...withRound(state, { settlement: event }), paidMsat: state.paidMsat + totalMsat };
+}
+
+/** What differs from what is due; null: nothing. */
+function wrongSettlement(
+  { round, aggregate, isAccepted, plan, totalMsat }: EventOf<'alliance-settlement'>['content'],
+  due: DueSettlement,
+): string | null {
   const word = (settled: Pick<DueSettlement, 'aggregate' | 'isAccepted'>) =>
     `${settled.isAccepted ? 'accepted' : 'kept'} after ${settled.aggregate ?? 'no aggregate'}`;
   if (word({ aggregate, isAccepted }) !== word(due))
-    return broken('settlement', `round ${number} is ${word(due)}, got ${word({ aggregate, isAccepted })}`);
-  if (totalMsat !== due.totalMsat)
-    return broken('settlement', `round ${number} pays ${due.totalMsat} msat, got ${totalMsat}`);
+    return `round ${round} is ${word(due)}, got ${word({ aggregate, isAccepted })}`;
+  if (totalMsat !== due.totalMsat) return `round ${round} pays ${due.totalMsat} msat, got ${totalMsat}`;
   const spell = (line: ArenaPlanLine | undefined) =>
     line === undefined ? 'none' : `${line.amountMsat} msat to ${line.payee} for ${line.purpose} as ${line.payout}`;
   const longer = Math.max(plan.length, due.plan.length);
   for (let i = 0; i < longer; i++)
-    if (spell(plan[i]) !== spell(due.plan[i]))
-      return broken('settlement', `line ${i} must be ${spell(due.plan[i])}, got ${spell(plan[i])}`);
-  return { ...withRound(state, { settlement: event }), paidMsat: state.paidMsat + totalMsat };
+    if (spell(plan[i]) !== spell(due.plan[i])) return `line ${i} must be ${spell(due.plan[i])}, got ${spell(plan[i])}`;
+  return null;
+}
+
+/**
+ * A customer that falls silent when a round has ended keeps nobody from the settlement: any member may say it, and it counts where it is
+ * what the fold itself comes to, so it does not matter who was first, nor when.
+ *
+ * @param before  the state when the round was not settled yet
+ * @returns       in order of (author, seq, id)
+ */
+export function settledByMembers(
+  before: AllianceState,
+  round: AllianceRoundState,
+): readonly EventOf<'alliance-settlement'>[] {
+  const last = endOf(round);
+  const said = [...before.byId.values()].filter(
+    (event): event is EventOf<'alliance-settlement'> =>
+      event.type === 'alliance-settlement' &&
+      event.content.round === round.round &&
+      event.content.last === last &&
+      round.members.has(event.author),
+  );
+  if (said.length === 0) return [];
+  const due = allianceDue(before, round);
+  return said
+    .filter(({ content }) => wrongSettlement(content, due) === null)
+    .sort((a, b) => (a.author !== b.author ? (a.author < b.author ? -1 : 1) : a.seq - b.seq || (a.id < b.id ? -1 : 1)));
+}
+
+/** All that say what a round pays, with the same content: claims may name any of them. The customer's is the first. */
+export function settlementsOf({
+  settlement,
+  others,
+}: Pick<AllianceRoundState, 'settlement' | 'others'>): readonly EventOf<'alliance-settlement'>[] {
+  return settlement === null ? others : [settlement, ...others];
 }

@@ -1,7 +1,9 @@
-import type { EventId, Pubkey } from '../../hash.js';
+import type { EventId, Pubkey, Sha256 } from '../../hash.js';
+import type { ArenaPurpose } from '../../protocol/arena/ranking.js';
 import type { EventOf, JobEvent } from '../../protocol/events.js';
 import type { Broken } from '../draft.js';
 import type { StakeBook } from '../stake.js';
+import type { PayoutState } from '../state.js';
 import type { Roles, TooFew } from './roles-draw.js';
 import type { Tally } from './vote.js';
 
@@ -25,8 +27,16 @@ export interface AllianceRoundState {
   readonly votes: Listed<'vote'> | null;
   /** Of all members that could have voted in it; null: it has not come that far. */
   readonly tally: Tally | null;
+  /** The customer's. */
   readonly settlement: EventOf<'alliance-settlement'> | null;
+  /** What members settled by the same content, while the customer was silent or beside it. */
+  readonly others: readonly EventOf<'alliance-settlement'>[];
+  /** What its settlements owe, and what became of it. */
+  readonly payouts: readonly AlliancePayout[];
 }
+
+/** What is owed of a round; a refund is nobody's claim. */
+export type AlliancePayout = PayoutState<EventOf<'alliance-settlement'>, Exclude<ArenaPurpose, 'refund'>>;
 
 export interface Listed<K extends 'commit' | 'proposal' | 'score-commit' | 'vote'> {
   readonly list: EventOf<'list'>;
@@ -65,6 +75,10 @@ export interface AllianceState {
   readonly paidMsat: bigint;
   readonly stakes: StakeBook;
   readonly cancelled: EventOf<'cancel'> | null;
+  /** By payout, which names its round. */
+  readonly receipts: ReadonlyMap<Sha256, EventOf<'receipt'>>;
+  /** By claim. */
+  readonly refusedClaims: ReadonlyMap<EventId, EventOf<'claim-bad'>>;
 }
 
 /** Needed, and not at hand: nothing after it can be told. */

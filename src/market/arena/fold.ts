@@ -3,10 +3,11 @@ import type { EventOf, JobEvent } from '../../protocol/events.js';
 import { buildChains, type Chain, type Fork } from '../chain.js';
 import { broken } from '../draft.js';
 import { afterTable, NO_STAKES, rowsOf, type StakeEvent } from '../stake.js';
+import { takeRefusal } from '../receipt-rules.js';
 import type { Violation } from '../state.js';
 import { settledByOthers } from './lapse.js';
 import { applyArenaList, applyArenaSeen } from './list-rules.js';
-import { applyArenaClaimBad, applyArenaReceipt, arenaPayouts } from './money-rules.js';
+import { applyArenaReceipt, arenaPayouts } from './money-rules.js';
 import { applyAliasTable, applyArenaSettlement, applyRanking } from './rank-rules.js';
 import { applyScoreList } from './score-rules.js';
 import { applyAliasRoot, applyArenaDraw } from './seat-rules.js';
@@ -89,7 +90,7 @@ function apply(state: ArenaState, event: JobEvent): Step<ArenaState> {
     case 'receipt':
       return applyArenaReceipt(state, event);
     case 'claim-bad':
-      return applyArenaClaimBad(state, event);
+      return takeRefusal(state, event);
     case 'stake-table':
       return applyTable(state, event);
     case 'cancel':
