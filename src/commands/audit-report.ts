@@ -1,9 +1,9 @@
 import { NmktError } from '../errors.js';
-import type { Pubkey } from '../hash.js';
+import type { EventId, Pubkey } from '../hash.js';
 import { keyHolders, type KeyHolders } from '../market/holders.js';
 import { paidMsat, type JobState } from '../market/state.js';
 import { describeStakes, stakeRows } from '../roles/describe-stakes.js';
-import type { Audit, AuditedValidator } from '../roles/audit.js';
+import type { Audit, AuditedValidator, Finding } from '../roles/audit.js';
 import { scoredBy } from '../roles/describe-validators.js';
 import type { JobBook } from '../roles/job-book.js';
 import { table } from '../terminal/table.js';
@@ -36,7 +36,11 @@ export interface Audited extends Audit {
 /** @throws NmktError `audit-failed` with the document, when an event does not follow */
 export function report(audited: Audited, book: JobBook): Outcome {
   const value = documentOf(audited, book);
-  const text = describe(value);
+  return verdictOf(value, describe(value));
+}
+
+/** Of a job of any kind. @throws NmktError `audit-failed` with the document, when an event does not follow */
+export function verdictOf(value: { readonly job: EventId; readonly firstBad: Finding | null }, text: string): Outcome {
   const { job, firstBad } = value;
   if (firstBad === null) return { value, text, next: `nmkt status ${job}` };
   throw new NmktError('audit-failed', `event ${firstBad.event} does not follow: ${firstBad.rule}`, {

@@ -1,7 +1,8 @@
 import { NmktError } from '../errors.js';
 import type { JobState } from '../market/state.js';
 import type { Relays } from '../ports.js';
-import type { AuditKeys, AuditLevel } from '../roles/audit.js';
+import type { AuditKeys, AuditLevel, Finding } from '../roles/audit.js';
+import type { JobBook } from '../roles/job-book.js';
 import type { Context } from './command.js';
 
 /** Where an audit reads: relays, relays that are recorded for --dump, or the file of --from-dump. */
@@ -11,7 +12,12 @@ export interface AuditSource {
   /** @throws NmktError `bad-usage` when a dump is to be opened with keys that it was made without */
   requireChunks(state: JobState, keys: AuditKeys, upTo: AuditLevel): Promise<void>;
   /** After the audit: ends the dump, if one is made. @throws NmktError `disk-full`, `bad-usage` */
-  keep(state: JobState): Promise<void>;
+  keep(state: { readonly job: Pinning | null }): Promise<void>;
+}
+
+/** A job of any kind, with its dataset and evaluation sets. */
+interface Pinning {
+  readonly content: Pick<NonNullable<JobState['job']>['content'], 'dataset' | 'evalA' | 'evalB'>;
 }
 
 /** @throws NmktError `bad-usage` for flags that contradict each other; what opening a dump throws */
@@ -88,4 +94,20 @@ async function recorded(
       progress.note(`wrote ${kept} events and ${chunks} chunks to ${file}`);
     },
   };
+}
+
+/** What is missing while a relay is silent may lie there: no verdict. @throws NmktError `relay-unreachable` */
+export async function requireAllAnswers(
+  book: Pick<JobBook, 'refresh'>,
+  urls: readonly string[],
+  found: Finding,
+): Promise<void> {
+  const answered = await book.refresh();
+  const silent = urls.filter((url) => !answered.includes(url));
+  if (silent.length === 0) return;
+  throw new NmktError('relay-unreachable', 'a part of the job is missing, and not every relay answered', {
+    expected: `answers from all of ${urls.join(', ')}`,
+    got: `silence from ${silent.join(', ')}; ${found.detail} (event ${found.event})`,
+    remedy: 'run it again later, or leave that relay out with --relay',
+  });
 }

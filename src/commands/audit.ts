@@ -1,12 +1,14 @@
-import { NmktError } from '../errors.js';
+import { isNmktError, NmktError } from '../errors.js';
+import type { EventId } from '../hash.js';
 import type { Rung } from '../learning/types.js';
 import { rungOf } from '../market/auction.js';
-import { AUDIT_LEVELS, auditJob, type AuditKeys, type AuditLevel, type Finding } from '../roles/audit.js';
+import { AUDIT_LEVELS, auditJob, type AuditKeys, type AuditLevel } from '../roles/audit.js';
 import type { JobBook } from '../roles/job-book.js';
+import { auditArena } from './audit-arena.js';
 import { keysOfHome, readKeys } from './audit-keys.js';
 import { report, type Audited } from './audit-report.js';
-import { auditSource, type AuditSource } from './audit-source.js';
-import type { CommandModule, Context } from './command.js';
+import { auditSource, requireAllAnswers, type AuditSource } from './audit-source.js';
+import type { CommandModule, Context, Outcome } from './command.js';
 import { decodeReceiptInvoice, findJob, readBook } from './find-job.js';
 
 /** Reads only; the verdict depends on events and keys, never on whose key asks. */
@@ -29,17 +31,32 @@ export const command: CommandModule = {
     const given = file === undefined ? undefined : await readKeys(file, job);
     context.progress.start('reading the events of the job');
     const source = await auditSource(context, options);
-    const { book } = await readBook(context, job, source);
     try {
-      const audited = await audit(context, book, source, given, upTo);
-      await source.keep(audited.state);
-      context.progress.done();
-      return report(audited, book);
-    } finally {
-      book.close();
+      return await auditFederated(context, job, source, given, upTo);
+    } catch (error) {
+      if (!isNmktError(error, 'wrong-mode')) throw error;
+      return auditArena(context, job, source, upTo);
     }
   },
 };
+
+async function auditFederated(
+  context: Context,
+  job: EventId,
+  source: AuditSource,
+  given: AuditKeys | undefined,
+  upTo: AuditLevel,
+): Promise<Outcome> {
+  const { book } = await readBook(context, job, source);
+  try {
+    const audited = await audit(context, book, source, given, upTo);
+    await source.keep(audited.state);
+    context.progress.done();
+    return report(audited, book);
+  } finally {
+    book.close();
+  }
+}
 
 const EXAMPLES = `$ nmkt audit JOB
 $ nmkt audit JOB --keys model/audit-keys.json --json
@@ -76,6 +93,10 @@ Exit status 0 is PASS, 4 is FAIL; with --json one document either way:
   stakes    null, or of a job that asks for stake what nmkt status shows: stakes that count, what was slashed, and the pot; award, seats,
             slashes and shares of it are recomputed
   unreadable  events that break the protocol and count for nothing
+Of an arena, at the public level: {job, mode: "arena", level, why, verdict, firstBad, phase, reached, events, stages, paidMsat, notices,
+forks, unreadable}: submissions, aliases, draws, scores, ranks, plans and receipts recomputed; notices [{stage, rule, trainer, submission,
+detail}] is what no event decides: unopened (the customer says that a model could not be opened), contradicted (most validators
+opened another model than it names).
 The key level needs --keys, or the home that posted the job. The data level needs that home, or the audit-data.json that
 collect-model --audit-data writes: it opens the data itself.
 
@@ -129,16 +150,4 @@ async function audit(
     });
   const { length: events } = book.all();
   return { ...result, state: book.state(), events, unreadable: book.unreadable().length };
-}
-
-/** What is missing while a relay is silent may lie there: no verdict. @throws NmktError `relay-unreachable` */
-async function requireAllAnswers(book: JobBook, urls: readonly string[], found: Finding): Promise<void> {
-  const answered = await book.refresh();
-  const silent = urls.filter((url) => !answered.includes(url));
-  if (silent.length === 0) return;
-  throw new NmktError('relay-unreachable', 'a part of the job is missing, and not every relay answered', {
-    expected: `answers from all of ${urls.join(', ')}`,
-    got: `silence from ${silent.join(', ')}; ${found.detail} (event ${found.event})`,
-    remedy: 'run it again later, or leave that relay out with --relay',
-  });
 }

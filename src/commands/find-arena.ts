@@ -2,10 +2,24 @@ import { NmktError } from '../errors.js';
 import type { EventId } from '../hash.js';
 import { foldArena, type FoldedArena } from '../market/arena/fold.js';
 import type { ArenaState } from '../market/arena/state.js';
-import { parseJobEvents } from '../protocol/events.js';
+import { parseJobEvent, parseJobEvents } from '../protocol/events.js';
 import { tagValue } from '../protocol/envelope.js';
-import { jobFilters } from '../roles/job-book.js';
+import { createBell } from '../roles/bell.js';
+import { jobFilters, openBookOf, type JobBook } from '../roles/job-book.js';
+import type { Relays } from '../ports.js';
 import type { Context } from './command.js';
+
+export type ArenaBook = JobBook<FoldedArena>;
+
+/** The events of an arena, to be read again where some are missing. The job event has to be at hand. */
+export async function readArenaBook({ deps }: Context, jobId: EventId, relays: Relays): Promise<ArenaBook> {
+  const reading = { parse: parseJobEvent, fold: foldArena };
+  const book = await openBookOf<FoldedArena>(jobId, {
+    ...{ relays, clock: deps.clock, bell: createBell(deps.clock), reading },
+  });
+  if (book.state().missing.length > 0) await book.refresh();
+  return book;
+}
 
 /** An arena as relays have it. */
 export interface FoundArena extends FoldedArena {

@@ -14,7 +14,7 @@ import { secretsFile } from '../roles/job-files.js';
 import { PUBLIC_KNOWLEDGE } from '../roles/round-traffic.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Context, Outcome } from './command.js';
-import { summaryOf, summaryText } from './arena-text.js';
+import { summaryOf, summaryText, type ArenaSummary } from './arena-text.js';
 import { homeFiles } from './customer-ports.js';
 import { readArena } from './find-arena.js';
 import { findJob, readBook } from './find-job.js';
@@ -158,16 +158,18 @@ async function listJobs(context: Context): Promise<Outcome> {
   for (const job of jobs) {
     const role = (await home.readFile(secretsFile(job))) === undefined ? 'trainer' : 'customer';
     const status = await statusAnyway(context, job);
-    context.emit({ role, ...status }, `${job}  ${role.padEnd(8)}  ${oneLine(status)}`);
+    const line = 'mode' in status ? status.phaseText : oneLine(status);
+    context.emit({ role, ...status }, `${job}  ${role.padEnd(8)}  ${line}`);
   }
   return { next: 'nmkt status JOB' };
 }
 
 /** A job that no relay has any more is a line of its own, not the end of the list. */
-async function statusAnyway(context: Context, job: EventId): Promise<Status> {
+async function statusAnyway(context: Context, job: EventId): Promise<Status | ArenaSummary> {
   try {
     return await readStatus(context, job);
   } catch (error) {
+    if (isNmktError(error, 'wrong-mode')) return summaryOf(await readArena(context, job));
     if (!isNmktError(error, 'job-unknown')) throw error;
     const state = foldJob(job, []);
     const comparison = comparePlan(state, { role: 'customer' }, null, () => 0, PUBLIC_KNOWLEDGE);

@@ -3,7 +3,7 @@ import type { EventOf } from '../protocol/events.js';
 import { keysGiven } from './holders.js';
 import { noncesUntil } from './nonce-rules.js';
 import { isScoredByValidators, scorersOf } from './score-rules.js';
-import type { JobState, RoundState, Violation } from './state.js';
+import type { AnyJobState, JobState, RoundState, Violation } from './state.js';
 
 /**
  * What the customer's own signatures say about its patience and its reasons. `created_at` is its author's word: held here
@@ -129,7 +129,7 @@ function validatorsCutShort(
 }
 
 /** Who cannot be waited for has a chain that does not hold. */
-function isWhole({ chains }: JobState, validator: Pubkey): boolean {
+export function isWhole({ chains }: AnyJobState, validator: Pubkey): boolean {
   const chain = chains.get(validator);
   return chain !== undefined && chain.fork === null && chain.gapBefore === null && chain.broken === null;
 }

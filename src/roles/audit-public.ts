@@ -1,7 +1,8 @@
 import type { EventId, Sha256 } from '../hash.js';
 import { brokenInvoiceRule, type InvoiceFacts } from '../market/claim-rules.js';
 import { conductViolation } from '../market/conduct.js';
-import { receiptedElsewhere, type JobState, type PayoutState, type RoundState } from '../market/state.js';
+import { receiptedElsewhere, type AnyPayout, type JobState, type Owed } from '../market/state.js';
+import type { NetworkName } from '../protocol/network.js';
 import { invoiceHash } from '../protocol/claim.js';
 import { INVOICE_PREFIX } from '../protocol/network.js';
 import { claimHash } from '../protocol/settlement.js';
@@ -41,25 +42,32 @@ export function auditPublic(state: JobState, facts: PublicFacts): Finding | null
   if (conduct !== null) return { event: conduct.event, rule: conduct.rule, detail: conduct.detail };
   const dispute = auditDisputes(state, facts.nowSec);
   if (dispute !== null) return dispute;
-  for (const round of state.rounds) {
-    const found = auditMoney(state, round, facts);
-    if (found !== null) return found;
-  }
-  return null;
+  return auditMoney({ jobId: state.jobId, terms: state.job.content, rounds: state.rounds }, facts);
 }
 
-function auditMoney(state: JobState, round: RoundState, { decode, nowSec }: PublicFacts): Finding | null {
-  const { network, payWithinSec } = state.job!.content;
-  for (const payout of round.payouts) {
+/** What a customer promised, of a job of any kind. */
+export interface Promised {
+  readonly jobId: EventId;
+  readonly terms: { readonly network: NetworkName; readonly payWithinSec: number };
+  readonly rounds: readonly Owed[];
+}
+
+/** Every claim was answered in time, every receipt proves its payment, and no good invoice was refused. */
+export function auditMoney(
+  promised: Promised,
+  { decode, nowSec }: Pick<PublicFacts, 'decode' | 'nowSec'>,
+): Finding | null {
+  const { network, payWithinSec } = promised.terms;
+  for (const payout of promised.rounds.flatMap(({ payouts }) => payouts)) {
     const { receipt, claim } = payout;
     const wanted = claimHash({
-      job: state.jobId,
+      job: promised.jobId,
       settlement: payout.settlement.id,
       payout: payout.payout,
       payee: payout.payee,
       amountMsat: payout.amountMsat,
     });
-    const refusal = falseRefusal(state, payout, wanted, decode);
+    const refusal = falseRefusal(promised, payout, wanted, decode);
     if (refusal !== null) return refusal;
     if (receipt === null) {
       const due = claim === null ? null : claim.createdAt + payWithinSec;
@@ -93,22 +101,21 @@ function auditMoney(state: JobState, round: RoundState, { decode, nowSec }: Publ
 
 /** A claim that the customer calls bad although its invoice keeps that rule; what was sealed only the two of them know. */
 function falseRefusal(
-  state: JobState,
-  payout: PayoutState,
+  promised: Promised,
+  payout: AnyPayout,
   descriptionHash: Sha256,
   decode: DecodeInvoice,
 ): Finding | null {
   for (const { notice, claim } of payout.refused) {
     const { rule, invoice } = notice.content;
     if (invoice === null || claim === null) continue;
-    const { network } = state.job!.content;
     const { amountMsat } = payout;
     const terms = {
-      network,
+      network: promised.terms.network,
       amountMsat,
       descriptionHash,
       claimedAt: claim.createdAt,
-      receipted: receiptedElsewhere(state, payout),
+      receipted: receiptedElsewhere(promised, payout),
     };
     const broken = brokenInvoiceRule(decode(invoice), terms);
     if (broken !== rule)

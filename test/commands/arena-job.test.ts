@@ -1,9 +1,11 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
-import { scriptArena } from '../support/arena-script.js';
+import { describe, expect, it } from 'vitest';
+import type { ContentOf } from '../../src/protocol/events.js';
+import { scriptArena, type ArenaScript } from '../support/arena-script.js';
 import { scriptJob } from '../support/job-script.js';
 import { runNmkt, temporaryFolder } from '../support/run-nmkt.js';
-import { people } from '../support/job-contents.js';
+import { customer, people, SNAPSHOTS, START_SEC } from '../support/job-contents.js';
 import { relayWith } from './scripted-relay.js';
 
 const script = scriptArena();
@@ -37,9 +39,67 @@ it('an arena shows where it stands, who is where and why, and takes no command f
     new RegExp(`1 +\\d +${people[0]!.pubkey} +0\\.1 +57\\.14 % +411\\.429 sat +0\\.1 0\\.1 0\\.1\n`),
   );
 
-  const bid = await run('audit', script.jobId);
+  const bid = await run('bid', script.jobId, '--price', '1');
   expect(bid.status, bid.stderr).toBe(2);
   expect(bid.stderr).toMatch(/is an arena[^]*nmkt leaderboard [^]*wrong-mode/);
+});
+
+describe('nmkt audit of an arena', () => {
+  const arena = { interimUntil: START_SEC + 1, finalUntil: START_SEC + 2 };
+  const published = (one: ArenaScript) => [...one.events, ...SNAPSHOTS];
+  const audit = (...words: string[]) => runNmkt(['audit', ...words, '--home', home()]);
+
+  it('passes an honest one from a relay, and the same from the dump of it', async () => {
+    const whole = scriptArena({ arena });
+    const url = await relayWith(published(whole));
+    const file = join(temporaryFolder(), 'arena.ndjson');
+    const online = await audit(whole.jobId, '--json', '--relay', url, '--dump', file);
+    expect([online.status, JSON.parse(online.stdout)]).toMatchObject([
+      0,
+      {
+        job: whole.jobId,
+        mode: 'arena',
+        level: 'public',
+        verdict: 'PASS',
+        firstBad: null,
+        phase: 'finished',
+        stages: 2,
+      },
+    ]);
+    expect(readFileSync(file, 'utf8').trimEnd().split('\n')).toHaveLength(published(whole).length);
+    const offline = await audit(whole.jobId, '--json', '--from-dump', file);
+    expect([offline.status, offline.stdout]).toEqual([0, online.stdout]);
+    const { stdout } = await audit(whole.jobId, '--from-dump', file);
+    expect(stdout).toMatch(/checked +signatures, .*omissions, aliases, draws.*\n.*52 events, 2 stages/);
+    expect(stdout).toMatch(/verdict +PASS\n/);
+  });
+
+  it('fails a customer that leaves out a submission, with status 4 and who signed what', async () => {
+    const omitting = (of: ContentOf<'arena-list'>) => ({ ...of, ids: of.ids.slice(1) });
+    const script = scriptArena({ arena, alter: { 'list/0': omitting } });
+    const file = join(temporaryFolder(), 'arena.ndjson');
+    writeFileSync(
+      file,
+      published(script)
+        .map((event) => `${JSON.stringify(event)}\n`)
+        .join(''),
+    );
+    const { status, stdout } = await audit(script.jobId, '--json', '--from-dump', file);
+    const event = script.raw('list/0').id;
+    expect([status, JSON.parse(stdout)]).toMatchObject([
+      4,
+      { verdict: 'FAIL', firstBad: { event, author: customer.pubkey, rule: 'omission' } },
+    ]);
+  });
+});
+
+it('a home that holds an arena among its jobs lists it beside the others', async () => {
+  const url = await relayWith(script.events);
+  const dir = home();
+  mkdirSync(join(dir, 'jobs', script.jobId), { recursive: true });
+  const { status, stdout, stderr } = await runNmkt(['status', '--relay', url, '--home', dir]);
+  expect(status, stderr).toBe(0);
+  expect(stdout).toBe(`${script.jobId}  trainer   finished\n`);
 });
 
 it('a federated job has no leaderboard, and the error says which command shows it', async () => {

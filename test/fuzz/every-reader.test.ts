@@ -18,6 +18,7 @@ const EXEMPT: Readonly<Record<string, string>> = {
     'advice this home wrote; every number is one or nothing of it counts, see its tests',
   'src/commands/find-job.ts readBook': 'asks relays; what they answer goes through readEvent and parseJobEvent',
   'src/commands/find-arena.ts readArena': 'asks relays; what they answer goes through parseJobEvents',
+  'src/commands/find-arena.ts readArenaBook': 'asks relays; what they answer goes through parseJobEvent',
   'src/demo/live-view.ts openLiveView': 'draws',
   'src/learning/gpt-decode.ts decodeGpt': 'computes; model and tokens were read by readModelFiles and textTokens',
   'src/market/award-rules.ts openBids': 'takes parsed events; to open is no reading here',

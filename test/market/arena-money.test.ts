@@ -1,36 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { sha256, sha256Hex, type EventId, type Sha256 } from '../../src/hash.js';
-import { settlementsOf } from '../../src/market/arena/lapse.js';
+import type { EventId } from '../../src/hash.js';
 import { arenaPlan, ranksOf } from '../../src/market/arena/rank-rules.js';
-import { invoiceHash } from '../../src/protocol/claim.js';
 import type { ContentOf } from '../../src/protocol/events.js';
+import { ask, invoiceOf, pay } from '../support/arena-money.js';
 import { scriptArena, type ArenaScript } from '../support/arena-script.js';
 import { customer, hashOf, people, type Person } from '../support/job-contents.js';
 
 /** What is owed after the settlement of a stage, by claims, receipts and countersignatures. */
 
 const [payee, other] = [people[0]!, people[1]!];
-const invoiceOf = (step: string) => `lnbcrt210n1${hashOf(step)}`;
 const rowOf = (script: ArenaScript, who: Person, at = 0) =>
   script.state.stages[at]!.payouts.find((one) => one.payee === who.pubkey)!;
-
-function ask(script: ArenaScript, who: Person, settlement: EventId, step = 'ask') {
-  const { payout, amountMsat } = settlementsOf(script.state.stages[0]!)[0]!.content.plan.find(
-    (line) => line.payee === who.pubkey,
-  )!;
-  const sealed = Buffer.alloc(99, 2).toString('base64');
-  const invoice = invoiceHash(invoiceOf(step));
-  return script.say(who, 'claim', step, { settlement, payout, amountMsat, invoiceHash: invoice, sealed })!;
-}
-
-function pay(script: ArenaScript, claim: ReturnType<typeof ask>, change: Partial<ContentOf<'receipt'>> = {}) {
-  const { settlement, payout, amountMsat } = claim.content;
-  const preimage = sha256(`preimage ${claim.id}`);
-  return script.say(customer, 'receipt', `receipt/${claim.id}`, {
-    ...{ settlement, payout, claim: claim.id, payee: claim.author, amountMsat, invoice: invoiceOf('ask') },
-    ...{ paymentHash: sha256Hex(preimage), preimage: Buffer.from(preimage).toString('hex') as Sha256, ...change },
-  })!;
-}
 
 /** Stage 0 is settled; stage 1 has not begun. */
 const settled = (): ArenaScript => scriptArena({ alter: { 'list/1': () => null } });

@@ -57,7 +57,8 @@ export function applyArenaList(state: ArenaState, event: EventOf<'arena-list'>):
   if (isStop(listed)) return listed;
   const owed = owedSubmissions(state, stage);
   const omitted = owed.find(({ id }) => !ids.includes(id));
-  if (omitted !== undefined) return broken('omission', `${omitted.id} was seen and is left out`);
+  if (omitted !== undefined)
+    return broken('omission', `the submission ${omitted.id} of ${omitted.author} was seen and is not listed`);
   const submissions = submissionsOf(state, stage, ids, new Set(owed.map(({ id }) => id)));
   if (isStop(submissions)) return submissions;
   const stakes = stakesAsked(state, 'trainer');

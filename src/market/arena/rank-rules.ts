@@ -29,7 +29,7 @@ export function applyAliasTable(state: ArenaState, event: EventOf<'alias-table'>
   if (pendingAliases(stage, seats).length > 0 && stage.rounds.length < MAX_DRAWS)
     return broken('redraw', 'submissions without a score are drawn again before their names are told');
   if (aliasRoot({ job: state.jobId, stage: number, list: stage.list.id, entries, salt }) !== stage.root.content.root)
-    return broken('alias-table', 'it does not hash to its root');
+    return broken('alias-table', 'it does not hash to its root: it is another table than was fixed before the draw');
   const byId = new Map([...stage.submissions.values()].map((one) => [one.id, one]));
   if (entries.length !== byId.size || new Set(entries.map(({ submission }) => submission)).size !== byId.size)
     return broken('alias-table', 'it does not name each submission once');
@@ -39,7 +39,7 @@ export function applyAliasTable(state: ArenaState, event: EventOf<'alias-table'>
     if (model === null || own === null) continue;
     const of = { job: state.jobId, stage: number, trainer: one.author, model, salt: own };
     if (modelCommitment(of) !== one.content.commitment)
-      return broken('alias-table', `alias ${alias} does not open the commitment of ${submission}`);
+      return broken('alias-table', `alias ${alias} gives ${one.author} a model that it did not submit (${submission})`);
   }
   return withStage(state, { table: event, book: state.stakes });
 }

@@ -1,7 +1,7 @@
 import type { Pubkey } from '../../hash.js';
 import { arenaScoreCommitment } from '../../protocol/arena/scores.js';
 import type { EventOf, JobEvent } from '../../protocol/events.js';
-import { broken } from '../draft.js';
+import { broken, type Broken } from '../draft.js';
 import { firstOnly } from './seat-rules.js';
 import { currentStage, isStop, withStage, type ArenaRound, type ArenaState, type Step } from './state.js';
 
@@ -35,22 +35,45 @@ function commitsOf(state: ArenaState, into: ArenaRound, list: EventOf<'list'>): 
 function revealsOf(state: ArenaState, into: ArenaRound, list: EventOf<'list'>): Step<Partial<ArenaRound>> {
   const { of, ids } = list.content;
   if (of !== 'score-reveal' || into.commitList === null) return broken('list', `a list of ${of} does not come here`);
-  const reveals = firstOnly(state, ids, (one): one is EventOf<'arena-scores'> => opens(state, into, one));
+  const counts = (one: JobEvent): one is EventOf<'arena-scores'> => opens(state, into, one);
+  const reveals = firstOnly(state, ids, counts, (one) => whyNotCounted(state, into, one));
   return isStop(reveals) ? reveals : { revealList: list, reveals };
 }
 
 /** Scores of the right set, of exactly its seats, that were committed to. */
-export function opens(state: ArenaState, { draw, seats, commits, commitList }: ArenaRound, event: JobEvent): boolean {
-  if (event.type !== 'arena-scores' || event.content.list !== commitList?.id) return false;
+export function opens(state: ArenaState, round: ArenaRound, event: JobEvent): boolean {
+  return whyNotCounted(state, round, event) === null;
+}
+
+/** The first rule that scores break; null: they count. */
+function whyNotCounted(
+  state: ArenaState,
+  { draw, seats, commits, commitList }: ArenaRound,
+  event: JobEvent,
+): Broken | null {
+  const { number, set, commitment: due } = setOf(state);
+  if (event.type !== 'arena-scores' || event.content.list !== commitList?.id)
+    return broken('list', `${event.id} holds no scores of this draw`);
   const { round, commit, engine, data, scores, salt } = event.content;
+  const whose = `the scores of ${event.author}`;
   const commitment = commits.get(event.author);
-  const { evalA, evalB } = state.job.content;
-  const set = currentStage(state)!.stage === 0 ? evalA : evalB;
-  if (commitment?.id !== commit || data !== set.commitment || round !== draw.content.round) return false;
-  const aliases = scores.map(({ alias }) => alias).join(' ');
-  if (aliases !== seats.get(event.author)!.join(' ')) return false;
+  if (commitment?.id !== commit || round !== draw.content.round)
+    return broken('list', `${whose} follow no listed commitment of it`);
+  if (data !== due)
+    return broken('evaluation-set', `${whose} are of the set ${data}, stage ${number} is scored on set ${set}, ${due}`);
+  const spell = (aliases: readonly number[]) => aliases.join(' ');
+  const [scored, seated] = [spell(scores.map(({ alias }) => alias)), spell(seats.get(event.author)!)];
+  if (scored !== seated) return broken('seats', `${whose} are of aliases ${scored}, its seats are ${seated}`);
   const of = { job: state.jobId, round, draw: draw.id, validator: event.author, engine, data, scores, salt };
-  return arenaScoreCommitment(of) === commitment.content.commitment;
+  return arenaScoreCommitment(of) === commitment.content.commitment
+    ? null
+    : broken('commitment', `${whose} are not those that it committed to`);
+}
+
+function setOf(state: ArenaState) {
+  const { evalA, evalB } = state.job.content;
+  const { stage: number } = currentStage(state)!;
+  return { number, set: number === 0 ? 'A' : 'B', commitment: (number === 0 ? evalA : evalB).commitment };
 }
 
 function missedAfter({ missed }: ArenaState, { seats, reveals }: ArenaRound): ReadonlyMap<Pubkey, number> {

@@ -1,7 +1,7 @@
 import { fromHex, sha256, u32be, type Bytes, type EventId, type Pubkey } from '../../hash.js';
 import { isChainElement } from '../../learning/seeds.js';
 import type { EventOf, JobEvent } from '../../protocol/events.js';
-import { broken } from '../draft.js';
+import { broken, type Broken } from '../draft.js';
 import { drawSeats } from '../stake-draw.js';
 import { MISSES_TO_LOSE } from '../validator-seats.js';
 import { stakesAsked } from './list-rules.js';
@@ -90,7 +90,8 @@ export function applyArenaDraw(state: ArenaState, event: EventOf<'draw'>): Step<
   const pending = pendingAliases(stage, arena.seats);
   if (pending.length === 0 || stage.rounds.length >= MAX_DRAWS) return broken('draw', 'nothing is to be drawn');
   if (round !== drawsOf(state)) return broken('draw', `expected round ${drawsOf(state)}, got ${round}`);
-  if (!isChainElement(s, round, chainCommitment)) return broken('draw', 's is not of the chain');
+  if (!isChainElement(s, round, chainCommitment))
+    return broken('draw', `s is not element ${round} of the chain that the job committed to: no seat follows from it`);
   const found = atHand(state, ids);
   if (isStop(found)) return found;
   const isNonce = nonceFor(stage, round);
@@ -98,7 +99,8 @@ export function applyArenaDraw(state: ArenaState, event: EventOf<'draw'>): Step<
   if (left !== undefined) return broken('omission', `${left.id} was seen and is left out`);
   const nonces = new Map<Pubkey, Bytes>();
   for (const one of found) {
-    if (!isNonce(one)) return broken('draw', `${one.id} is no nonce for this draw`);
+    if (!isNonce(one))
+      return broken('draw', `${one.id} is no nonce that a validator of the root committed to: no seat follows from it`);
     if (one.author <= ([...nonces.keys()].at(-1) ?? ''))
       return broken('draw', 'its nonces are not in the order of their keys');
     nonces.set(one.author, one.content.nonce);
@@ -128,11 +130,16 @@ export function soundOf<E extends JobEvent>(
   return [...sound].flatMap(([, events]) => events.find(fits) ?? []);
 }
 
-/** A listed event is its author's first that counts, as far as its chain can be followed. */
+/**
+ * A listed event is its author's first that counts, as far as its chain can be followed.
+ *
+ * @param why  which rule an event breaks that does not fit
+ */
 export function firstOnly<E extends JobEvent>(
   state: ArenaState,
   ids: readonly EventId[],
   fits: (event: JobEvent) => event is E,
+  why?: (event: JobEvent) => Broken | null,
 ): Step<ReadonlyMap<Pubkey, E>> {
   const first = soundOf(state, fits);
   const omitted = first.find(({ id }) => state.seenScoring.has(id) && !ids.includes(id));
@@ -141,7 +148,7 @@ export function firstOnly<E extends JobEvent>(
   if (isStop(found)) return found;
   const counted = new Map<Pubkey, E>();
   for (const one of found) {
-    if (!fits(one)) return broken('list', `${one.id} does not count here`);
+    if (!fits(one)) return why?.(one) ?? broken('list', `${one.id} does not count here`);
     const known = first.find(({ author }) => author === one.author);
     if (counted.has(one.author) || (known !== undefined && known.id !== one.id))
       return broken('list', `${one.id} is not the first of its author`);
