@@ -85,7 +85,7 @@ function otherMeasure(published: ScoreRow, again: ScoreRow, isExact: boolean): s
 }
 
 /** Within one part in `share` of the larger, and 100 ppm. */
-function isNear(a: number, b: number, share: number): boolean {
+export function isNear(a: number, b: number, share: number): boolean {
   return Math.abs(a - b) <= TOLERANCE.lossPpm + Math.max(Math.abs(a), Math.abs(b)) / share;
 }
 
