@@ -1,8 +1,8 @@
 import { isNmktError } from '../errors.js';
-import type { EventId } from '../hash.js';
+import type { EventId, Pubkey } from '../hash.js';
 import { evidenceOf, proofOf } from '../market/slashing.js';
 import { afterTable, rowsOf, type Prove, type StakeBook, type StakeEvent } from '../market/stake.js';
-import type { JobState } from '../market/state.js';
+import type { AnyJobState, JobState } from '../market/state.js';
 import { parseJobEvent, type JobEvent } from '../protocol/events.js';
 import type { Stake } from '../ports.js';
 import type { CustomerEnv } from './customer-env.js';
@@ -31,12 +31,33 @@ export interface DueTable {
   readonly nextAt: number;
 }
 
+/** What tables follow from, in a job of any kind. */
+export interface Staking {
+  readonly job: {
+    readonly author: Pubkey;
+    readonly createdAt: number;
+    readonly content: { readonly stake?: { readonly intervalSec: number } | undefined };
+  };
+  readonly chains: JobState['chains'];
+  readonly stakes: StakeBook;
+  /** Does anybody still get a part in the job by its stake? Then no table waits for the next interval. */
+  readonly isJoining: boolean;
+  /** Is what comes next paid by how long delegations stood? */
+  readonly isCounting: boolean;
+}
+
+/** As `dueTableOf`, of a federated job. */
+export function dueTable(state: JobState, now: number): DueTable | null {
+  const { job, phase, chains, stakes, award } = state;
+  if (job === null || phase === 'finished' || phase === 'cancelled' || phase === 'frozen') return null;
+  return dueTableOf({ job, chains, stakes, isJoining: award === null, isCounting: phase === 'closed' }, now);
+}
+
 /**
  * New stakes, then delegations, then withdrawals, each in the order of authors and their chains; null: no table is due. Before a settlement
  * a table without any says how long delegations stood. A pure function.
  */
-export function dueTable({ job, phase, chains, stakes, award }: JobState, now: number): DueTable | null {
-  if (job === null || phase === 'finished' || phase === 'cancelled' || phase === 'frozen') return null;
+export function dueTableOf({ job, chains, stakes, isJoining, isCounting }: Staking, now: number): DueTable | null {
   const { stake } = job.content;
   const intervalSec = stake?.intervalSec ?? INTERVAL_SEC;
   const interval = Math.floor((now - job.createdAt) / intervalSec);
@@ -47,9 +68,9 @@ export function dueTable({ job, phase, chains, stakes, award }: JobState, now: n
     .filter(({ author }) => author !== job.author)
     .flatMap((chain) => chain.events.filter(isStake).filter((event) => !isNamed(stakes, event)));
   const rank = { stake: 0, delegate: 1, withdraw: 2, slash: 3 };
-  // Before the award, and for what a settlement pays, none waits for the next interval.
-  if (interval === last && award !== null && !events.some(({ type }) => type === 'slash')) return null;
-  const isCounted = stake !== undefined && phase === 'closed' && interval > last && hasDelegations(stakes);
+  // For what a settlement pays, none waits for the next interval.
+  if (interval === last && !isJoining && !events.some(({ type }) => type === 'slash')) return null;
+  const isCounted = stake !== undefined && isCounting && interval > last && hasDelegations(stakes);
   if (events.length === 0 && !isCounted) return null;
   const nextAt = mayBeEqual ? now + SOON_SEC : job.createdAt + (interval + 1) * intervalSec;
   return { interval, mayBeEqual, nextAt, events: events.sort((a, b) => rank[a.type] - rank[b.type]) };
@@ -77,16 +98,38 @@ function isNamed({ locks }: StakeBook, event: StakeEvent): boolean {
 export async function publishTable(
   { book, progress }: Pick<CustomerEnv, 'book' | 'progress'>,
   stake: Stake,
-  { interval, events, mayBeEqual }: DueTable,
+  table: DueTable,
   now: number,
   notBefore: Map<EventId, number> = new Map(),
 ): Promise<void> {
   const state = book.state();
-  const { stakes, jobId } = state;
   const prove: Prove = (slash) => {
     const found = evidenceOf(state.job!.author, slash, (id) => readEvent(book, id));
     return typeof found === 'string' ? found : (proofOf(state, found) ?? 'its evidence condemns nobody');
   };
+  await publishTableOf({ book, progress, stakes: state.stakes, prove }, stake, table, now, notBefore);
+}
+
+/** As `publishTable`, for a job of any kind. */
+export async function publishTableOf(
+  {
+    book,
+    progress,
+    stakes,
+    prove,
+  }: {
+    readonly book: Pick<JobBook<AnyJobState>, 'jobId' | 'sign'>;
+    readonly progress: CustomerEnv['progress'];
+    readonly stakes: StakeBook;
+    /** Absent: nobody is slashed. */
+    readonly prove?: Prove;
+  },
+  stake: Stake,
+  { interval, events, mayBeEqual }: DueTable,
+  now: number,
+  notBefore: Map<EventId, number>,
+): Promise<void> {
+  const { jobId } = book;
   const picked: StakeEvent[] = [];
   let last: StakeBook | null = null;
   let asked = 0;

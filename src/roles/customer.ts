@@ -1,7 +1,7 @@
 import { NmktError } from '../errors.js';
-import type { EventId, Pubkey, Sha256 } from '../hash.js';
+import type { EventId } from '../hash.js';
 import { currentRound, type JobState } from '../market/state.js';
-import type { NostrEvent, Stake } from '../ports.js';
+import type { NostrEvent } from '../ports.js';
 import type { SealedBidContent } from '../protocol/sealed-bid.js';
 import { draw, list, measureAndClose, replace, voidRound } from './customer-actions.js';
 import { award, bidsOf, ownBidFacts, unsealBids, type BidFacts } from './customer-award.js';
@@ -14,18 +14,8 @@ import { dueTable, publishTable } from './customer-stakes.js';
 import { decideCustomer, restsOnAbsence, type CustomerAction, type StopReason } from './customer-decide.js';
 import { carryOutDispute } from './customer-disputes.js';
 import type { CustomerEnv } from './customer-env.js';
-import { askAboutAbsence } from './absence.js';
-import { refreshSec, watchOutage, type Outage } from './outage.js';
-import { clockTime, patiently, requireRunning } from './patience.js';
+import { leadBy } from './lead-loop.js';
 
-/** How long a payout whose payment failed, or whose claim is not payable, is left alone. */
-const HOLD_SEC = 5;
-/** A look-up of an unknown payment can take a minute, in which nobody else is served: it is asked ever more rarely. */
-const MAX_HOLD_SEC = 300;
-
-function holdSec({ cause }: Hold, tries: number): number {
-  return cause === 'unknown' ? Math.min(MAX_HOLD_SEC, HOLD_SEC * 2 ** Math.min(tries - 1, 10)) : HOLD_SEC;
-}
 /** Wraps a grant to its recipient; given by the composition root, so that roles know no adapter. */
 export type Wrap = (content: string, to: string) => Promise<NostrEvent>;
 
@@ -37,124 +27,26 @@ export type Wrap = (content: string, to: string) => Promise<NostrEvent>;
  * @throws NmktError `job-closed` (lapsed, cancelled; finished when it should be cancelled), `audit-failed` or `forked` (own events do not follow), `interrupted`
  */
 export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
-  const servingSince = env.clock.nowSec();
-  const held = new Map<Sha256, number>();
-  const outcomes = new Map<Sha256, Hold & { readonly tries: number }>();
   const sent = new Map<string, SentGrant>();
-  const named = new Set<Pubkey>();
   const opened = new Map<EventId, SealedBidContent | null>();
-  let lastSeenAt = servingSince;
-  let phaseKey = '';
-  let lastComplaint = '';
-  let refreshedAt = servingSince;
-  let relaysSilentAt = 0;
-  let walletAwayAt = 0;
-  let nextTableAt = 0;
-  const notLockedUntil = new Map<EventId, number>();
-  const outage = watchOutage(env);
-  const refresh = async (): Promise<readonly string[]> => {
-    await env.book.retryUnpublished();
-    const answered = await env.book.refresh();
-    refreshedAt = env.clock.nowSec();
-    if (answered.length === 0) relaysSilentAt = refreshedAt;
-    outage.heard(answered);
-    if (answered.length > 0)
-      await patiently(env, () => sendGrants(env, env.book.state(), wrap, sent, answered), outage);
-    return answered;
-  };
-  const absence = askAboutAbsence(env.book, env.clock, refresh);
-
-  for (;;) {
-    requireRunning(env.signal);
-    const now = env.clock.nowSec();
-    const state = env.book.state();
-    if (outage.since === null) await patiently(env, () => sendGrants(env, state, wrap, sent), outage);
-    if (!(await patiently(env, () => unsealBids(env, state, opened), outage))) continue;
-    if (env.chosen !== undefined && state.phase !== 'awarding') return state;
-    nameForks(env, state, named);
-    for (const [payout, until] of held) if (now >= until) held.delete(payout);
-    const key = phaseName(state);
-    if (key !== phaseKey) {
-      phaseKey = key;
-      lastSeenAt = now;
-    }
-    const facts = {
-      servingSince,
-      relaysSilentAt,
-      walletAwayAt,
-      lastSeenAt,
-      heldPayouts: new Set(held.keys()),
-      ...{ ...ownBidFacts(env), opened },
-      isCancelling: env.cancel !== undefined,
-    };
-    const table = now < nextTableAt ? null : dueTable(state, now);
-    if (table !== null) {
-      nextTableAt = table.nextAt;
-      const stake = (await env.stake?.()) ?? null;
-      const publish = (own: Stake) => publishTable(env, own, table, now, notLockedUntil);
-      if (stake !== null && !(await patiently(env, () => publish(stake), outage))) nextTableAt = 0;
-      continue;
-    }
-    const action = decideCustomer(state, facts, now);
-    if (action.do === 'done') {
-      if ((await env.book.retryUnpublished()) > 0) {
-        outage.tell(
-          `waiting for a relay that takes the last events, until one does; again at ${clockTime(env.clock.nowSec() + HOLD_SEC)}`,
-        );
-        await env.bell.wait(HOLD_SEC * 1000, env.signal);
-        continue;
-      }
-      if (state.artifact === null) return state;
-      if (await patiently(env, () => publishModelListing(env, state), outage)) return state;
-      continue;
-    }
-    if (action.do === 'stop') throw stopped(state, action.why);
-    if (action.do === 'wait') {
-      const everySec = refreshSec(env.book, outage);
-      const wakeAt = asksForStake(state) && now < nextTableAt ? Math.min(nextTableAt, now + everySec) : now + everySec;
-      await wait(env, action, held, wakeAt, outage);
-      if (env.clock.nowSec() - refreshedAt >= everySec) await refresh();
-      continue;
-    }
-    let isDegraded = false;
-    if (restsOnAbsence(action, state)) {
-      const found = await absence.ask();
-      if (env.book.state() !== state) continue;
-      if (found === 'unknown') {
-        const line = `waiting for relays: too few answered to tell who is absent, until all do, or half of them after ${clockTime(absence.graceEndsAt)}`;
-        if (absence.isNew) env.progress.warn(line);
-        else env.progress.update(line);
-        await env.bell.wait(HOLD_SEC * 1000, env.signal);
-        continue;
-      }
-      isDegraded = found === 'degraded';
-      if (isDegraded)
-        env.progress.warn(
-          'only half of the relays that should know answered in ten minutes: what follows is marked degraded',
-        );
-    }
-    absence.forget();
-    if (action.do === 'seen') lastSeenAt = now;
-    await patiently(
-      env,
-      async () => {
-        const hold = await carryOut(env, state, action, isDegraded, opened);
-        if (action.do !== 'pay') return;
-        const { payout, payee, amountMsat } = action.payout;
-        if (hold === null) return void outcomes.delete(payout);
-        const tries = (outcomes.get(payout)?.tries ?? 0) + 1;
-        outcomes.set(payout, { ...hold, tries });
-        if (hold.cause === 'unreachable' || hold.cause === 'unknown') walletAwayAt = env.clock.nowSec();
-        const until = env.clock.nowSec() + holdSec(hold, tries);
-        held.set(payout, until);
-        const line = `${payee.slice(0, 12)}… is not paid yet (round ${action.round.round + 1}, ${amountMsat / 1000n} sat): ${hold.why}`;
-        if (line !== lastComplaint) env.progress.warn(`${line}; tried again at ${clockTime(until)}`);
-        lastComplaint = line;
-      },
-      outage,
-    );
-    env.onStep?.(action.do, env.book.state());
-  }
+  return leadBy<CustomerAction, JobState>(env, {
+    phase: phaseName,
+    sendGrants: (state, answered) => sendGrants(env, state, wrap, sent, answered),
+    lookUp: (state) => unsealBids(env, state, opened),
+    isEnough: (state) => env.chosen !== undefined && state.phase !== 'awarding',
+    whoForked: ({ award: made }) => new Set(made?.content.bids.map(({ trainer }) => trainer)),
+    dueTable,
+    publishTable: (stake, table, now, notBefore) => publishTable(env, stake, table, now, notBefore),
+    awaitsTable: asksForStake,
+    decide: (state, facts, now) =>
+      decideCustomer(state, { ...facts, ...ownBidFacts(env), opened, isCancelling: env.cancel !== undefined }, now),
+    restsOnAbsence,
+    carryOut: (state, action, isDegraded) => carryOut(env, state, action, isDegraded, opened),
+    finish: async (state) => {
+      if (state.artifact !== null) await publishModelListing(env, state);
+    },
+    stopped: (state, { why }) => stopped(state, why),
+  });
 }
 
 /** Stakes that came just after a table wait for the next one, and their bids with them. */
@@ -167,30 +59,6 @@ function phaseName(state: JobState): string {
   const round = currentRound(state);
   const begun = state.validators.length === 0 ? [] : [round?.draw?.id, round?.scoreCommitList?.id];
   return [state.rounds.length, state.phase, ...begun].join('/');
-}
-
-async function wait(
-  env: CustomerEnv,
-  action: Extract<CustomerAction, { do: 'wait' }>,
-  held: ReadonlyMap<Sha256, number>,
-  refreshAt: number,
-  outage: Outage,
-): Promise<void> {
-  const line = `waiting for ${action.for}, until ${clockTime(action.until)}`;
-  if (outage.since === null) env.progress.update(line);
-  else outage.tell(line);
-  const next = Math.min(action.until, ...held.values(), refreshAt);
-  await env.bell.wait(Math.max(50, next * 1000 - env.clock.nowMs()), env.signal);
-}
-
-/** Once each; strangers may fork as they like. */
-function nameForks(env: CustomerEnv, state: JobState, named: Set<Pubkey>): void {
-  const bidders = new Set(state.award?.content.bids.map(({ trainer }) => trainer));
-  for (const { author, seq } of state.forks) {
-    if (named.has(author) || !bidders.has(author)) continue;
-    named.add(author);
-    env.progress.warn(`${author.slice(0, 12)}… signed two events with seq ${seq}: it counts as absent from there on`);
-  }
 }
 
 async function carryOut(
