@@ -37,6 +37,8 @@ export interface Inbox {
   updateGrants(job: EventId): readonly Received<UpdateGrant>[];
   /** To states between segments that are disputed, from their trainers. */
   segmentGrants(job: EventId): readonly Received<SegmentGrant>[];
+  /** Of any purpose. */
+  grants<P extends Grant['purpose']>(job: EventId, purpose: P): readonly Received<Extract<Grant, { purpose: P }>>[];
   /** Bells to ring on a new grant. */
   watch(bell: Bell): () => void;
   close(): void;
@@ -52,11 +54,9 @@ export function openInbox(
   clock: Clock,
   unwrap: (wrap: NostrEvent) => Promise<OpenedRumor>,
 ): Inbox {
-  const shards = new Map<EventId, Received<ShardGrant>[]>();
-  const rounds = new Map<EventId, Received<RoundGrant>[]>();
-  const evals = new Map<EventId, Received<EvalGrant>[]>();
-  const updates = new Map<EventId, Received<UpdateGrant>[]>();
-  const segments = new Map<EventId, Received<SegmentGrant>[]>();
+  const kept = new Map<string, Received<Grant>[]>();
+  const grants = <P extends Grant['purpose']>(job: EventId, purpose: P) =>
+    (kept.get(`${purpose}/${job}`) ?? []) as Received<Extract<Grant, { purpose: P }>>[];
   const bells = new Set<Bell>();
   const seen = new Set<string>();
   const closing = new AbortController();
@@ -64,14 +64,9 @@ export function openInbox(
   const read = async (wrap: NostrEvent): Promise<void> => {
     const rumor = await unwrap(wrap);
     const grant = parseGrant(rumor.kind, rumor.content);
-    const received = { from: rumor.pubkey, content: rumor.content };
-    const keep = <G extends Grant>(map: Map<EventId, Received<G>[]>, one: G): void =>
-      void map.set(one.job, [...(map.get(one.job) ?? []), { ...received, grant: one }]);
-    if (grant.purpose === 'shard') keep(shards, grant);
-    else if (grant.purpose === 'round') keep(rounds, grant);
-    else if (grant.purpose === 'eval') keep(evals, grant);
-    else if (grant.purpose === 'update') keep(updates, grant);
-    else keep(segments, grant);
+    const received = { from: rumor.pubkey, content: rumor.content, grant };
+    const key = `${grant.purpose}/${grant.job}`;
+    kept.set(key, [...(kept.get(key) ?? []), received]);
     for (const bell of bells) bell.ring();
   };
   const readWhenPossible = async (wrap: NostrEvent): Promise<void> => {
@@ -94,11 +89,12 @@ export function openInbox(
     },
   );
   return {
-    shardGrants: (job) => shards.get(job) ?? [],
-    roundGrants: (job) => rounds.get(job) ?? [],
-    evalGrants: (job) => evals.get(job) ?? [],
-    updateGrants: (job) => updates.get(job) ?? [],
-    segmentGrants: (job) => segments.get(job) ?? [],
+    shardGrants: (job) => grants(job, 'shard'),
+    roundGrants: (job) => grants(job, 'round'),
+    evalGrants: (job) => grants(job, 'eval'),
+    updateGrants: (job) => grants(job, 'update'),
+    segmentGrants: (job) => grants(job, 'segment'),
+    grants,
     watch(bell) {
       bells.add(bell);
       return () => bells.delete(bell);
