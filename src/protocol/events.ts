@@ -7,7 +7,7 @@ import { ALIAS_ROOT, ALIAS_TABLE } from './arena/alias.js';
 import { ARENA_JOB } from './arena/job.js';
 import { ARENA_SETTLEMENT, RANKING } from './arena/ranking.js';
 import { ARENA_SCORES } from './arena/scores.js';
-import { ARENA_LIST, ARENA_SEEN, SUBMIT } from './arena/submission.js';
+import { ARENA_LIST, ARENA_SEEN, ENTER, SUBMIT } from './arena/submission.js';
 import { ARTIFACT } from './artifact.js';
 import { AWARD, CANCEL, REPLACE } from './award.js';
 import { BID, WITHDRAWN } from './bid.js';
@@ -71,6 +71,7 @@ export const EVENT_TYPES = {
   slash: SLASH,
   'stake-table': STAKE_TABLE,
   'arena-job': ARENA_JOB,
+  enter: ENTER,
   submit: SUBMIT,
   'arena-seen': ARENA_SEEN,
   'arena-list': ARENA_LIST,

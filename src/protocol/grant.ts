@@ -3,6 +3,7 @@ import { NmktError } from '../errors.js';
 import { sha256Hex as hashHex, type Sha256 } from '../hash.js';
 import { parseJson } from './json.js';
 import { KINDS } from './kinds.js';
+import { blobPointer } from './pointer.js';
 import { MAX_DIFFERENCES } from './round.js';
 import { bytes32, eventId, int, unixSec } from './scalars.js';
 import { sealedState, sealedUpdate } from './submission.js';
@@ -76,6 +77,18 @@ export type SegmentGrant = z.output<typeof segmentGrant>;
 export const groupGrant = z.object({ purpose: z.literal('group'), job: eventId, key: bytes32, notAfter: unixSec });
 export type GroupGrant = z.output<typeof groupGrant>;
 
+/** To a validator of an arena: what lies under an alias that it scores; null: it did not open. */
+export const modelGrant = z.object({
+  purpose: z.literal('model'),
+  job: eventId,
+  /** Of the aliases. */
+  root: eventId,
+  alias: int(0, 1_023),
+  model: z.object({ key: bytes32, pointer: blobPointer }).nullable(),
+  notAfter: unixSec,
+});
+export type ModelGrant = z.output<typeof modelGrant>;
+
 export const grant = z.discriminatedUnion('purpose', [
   shardGrant,
   roundGrant,
@@ -83,6 +96,7 @@ export const grant = z.discriminatedUnion('purpose', [
   updateGrant,
   segmentGrant,
   groupGrant,
+  modelGrant,
 ]);
 export type Grant = z.output<typeof grant>;
 

@@ -107,7 +107,13 @@ export async function publishTable(
     const found = evidenceOf(state.job!.author, slash, (id) => readEvent(book, id));
     return typeof found === 'string' ? found : (proofOf(state, found) ?? 'its evidence condemns nobody');
   };
-  await publishTableOf({ book, progress, stakes: state.stakes, prove }, stake, table, now, notBefore);
+  await publishTableOf(
+    { book, progress, jobId: state.jobId, stakes: state.stakes, prove },
+    stake,
+    table,
+    now,
+    notBefore,
+  );
 }
 
 /** As `publishTable`, for a job of any kind. */
@@ -115,10 +121,12 @@ export async function publishTableOf(
   {
     book,
     progress,
+    jobId,
     stakes,
     prove,
   }: {
-    readonly book: Pick<JobBook<AnyJobState>, 'jobId' | 'sign'>;
+    readonly book: Pick<JobBook<AnyJobState>, 'sign'>;
+    readonly jobId: EventId;
     readonly progress: CustomerEnv['progress'];
     readonly stakes: StakeBook;
     /** Absent: nobody is slashed. */
@@ -129,7 +137,6 @@ export async function publishTableOf(
   now: number,
   notBefore: Map<EventId, number>,
 ): Promise<void> {
-  const { jobId } = book;
   const picked: StakeEvent[] = [];
   let last: StakeBook | null = null;
   let asked = 0;

@@ -54,6 +54,7 @@ export const grants = [
   'update-grant',
   'segment-grant',
   'group-grant',
+  'model-grant',
 ].flatMap((file) => readVectors<GrantVectors>(file).valid);
 const sealedBid = JSON.stringify({
   ...{ capacity: 1, engine: 'wasm/1', throughput: 5_000, expires: 1_760_086_400 },
@@ -161,7 +162,6 @@ const update = JSON.stringify({ ...stateBlob, state: stateBlob });
 const manyBlob = { key, pointer: { ...many, ids: [...many.ids] } };
 const sealedModel = encodeSealedModel({
   ...{ key, salt: sha256('salt'), pointer: { ...many, ids: [...many.ids] } },
-  model: { model: 'logreg', task: 'classification', inputs: 4, outputs: 3, hidden: [] },
   metrics: { lossPpm: 400_000, accuracyPpm: 900_000 },
 }).trimEnd();
 const audit = encodeAuditKeys({

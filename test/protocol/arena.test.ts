@@ -58,7 +58,6 @@ describe('hashes of an arena agree with the text', () => {
 describe('a sealed model', () => {
   const model = {
     ...{ key: sha256('key'), salt: sha256('salt'), pointer: pointerTo(hashOf('model')) },
-    model: { model: 'logreg' as const, task: 'classification' as const, inputs: 4, outputs: 3, hidden: [] },
     metrics: { lossPpm: 1, accuracyPpm: null },
   };
 

@@ -80,7 +80,15 @@ function rebuild(name: EventFile, event: NostrEvent) {
 
 describe('the vectors', () => {
   it('exist for every kind of event and for nothing else', () => {
-    const grants = ['shard-grant', 'round-grant', 'eval-grant', 'update-grant', 'segment-grant', 'group-grant'];
+    const grants = [
+      'shard-grant',
+      'round-grant',
+      'eval-grant',
+      'update-grant',
+      'segment-grant',
+      'group-grant',
+      'model-grant',
+    ];
     const other = [...grants, 'locator', 'shard-locator', 'parts'];
     const found = readdirSync(new URL('../vectors/protocol', import.meta.url)).map((file) => file.replace('.json', ''));
     expect(found.sort()).toEqual([...files, ...other].sort());
@@ -139,26 +147,31 @@ describe.each(files)('vectors of %s', (name) => {
   });
 });
 
-describe.each(['shard-grant', 'round-grant', 'eval-grant', 'update-grant', 'segment-grant', 'group-grant'])(
-  'vectors of %s',
-  (name) => {
-    const { valid, invalid } = readVectors<GrantVectors>(name);
+describe.each([
+  'shard-grant',
+  'round-grant',
+  'eval-grant',
+  'update-grant',
+  'segment-grant',
+  'group-grant',
+  'model-grant',
+])('vectors of %s', (name) => {
+  const { valid, invalid } = readVectors<GrantVectors>(name);
 
-    it('parse, hash and encode again to the same characters', () => {
-      for (const { kind, content, hash, parsed } of valid) {
-        const grant = parseGrant(kind, content);
-        expect(plain(grant)).toEqual(parsed);
-        expect(encodeGrant(grant)).toBe(content);
-        expect(grantHash(content)).toBe(hash);
-        expect(createHash('sha256').update(`nmkt/1/grant${content}`).digest('hex')).toBe(hash);
-      }
-    });
+  it('parse, hash and encode again to the same characters', () => {
+    for (const { kind, content, hash, parsed } of valid) {
+      const grant = parseGrant(kind, content);
+      expect(plain(grant)).toEqual(parsed);
+      expect(encodeGrant(grant)).toBe(content);
+      expect(grantHash(content)).toBe(hash);
+      expect(createHash('sha256').update(`nmkt/1/grant${content}`).digest('hex')).toBe(hash);
+    }
+  });
 
-    it.each(invalid.map((one) => [one.name, one] as const))('refuse %s', (_what, { kind, content, code }) => {
-      expect(codeOf(() => parseGrant(kind, content))).toBe(code);
-    });
-  },
-);
+  it.each(invalid.map((one) => [one.name, one] as const))('refuse %s', (_what, { kind, content, code }) => {
+    expect(codeOf(() => parseGrant(kind, content))).toBe(code);
+  });
+});
 
 describe('vectors of the locator', () => {
   const { valid, invalid } = readVectors<LocatorVectors>('locator');

@@ -336,6 +336,7 @@ export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-
     set('relays', []),
     upper('chainCommitment'),
   ],
+  enter: [upper('lock'), drop('expires'), ...integer('expires')],
   submit: [upper('commitment'), set('stage', 2), set('sealed', 'A'.repeat(11_008), 'a shorter sealed text'), set('sealed', 'A'.repeat(11_016), 'a longer sealed text'), drop('sealed')],
   'arena-seen': [set('stage', 2), set('ids', [HEX]), tooMany('ids', id), ...integer('interval')],
   'arena-list': [set('stage', -1), tooMany('ids', id), drop('until'), set('degraded', false), ...integer('until')],

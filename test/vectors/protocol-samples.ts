@@ -377,10 +377,9 @@ const arena = scriptArena({
   terms: { title: 'iris, an arena', dataset: snapshot.id },
   alter: {
     'submit/0/0': (content: ContentOf<'submit'>, so) => {
-      const blob = blobOf('arena model', `model/${so.jobId}/0/${people[0]!.pubkey}`);
-      const model = { model: 'logreg', task: 'classification', inputs: 4, outputs: 3, hidden: [] } as const;
+      const blob = blobOf('arena model', `model/${so.jobId}/0`);
       const plaintext = encodeSealedModel({
-        ...{ key: contentKey(secret('arena model')), salt: sha256('submission salt'), model: { ...model, hidden: [] }, pointer: pointerOf(blob) },
+        ...{ key: contentKey(secret('arena model')), salt: sha256('submission salt'), pointer: pointerOf(blob) },
         metrics: { lossPpm: 400_000, accuracyPpm: 900_000 },
       });
       return { ...content, sealed: seal(people[0]!, customer, plaintext) };
@@ -393,6 +392,7 @@ const stakedArena = scriptArena({
   terms: { stake: { trainerMsat: 0n, validatorMsat: 0n, delegatedPpm: 500_000, maxDelegated: 4, intervalSec: 3_600 } },
   alter: { 'scores/0/0': () => null },
 });
+stakedArena.say(people[3]!, 'enter', 'enter', { expires: START_SEC + 86_400, lock: hashOf('lock') });
 const empty = scriptArena({ trainers: [] });
 
 /** Two of six propose, four vote; in `kept` all of them against, in `deserted` nobody comes. */
@@ -607,6 +607,7 @@ export const samples: Samples = {
   'stake-table': [['of one operator', staked.raw('table')], ['after a withdrawal', staked.raw('table-after')]],
   artifact: [['sealed for the customer', artifact], ['open to all', open.raw('artifact')]],
   'arena-job': [['with fixed sides', arena.raw('job')], ['by stake, the best only', stakedArena.raw('job')]],
+  enter: [['with the lock of a stake', stakedArena.raw('enter')]],
   submit: [['to the interim stage', arena.raw('submit/0/0')], ['to the final one', arena.raw('submit/1/1')]],
   'arena-seen': [['three submissions', arena.raw('seen/0')], ['none', empty.raw('seen/0')]],
   'arena-list': [['three submissions', arena.raw('list/0')], ['none', empty.raw('list/0')]],
@@ -633,7 +634,7 @@ export const samples: Samples = {
 
 const grantTime = { notAfter: START_SEC + 86_400 };
 export const grants: Record<
-  'shard-grant' | 'round-grant' | 'round-grant-of-difference' | 'eval-grant' | 'update-grant' | 'update-grant-of-nothing' | 'segment-grant' | 'segment-grant-of-the-first' | 'group-grant',
+  'shard-grant' | 'round-grant' | 'round-grant-of-difference' | 'eval-grant' | 'update-grant' | 'update-grant-of-nothing' | 'segment-grant' | 'segment-grant-of-the-first' | 'group-grant' | 'model-grant' | 'model-grant-of-nothing',
   Grant
 > = {
   'shard-grant': {
@@ -681,6 +682,13 @@ export const grants: Record<
     ...{ purpose: 'segment', job: disputed.jobId, draw: disputed.raw('dispute-draw').id, state: null, ...grantTime },
   },
   'group-grant': { purpose: 'group', job: alliance.jobId, key: GROUP_KEY, ...grantTime },
+  'model-grant': {
+    ...{ purpose: 'model', job: arena.jobId, root: arena.raw('root/0').id, alias: 2, ...grantTime },
+    model: { key: sha256('model key'), pointer: pointerOf(update(0, 0, script)) },
+  },
+  'model-grant-of-nothing': {
+    ...{ purpose: 'model', job: arena.jobId, root: arena.raw('root/0').id, alias: 0, model: null, ...grantTime },
+  },
 };
 export const encodedGrants = Object.entries(grants).map(([name, grant]) => {
   const content = encodeGrant(grant);

@@ -183,8 +183,8 @@ function grantVectors(at: number, more: readonly number[] = []) {
     code: 'bad-event',
   });
   const { key: _key, ...keyless } = json;
-  const { submission: _submission, draw: _draw, ...nameless } = json;
-  const inside = { 'update-grant': 'update', 'segment-grant': 'state' }[name];
+  const { submission: _submission, draw: _draw, root: _root, ...nameless } = json;
+  const inside = { 'update-grant': 'update', 'segment-grant': 'state', 'model-grant': 'model' }[name];
   const key = inside === undefined ? json['key'] : (json[inside] as Record<string, unknown>)['key'];
   const withKey = (value: unknown) =>
     inside === undefined ? { ...json, key: value } : { ...json, [inside]: { ...(json[inside] as object), key: value } };
@@ -192,7 +192,7 @@ function grantVectors(at: number, more: readonly number[] = []) {
     { ...bad('another kind', json), kind: KINDS.award },
     bad('no JSON', content.slice(1)),
     bad('a list', [json]),
-    inside === undefined ? bad('no key', keyless) : bad(inside === 'update' ? 'no submission' : 'no draw', nameless),
+    inside === undefined ? bad('no key', keyless) : bad({ update: 'no submission', state: 'no draw', model: 'no root' }[inside]!, nameless),
     bad('a key in upper case', withKey(String(key).toUpperCase())),
     bad('a short key', withKey('00')),
     bad('another purpose', { ...json, purpose: at < 2 ? 'eval' : 'sale' }),
@@ -343,6 +343,7 @@ export function makeVectors(): Record<string, object> {
     'update-grant': grantVectors(4, [5]),
     'segment-grant': grantVectors(6, [7]),
     'group-grant': grantVectors(8),
+    'model-grant': grantVectors(9, [10]),
     locator: locatorVectors(),
     'shard-locator': shardLocatorVectors(),
     parts: partsVectors(),

@@ -12,8 +12,8 @@ import { NmktError } from '../../errors.js';
 import { eventType } from '../envelope.js';
 import { parseJson } from '../json.js';
 import { KINDS } from '../kinds.js';
-import { modelSpec } from '../model.js';
 import { blobPointer } from '../pointer.js';
+import { namedLock } from '../bid.js';
 import { base64, bytes32, degraded, eventId, int, loss, ppm, sha256Hex, unixSec } from '../scalars.js';
 
 /** Models of an arena: nobody but the customer learns more than that one was submitted. */
@@ -29,6 +29,9 @@ const SEALED_CHARS = 11_012;
 /** Chunks that a pack has. */
 const PACK_CHUNKS = 167;
 
+/** Asks for the training set, with the stake that the job asks. Whom the customer gives it to, its job says. */
+export const ENTER = eventType('enter', KINDS.bid, 'enter', z.object({ expires: unixSec, lock: namedLock }));
+
 /** `sealed` is for the customer (NIP-44). */
 export const SUBMIT = eventType(
   'submit',
@@ -38,11 +41,10 @@ export const SUBMIT = eventType(
   stageTag,
 );
 
-/** Plaintext of `sealed`, spaces after it: where the model lies, what opens it and the commitment, and what its trainer measured, which counts for nothing. */
+/** Plaintext of `sealed`, spaces after it: where the model file lies, what opens it and the commitment, and what its trainer measured, which counts for nothing. */
 export const sealedModel = z.object({
   key: bytes32,
   salt: bytes32,
-  model: modelSpec,
   pointer: blobPointer,
   metrics: z.object({ lossPpm: loss, accuracyPpm: ppm.nullable() }),
 });
@@ -84,7 +86,7 @@ export function publishedChunks(chunks: number, largest: number): number {
   return Math.max(chunks, Math.min(packs, largest));
 }
 
-/** SHA-256("nmkt/1/model" || job || u32 stage || trainer || model hash || salt). */
+/** SHA-256("nmkt/1/model" || job || u32 stage || trainer || model hash || salt); the model hash is SHA-256 of its file. */
 export function modelCommitment(of: {
   readonly job: EventId;
   readonly stage: number;

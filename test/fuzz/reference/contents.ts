@@ -677,6 +677,7 @@ export const contents: Readonly<Record<string, Check>> = {
   }),
   '4632/': artifact,
   '4623/arena': arenaJob,
+  '4625/enter': object({ expires: time, lock: optional(hex64) }),
   '4627/submit': object({ stage, commitment: hex64, sealed: sealedChars }),
   '4622/arena-seen': object({ stage, interval: integer(0, 10 ** 6), ids }),
   '4622/arena-list': object({ stage, ids, until: time, degraded }),
@@ -740,7 +741,7 @@ const sealedState = orNull(object({ ...sealedBlob, coding: optional(constant('or
 export const sealedUpdate = object({ ...sealedBlob, state: sealedState });
 export const sealedClaim = object({ invoice });
 export const sealedModel = object({
-  ...{ key: bytes32, salt: bytes32, model, pointer },
+  ...{ key: bytes32, salt: bytes32, pointer },
   metrics: object({ lossPpm: loss, accuracyPpm: orNull(ppm) }),
 });
 
@@ -770,6 +771,10 @@ export const segmentGrant = object({
   ...{ purpose: constant('segment'), job: hex64, draw: hex64, state: sealedState, notAfter: time },
 });
 export const groupGrant = object({ purpose: constant('group'), job: hex64, key: bytes32, notAfter: time });
+export const modelGrant = object({
+  ...{ purpose: constant('model'), job: hex64, root: hex64, alias: integer(0, 1_023), notAfter: time },
+  model: orNull(object({ key: bytes32, pointer })),
+});
 export const locator = object({ upload: hex64, shards: list(pointer, 1, 1_024) });
 
 const epochKeys = {

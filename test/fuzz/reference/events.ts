@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto';
-import { contents, evalGrant, groupGrant, roundGrant, segmentGrant, shardGrant, updateGrant } from './contents.js';
+import {
+  contents,
+  evalGrant,
+  groupGrant,
+  modelGrant,
+  roundGrant,
+  segmentGrant,
+  shardGrant,
+  updateGrant,
+} from './contents.js';
 import { JsonNumber, JsonObject, fieldOf, readContent, readJson, refuse, type Json } from './json.js';
 import { fromBase64, isMadeOf } from './scalars.js';
 
@@ -132,7 +141,10 @@ export function readGrant(kind: number, text: string): unknown {
   const json = readContent(text);
   if (!(json instanceof JsonObject)) return refuse('no object');
   const purpose = fieldOf(json, 'purpose');
-  const known = { shard: shardGrant, eval: evalGrant, update: updateGrant, segment: segmentGrant, group: groupGrant };
+  const known = {
+    ...{ shard: shardGrant, eval: evalGrant, update: updateGrant, segment: segmentGrant },
+    ...{ group: groupGrant, model: modelGrant },
+  };
   return (Object.entries(known).find(([name]) => name === purpose)?.[1] ?? roundGrant)(json);
 }
 
