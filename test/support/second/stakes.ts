@@ -124,7 +124,7 @@ export function potShares(
   return sums;
 }
 
-function portions(whole: bigint, of: readonly (readonly [string, bigint])[]): (readonly [string, bigint])[] {
+export function portions(whole: bigint, of: readonly (readonly [string, bigint])[]): (readonly [string, bigint])[] {
   const all = of.reduce((sum, [, msat]) => sum + msat, 0n);
   if (all === 0n) return [];
   const rest = ([, msat]: readonly [string, bigint]) => (whole * msat) % all;

@@ -84,7 +84,7 @@ export function takeNonces({ job, terms, events, stakes }: Walked, round: Round,
 }
 
 /** Each seat to whose part of the stake that is left a number from the seed falls into. */
-function seatsOf(seed: Buffer, all: readonly (readonly [key: string, msat: bigint])[], count: number): string[] {
+export function seatsOf(seed: Buffer, all: readonly (readonly [key: string, msat: bigint])[], count: number): string[] {
   const won: string[] = [];
   for (let seat = 0; seat < count; seat++) {
     const left = all.filter(([key, msat]) => msat > 0n && !won.includes(key)).sort(([a], [b]) => byText(a, b));
