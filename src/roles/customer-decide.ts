@@ -14,6 +14,7 @@ import type { EventOf } from '../protocol/events.js';
 import type { ListedPhase, RejectionRule, SeenPhase } from '../protocol/round.js';
 import { auctionNow, bidsOf, validatorsNow, wantedBy, type BidFacts } from './customer-award.js';
 import { awaitedDispute, decideDispute, type DisputeAction } from './customer-disputes.js';
+import { decideCountersignatures, decidePayment, payable } from './customer-payments.js';
 import { decideNonces, decideScores, expectedScores, OUTAGE_GRACE_SEC, seenIntervalSec } from './customer-scoring.js';
 
 export { seenIntervalSec } from './customer-scoring.js';
@@ -59,12 +60,6 @@ export interface CustomerFacts extends BidFacts {
   readonly isCancelling?: boolean;
 }
 
-/** A payee that does not claim holds up the next round for this long only; it can claim for `claimWithin` all the same. */
-const CLAIM_GRACE_SEC = 30;
-
-/** So long the end of a job waits for the countersignature of a receipt; a trainer that is gone costs no more. */
-const COUNTERSIGN_SEC = 5;
-
 /** Does this rest on something that is not there? Then relays must have said so, or it is only silence. */
 export function restsOnAbsence(action: CustomerAction, state: JobState): boolean {
   if (action.do === 'void') return true;
@@ -92,7 +87,7 @@ export function decideCustomer(state: JobState, facts: CustomerFacts, now: numbe
       return decideAward(state, facts, now);
     case 'committing':
       // A claim that came late: its trainer may train for no more before it is paid.
-      return payable(state, facts) ?? decideListing(state, round!, facts, now);
+      return payable(state.rounds, facts) ?? decideListing(state, round!, facts, now);
     case 'revealing':
       // Before anyone reveals an update that nobody will pay.
       if (!enough(terms.quorum, round!, round!.listedCommits.size)) return { do: 'void', round: round!.round };
@@ -116,7 +111,7 @@ export function decideCustomer(state: JobState, facts: CustomerFacts, now: numbe
       if (facts.isCancelling === true) return { do: 'stop', why: 'finished' };
       return (
         decidePayment(state, facts, now) ??
-        decideCountersignatures(state, now) ??
+        decideCountersignatures(state.rounds, now) ??
         awaitedDispute(state, facts, now) ?? { do: 'done', unpaid: unpaidPayouts(state).length }
       );
     case 'cancelled':
@@ -265,55 +260,4 @@ export function unpaidPayouts(state: JobState): RoundState['payouts'] {
 export function leftToPayMsat(state: JobState): bigint {
   const owed = unpaidPayouts(state).reduce((sum, payout) => sum + payout.amountMsat, 0n);
   return mayBeAccepted(state) ? currentRound(state)!.assigned.reduce((sum, seat) => sum + seat.priceMsat, owed) : owed;
-}
-
-/** The first claim that can be paid now. */
-function payable(state: JobState, { heldPayouts }: CustomerFacts): CustomerAction | null {
-  for (const round of state.rounds)
-    for (const payout of round.payouts)
-      if (payout.receipt === null && payout.claim !== null && !heldPayouts.has(payout.payout))
-        return { do: 'pay', round, payout };
-  return null;
-}
-
-/** The last payees get a moment to countersign, so that what is collected holds their word too. */
-function decideCountersignatures(state: JobState, now: number): CustomerAction | null {
-  const open = state.rounds
-    .flatMap((round) => round.payouts)
-    .filter((payout) => payout.receipt !== null && !payout.received);
-  const until = Math.max(0, ...open.map((payout) => payout.receipt!.createdAt + COUNTERSIGN_SEC));
-  return now < until ? { do: 'wait', for: `${open.length} countersignatures`, until } : null;
-}
-
-/**
- * Pays what is claimed; waits a little for what is not. While the own wallet is away it waits on, until the job's own promise to
- * pay is due: whoever claimed is owed, and the wallet of others may be away for the same reason.
- */
-function decidePayment(state: JobState, facts: CustomerFacts, now: number): CustomerAction | null {
-  const payment = payable(state, facts);
-  if (payment !== null) return payment;
-  const { payWithinSec } = state.job!.content;
-  let graceUntil = 0;
-  let open = 0;
-  let claimed = 0;
-  for (const round of state.rounds)
-    for (const { receipt, claim, settlement } of round.payouts) {
-      if (receipt !== null) continue;
-      open++;
-      if (claim !== null) claimed++;
-      const settledAt = settlement.createdAt;
-      const dueAt = (claim?.createdAt ?? settledAt) + payWithinSec;
-      graceUntil = Math.max(
-        graceUntil,
-        settledAt + CLAIM_GRACE_SEC,
-        facts.relaysSilentAt + CLAIM_GRACE_SEC,
-        Math.min(facts.walletAwayAt + CLAIM_GRACE_SEC, dueAt),
-      );
-    }
-  if (open === 0 || now >= graceUntil) return null;
-  const what =
-    claimed === open
-      ? `the wallet, for ${open} ${open === 1 ? 'payment' : 'payments'}`
-      : `${open} ${open === 1 ? 'trainer' : 'trainers'} to send an invoice`;
-  return { do: 'wait', for: what, until: graceUntil };
 }

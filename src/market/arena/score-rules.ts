@@ -20,15 +20,18 @@ export function applyScoreList(state: ArenaState, event: EventOf<'list'>): Step<
   return next.revealList === null ? listed : { ...listed, missed: missedAfter(state, next) };
 }
 
-function commitsOf(state: ArenaState, into: ArenaRound, list: EventOf<'list'>): Step<Partial<ArenaRound>> {
-  const { draw, seats } = into;
-  if (into.commitList !== null) return broken('list', 'commitments are listed already');
-  const fits = (one: JobEvent): one is EventOf<'score-commit'> =>
+/** Is it of somebody with a seat, and for this draw? */
+export function commitFor({ draw, seats }: Pick<ArenaRound, 'draw' | 'seats'>) {
+  return (one: JobEvent): one is EventOf<'score-commit'> =>
     one.type === 'score-commit' &&
     one.content.round === draw.content.round &&
     one.content.list === draw.id &&
     seats.has(one.author);
-  const commits = firstOnly(state, list.content.ids, fits);
+}
+
+function commitsOf(state: ArenaState, into: ArenaRound, list: EventOf<'list'>): Step<Partial<ArenaRound>> {
+  if (into.commitList !== null) return broken('list', 'commitments are listed already');
+  const commits = firstOnly(state, list.content.ids, commitFor(into));
   return isStop(commits) ? commits : { commitList: list, commits };
 }
 

@@ -113,7 +113,8 @@ export function applyArenaDraw(state: ArenaState, event: EventOf<'draw'>): Step<
   return withStage(state, { rounds: [...stage.rounds, next] });
 }
 
-function nonceFor({ root, validators }: ArenaStage, round: number) {
+/** Does it open the author's chain for that draw? */
+export function nonceFor({ root, validators }: Pick<ArenaStage, 'root' | 'validators'>, round: number) {
   return (event: JobEvent): event is EventOf<'nonce'> =>
     event.type === 'nonce' &&
     event.content.round === round &&
