@@ -89,6 +89,20 @@ export function jobFilters(jobId: EventId): Filter[] {
   return [{ ids: [jobId] }, { '#e': [jobId], kinds: [...JOB_KINDS, KINDS.part] }];
 }
 
+/** Events of those that a customer names as at work, in an arena or an alliance; null: it names nobody. */
+function workersIn({ type, content }: JobEvent): readonly EventId[] | null {
+  switch (type) {
+    case 'arena-seen':
+      return content.ids;
+    case 'alias-root':
+      return content.validators;
+    case 'alliance-open':
+      return content.members;
+    default:
+      return null;
+  }
+}
+
 /**
  * Reads the journal, then the relays; own events that no relay has are published again. Own events that only relays have were signed
  * by another home of this key: they are kept in the journal too, and then every relay has to answer, or a later one could be missed
@@ -132,13 +146,14 @@ export async function openBookOf<S extends AnyJobState>(
       waiting.delete(event.id);
       const one = reading.parse(event, whole);
       if (one.job !== jobId) return;
-      if (event.id !== jobId && !limits.admit(event, one, evict)) return;
+      // What the customer names counts, however much its author said besides.
+      if (event.id !== jobId && !seen.has(event.id) && !limits.admit(event, one, evict)) return;
       raw.set(event.id, event);
       parsed.set(event.id, one);
       if (one.type === 'award' && isTrusted(one.author)) award = one;
       if (one.type === 'replace' && isTrusted(one.author) && one.content.in !== null) late.add(one.content.in.trainer);
       if (one.type === 'award' || one.type === 'job' || one.type === 'replace') noteAward();
-      noteArena(one);
+      noteWorkers(one);
       cached = null;
       bell.ring();
     } catch (error) {
@@ -156,14 +171,16 @@ export async function openBookOf<S extends AnyJobState>(
     const known = [...bids.map(({ trainer }) => trainer), ...validators.map(({ validator }) => validator)];
     limits.awarded(new Set([...known, ...late]), job.content);
   };
-  /** What the customer of an arena saw of trainers, and whom it named as validators. */
+  /** What the customer of an arena saw of trainers, whom it named as validators, and who is a member of an alliance. */
   const seen = new Set<EventId>();
-  const noteArena = (one: JobEvent): void => {
-    const isNaming = (one.type === 'arena-seen' || one.type === 'alias-root') && isTrusted(one.author);
-    if (isNaming) for (const id of one.type === 'arena-seen' ? one.content.ids : one.content.validators) seen.add(id);
-    if (!isNaming && !seen.has(one.id)) return;
+  const noteWorkers = (one: JobEvent): void => {
+    const named = isTrusted(one.author) ? workersIn(one) : null;
+    for (const id of named ?? []) seen.add(id);
+    if (named === null && !seen.has(one.id)) return;
     const workers = [...seen].flatMap((id) => parsed.get(id)?.author ?? []);
-    limits.awarded(new Set(workers), { rounds: MAX_ARENA_DRAWS });
+    const job = parsed.get(jobId);
+    const rounds = job?.type === 'alliance-job' ? job.content.rounds : MAX_ARENA_DRAWS;
+    limits.awarded(new Set(workers), { rounds });
   };
   const isTrusted = (author: Pubkey): boolean => author === signer?.pubkey || author === parsed.get(jobId)?.author;
   const isSealed = (): boolean => {
