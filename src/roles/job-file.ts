@@ -239,9 +239,20 @@ export type JobFile = z.output<typeof jobFileSchema>;
 export type JobFileInput = z.input<typeof jobFileSchema>;
 
 /** Field names with their sentence and default, in order: `post-job --print-defaults`. */
-export function jobFields(): { readonly name: string; readonly fallback: unknown; readonly about: string }[] {
-  const defaults: Record<string, unknown> = jobFileSchema.parse({});
-  return Object.entries(jobFileSchema.shape).map(([name, field]) => ({
+export function jobFields(): JobField[] {
+  return fieldsOf(jobFileSchema, {});
+}
+
+export interface JobField {
+  readonly name: string;
+  readonly fallback: unknown;
+  readonly about: string;
+}
+
+/** @param least  what has no default */
+export function fieldsOf(schema: z.ZodObject, least: Readonly<Record<string, unknown>>): JobField[] {
+  const defaults = schema.parse(least);
+  return Object.entries(schema.shape).map(([name, field]) => ({
     name,
     fallback: defaults[name] ?? null,
     about: (field as z.ZodType).description ?? '',
@@ -250,7 +261,16 @@ export function jobFields(): { readonly name: string; readonly fallback: unknown
 
 /** @throws NmktError `bad-job` naming the field, expected and got */
 export function parseJobFile(value: unknown, origin: string): JobFile {
-  const result = jobFileSchema.safeParse(value);
+  return parseFileOf(jobFileSchema, value, origin);
+}
+
+/** As `parseJobFile`, of a job of another kind. */
+export function parseFileOf<F extends Pick<JobFile, 'epochs' | 'localSteps'>>(
+  schema: z.ZodType<F>,
+  value: unknown,
+  origin: string,
+): F {
+  const result = schema.safeParse(value);
   const fail = (expected: string, got: string): never => {
     throw new NmktError('bad-job', `${origin} is not usable`, {
       expected,

@@ -4,3 +4,5 @@ import type { EventId } from '../hash.js';
 const jobFolder = (id: EventId) => `jobs/${id}`;
 export const secretsFile = (id: EventId) => `${jobFolder(id)}/job.json`;
 export const eventsFile = (id: EventId) => `${jobFolder(id)}/events.jsonl`;
+/** Of a customer of an alliance. */
+export const allianceFile = (id: EventId) => `${jobFolder(id)}/alliance.json`;

@@ -216,7 +216,11 @@ function bad(expected: string, got: string, remedy: string): NmktError {
 }
 
 /** @throws NmktError `bad-job` for a model that does not fit the data */
-export function modelSpec(job: JobFile, schema: DataSchema, layersModel?: unknown): ModelSpec {
+export function modelSpec(
+  job: Pick<JobFile, 'model' | 'size' | 'hidden'>,
+  schema: DataSchema,
+  layersModel?: unknown,
+): ModelSpec {
   const { model: asked, ...rest } = job;
   const known = MODEL_NAMES.find((name) => name === asked);
   if (asked !== undefined && known === undefined) return sequentialSpec(layersModel, schema).spec;

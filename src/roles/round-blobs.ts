@@ -40,26 +40,34 @@ export interface PublishedBlob {
   readonly inline?: string;
 }
 
+interface BlobAbout {
+  readonly label: string;
+  readonly dateSec: number;
+  readonly expirationSec: number;
+  /** Beside another blob in one event there is room for one only. */
+  readonly inline?: 'never';
+}
+
 /** Seals and uploads; deterministic given its arguments, so a repetition stores nothing twice. */
-export async function publishBytes(
+export function publishBytes(
   relays: Relays,
   bytes: Bytes,
-  of: {
-    readonly secret: Bytes;
-    readonly purpose: string;
-    readonly index: number;
-    readonly label: string;
-    readonly dateSec: number;
-    readonly expirationSec: number;
-    /** Beside another blob in one event there is room for one only. */
-    readonly inline?: 'never';
-  },
+  of: BlobAbout & { readonly secret: Bytes; readonly purpose: string; readonly index: number },
   signal?: AbortSignal,
 ): Promise<PublishedBlob> {
-  const { key, upload } = blobSecrets(of.secret, of.purpose, of.index);
+  return publishSealed(relays, bytes, { ...of, ...blobSecrets(of.secret, of.purpose, of.index) }, signal);
+}
+
+/** As `publishBytes`, under a key that follows from something else. @param of  `upload` signs its chunks */
+export async function publishSealed(
+  relays: Relays,
+  bytes: Bytes,
+  of: BlobAbout & { readonly key: Bytes; readonly upload: Bytes },
+  signal?: AbortSignal,
+): Promise<PublishedBlob> {
   const sealed: SealedBlob = sealBlob(bytes, {
-    key,
-    uploadSecret: upload,
+    key: of.key,
+    uploadSecret: of.upload,
     context: labelContext(of.label),
     part: 0,
     baseTimeSec: of.dateSec,

@@ -1,6 +1,6 @@
 import type { Pubkey } from '../hash.js';
 import { describeDisputes, disputeText } from '../market/describe-disputes.js';
-import type { JobState, RoundState } from '../market/state.js';
+import type { AnyPayout, JobState, RoundState } from '../market/state.js';
 import { bonusLine } from './validator-story.js';
 
 /** One line of what happened to a trainer in a job; `key` tells it from all others. */
@@ -8,6 +8,9 @@ export interface StoryLine {
   readonly key: string;
   readonly event:
     | 'bid'
+    | 'registered'
+    | 'voted'
+    | 'settled'
     | 'awarded'
     | 'round'
     | 'committed'
@@ -114,7 +117,17 @@ function roundStory(state: RoundState, rounds: number, me: Pubkey): StoryLine[] 
     if (trainer === me) tellSeat('accepted', shard, {}, 'accepted');
   for (const { trainer, shard, rule, detail } of state.close?.content.rejected ?? [])
     if (trainer === me) tellSeat('rejected', shard, { rule, detail }, `rejected (${rule}: ${detail})`);
-  for (const { payee, purpose, amountMsat, received, unpaid, refused } of state.payouts) {
+  return [...story, ...settledLines(state.payouts, round, rounds, me)];
+}
+
+/** What became of the settlements of a round, in a job of any kind. */
+export function settledLines(payouts: readonly AnyPayout[], round: number, rounds: number, me: Pubkey): StoryLine[] {
+  const name = `round ${round + 1} of ${rounds}`;
+  const story: StoryLine[] = [];
+  const tell = (event: StoryLine['event'], amountMsat: bigint, text: string): void => {
+    story.push({ key: `${event}/${round}`, event, fields: { round, amountMsat }, text: `${name}: ${text}` });
+  };
+  for (const { payee, purpose, amountMsat, received, unpaid, refused } of payouts) {
     if (payee !== me) continue;
     for (const { notice } of refused)
       story.push({
@@ -124,8 +137,8 @@ function roundStory(state: RoundState, rounds: number, me: Pubkey): StoryLine[] 
         text: `${name}: the customer refuses the invoice of this wallet (${notice.content.rule}: ${notice.content.detail})`,
       });
     if (received !== null && purpose === 'bonus') story.push(bonusLine(round, amountMsat));
-    else if (received !== null) tell('paid', { amountMsat }, `paid ${sats(amountMsat)}`);
-    else if (unpaid !== null) tell('unpaid', { amountMsat }, `${sats(amountMsat)} are not paid`);
+    else if (received !== null) tell('paid', amountMsat, `paid ${sats(amountMsat)}`);
+    else if (unpaid !== null) tell('unpaid', amountMsat, `${sats(amountMsat)} are not paid`);
   }
   return story;
 }

@@ -125,7 +125,8 @@ async function trainUpdate(
     const at = { from: last?.step ?? 0, done, total, loss, batch: hyper.batch, elapsedMs };
     env.progress.update(`${name}: ${describeStep(at)}`);
   };
-  const result = await whileOpen(env, round, (signal) =>
+  const isOpen = (): boolean => takesCommits(env.book.state(), round);
+  const result = await whileOpen(env, isOpen, (signal) =>
     engine.train(request, onProgress, signal, (state) => states.take(state)),
   );
   await states.written();

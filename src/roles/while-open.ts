@@ -18,14 +18,14 @@ export function takesCommits({ rounds, cancelled }: JobState, { round }: Pick<Ro
  * @returns null when it came too late
  */
 export async function whileOpen<T>(
-  { book, bell, signal }: Pick<TrainerEnv, 'book' | 'bell' | 'signal'>,
-  round: RoundState,
+  { bell, signal }: Pick<TrainerEnv, 'bell' | 'signal'>,
+  isOpen: () => boolean,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T | null> {
   const [done, late] = [new AbortController(), new AbortController()];
   const stop = AbortSignal.any([done.signal, signal]);
   const watch = async (): Promise<void> => {
-    while (!stop.aborted && takesCommits(book.state(), round)) await bell.wait(LOOK_MS, stop);
+    while (!stop.aborted && isOpen()) await bell.wait(LOOK_MS, stop);
     if (!stop.aborted) late.abort();
   };
   const watching = watch();

@@ -1,6 +1,6 @@
 import { isNmktError } from '../errors.js';
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
-import type { AnyJobState, JobState } from '../market/state.js';
+import type { AnyJobState, JobState, Owed } from '../market/state.js';
 import { askAboutAbsence } from './absence.js';
 import type { JobBook } from './job-book.js';
 import { refreshSec, watchOutage } from './outage.js';
@@ -194,7 +194,7 @@ async function carryOutShared<S extends AnyJobState>(
 }
 
 /** What this payee has countersigned. */
-export function countersignedMsat({ rounds }: Pick<JobState, 'rounds'>, me: Pubkey): bigint {
+export function countersignedMsat({ rounds }: { readonly rounds: readonly Owed[] }, me: Pubkey): bigint {
   const mine = rounds.flatMap(({ payouts }) => payouts).filter(({ payee, received }) => payee === me && received);
   return mine.reduce((sum, { amountMsat }) => sum + amountMsat, 0n);
 }

@@ -25,6 +25,7 @@ import { stateShapes } from '../../src/learning/train-state.js';
 import type { DataSchema, ModelSpec } from '../../src/learning/types.js';
 import { parseDuration } from '../../src/roles/duration.js';
 import { parseRecipes, recipeSchema } from '../../src/roles/arena/recipe.js';
+import { parseAllianceFile } from '../../src/roles/alliance/file.js';
 import { jobFileSchema, parseJobFile } from '../../src/roles/job-file.js';
 import {
   decodePartFile,
@@ -537,6 +538,11 @@ export const fileTargets: readonly Target[] = [
     make: (random) => mutateJson(random, job),
     run: (value) => void parseJobFile(value, 'a test'),
     reference: checkJobFile,
+  }),
+  target('jobs of an alliance', ['bad-job'], {
+    share: 0.5,
+    make: (random) => mutateJson(random, { ...parseAllianceFile({ mode: 'alliance' }, 'a test') }),
+    run: (value) => void parseAllianceFile(value, 'a test'),
   }),
   target('recipes', ['bad-recipe'], {
     share: 0.5,

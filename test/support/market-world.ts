@@ -639,7 +639,7 @@ export const slowTrainer: TrainerOptions = {
 };
 
 /** A dead process moves no money. */
-function guarded(wallet: Wallet, process: Running): Wallet {
+export function guarded(wallet: Wallet, process: Running): Wallet {
   return {
     info: () => wallet.info(),
     balanceMsat: () => (process.check(), wallet.balanceMsat()),
