@@ -1,13 +1,24 @@
 import { NmktError } from '../errors.js';
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import { stakeToPut } from '../market/stake-terms.js';
-import type { JobState } from '../market/state.js';
+import type { AnyJobState } from '../market/state.js';
+import type { JobTerms } from '../protocol/job.js';
 import type { EventOf } from '../protocol/events.js';
 import { lockId, type STAKED_ROLES } from '../protocol/stake.js';
 import type { Stake, StakeLock } from '../ports.js';
 import type { JobBook } from './job-book.js';
 
 /** What a staker or delegator does in a job: lock, then say so; say that it leaves, then let the lock go. Each step may be repeated. */
+
+/** A job of any kind that may ask for stake. */
+interface StakedJob extends AnyJobState {
+  readonly job: {
+    readonly author: Pubkey;
+    readonly content: Pick<JobTerms, 'stake'> & Partial<Pick<JobTerms, 'keyRelease'>>;
+  } | null;
+  readonly phase: string;
+}
+type StakedBook = Pick<JobBook<StakedJob>, 'jobId' | 'state' | 'sign'>;
 
 type Staked = EventOf<'stake'> | EventOf<'delegate'>;
 export interface StakeWish {
@@ -21,7 +32,10 @@ export interface StakeWish {
 }
 
 /** Own stakes and delegations of the job, oldest first, with whether they were taken back. */
-export function ownStakes({ chains }: Pick<JobState, 'chains'>, me: Pubkey): { event: Staked; isLeaving: boolean }[] {
+export function ownStakes(
+  { chains }: Pick<AnyJobState, 'chains'>,
+  me: Pubkey,
+): { event: Staked; isLeaving: boolean }[] {
   const own = chains.get(me)?.events ?? [];
   const left = new Set(own.flatMap((event) => (event.type === 'withdraw' ? [event.content.of] : [])));
   return own
@@ -37,7 +51,7 @@ const operatorOf = (event: Staked): Pubkey => (event.type === 'stake' ? event.au
  * @returns the event that stands, and whether it is new
  */
 export async function putStake(
-  book: JobBook,
+  book: StakedBook,
   stake: Stake,
   me: Pubkey,
   wish: StakeWish,
@@ -70,7 +84,7 @@ export const SIGMA_PPM = 400_000;
  * Undefined: there is none, and the job may do without.
  */
 export async function lockFor(
-  book: JobBook,
+  book: StakedBook,
   me: Pubkey,
   role: StakeWish['role'],
   own: OwnStake | undefined,
@@ -81,7 +95,8 @@ export async function lockFor(
     event.type === 'stake' && !isLeaving ? [event.content] : [],
   );
   const first = standing[0];
-  const asked = stakeToPut(state.job!.content, role);
+  const { stake: terms, keyRelease = 'open' } = state.job!.content;
+  const asked = stakeToPut({ stake: terms, keyRelease }, role);
   const missing = standing.reduce((left, { amountMsat }) => left - amountMsat, asked);
   if (missing <= 0n || own === undefined || asked > own.maxMsat) return first?.lock;
   const stake = await own.stake();
@@ -92,7 +107,12 @@ export async function lockFor(
 }
 
 /** @returns every own lock of the job that was asked back, now or before, with what became of it */
-export async function takeBack(book: JobBook, stake: Stake, me: Pubkey, only?: EventId): Promise<readonly StakeLock[]> {
+export async function takeBack(
+  book: StakedBook,
+  stake: Stake,
+  me: Pubkey,
+  only?: EventId,
+): Promise<readonly StakeLock[]> {
   const mine = ownStakes(book.state(), me).filter(({ event }) => only === undefined || event.id === only);
   if (mine.length === 0)
     throw new NmktError('not-awarded', 'this key has nothing staked in the job', {
@@ -121,7 +141,7 @@ async function letGo(stake: Stake, found: StakeLock): Promise<StakeLock> {
 }
 
 /** @throws NmktError `job-closed` */
-function requireOpen({ phase, jobId }: JobState): void {
+function requireOpen({ phase, jobId }: StakedJob): void {
   if (phase !== 'finished' && phase !== 'cancelled' && phase !== 'frozen') return;
   throw new NmktError('job-closed', 'there is nothing left to stake for', {
     expected: 'a job that goes on',

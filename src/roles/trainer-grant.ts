@@ -17,26 +17,35 @@ export async function openedShard(env: TrainerEnv, state: JobState, grant: Shard
   return env.shard.opened.examples;
 }
 
+type Env = Pick<TrainerEnv, 'snapshot' | 'relays' | 'chunks' | 'progress' | 'signal'>;
+
 /** Fetches and opens the shard of a grant. @throws NmktError whose code says which promise it breaks, see `grant-bad` */
-export async function openGrantedShard(
-  env: Pick<TrainerEnv, 'snapshot' | 'relays' | 'chunks' | 'progress' | 'signal'>,
-  state: JobState,
-  grant: ShardGrant,
-): Promise<Examples> {
-  const { manifest } = env.snapshot;
-  const { shard } = grant;
-  const count = manifest.shards.length;
-  const located = openShardLocator(grant.locator, { blind: grant.blind, promised: manifest.locator, shard, count });
+export async function openGrantedShard(env: Env, state: JobState, grant: ShardGrant): Promise<Examples> {
+  const located = locatedBy(env, grant);
   if (seedCommitment(grant.seed) !== state.job!.content.seedCommitment)
     throw new NmktError('hash-mismatch', 'the seed in the grant is not the one the job committed to', {
       expected: state.job!.content.seedCommitment,
       got: seedCommitment(grant.seed),
       remedy: 'nothing: the grant is refused',
     });
+  return openLocated(env, grant, located);
+}
+
+/** As `openGrantedShard`, where the job commits to no seed. */
+export async function openLocatedShard(env: Env, grant: ShardGrant): Promise<Examples> {
+  return openLocated(env, grant, locatedBy(env, grant));
+}
+
+function locatedBy({ snapshot: { manifest } }: Env, { locator, blind, shard }: ShardGrant) {
+  return openShardLocator(locator, { blind, promised: manifest.locator, shard, count: manifest.shards.length });
+}
+
+async function openLocated(env: Env, grant: ShardGrant, located: ReturnType<typeof locatedBy>): Promise<Examples> {
+  const { manifest } = env.snapshot;
   const declared = manifest.shards[grant.shard];
   if (declared === undefined || located.pointer.commit !== declared.commit)
     throw new NmktError('wrong-key', 'the locator names another key commitment than the snapshot', {
-      expected: declared?.commit ?? `a shard below ${count}`,
+      expected: declared?.commit ?? `a shard below ${manifest.shards.length}`,
       got: located.pointer.commit,
       remedy: 'nothing: the grant is refused',
     });
