@@ -19,7 +19,11 @@ const row = z
   .refine(({ model, scorePpm }) => model !== null || scorePpm === WORST_SCORE_PPM, 'the worst score without a model');
 export type ArenaScore = z.output<typeof row>;
 
-/** Of a validator: exactly what its seats were drawn for, in order of alias. `list` is that of score commitments, `data` the set's commitment. */
+/** What is committed to and revealed; `data` is the set's commitment, `scores` in order of alias. */
+export const arenaSheet = z.object({ engine: engineId, data: sha256Hex, scores: z.array(row).min(1).max(1_024) });
+export type ArenaSheet = z.output<typeof arenaSheet>;
+
+/** Of a validator: exactly what its seats were drawn for. `list` is that of score commitments. */
 export const ARENA_SCORES = eventType(
   'arena-scores',
   KINDS.score,
@@ -30,9 +34,7 @@ export const ARENA_SCORES = eventType(
     list: eventId,
     commit: eventId,
     salt: bytes32,
-    engine: engineId,
-    data: sha256Hex,
-    scores: z.array(row).min(1).max(1_024),
+    ...arenaSheet.shape,
   }),
   (content) => [['round', String(content.round)]],
 );

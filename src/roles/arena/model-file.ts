@@ -41,7 +41,7 @@ export function decodeModelFile(file: Bytes): ArenaModel {
   const length = view.readUInt32BE(0);
   if (length > Math.min(MAX_SPEC_BYTES, file.length - 4)) throw noModel(expected, `JSON of ${length} bytes`);
   const text = view.toString('utf8', 4, 4 + length);
-  const result = z.safeDecode(modelSpec, parsed(text) as z.input<typeof modelSpec>);
+  const result = z.safeDecode(modelSpec, parsed(text));
   if (!result.success) throw noModel(result.error.issues[0]?.message ?? 'a model', text.slice(0, 80));
   return { spec: result.data, params: decodeParams(file.subarray(4 + length), parameterShapes(result.data)) };
 }
