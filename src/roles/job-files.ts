@@ -6,3 +6,5 @@ export const secretsFile = (id: EventId) => `${jobFolder(id)}/job.json`;
 export const eventsFile = (id: EventId) => `${jobFolder(id)}/events.jsonl`;
 /** Of a customer of an alliance. */
 export const allianceFile = (id: EventId) => `${jobFolder(id)}/alliance.json`;
+/** Of a customer of an arena. */
+export const arenaFile = (id: EventId) => `${jobFolder(id)}/arena.json`;

@@ -27,7 +27,7 @@ const SAT = 1_000n;
 /** A snapshot names every shard in one event of 64 kB. */
 export const MAX_SEATS = 500;
 /** A payment below this costs more in routing than it is worth; play money has no fees. */
-const PAYOUT_FLOOR_SATS = { sandbox: 0, elsewhere: 200 } as const;
+export const PAYOUT_FLOOR_SATS = { sandbox: 0, elsewhere: 200 } as const;
 
 /**
  * The wire's terms from a job file and a dataset.
@@ -84,21 +84,12 @@ export function jobTerms(
   const hyper = hyperParameters(job);
   const codec = codecTerms(job, model);
   checkOwnSize(model, Math.min(hyper.batch, Math.max(...manifest.shards.map(({ examples }) => examples))));
-  const set = (epoch: DatasetRecord['a']) => {
-    const { id: snapshot, manifest: about } = parseSnapshot(epoch.event);
-    const [pointer] = ownLocator(about, epoch.secrets).shards;
-    return {
-      snapshot,
-      rows: about.shards[0]!.examples,
-      commitment: dataCommitment(fromHex(epoch.secrets.salt), pointer!.sha256),
-    };
-  };
   return {
     title: job.title,
     mode: 'federated',
     dataset: id,
-    evalA: set(dataset.a),
-    evalB: set(dataset.b),
+    evalA: evaluationSetOf(dataset.a),
+    evalB: evaluationSetOf(dataset.b),
     model,
     hyper,
     rounds: job.rounds,
@@ -141,6 +132,20 @@ export function jobTerms(
     relays: [...relays],
   };
 }
+
+/** What a job says of a set that only validators see. */
+export function evaluationSetOf(epoch: DatasetRecord['a']): JobTerms['evalA'] {
+  const { id: snapshot, manifest: about } = parseSnapshot(epoch.event);
+  const [pointer] = ownLocator(about, epoch.secrets).shards;
+  return {
+    snapshot,
+    rows: about.shards[0]!.examples,
+    commitment: dataCommitment(fromHex(epoch.secrets.salt), pointer!.sha256),
+  };
+}
+
+/** What it takes to post a job of any kind. */
+export type PostPorts = Pick<PublishPorts, 'relays' | 'signer' | 'clock' | 'random' | 'files'>;
 
 /** @throws NmktError `bad-job` */
 function paymentTerms(job: JobFile, shardsPerTrainer: number): Pick<JobTerms, 'payment' | 'bids'> {

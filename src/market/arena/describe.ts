@@ -2,7 +2,7 @@ import type { JobEvent } from '../../protocol/events.js';
 import { settlementsOf } from './lapse.js';
 import { pendingAliases } from './scored.js';
 import { MAX_DRAWS } from './seat-rules.js';
-import { currentStage, type ArenaPhase, type ArenaState } from './state.js';
+import { currentStage, seatsIn, type ArenaPhase, type ArenaState } from './state.js';
 
 /** Where an arena stands, in words. */
 
@@ -68,7 +68,7 @@ function seenOf({ seen, byId }: ArenaState, stage: number): number {
 function scoringStep(state: ArenaState): Awaited {
   const stage = currentStage(state)!;
   const round = stage.rounds.at(-1);
-  const pending = pendingAliases(stage, state.job.content.arena.seats).length;
+  const pending = pendingAliases(stage, seatsIn(state, stage)).length;
   if (round === undefined) return { what: 'nonces of validators, then the draw', until: stage.list.content.until };
   const missing = (said: { has(key: string): boolean }, from: Iterable<string>) =>
     [...from].filter((key) => !said.has(key)).length;

@@ -6,7 +6,7 @@ import { owedSubmissions, stakesAsked } from './list-rules.js';
 import { pendingAliases } from './scored.js';
 import { commitFor, opens } from './score-rules.js';
 import { MAX_DRAWS, nonceFor, soundOf } from './seat-rules.js';
-import { drawsOf, type ArenaRound, type ArenaStage, type ArenaState } from './state.js';
+import { drawsOf, seatsIn, type ArenaRound, type ArenaStage, type ArenaState } from './state.js';
 
 /** What participants have said and the customer has yet to answer: whoever leads an arena lists exactly these. */
 
@@ -64,7 +64,7 @@ export function openRound({ rounds }: ArenaStage): ArenaRound | null {
 /** Is there something to draw for? */
 export function mayDraw(state: ArenaState, stage: ArenaStage): boolean {
   if (stage.root === null || stage.table !== null || openRound(stage) !== null) return false;
-  return stage.rounds.length < MAX_DRAWS && pendingAliases(stage, state.job.content.arena.seats).length > 0;
+  return stage.rounds.length < MAX_DRAWS && pendingAliases(stage, seatsIn(state, stage)).length > 0;
 }
 
 /** Validators that the next draw may give seats. */

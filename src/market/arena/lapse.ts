@@ -1,7 +1,7 @@
 import type { Pubkey } from '../../hash.js';
 import type { EventOf, JobEvent } from '../../protocol/events.js';
 import { arenaPlan, ranksOf, wrongPlan, wrongRanking } from './rank-rules.js';
-import type { ArenaStage, ArenaState } from './state.js';
+import { seatsIn, type ArenaStage, type ArenaState } from './state.js';
 
 /**
  * A customer that falls silent once the names are told keeps nobody from the settlement: everything that it says is told already. Whoever
@@ -20,7 +20,7 @@ export function settledByOthers(state: ArenaState, stage: ArenaStage): readonly 
       event.type === 'arena-settlement' && event.content.stage === stage.stage && ofStage(event),
   );
   if (said.length === 0) return [];
-  const ranks = ranksOf(stage, state.job.content.arena.seats);
+  const ranks = ranksOf(stage, seatsIn(state, stage));
   const due = arenaPlan(state, { ...stage, ranks });
   const isSound = ({ content }: EventOf<'arena-settlement'>): boolean => {
     const ranking = state.byId.get(content.ranking);

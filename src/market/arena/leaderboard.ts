@@ -4,7 +4,7 @@ import { consensusOf } from './consensus.js';
 import { settlementsOf } from './lapse.js';
 import { arenaPlan, ranksOf, scoresOf } from './rank-rules.js';
 import { contradictedAliases, decidingDraw, revealedOf } from './scored.js';
-import type { ArenaRound, ArenaStage, ArenaState } from './state.js';
+import { seatsIn, type ArenaRound, type ArenaStage, type ArenaState } from './state.js';
 import { conductOf } from './weights.js';
 
 /** Who is where in an arena, and why: what the events say, put beside each other. */
@@ -71,7 +71,7 @@ export function leaderboards(state: ArenaState): readonly Leaderboard[] {
 }
 
 function leaderboardOf(state: ArenaState, stage: ArenaStage): Leaderboard {
-  const { seats } = state.job.content.arena;
+  const seats = seatsIn(state, stage);
   const isOpen = stage.table !== null;
   const ranks = isOpen ? ranksOf(stage, seats) : [];
   const due = isOpen ? arenaPlan(state, { ...stage, ranks }) : null;

@@ -12,7 +12,7 @@ import { stagePayout, type PayoutTerms } from './payout.js';
 import { stagesOf } from './pot.js';
 import { pendingAliases, revealedOf, scoredOf } from './scored.js';
 import { MAX_DRAWS } from './seat-rules.js';
-import { currentStage, withStage, type ArenaStage, type ArenaState } from './state.js';
+import { currentStage, seatsIn, withStage, type ArenaStage, type ArenaState } from './state.js';
 import { conductOf, type Scored } from './weights.js';
 
 /** From the opened table to what a stage pays. */
@@ -21,11 +21,11 @@ import { conductOf, type Scored } from './weights.js';
 export function applyAliasTable(state: ArenaState, event: EventOf<'alias-table'>): ArenaState | Broken {
   const { stage: number, root, salt, entries } = event.content;
   const stage = currentStage(state);
-  const { seats } = state.job.content.arena;
   if (stage === undefined || stage.stage !== number || stage.root?.id !== root || stage.table !== null)
     return broken('alias-table', `it opens no root of stage ${number}`);
   if (stage.rounds.some(({ revealList }) => revealList === null))
     return broken('alias-table', 'scores are being revealed');
+  const seats = seatsIn(state, stage);
   if (pendingAliases(stage, seats).length > 0 && stage.rounds.length < MAX_DRAWS)
     return broken('redraw', 'submissions without a score are drawn again before their names are told');
   if (aliasRoot({ job: state.jobId, stage: number, list: stage.list.id, entries, salt }) !== stage.root.content.root)
@@ -72,7 +72,7 @@ export function applyRanking(state: ArenaState, event: EventOf<'ranking'>): Aren
   const stage = currentStage(state);
   if (stage === undefined || stage.stage !== number || stage.table?.id !== table || stage.ranking !== null)
     return broken('ranking', `it follows from no table of stage ${number}`);
-  const expected = ranksOf(stage, state.job.content.arena.seats);
+  const expected = ranksOf(stage, seatsIn(state, stage));
   const wrong = wrongRanking(ranks, expected);
   return wrong === null ? withStage(state, { ranking: event, ranks: expected }) : wrong;
 }
@@ -116,7 +116,7 @@ export function arenaPlan(
   const potMsat = stage.stage === 0 ? interimMsat : finalMsat;
   const ranked = ({ trainer, scorePpm }: RankRow) =>
     [trainer, { scorePpm, stakeMsat: stage.trainerStakes.get(trainer)! }] as const;
-  const scored = scoresOf(stage, arena.seats).filter((one) => one !== null);
+  const scored = scoresOf(stage, seatsIn(state, stage)).filter((one) => one !== null);
   const { lines, returnedMsat } = stagePayout(
     potMsat,
     {

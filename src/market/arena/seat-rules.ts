@@ -11,6 +11,7 @@ import {
   currentStage,
   drawsOf,
   isStop,
+  seatsIn,
   withStage,
   type ArenaStage,
   type ArenaState,
@@ -82,12 +83,13 @@ export function arenaSeats(
 /** The aliases that have no score yet are drawn for. */
 export function applyArenaDraw(state: ArenaState, event: EventOf<'draw'>): Step<ArenaState> {
   const { round, list, s, nonces: ids = [] } = event.content;
-  const { arena, chainCommitment } = state.job.content;
+  const { chainCommitment } = state.job.content;
   const stage = currentStage(state);
   if (stage?.root?.id !== list || stage.table !== null) return broken('draw', 'it answers no alias root');
   if (stage.rounds.some(({ revealList }) => revealList === null))
     return broken('draw', 'the draw before is not scored');
-  const pending = pendingAliases(stage, arena.seats);
+  const m = seatsIn(state, stage);
+  const pending = pendingAliases(stage, m);
   if (pending.length === 0 || stage.rounds.length >= MAX_DRAWS) return broken('draw', 'nothing is to be drawn');
   if (round !== drawsOf(state)) return broken('draw', `expected round ${drawsOf(state)}, got ${round}`);
   if (!isChainElement(s, round, chainCommitment))
@@ -108,7 +110,7 @@ export function applyArenaDraw(state: ArenaState, event: EventOf<'draw'>): Step<
   const stakes = new Map(
     [...stage.validatorStakes].filter(([key]) => nonces.has(key) && (state.missed.get(key) ?? 0) < MISSES_TO_LOSE),
   );
-  const seats = arenaSeats(arenaSeed(state.jobId, event, [...nonces.values()]), pending, stakes, arena.seats);
+  const seats = arenaSeats(arenaSeed(state.jobId, event, [...nonces.values()]), pending, stakes, m);
   const next = { draw: event, seats, commitList: null, commits: new Map(), revealList: null, reveals: new Map() };
   return withStage(state, { rounds: [...stage.rounds, next] });
 }

@@ -110,6 +110,12 @@ export function withStage(state: ArenaState, change: Partial<ArenaStage>): Arena
   };
 }
 
+/** m of a stage: what the job asks, or where fewer may score the largest odd number of them; at least 3. */
+export function seatsIn({ job }: Pick<ArenaState, 'job'>, { validators }: Pick<ArenaStage, 'validators'>): number {
+  const odd = validators.size - (validators.size % 2 === 0 ? 1 : 0);
+  return Math.max(3, Math.min(job.content.arena.seats, odd));
+}
+
 /** How many draws the job had. */
 export function drawsOf({ stages }: ArenaState): number {
   return stages.reduce((sum, { rounds }) => sum + rounds.length, 0);

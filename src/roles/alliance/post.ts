@@ -4,19 +4,17 @@ import { mostAttackers, takesAttackers } from '../../learning/aggregate/rule.js'
 import { chainCommitment } from '../../learning/seeds.js';
 import type { DataSchema } from '../../learning/types.js';
 import { ALLIANCE_JOB, groupCommitment, type AllianceTerms } from '../../protocol/alliance/job.js';
-import type { Clock, Network, RandomBytes, Relays, Signer } from '../../ports.js';
+import type { Network } from '../../ports.js';
 import { parseDuration } from '../duration.js';
-import type { HomeFiles } from '../home-files.js';
 import { enginesOf } from '../job-file.js';
 import { allianceFile } from '../job-files.js';
 import { hyperParameters } from '../job-hyper.js';
-import { modelSpec } from '../post.js';
+import { modelSpec, PAYOUT_FLOOR_SATS, type PostPorts } from '../post.js';
 import { requireStored } from '../require-stored.js';
 import type { AllianceSecrets } from './env.js';
 import type { AllianceFile } from './file.js';
 
 const SAT = 1_000n;
-const PAYOUT_FLOOR_SATS = { sandbox: 0, elsewhere: 200 } as const;
 
 /** What is asked for, before the secrets of the job are drawn. */
 export type WantedAlliance = Omit<AllianceTerms, 'seed' | 'chainCommitment' | 'alliance'> & {
@@ -98,14 +96,6 @@ function ruleOf({
 
 function bad(expected: string, got: string, remedy: string): NmktError {
   return new NmktError('bad-job', 'the alliance cannot be posted like this', { expected, got, remedy });
-}
-
-export interface PostPorts {
-  readonly relays: Relays;
-  readonly signer: Signer;
-  readonly clock: Clock;
-  readonly random: RandomBytes;
-  readonly files: HomeFiles;
 }
 
 /**

@@ -2,7 +2,7 @@ import type { EventId, Pubkey, Sha256 } from '../../hash.js';
 import type { EngineId } from '../../learning/types.js';
 import { consensusOf } from '../../market/arena/consensus.js';
 import { scoresOf } from '../../market/arena/rank-rules.js';
-import type { ArenaStage, ArenaState } from '../../market/arena/state.js';
+import { seatsIn, type ArenaStage, type ArenaState } from '../../market/arena/state.js';
 import { modelCommitment } from '../../protocol/arena/submission.js';
 import type { EventOf } from '../../protocol/events.js';
 import type { Finding } from '../audit-format.js';
@@ -88,7 +88,7 @@ export async function auditScores(
 ): Promise<{ readonly found: Finding | null; readonly contradicted: readonly Contradicted[] }> {
   const contradicted: Contradicted[] = [];
   const authors = new Map([...stage.submissions].map(([trainer, { id }]) => [id, trainer]));
-  const { seats } = state.job.content.arena;
+  const seats = seatsIn(state, stage);
   const counted = stage.table === null ? [] : scoresOf(stage, seats);
   let found: Finding | null = null;
   for (const [alias, { submission, model }] of (stage.table?.content.entries ?? []).entries()) {
