@@ -30,6 +30,8 @@ const EXEMPT: Readonly<Record<string, string>> = {
   'src/commands/threads.ts readThreads': 'an option and a variable of the environment',
   'src/kernels/file.ts readKernels': 'the module that the build made',
   'src/relay/probe-line.ts openProbeLine': 'connects; a relay that answers otherwise is what its own tests are made of',
+  'src/roles/arena/aliases.ts openAliases': 'downloads; then parseSealedModel and downloadBlob',
+  'src/roles/arena/aliases.ts readAliases': 'the file that openAliases wrote',
   'src/roles/customer-open.ts openRound': 'publishes',
   'src/roles/epoch.ts openShard': 'downloads; then downloadBlob and decodeExamples',
   'src/roles/history.ts readHistory': 'asks relays; what they answer goes through parseJobEvents',
@@ -42,6 +44,7 @@ const EXEMPT: Readonly<Record<string, string>> = {
   'src/roles/spot-check.ts openState': 'downloads; then downloadBlob, decodeParams and decodeDifference',
   'src/roles/trainer-base.ts openBase': 'downloads; then downloadBlob, decodeParams and decodeDifference',
   'src/roles/trainer-grant.ts openGrantedShard': 'downloads; then openLocator, downloadBlob and decodeExamples',
+  'src/roles/trainer-grant.ts openLocatedShard': 'downloads; then openLocator, downloadBlob and decodeExamples',
   'src/training/dataset-open.ts openDataset':
     'reads as readDataset does, twice; a file that changes between is what its own tests are made of',
   'src/wallet/nwc-client.ts openNwcClient': 'connects; what the wallet says goes through nwc-answers',

@@ -24,6 +24,8 @@ import { bpeVocabulary, decodeTokens } from '../../src/learning/tokens.js';
 import { stateShapes } from '../../src/learning/train-state.js';
 import type { DataSchema, ModelSpec } from '../../src/learning/types.js';
 import { parseDuration } from '../../src/roles/duration.js';
+import { parseArenaFile } from '../../src/roles/arena/file.js';
+import { decodeModelFile, encodeModelFile } from '../../src/roles/arena/model-file.js';
 import { parseRecipes, recipeSchema } from '../../src/roles/arena/recipe.js';
 import { parseAllianceFile } from '../../src/roles/alliance/file.js';
 import { jobFileSchema, parseJobFile } from '../../src/roles/job-file.js';
@@ -255,6 +257,8 @@ const ofState = (mean: Float32Array, weights: Float32Array) => [
 const updateOf = (codec: Codec, random: Random): Uint8Array =>
   encodeUpdate(codec, updateBase, [{ ...updateBase[0]!, data: values(random) }], null, new Uint8Array(32)).bytes;
 
+const modelFile = encodeModelFile({ spec, params: initialParams(spec, sha256('seed')) });
+
 export const fileTargets: readonly Target[] = [
   target('safetensors from anywhere', ['bad-blob', 'too-large'], {
     share: 2,
@@ -276,6 +280,10 @@ export const fileTargets: readonly Target[] = [
     make: (random) => brokenSafetensors(random, [params]),
     run: (file) => stored(decodeParams(file, shapes)),
     reference: (file) => bare(readCanonical(file)),
+  }),
+  target('model files', ['bad-blob', 'too-large', 'shape-mismatch'], {
+    make: (random) => mutateBytes(random, [modelFile]),
+    run: (file) => void decodeModelFile(file),
   }),
   ...Object.entries(codecs).map(([name, codec]) =>
     target(`updates in ${name}`, ['bad-blob', 'too-large'], {
@@ -543,6 +551,11 @@ export const fileTargets: readonly Target[] = [
     share: 0.5,
     make: (random) => mutateJson(random, { ...parseAllianceFile({ mode: 'alliance' }, 'a test') }),
     run: (value) => void parseAllianceFile(value, 'a test'),
+  }),
+  target('jobs of an arena', ['bad-job'], {
+    share: 0.5,
+    make: (random) => mutateJson(random, { ...parseArenaFile({ mode: 'arena' }, 'a test') }),
+    run: (value) => void parseArenaFile(value, 'a test'),
   }),
   target('recipes', ['bad-recipe'], {
     share: 0.5,

@@ -56,14 +56,14 @@ export function ableValidators(
 }
 
 /** The draw that takes commitments or scores now; null: none does. */
-export function openRound({ rounds }: ArenaStage): ArenaRound | null {
+export function roundTaking({ rounds }: ArenaStage): ArenaRound | null {
   const last = rounds.at(-1);
   return last === undefined || last.revealList !== null ? null : last;
 }
 
 /** Is there something to draw for? */
 export function mayDraw(state: ArenaState, stage: ArenaStage): boolean {
-  if (stage.root === null || stage.table !== null || openRound(stage) !== null) return false;
+  if (stage.root === null || stage.table !== null || roundTaking(stage) !== null) return false;
   return stage.rounds.length < MAX_DRAWS && pendingAliases(stage, seatsIn(state, stage)).length > 0;
 }
 

@@ -6,7 +6,7 @@ import {
   listedSubmissions,
   mayDraw,
   noncesNow,
-  openRound,
+  roundTaking,
   revealsNow,
   unseenSubmissions,
 } from '../../market/arena/due.js';
@@ -140,7 +140,7 @@ function decideRoot(state: ArenaState, stage: ArenaStage, now: number): ArenaAct
 
 function decideScoring(state: ArenaState, stage: ArenaStage, facts: ArenaFacts, now: number): ArenaAction {
   const { revealTimeoutSec } = state.job.content;
-  const open = openRound(stage);
+  const open = roundTaking(stage);
   if (open === null && !mayDraw(state, stage)) return { do: 'table', stage };
   const round = open?.draw.content.round ?? drawsOf(state);
   const of = open === null ? 'nonce' : open.commitList === null ? 'score-commit' : 'score-reveal';

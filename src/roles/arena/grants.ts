@@ -1,5 +1,5 @@
 import { fromHex, type EventId, type Pubkey } from '../../hash.js';
-import { openRound } from '../../market/arena/due.js';
+import { roundTaking } from '../../market/arena/due.js';
 import { stakesAsked } from '../../market/arena/list-rules.js';
 import { soundOf } from '../../market/arena/seat-rules.js';
 import { currentStage, submittingStage, type ArenaState } from '../../market/arena/state.js';
@@ -63,7 +63,7 @@ export function arenaGrants(env: ArenaCustomerEnv): (state: ArenaState) => Promi
 
   const toValidators = async (state: ArenaState): Promise<GrantToSend[]> => {
     const stage = currentStage(state);
-    const round = stage === undefined ? null : openRound(stage);
+    const round = stage === undefined ? null : roundTaking(stage);
     if (stage === undefined || round === null || round.commitList !== null) return [];
     const known = aliases.get(stage.list.id) ?? (await readAliases(env, stage.list.id)) ?? [];
     aliases.set(stage.list.id, known);

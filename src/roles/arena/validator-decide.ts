@@ -1,5 +1,5 @@
 import type { EventId } from '../../hash.js';
-import { mayDraw, openRound } from '../../market/arena/due.js';
+import { mayDraw, roundTaking } from '../../market/arena/due.js';
 import type { FoldedArena } from '../../market/arena/fold.js';
 import { nonceFor } from '../../market/arena/seat-rules.js';
 import { drawsOf, type ArenaRound, type ArenaStage, type ArenaState } from '../../market/arena/state.js';
@@ -77,7 +77,7 @@ function decideScoring(
     isOverlooked({ seen: state.seenScoring }, event, revealTimeoutSec, facts, now)
       ? ({ do: 'republish', event: event.id, what } as const)
       : wait;
-  const round = openRound(stage);
+  const round = roundTaking(stage);
   if (round === null) {
     if (!mayDraw(state, stage)) return wait;
     const said = mine.find(nonceFor(stage, drawsOf(state)));
