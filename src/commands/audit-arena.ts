@@ -5,7 +5,7 @@ import { arenaNotices } from '../roles/arena/audit-public.js';
 import type { AuditLevel } from '../roles/audit.js';
 import { table } from '../terminal/table.js';
 import { verdictOf } from './audit-report.js';
-import { requireAllAnswers, type AuditSource } from './audit-source.js';
+import { requireAllAnswers, snapshotsOf, type AuditSource } from './audit-source.js';
 import type { Context, Outcome } from './command.js';
 import { readArenaBook, type ArenaBook } from './find-arena.js';
 import { decodeReceiptInvoice } from './find-job.js';
@@ -21,14 +21,15 @@ const CHECKS = [
 /** @throws NmktError `audit-failed` with the document, when an event does not follow */
 export async function auditArena(
   context: Context,
-  job: EventId,
+  jobId: EventId,
   source: AuditSource,
   upTo: AuditLevel,
 ): Promise<Outcome> {
-  const book = await readArenaBook(context, job, source.relays);
+  const book = await readArenaBook(context, jobId, source.relays);
   try {
     const audited = await audit(context, book, source, upTo);
-    await source.keep(book.state());
+    const { job } = book.state();
+    await source.keep(job === null ? [] : snapshotsOf(job));
     context.progress.done();
     const value = documentOf(audited, book);
     return verdictOf(value, describe(value, book));

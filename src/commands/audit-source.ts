@@ -1,4 +1,5 @@
 import { NmktError } from '../errors.js';
+import type { EventId } from '../hash.js';
 import type { JobState } from '../market/state.js';
 import type { Relays } from '../ports.js';
 import type { AuditKeys, AuditLevel, Finding } from '../roles/audit.js';
@@ -11,11 +12,14 @@ export interface AuditSource {
   readonly isOffline: boolean;
   /** @throws NmktError `bad-usage` when a dump is to be opened with keys that it was made without */
   requireChunks(state: JobState, keys: AuditKeys, upTo: AuditLevel): Promise<void>;
-  /** After the audit: ends the dump, if one is made. @throws NmktError `disk-full`, `bad-usage` */
-  keep(state: { readonly job: Pinning | null }): Promise<void>;
+  /** After the audit: ends the dump, if one is made, with these. @throws NmktError `disk-full`, `bad-usage` */
+  keep(snapshots: readonly EventId[]): Promise<void>;
 }
 
-/** A job of any kind, with its dataset and evaluation sets. */
+/** Of its dataset and evaluation sets. */
+export function snapshotsOf({ content }: Pinning): readonly EventId[] {
+  return [content.dataset, content.evalA.snapshot, content.evalB.snapshot];
+}
 interface Pinning {
   readonly content: Pick<NonNullable<JobState['job']>['content'], 'dataset' | 'evalA' | 'evalB'>;
 }
@@ -83,11 +87,9 @@ async function recorded(
   const recorder = await deps.recordDump(file, relays);
   return {
     relays: recorder.relays,
-    async keep(state) {
+    async keep(ids) {
       // An audit that fails before it needs them: whoever gets the dump may look further.
-      const { dataset, evalA, evalB } = state.job!.content;
-      const ids = [dataset, evalA.snapshot, evalB.snapshot];
-      const { events } = await recorder.relays.fetch([{ ids }]);
+      const { events } = ids.length === 0 ? { events: [] } : await recorder.relays.fetch([{ ids }]);
       if (events.length < new Set(ids).size)
         progress.warn('no relay that answered has every dataset of this job: the dump goes without');
       const { events: kept, chunks } = await recorder.finish();

@@ -1,13 +1,16 @@
-import { isNmktError, NmktError } from '../errors.js';
+import { NmktError } from '../errors.js';
 import type { EventId } from '../hash.js';
 import type { Rung } from '../learning/types.js';
 import { rungOf } from '../market/auction.js';
+import { tagValue } from '../protocol/envelope.js';
+import { KINDS } from '../protocol/kinds.js';
 import { AUDIT_LEVELS, auditJob, type AuditKeys, type AuditLevel } from '../roles/audit.js';
 import type { JobBook } from '../roles/job-book.js';
+import { auditAlliance } from './audit-alliance.js';
 import { auditArena } from './audit-arena.js';
 import { keysOfHome, readKeys } from './audit-keys.js';
 import { report, type Audited } from './audit-report.js';
-import { auditSource, requireAllAnswers, type AuditSource } from './audit-source.js';
+import { auditSource, requireAllAnswers, snapshotsOf, type AuditSource } from './audit-source.js';
 import type { CommandModule, Context, Outcome } from './command.js';
 import { decodeReceiptInvoice, findJob, readBook } from './find-job.js';
 
@@ -31,14 +34,19 @@ export const command: CommandModule = {
     const given = file === undefined ? undefined : await readKeys(file, job);
     context.progress.start('reading the events of the job');
     const source = await auditSource(context, options);
-    try {
-      return await auditFederated(context, job, source, given, upTo);
-    } catch (error) {
-      if (!isNmktError(error, 'wrong-mode')) throw error;
-      return auditArena(context, job, source, upTo);
-    }
+    const mode = await modeOf(source, job);
+    if (mode === 'arena') return auditArena(context, job, source, upTo);
+    if (mode === 'alliance') return auditAlliance(context, job, source);
+    return auditFederated(context, job, source, given, upTo);
   },
 };
+
+/** Undefined: a federated job, or none at hand. */
+async function modeOf({ relays }: AuditSource, id: EventId): Promise<string | undefined> {
+  const { events } = await relays.fetch([{ ids: [id] }]);
+  const job = events.find((event) => event.id === id && event.kind === KINDS.job);
+  return job && tagValue(job, 'phase');
+}
 
 async function auditFederated(
   context: Context,
@@ -50,7 +58,7 @@ async function auditFederated(
   const { book } = await readBook(context, job, source);
   try {
     const audited = await audit(context, book, source, given, upTo);
-    await source.keep(audited.state);
+    await source.keep(snapshotsOf(audited.state.job!));
     context.progress.done();
     return report(audited, book);
   } finally {
@@ -97,6 +105,8 @@ Of an arena, at the public level: {job, mode: "arena", level, why, verdict, firs
 forks, unreadable}: submissions, aliases, draws, scores, ranks, plans and receipts recomputed; notices [{stage, rule, trainer, submission,
 detail}] is what no event decides: unopened (the customer says that a model could not be opened), contradicted (most validators
 opened another model than it names).
+Of an alliance {job, mode: "alliance", level, why, verdict, firstBad, phase, reached, events, rounds, accepted (rounds whose aggregate became
+the model), paidMsat, forks, unreadable}, at the public level: members, draws, lists, votes, plans and receipts recomputed.
 The key level needs --keys, or the home that posted the job. The data level needs that home, or the audit-data.json that
 collect-model --audit-data writes: it opens the data itself.
 

@@ -256,7 +256,7 @@ export function owedMsat(state: JobState, payee: Pubkey): bigint {
   return sum;
 }
 
-export function paidMsat(state: JobState, payee?: Pubkey): bigint {
+export function paidMsat(state: { readonly rounds: readonly Owed[] }, payee?: Pubkey): bigint {
   let sum = 0n;
   for (const round of state.rounds)
     for (const payout of round.payouts)

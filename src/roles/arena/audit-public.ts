@@ -3,6 +3,7 @@ import { arenaConduct } from '../../market/arena/conduct.js';
 import type { FoldedArena } from '../../market/arena/fold.js';
 import { leaderboards } from '../../market/arena/leaderboard.js';
 import type { Finding } from '../audit-format.js';
+import { auditFolded } from '../audit-folded.js';
 import { auditSnapshots } from '../audit-pins.js';
 import { auditMoney, type PublicFacts } from '../audit-public.js';
 
@@ -11,17 +12,14 @@ import { auditMoney, type PublicFacts } from '../audit-public.js';
  * fold; then pins, the customer's own times, and receipts.
  */
 export function auditArenaPublic(folded: FoldedArena, facts: PublicFacts): Finding | null {
-  const { jobId, job, state, firstBad, missing } = folded;
-  if (job === null || state === null) return { event: jobId, rule: 'missing', detail: 'the job event is not at hand' };
-  if (firstBad !== null) return { event: firstBad.event, rule: firstBad.rule, detail: firstBad.detail };
-  const [lacking] = missing;
-  if (lacking !== undefined)
-    return { event: lacking, rule: 'missing', detail: 'an event that others cite is on no relay that answered' };
+  const found = auditFolded(folded);
+  if (found !== null) return found;
+  const { jobId, job, stages } = folded.state!;
   const train = auditSnapshots(job, facts.snapshots, 1);
   if ('rule' in train) return train;
   const conduct = arenaConduct(folded);
   if (conduct !== null) return conduct;
-  const rounds = state.stages.map(({ stage, payouts }) => ({ round: stage, payouts }));
+  const rounds = stages.map(({ stage, payouts }) => ({ round: stage, payouts }));
   return auditMoney({ jobId, terms: job.content, rounds }, facts);
 }
 
