@@ -2,7 +2,7 @@ import { NmktError } from '../errors.js';
 import type { EventId } from '../hash.js';
 import type { JobState } from '../market/state.js';
 import type { Relays } from '../ports.js';
-import type { AuditKeys, AuditLevel, Finding } from '../roles/audit.js';
+import type { AuditLevel, Finding } from '../roles/audit.js';
 import type { JobBook } from '../roles/job-book.js';
 import type { Context } from './command.js';
 
@@ -11,7 +11,7 @@ export interface AuditSource {
   readonly relays: Relays;
   readonly isOffline: boolean;
   /** @throws NmktError `bad-usage` when a dump is to be opened with keys that it was made without */
-  requireChunks(state: JobState, keys: AuditKeys, upTo: AuditLevel): Promise<void>;
+  requireChunks(needed: NeededChunks, upTo: AuditLevel): Promise<void>;
   /** After the audit: ends the dump, if one is made, with these. @throws NmktError `disk-full`, `bad-usage` */
   keep(snapshots: readonly EventId[]): Promise<void>;
 }
@@ -20,6 +20,16 @@ export interface AuditSource {
 export function snapshotsOf({ content }: Pinning): readonly EventId[] {
   return [content.dataset, content.evalA.snapshot, content.evalB.snapshot];
 }
+
+/** What a job that is opened with keys takes of chunks. */
+export interface NeededChunks {
+  readonly job: EventId;
+  /** Are there models that travelled as chunks? */
+  readonly models: boolean;
+  /** Of a part of its data that is opened; absent: without a key to it. */
+  readonly locator?: string | undefined;
+}
+
 interface Pinning {
   readonly content: Pick<NonNullable<JobState['job']>['content'], 'dataset' | 'evalA' | 'evalB'>;
 }
@@ -53,20 +63,18 @@ async function offline({ deps }: Context, file: string): Promise<AuditSource> {
   return {
     relays,
     isOffline: true,
-    async requireChunks(state, { data }, upTo) {
+    async requireChunks({ job, models, locator }, upTo) {
       if (upTo === 'public') return;
       const lacks = (what: string, expected: string, level: string) =>
         new NmktError('bad-usage', `${file} was made without ${what}`, {
           expected: `the chunks of ${expected} of this job`,
           got: relays.chunks === 0 ? 'events only' : 'other chunks',
-          remedy: `nmkt audit ${state.jobId} --dump ${file} --keys KEYS, or --level ${level}`,
+          remedy: `nmkt audit ${job} --dump ${file} --keys KEYS, or --level ${level}`,
         });
-      const hasChunks = ({ open, close }: JobState['rounds'][number]) =>
-        open.content.base.chunks > 0 || (close?.content.root?.chunks ?? 0) > 0;
-      if (relays.chunks === 0 && state.rounds.some(hasChunks))
+      if (relays.chunks === 0 && models)
         throw lacks('keys: it holds no chunks to open', 'the models and updates', 'public');
-      if (upTo === 'keys' || data === undefined) return;
-      const { events } = await relays.fetch([{ ids: idsIn(data.train.locator) }]);
+      if (upTo === 'keys' || locator === undefined) return;
+      const { events } = await relays.fetch([{ ids: idsIn(locator) }]);
       if (events.length === 0) throw lacks('keys to the data: it holds none of its chunks', 'the data', 'keys');
     },
     keep: async () => undefined,

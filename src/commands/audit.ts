@@ -2,15 +2,16 @@ import { NmktError } from '../errors.js';
 import type { EventId } from '../hash.js';
 import type { Rung } from '../learning/types.js';
 import { rungOf } from '../market/auction.js';
+import type { JobState } from '../market/state.js';
 import { tagValue } from '../protocol/envelope.js';
 import { KINDS } from '../protocol/kinds.js';
 import { AUDIT_LEVELS, auditJob, type AuditKeys, type AuditLevel } from '../roles/audit.js';
 import type { JobBook } from '../roles/job-book.js';
 import { auditAlliance } from './audit-alliance.js';
 import { auditArena } from './audit-arena.js';
-import { keysOfHome, readKeys } from './audit-keys.js';
+import { federatedKeys, keysOfHome, readKeys, type GivenKeys } from './audit-keys.js';
 import { report, type Audited } from './audit-report.js';
-import { auditSource, requireAllAnswers, snapshotsOf, type AuditSource } from './audit-source.js';
+import { auditSource, requireAllAnswers, snapshotsOf, type AuditSource, type NeededChunks } from './audit-source.js';
 import type { CommandModule, Context, Outcome } from './command.js';
 import { decodeReceiptInvoice, findJob, readBook } from './find-job.js';
 
@@ -35,7 +36,7 @@ export const command: CommandModule = {
     context.progress.start('reading the events of the job');
     const source = await auditSource(context, options);
     const mode = await modeOf(source, job);
-    if (mode === 'arena') return auditArena(context, job, source, upTo);
+    if (mode === 'arena') return auditArena(context, job, source, given, upTo);
     if (mode === 'alliance') return auditAlliance(context, job, source);
     return auditFederated(context, job, source, given, upTo);
   },
@@ -52,12 +53,13 @@ async function auditFederated(
   context: Context,
   job: EventId,
   source: AuditSource,
-  given: AuditKeys | undefined,
+  given: GivenKeys | undefined,
   upTo: AuditLevel,
 ): Promise<Outcome> {
   const { book } = await readBook(context, job, source);
   try {
-    const audited = await audit(context, book, source, given, upTo);
+    const keys = given === undefined ? undefined : federatedKeys(given);
+    const audited = await audit(context, book, source, keys, upTo);
     await source.keep(snapshotsOf(audited.state.job!));
     context.progress.done();
     return report(audited, book);
@@ -101,10 +103,13 @@ Exit status 0 is PASS, 4 is FAIL; with --json one document either way:
   stakes    null, or of a job that asks for stake what nmkt status shows: stakes that count, what was slashed, and the pot; award, seats,
             slashes and shares of it are recomputed
   unreadable  events that break the protocol and count for nothing
-Of an arena, at the public level: {job, mode: "arena", level, why, verdict, firstBad, phase, reached, events, stages, paidMsat, notices,
-forks, unreadable}: submissions, aliases, draws, scores, ranks, plans and receipts recomputed; notices [{stage, rule, trainer, submission,
-detail}] is what no event decides: unopened (the customer says that a model could not be opened), contradicted (most validators
-opened another model than it names).
+Of an arena {job, mode: "arena", level, why, verdict, firstBad, phase, reached, events, stages, paidMsat, engine, contradicted, notices, forks,
+unreadable}; public: submissions, aliases, draws, scores, ranks, plans and receipts recomputed; keys: every model opened, hashed and
+compared with the table of names; data: the sets opened, every score measured again
+  contradicted  null below the data level, or [{stage, validator, trainer, event, detail}] of scores that are not what was measured again; the
+            audit fails where most of a model's validators said so
+  notices   [{stage, rule, trainer, submission, detail}] of what no event decides: unopened (the customer says that a model could not be
+            opened; detail says whether it opens now), contradicted (most validators opened another model than it names)
 Of an alliance {job, mode: "alliance", level, why, verdict, firstBad, phase, reached, events, rounds, accepted (rounds whose aggregate became
 the model), paidMsat, forks, unreadable}, at the public level: members, draws, lists, votes, plans and receipts recomputed.
 The key level needs --keys, or the home that posted the job. The data level needs that home, or the audit-data.json that
@@ -125,6 +130,12 @@ function parseLevel(value: unknown): AuditLevel {
   });
 }
 
+function chunksOf(state: JobState, { data }: AuditKeys): NeededChunks {
+  const isChunked = ({ open, close }: JobState['rounds'][number]) =>
+    open.content.base.chunks > 0 || (close?.content.root?.chunks ?? 0) > 0;
+  return { job: state.jobId, models: state.rounds.some(isChunked), locator: data?.train.locator };
+}
+
 async function audit(
   context: Context,
   book: JobBook,
@@ -141,7 +152,7 @@ async function audit(
       nowSec: deps.clock.nowSec(),
       keys: async (state) => {
         const keys = given ?? (source.isOffline ? undefined : await keysOfHome(context, state));
-        if (keys !== undefined) await source.requireChunks(state, keys, upTo);
+        if (keys !== undefined) await source.requireChunks(chunksOf(state, keys), upTo);
         return keys;
       },
       engine: async (like) => deps.engine(like === null ? {} : { accepted: [rungOf(like)] satisfies Rung[] }),

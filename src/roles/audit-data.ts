@@ -69,7 +69,7 @@ export async function auditData(state: JobState, ports: DataAuditPorts): Promise
 }
 
 /** Pointers that the snapshot promised, with what it says of each shard. */
-function locate(event: EventId, manifest: DatasetManifest, keys: DataKeys[Part]): Locator | Finding {
+export function locate(event: EventId, manifest: DatasetManifest, keys: DataKeys[Part]): Locator | Finding {
   const bad = (detail: string): Finding => ({ event, rule: 'locator', detail });
   try {
     const locator = openLocator(keys.locator, keys.blind, manifest.locator);

@@ -12,7 +12,7 @@ const epochKeys = z.object({
   shards: z.array(bytes32).min(1).max(1_024),
 });
 export type EpochKeys = z.output<typeof epochKeys>;
-const evaluationKeys = epochKeys.extend({ salt: bytes32 });
+export const evaluationKeys = epochKeys.extend({ salt: bytes32 });
 
 /** Opens the data itself: who has this reads every example. `chain` is s_R: draws and samples follow from it. */
 const dataKeys = z.object({ chain: bytes32, train: epochKeys, a: evaluationKeys, b: evaluationKeys });

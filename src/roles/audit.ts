@@ -117,7 +117,7 @@ export async function auditJob(ports: AuditPorts): Promise<Audit> {
     const found = await keyed();
     return end('keys', found, found === null ? why : null);
   }
-  const engine = await engineFor(state, ports);
+  const engine = await engineLike(state.rounds.flatMap(sheetsOf)[0]?.content.engine ?? null, ports);
   if (typeof engine === 'string') {
     const found = await keyed();
     return end('keys', found, found === null ? engine : null);
@@ -143,11 +143,11 @@ export async function auditJob(ports: AuditPorts): Promise<Audit> {
   return end(level, found, null, engine.id, repeated, closed === 0 ? null : { rounds, why });
 }
 
-/** Or why there is none. */
-async function engineFor(state: JobState, ports: AuditPorts): Promise<Engine | string> {
+/** Or why there is none. @param like  what the scores were measured on */
+export async function engineLike(like: EngineId | null, ports: Pick<AuditPorts, 'engine'>): Promise<Engine | string> {
   if (ports.engine === undefined) return 'no engine to measure with';
   try {
-    return await ports.engine(state.rounds.flatMap(sheetsOf)[0]?.content.engine ?? null);
+    return await ports.engine(like);
   } catch (error) {
     if (isNmktError(error, 'engine-unavailable')) return `no engine loads here (${error.got ?? error.message})`;
     throw error;

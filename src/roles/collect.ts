@@ -130,16 +130,22 @@ export async function collectAuditKeys(
 
 /** The keys to the data of a job, and to which examples its scores were measured on. Only of a job that is over: later draws follow from it. */
 export function collectDataKeys(secrets: JobSecrets): DataKeys {
-  const epoch = ({ event, secrets: own }: OwnedEpoch): EpochKeys => {
-    const { manifest } = parseSnapshot(event);
-    return {
-      locator: own.locator,
-      blind: fromHex(own.blind),
-      shards: manifest.shards.map((_, shard) => ownShardKey(manifest, own, shard)),
-    };
+  return { chain: fromHex(secrets.chain), train: keysToEpoch(secrets.train), ...collectSetKeys(secrets) };
+}
+
+/** The keys to its evaluation sets alone. */
+export function collectSetKeys({ a, b }: Pick<JobSecrets, 'a' | 'b'>): Pick<DataKeys, 'a' | 'b'> {
+  const set = (one: OwnedEpoch) => ({ ...keysToEpoch(one), salt: fromHex(one.secrets.salt) });
+  return { a: set(a), b: set(b) };
+}
+
+function keysToEpoch({ event, secrets: own }: OwnedEpoch): EpochKeys {
+  const { manifest } = parseSnapshot(event);
+  return {
+    locator: own.locator,
+    blind: fromHex(own.blind),
+    shards: manifest.shards.map((_, shard) => ownShardKey(manifest, own, shard)),
   };
-  const set = (one: OwnedEpoch) => ({ ...epoch(one), salt: fromHex(one.secrets.salt) });
-  return { chain: fromHex(secrets.chain), train: epoch(secrets.train), a: set(secrets.a), b: set(secrets.b) };
 }
 
 /** A page for whoever finds the folder. */

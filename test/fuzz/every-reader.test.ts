@@ -42,6 +42,7 @@ const EXEMPT: Readonly<Record<string, string>> = {
   'src/roles/measure.ts openUpdates': 'downloads; then openSealedUpdate, downloadBlob and decodeParams',
   'src/roles/spot-check.ts openDrawnStates': 'downloads; then openSealedUpdate, downloadBlob and decodeParams',
   'src/roles/spot-check.ts openState': 'downloads; then downloadBlob, decodeParams and decodeDifference',
+  'src/roles/arena/audit-sets.ts openSetAgain': 'downloads; then openLocator, downloadBlob and decodeExamples',
   'src/roles/trainer-base.ts openBase': 'downloads; then downloadBlob, decodeParams and decodeDifference',
   'src/roles/trainer-grant.ts openGrantedShard': 'downloads; then openLocator, downloadBlob and decodeExamples',
   'src/roles/trainer-grant.ts openLocatedShard': 'downloads; then openLocator, downloadBlob and decodeExamples',

@@ -16,6 +16,7 @@ import { locatorHash, openLocator, openShardLocator } from '../../src/protocol/l
 import { parseOffer } from '../../src/protocol/offer.js';
 import { parseSealedBid } from '../../src/protocol/sealed-bid.js';
 import { parseSignedEvent } from '../../src/relay/event-shape.js';
+import { encodeArenaAuditKeys, parseArenaAuditKeys } from '../../src/roles/arena/audit-keys.js';
 import { encodeAuditKeys, parseAuditKeys } from '../../src/roles/audit.js';
 import { openSealedUpdate } from '../../src/roles/measure.js';
 import {
@@ -30,6 +31,7 @@ import { signerOf } from '../relay/samples.js';
 import { mutateBytes, mutateJson, mutateJsonText, mutateText, type Random } from './mutate.js';
 import * as blobs from './reference/blobs.js';
 import {
+  arenaAuditKeys,
   auditKeys,
   locator as locatorContent,
   pointer as pointerFields,
@@ -164,6 +166,16 @@ const sealedModel = encodeSealedModel({
   ...{ key, salt: sha256('salt'), pointer: { ...many, ids: [...many.ids] } },
   metrics: { lossPpm: 400_000, accuracyPpm: 900_000 },
 }).trimEnd();
+const set = { locator: '{}', blind: key, shards: [key], salt: key };
+const arenaAudit = encodeArenaAuditKeys({
+  ...{ job: 'ab'.repeat(32) as EventId, mode: 'arena', data: { a: set, b: set } },
+  models: [
+    {
+      ...{ submission: 'cd'.repeat(32) as EventId, ...manyBlob, salt: key },
+      metrics: { lossPpm: 400_000, accuracyPpm: null },
+    },
+  ],
+});
 const audit = encodeAuditKeys({
   ...{
     job: 'ab'.repeat(32) as EventId,
@@ -290,6 +302,12 @@ export const wireTargets: readonly Target[] = [
     make: (random) => jsonOrText(random, audit),
     run: parseAuditKeys,
     reference: (text) => auditKeys(readContent(text)),
+  }),
+  target('audit keys of an arena', ['ZodError'], {
+    share: 0.5,
+    make: (random) => jsonOrText(random, arenaAudit),
+    run: parseArenaAuditKeys,
+    reference: (text) => arenaAuditKeys(readContent(text)),
   }),
   target('brotli', ['too-large', 'bad-blob'], {
     share: 2,

@@ -50,14 +50,22 @@ export interface ArenaOptions {
   readonly score?: (trainer: Pubkey, stage: number, validator: Pubkey) => number;
   readonly terms?: Partial<ContentOf<'arena-job'>>;
   readonly arena?: Partial<ContentOf<'arena-job'>['arena']>;
+  /** Submissions, by trainer and stage: `trainer/stage`; else made up. */
+  readonly models?: ReadonlyMap<string, ScriptedModel>;
   /** By step, as in `JobScript`. */
   readonly alter?: Readonly<Record<string, (content: never, script: ArenaScript) => unknown>>;
   readonly after?: Readonly<Record<string, (script: ArenaScript) => void>>;
 }
 
+export interface ScriptedModel {
+  readonly model: Sha256;
+  readonly sealed: string;
+}
+
 const nonceSecret = (who: Person) => sha256('arena nonces', who.pubkey);
-export const modelOf = (who: Pubkey, stage: number): Sha256 => hashOf(`model of ${who} in ${stage}`);
-const saltOf = (...names: readonly (string | number)[]) => sha256('arena salt', names.join('/'));
+const modelOf = ({ models }: ArenaOptions, who: Pubkey, stage: number): Sha256 =>
+  models?.get(`${who}/${stage}`)?.model ?? hashOf(`model of ${who} in ${stage}`);
+export const saltOf = (...names: readonly (string | number)[]) => sha256('arena salt', names.join('/'));
 export const SEALED = 'A'.repeat(11_012);
 
 export class ArenaScript {
@@ -125,10 +133,11 @@ export function submissionOf(script: ArenaScript, who: Person, stage: number): C
     job: script.jobId,
     stage,
     trainer: who.pubkey,
-    model: modelOf(who.pubkey, stage),
+    model: modelOf(script.options, who.pubkey, stage),
     salt: saltOf(who.pubkey, stage),
   };
-  return { stage, commitment: modelCommitment(of), sealed: SEALED };
+  const sealed = script.options.models?.get(`${who.pubkey}/${stage}`)?.sealed ?? SEALED;
+  return { stage, commitment: modelCommitment(of), sealed };
 }
 
 /** Both stages, paid. Steps: `job`, `register/i`, and with the stage s: `submit/s/i`, `seen/s`, `list/s`, `root/s`, `draw/s`, ... `settlement/s`. */
@@ -182,7 +191,7 @@ const hasPending = (script: ArenaScript) =>
 /** Aliases in the order of the models' hashes: as good as any that does not follow from the keys. */
 function entriesOf(script: ArenaScript, stage: number): AliasEntry[] {
   return [...script.stage.submissions]
-    .map(([who, { id }]) => ({ submission: id, model: modelOf(who, stage), salt: saltOf(who, stage) }))
+    .map(([who, { id }]) => ({ submission: id, model: modelOf(script.options, who, stage), salt: saltOf(who, stage) }))
     .sort((a, b) => (a.model < b.model ? -1 : 1));
 }
 

@@ -2,6 +2,7 @@ import type { Pubkey } from '../../hash.js';
 import { isWhole } from '../conduct.js';
 import { broken } from '../draft.js';
 import type { Violation } from '../state.js';
+import { MISSES_TO_LOSE } from '../validator-seats.js';
 import type { FoldedArena } from './fold.js';
 import type { ArenaStage } from './state.js';
 
@@ -17,6 +18,15 @@ export function arenaConduct(folded: FoldedArena): Omit<Violation, 'author'> | n
   return null;
 }
 
+/** Validators that lost their seats before a stage: nobody waits for them. */
+function lostBefore({ state }: FoldedArena, number: number): ReadonlySet<Pubkey> {
+  const missed = new Map<Pubkey, number>();
+  for (const { rounds } of state!.stages.slice(0, number))
+    for (const { seats, reveals } of rounds)
+      for (const key of seats.keys()) missed.set(key, reveals.has(key) ? 0 : (missed.get(key) ?? 0) + 1);
+  return new Set([...missed].filter(([, times]) => times >= MISSES_TO_LOSE).map(([key]) => key));
+}
+
 function cutShort(folded: FoldedArena, { stage: number, list, validators, rounds }: ArenaStage) {
   const { interimUntil, finalUntil } = folded.job!.content.arena;
   const early = (event: { readonly createdAt: number }, until: number) => event.createdAt < until;
@@ -29,7 +39,7 @@ function cutShort(folded: FoldedArena, { stage: number, list, validators, rounds
     if (turn === 0 && early(draw, list.content.until)) {
       const named = new Set(draw.content.nonces);
       const authors = [...folded.state!.byId.values()].filter(({ id }) => named.has(id)).map(({ author }) => author);
-      const absent = silent(validators.keys(), new Set(authors));
+      const absent = silent(validators.keys(), new Set([...authors, ...lostBefore(folded, number)]));
       if (absent !== undefined) return { event: draw, detail: `drawn before its time, without the nonce of ${absent}` };
     }
     const opening = commitList?.content.until ?? null;

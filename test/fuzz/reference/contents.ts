@@ -740,10 +740,11 @@ const sealedBlob = { key: bytes32, pointer };
 const sealedState = orNull(object({ ...sealedBlob, coding: optional(constant('ordered-words')) }));
 export const sealedUpdate = object({ ...sealedBlob, state: sealedState });
 export const sealedClaim = object({ invoice });
-export const sealedModel = object({
+const modelFields = {
   ...{ key: bytes32, salt: bytes32, pointer },
   metrics: object({ lossPpm: loss, accuracyPpm: orNull(ppm) }),
-});
+};
+export const sealedModel = object(modelFields);
 
 export const shardGrant = object({
   ...{ purpose: constant('shard'), job: hex64, snapshot: hex64, shard, key: bytes32, seed: bytes32 },
@@ -793,4 +794,10 @@ export const auditKeys = object({
   artifact: orNull(bytes32),
   heads: optional(list(object({ author: hex64, event: hex64 }), 0, 100_000)),
   data: optional(dataKeys),
+});
+/** The same of an arena. */
+export const arenaAuditKeys = object({
+  ...{ job: hex64, mode: constant('arena') },
+  models: list(object({ ...modelFields, submission: hex64 }), 0, 10_000),
+  data: optional(object({ a: evaluationKeys, b: evaluationKeys })),
 });

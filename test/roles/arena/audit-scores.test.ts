@@ -4,7 +4,7 @@ import type { EngineId } from '../../../src/learning/types.js';
 import { aliasRoot, type AliasEntry } from '../../../src/protocol/arena/alias.js';
 import { WORST_SCORE_PPM } from '../../../src/protocol/arena/scores.js';
 import type { ContentOf } from '../../../src/protocol/events.js';
-import { auditNames, auditScores, type OpenedModel } from '../../../src/roles/arena/audit-scores.js';
+import { auditStage, type OpenedModel } from '../../../src/roles/arena/audit-scores.js';
 import { scriptArena, type ArenaOptions, type ArenaScript } from '../../support/arena-script.js';
 import { ENGINE, hashOf, people } from '../../support/job-contents.js';
 
@@ -18,14 +18,21 @@ const played = (score: NonNullable<ArenaOptions['score']> = () => TRUE_PPM, alte
 const table = (script: ArenaScript) => script.at('table/0', 'alias-table').content.entries;
 const submissionOf = (script: ArenaScript, who: Pubkey) => script.stage.submissions.get(who)!.id;
 
-/** What the trainers of an honest script submitted. */
+/** What the trainers of an honest script submitted: a file names its submission. */
 function modelsOf(entries: readonly AliasEntry[]): ReadonlyMap<EventId, OpenedModel> {
-  return new Map(entries.map(({ submission, model, salt }) => [submission, { hash: model!, salt: salt! }]));
+  return new Map(
+    entries.map(({ submission, model, salt }) => [
+      submission,
+      { file: Buffer.from(submission), hash: model!, salt: salt! },
+    ]),
+  );
 }
 function scores(script: ArenaScript, engine: EngineId = ENGINE, measure = (_: EventId) => TRUE_PPM) {
-  const set = script.state.job.content.evalA.commitment;
-  const opened = { models: modelsOf(table(script)), set, engine, measure: async (id: EventId) => measure(id) };
-  return auditScores(script.state, script.stage, opened);
+  const models = modelsOf(table(script));
+  return auditStage(script.state, script.stage, {
+    open: async ({ id }) => models.get(id) ?? null,
+    scorer: { engine, measure: async (file) => measure(Buffer.from(file).toString() as EventId) },
+  });
 }
 
 describe('scores of an arena measured again', () => {
@@ -33,7 +40,7 @@ describe('scores of an arena measured again', () => {
     const script = played();
     const asked: EventId[] = [];
     const audited = await scores(script, ENGINE, (id) => (asked.push(id), TRUE_PPM));
-    expect(audited).toEqual({ found: null, contradicted: [] });
+    expect(audited).toEqual({ found: null, contradicted: [], openNow: [] });
     expect(asked).toEqual(table(script).map(({ submission }) => submission));
   });
 
@@ -81,56 +88,43 @@ describe('scores of an arena measured again', () => {
     const script = played((trainer) => (trainer === ann ? WORST_SCORE_PPM : TRUE_PPM));
     const own = submissionOf(script, ann);
     const audited = await scores(script, ENGINE, (id) => (id === own ? WORST_SCORE_PPM : TRUE_PPM));
-    expect(audited).toEqual({ found: null, contradicted: [] });
+    expect(audited).toEqual({ found: null, contradicted: [], openNow: [] });
   });
 });
 
 describe('names of an arena, opened', () => {
   const script = played();
   const models = modelsOf(table(script));
-  const set = script.state.job.content.evalA.commitment;
-  const names = (change: Partial<Parameters<typeof auditNames>[2]>, of = script) =>
-    auditNames(of.state, of.stage, { models, set, ...change });
+  const own = submissionOf(script, ann);
+  const names = (change: ReadonlyMap<EventId, OpenedModel> = models, of = script) =>
+    auditStage(of.state, of.stage, { open: async ({ id }) => change.get(id) ?? null });
+  const forged = new Map([...models, [own, { ...models.get(own)!, hash: hashOf('another') }]]);
 
-  it('hold, with a set or without one', () => {
-    expect(names({})).toBeNull();
-    expect(names({ set: null })).toBeNull();
+  it('hold', async () => {
+    expect(await names()).toEqual({ found: null, contradicted: [], openNow: [] });
   });
 
-  it('name a set that is not the one of the job', () => {
-    const wrong = script.state.job.content.evalB.commitment;
-    expect(names({ set: wrong })).toMatchObject({ event: script.jobId, rule: 'evaluation-set' });
-  });
-
-  it('name a model that is not what its blob holds, and one that does not open', () => {
-    const own = submissionOf(script, ann);
-    const other = new Map([...models, [own, { ...models.get(own)!, hash: hashOf('another') }]]);
-    const found = names({ models: other });
+  it('name a model that is not what its blob holds, and one that does not open', async () => {
+    const { found } = await names(forged);
     expect(found).toMatchObject({ event: script.raw('table/0').id, rule: 'alias-table' });
-    expect(found!.detail).toContain(`${ann} submitted ${models.get(own)!.hash}, its blob is ${hashOf('another')}`);
-    const without = new Map([...models].filter(([id]) => id !== own));
-    expect(names({ models: without })).toMatchObject({ event: own, rule: 'blob' });
+    expect(found!.detail).toContain(`${ann} submitted ${models.get(own)!.hash}, its blob holds ${hashOf('another')}`);
+    const without = await names(new Map([...models].filter(([id]) => id !== own)));
+    expect(without.found).toMatchObject({ event: own, rule: 'blob' });
   });
 
-  it('name a customer that says of a model that it could not be opened, and it opens', () => {
+  it('tell of a model that could not be opened, by the customer, that it opens now', async () => {
     const shut = (entries: readonly AliasEntry[]) =>
-      entries.map((entry) =>
-        entry.submission === submissionOf(script, ann) ? { ...entry, model: null, salt: null } : entry,
-      );
+      entries.map((entry) => (entry.submission === own ? { ...entry, model: null, salt: null } : entry));
     const honest = script.at('table/0', 'alias-table').content;
-    const lying = played(undefined, {
+    const closed = played(undefined, {
       'root/0': (of: ContentOf<'alias-root'>, so: ArenaScript) => ({
         ...of,
         root: aliasRoot({ ...of, job: so.jobId, entries: shut(honest.entries), salt: honest.salt }),
       }),
       'table/0': (of: ContentOf<'alias-table'>) => ({ ...of, entries: shut(of.entries) }),
     });
-    const found = names({}, lying);
-    expect(found).toMatchObject({ event: lying.raw('table/0').id, rule: 'alias-table' });
-    expect(found!.detail).toContain(`the model of ${ann} could not be opened, and it opens`);
+    expect(await names(models, closed)).toEqual({ found: null, contradicted: [], openNow: [own] });
     // One that opens to something else than was committed could not be opened indeed.
-    const own = submissionOf(script, ann);
-    const bad = new Map([...models, [own, { ...models.get(own)!, hash: hashOf('another') }]]);
-    expect(names({ models: bad }, lying)).toBeNull();
+    expect(await names(forged, closed)).toEqual({ found: null, contradicted: [], openNow: [] });
   });
 });
