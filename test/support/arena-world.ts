@@ -6,7 +6,6 @@ import { foldArena, type FoldedArena } from '../../src/market/arena/fold.js';
 import type { Engine } from '../../src/ports.js';
 import { ARENA_JOB } from '../../src/protocol/arena/job.js';
 import { parseSnapshot } from '../../src/protocol/dataset.js';
-import { parseJobEvent } from '../../src/protocol/events.js';
 import { KINDS } from '../../src/protocol/kinds.js';
 import { unwrapRumor, wrapRumor } from '../../src/relay/gift-wrap.js';
 import { allowedRelayUrl } from '../../src/relay/relay-url.js';
@@ -25,6 +24,7 @@ import { chunkFiles } from '../../src/roles/home-files.js';
 import { openInbox } from '../../src/roles/inbox.js';
 import { openBookOf } from '../../src/roles/job-book.js';
 import { publishDataset } from '../../src/roles/publish.js';
+import { sharedReading } from '../../src/simulate/shared-reading.js';
 import { namedRandom } from '../../src/simulate/named-random.js';
 import { splitDataset } from '../../src/training/split.js';
 import { decodeInvoice } from '../../src/wallet/bolt11.js';
@@ -155,7 +155,7 @@ export async function createArenaWorld(options: ArenaWorldOptions = {}): Promise
   const { secrets } = await postArena(terms, dataset, own, false);
   const job = ARENA_JOB.parse(secrets.event);
   const snapshot = parseSnapshot(secrets.train.event);
-  const reading = { parse: parseJobEvent, fold: foldArena };
+  const reading = sharedReading(foldArena);
 
   const openFor = async (who: Participant, process: Process) => {
     const { files, ...base } = ports(who, process);
