@@ -1,3 +1,4 @@
+import { decodeReceiptInvoice } from '../../src/commands/find-job.js';
 import { createPayer } from '../../src/commands/payer.js';
 import type { UploadRecord } from '../../src/blob/upload-log.js';
 import { sha256, sha256Hex, type EventId } from '../../src/hash.js';
@@ -10,6 +11,8 @@ import { KINDS } from '../../src/protocol/kinds.js';
 import { unwrapRumor, wrapRumor } from '../../src/relay/gift-wrap.js';
 import { allowedRelayUrl } from '../../src/relay/relay-url.js';
 import { localSigner } from '../../src/relay/signer.js';
+import { auditArenaJob, type ArenaAudit } from '../../src/roles/arena/audit.js';
+import { collectArenaKeys } from '../../src/roles/arena/audit-keys.js';
 import { leadArena } from '../../src/roles/arena/customer.js';
 import type { ArenaCustomerEnv, ArenaTrainerEnv, ArenaValidatorEnv } from '../../src/roles/arena/env.js';
 import { parseArenaFile, type ArenaFileInput } from '../../src/roles/arena/file.js';
@@ -17,6 +20,7 @@ import { arenaTermsOf, postArena } from '../../src/roles/arena/post.js';
 import { candidatesFor, recipeSchema, type Recipe } from '../../src/roles/arena/recipe.js';
 import { serveArena, type ArenaEnd } from '../../src/roles/arena/trainer.js';
 import { validateArena } from '../../src/roles/arena/validator.js';
+import type { AuditLevel } from '../../src/roles/audit.js';
 import { createBell } from '../../src/roles/bell.js';
 import type { JobSecrets } from '../../src/roles/customer-env.js';
 import { customerData } from '../../src/roles/customer-data.js';
@@ -96,6 +100,8 @@ export interface ArenaWorld {
   readonly jobId: EventId;
   readonly engine: Engine;
   run(parts?: ArenaParts): Promise<ArenaRun>;
+  /** With the keys of the customer. */
+  audit(run: ArenaRun, upTo: AuditLevel): Promise<ArenaAudit>;
 }
 
 const recipe = (learningRate: number): Recipe =>
@@ -246,5 +252,12 @@ export async function createArenaWorld(options: ArenaWorldOptions = {}): Promise
       book.close();
       return { customer: led!, trainers: trained, validators: validated, folded: book.state() };
     },
+    audit: ({ folded }, upTo) =>
+      auditArenaJob({
+        ...{ book: { state: () => folded }, relays: network.relays(), decode: decodeReceiptInvoice, upTo },
+        nowSec: clock.nowSec(),
+        keys: (state) => collectArenaKeys({ secrets, signer: customer.signer }, state),
+        engine: async () => engine,
+      }),
   };
 }

@@ -30,6 +30,9 @@ describe('an arena in memory', () => {
     const earned = people.map(({ name }) => world.lightning.balance(name) - 1_000_000_000n);
     expect(sum(earned)).toBe(1_000_000n);
     expect(earned.slice(0, 3).every((msat) => msat > 0n)).toBe(true);
+    for (const level of ['public', 'keys', 'data'] as const)
+      expect(await world.audit(run, level)).toMatchObject({ level, found: null, notices: [] });
+    expect((await world.audit(run, 'data')).contradicted).toEqual([]);
     expect(world.lightning.balance('customer')).toBe(1_000_000_000n - 1_000_000n);
   }, 30_000);
 });

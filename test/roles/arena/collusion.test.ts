@@ -135,6 +135,20 @@ describe('an arena of twenty trainers and seven validators, of which one is abse
     }
   });
 
+  it('passes every level of the audit, which names the liars and all that they made up', async () => {
+    const liars = [0, 1].map((i) => rigged.world.validators[i]!.signer.pubkey);
+    expect(await rigged.world.audit(rigged.run, 'public')).toMatchObject({ level: 'public', found: null });
+    const { level, found, why, contradicted } = await rigged.world.audit(rigged.run, 'data');
+    expect([level, found, why]).toEqual(['data', null, null]);
+    const scored = rigged.run.folded.state!.stages.flatMap(({ rounds }) =>
+      rounds.flatMap(({ reveals }) =>
+        liars.flatMap((key) => reveals.get(key)?.content.scores.map(({ alias }) => `${key} ${alias}`) ?? []),
+      ),
+    );
+    const said = contradicted!.map(({ validator, detail }) => `${validator} ${/^alias (\d+)/.exec(detail)![1]}`);
+    expect(said.sort()).toEqual(scored.sort());
+  });
+
   it('pays liars less than honesty would have, and their friend nothing more', () => {
     const liars = ['validator 0', 'validator 1'];
     expect(earnedBy(rigged.world, liars)).toBeLessThan(earnedBy(honest.world, liars));
