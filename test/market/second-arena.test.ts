@@ -117,13 +117,14 @@ describe('whole arenas', () => {
   }
 
   const arena = fc.record({
-    trainers: fc.integer({ min: 1, max: 4 }),
-    validators: fc.integer({ min: 3, max: 4 }),
+    trainers: fc.integer({ min: 1, max: 3 }),
+    validators: fc.integer({ min: 3, max: 5 }),
     scores: fc.array(fc.nat(3), { minLength: 7, maxLength: 7 }),
     noise: fc.array(fc.nat(400), { minLength: 5, maxLength: 5 }),
     silent: fc.subarray(['scores/0/0', 'scores/0/1', 'scores/0/again1/1', 'scores/1/2'], { maxLength: 3 }),
     stakes: fc.option(fc.array(fc.integer({ min: 4, max: 11 }), { minLength: 5, maxLength: 5 }), { nil: null }),
     terms: fc.record({
+      seats: fc.constantFrom(3, 5),
       sides: fc.constantFrom(
         { sides: 'fixed' as const, validatorSharePpm: 200_000 },
         { sides: 'byStake' as const, gPpm: 120_000 },
@@ -140,7 +141,7 @@ describe('whole arenas', () => {
     fc.assert(
       fc.property(arena, ({ scores, noise, silent, stakes, terms, ...count }) => {
         const trainers = people.slice(0, count.trainers);
-        const validators = people.slice(4, 4 + count.validators);
+        const validators = people.slice(3, 3 + count.validators);
         const score: ArenaOptions['score'] = (trainer, stage, validator) => {
           const [t, v] = [trainer, validator].map((of) => people.findIndex(({ pubkey }) => pubkey === of)) as [
             number,

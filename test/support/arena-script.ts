@@ -3,7 +3,7 @@ import { chainCommitment, chainElement } from '../../src/learning/seeds.js';
 import { foldArena, type FoldedArena } from '../../src/market/arena/fold.js';
 import { pendingAliases } from '../../src/market/arena/scored.js';
 import { arenaPlan, ranksOf } from '../../src/market/arena/rank-rules.js';
-import type { ArenaPhase, ArenaStage, ArenaState } from '../../src/market/arena/state.js';
+import { seatsIn, type ArenaPhase, type ArenaStage, type ArenaState } from '../../src/market/arena/state.js';
 import type { NostrEvent } from '../../src/ports.js';
 import { aliasRoot, type AliasEntry } from '../../src/protocol/arena/alias.js';
 import { arenaScoreCommitment, type ArenaScore } from '../../src/protocol/arena/scores.js';
@@ -177,8 +177,8 @@ function playStage(script: ArenaScript, stage: number, validators: readonly Pers
   script.say(customer, 'alias-table', `table/${stage}`, { stage, root, salt, entries });
   if (phaseOf(script) !== 'scored') return;
   const table = script.at(`table/${stage}`, 'alias-table').id;
-  const { seats } = script.state.job.content.arena;
-  script.say(customer, 'ranking', `ranking/${stage}`, { stage, table, ranks: [...ranksOf(script.stage, seats)] });
+  const ranks = [...ranksOf(script.stage, seatsIn(script.state, script.stage))];
+  script.say(customer, 'ranking', `ranking/${stage}`, { stage, table, ranks });
   if (phaseOf(script) !== 'ranked') return;
   const { plan, totalMsat } = arenaPlan(script.state, script.stage);
   const ranking = script.at(`ranking/${stage}`, 'ranking').id;
@@ -186,7 +186,7 @@ function playStage(script: ArenaScript, stage: number, validators: readonly Pers
 }
 
 const hasPending = (script: ArenaScript) =>
-  pendingAliases(script.stage, script.state.job.content.arena.seats).length > 0;
+  pendingAliases(script.stage, seatsIn(script.state, script.stage)).length > 0;
 
 /** Aliases in the order of the models' hashes: as good as any that does not follow from the keys. */
 function entriesOf(script: ArenaScript, stage: number): AliasEntry[] {

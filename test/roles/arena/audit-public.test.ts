@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../../src/hash.js';
+import { arenaPlan, ranksOf } from '../../../src/market/arena/rank-rules.js';
 import { leaderboards } from '../../../src/market/arena/leaderboard.js';
 import { aliasRoot, type AliasEntry } from '../../../src/protocol/arena/alias.js';
 import { arenaScoreCommitment } from '../../../src/protocol/arena/scores.js';
@@ -228,6 +229,19 @@ describe('payments of an arena', () => {
     const { script, claim } = paid(null);
     expect(audit(script)).toMatchObject({ event: claim.id, rule: 'unpaid' });
     expect(audit(script, { nowSec: claim.createdAt + 600 })).toBeNull();
+  });
+
+  it('are owed by a customer that fell silent when it had told the names, and that a validator settled for', () => {
+    const script = played({ 'ranking/0': () => null });
+    const ranks = [...ranksOf(script.stage, 3)];
+    const table = script.stage.table!.id;
+    const ranking = script.say(people[5]!, 'ranking', 'ranking/by', { stage: 0, table, ranks })!.id;
+    const { plan, totalMsat } = arenaPlan(script.state, { ...script.stage, ranks });
+    const settled = { stage: 0, ranking, plan: [...plan], totalMsat };
+    const { id } = script.say(people[5]!, 'arena-settlement', 'settlement/by', settled)!;
+    expect(audit(script)).toBeNull();
+    const claim = ask(script, payee, id);
+    expect(audit(script)).toMatchObject({ event: claim.id, rule: 'unpaid' });
   });
 
   it.each<[string, Partial<ContentOf<'receipt'>>, string]>([

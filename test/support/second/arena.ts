@@ -38,6 +38,8 @@ interface Stage {
   readonly submissions: Map<string, { readonly id: string; readonly msat: bigint }>;
   validators: readonly (readonly [string, bigint])[];
   count: number;
+  /** Of each alias: what the job says, or the largest odd number of validators, 3 at least. */
+  m: number;
   readonly seats: Map<number, string[]>[];
   /** By alias, of the draw that decides. */
   readonly scores: Map<number, (readonly [string, Row])[]>;
@@ -66,15 +68,15 @@ export function playArena(all: readonly RawEvent[], jobId: string): StageResult[
         const { count, validators } = fields<{ count: number; validators: readonly string[] }>(event);
         const keys = validators.map((id) => events.at(id).pubkey);
         stage!.count = count;
+        stage!.m = Math.max(3, Math.min(terms.arena.seats, keys.length - 1 + (keys.length % 2)));
         stage!.validators = keys.map((key) => [key, stakeOf(stakes, terms, key, 'validator')]);
         break;
       }
       case '4622/draw':
-        draw(events, jobId, event, stage!, missed, terms.arena.seats);
+        draw(events, jobId, event, stage!, missed);
         break;
       case '4622/list':
-        if (fields<{ of: string }>(event).of === 'score-reveal')
-          scored(events, event, stage!, missed, terms.arena.seats);
+        if (fields<{ of: string }>(event).of === 'score-reveal') scored(events, event, stage!, missed);
         break;
       case '4622/alias-table':
         results.push(settle(job.pubkey, event, stage!, terms, stakes));
@@ -100,19 +102,12 @@ function listed(events: Events, list: RawEvent, stakeOfKey: (key: string) => big
   // By rising seq, so the last of an author stays.
   const order = ids.map((id) => events.at(id)).sort((a, b) => seq(a) - seq(b));
   for (const { pubkey, id } of order) submissions.set(pubkey, { id, msat: stakeOfKey(pubkey) });
-  return { number, submissions, validators: [], count: 0, seats: [], scores: new Map() };
+  return { number, submissions, validators: [], count: 0, m: 0, seats: [], scores: new Map() };
 }
 
 const seq = ({ tags }: RawEvent): number => Number(tags.find(([name]) => name === 'seq')![1]);
 
-function draw(
-  events: Events,
-  jobId: string,
-  event: RawEvent,
-  stage: Stage,
-  missed: ReadonlyMap<string, number>,
-  count: number,
-): void {
+function draw(events: Events, jobId: string, event: RawEvent, stage: Stage, missed: ReadonlyMap<string, number>): void {
   const { round, list, s, nonces } = fields<{ round: number; list: string; s: string; nonces: readonly string[] }>(
     event,
   );
@@ -123,11 +118,12 @@ function draw(
   const open = stage.validators.filter(([key]) => keys.has(key) && (missed.get(key) ?? 0) < 3);
   const seats = new Map<number, string[]>();
   for (let alias = 0; alias < stage.count; alias++)
-    if (!stage.scores.has(alias)) seats.set(alias, seatsOf(sha256('nmkt/1/arena-seat', seed, u32(alias)), open, count));
+    if (!stage.scores.has(alias))
+      seats.set(alias, seatsOf(sha256('nmkt/1/arena-seat', seed, u32(alias)), open, stage.m));
   stage.seats.push(seats);
 }
 
-function scored(events: Events, list: RawEvent, stage: Stage, missed: Map<string, number>, count: number): void {
+function scored(events: Events, list: RawEvent, stage: Stage, missed: Map<string, number>): void {
   const sheets = fields<{ ids: readonly string[] }>(list).ids.map((id) => events.at(id));
   const seats = stage.seats.at(-1)!;
   const drawn = new Set([...seats.values()].flat());
@@ -138,7 +134,7 @@ function scored(events: Events, list: RawEvent, stage: Stage, missed: Map<string
       const row = fields<{ scores: readonly Row[] }>(sheet).scores.find((one) => one.alias === alias);
       return row === undefined ? [] : [[sheet.pubkey, row] as const];
     });
-    if (2 * rows.length >= count + 1) stage.scores.set(alias, rows);
+    if (2 * rows.length >= stage.m + 1) stage.scores.set(alias, rows);
   }
 }
 
@@ -153,7 +149,7 @@ function settle(customer: string, table: RawEvent, stage: Stage, terms: ArenaTer
   const whose = new Map([...stage.submissions].map(([key, { id }]) => [id, key]));
   const counted = entries.flatMap(({ submission, model }, alias) => {
     const rows = (stage.scores.get(alias) ?? []).filter(([, row]) => row.model === null || row.model === model);
-    return model === null || 2 * rows.length < arena.seats + 1 ? [] : [{ trainer: whose.get(submission)!, rows }];
+    return model === null || 2 * rows.length < stage.m + 1 ? [] : [{ trainer: whose.get(submission)!, rows }];
   });
   const scores = counted.map(({ trainer, rows }) => ({
     trainer,
