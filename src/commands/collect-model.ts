@@ -26,10 +26,12 @@ import { chunkFiles, withChunkFile, type ChunkFiles } from '../roles/home-files.
 import { artifactLabel, fetchParams } from '../roles/round-blobs.js';
 import { table } from '../terminal/table.js';
 import { writeModelFiles } from '../training/model-files.js';
+import { collectAsMember, collectOwnAlliance } from './alliance-collect.js';
+import { allianceSecrets } from './alliance-lead.js';
 import type { CommandModule, Context, Outcome } from './command.js';
 import { customerPorts, optionalNumber } from './customer-ports.js';
 import { maxSatsOf } from './spending.js';
-import { decodeReceiptInvoice, findJob, readBook } from './find-job.js';
+import { decodeReceiptInvoice, findJob, modeOfJob, readBook } from './find-job.js';
 import { lead } from './lead.js';
 import { requireFolder } from './out-folder.js';
 import { notYours, ownSecrets } from './own-job.js';
@@ -110,7 +112,11 @@ async function collect(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const ports = await customerPorts(context);
+  const of = { context, ports, jobId, dir, options, signal };
+  const alliance = await allianceSecrets(ports.files, jobId);
+  if (alliance !== undefined) return collectOwnAlliance(of, alliance);
   const secrets = await ownSecrets(ports, jobId);
+  if (secrets === undefined && (await modeOfJob(ports.relays, jobId)) === 'alliance') return collectAsMember(of);
   const chunks = chunkFiles(ports.files, `fetched/${jobId}`);
   const collected =
     secrets !== undefined

@@ -45,10 +45,10 @@ export async function readArena({ deps }: Context, jobId: EventId): Promise<Foun
       remedy: 'check the network, or name another relay with --relay URL',
     });
   const job = events.find(({ id }) => id === jobId);
-  if (job !== undefined && tagValue(job, 'phase') === undefined)
+  if (job !== undefined && tagValue(job, 'phase') !== 'arena')
     throw new NmktError('wrong-mode', `${name} is no arena`, {
       expected: 'an arena',
-      got: 'a federated job: it pays by round, not by rank',
+      got: 'a job of another mode: it pays by round, not by rank',
       remedy: `nmkt status ${jobId}`,
     });
   const parsed = parseJobEvents(events, (event, error) => {

@@ -1,7 +1,7 @@
 import { parseEventReference } from '../config/identifiers.js';
 import { NmktError } from '../errors.js';
 import type { EventId } from '../hash.js';
-import type { Relays } from '../ports.js';
+import type { NostrEvent, Relays } from '../ports.js';
 import { parseSnapshot, type Snapshot } from '../protocol/dataset.js';
 import { tagValue } from '../protocol/envelope.js';
 import type { EventOf } from '../protocol/events.js';
@@ -10,6 +10,7 @@ import { createBell } from '../roles/bell.js';
 import { openBook, type JobBook } from '../roles/job-book.js';
 import { decodeInvoice } from '../wallet/bolt11.js';
 import type { Context } from './command.js';
+import { MODES, type Mode } from './job-mode.js';
 
 /** The job that a user names. @throws NmktError `bad-key` */
 export function findJob(reference: string): EventId {
@@ -22,11 +23,22 @@ export function findJob(reference: string): EventId {
   });
 }
 
+/** As its event says; null: no relay that answered has it. */
+export async function modeOfJob(relays: Relays, jobId: EventId): Promise<Mode | null> {
+  const { events } = await relays.fetch([{ ids: [jobId] }]);
+  return events[0] === undefined ? null : modeIn(events[0]);
+}
+
+const modeIn = (event: NostrEvent): Mode => {
+  const phase = tagValue(event, 'phase');
+  return MODES.find((mode) => mode === phase) ?? 'federated';
+};
+
 /**
  * Reads a job without a home.
  *
  * @param source  instead of the relays of the settings
- * @throws NmktError `job-unknown` when relays answered and none has it, `wrong-mode` for an arena
+ * @throws NmktError `job-unknown` when relays answered and none has it, `wrong-mode` for an arena or an alliance
  */
 export async function readBook(
   { deps }: Context,
@@ -39,7 +51,8 @@ export async function readBook(
   if (book.state().job !== null) return { book, relays };
   const event = book.raw(jobId);
   book.close();
-  if (event !== undefined && tagValue(event, 'phase') === 'arena') throw arenaJob(jobId);
+  const mode = event === undefined ? 'federated' : modeIn(event);
+  if (mode !== 'federated') throw otherMode(jobId, mode);
   const isOffline = source?.isOffline === true;
   const who = isOffline ? 'the dump does not hold' : 'no relay that answered has';
   throw new NmktError('job-unknown', `${who} job ${jobId.slice(0, 12)}…`, {
@@ -51,11 +64,11 @@ export async function readBook(
   });
 }
 
-function arenaJob(jobId: EventId): NmktError {
-  return new NmktError('wrong-mode', `job ${jobId.slice(0, 12)}… is an arena`, {
+function otherMode(jobId: EventId, mode: Exclude<Mode, 'federated'>): NmktError {
+  return new NmktError('wrong-mode', `job ${jobId.slice(0, 12)}… is an ${mode}`, {
     expected: 'a federated job',
-    got: 'mode arena, which this command does not know yet',
-    remedy: `nmkt leaderboard ${jobId}`,
+    got: `mode ${mode}, which this command does not know yet`,
+    remedy: mode === 'arena' ? `nmkt leaderboard ${jobId}` : `nmkt status ${jobId}`,
   });
 }
 

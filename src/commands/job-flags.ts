@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { isNmktError, NmktError } from '../errors.js';
-import { jobFields, parseJobFile, type JobFile } from '../roles/job-file.js';
+import { jobFields, parseJobFile, type JobField, type JobFile } from '../roles/job-file.js';
 
 /** Every field of the job file is a flag of the same name in kebab case; a flag wins over the file. */
 
@@ -43,14 +43,26 @@ const NUMBERS = new Set([
   'maxDelegated',
   'spotRate',
   'segments',
+  'potSats',
+  'proposers',
+  'minVoters',
+  'members',
+  'tolerance',
 ]);
 
 const kebab = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 /** @param only  names of the fields that get a flag; default all */
 export function addJobFlags(program: Command, only?: readonly string[]): void {
-  for (const { name, fallback, about } of jobFields()) {
-    if (only?.includes(name) === false) continue;
+  addFieldFlags(
+    program,
+    jobFields().filter(({ name }) => only?.includes(name) !== false),
+  );
+}
+
+/** As `addJobFlags`, of a job of another kind. */
+export function addFieldFlags(program: Command, fields: readonly JobField[]): void {
+  for (const { name, fallback, about } of fields) {
     const shown =
       fallback === null || fallback === '' ? '' : ` (default ${JSON.stringify(fallback).replace(/[[\]"]/g, '')})`;
     const sentence = about.replace(/\b[a-z]+(?:[A-Z][a-z]+)+\b/g, (field) => `--${kebab(field)}`);
@@ -97,8 +109,17 @@ export async function readJobFile(path: string): Promise<Record<string, unknown>
 
 /** File and flags together, checked. */
 export function jobFromFlags(file: Record<string, unknown>, options: Readonly<Record<string, unknown>>): JobFile {
+  return parseJobFile(mergeFlags(jobFields(), file, options), 'the job');
+}
+
+/** @throws NmktError `bad-usage` for two that exclude each other */
+export function mergeFlags(
+  fields: readonly JobField[],
+  file: Readonly<Record<string, unknown>>,
+  options: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
   const merged: Record<string, unknown> = { ...file };
-  for (const { name } of jobFields()) {
+  for (const { name } of fields) {
     const given = options[name];
     if (given === undefined) continue;
     merged[name] = fromText(name, given);
@@ -111,7 +132,7 @@ export function jobFromFlags(file: Record<string, unknown>, options: Readonly<Re
       got: 'both',
       remedy: 'leave one out',
     });
-  return parseJobFile(merged, 'the job');
+  return merged;
 }
 
 function fromText(name: string, given: unknown): unknown {

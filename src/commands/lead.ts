@@ -123,7 +123,7 @@ async function customerEnv(
   };
 }
 
-async function payingWallet({ deps }: Context): Promise<Wallet> {
+export async function payingWallet({ deps }: Context): Promise<Wallet> {
   const wallet = await deps.wallet();
   if (wallet === null)
     throw new NmktError('no-wallet', 'this job pays its trainers and no wallet is set', {

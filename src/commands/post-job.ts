@@ -5,9 +5,12 @@ import { jobFields } from '../roles/job-file.js';
 import { withNewKeyShare } from '../roles/new-key-share.js';
 import { jobTerms, postJob } from '../roles/post.js';
 import { table } from '../terminal/table.js';
+import { addAllianceFlags, requireNoAllianceFlags } from './alliance-flags.js';
+import { allianceDefaults, postAllianceJob } from './alliance-post.js';
 import type { CommandModule, Outcome } from './command.js';
 import { checkerOf, customerPorts } from './customer-ports.js';
 import { addJobFlags, jobFromFlags, readJobFile } from './job-flags.js';
+import { addModeFlag, readMode } from './job-mode.js';
 import { lead } from './lead.js';
 import { layersModelOf } from './model-file.js';
 import { ownDataset } from './own-dataset.js';
@@ -17,7 +20,9 @@ import { confirmJob, maxSatsOf } from './spending.js';
 export const command: CommandModule = {
   configure(program) {
     program.argument('[file]', 'job file (JSON); flags win over it');
+    addModeFlag(program, 'federated, or alliance: members train on data of their own');
     addJobFlags(program);
+    addAllianceFlags(program);
     program
       .option('--again', 'post a second job even if an equal one exists')
       .option(
@@ -38,10 +43,15 @@ export const command: CommandModule = {
   },
 
   async run([file], options, context) {
-    if (options['printDefaults'] === true) return printDefaults();
+    const given = file === undefined ? {} : await readJobFile(file);
+    const isAlliance = readMode(options, given) === 'alliance';
+    if (options['printDefaults'] === true) return isAlliance ? allianceDefaults() : printDefaults();
     maxSatsOf(options);
+    if (isAlliance) return postAllianceJob(given, options, context);
+    requireNoAllianceFlags(options);
+    const { mode: _mode, ...federated } = given;
     const blocked = (options['block'] as string[] | undefined)?.map(parsePubkey);
-    const job = jobFromFlags(file === undefined ? {} : await readJobFile(file), options);
+    const job = jobFromFlags(federated, options);
     if (job.dataset === undefined)
       throw new NmktError('bad-job', 'the job names no dataset', {
         expected: '--dataset ID',

@@ -1,6 +1,10 @@
 import type { EventId } from '../hash.js';
+import { NmktError } from '../errors.js';
+import { serveOneAlliance } from './alliance-serve.js';
 import type { CommandModule } from './command.js';
+import { addModeFlag, readMode } from './job-mode.js';
 import { addCustomerFlags, addLimitFlags, addWhichFlags, readServeFlags } from './serve-flags.js';
+import { serveEach } from './serve-jobs.js';
 import { openService } from './serve-work.js';
 import { engineWords } from './threads.js';
 import { offerWork } from './trainer-offer.js';
@@ -9,7 +13,10 @@ import { serveAll, type Server } from './trainer-jobs.js';
 export const command: CommandModule = {
   configure(program) {
     program
-      .requiredOption('--price <sats>', 'what to ask per accepted round and shard; 0 is for free jobs')
+      .option(
+        '--price <sats>',
+        'what to ask per accepted round and shard; 0 is for free jobs; needed but in an alliance',
+      )
       .option('--price-per-gflop <sats>', 'ask this per 10^9 operations of a round, if that is more than --price')
       .option('--price-per-job <percent>', 'ask so much more for each job it holds a seat of (default 0)')
       .option('--shards <n>', 'most shards to take of a job that has fewer trainers than shards (default 1)');
@@ -29,7 +36,12 @@ export const command: CommandModule = {
       )
       .option('--no-offer', 'publish no offer that customers find (with --once and --job none is published anyway)');
     addCustomerFlags(program, { stake: 'a proven fraud' });
+    addModeFlag(program, 'federated, or alliance: train and vote on data of your own');
     program
+      .option(
+        '--local-data <path>',
+        'alliance: your rows, as publish-dataset takes them; a fifth is held out to vote by',
+      )
       .addHelpText(
         'before',
         '$ nmkt serve-trainer --price 300\n$ nmkt serve-trainer --settings sb/trainer-1.json --home t1 --price 300 --once --json\n',
@@ -39,7 +51,8 @@ export const command: CommandModule = {
 
   async run(_args, options, context) {
     const { deps, progress } = context;
-    const flags = readServeFlags(options, deps.network, '--price');
+    const localData = localDataOf(options);
+    const flags = readServeFlags(localData === null ? options : { ...options, price: '0' }, deps.network, '--price');
     const { bounds, threads, parallel, only, isOnce } = flags;
     const service = await openService(context, 'trainer', flags);
     const { ports, wallet, engines, stop } = service.server;
@@ -56,14 +69,21 @@ export const command: CommandModule = {
       `ready on ${ports.relays.urls.join(', ')} with ${engineWords(id, threads)}, ${parallel} at a time`,
     );
     progress.start('waiting for jobs');
-    const isOffered = options['offer'] !== false && !isOnce && only === undefined;
+    const isOffered = options['offer'] !== false && !isOnce && only === undefined && localData === null;
     const closing = new AbortController();
     const offering = isOffered
       ? offerWork(context, { ...ports, bounds, wallet }, id, AbortSignal.any([stop, closing.signal]))
       : Promise.resolve();
     await service.during(async () => {
       try {
-        return await serveAll(server, only, isOnce);
+        return localData === null
+          ? await serveAll(server, only, isOnce)
+          : await serveEach(
+              server,
+              (event, isNamed) => serveOneAlliance(server, localData, event, isNamed),
+              only,
+              isOnce,
+            );
       } finally {
         closing.abort();
         await offering;
@@ -72,6 +92,26 @@ export const command: CommandModule = {
     return {};
   },
 };
+
+/** Null: a trainer of federated jobs. @throws NmktError `bad-usage` */
+function localDataOf(options: Readonly<Record<string, unknown>>): string | null {
+  const path = options['localData'];
+  const isAlliance = readMode(options) === 'alliance';
+  const missing = (flag: string, how: string): NmktError =>
+    new NmktError('bad-usage', `required option '${flag}' not specified`, {
+      ...{ expected: flag, got: 'none', remedy: how },
+    });
+  if (isAlliance && typeof path !== 'string')
+    throw missing('--local-data <path>', 'add --local-data FILE: an alliance trains on data of your own');
+  if (!isAlliance && path !== undefined)
+    throw new NmktError('bad-usage', '--local-data belongs to an alliance', {
+      expected: '--local-data with --mode alliance',
+      got: 'another mode',
+      remedy: 'add --mode alliance, or leave out --local-data',
+    });
+  if (!isAlliance && options['price'] === undefined) throw missing('--price <sats>', 'nmkt serve-trainer --help');
+  return isAlliance ? (path as string) : null;
+}
 
 const HELP = `
 A running job is bid for where a seat is free, with --job also where one may become free.

@@ -125,7 +125,7 @@ export function workOnJob(
   };
 }
 
-function tellEnd(server: JobServer, job: EventId, end: WorkEnd): void {
+export function tellEnd(server: JobServer, job: EventId, end: WorkEnd): void {
   if ('why' in end) {
     const { why } = end;
     return server.emit(job, end.end === 'stopped' ? 'error' : 'lost', { reason: why }, `${end.end}: ${why}`);

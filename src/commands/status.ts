@@ -10,14 +10,16 @@ import { comparePlan, type PlanComparison } from '../roles/compare-plan.js';
 import { describeValidators } from '../roles/describe-validators.js';
 import { describeRounds, describeTrainers } from '../roles/describe-work.js';
 import { describeMetrics } from '../roles/model-metrics.js';
-import { secretsFile } from '../roles/job-files.js';
+import { allianceFile, secretsFile } from '../roles/job-files.js';
 import { PUBLIC_KNOWLEDGE } from '../roles/round-traffic.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Context, Outcome } from './command.js';
+import { allianceSummary, allianceText, type AllianceSummary } from './alliance-text.js';
 import { summaryOf, summaryText, type ArenaSummary } from './arena-text.js';
 import { homeFiles } from './customer-ports.js';
 import { readArena } from './find-arena.js';
-import { findJob, readBook } from './find-job.js';
+import { readAlliance } from './find-alliance.js';
+import { findJob, modeOfJob, readBook } from './find-job.js';
 import { planTable, planBesideActuals } from './status-plan.js';
 import { roundTable, sats, score, trainerTable, validatorTable } from './status-tables.js';
 
@@ -69,16 +71,32 @@ With --json one document (without JOB one per job, and its role, customer or tra
   plan, planSoFar, actual  of the document: of all rounds, and of those that are over
   forks       [{author, seq, events}]; missing: ids that others cite and no relay has; events: how many were read
 Of an arena {job, customer, title, mode: "arena", phase, phaseText, waitsFor, until, potMsat, violation, forks, missing, events}, phase being
-submitting, listed, scoring, scored, ranked, finished, cancelled, frozen or incomplete; more by nmkt leaderboard`;
+submitting, listed, scoring, scored, ranked, finished, cancelled, frozen or incomplete; more by nmkt leaderboard
+Of an alliance {job, customer, title, mode: "alliance", phase, phaseText, waitsFor, until, potMsat, paidMsat, owedMsat, plannedRounds, aggregation, model (sha256 of
+the last accepted one, or null), rounds, members: [{pubkey, proposed, voted, earned, paidMsat, owedMsat}], violation, forks, missing, events}, phase being joining, drawing, committing,
+revealing, voting, vote-revealing, decided, finished, cancelled, frozen or incomplete; rounds: [{round, state, proposers: [{pubkey, isRevealed, isOpened}], voters: [{pubkey, stakeMsat,
+vote, lossBefore, lossAfter, offSide}], aggregate, settledBy, paidMsat, owedMsat}], state running, too-few, empty, accepted or kept; offSide silent, aggregate, vote or null: why it earns nothing`;
 
 async function showJob(context: Context, job: EventId): Promise<Outcome> {
   try {
     return await showFederated(context, job);
   } catch (error) {
     if (!isNmktError(error, 'wrong-mode')) throw error;
+    if ((await modeOfJob(await context.deps.relays(), job)) === 'alliance') {
+      const summary = allianceSummary(await readAlliance(context, job));
+      return { value: summary, text: allianceText(summary), next: await afterAlliance(context, summary) };
+    }
     const summary = summaryOf(await readArena(context, job));
     return { value: summary, text: summaryText(summary), next: `nmkt leaderboard ${job}` };
   }
+}
+
+async function afterAlliance({ deps }: Context, { job, phase }: AllianceSummary): Promise<string> {
+  const isOurs = (await deps.home().readFile(allianceFile(job))) !== undefined;
+  const isOver = phase === 'finished' || phase === 'cancelled' || phase === 'frozen';
+  return isOurs || isOver
+    ? `nmkt collect-model ${job} --out model`
+    : `nmkt serve-trainer --mode alliance --local-data FILE --job ${job}`;
 }
 
 async function showFederated(context: Context, job: EventId): Promise<Outcome> {
@@ -156,7 +174,8 @@ async function listJobs(context: Context): Promise<Outcome> {
     return { next: 'nmkt post-job --help, or nmkt serve-trainer --help' };
   }
   for (const job of jobs) {
-    const role = (await home.readFile(secretsFile(job))) === undefined ? 'trainer' : 'customer';
+    const kept = await Promise.all([secretsFile(job), allianceFile(job)].map((name) => home.readFile(name)));
+    const role = kept.every((file) => file === undefined) ? 'trainer' : 'customer';
     const status = await statusAnyway(context, job);
     const line = 'mode' in status ? status.phaseText : oneLine(status);
     context.emit({ role, ...status }, `${job}  ${role.padEnd(8)}  ${line}`);
@@ -165,11 +184,14 @@ async function listJobs(context: Context): Promise<Outcome> {
 }
 
 /** A job that no relay has any more is a line of its own, not the end of the list. */
-async function statusAnyway(context: Context, job: EventId): Promise<Status | ArenaSummary> {
+async function statusAnyway(context: Context, job: EventId): Promise<Status | ArenaSummary | AllianceSummary> {
   try {
     return await readStatus(context, job);
   } catch (error) {
-    if (isNmktError(error, 'wrong-mode')) return summaryOf(await readArena(context, job));
+    if (isNmktError(error, 'wrong-mode'))
+      return (await modeOfJob(await context.deps.relays(), job)) === 'alliance'
+        ? allianceSummary(await readAlliance(context, job))
+        : summaryOf(await readArena(context, job));
     if (!isNmktError(error, 'job-unknown')) throw error;
     const state = foldJob(job, []);
     const comparison = comparePlan(state, { role: 'customer' }, null, () => 0, PUBLIC_KNOWLEDGE);

@@ -22,6 +22,11 @@ export interface TrainerEngines {
   idFor(accepted?: readonly Rung[]): Promise<EngineId>;
   /** One of the job's own, to be closed with the job; its calls wait for their turn. @throws NmktError `engine-unavailable` */
   forJob(job: EventOf<'job'>, snapshot: Snapshot): Promise<Engine>;
+  /** As `forJob`, of a job of another kind. @param estimate  bytes of a training */
+  forAny(
+    job: { readonly id: string; readonly content: { readonly acceptedEngines: readonly Rung[] } },
+    estimate: number,
+  ): Promise<Engine>;
 }
 
 /** How many trainings run at a time: unless it is said, as many as there are processors and memory for. */
@@ -82,14 +87,18 @@ export function trainerEngines(
     return other;
   };
 
+  const forAny = async (
+    { id: job, content }: { readonly id: string; readonly content: { readonly acceptedEngines: readonly Rung[] } },
+    estimate: number,
+  ): Promise<Engine> => {
+    const id = await idFor(content.acceptedEngines);
+    const told = `job ${job.slice(0, 12)}…: waits for its turn: ${parallel} trainings at a time, in ${maxBytes} bytes`;
+    return jobEngine(turns, { id, bytes: shareOf(maxBytes, parallel, estimate) }, () => progress.note(told));
+  };
   return {
     idFor,
-    async forJob(job, snapshot) {
-      const id = await idFor(job.content.acceptedEngines);
-      const estimate = Math.max(trainingBytes(job.content, snapshot), trialBytes(job.content));
-      const told = `job ${job.id.slice(0, 12)}…: waits for its turn: ${parallel} trainings at a time, in ${maxBytes} bytes`;
-      return jobEngine(turns, { id, bytes: shareOf(maxBytes, parallel, estimate) }, () => progress.note(told));
-    },
+    forJob: (job, snapshot) => forAny(job, Math.max(trainingBytes(job.content, snapshot), trialBytes(job.content))),
+    forAny,
   };
 }
 

@@ -1,6 +1,6 @@
 import { NmktError } from '../errors.js';
 import type { Sha256 } from '../hash.js';
-import type { JobState, PayoutState } from '../market/state.js';
+import type { AnyPayout, JobState } from '../market/state.js';
 import type { Payer } from '../roles/customer-env.js';
 import { unpaidPayouts } from '../roles/customer-decide.js';
 import type { Hold } from '../roles/customer-money.js';
@@ -28,7 +28,11 @@ export function rememberHolds(payer: Payer, holds: Map<Sha256, Hold>): Payer {
  * @throws NmktError `payment-unknown`, else `payment-failed`
  */
 export function requirePayments(state: JobState, holds: Holds, outcome: Outcome): void {
-  const left = unpaidPayouts(state);
+  requirePayouts(unpaidPayouts(state), holds, outcome);
+}
+
+/** As `requirePayments`, of a job of any kind. @param left  payouts without a receipt */
+export function requirePayouts(left: readonly AnyPayout[], holds: Holds, outcome: Outcome): void {
   const causedBy = (...causes: Hold['cause'][]) =>
     left.filter(({ payout }) => causes.some((cause) => holds.get(payout)?.cause === cause));
   const unknown = causedBy('unknown');
@@ -53,7 +57,7 @@ function counted({ length }: readonly unknown[]): string {
   return length === 1 ? '1 payment was' : `${length} payments were`;
 }
 
-function spell(payouts: readonly PayoutState[], holds: Holds): string {
+function spell(payouts: readonly AnyPayout[], holds: Holds): string {
   return payouts
     .map(({ payout, payee, amountMsat }) => {
       const { why } = holds.get(payout)!;

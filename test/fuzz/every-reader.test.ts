@@ -10,6 +10,9 @@ import { targets } from './targets.js';
 const EXEMPT: Readonly<Record<string, string>> = {
   'src/blob/upload-log.ts openUploadLog':
     'lines come through readJournal; ranges of another upload are refused, see its tests',
+  'src/commands/alliance-serve.ts readLocalData': 'a data file; readDataset has its own',
+  'src/commands/find-alliance.ts readAlliance': 'asks relays; what they answer goes through parseJobEvents',
+  'src/commands/job-mode.ts readMode': 'one word of an option or a job file',
   'src/commands/demo-compare.ts readSecrets': 'the file that the same command wrote a moment ago',
   'src/commands/train-plan.ts readPlan': 'options; files go through readDataset and readJobFile',
   'src/commands/relay-knowledge.ts readKnowledge':

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { RULES } from '../../learning/aggregate/rule.js';
 import { MAX_ALLIANCE_ROUNDS, MAX_MEMBERS } from '../../protocol/alliance/job.js';
 import { duration } from '../duration.js';
-import { jobFileSchema, parseFileOf } from '../job-file.js';
+import { fieldsOf, jobFileSchema, parseFileOf, type JobField } from '../job-file.js';
 
 /** The job file of an alliance, in its customer's own units. What it shares with federated jobs means the same there. */
 
@@ -51,7 +51,9 @@ export const allianceFileSchema = shared.extend({
     .optional()
     .describe('how many propose in a round; default half of those that joined'),
   minVoters: count(1, MAX_MEMBERS).default(3).describe('fewer voters decide nothing: the round is passed over'),
-  members: count(2, MAX_MEMBERS).optional().describe('the first round opens as soon as so many have joined'),
+  members: count(2, MAX_MEMBERS)
+    .optional()
+    .describe('the first round opens as soon as so many have joined; default when the joinWindow is over'),
   joinWindow: duration.default('60s').describe('how long members are collected, from when the customer serves the job'),
   tolerance: z
     .number()
@@ -63,6 +65,11 @@ export const allianceFileSchema = shared.extend({
 });
 export type AllianceFile = z.output<typeof allianceFileSchema>;
 export type AllianceFileInput = z.input<typeof allianceFileSchema>;
+
+/** Field names with their sentence and default, in order. */
+export function allianceFields(): JobField[] {
+  return fieldsOf(allianceFileSchema, { mode: 'alliance' });
+}
 
 /** @throws NmktError `bad-job` naming the field, expected and got */
 export function parseAllianceFile(value: unknown, origin: string): AllianceFile {

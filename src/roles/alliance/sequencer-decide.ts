@@ -3,6 +3,7 @@ import { awaitedNow, type Awaited } from '../../market/alliance/awaited.js';
 import type { FoldedAlliance } from '../../market/alliance/fold.js';
 import { registered } from '../../market/alliance/open-rules.js';
 import { lastRound, type AllianceState } from '../../market/alliance/state.js';
+import type { AllianceBlock } from '../../protocol/alliance/job.js';
 import { decideCountersignatures, decidePayment, payable } from '../customer-payments.js';
 import { OUTAGE_GRACE_SEC, seenIntervalSec } from '../customer-scoring.js';
 import type { LeadAction, LeadFacts } from '../lead-loop.js';
@@ -55,8 +56,7 @@ export function decideSequencer(folded: FoldedAlliance, facts: SequencerFacts, n
 }
 
 /** How many it takes for a round. */
-export function neededMembers({ job }: Pick<AllianceState, 'job'>): number {
-  const { proposers, minVoters } = job.content.alliance;
+export function neededMembers({ proposers, minVoters }: Pick<AllianceBlock, 'proposers' | 'minVoters'>): number {
   return minVoters + ('count' in proposers ? proposers.count : 1);
 }
 
@@ -66,7 +66,7 @@ function decideOpen(state: AllianceState, facts: SequencerFacts, now: number): S
   const { deadline } = state.job.content;
   if (now >= deadline) return { do: 'stop', why: 'lapsed' };
   const joined = registered(state).length;
-  const needed = neededMembers(state);
+  const needed = neededMembers(state.job.content.alliance);
   const windowEnd = facts.servingSince + facts.joinWindowSec;
   if (joined >= Math.max(needed, facts.members) || (now >= windowEnd && joined >= needed)) return { do: 'open' };
   return {
