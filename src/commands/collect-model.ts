@@ -89,7 +89,9 @@ With --json one document:
   engine       of the customer, that measured; null where the job does not tell
   rounds       accepted ones; paidMsat: over the whole job
   trainers     [{pubkey, rounds, paidMsat}]
-  signedBy     the customer; verified: every event, hash and aggregate was recomputed`;
+  signedBy     the customer; verified: every event, hash and aggregate was recomputed
+Of an alliance, for its customer and its members, {job, mode: "alliance", model (sha256), dir, rounds (accepted), paidMsat, members: [{pubkey, proposed, voted,
+paidMsat}], signedBy, verified}: it has no evaluation set, so no metrics and no --min-accuracy`;
 
 interface Collected {
   readonly state: JobState;

@@ -37,7 +37,7 @@ export const command: CommandModule = {
       .option('--dry-run', 'show the terms; sign and publish nothing')
       .addHelpText(
         'before',
-        '$ nmkt post-job --dataset SNAPSHOT --model mlp --rounds 5 --max-price-sats 300\n$ nmkt post-job job.json --serve\n',
+        '$ nmkt post-job --dataset SNAPSHOT --model mlp --rounds 5 --max-price-sats 300\n$ nmkt post-job job.json --serve\n$ nmkt post-job --mode alliance --like FILE --label COLUMN --pot-sats 3000\n',
       )
       .addHelpText('after', HELP);
   },
@@ -108,6 +108,8 @@ export const command: CommandModule = {
 };
 
 const HELP = `
+An alliance (--mode alliance) needs no dataset: members train on data of their own, and the pot is paid in equal parts per round. Of the flags
+above it has those that --mode alliance --print-defaults shows.
 Prices are sats per accepted round and shard; a job is refused when rounds x shards x max-price-sats passes its budget.
 With --json one document: {job}, its id, and {engine}, which repeats drawn segments, where the job has spot checks. With --dry-run the terms
 as they would be signed, amounts in msat, times in Unix seconds; with --print-defaults {field: {default, about}}.`;

@@ -131,4 +131,8 @@ With --json one object per line, each with event, at (Unix seconds) and, where t
   accused    {round, shard, segment, fraud}: the customer calls it forged; decided {round, shard, segment, right, owedMsat}: whom validators
              that repeated it found right (trainer, customer, or nobody where none can)
   claim-refused  {round, rule, detail}: the customer does not pay the invoice of this wallet
-  done       {rounds, paidMsat}; error: {message, code, expected, got} or {reason}`;
+  done       {rounds, paidMsat}; error: {message, code, expected, got} or {reason}
+With --mode alliance it joins alliances, on the rows of --local-data: as drawn it proposes a model trained on them, or votes by a fifth of them that it
+never trains on. The rows stay here; what it trained all members can open. Its events are skipped (reason own-job, closed, customer, no-wallet, network, stake, max-params,
+max-bytes, local-data or engine), registered {register}, round {round, role}, role proposer, voter or null, revealed, voted {round, vote, beforePpm, afterPpm}, settled {round,
+accepted, aggregate, offSide}, paid, unpaid, claim-refused, done and error as above`;

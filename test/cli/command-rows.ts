@@ -187,6 +187,20 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       '--audit': job,
       '--access': job,
       '--max-sats': number('--max-sats'),
+      '--mode': ['zzz', 'bad-usage', '--mode federated'],
+      ...Object.fromEntries(
+        [
+          'pot-sats',
+          'proposers',
+          'min-voters',
+          'members',
+          'join-window',
+          'tolerance',
+          'vote-timeout',
+          'like',
+          'label',
+        ].map((name) => [`--${name}`, ['zzz', 'bad-usage', /add --mode alliance/] as const]),
+      ),
     },
   },
   'collect-model': {
@@ -290,6 +304,8 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       '--allow': id,
       '--deny': id,
       '--threads': number('--threads'),
+      '--mode': ['zzz', 'bad-usage', '--mode federated'],
+      '--local-data': ['zzz', 'bad-usage', /add --mode alliance/],
     },
   },
   'serve-validator': {
