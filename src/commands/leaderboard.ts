@@ -9,12 +9,13 @@ export const command: CommandModule = {
   configure(program) {
     program
       .argument('<job>', 'id, note or nevent of an arena')
+      .option('--from-dump <file>', 'read that file of signed events alone: no relay is asked')
       .addHelpText('before', '$ nmkt leaderboard JOB\n$ nmkt leaderboard JOB --json\n')
       .addHelpText('after', HELP);
   },
 
-  async run([reference], _options, context) {
-    const found = await readArena(context, findJob(reference!));
+  async run([reference], options, context) {
+    const found = await readArena(context, findJob(reference!), options['fromDump'] as string | undefined);
     const boards = leaderboards(found.state);
     const summary = summaryOf(found);
     const text = [summaryText(summary), ...boards.map(boardText)].join('\n\n');

@@ -377,7 +377,13 @@ export const rows: Readonly<Record<string, CommandRows>> = {
     wrong: { '--role': ['zzz', 'bad-usage', 'nmkt init --help'] },
   },
   status: { call: [JOB], bare: 'done', offline: silent, unset: noRelay, wrong: {} },
-  leaderboard: { call: [JOB], bare: help('leaderboard'), offline: silent, unset: noRelay, wrong: {} },
+  leaderboard: {
+    call: [JOB],
+    bare: help('leaderboard'),
+    offline: silent,
+    unset: noRelay,
+    wrong: { '--from-dump': ['nothing/here', 'bad-usage', /./] },
+  },
   audit: {
     call: [JOB],
     bare: help('audit'),

@@ -69,6 +69,8 @@ describe('nmkt audit of an arena', () => {
     expect(readFileSync(file, 'utf8').trimEnd().split('\n')).toHaveLength(published(whole).length);
     const offline = await audit(whole.jobId, '--json', '--from-dump', file);
     expect([offline.status, offline.stdout]).toEqual([0, online.stdout]);
+    const board = await runNmkt(['leaderboard', whole.jobId, '--json', '--from-dump', file]);
+    expect(JSON.parse(board.stdout)).toMatchObject({ phase: 'finished', stages: [{ stage: 0 }, { stage: 1 }] });
     const { stdout } = await audit(whole.jobId, '--from-dump', file);
     expect(stdout).toMatch(/checked +signatures, .*omissions, aliases, draws.*\n.*52 events, 2 stages/);
     expect(stdout).toMatch(/verdict +PASS\n/);
