@@ -10,6 +10,7 @@ import { sha256Hex } from '../../hash.js';
 import { measuredPpm } from '../measure.js';
 import { describeStep } from '../pace.js';
 import { blobSecrets, chunkExpiry, publishSealed } from '../round-blobs.js';
+import { lockFor } from '../stake.js';
 import { whileOpen } from '../while-open.js';
 import type { MemberEnv } from './env.js';
 import {
@@ -33,7 +34,10 @@ export async function register(env: MemberEnv, { job }: AllianceState): Promise<
   const { id } = await env.engine();
   const { deadline, rounds } = job.content;
   const nonceCommitment = chainCommitment(nonces, rounds);
-  await env.book.sign('register', { engine: id, nonceCommitment, expires: chunkExpiry(deadline) }, [job.author]);
+  const lock = await lockFor(env.book, env.signer.pubkey, 'trainer', env.stake);
+  const named = lock === undefined ? {} : { lock };
+  const content = { engine: id, nonceCommitment, expires: chunkExpiry(deadline), ...named };
+  await env.book.sign('register', content, [job.author]);
 }
 
 export async function showNonce(env: MemberEnv, { job }: AllianceState, round: AllianceRoundState): Promise<void> {
