@@ -1,4 +1,5 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
+import { stageName } from '../market/arena/describe.js';
 import type { Cited } from '../market/explain.js';
 import { ROLES, type RatedRole } from '../market/reputation.js';
 import { sats } from './status-tables.js';
@@ -52,46 +53,62 @@ export function awardText(value: {
     readonly what: string;
     readonly events: readonly Cited[];
   }[];
-  readonly payouts: readonly {
-    readonly payout: Sha256;
-    readonly round: number;
-    readonly payee: Pubkey;
-    readonly amountMsat: bigint;
-    readonly state: string;
-  }[];
+  readonly payouts: readonly PayoutRow[];
 }): string {
   const bids = value.award.flatMap(({ rank, trainer, outcome, shards, what, events }) => {
     const held = shards.length === 0 ? '' : `, shard ${shards.join(' and ')}`;
     return [`  ${rank ?? '-'}  ${short(trainer)} ${outcome}${held}: ${what}`, ...eventLines(events)];
   });
-  const payouts = value.payouts.map(
-    ({ payout, round, payee, amountMsat, state }) =>
-      `  round ${round + 1}: ${sats(amountMsat)} to ${short(payee)}, ${state}, payout ${payout}`,
-  );
   return [
     `job ${value.job}`,
     bids.length === 0 ? 'not awarded yet' : 'award, best offer first:',
     ...bids,
-    ...(payouts.length === 0 ? [] : ['payouts:', ...payouts]),
+    ...payoutLines(value.payouts, (round) => `round ${round + 1}`),
   ].join('\n');
 }
 
-export function payoutText(value: {
+interface PayoutRow {
   readonly payout: Sha256;
   readonly round: number;
   readonly payee: Pubkey;
   readonly amountMsat: bigint;
   readonly state: string;
-  readonly causes: readonly {
-    readonly what: string;
-    readonly msat: bigint | null;
-    readonly events: readonly Cited[];
-  }[];
-}): string {
+}
+
+function payoutLines(payouts: readonly PayoutRow[], nameOf: (round: number) => string): string[] {
+  const lines = payouts.map(
+    ({ payout, round, payee, amountMsat, state }) =>
+      `  ${nameOf(round)}: ${sats(amountMsat)} to ${short(payee)}, ${state}, payout ${payout}`,
+  );
+  return lines.length === 0 ? [] : ['payouts:', ...lines];
+}
+
+export const nameOfStage = (stage: number) => `${stageName(stage)} stage`;
+
+export function arenaText({ job, payouts }: { readonly job: EventId; readonly payouts: readonly PayoutRow[] }): string {
+  const lines = payoutLines(payouts, nameOfStage);
+  return [`arena ${job}`, ...(lines.length === 0 ? ['nothing is settled yet'] : lines)].join('\n');
+}
+
+export function payoutText(
+  value: {
+    readonly payout: Sha256;
+    readonly round: number;
+    readonly payee: Pubkey;
+    readonly amountMsat: bigint;
+    readonly state: string;
+    readonly causes: readonly {
+      readonly what: string;
+      readonly msat: bigint | null;
+      readonly events: readonly Cited[];
+    }[];
+  },
+  nameOf = (round: number) => `round ${round + 1}`,
+): string {
   const { payout, amountMsat, payee, round, state, causes } = value;
   return [
     `payout ${payout}`,
-    `  ${amountMsat} msat to ${payee} for round ${round + 1}, ${state}`,
+    `  ${amountMsat} msat to ${payee} for ${nameOf(round)}, ${state}`,
     ...causes.flatMap(({ what, msat, events }) => [
       `  ${msat === null ? 'then' : `+${msat} msat`}  ${what}`,
       ...eventLines(events),

@@ -1,14 +1,25 @@
 import { formatPubkey, parsePubkey } from '../config/identifiers.js';
 import { NmktError } from '../errors.js';
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
-import { explainAward, explainMatch, explainPayout, unsettledCorrections } from '../market/explain.js';
+import { explainArenaPayout } from '../market/arena/explain.js';
+import type { ArenaState } from '../market/arena/state.js';
+import {
+  explainAward,
+  explainMatch,
+  explainPayout,
+  payoutState,
+  unsettledCorrections,
+  type PayoutExplained,
+} from '../market/explain.js';
 import { rate, ROLES, type RatedRole, type ReaderTrust } from '../market/reputation.js';
+import { tagValue } from '../protocol/envelope.js';
 import { KINDS } from '../protocol/kinds.js';
-import type { Relays } from '../ports.js';
+import type { NostrEvent, Relays } from '../ports.js';
 import { readHistory, readJobs, type History } from '../roles/history.js';
 import type { CommandModule, Context, Outcome } from './command.js';
 import { homeFiles } from './customer-ports.js';
-import { awardText, payoutText, ratingText } from './explain-text.js';
+import { arenaText, awardText, nameOfStage, payoutText, ratingText } from './explain-text.js';
+import { readArenaBook } from './find-arena.js';
 import { findJob } from './find-job.js';
 import { addTrustFlags, readerTrust } from './reader-trust.js';
 
@@ -34,7 +45,18 @@ export const command: CommandModule = {
     const dump = options['fromDump'] as string | undefined;
     const relays = dump === undefined ? await context.deps.relays() : await context.deps.openDump(dump);
     if (key !== undefined) return explainKey(await readHistory(relays, key), key, await trustOf(relays));
-    if (named === undefined && (await isJob(relays, id!))) return explainJob(await readJobs(relays, [id!]), id!);
+    const job = named === undefined ? await jobEvent(relays, id!) : await jobEvent(relays, named);
+    if (job !== undefined && tagValue(job, 'phase') === 'arena') {
+      const book = await readArenaBook(context, job.id, relays);
+      book.close();
+      const { state } = book.state();
+      const payout = id as string as Sha256;
+      if (state !== null)
+        return named === undefined
+          ? explainArena(state)
+          : explainOf(state, explainArenaPayout(state, payout), 1, payout, nameOfStage);
+    }
+    if (named === undefined && job !== undefined) return explainJob(await readJobs(relays, [id!]), id!);
     const jobs = await jobsOfPayout(context, relays, named, dump !== undefined);
     return explainOne(jobs, id as string as Sha256);
   },
@@ -49,11 +71,13 @@ With --json one document, its events {id, kind, type, author}:
   job     {subject: "job", job, award: [{rank, trainer, outcome, shards, what, events}], payouts: [{payout, round, payee, amountMsat,
           state}]}; rank is null for refused bids, round counts from 0, state is owed, claimed, unpaid or paid
   payout  {subject: "payout", job, payout, round, payee, amountMsat, state, causes: [{what, msat, events}]}; msat is null where an event
-          decides and adds nothing; the others add up to amountMsat`;
+          decides and adds nothing; the others add up to amountMsat
+Of an arena round is the stage, 0 or 1, a job has mode "arena" and no award, and a payout goes with --job.`;
 
-async function isJob(relays: Relays, id: EventId): Promise<boolean> {
+/** Undefined: it is no job. */
+async function jobEvent(relays: Relays, id: EventId): Promise<NostrEvent | undefined> {
   const { events, answered } = await relays.fetch([{ ids: [id] }]);
-  if (answered.length > 0) return events.some((event) => event.id === id && event.kind === KINDS.job);
+  if (answered.length > 0) return events.find((event) => event.id === id && event.kind === KINDS.job);
   throw new NmktError('relay-unreachable', 'no relay answered', {
     expected: `an answer from one of ${relays.urls.join(', ')}`,
     got: 'silence',
@@ -75,26 +99,46 @@ async function jobsOfPayout(
 }
 
 function explainOne({ jobs }: History, id: Sha256): Outcome {
-  for (const state of jobs) {
-    const found = explainPayout(state, id);
-    if (found === null) continue;
-    const { round, payout, causes } = found;
-    const { payee, amountMsat } = payout;
-    const value = {
-      ...{ subject: 'payout', job: state.jobId, payout: id, round, payee, amountMsat, state: found.state },
-      causes: causes.map(({ what, adds, events }) => ({
-        what,
-        msat: adds !== null && 'msat' in adds ? adds.msat : null,
-        events,
-      })),
-    };
-    return { value, text: payoutText(value), next: `nmkt audit ${state.jobId}` };
-  }
-  throw new NmktError('job-unknown', `${id.slice(0, 12)}… is no job, and no payout of a job that was read`, {
-    expected: 'a job, or a payout of the jobs of this home',
-    got: `${jobs.length} jobs without it`,
-    remedy: 'name the job of a payout with --job JOB; a key goes as npub',
-  });
+  const found = jobs.map((state) => ({ state, one: explainPayout(state, id) })).find(({ one }) => one !== null);
+  return explainOf(found?.state, found?.one ?? null, jobs.length, id);
+}
+
+/** @param read  how many jobs were looked through */
+function explainOf(
+  state: { readonly jobId: EventId } | undefined,
+  found: PayoutExplained | null,
+  read: number,
+  id: Sha256,
+  nameOf?: (round: number) => string,
+): Outcome {
+  if (state === undefined || found === null)
+    throw new NmktError('job-unknown', `${id.slice(0, 12)}… is no job, and no payout of a job that was read`, {
+      expected: 'a job, or a payout of the jobs of this home',
+      got: `${read} jobs without it`,
+      remedy: 'name the job of a payout with --job JOB; a key goes as npub',
+    });
+  const { round, payout, causes } = found;
+  const { payee, amountMsat } = payout;
+  const value = {
+    ...{ subject: 'payout', job: state.jobId, payout: id, round, payee, amountMsat, state: found.state },
+    causes: causes.map(({ what, adds, events }) => ({
+      what,
+      msat: adds !== null && 'msat' in adds ? adds.msat : null,
+      events,
+    })),
+  };
+  return { value, text: payoutText(value, nameOf), next: `nmkt audit ${state.jobId}` };
+}
+
+function explainArena(state: ArenaState): Outcome {
+  const payouts = state.stages.flatMap(({ stage, payouts: all }) =>
+    all.map((one) => {
+      const { payout, payee, amountMsat } = one;
+      return { payout, round: stage, payee, amountMsat, state: payoutState(one) };
+    }),
+  );
+  const value = { subject: 'job', job: state.jobId, mode: 'arena', payouts };
+  return { value, text: arenaText(value), next: `nmkt leaderboard ${state.jobId}` };
 }
 
 function explainJob({ jobs, events }: History, job: EventId): Outcome {

@@ -3,7 +3,7 @@ import { EVENT_TYPES, type EventOf, type JobEvent } from '../protocol/events.js'
 import { effectivePrice } from './auction.js';
 import { correctionOf } from './dispute-state.js';
 import type { CountedMatch } from './reputation.js';
-import type { JobState, PayoutState, RoundState } from './state.js';
+import type { AnyPayout, JobState, PayoutState, RoundState } from './state.js';
 
 /** From what a decided value follows: events, each with what it contributed. */
 
@@ -28,7 +28,11 @@ function cite(event: JobEvent): Cited {
   const { id, type, author } = event;
   return { id, kind: EVENT_TYPES[type].kind, type, author };
 }
-const cause = (what: string, events: readonly (JobEvent | null | undefined)[], adds: Cause['adds'] = null): Cause => ({
+export const cause = (
+  what: string,
+  events: readonly (JobEvent | null | undefined)[],
+  adds: Cause['adds'] = null,
+): Cause => ({
   what,
   adds,
   events: events.flatMap((event) => (event == null ? [] : [cite(event)])),
@@ -46,20 +50,8 @@ export function explainPayout(state: JobState, id: Sha256): PayoutExplained | nu
   for (const round of state.rounds) {
     const payout = round.payouts.find((candidate) => candidate.payout === id);
     if (payout === undefined) continue;
-    const { receipt, received, unpaid, claim } = payout;
-    const causes = [...promised(state, round, payout), ...money(payout)];
-    const isPaid = receipt !== null;
-    return {
-      ...{ round: round.round, payout, causes },
-      state:
-        isPaid && (received !== null || unpaid === null)
-          ? 'paid'
-          : unpaid !== null
-            ? 'unpaid'
-            : claim
-              ? 'claimed'
-              : 'owed',
-    };
+    const causes = [...promised(state, round, payout), ...moneyCauses(payout)];
+    return { ...{ round: round.round, payout, causes }, state: payoutState(payout) };
   }
   const owed = unsettledCorrections(state).find(({ line }) => line.payout === id);
   if (owed === undefined) return null;
@@ -68,6 +60,13 @@ export function explainPayout(state: JobState, id: Sha256): PayoutExplained | nu
     ...{ round: dispute.fraud.content.round, payout: line, state: 'owed' },
     causes: corrected(state, line.payee, line.amountMsat),
   };
+}
+
+/** What became of a payout of a job of any kind. */
+export function payoutState({ receipt, received, unpaid, claim }: AnyPayout): PayoutExplained['state'] {
+  if (receipt !== null && (received !== null || unpaid === null)) return 'paid';
+  if (unpaid !== null) return 'unpaid';
+  return claim === null ? 'owed' : 'claimed';
 }
 
 /** What disputes found to be owed, as the customer has to settle it. */
@@ -163,7 +162,8 @@ function prices(state: JobState, round: RoundState, payee: Pubkey): Cause[] {
   });
 }
 
-function money({ claim, refused, receipt, received, unpaid }: PayoutState): Cause[] {
+/** How it was asked for and paid. */
+export function moneyCauses({ claim, refused, receipt, received, unpaid }: AnyPayout): Cause[] {
   return [
     ...refused.map(({ notice, claim: bad }) => cause(`claim refused: ${notice.content.rule}`, [bad, notice])),
     ...(claim === null ? [] : [cause('claimed with an invoice', [claim])]),

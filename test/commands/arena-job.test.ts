@@ -33,6 +33,17 @@ it('an arena shows where it stands, who is where and why, and takes no command f
     { rank: 1, trainer: people[0]!.pubkey, scorePpm: 100_000, rewardMsat: 411_429 },
   ]);
 
+  const all = JSON.parse((await run('explain', script.jobId, '--json')).stdout) as {
+    payouts: { payout: string; payee: string; amountMsat: number; state: string }[];
+  };
+  expect(all).toMatchObject({ subject: 'job', mode: 'arena' });
+  const first = all.payouts.find(({ payee }) => payee === people[0]!.pubkey)!;
+  expect([all.payouts.length, first.amountMsat, first.state]).toEqual([12, 45_714, 'owed']);
+  const why = (await run('explain', first.payout, '--job', script.jobId)).stdout;
+  expect(why).toContain(`45714 msat to ${people[0]!.pubkey} for interim stage, owed`);
+  expect(why).toMatch(/scored as alias \d: 0\.1, 0\.1, 0\.1; their lower median 0\.1 counts/);
+  expect(why).toMatch(/\+45714 msat {2}rank 1 of 3: 57\.14 % of what trainers get/);
+
   const { stdout } = await run('leaderboard', script.jobId);
   expect(stdout).toContain('interim stage: 100 sat, settled\n');
   expect(stdout).toMatch(

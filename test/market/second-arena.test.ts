@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Pubkey } from '../../src/hash.js';
 import { conductOf, validatorWeights } from '../../src/market/arena/weights.js';
+import { explainArenaPayout } from '../../src/market/arena/explain.js';
 import { consensusOf } from '../../src/market/arena/consensus.js';
 import { rankShares } from '../../src/market/arena/rank.js';
 import { largestRemainder } from '../../src/market/stake-reward.js';
@@ -137,7 +138,7 @@ describe('whole arenas', () => {
     }),
   });
 
-  it('come to the same seats, ranks and lines in both', () => {
+  it('come to the same seats, ranks and lines in both, and every line is explained to the msat', () => {
     fc.assert(
       fc.property(arena, ({ scores, noise, silent, stakes, terms, ...count }) => {
         const trainers = people.slice(0, count.trainers);
@@ -173,6 +174,12 @@ describe('whole arenas', () => {
           plan: settlement!.content.plan.map(({ payee, purpose, amountMsat }) => [payee, purpose, amountMsat]),
         }));
         expect(second.playArena(script.events, script.jobId)).toEqual(first);
+        for (const { payout, amountMsat } of state.stages.flatMap(({ payouts }) => payouts)) {
+          const added = explainArenaPayout(state, payout)!.causes.map(
+            ({ adds }) => (adds as { msat: bigint } | null)?.msat ?? 0n,
+          );
+          expect(added.reduce((sum, msat) => sum + msat, 0n)).toBe(amountMsat);
+        }
       }),
       { numRuns: 8 },
     );
