@@ -65,7 +65,7 @@ export async function compareAlone(
   return { initialAccuracy: before.accuracy, soloAccuracy: after.accuracy };
 }
 
-function allRounds(hyper: HyperParameters, rounds: number): HyperParameters {
+export function allRounds(hyper: HyperParameters, rounds: number): HyperParameters {
   const { epochs, localSteps } = hyper;
   return {
     ...hyper,

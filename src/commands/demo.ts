@@ -11,14 +11,17 @@ import { quoted } from '../terminal/call.js';
 import { MODEL_NAMES } from '../learning/model-choice.js';
 import type { CommandModule, Context, Outcome } from './command.js';
 import { optionalInteger } from './customer-ports.js';
+import { allianceDemoText, runAlliance } from './demo-alliance.js';
 import { runMarket, type DemoTools } from './demo-market.js';
+import { addModeFlag, readMode, type Mode } from './job-mode.js';
 
 const DEFAULT_MODEL_DIR = 'nmkt-demo-model';
 
 export const command: CommandModule = {
   configure(program) {
+    addModeFlag(program, 'federated, or alliance: members with data of their own');
     program
-      .option('--trainers <n>', 'how many trainers take part, with a shard each', '3')
+      .option('--trainers <n>', 'how many trainers take part, with a shard each (default 3; members of an alliance: 6)')
       .option('--validators <n>', 'how many validators score the updates beside the customer', '0')
       .option('--rounds <n>', 'how often they train and are paid', '3')
       .option('--model <name>', 'mlp, logreg, cnn (images) or gpt (text)', 'mlp')
@@ -46,12 +49,15 @@ The model is written to ./${DEFAULT_MODEL_DIR}, or to DIR/model with --dir.
 With --json one document: {accuracy, rounds, trainers: [{pubkey, rounds, paidMsat}], paidMsat, invoices,
 audit, modelDir, wallSeconds, chance, initialAccuracy, soloAccuracy}, with --validators also validators: [{pubkey,
 rounds, paidMsat}]; accuracies are in [0, 1], on data that
-nobody trained on; soloAccuracy is what one trainer reaches alone with as many epochs.`,
+nobody trained on; soloAccuracy is what one trainer reaches alone with as many epochs.
+With --mode alliance {mode, accuracy, initialAccuracy, soloAccuracy, totalRounds, rounds (accepted), members: [{pubkey, proposed, voted, paidMsat}],
+paidMsat, audit, modelDir, wallSeconds}.`,
       );
   },
 
   async run(_args, options, context) {
-    const plan = await readPlan(options, context);
+    const mode = readMode(options);
+    const plan = await readPlan(mode === 'alliance' ? asAlliance(options) : { trainers: '3', ...options }, context);
     const view = openLiveView({
       stream: process.stderr,
       env: process.env,
@@ -67,7 +73,7 @@ nobody trained on; soloAccuracy is what one trainer reaches alone with as many e
     };
     context.signal.addEventListener('abort', stop, { once: true });
     try {
-      return await demonstrate(plan, { context, processes, view });
+      return await demonstrate(plan, { context, processes, view }, mode);
     } catch (error) {
       if (!context.signal.aborted) throw error;
       throw new NmktError('interrupted', 'the demo was stopped, and every process of it', {
@@ -87,9 +93,20 @@ async function discard(dir: string, isKept: boolean, { progress }: Context): Pro
   else await rm(dir, { recursive: true, force: true });
 }
 
-async function demonstrate(plan: DemoPlan, tools: DemoTools): Promise<Outcome> {
+async function demonstrate(plan: DemoPlan, tools: DemoTools, mode: Mode): Promise<Outcome> {
   const { deps } = tools.context;
   const startedMs = deps.clock.nowMs();
+  if (mode === 'alliance') {
+    const alliance = await runAlliance(plan, tools);
+    const wallSeconds = Math.round((deps.clock.nowMs() - startedMs) / 100) / 10;
+    const value = { ...alliance, modelDir: plan.modelDir, wallSeconds };
+    const dir = shownPath(plan.modelDir);
+    const file = await writeNewDigits(plan.modelDir);
+    return {
+      ...{ value, text: allianceDemoText(alliance, dir, wallSeconds) },
+      next: `nmkt predict ${quoted(dir)} ${quoted(shownPath(file))}`,
+    };
+  }
   const found = await runMarket(plan, tools);
   const file = plan.data?.test ?? plan.data?.path ?? (await writeNewDigits(plan.modelDir));
   const wallSeconds = Math.round((deps.clock.nowMs() - startedMs) / 100) / 10;
@@ -132,6 +149,21 @@ async function demonstrate(plan: DemoPlan, tools: DemoTools): Promise<Outcome> {
     next: `nmkt predict ${quoted(shownPath(plan.modelDir))} ${quoted(shownPath(file))}`,
     ...(found.isPartlyPaid ? { exit: 7 } : {}),
   };
+}
+
+/** @throws NmktError `bad-usage` for what an alliance has not */
+function asAlliance(options: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const given = ['data', 'label', 'test'].find((name) => options[name] !== undefined);
+  if (given === undefined && options['validators'] === '0') {
+    optionalInteger(options['trainers'], '--trainers', 5, 32);
+    return { trainers: '6', ...options };
+  }
+  const flag = `--${given ?? 'validators'}`;
+  throw new NmktError('bad-usage', `the demo of an alliance has no ${flag}`, {
+    expected: 'digits, proposers and voters',
+    got: flag,
+    remedy: `leave out ${flag}`,
+  });
 }
 
 /** @throws NmktError `bad-usage`, `bad-settings` */

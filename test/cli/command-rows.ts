@@ -437,6 +437,7 @@ export const rows: Readonly<Record<string, CommandRows>> = {
     wrong: {
       '--trainers': number('--trainers'),
       '--validators': number('--validators'),
+      '--mode': ['zzz', 'bad-usage', '--mode federated'],
       '--rounds': number('--rounds'),
       '--model': ['zzz', 'bad-usage', 'nmkt demo --model mlp'],
       '--data': noFile,
