@@ -9,7 +9,7 @@ import { collectAuditKeys, collectDataKeys } from '../roles/collect.js';
 import type { JobSecrets } from '../roles/customer-env.js';
 import { isWithoutKey } from '../roles/epoch.js';
 import type { SignedRecord } from '../roles/job-book.js';
-import { eventsFile, secretsFile } from '../roles/job-files.js';
+import { arenaFile, eventsFile, secretsFile } from '../roles/job-files.js';
 import type { Context } from './command.js';
 
 /** Where an auditor's keys come from: a file of the customer, or its own home. */
@@ -67,8 +67,8 @@ export async function readKeys(file: string, job: EventId): Promise<GivenKeys> {
 const isOfArena = (text: string): boolean => /^\{\s*"job": "[0-9a-f]{64}",\s*"mode": "arena"/.test(text);
 
 /** Secrets of a job that this home posted, and its key. */
-async function ownedJob({ deps }: Context, job: EventId, author: Pubkey) {
-  const secrets = (await deps.home().readJson(secretsFile(job))) as JobSecrets | undefined;
+async function ownedJob({ deps }: Context, file: string, author: Pubkey) {
+  const secrets = (await deps.home().readJson(file)) as JobSecrets | undefined;
   if (secrets === undefined) return undefined;
   const signer = await deps.signer({ create: false });
   return signer?.pubkey === author ? { secrets, signer } : undefined;
@@ -76,13 +76,13 @@ async function ownedJob({ deps }: Context, job: EventId, author: Pubkey) {
 
 /** As `keysOfHome`, of an arena. */
 export async function arenaKeysOfHome(context: Context, state: ArenaState): Promise<ArenaAuditKeys | undefined> {
-  const owned = await ownedJob(context, state.jobId, state.job.author);
+  const owned = await ownedJob(context, arenaFile(state.jobId), state.job.author);
   return owned && collectArenaKeys(owned, state);
 }
 
 /** The customer's own home has the data, and can make the keys it would give to an auditor. */
 export async function keysOfHome(context: Context, state: JobState): Promise<AuditKeys | undefined> {
-  const owned = await ownedJob(context, state.jobId, state.job!.author);
+  const owned = await ownedJob(context, secretsFile(state.jobId), state.job!.author);
   if (owned === undefined) return undefined;
   const { deps } = context;
   const home = deps.home();

@@ -1,8 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { hex } from '../../src/hash.js';
 import { encodeArenaAuditKeys } from '../../src/roles/arena/audit-keys.js';
-import { people, START_SEC } from '../support/job-contents.js';
+import { customer, people, START_SEC } from '../support/job-contents.js';
 import { openedArena, trainers } from '../support/opened-arena.js';
 import { runNmkt, temporaryFolder } from '../support/run-nmkt.js';
 import { relayWith } from './scripted-relay.js';
@@ -31,6 +32,14 @@ it('audits an arena with the keys of its customer, over a relay and from a dump,
 
   const offline = await audit('--from-dump', dump);
   expect([offline.status, offline.stdout]).toEqual([0, online.stdout]);
+
+  // The customer's own home needs no file of keys.
+  const home = join(folder, 'home');
+  mkdirSync(join(home, 'jobs', script.jobId), { recursive: true });
+  writeFileSync(join(home, 'jobs', script.jobId, 'arena.json'), JSON.stringify(arena.secrets), { mode: 0o600 });
+  const env = { NMKT_KEY: hex(customer.secret) };
+  const own = await runNmkt(['audit', script.jobId, '--json', '--relay', url, '--home', home], { env });
+  expect([own.status, own.stdout]).toEqual([0, online.stdout]);
 
   const lines = readFileSync(dump, 'utf8').split('\n');
   writeFileSync(dump, lines.filter((line) => !line.includes('"kind":4621')).join('\n'));

@@ -73,5 +73,5 @@ export async function openedArena() {
     const owned = { secrets: record, signer: localSigner(customer.secret) };
     return parseArenaAuditKeys(encodeArenaAuditKeys(await collectArenaKeys(owned, script.state)));
   };
-  return { network, score, play, keysOf };
+  return { network, score, play, keysOf, secrets: record };
 }
