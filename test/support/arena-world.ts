@@ -23,7 +23,6 @@ import { validateArena } from '../../src/roles/arena/validator.js';
 import type { AuditLevel } from '../../src/roles/audit.js';
 import { createBell } from '../../src/roles/bell.js';
 import type { JobSecrets } from '../../src/roles/customer-env.js';
-import { customerData } from '../../src/roles/customer-data.js';
 import { chunkFiles } from '../../src/roles/home-files.js';
 import { openInbox } from '../../src/roles/inbox.js';
 import { openBookOf } from '../../src/roles/job-book.js';
@@ -125,7 +124,6 @@ export async function createArenaWorld(options: ArenaWorldOptions = {}): Promise
   const customer = participant('customer');
   const trainers = Array.from({ length: trainerCount }, (_, i) => participant(`trainer ${i}`));
   const validators = Array.from({ length: validatorCount }, (_, i) => participant(`validator ${i}`));
-  const never = new AbortController().signal;
   const ports = (who: Participant, process: Process) => ({
     relays: process.relays(network.relays()),
     ...{ signer: who.signer, clock, random: who.random, files: process.files() },
@@ -181,7 +179,7 @@ export async function createArenaWorld(options: ArenaWorldOptions = {}): Promise
   async function lead(process: Process, { adapt = (env) => env }: Part<ArenaCustomerEnv>): Promise<FoldedArena> {
     const { base, close } = await openFor(customer, process);
     const env = adapt({
-      ...{ ...base, secrets, data: customerData(base.relays, secrets, never) },
+      ...{ ...base, secrets },
       payer: createPayer({
         ...{ wallet: guarded(customer.wallet, process), journal: await process.payouts(), clock, network: 'sandbox' },
         jobBudgetMsat: job.content.arena.potMsat,

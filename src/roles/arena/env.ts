@@ -25,7 +25,6 @@ export interface ArenaCustomerEnv extends Pick<
   | 'secrets'
   | 'blocked'
   | 'followed'
-  | 'data'
   | 'files'
   | 'payer'
   | 'stake'
