@@ -1,18 +1,16 @@
 import { formatEventId } from '../config/identifiers.js';
 import { NmktError } from '../errors.js';
 import { MAX_MEMBERS } from '../protocol/alliance/job.js';
-import { allianceFields, type AllianceFile } from '../roles/alliance/file.js';
 import { allianceTermsOf, postAlliance } from '../roles/alliance/post.js';
 import { parseDuration } from '../roles/duration.js';
-import { table } from '../terminal/table.js';
 import { readDataset } from '../training/dataset.js';
-import { allianceFromFlags } from './alliance-flags.js';
 import { leadOwnAlliance } from './alliance-lead.js';
 import type { Context, Outcome } from './command.js';
 import { customerPorts } from './customer-ports.js';
 import { layersModelOf } from './model-file.js';
+import { allianceFromFlags } from './mode-flags.js';
+import { confirmPot, termsTable } from './pot.js';
 import { requireFitRelays } from './relay-fit.js';
-import { confirmMainnet, maxSatsOf } from './spending.js';
 
 /** `nmkt post-job --mode alliance`: the customer brings no data but what they look like. */
 export async function postAllianceJob(
@@ -29,11 +27,7 @@ export async function postAllianceJob(
   const terms = allianceTermsOf(job, schema, network, relays.urls, clock.nowSec(), layers);
   if (options['dryRun'] === true) {
     const { alliance, ...rest } = terms;
-    const rows = Object.entries({ ...rest, ...alliance }).map(([name, value]) => [
-      name,
-      typeof value === 'bigint' ? `${value} msat` : JSON.stringify(value, bigintText),
-    ]);
-    return { value: terms, text: table(rows) };
+    return { value: terms, text: termsTable({ ...rest, ...alliance }) };
   }
   await requireFitRelays(context, 'jobs');
   await confirmPot(context, options, job);
@@ -57,8 +51,6 @@ export async function postAllianceJob(
   return outcome;
 }
 
-const bigintText = (_: string, value: unknown) => (typeof value === 'bigint' ? value.toString() : value);
-
 /** @throws NmktError `bad-job` without --like, and of its file */
 async function likeDataset(options: Readonly<Record<string, unknown>>) {
   const { like, label } = options;
@@ -69,39 +61,4 @@ async function likeDataset(options: Readonly<Record<string, unknown>>) {
       remedy: 'nmkt post-job --mode alliance --like FILE',
     });
   return readDataset(like, typeof label === 'string' ? { label } : {});
-}
-
-/** @throws NmktError `over-budget`, `no-wallet`, `mainnet-not-confirmed` */
-async function confirmPot(
-  context: Context,
-  options: Readonly<Record<string, unknown>>,
-  { rail, potSats }: AllianceFile,
-): Promise<void> {
-  const maxSats = maxSatsOf(options);
-  if (rail === 'none' || potSats === 0) return;
-  if (maxSats !== undefined && potSats > maxSats)
-    throw new NmktError('over-budget', 'the pot is more than --max-sats', {
-      expected: `at most ${maxSats} sat`,
-      got: `${potSats} sat`,
-      remedy: `--max-sats ${potSats}, or a smaller --pot-sats`,
-    });
-  if (context.deps.settings().wallet === undefined)
-    throw new NmktError('no-wallet', 'this job pays its members and no wallet is set', {
-      expected: 'a NIP-47 wallet',
-      got: 'none',
-      remedy: 'set NMKT_WALLET, --wallet-file or --settings; or post a free job with --rail none',
-    });
-  await confirmMainnet(context, options, potSats, maxSats);
-}
-
-/** Of `--print-defaults`. */
-export function allianceDefaults(): Outcome {
-  const fields = allianceFields();
-  return {
-    value: Object.fromEntries(fields.map(({ name, fallback, about }) => [name, { default: fallback, about }])),
-    text: table([
-      ['field', 'default', ''],
-      ...fields.map(({ name, fallback, about }) => [name, fallback === null ? '-' : JSON.stringify(fallback), about]),
-    ]),
-  };
 }

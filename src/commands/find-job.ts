@@ -1,6 +1,6 @@
 import { parseEventReference } from '../config/identifiers.js';
 import { NmktError } from '../errors.js';
-import type { EventId } from '../hash.js';
+import type { EventId, Pubkey } from '../hash.js';
 import type { NostrEvent, Relays } from '../ports.js';
 import { parseSnapshot, type Snapshot } from '../protocol/dataset.js';
 import { tagValue } from '../protocol/envelope.js';
@@ -84,9 +84,14 @@ export const decodeReceiptInvoice: DecodeInvoice = (text) => {
 };
 
 /** The dataset that a job pins; null where no relay has it, or not as its customer may have published it. */
-export async function fetchSnapshot(relays: Relays, job: EventOf<'job'>): Promise<Snapshot | null> {
-  const { events } = await relays.fetch([{ ids: [job.content.dataset] }]);
-  const event = events.find((candidate) => candidate.id === job.content.dataset && candidate.pubkey === job.author);
+export function fetchSnapshot(relays: Relays, { author, content }: EventOf<'job'>): Promise<Snapshot | null> {
+  return fetchDeclared(relays, author, content.dataset);
+}
+
+/** A snapshot that a job names, as its customer published it; null where no relay has it so. */
+export async function fetchDeclared(relays: Relays, author: Pubkey, id: EventId): Promise<Snapshot | null> {
+  const { events } = await relays.fetch([{ ids: [id] }]);
+  const event = events.find((candidate) => candidate.id === id && candidate.pubkey === author);
   try {
     return event === undefined ? null : parseSnapshot(event);
   } catch {

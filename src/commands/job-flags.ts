@@ -48,6 +48,8 @@ const NUMBERS = new Set([
   'minVoters',
   'members',
   'tolerance',
+  ...['interimShare', 'validatorShare', 'gamma', 'q', 'bestStakes', 'bestValidators', 'lambda', 'seats'],
+  ...['submissionsPerDay', 'maxModelBytes'],
 ]);
 
 const kebab = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

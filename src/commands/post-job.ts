@@ -1,18 +1,19 @@
 import { NmktError } from '../errors.js';
 import { formatEventId, parsePubkey } from '../config/identifiers.js';
 import { backUpJob } from '../roles/backup.js';
-import { jobFields } from '../roles/job-file.js';
 import { withNewKeyShare } from '../roles/new-key-share.js';
 import { jobTerms, postJob } from '../roles/post.js';
 import { table } from '../terminal/table.js';
-import { addAllianceFlags, requireNoAllianceFlags } from './alliance-flags.js';
-import { allianceDefaults, postAllianceJob } from './alliance-post.js';
-import type { CommandModule, Outcome } from './command.js';
+import { postAllianceJob } from './alliance-post.js';
+import { postArenaJob } from './arena-post.js';
+import type { CommandModule } from './command.js';
 import { checkerOf, customerPorts } from './customer-ports.js';
 import { addJobFlags, jobFromFlags, readJobFile } from './job-flags.js';
 import { addModeFlag, readMode } from './job-mode.js';
 import { lead } from './lead.js';
+import { addModeFields, FIELDS, requireOnlyFlagsOf } from './mode-flags.js';
 import { layersModelOf } from './model-file.js';
+import { defaultsOf } from './pot.js';
 import { ownDataset } from './own-dataset.js';
 import { requireFitRelays } from './relay-fit.js';
 import { confirmJob, maxSatsOf } from './spending.js';
@@ -20,9 +21,12 @@ import { confirmJob, maxSatsOf } from './spending.js';
 export const command: CommandModule = {
   configure(program) {
     program.argument('[file]', 'job file (JSON); flags win over it');
-    addModeFlag(program, 'federated, or alliance: members train on data of their own');
+    addModeFlag(
+      program,
+      'federated; arena: every trainer submits a whole model, validators rank them; alliance: members train on data of their own',
+    );
     addJobFlags(program);
-    addAllianceFlags(program);
+    addModeFields(program);
     program
       .option('--again', 'post a second job even if an equal one exists')
       .option(
@@ -44,11 +48,12 @@ export const command: CommandModule = {
 
   async run([file], options, context) {
     const given = file === undefined ? {} : await readJobFile(file);
-    const isAlliance = readMode(options, given) === 'alliance';
-    if (options['printDefaults'] === true) return isAlliance ? allianceDefaults() : printDefaults();
+    const mode = readMode(options, given);
+    if (options['printDefaults'] === true) return defaultsOf(FIELDS[mode]());
     maxSatsOf(options);
-    if (isAlliance) return postAllianceJob(given, options, context);
-    requireNoAllianceFlags(options);
+    if (mode === 'alliance') return postAllianceJob(given, options, context);
+    if (mode === 'arena') return postArenaJob(given, options, context);
+    requireOnlyFlagsOf(mode, options);
     const { mode: _mode, ...federated } = given;
     const blocked = (options['block'] as string[] | undefined)?.map(parsePubkey);
     const job = jobFromFlags(federated, options);
@@ -113,14 +118,3 @@ above it has those that --mode alliance --print-defaults shows.
 Prices are sats per accepted round and shard; a job is refused when rounds x shards x max-price-sats passes its budget.
 With --json one document: {job}, its id, and {engine}, which repeats drawn segments, where the job has spot checks. With --dry-run the terms
 as they would be signed, amounts in msat, times in Unix seconds; with --print-defaults {field: {default, about}}.`;
-
-function printDefaults(): Outcome {
-  const fields = jobFields();
-  return {
-    value: Object.fromEntries(fields.map(({ name, fallback, about }) => [name, { default: fallback, about }])),
-    text: table([
-      ['field', 'default', ''],
-      ...fields.map(({ name, fallback, about }) => [name, fallback === null ? '-' : JSON.stringify(fallback), about]),
-    ]),
-  };
-}

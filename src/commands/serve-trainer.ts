@@ -1,8 +1,15 @@
+import { readFile } from 'node:fs/promises';
 import type { EventId } from '../hash.js';
-import { NmktError } from '../errors.js';
+import { isNmktError, NmktError } from '../errors.js';
+import type { NostrEvent } from '../ports.js';
+import { ownRecipes, parseRecipes } from '../roles/arena/recipe.js';
+import type { ArenaEnd } from '../roles/arena/trainer.js';
+import { parseDuration } from '../roles/duration.js';
+import type { ServeEnd } from '../roles/trainer.js';
 import { serveOneAlliance } from './alliance-serve.js';
 import type { CommandModule } from './command.js';
-import { addModeFlag, readMode } from './job-mode.js';
+import { trainInArena, type Choice } from './arena-serve.js';
+import { addModeFlag, readMode, type Mode } from './job-mode.js';
 import { addCustomerFlags, addLimitFlags, addWhichFlags, readServeFlags } from './serve-flags.js';
 import { serveEach } from './serve-jobs.js';
 import { openService } from './serve-work.js';
@@ -15,7 +22,7 @@ export const command: CommandModule = {
     program
       .option(
         '--price <sats>',
-        'what to ask per accepted round and shard; 0 is for free jobs; needed but in an alliance',
+        'what to ask per accepted round and shard; 0 is for free jobs; needed in mode federated',
       )
       .option('--price-per-gflop <sats>', 'ask this per 10^9 operations of a round, if that is more than --price')
       .option('--price-per-job <percent>', 'ask so much more for each job it holds a seat of (default 0)')
@@ -36,11 +43,22 @@ export const command: CommandModule = {
       )
       .option('--no-offer', 'publish no offer that customers find (with --once and --job none is published anyway)');
     addCustomerFlags(program, { stake: 'a proven fraud' });
-    addModeFlag(program, 'federated, or alliance: train and vote on data of your own');
+    addModeFlag(
+      program,
+      'federated; arena: submit a model of your own choice; alliance: train and vote on data of your own',
+    );
     program
       .option(
         '--local-data <path>',
         'alliance: your rows, as publish-dataset takes them; a fifth is held out to vote by',
+      )
+      .option(
+        '--recipe <file>',
+        'arena: JSON of a recipe or a list of them, such as {"model": "mlp", "learningRate": 0.003}; default some of each model',
+      )
+      .option(
+        '--train-limit <duration>',
+        'arena: how long the search of a stage may take, at most half of what is left of it (default 10m)',
       )
       .addHelpText(
         'before',
@@ -51,8 +69,12 @@ export const command: CommandModule = {
 
   async run(_args, options, context) {
     const { deps, progress } = context;
-    const localData = localDataOf(options);
-    const flags = readServeFlags(localData === null ? options : { ...options, price: '0' }, deps.network, '--price');
+    const mode = readMode(options);
+    requireFlagsOf(mode, options);
+    const localData = mode === 'alliance' ? (options['localData'] as string) : null;
+    const choice = mode === 'arena' ? await choiceOf(options) : null;
+    const priced = mode === 'federated' ? options : { ...options, price: '0' };
+    const flags = readServeFlags(priced, deps.network, '--price');
     const { bounds, threads, parallel, only, isOnce } = flags;
     const service = await openService(context, 'trainer', flags);
     const { ports, wallet, engines, stop } = service.server;
@@ -69,21 +91,19 @@ export const command: CommandModule = {
       `ready on ${ports.relays.urls.join(', ')} with ${engineWords(id, threads)}, ${parallel} at a time`,
     );
     progress.start('waiting for jobs');
-    const isOffered = options['offer'] !== false && !isOnce && only === undefined && localData === null;
+    const isOffered = options['offer'] !== false && !isOnce && only === undefined && mode === 'federated';
     const closing = new AbortController();
     const offering = isOffered
       ? offerWork(context, { ...ports, bounds, wallet }, id, AbortSignal.any([stop, closing.signal]))
       : Promise.resolve();
     await service.during(async () => {
       try {
-        return localData === null
-          ? await serveAll(server, only, isOnce)
-          : await serveEach(
-              server,
-              (event, isNamed) => serveOneAlliance(server, localData, event, isNamed),
-              only,
-              isOnce,
-            );
+        if (mode === 'federated') return await serveAll(server, only, isOnce);
+        const serve = (event: NostrEvent, isNamed: boolean): Promise<ServeEnd | ArenaEnd | null> =>
+          choice === null
+            ? serveOneAlliance(server, localData!, event, isNamed)
+            : trainInArena(server, choice, event, isNamed);
+        return await serveEach<ServeEnd | ArenaEnd>(server, serve, only, isOnce);
       } finally {
         closing.abort();
         await offering;
@@ -93,24 +113,43 @@ export const command: CommandModule = {
   },
 };
 
-/** Null: a trainer of federated jobs. @throws NmktError `bad-usage` */
-function localDataOf(options: Readonly<Record<string, unknown>>): string | null {
-  const path = options['localData'];
-  const isAlliance = readMode(options) === 'alliance';
-  const missing = (flag: string, how: string): NmktError =>
-    new NmktError('bad-usage', `required option '${flag}' not specified`, {
-      ...{ expected: flag, got: 'none', remedy: how },
-    });
-  if (isAlliance && typeof path !== 'string')
+/** Flags that one mode needs, and no other takes. @throws NmktError `bad-usage` */
+function requireFlagsOf(mode: Mode, options: Readonly<Record<string, unknown>>): void {
+  const missing = (flag: string, remedy: string): NmktError =>
+    new NmktError('bad-usage', `required option '${flag}' not specified`, { expected: flag, got: 'none', remedy });
+  if (mode === 'federated' && options['price'] === undefined)
+    throw missing('--price <sats>', 'nmkt serve-trainer --help');
+  if (mode === 'alliance' && options['localData'] === undefined)
     throw missing('--local-data <path>', 'add --local-data FILE: an alliance trains on data of your own');
-  if (!isAlliance && path !== undefined)
-    throw new NmktError('bad-usage', '--local-data belongs to an alliance', {
-      expected: '--local-data with --mode alliance',
-      got: 'another mode',
-      remedy: 'add --mode alliance, or leave out --local-data',
+  for (const [name, flag, own] of [
+    ['localData', '--local-data', 'alliance'],
+    ['recipe', '--recipe', 'arena'],
+    ['trainLimit', '--train-limit', 'arena'],
+  ] as const) {
+    if (mode === own || options[name] === undefined) continue;
+    throw new NmktError('bad-usage', `${flag} belongs to an ${own}`, {
+      expected: `${flag} with --mode ${own}`,
+      got: `mode ${mode}`,
+      remedy: `add --mode ${own}, or leave out ${flag}`,
     });
-  if (!isAlliance && options['price'] === undefined) throw missing('--price <sats>', 'nmkt serve-trainer --help');
-  return isAlliance ? (path as string) : null;
+  }
+}
+
+/** What a trainer of an arena tries, and how long. @throws NmktError `bad-recipe`, `bad-usage` */
+async function choiceOf({ recipe, trainLimit = '10m' }: Readonly<Record<string, unknown>>): Promise<Choice> {
+  const trainSec = parseDuration(String(trainLimit), '--train-limit');
+  if (recipe === undefined) return { recipes: ownRecipes(), trainSec };
+  const path = recipe as string;
+  try {
+    return { recipes: parseRecipes(JSON.parse(await readFile(path, 'utf8')), path), trainSec };
+  } catch (error) {
+    if (isNmktError(error)) throw error;
+    throw new NmktError('bad-recipe', `${path} cannot be read`, {
+      expected: 'a JSON file with a recipe, or a list of them',
+      got: (error as Error).message.slice(0, 200),
+      remedy: 'such as {"model": "mlp", "hidden": [64], "learningRate": 0.003, "epochs": 5}',
+    });
+  }
 }
 
 const HELP = `

@@ -10,7 +10,7 @@ import { comparePlan, type PlanComparison } from '../roles/compare-plan.js';
 import { describeValidators } from '../roles/describe-validators.js';
 import { describeRounds, describeTrainers } from '../roles/describe-work.js';
 import { describeMetrics } from '../roles/model-metrics.js';
-import { allianceFile, secretsFile } from '../roles/job-files.js';
+import { allianceFile, arenaFile, secretsFile } from '../roles/job-files.js';
 import { PUBLIC_KNOWLEDGE } from '../roles/round-traffic.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Context, Outcome } from './command.js';
@@ -174,7 +174,9 @@ async function listJobs(context: Context): Promise<Outcome> {
     return { next: 'nmkt post-job --help, or nmkt serve-trainer --help' };
   }
   for (const job of jobs) {
-    const kept = await Promise.all([secretsFile(job), allianceFile(job)].map((name) => home.readFile(name)));
+    const kept = await Promise.all(
+      [secretsFile(job), allianceFile(job), arenaFile(job)].map((name) => home.readFile(name)),
+    );
     const role = kept.every((file) => file === undefined) ? 'trainer' : 'customer';
     const status = await statusAnyway(context, job);
     const line = 'mode' in status ? status.phaseText : oneLine(status);

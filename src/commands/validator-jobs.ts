@@ -4,15 +4,18 @@ import type { EventId } from '../hash.js';
 import { maxShardBytes } from '../learning/examples.js';
 import { parameterCount } from '../learning/params.js';
 import { stakeToPut } from '../market/stake-terms.js';
-import { parseSnapshot, type Snapshot } from '../protocol/dataset.js';
+import type { Snapshot } from '../protocol/dataset.js';
+import { tagValue } from '../protocol/envelope.js';
 import type { EventOf } from '../protocol/events.js';
 import { JOB } from '../protocol/job.js';
-import type { NostrEvent, Relays } from '../ports.js';
+import type { NostrEvent } from '../ports.js';
+import type { ArenaEnd } from '../roles/arena/trainer.js';
 import { createBell } from '../roles/bell.js';
 import { openBook, type SignedRecord } from '../roles/job-book.js';
 import { eventsFile } from '../roles/job-files.js';
 import { serveValidator, type ValidatorEnd } from '../roles/validator.js';
-import { fetchSnapshot } from './find-job.js';
+import { validateInArena } from './arena-serve.js';
+import { fetchDeclared, fetchSnapshot } from './find-job.js';
 import { serveEach } from './serve-jobs.js';
 import { SAT, trainingBytes } from './trainer-bounds.js';
 import { stakeSats } from './trainer-skips.js';
@@ -23,8 +26,16 @@ export function validateAll(
   server: WorkServer,
   only: EventId | undefined,
   once: boolean,
-): Promise<ValidatorEnd | null> {
-  return serveEach(server, (event, isNamed) => validateOne(server, event, isNamed), only, once);
+): Promise<ValidatorEnd | ArenaEnd | null> {
+  return serveEach<ValidatorEnd | ArenaEnd>(
+    server,
+    (event, isNamed) =>
+      tagValue(event, 'phase') === 'arena'
+        ? validateInArena(server, event, isNamed)
+        : validateOne(server, event, isNamed),
+    only,
+    once,
+  );
 }
 
 type Reason =
@@ -100,17 +111,6 @@ function skipped(job: EventOf<'job'>, [reason, expected, got]: readonly [Reason,
   );
 }
 
-async function setA(relays: Relays, { author, content }: EventOf<'job'>): Promise<Snapshot | null> {
-  const id = content.evalA.snapshot;
-  const { events } = await relays.fetch([{ ids: [id] }]);
-  const event = events.find((candidate) => candidate.id === id && candidate.pubkey === author);
-  try {
-    return event === undefined ? null : parseSnapshot(event);
-  } catch {
-    return null;
-  }
-}
-
 async function validateOne(server: WorkServer, event: NostrEvent, isNamed: boolean): Promise<ValidatorEnd | null> {
   const { ports, context, inbox } = server;
   const { relays, clock } = ports;
@@ -123,7 +123,10 @@ async function validateOne(server: WorkServer, event: NostrEvent, isNamed: boole
   const bell = createBell(clock);
   const journal = await context.deps.openJournal<SignedRecord>(context.deps.home().path(eventsFile(job.id)));
   const isBegun = (await journal.read()).length > 0;
-  const [train, a] = [await fetchSnapshot(relays, job), await setA(relays, job)];
+  const [train, a] = [
+    await fetchSnapshot(relays, job),
+    await fetchDeclared(relays, job.author, job.content.evalA.snapshot),
+  ];
   const data = train === null || a === null ? null : { train, a };
   const skip = async (why: readonly [Reason, string, string]): Promise<null> => {
     await journal.close();

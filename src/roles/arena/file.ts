@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ARENA_MODELS } from '../../protocol/arena/job.js';
 import { MAX_VALIDATORS } from '../../protocol/validator.js';
 import { duration } from '../duration.js';
-import { jobFileSchema, parseFileOf } from '../job-file.js';
+import { fieldsOf, jobFileSchema, parseFileOf, type JobField } from '../job-file.js';
 
 /** The job file of an arena, in its customer's own units. What it shares with federated jobs means the same there. */
 
@@ -72,6 +72,11 @@ export const arenaFileSchema = shared.extend({
 });
 export type ArenaFile = z.output<typeof arenaFileSchema>;
 export type ArenaFileInput = z.input<typeof arenaFileSchema>;
+
+/** Field names with their sentence and default, in order. */
+export function arenaFields(): JobField[] {
+  return fieldsOf(arenaFileSchema, { mode: 'arena' });
+}
 
 /** @throws NmktError `bad-job` naming the field, expected and got */
 export function parseArenaFile(value: unknown, origin: string): ArenaFile {
