@@ -28,6 +28,8 @@ import { table } from '../terminal/table.js';
 import { writeModelFiles } from '../training/model-files.js';
 import { collectAsMember, collectOwnAlliance } from './alliance-collect.js';
 import { allianceSecrets } from './alliance-lead.js';
+import { collectOwnArena } from './arena-collect.js';
+import { arenaSecrets } from './arena-lead.js';
 import type { CommandModule, Context, Outcome } from './command.js';
 import { customerPorts, optionalNumber } from './customer-ports.js';
 import { maxSatsOf } from './spending.js';
@@ -117,6 +119,8 @@ async function collect(
   const of = { context, ports, jobId, dir, options, signal };
   const alliance = await allianceSecrets(ports.files, jobId);
   if (alliance !== undefined) return collectOwnAlliance(of, alliance);
+  const arena = await arenaSecrets(ports.files, jobId);
+  if (arena !== undefined) return collectOwnArena(of, arena);
   const secrets = await ownSecrets(ports, jobId);
   if (secrets === undefined && (await modeOfJob(ports.relays, jobId)) === 'alliance') return collectAsMember(of);
   const chunks = chunkFiles(ports.files, `fetched/${jobId}`);
