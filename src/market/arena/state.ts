@@ -110,10 +110,13 @@ export function withStage(state: ArenaState, change: Partial<ArenaStage>): Arena
   };
 }
 
-/** m of a stage: what the job asks, or where fewer may score the largest odd number of them; at least 3. */
+/** Of each model: a median of fewer scores would be one validator's. */
+export const LEAST_SEATS = 3;
+
+/** m of a stage: what the job asks, or where fewer may score the largest odd number of them. */
 export function seatsIn({ job }: Pick<ArenaState, 'job'>, { validators }: Pick<ArenaStage, 'validators'>): number {
   const odd = validators.size - (validators.size % 2 === 0 ? 1 : 0);
-  return Math.max(3, Math.min(job.content.arena.seats, odd));
+  return Math.max(LEAST_SEATS, Math.min(job.content.arena.seats, odd));
 }
 
 /** How many draws the job had. */

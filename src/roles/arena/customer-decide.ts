@@ -11,7 +11,7 @@ import {
   unseenSubmissions,
 } from '../../market/arena/due.js';
 import type { FoldedArena } from '../../market/arena/fold.js';
-import { drawsOf, submittingStage, type ArenaStage, type ArenaState } from '../../market/arena/state.js';
+import { drawsOf, LEAST_SEATS, submittingStage, type ArenaStage, type ArenaState } from '../../market/arena/state.js';
 import { decideCountersignatures, decidePayment, payable, type Payment } from '../customer-payments.js';
 import { OUTAGE_GRACE_SEC, seenIntervalSec } from '../customer-scoring.js';
 import type { LeadFacts } from '../lead-loop.js';
@@ -128,14 +128,13 @@ function decideSubmissions(state: ArenaState, facts: ArenaFacts, now: number): A
   return { do: 'wait', for: what, until: ids.length > 0 ? Math.min(due, seenAt) : due };
 }
 
-/** Few validators get until the end of the list's time; then those that are there have to do. */
+/** Fewer validators than a score takes get until the end of the list's time; the others had the whole stage to register. */
 function decideRoot(state: ArenaState, stage: ArenaStage, now: number): ArenaAction {
-  const { seats } = state.job.content.arena;
   const { until } = stage.list.content;
   const able = ableValidators(state, stage, now).length;
-  return able >= seats || now >= until || stage.submissions.size === 0
+  return able >= LEAST_SEATS || now >= until || stage.submissions.size === 0
     ? { do: 'root', stage }
-    : { do: 'wait', for: `validators: ${able} of ${seats} registered`, until };
+    : { do: 'wait', for: `validators: ${able} of at least ${LEAST_SEATS} registered`, until };
 }
 
 function decideScoring(state: ArenaState, stage: ArenaStage, facts: ArenaFacts, now: number): ArenaAction {
