@@ -25,18 +25,18 @@ export type GivenKeys = AuditKeys | ArenaAuditKeys;
 /** @throws NmktError `bad-usage` when they are of a job of another kind */
 export function federatedKeys(keys: GivenKeys): AuditKeys {
   if (!('mode' in keys)) return keys;
-  throw otherKind('of a federated job', 'of an arena');
+  throw otherKind('keys of a federated job');
 }
 
 /** @throws NmktError `bad-usage` when they are of a job of another kind */
 export function arenaKeys(keys: GivenKeys): ArenaAuditKeys {
   if ('mode' in keys) return keys;
-  throw otherKind('of an arena', 'of a federated job');
+  throw otherKind('keys of an arena');
 }
 
-function otherKind(expected: string, got: string): NmktError {
+export function otherKind(expected: string): NmktError {
   return new NmktError('bad-usage', '--keys holds keys of a job of another kind', {
-    ...{ expected, got },
+    ...{ expected, got: 'keys of another one' },
     remedy: 'ask the customer for the file, or leave out --keys',
   });
 }

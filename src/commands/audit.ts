@@ -37,7 +37,7 @@ export const command: CommandModule = {
     const source = await auditSource(context, options);
     const mode = await modeOf(source, job);
     if (mode === 'arena') return auditArena(context, job, source, given, upTo);
-    if (mode === 'alliance') return auditAlliance(context, job, source);
+    if (mode === 'alliance') return auditAlliance(context, job, source, given, upTo);
     return auditFederated(context, job, source, given, upTo);
   },
 };
@@ -111,7 +111,8 @@ compared with the table of names; data: the sets opened, every score measured ag
   notices   [{stage, rule, trainer, submission, detail}] of what no event decides: unopened (the customer says that a model could not be
             opened; detail says whether it opens now), contradicted (most validators opened another model than it names)
 Of an alliance {job, mode: "alliance", level, why, verdict, firstBad, phase, reached, events, rounds, accepted (rounds whose aggregate became
-the model), paidMsat, forks, unreadable}, at the public level: members, draws, lists, votes, plans and receipts recomputed.
+the model), paidMsat, forks, unreadable}; public: members, draws, lists, votes, plans and receipts recomputed; keys, in the home of its
+customer or of a member: proposals opened, every accepted aggregate computed again to the byte.
 The key level needs --keys, or the home that posted the job. The data level needs that home, or the audit-data.json that
 collect-model --audit-data writes: it opens the data itself.
 

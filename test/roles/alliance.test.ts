@@ -1,6 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { fromHex } from '../../src/hash.js';
-import { sha256 } from '../../src/hash.js';
+import { sha256, sha256Hex } from '../../src/hash.js';
+import { decodeReceiptInvoice } from '../../src/commands/find-job.js';
+import { auditAllianceModels } from '../../src/roles/alliance/audit-models.js';
+import { auditAlliancePublic } from '../../src/roles/alliance/audit-public.js';
 import { subset } from '../../src/learning/examples.js';
 import { stratifiedSplit } from '../../src/learning/partition.js';
 import { prng } from '../../src/learning/prng.js';
@@ -47,6 +50,21 @@ describe('an alliance', () => {
     const hash = baseHashOf(run.folded.state!, 2)!;
     expect(hash).toBe(run.folded.state!.rounds[1]!.tally!.aggregate);
     expect(world.customer.files.has(`jobs/${world.jobId}/model-${hash}.safetensors`)).toBe(true);
+
+    const { signal } = new AbortController();
+    const ports = { relays: world.network.relays(), signal, nowSec: world.clock.nowSec() };
+    const facts = { decode: decodeReceiptInvoice, nowSec: world.clock.nowSec() };
+    expect(auditAlliancePublic(run.folded, facts)).toBeNull();
+    const state = run.folded.state!;
+    const audit = (of = state, group = fromHex(world.secrets.group)) => auditAllianceModels(of, { ...ports, group });
+    expect(await audit()).toBeNull();
+    expect(await audit(state, sha256('another key'))).toMatchObject({ event: world.jobId, rule: 'key' });
+    const other = baseHashOf(state, 1)!;
+    const forged = state.rounds.map((one) =>
+      one.round === 1 ? { ...one, tally: { ...one.tally!, aggregate: sha256Hex(other) } } : one,
+    );
+    const found = await audit({ ...state, rounds: forged });
+    expect(found).toMatchObject({ event: state.rounds[1]!.votes!.list.id, rule: 'aggregate' });
   });
 });
 

@@ -35,7 +35,8 @@ export async function makeSecrets({ files, random }: Pick<Env, 'files' | 'random
   return { nonces: bytes.slice(0, 32), uploads: bytes.slice(32) };
 }
 
-export const keptGroup = ({ files }: Pick<Env, 'files'>): Promise<Bytes | undefined> => files.read(GROUP_FILE);
+export const keptGroup = ({ files }: { readonly files: Pick<Env['files'], 'read'> }): Promise<Bytes | undefined> =>
+  files.read(GROUP_FILE);
 export const keepGroup = ({ files }: Pick<Env, 'files'>, key: Bytes): Promise<void> => files.write(GROUP_FILE, key);
 
 export interface KeptProposal {
