@@ -8,6 +8,8 @@ import type { FoldedArena } from '../market/arena/fold.js';
 import type { RankRow } from '../protocol/arena/ranking.js';
 import { parseSnapshot } from '../protocol/dataset.js';
 import { modelFileName } from '../roles/arena/aliases.js';
+import { auditArenaJob } from '../roles/arena/audit.js';
+import { collectArenaKeys, encodeArenaAuditKeys } from '../roles/arena/audit-keys.js';
 import { owedOf } from '../roles/arena/env.js';
 import { decodeModelFile } from '../roles/arena/model-file.js';
 import type { JobSecrets } from '../roles/customer-env.js';
@@ -17,6 +19,7 @@ import { writeModelFiles } from '../training/model-files.js';
 import { leadOwnArena } from './arena-lead.js';
 import type { Context, Outcome } from './command.js';
 import { readArenaBook } from './find-arena.js';
+import { decodeReceiptInvoice } from './find-job.js';
 import { jobFiles } from './lead.js';
 import { sats } from './status-tables.js';
 import { requirePayouts } from './unpaid.js';
@@ -73,7 +76,17 @@ export async function collectOwnArena(of: Collecting, secrets: JobSecrets): Prom
   await writeModelFiles(dir, spec, params, { job: jobId, schema });
   const book = await readArenaBook(context, jobId, ports.relays);
   book.close();
-  const put = (name: string, text: string) => replaceFile(nodeDisk, join(dir, name), text, 0o666);
+  const put = (name: string, text: string, mode = 0o666) => replaceFile(nodeDisk, join(dir, name), text, mode);
+  const keys = await collectArenaKeys({ secrets, signer: ports.signer }, folded.state!);
+  const { data: _, ...open } = keys;
+  await put('audit-keys.json', encodeArenaAuditKeys(open), 0o600);
+  if (options['auditData'] === true) await put('audit-data.json', encodeArenaAuditKeys(keys), 0o600);
+  const { found } = await auditArenaJob({
+    ...{ book, relays: ports.relays, upTo: 'public', signal, decode: decodeReceiptInvoice },
+    nowSec: context.deps.clock.nowSec(),
+  });
+  if (found !== null)
+    context.progress.warn(`the audit fails at event ${found.event.slice(0, 12)}…: ${found.rule}: ${found.detail}`);
   await put('provenance.json', `${JSON.stringify({ job: jobId, events: book.all() }, undefined, 2)}\n`);
   await put('README.md', card(folded, winner, spec.model));
   const payouts = owedOf(folded).rounds.flatMap(({ payouts: all }) => all);
@@ -91,7 +104,7 @@ export async function collectOwnArena(of: Collecting, secrets: JobSecrets): Prom
     trainers: ranks.map(({ trainer, scorePpm }, at) => ({
       ...{ pubkey: trainer, rank: at + 1, loss: scorePpm / 1e6, paidMsat: paid(trainer) },
     })),
-    ...{ signedBy: secrets.event.pubkey, verified: folded.firstBad === null },
+    ...{ signedBy: secrets.event.pubkey, verified: found === null },
   };
   const stageName = winner.stage === 0 ? 'interim' : 'final';
   context.progress.done(
