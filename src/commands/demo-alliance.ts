@@ -1,10 +1,7 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { percentText, satText } from '../demo/board.js';
 import { writeMemberDigits, writeNewDigits } from '../demo/digits-files.js';
 import type { DemoPlan } from '../demo/plan.js';
 import type { Line } from '../demo/processes.js';
-import { NmktError } from '../errors.js';
 import type { EventId } from '../hash.js';
 import { initialParams } from '../learning/params.js';
 import { initialisationSeed, trainingSeed } from '../learning/seeds.js';
@@ -17,6 +14,7 @@ import { readLocalData } from './alliance-serve.js';
 import type { Context } from './command.js';
 import { allRounds } from './demo-compare.js';
 import type { DemoTools } from './demo-market.js';
+import { standUp } from './demo-stand.js';
 import { readAlliance } from './find-alliance.js';
 
 /** `nmkt demo --mode alliance`: members with digits of their own, each a process; the customer brings the money and no data. */
@@ -41,70 +39,31 @@ export interface AllianceDemo {
   readonly audit: 'PASS' | 'FAIL';
 }
 
-const PURSE_SATS = 1_000_000;
-const LAST_WORDS_MS = 20_000;
-
 /** From an empty folder to the model. @throws NmktError of whoever failed */
-export async function runAlliance(plan: DemoPlan, { context, processes, view }: DemoTools): Promise<AllianceDemo> {
-  const { clock } = context.deps;
-  const home = (name: string): string => join(plan.dir, name);
-  const sandbox = home('sandbox');
-  if (existsSync(sandbox))
-    throw new NmktError('bad-usage', `${plan.dir} holds an earlier demo`, {
-      expected: 'a new folder',
-      got: sandbox,
-      remedy: 'nmkt demo --mode alliance, without --dir or with another one',
-    });
+export async function runAlliance(plan: DemoPlan, tools: DemoTools): Promise<AllianceDemo> {
+  const { context, view } = tools;
   const { trainers: count, rounds, priceSats, engine, model } = plan;
-  let fail: (error: NmktError) => void = () => undefined;
-  const failure = new Promise<never>((_, reject) => (fail = reject));
-  failure.catch(() => undefined);
-  const during = <T>(work: Promise<T>): Promise<T> => Promise.race([work, failure]);
-  const ready = new Promise<string>((resolve) => {
-    const args = ['sandbox', '--dir', sandbox, '--trainers', `${count}`, '--sats', `${PURSE_SATS}`];
-    const serving = processes.start('sandbox', args, (line) => {
-      if (line['event'] === 'ready') resolve(String(line['relay']));
-    });
-    void serving.ended.then(({ error }) => error !== undefined && fail(error));
-  });
-  const data = await writeMemberDigits(home('data'), count);
-  const like = await writeNewDigits(home('data'));
-  const relay = await during(ready);
+  const stand = standUp(plan, tools, { trainers: count, validators: 0 });
+  const data = await writeMemberDigits(stand.home('data'), count);
+  const like = await writeNewDigits(stand.home('data'));
+  const relay = await stand.during(stand.relay);
   view.say(`sandbox: relay and play-money wallets at ${relay}`);
 
-  const members = data.parts.map((path, at) => {
-    const name = `trainer-${at + 1}`;
-    const args = [
-      ...['serve-trainer', '--mode', 'alliance', '--local-data', path, '--once', '--engine', engine],
-      ...['--settings', join(sandbox, `${name}.json`), '--home', home(name)],
-    ];
-    const member = processes.start(name, args, (line) => {
+  for (const [at, path] of data.parts.entries())
+    stand.worker(`trainer-${at + 1}`, ['serve-trainer', '--mode', 'alliance', '--local-data', path], (line) => {
       const words = wordsOf(line);
       if (words !== null) view.say(`member ${at + 1} (${data.sizes[at]} digits): ${words}`);
     });
-    void member.ended.then(({ error }) => error !== undefined && fail(error));
-    return member;
-  });
-  const customer = ['--settings', join(sandbox, 'customer.json'), '--home', home('customer')];
-  const { document: posted } = await during(
-    processes.run('customer', [
-      ...['post-job', '--mode', 'alliance', '--like', like, '--model', model, '--rounds', `${rounds}`],
-      ...(priceSats === 0 ? ['--rail', 'none'] : ['--pot-sats', `${rounds * count * priceSats}`]),
-      ...['--members', `${count}`, '--proposers', `${Math.floor(count / 2)}`, '--title', 'nmkt demo'],
-      ...['--accepted-engines', engine === 'auto' ? 'wasm' : engine, ...customer],
-    ]),
-  );
+  const { document: posted } = await stand.customer([
+    ...['post-job', '--mode', 'alliance', '--like', like, '--model', model, '--rounds', `${rounds}`],
+    ...(priceSats === 0 ? ['--rail', 'none'] : ['--pot-sats', `${rounds * count * priceSats}`]),
+    ...['--members', `${count}`, '--proposers', `${Math.floor(count / 2)}`, '--title', 'nmkt demo'],
+    ...['--accepted-engines', engine === 'auto' ? 'wasm' : engine],
+  ]);
   const job = String(posted?.['job']) as EventId;
   view.say(`customer: an alliance of ${count} members, job ${job}`);
-  const collect = ['collect-model', job, '--out', plan.modelDir, ...customer];
-  const first = await during(processes.run('customer', collect));
-  if (first.status === 7) await during(processes.run('customer', collect));
-  const all = new AbortController();
-  void Promise.all(members.map(({ ended }) => ended)).then(() => all.abort());
-  await clock.wait(LAST_WORDS_MS, AbortSignal.any([all.signal, context.signal]));
-  const { document: verdict } = await during(
-    processes.start('auditor', ['audit', job, '--relay', relay, '--home', home('auditor')]).ended,
-  );
+  await stand.collect(job);
+  const audit = await stand.audit(job);
 
   const relays = await context.deps.connectRelays([relay]);
   const found = await readAlliance({ deps: { ...context.deps, relays: async () => relays } }, job).finally(() =>
@@ -117,7 +76,7 @@ export async function runAlliance(plan: DemoPlan, { context, processes, view }: 
     rounds: found.state.rounds.filter(({ tally }) => tally?.isAccepted === true).length,
     members: accounts.map(({ pubkey, proposed, voted, paidMsat: got }) => ({ pubkey, proposed, voted, paidMsat: got })),
     paidMsat,
-    audit: verdict?.['verdict'] === 'PASS' ? 'PASS' : 'FAIL',
+    audit,
   };
 }
 

@@ -12,6 +12,7 @@ import { MODEL_NAMES } from '../learning/model-choice.js';
 import type { CommandModule, Context, Outcome } from './command.js';
 import { optionalInteger } from './customer-ports.js';
 import { allianceDemoText, runAlliance } from './demo-alliance.js';
+import { arenaDemoText, runArena } from './demo-arena.js';
 import { runMarket, type DemoTools } from './demo-market.js';
 import { addModeFlag, readMode, type Mode } from './job-mode.js';
 
@@ -19,10 +20,13 @@ const DEFAULT_MODEL_DIR = 'nmkt-demo-model';
 
 export const command: CommandModule = {
   configure(program) {
-    addModeFlag(program, 'federated, or alliance: members with data of their own');
+    addModeFlag(
+      program,
+      'federated; arena: models of their own choice, ranked; alliance: members with data of their own',
+    );
     program
       .option('--trainers <n>', 'how many trainers take part, with a shard each (default 3; members of an alliance: 6)')
-      .option('--validators <n>', 'how many validators score the updates beside the customer', '0')
+      .option('--validators <n>', 'how many validators score beside the customer (default 0; in an arena 3)')
       .option('--rounds <n>', 'how often they train and are paid', '3')
       .option('--model <name>', 'mlp, logreg, cnn (images) or gpt (text)', 'mlp')
       .option(
@@ -50,14 +54,15 @@ With --json one document: {accuracy, rounds, trainers: [{pubkey, rounds, paidMsa
 audit, modelDir, wallSeconds, chance, initialAccuracy, soloAccuracy}, with --validators also validators: [{pubkey,
 rounds, paidMsat}]; accuracies are in [0, 1], on data that
 nobody trained on; soloAccuracy is what one trainer reaches alone with as many epochs.
-With --mode alliance {mode, accuracy, initialAccuracy, soloAccuracy, totalRounds, rounds (accepted), members: [{pubkey, proposed, voted, paidMsat}],
+With --mode arena {mode, winner, architecture, loss, trainers: [{pubkey, rank, loss, paidMsat}], validators: [{pubkey, scored, paidMsat}],
+paidMsat, audit, modelDir, wallSeconds}; with --mode alliance {mode, accuracy, initialAccuracy, soloAccuracy, totalRounds, rounds (accepted), members: [{pubkey, proposed, voted, paidMsat}],
 paidMsat, audit, modelDir, wallSeconds}.`,
       );
   },
 
   async run(_args, options, context) {
     const mode = readMode(options);
-    const plan = await readPlan(mode === 'alliance' ? asAlliance(options) : { trainers: '3', ...options }, context);
+    const plan = await readPlan(optionsOf(mode, options), context);
     const view = openLiveView({
       stream: process.stderr,
       env: process.env,
@@ -96,16 +101,15 @@ async function discard(dir: string, isKept: boolean, { progress }: Context): Pro
 async function demonstrate(plan: DemoPlan, tools: DemoTools, mode: Mode): Promise<Outcome> {
   const { deps } = tools.context;
   const startedMs = deps.clock.nowMs();
-  if (mode === 'alliance') {
-    const alliance = await runAlliance(plan, tools);
+  if (mode !== 'federated') {
+    const found = mode === 'arena' ? await runArena(plan, tools) : await runAlliance(plan, tools);
     const wallSeconds = Math.round((deps.clock.nowMs() - startedMs) / 100) / 10;
-    const value = { ...alliance, modelDir: plan.modelDir, wallSeconds };
+    const value = { ...found, modelDir: plan.modelDir, wallSeconds };
     const dir = shownPath(plan.modelDir);
+    const text =
+      found.mode === 'arena' ? arenaDemoText(found, dir, wallSeconds) : allianceDemoText(found, dir, wallSeconds);
     const file = await writeNewDigits(plan.modelDir);
-    return {
-      ...{ value, text: allianceDemoText(alliance, dir, wallSeconds) },
-      next: `nmkt predict ${quoted(dir)} ${quoted(shownPath(file))}`,
-    };
+    return { ...{ value, text }, next: `nmkt predict ${quoted(dir)} ${quoted(shownPath(file))}` };
   }
   const found = await runMarket(plan, tools);
   const file = plan.data?.test ?? plan.data?.path ?? (await writeNewDigits(plan.modelDir));
@@ -151,19 +155,22 @@ async function demonstrate(plan: DemoPlan, tools: DemoTools, mode: Mode): Promis
   };
 }
 
-/** @throws NmktError `bad-usage` for what an alliance has not */
-function asAlliance(options: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  const given = ['data', 'label', 'test'].find((name) => options[name] !== undefined);
-  if (given === undefined && options['validators'] === '0') {
-    optionalInteger(options['trainers'], '--trainers', 5, 32);
-    return { trainers: '6', ...options };
-  }
-  const flag = `--${given ?? 'validators'}`;
-  throw new NmktError('bad-usage', `the demo of an alliance has no ${flag}`, {
-    expected: 'digits, proposers and voters',
-    got: flag,
-    remedy: `leave out ${flag}`,
-  });
+/** With the defaults of a mode. @throws NmktError `bad-usage` for what its demo has not */
+function optionsOf(mode: Mode, options: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  if (mode === 'federated') return { trainers: '3', validators: '0', ...options };
+  const lacking = ['data', 'label', 'test', ...(mode === 'alliance' ? ['validators'] : [])];
+  const given = lacking.find((name) => options[name] !== undefined);
+  if (given !== undefined)
+    throw new NmktError('bad-usage', `the demo of mode ${mode} has no --${given}`, {
+      expected: mode === 'arena' ? 'digits, trainers and validators' : 'digits, proposers and voters',
+      got: `--${given}`,
+      remedy: `leave out --${given}`,
+    });
+  optionalInteger(options['trainers'], '--trainers', mode === 'arena' ? 2 : 5, 32);
+  optionalInteger(options['validators'], '--validators', 3, 15);
+  return mode === 'arena'
+    ? { trainers: '3', validators: '3', ...options }
+    : { trainers: '6', validators: '0', ...options };
 }
 
 /** @throws NmktError `bad-usage`, `bad-settings` */

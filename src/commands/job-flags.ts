@@ -66,7 +66,11 @@ export function addJobFlags(program: Command, only?: readonly string[]): void {
 export function addFieldFlags(program: Command, fields: readonly JobField[]): void {
   for (const { name, fallback, about } of fields) {
     const shown =
-      fallback === null || fallback === '' ? '' : ` (default ${JSON.stringify(fallback).replace(/[[\]"]/g, '')})`;
+      fallback === null || fallback === ''
+        ? ''
+        : ` (default ${JSON.stringify(fallback)
+            .replace(/[[\]"]/g, '')
+            .replaceAll(',', ', ')})`;
     const sentence = about.replace(/\b[a-z]+(?:[A-Z][a-z]+)+\b/g, (field) => `--${kebab(field)}`);
     if (name === 'strictLoss') program.option('--strict-loss', sentence);
     else program.option(`--${kebab(name)} <${valueName(name, fallback)}>`, `${sentence}${shown}`);

@@ -41,7 +41,7 @@ export const command: CommandModule = {
       .option('--dry-run', 'show the terms; sign and publish nothing')
       .addHelpText(
         'before',
-        '$ nmkt post-job --dataset SNAPSHOT --model mlp --rounds 5 --max-price-sats 300\n$ nmkt post-job job.json --serve\n$ nmkt post-job --mode alliance --like FILE --label COLUMN --pot-sats 3000\n',
+        '$ nmkt post-job --dataset SNAPSHOT --model mlp --rounds 5 --max-price-sats 300\n$ nmkt post-job job.json --serve\n$ nmkt post-job --mode arena --dataset SNAPSHOT --pot-sats 5000\n$ nmkt post-job --mode alliance --like FILE --label COLUMN --pot-sats 3000\n',
       )
       .addHelpText('after', HELP);
   },
@@ -113,6 +113,8 @@ export const command: CommandModule = {
 };
 
 const HELP = `
+An arena (--mode arena) gives its whole dataset to every trainer that asks; each submits models of its own choice, validators rank them on sets that no trainer
+sees, and ranks split the pot: publish the dataset with --shards 1.
 An alliance (--mode alliance) needs no dataset: members train on data of their own, and the pot is paid in equal parts per round. Of the flags
 above it has those that --mode alliance --print-defaults shows.
 Prices are sats per accepted round and shard; a job is refused when rounds x shards x max-price-sats passes its budget.

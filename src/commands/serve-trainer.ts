@@ -171,6 +171,9 @@ With --json one object per line, each with event, at (Unix seconds) and, where t
              that repeated it found right (trainer, customer, or nobody where none can)
   claim-refused  {round, rule, detail}: the customer does not pay the invoice of this wallet
   done       {rounds, paidMsat}; error: {message, code, expected, got} or {reason}
+With --mode arena it asks arenas for their training set, tries the recipes of --recipe (or some of each model) by successive halving on nine tenths of it, and submits the best to
+both stages. Its events are skipped (reason own-job, closed, customer, no-wallet, network, stake, recipe, max-bytes, engine or dataset-missing), entered, training {stage, recipes},
+submitted {stage, submission}, listed {stage}, ranked {stage, rank, of, scorePpm}, unranked {stage}, paid, unpaid {stage, purpose, amountMsat}, done {rounds: stages, paidMsat}.
 With --mode alliance it joins alliances, on the rows of --local-data: as drawn it proposes a model trained on them, or votes by a fifth of them that it
 never trains on. The rows stay here; what it trained all members can open. Its events are skipped (reason own-job, closed, customer, no-wallet, network, stake, max-params,
 max-bytes, local-data or engine), registered {register}, round {round, role}, role proposer, voter or null, revealed, voted {round, vote, beforePpm, afterPpm}, settled {round,

@@ -49,6 +49,8 @@ const HELP = `
 Registers for jobs with validators before their award. Who is taken gets keys to all data, models and updates of the job, scores
 each update on the samples of the job, repeats what is drawn, commits to its scores and reveals them when all have committed. Where a trainer disputes that it is a fraud
 it may be drawn to repeat the segment, and says what it ends in.
+Arenas it scores, too: it gets the stage's set and blinded models that are drawn for it. Their events are drawn and scored {stage, models},
+paid {stage, purpose, amountMsat} and done.
 A key is never trainer and validator of one job. Three rounds in a row without scores lose the seat.
 Goes on with what this home began, whatever the bounds say now.
 Exit status with --once: 0 after a job's last fee, 3 after --timeout; 5 when the job of --job took others or is over.

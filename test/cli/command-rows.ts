@@ -190,16 +190,14 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       '--mode': ['zzz', 'bad-usage', '--mode federated'],
       ...Object.fromEntries(
         [
-          'pot-sats',
-          'proposers',
-          'min-voters',
-          'members',
-          'join-window',
-          'tolerance',
-          'vote-timeout',
-          'like',
-          'label',
-        ].map((name) => [`--${name}`, ['zzz', 'bad-usage', /add --mode alliance/] as const]),
+          ...['pot-sats', 'interim', 'final', 'interim-share', 'sides', 'validator-share', 'gamma', 'q', 'best-stakes'],
+          ...['best-validators', 'lambda', 'seats', 'submissions-per-day', 'max-model-bytes', 'models'],
+        ].map((name) => [`--${name}`, ['zzz', 'bad-usage', /add --mode arena/] as const]),
+      ),
+      ...Object.fromEntries(
+        ['proposers', 'min-voters', 'members', 'join-window', 'tolerance', 'vote-timeout', 'like', 'label'].map(
+          (name) => [`--${name}`, ['zzz', 'bad-usage', /add --mode alliance/] as const],
+        ),
       ),
     },
   },
@@ -306,6 +304,8 @@ export const rows: Readonly<Record<string, CommandRows>> = {
       '--threads': number('--threads'),
       '--mode': ['zzz', 'bad-usage', '--mode federated'],
       '--local-data': ['zzz', 'bad-usage', /add --mode alliance/],
+      '--recipe': ['zzz', 'bad-usage', /add --mode arena/],
+      '--train-limit': ['zzz', 'bad-usage', /add --mode arena/],
     },
   },
   'serve-validator': {
