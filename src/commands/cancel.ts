@@ -2,6 +2,9 @@ import { NmktError } from '../errors.js';
 import { paidMsat, type JobState } from '../market/state.js';
 import { unpaidPayouts } from '../roles/customer-decide.js';
 import { table } from '../terminal/table.js';
+import { allianceSecrets } from './alliance-lead.js';
+import { arenaSecrets } from './arena-lead.js';
+import { cancelAlliance, cancelArena } from './cancel-pot.js';
 import type { CommandModule, Outcome } from './command.js';
 import { customerPorts } from './customer-ports.js';
 import { maxSatsOf } from './spending.js';
@@ -26,6 +29,10 @@ export const command: CommandModule = {
     maxSatsOf(options);
     const job = findJob(reference!);
     const ports = await customerPorts(context);
+    const alliance = await allianceSecrets(ports.files, job);
+    if (alliance !== undefined) return cancelAlliance(context, ports, alliance, options, reason);
+    const arena = await arenaSecrets(ports.files, job);
+    if (arena !== undefined) return cancelArena(context, ports, arena, options, reason);
     const secrets = await ownSecrets(ports, job);
     if (secrets === undefined) {
       const { book } = await readBook(context, job);
@@ -58,7 +65,8 @@ With --json one document:
   job, cancelled   ids of the job and of its cancellation; reason: as published
   rounds           rounds that were accepted
   paidMsat         paid over the whole job
-  owedMsat, unpaid what is left to pay, and to how many payouts that belongs`;
+  owedMsat, unpaid what is left to pay, and to how many payouts that belongs
+An alliance ends when the round that is open is settled, an arena when the stage whose submissions are listed is; what is left of the pot stays with its customer.`;
 
 function report(state: JobState): Outcome {
   const { cancelled, jobId: job } = state;

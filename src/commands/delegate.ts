@@ -1,7 +1,9 @@
 import { parsePubkey } from '../config/identifiers.js';
 import { NmktError } from '../errors.js';
 import type { Bell } from '../roles/bell.js';
-import { serveDelegator } from '../roles/delegator.js';
+import { delegatedAlliance, delegatedArena, delegatedJob, serveDelegator, type Delegated } from '../roles/delegator.js';
+import type { StakedJob } from '../roles/stake.js';
+import type { Mode } from './job-mode.js';
 import type { JobBook } from '../roles/job-book.js';
 import type { PublishPorts } from '../roles/publish.js';
 import { putStake } from '../roles/stake.js';
@@ -56,15 +58,20 @@ export const command: CommandModule = {
 /** @throws NmktError `job-closed` where it stops before the job is over, `no-wallet` */
 async function collect(
   context: Context,
-  book: JobBook,
-  ports: PublishPorts & { readonly bell: Bell },
+  book: JobBook<StakedJob>,
+  ports: PublishPorts & { readonly bell: Bell; readonly mode: Mode },
 ): Promise<{ readonly paidMsat: bigint }> {
   const { deps, signal } = context;
-  const { paidMsat, why } = await serveDelegator({
-    ...{ ...ports, book, signal, wallet: await deps.wallet(), network: deps.network },
-    paymentHashOf: (invoice) => decodeInvoice(invoice).paymentHash,
-    emit: () => undefined,
-  });
+  const look = { federated: delegatedJob, arena: delegatedArena, alliance: delegatedAlliance }[ports.mode];
+  const { paidMsat, why } = await serveDelegator<StakedJob>(
+    {
+      ...{ ...ports, book, signal, wallet: await deps.wallet(), network: deps.network },
+      paymentHashOf: (invoice) => decodeInvoice(invoice).paymentHash,
+      emit: () => undefined,
+    },
+    // The book was opened as one of that mode.
+    look as (state: StakedJob) => Delegated,
+  );
   if (why === null) return { paidMsat };
   throw new NmktError('job-closed', 'it waited for shares of rewards in vain', {
     expected: 'a job that comes to its end',

@@ -20,7 +20,7 @@ import type { CommandModule, Context, Outcome } from './command.js';
 import { homeFiles } from './customer-ports.js';
 import { arenaText, awardText, nameOfStage, payoutText, ratingText } from './explain-text.js';
 import { readArenaBook } from './find-arena.js';
-import { findJob } from './find-job.js';
+import { findJob, otherMode } from './find-job.js';
 import { addTrustFlags, readerTrust } from './reader-trust.js';
 
 /** Reads only: from a decided value back to the signed events that it follows from. */
@@ -56,6 +56,7 @@ export const command: CommandModule = {
           ? explainArena(state)
           : explainOf(state, explainArenaPayout(state, payout), 1, payout, nameOfStage);
     }
+    if (job !== undefined && tagValue(job, 'phase') === 'alliance') throw otherMode(job.id, 'alliance');
     if (named === undefined && job !== undefined) return explainJob(await readJobs(relays, [id!]), id!);
     const jobs = await jobsOfPayout(context, relays, named, dump !== undefined);
     return explainOne(jobs, id as string as Sha256);

@@ -64,7 +64,8 @@ export async function readBook(
   });
 }
 
-function otherMode(jobId: EventId, mode: Exclude<Mode, 'federated'>): NmktError {
+/** @returns NmktError `wrong-mode` */
+export function otherMode(jobId: EventId, mode: Exclude<Mode, 'federated'>): NmktError {
   return new NmktError('wrong-mode', `job ${jobId.slice(0, 12)}… is an ${mode}`, {
     expected: 'a federated job',
     got: `mode ${mode}, which this command does not know yet`,

@@ -4,7 +4,8 @@ import { slashAll } from '../roles/slash.js';
 import { slashShares } from '../market/slashing.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule } from './command.js';
-import { findJob } from './find-job.js';
+import type { JobBook } from '../roles/job-book.js';
+import { findJob, otherMode } from './find-job.js';
 import { withStake } from './stake-run.js';
 import { sats } from './status-tables.js';
 
@@ -18,8 +19,10 @@ export const command: CommandModule = {
 
   async run([reference], _options, context) {
     const job = findJob(reference!);
-    return withStake(context, job, async (book, stake, { signer, relays, progress }) => {
-      const found = await slashAll(book, stake, signer.pubkey);
+    return withStake(context, job, async (book, stake, { signer, relays, progress, mode }) => {
+      if (mode !== 'federated') throw otherMode(job, mode);
+      // Of a federated job it is one.
+      const found = await slashAll(book as JobBook, stake, signer.pubkey);
       for (const { event } of found) if (event !== null) await requireStored(relays, book.raw(event)!);
       const taken = found.filter(({ lock }) => lock.state === 'slashed');
       progress.done(

@@ -11,7 +11,7 @@ import type { JobBook } from './job-book.js';
 /** What a staker or delegator does in a job: lock, then say so; say that it leaves, then let the lock go. Each step may be repeated. */
 
 /** A job of any kind that may ask for stake. */
-interface StakedJob extends AnyJobState {
+export interface StakedJob extends AnyJobState {
   readonly job: {
     readonly author: Pubkey;
     readonly content: Pick<JobTerms, 'stake'> & Partial<Pick<JobTerms, 'keyRelease'>>;

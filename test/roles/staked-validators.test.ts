@@ -4,7 +4,7 @@ import { explainPayout } from '../../src/market/explain.js';
 import { drawSeats } from '../../src/market/stake-draw.js';
 import { seatSeed } from '../../src/market/seat-draw.js';
 import { encodeAuditKeys } from '../../src/roles/audit.js';
-import { serveDelegator } from '../../src/roles/delegator.js';
+import { delegatedJob, serveDelegator } from '../../src/roles/delegator.js';
 import type { JobFileInput } from '../../src/roles/job-file.js';
 import { putStake } from '../../src/roles/stake.js';
 import type { ValidatorOptions } from '../support/market-world.js';
@@ -78,7 +78,7 @@ test('who stands behind a validator shares its fee by amount and time, claims it
         act: async (env) => {
           const wish = { amountMsat: 6_000n, operator, role: 'validator', sigmaPpm: 0, isMore: false } as const;
           await putStake(env.book, stakeOf(delegator), me, wish);
-          const { paidMsat, why } = await serveDelegator(env);
+          const { paidMsat, why } = await serveDelegator(env, delegatedJob);
           expect(why).toBeNull();
           return { wasOver: false, end: 'done', rounds: 0, paidMsat };
         },

@@ -79,7 +79,7 @@ function hasEarned({ rounds }: AllianceState, me: string): boolean {
 }
 
 /** When a customer that should be busy counts as gone. */
-function silentAt({ job }: AllianceState, { heardAt }: Pick<MemberFacts, 'heardAt'>): number {
+export function silentAt({ job }: AllianceState, { heardAt }: Pick<MemberFacts, 'heardAt'>): number {
   const { roundTimeoutSec, voteTimeoutSec, revealTimeoutSec } = job.content;
   return heardAt + 2 * Math.max(roundTimeoutSec, voteTimeoutSec, revealTimeoutSec) + PATIENCE_SEC;
 }
