@@ -47,7 +47,10 @@ export function decideArenaTrainer(folded: FoldedArena, facts: ArenaTrainerFacts
       ? { do: 'lost', why: 'the arena is closed' }
       : { do: 'wait', for: 'the final stage', until: finalUntil };
   }
-  return decideStage(state, stage, mine, facts, now) ?? money ?? { do: 'lost', why: 'the arena is closed' };
+  const next = decideStage(state, stage, mine, facts, now) ??
+    money ?? { do: 'lost' as const, why: 'the arena is closed' };
+  // Whoever is owed stays until it is paid, or until it said in public that it was not.
+  return next.do === 'stop' ? (money ?? next) : next;
 }
 
 function decideStage(

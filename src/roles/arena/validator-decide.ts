@@ -50,10 +50,12 @@ export function decideArenaValidator(
   const stage = state.stages.at(-1);
   const scoring =
     stage?.root != null && stage.validators.has(facts.me) ? decideScoring(state, stage, facts, now) : null;
-  if (scoring !== null && scoring.do !== 'wait') return scoring;
+  if (scoring !== null && scoring.do !== 'wait' && scoring.do !== 'stop') return scoring;
   if (stage?.stage === 1 && stage.root !== null && !stage.validators.has(facts.me))
     return money ?? { do: 'lost', why: 'the seats of the final stage are drawn among others' };
   if (phase === 'submitting') return money ?? { do: 'wait', for: 'submissions', until: submittedBy(state) };
+  // Whoever is owed stays until it is paid, or until it said in public that it was not.
+  if (scoring?.do === 'stop') return money ?? scoring;
   return scoring ?? money ?? awaitCustomer(state, facts, now, phase === 'listed' ? 'the aliases' : 'the settlement');
 }
 

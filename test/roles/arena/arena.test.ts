@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createArenaWorld, type ArenaRun } from '../../support/arena-world.js';
+import { Killed } from '../../support/market-world.js';
 
 const sum = (parts: readonly bigint[]) => parts.reduce((a, b) => a + b, 0n);
 
@@ -34,5 +35,40 @@ describe('an arena in memory', () => {
       expect(await world.audit(run, level)).toMatchObject({ level, found: null, notices: [] });
     expect((await world.audit(run, 'data')).contradicted).toEqual([]);
     expect(world.lightning.balance('customer')).toBe(1_000_000_000n - 1_000_000n);
+  }, 30_000);
+
+  it('is settled by those who worked in it, once, where its customer falls silent after the names are told', async () => {
+    const world = await createArenaWorld({ name: 'silent arena' });
+    const run = await world.run({
+      customer: {
+        isGone: true,
+        adapt: (env) => ({
+          ...env,
+          book: {
+            ...env.book,
+            sign: async (type, content, ...rest) => {
+              if (type === 'ranking' && 'stage' in content && content.stage === 1) throw new Killed('gone for good');
+              return env.book.sign(type, content, ...rest);
+            },
+          },
+        }),
+      },
+    });
+    expect(run.customer).toBeInstanceOf(Killed);
+    const [interim, final] = run.folded.state!.stages;
+    expect(interim!.settlement).not.toBeNull();
+    expect(final!).toMatchObject({ ranking: null, settlement: null });
+    const plans = final!.others.map(({ content }) => content.plan);
+    expect(plans.length).toBeGreaterThan(0);
+    for (const plan of plans) expect(plan).toEqual(plans[0]);
+    expect(sum(plans[0]!.map(({ amountMsat }) => amountMsat))).toBe(900_000n);
+    // Everybody claimed, nobody was paid, and the debt stands in public.
+    expect(final!.payouts.length).toBe(6);
+    for (const { claim, receipt, unpaid } of final!.payouts) {
+      expect(receipt).toBeNull();
+      expect(claim).not.toBeNull();
+      expect(unpaid).not.toBeNull();
+    }
+    expect(world.lightning.balance('customer')).toBe(1_000_000_000n - 100_000n);
   }, 30_000);
 });
