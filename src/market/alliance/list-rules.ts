@@ -2,16 +2,8 @@ import type { EventId, Pubkey } from '../../hash.js';
 import { proposalCommitment } from '../../protocol/alliance/proposal.js';
 import type { EventOf, JobEvent } from '../../protocol/events.js';
 import { broken } from '../draft.js';
-import {
-  atHand,
-  endOf,
-  isStop,
-  lastRound,
-  withRound,
-  type AllianceRoundState,
-  type AllianceState,
-  type Step,
-} from './state.js';
+import { endOf, lastRound, withRound, type AllianceRoundState, type AllianceState } from './state.js';
+import { atHand, isStop, type Step } from '../spine.js';
 import { tally, voteCommitment, type Vote } from './vote.js';
 
 /** What counts of proposals and votes: commitments, then what opens them. */

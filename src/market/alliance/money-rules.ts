@@ -3,7 +3,8 @@ import { indexEvents } from '../event-index.js';
 import { payoutReader } from '../payouts.js';
 import { takeReceipt } from '../receipt-rules.js';
 import { settledByMembers, settlementsOf } from './settle-rules.js';
-import type { AlliancePayout, AllianceRoundState, AllianceState, Step } from './state.js';
+import type { AlliancePayout, AllianceRoundState, AllianceState } from './state.js';
+import type { Step } from '../spine.js';
 
 /** What is paid of the settlements of an alliance: the same claims, receipts and refusals as of a federated job. */
 

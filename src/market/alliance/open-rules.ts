@@ -7,16 +7,8 @@ import { broken } from '../draft.js';
 import { countedStakes, stakeToPut } from '../stake-terms.js';
 import { firstOnly } from './list-rules.js';
 import { drawRoles, type RoleTerms } from './roles-draw.js';
-import {
-  atHand,
-  isStop,
-  lastRound,
-  phaseOf,
-  withRound,
-  type AllianceRoundState,
-  type AllianceState,
-  type Step,
-} from './state.js';
+import { lastRound, phaseOf, withRound, type AllianceRoundState, type AllianceState } from './state.js';
+import { atHand, isStop, type Step } from '../spine.js';
 
 /** From who joined to who proposes and who votes. */
 

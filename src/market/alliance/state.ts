@@ -1,7 +1,6 @@
 import type { EventId, Pubkey, Sha256 } from '../../hash.js';
 import type { ArenaPurpose } from '../../protocol/arena/ranking.js';
 import type { EventOf, JobEvent } from '../../protocol/events.js';
-import type { Broken } from '../draft.js';
 import type { StakeBook } from '../stake.js';
 import type { PayoutState } from '../state.js';
 import type { Roles, TooFew } from './roles-draw.js';
@@ -81,16 +80,6 @@ export interface AllianceState {
   readonly refusedClaims: ReadonlyMap<EventId, EventOf<'claim-bad'>>;
 }
 
-/** Needed, and not at hand: nothing after it can be told. */
-export interface Lacking {
-  readonly lacks: readonly EventId[];
-}
-export type Step<T> = T | Broken | Lacking;
-
-export function isStop(step: object): step is Broken | Lacking {
-  return 'detail' in step || 'lacks' in step;
-}
-
 export const lastRound = ({ rounds }: Pick<AllianceState, 'rounds'>): AllianceRoundState | undefined => rounds.at(-1);
 
 export function withRound(state: AllianceState, change: Partial<AllianceRoundState>): AllianceState {
@@ -124,15 +113,4 @@ export function endOf({ draw, roles, commits, proposals, voteCommits, votes }: A
 /** The hash of the model that a round starts from; null: that of the job's seed. */
 export function baseHashOf({ rounds }: Pick<AllianceState, 'rounds'>, round: number) {
   return rounds.findLast((one) => one.round < round && one.tally?.isAccepted === true)?.tally?.aggregate ?? null;
-}
-
-/**
- * Events by id.
- *
- * @returns  in the order of the ids, or which of them are not at hand
- */
-export function atHand({ byId }: Pick<AllianceState, 'byId'>, ids: readonly EventId[]): readonly JobEvent[] | Lacking {
-  const found = ids.map((id) => byId.get(id));
-  const lacks = ids.filter((_, i) => found[i] === undefined);
-  return lacks.length > 0 ? { lacks } : (found as JobEvent[]);
 }

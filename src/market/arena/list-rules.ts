@@ -4,7 +4,8 @@ import type { EventOf } from '../../protocol/events.js';
 import { broken, type Broken } from '../draft.js';
 import { asksStake, countedStakes } from '../stake-terms.js';
 import { NO_STAKES } from '../stake.js';
-import { atHand, isStop, submittingStage, type ArenaState, type Step } from './state.js';
+import { submittingStage, type ArenaState } from './state.js';
+import { atHand, isStop, type Step } from '../spine.js';
 
 /** Which submissions count. */
 

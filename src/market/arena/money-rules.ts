@@ -5,7 +5,8 @@ import { indexEvents } from '../event-index.js';
 import { payoutReader } from '../payouts.js';
 import { takeReceipt } from '../receipt-rules.js';
 import { settledByOthers, settlementsOf } from './lapse.js';
-import type { ArenaPayout, ArenaStage, ArenaState, Step } from './state.js';
+import type { ArenaPayout, ArenaStage, ArenaState } from './state.js';
+import type { Step } from '../spine.js';
 
 /** What is paid of the settlements of an arena: the same claims, receipts and refusals as of a federated job. */
 

@@ -3,7 +3,8 @@ import { arenaScoreCommitment } from '../../protocol/arena/scores.js';
 import type { EventOf, JobEvent } from '../../protocol/events.js';
 import { broken, type Broken } from '../draft.js';
 import { firstOnly } from './seat-rules.js';
-import { currentStage, isStop, withStage, type ArenaRound, type ArenaState, type Step } from './state.js';
+import { currentStage, withStage, type ArenaRound, type ArenaState } from './state.js';
+import { isStop, type Step } from '../spine.js';
 
 /** Scores of those with seats: commitments, then what opens them. */
 

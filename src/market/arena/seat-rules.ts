@@ -6,17 +6,8 @@ import { drawSeats } from '../stake-draw.js';
 import { MISSES_TO_LOSE } from '../validator-seats.js';
 import { stakesAsked } from './list-rules.js';
 import { pendingAliases } from './scored.js';
-import {
-  atHand,
-  currentStage,
-  drawsOf,
-  isStop,
-  seatsIn,
-  withStage,
-  type ArenaStage,
-  type ArenaState,
-  type Step,
-} from './state.js';
+import { currentStage, drawsOf, seatsIn, withStage, type ArenaStage, type ArenaState } from './state.js';
+import { atHand, isStop, type Step } from '../spine.js';
 
 /** Who scores what. */
 

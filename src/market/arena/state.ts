@@ -1,7 +1,6 @@
 import type { EventId, Pubkey, Sha256 } from '../../hash.js';
 import type { EventOf, JobEvent } from '../../protocol/events.js';
 import type { ArenaPurpose, RankRow } from '../../protocol/arena/ranking.js';
-import type { Broken } from '../draft.js';
 import type { StakeBook } from '../stake.js';
 import type { PayoutState } from '../state.js';
 
@@ -86,16 +85,6 @@ export interface ArenaState {
 /** What is owed of a stage; a refund is nobody's claim. */
 export type ArenaPayout = PayoutState<EventOf<'arena-settlement'>, Exclude<ArenaPurpose, 'refund'>>;
 
-/** Needed, and not at hand: nothing after it can be told. */
-export interface Lacking {
-  readonly lacks: readonly EventId[];
-}
-export type Step<T> = T | Broken | Lacking;
-
-export function isStop(step: object): step is Broken | Lacking {
-  return 'detail' in step || 'lacks' in step;
-}
-
 export const currentStage = ({ stages }: ArenaState): ArenaStage | undefined => stages.at(-1);
 
 /** Which stage takes submissions; null: none now. */
@@ -122,15 +111,4 @@ export function seatsIn({ job }: Pick<ArenaState, 'job'>, { validators }: Pick<A
 /** How many draws the job had. */
 export function drawsOf({ stages }: ArenaState): number {
   return stages.reduce((sum, { rounds }) => sum + rounds.length, 0);
-}
-
-/**
- * Events by id.
- *
- * @returns  in the order of the ids, or which of them are not at hand
- */
-export function atHand({ byId }: ArenaState, ids: readonly EventId[]): readonly JobEvent[] | Lacking {
-  const found = ids.map((id) => byId.get(id));
-  const lacks = ids.filter((_, i) => found[i] === undefined);
-  return lacks.length > 0 ? { lacks } : (found as JobEvent[]);
 }
