@@ -11,19 +11,10 @@ import {
   type AllianceState,
 } from '../../src/market/alliance/state.js';
 import { voteCommitment } from '../../src/market/alliance/vote.js';
-import type { NostrEvent } from '../../src/ports.js';
 import { groupCommitment } from '../../src/protocol/alliance/job.js';
 import { proposalCommitment } from '../../src/protocol/alliance/proposal.js';
-import type { EventType } from '../../src/protocol/envelope.js';
-import {
-  EVENT_TYPES,
-  parseJobEvent,
-  type ContentOf,
-  type EventName,
-  type EventOf,
-  type JobEvent,
-} from '../../src/protocol/events.js';
-import { signEvent } from '../../src/schnorr.js';
+import type { ContentOf } from '../../src/protocol/events.js';
+import { ChainScript, type ChainOptions } from './chain-script.js';
 import { customer, ENGINE, hashOf, people, pointerTo, SCHEMA, START_SEC, TERMS, type Person } from './job-contents.js';
 
 /** An alliance from its first event to its last, without a network: fixed keys, fixed times, real signatures. */
@@ -47,7 +38,8 @@ export const ALLIANCE_TERMS: ContentOf<'alliance-job'> = {
   relays: ['wss://relay.example'],
 };
 
-export interface AllianceOptions {
+/** With steps as of `ChainScript`. */
+export interface AllianceOptions extends ChainOptions<AllianceScript> {
   readonly members?: readonly Person[];
   /** A voter's loss before and with the aggregate, in ppm. */
   readonly losses?: (voter: Pubkey, round: number) => readonly [beforePpm: number, afterPpm: number];
@@ -56,9 +48,6 @@ export interface AllianceOptions {
   readonly opens?: (voter: Pubkey, proposer: Pubkey, round: number) => boolean;
   readonly terms?: Partial<ContentOf<'alliance-job'>>;
   readonly alliance?: Partial<ContentOf<'alliance-job'>['alliance']>;
-  /** By step, as in `JobScript`; steps of members end with the place of their key among `people`. */
-  readonly alter?: Readonly<Record<string, (content: never, script: AllianceScript) => unknown>>;
-  readonly after?: Readonly<Record<string, (script: AllianceScript) => void>>;
 }
 
 const nonceSecret = (who: Person) => sha256('alliance nonces', who.pubkey);
@@ -68,17 +57,7 @@ export const aggregateOf = (round: number): Sha256 => hashOf(`aggregate of ${rou
 /** Which of the people a key is. */
 export const placeOf = (key: Pubkey): number => people.findIndex(({ pubkey }) => pubkey === key);
 
-export class AllianceScript {
-  readonly events: NostrEvent[] = [];
-  readonly parsed: JobEvent[] = [];
-  readonly #steps = new Map<string, JobEvent>();
-  readonly #tips = new Map<Pubkey, NostrEvent[]>();
-
-  constructor(readonly options: AllianceOptions) {}
-
-  get jobId(): EventId {
-    return this.parsed[0]!.id;
-  }
+export class AllianceScript extends ChainScript<AllianceOptions> {
   get folded(): FoldedAlliance {
     return foldAlliance(this.jobId, this.parsed);
   }
@@ -92,44 +71,10 @@ export class AllianceScript {
     return this.options.members ?? people.slice(0, 6);
   }
 
-  at<K extends EventName>(step: string, _type: K): EventOf<K> {
-    const event = this.#steps.get(step);
-    if (event === undefined) throw new Error(`no step ${step}`);
-    return event as EventOf<K>;
-  }
-  has(step: string): boolean {
-    return this.#steps.has(step);
-  }
-  raw(step: string): NostrEvent {
-    const { id } = this.#steps.get(step)!;
-    return this.events.find((event) => event.id === id)!;
-  }
   /** Of what those people said at this step, in order of their keys. */
   idsOf(step: string, who: readonly Person[]): EventId[] {
     const steps = who.map(({ pubkey }) => `${step}/${placeOf(pubkey)}`);
     return steps.flatMap((one) => (this.has(one) ? [this.raw(one).id] : []));
-  }
-
-  /** Links, signs, parses and keeps the author's next event; undefined when the step is left out. */
-  say<K extends EventName>(who: Person, type: K, step: string, content: ContentOf<K>): EventOf<K> | undefined {
-    const change = this.options.alter?.[step];
-    const changed = change === undefined ? content : (change(content as never, this) as ContentOf<K> | null);
-    if (changed === null) return undefined;
-    const chain = this.#tips.get(who.pubkey) ?? [];
-    const wire = EVENT_TYPES[type] as unknown as EventType<K, ContentOf<K>>;
-    const link = {
-      job: this.parsed.length === 0 ? null : this.jobId,
-      seq: chain.length,
-      prev: chain.at(-1)?.id ?? null,
-    };
-    const event = signEvent(wire.build(link, changed, START_SEC + this.events.length), who.secret);
-    const one = parseJobEvent(event);
-    this.#tips.set(who.pubkey, [...chain, event]);
-    this.events.push(event);
-    this.parsed.push(one);
-    this.#steps.set(step, one);
-    this.options.after?.[step]?.(this);
-    return one as EventOf<K>;
   }
 }
 

@@ -1,23 +1,14 @@
-import { sha256, type EventId, type Pubkey, type Sha256 } from '../../src/hash.js';
+import { sha256, type Pubkey, type Sha256 } from '../../src/hash.js';
 import { chainCommitment, chainElement } from '../../src/learning/seeds.js';
 import { foldArena, type FoldedArena } from '../../src/market/arena/fold.js';
 import { pendingAliases } from '../../src/market/arena/scored.js';
 import { arenaPlan, ranksOf } from '../../src/market/arena/rank-rules.js';
 import { seatsIn, type ArenaPhase, type ArenaStage, type ArenaState } from '../../src/market/arena/state.js';
-import type { NostrEvent } from '../../src/ports.js';
 import { aliasRoot, type AliasEntry } from '../../src/protocol/arena/alias.js';
 import { arenaScoreCommitment, type ArenaScore } from '../../src/protocol/arena/scores.js';
 import { modelCommitment } from '../../src/protocol/arena/submission.js';
-import type { EventType } from '../../src/protocol/envelope.js';
-import {
-  EVENT_TYPES,
-  parseJobEvent,
-  type ContentOf,
-  type EventName,
-  type EventOf,
-  type JobEvent,
-} from '../../src/protocol/events.js';
-import { signEvent } from '../../src/schnorr.js';
+import type { ContentOf } from '../../src/protocol/events.js';
+import { ChainScript, type ChainOptions } from './chain-script.js';
 import { customer, ENGINE, hashOf, people, START_SEC, TERMS, type Person } from './job-contents.js';
 
 /** An arena from its first event to its last, without a network: fixed keys, fixed times, real signatures. */
@@ -43,7 +34,8 @@ export const ARENA_TERMS: ContentOf<'arena-job'> = {
   ...{ audit: 'granted', access: 'customer', relays: ['wss://relay.example'] },
 };
 
-export interface ArenaOptions {
+/** With steps as of `ChainScript`. */
+export interface ArenaOptions extends ChainOptions<ArenaScript> {
   readonly trainers?: readonly Person[];
   readonly validators?: readonly Person[];
   /** Loss of a trainer's model in ppm as a validator measures it; less is better. */
@@ -52,9 +44,6 @@ export interface ArenaOptions {
   readonly arena?: Partial<ContentOf<'arena-job'>['arena']>;
   /** Submissions, by trainer and stage: `trainer/stage`; else made up. */
   readonly models?: ReadonlyMap<string, ScriptedModel>;
-  /** By step, as in `JobScript`. */
-  readonly alter?: Readonly<Record<string, (content: never, script: ArenaScript) => unknown>>;
-  readonly after?: Readonly<Record<string, (script: ArenaScript) => void>>;
 }
 
 export interface ScriptedModel {
@@ -68,17 +57,7 @@ const modelOf = ({ models }: ArenaOptions, who: Pubkey, stage: number): Sha256 =
 export const saltOf = (...names: readonly (string | number)[]) => sha256('arena salt', names.join('/'));
 export const SEALED = 'A'.repeat(11_012);
 
-export class ArenaScript {
-  readonly events: NostrEvent[] = [];
-  readonly parsed: JobEvent[] = [];
-  readonly #steps = new Map<string, JobEvent>();
-  readonly #tips = new Map<Pubkey, NostrEvent[]>();
-
-  constructor(readonly options: ArenaOptions) {}
-
-  get jobId(): EventId {
-    return this.parsed[0]!.id;
-  }
+export class ArenaScript extends ChainScript<ArenaOptions> {
   get folded(): FoldedArena {
     return foldArena(this.jobId, this.parsed);
   }
@@ -87,41 +66,6 @@ export class ArenaScript {
   }
   get stage(): ArenaStage {
     return this.state.stages.at(-1)!;
-  }
-
-  at<K extends EventName>(step: string, _type: K): EventOf<K> {
-    const event = this.#steps.get(step);
-    if (event === undefined) throw new Error(`no step ${step}`);
-    return event as EventOf<K>;
-  }
-  has(step: string): boolean {
-    return this.#steps.has(step);
-  }
-  raw(step: string): NostrEvent {
-    const { id } = this.#steps.get(step)!;
-    return this.events.find((event) => event.id === id)!;
-  }
-
-  /** Links, signs, parses and keeps the author's next event; undefined when the step is left out. */
-  say<K extends EventName>(who: Person, type: K, step: string, content: ContentOf<K>): EventOf<K> | undefined {
-    const change = this.options.alter?.[step];
-    const changed = change === undefined ? content : (change(content as never, this) as ContentOf<K> | null);
-    if (changed === null) return undefined;
-    const chain = this.#tips.get(who.pubkey) ?? [];
-    const wire = EVENT_TYPES[type] as unknown as EventType<K, ContentOf<K>>;
-    const link = {
-      job: this.parsed.length === 0 ? null : this.jobId,
-      seq: chain.length,
-      prev: chain.at(-1)?.id ?? null,
-    };
-    const event = signEvent(wire.build(link, changed, START_SEC + this.events.length), who.secret);
-    const one = parseJobEvent(event);
-    this.#tips.set(who.pubkey, [...chain, event]);
-    this.events.push(event);
-    this.parsed.push(one);
-    this.#steps.set(step, one);
-    this.options.after?.[step]?.(this);
-    return one as EventOf<K>;
   }
 }
 

@@ -2,24 +2,14 @@ import { sha256, sha256Hex, type EventId, type Pubkey, type Sha256 } from '../..
 import { contradictions } from '../../src/market/contradictions.js';
 import { foldJob } from '../../src/market/fold.js';
 import type { JobState } from '../../src/market/state.js';
-import type { NostrEvent } from '../../src/ports.js';
-import type { EventType } from '../../src/protocol/envelope.js';
-import {
-  EVENT_TYPES,
-  parseJobEvent,
-  type ContentOf,
-  type EventName,
-  type EventOf,
-  type JobEvent,
-} from '../../src/protocol/events.js';
+import type { ContentOf, EventName, EventOf } from '../../src/protocol/events.js';
 import { invoiceHash } from '../../src/protocol/claim.js';
 import { payoutId } from '../../src/protocol/settlement.js';
-import { signEvent } from '../../src/schnorr.js';
+import { ChainScript, type ChainOptions } from './chain-script.js';
 import {
   ENGINE,
   PRICE_MSAT,
   SCHEMA,
-  START_SEC,
   TERMS,
   awardOf,
   closeOf,
@@ -47,7 +37,7 @@ export interface Seat {
 }
 
 /** Steps are named `job`, `bid/1`, `award`, `ready/1`, `artifact`; in round 0 `open/0`, `commit/0/1`, `seen/0`, ... */
-export interface ScriptOptions {
+export interface ScriptOptions extends ChainOptions<JobScript> {
   /** Seats; everyone bids `priceMsat`. */
   readonly trainers?: number;
   /** Bidders beyond the seats. */
@@ -61,93 +51,28 @@ export interface ScriptOptions {
   readonly priceMsat?: bigint;
   readonly rail?: 'instalments' | 'none';
   readonly terms?: Partial<ContentOf<'job'>>;
-  /** By step: another content before it is signed, or null to leave the step out. Later events follow from what was signed. */
-  readonly alter?: Readonly<Record<string, (content: never, script: JobScript) => unknown>>;
-  /** By step: what happens after it. */
-  readonly after?: Readonly<Record<string, (script: JobScript) => void>>;
   /** The last step. */
   readonly until?: string;
 }
 
 class LastStep extends Error {}
 
-export class JobScript {
-  readonly events: NostrEvent[] = [];
-  readonly parsed: JobEvent[] = [];
+export class JobScript extends ChainScript<ScriptOptions> {
   /** Who trains what from now on. */
   seats: Seat[] = [];
   modelHash = hashOf('model 0');
-  readonly #steps = new Map<string, JobEvent>();
-  readonly #tips = new Map<Pubkey, NostrEvent[]>();
 
-  constructor(readonly options: ScriptOptions = {}) {}
-
-  get jobId(): EventId {
-    return this.parsed[0]!.id;
-  }
-
-  /** A second for every event. */
-  get nowSec(): number {
-    return START_SEC + this.events.length;
+  constructor(options: ScriptOptions = {}) {
+    super(options);
   }
 
   get state(): JobState {
     return foldJob(this.jobId, this.parsed);
   }
 
-  /** @throws Error when the step was left out or has not come yet */
-  at<K extends EventName>(step: string, _type: K): EventOf<K> {
-    const event = this.#steps.get(step);
-    if (event === undefined) throw new Error(`no step ${step}`);
-    return event as EventOf<K>;
-  }
-
-  has(step: string): boolean {
-    return this.#steps.has(step);
-  }
-
-  raw(step: string): NostrEvent {
-    const { id } = this.#steps.get(step)!;
-    return this.events.find((event) => event.id === id)!;
-  }
-
-  /** Links, signs, parses and keeps the author's next event; undefined when the step is left out. */
-  say<K extends EventName>(who: Person, type: K, step: string, content: ContentOf<K>): EventOf<K> | undefined {
-    const change = this.options.alter?.[step];
-    const changed = change === undefined ? content : (change(content as never, this) as ContentOf<K> | null);
-    if (changed === null) return undefined;
-    const chain = this.#tips.get(who.pubkey) ?? [];
-    const event = this.write(who, type, changed, { seq: chain.length, prev: chain.at(-1)?.id ?? null });
-    this.#tips.set(who.pubkey, [...chain, event]);
-    const one = this.add(event);
-    this.#steps.set(step, one);
-    this.options.after?.[step]?.(this);
-    if (this.options.until === step) throw new LastStep();
-    return one as EventOf<K>;
-  }
-
-  /** A signed event anywhere in a chain; `add` lets it count. */
-  write<K extends EventName>(
-    who: Person,
-    type: K,
-    content: ContentOf<K>,
-    link: { readonly seq: number; readonly prev: EventId | null },
-  ): NostrEvent {
-    const wire = EVENT_TYPES[type] as unknown as EventType<K, ContentOf<K>>;
-    const job = this.parsed.length === 0 ? null : this.jobId;
-    return signEvent(wire.build({ job, ...link }, content, this.nowSec), who.secret);
-  }
-
-  /** A second event with the seq of that step: a fork of its author. */
-  fork<K extends EventName>(who: Person, step: string, type: K, content: ContentOf<K>): JobEvent {
-    const { seq, prev } = this.#steps.get(step)!;
-    return this.add(this.write(who, type, content, { seq, prev }));
-  }
-
-  add(event: NostrEvent): JobEvent {
-    const one = parseJobEvent(event);
-    this.events.push(event);
-    this.parsed.push(one);
+  override say<K extends EventName>(who: Person, type: K, step: string, content: ContentOf<K>): EventOf<K> | undefined {
+    const one = super.say(who, type, step, content);
+    if (one !== undefined && this.options.until === step) throw new LastStep();
     return one;
   }
 }
