@@ -3,7 +3,6 @@ import type { EventId } from '../hash.js';
 import { isNmktError, NmktError } from '../errors.js';
 import type { NostrEvent } from '../ports.js';
 import { ownRecipes, parseRecipes } from '../roles/arena/recipe.js';
-import type { ArenaEnd } from '../roles/arena/trainer.js';
 import { parseDuration } from '../roles/duration.js';
 import type { ServeEnd } from '../roles/trainer.js';
 import { serveOneAlliance } from './alliance-serve.js';
@@ -99,11 +98,11 @@ export const command: CommandModule = {
     await service.during(async () => {
       try {
         if (mode === 'federated') return await serveAll(server, only, isOnce);
-        const serve = (event: NostrEvent, isNamed: boolean): Promise<ServeEnd | ArenaEnd | null> =>
+        const serve = (event: NostrEvent, isNamed: boolean): Promise<ServeEnd | null> =>
           choice === null
             ? serveOneAlliance(server, localData!, event, isNamed)
             : trainInArena(server, choice, event, isNamed);
-        return await serveEach<ServeEnd | ArenaEnd>(server, serve, only, isOnce);
+        return await serveEach<ServeEnd>(server, serve, only, isOnce);
       } finally {
         closing.abort();
         await offering;

@@ -9,7 +9,7 @@ import { tagValue } from '../protocol/envelope.js';
 import type { EventOf } from '../protocol/events.js';
 import { JOB } from '../protocol/job.js';
 import type { NostrEvent } from '../ports.js';
-import type { ArenaEnd } from '../roles/arena/trainer.js';
+import type { ServeEnd } from '../roles/trainer.js';
 import { createBell } from '../roles/bell.js';
 import { openBook, type SignedRecord } from '../roles/job-book.js';
 import { eventsFile } from '../roles/job-files.js';
@@ -26,8 +26,8 @@ export function validateAll(
   server: WorkServer,
   only: EventId | undefined,
   once: boolean,
-): Promise<ValidatorEnd | ArenaEnd | null> {
-  return serveEach<ValidatorEnd | ArenaEnd>(
+): Promise<ValidatorEnd | ServeEnd | null> {
+  return serveEach<ValidatorEnd | ServeEnd>(
     server,
     (event, isNamed) =>
       tagValue(event, 'phase') === 'arena'
