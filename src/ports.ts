@@ -135,7 +135,10 @@ export interface StakeLock {
   readonly lock: Sha256;
   readonly job: EventId;
   readonly staker: Pubkey;
+  /** What was locked. */
   readonly amountMsat: bigint;
+  /** Of it: shares that were slashed, each once by its name. */
+  readonly taken: readonly { readonly part: string; readonly amountMsat: bigint }[];
   /** `leaving` until `freeAt`: it can still be slashed. */
   readonly state: 'locked' | 'leaving' | 'released' | 'slashed';
   /** Unix seconds; null before it leaves. */
@@ -154,7 +157,10 @@ export interface Stake {
   find(lock: Sha256): Promise<StakeLock | null>;
   /** Begins to leave, or pays back once it is free. By its owner only. @throws NmktError `not-ready` before it is free */
   release(lock: Sha256): Promise<StakeLock>;
-  /** Takes the whole lock for signed events that condemn whom it answers for in its job. @throws NmktError `bad-event` for anything less */
+  /**
+   * Takes the whole lock for signed events that condemn whom it answers for in its job, or the share that an alliance takes for a vote that
+   * lost. @throws NmktError `bad-event` for anything less
+   */
   slash(lock: Sha256, evidence: readonly NostrEvent[]): Promise<StakeLock>;
   /**
    * Pays an invoice out of the pot of a job, by a line with purpose `bonus` of a settlement that the job's author signed: once for each payout.

@@ -6,6 +6,7 @@ import {
   type DescribedRound,
 } from '../market/alliance/describe.js';
 import { baseHashOf } from '../market/alliance/state.js';
+import { describeStakes, stakeRows } from '../roles/describe-stakes.js';
 import { table } from '../terminal/table.js';
 import type { FoundAlliance } from './find-alliance.js';
 import { sats } from './status-tables.js';
@@ -30,11 +31,17 @@ export function allianceSummary({ folded, state, book }: Pick<FoundAlliance, 'fo
     },
     ...{ potMsat: alliance.potMsat, paidMsat: sum('paidMsat'), owedMsat: sum('owedMsat') },
     ...{ plannedRounds: planned, aggregation, model: baseHashOf(state, state.rounds.length) },
-    ...{ rounds, members: describeMembers(state), violation: firstBad },
+    ...{ rounds, members: describeMembers(state), stakes: describeStakes(stakedOf(state)), violation: firstBad },
     forks: forks.map(({ author, seq, ids }) => ({ author, seq, events: ids })),
     ...{ missing, events: book.all().length },
   };
 }
+
+/** What members stake counts as a trainer's. */
+const stakedOf = ({ job, stakes, rounds }: FoundAlliance['state']) => ({
+  ...{ stakes, rounds },
+  job: { content: { stake: job.content.stake, keyRelease: 'open' as const } },
+});
 
 export function allianceText(one: AllianceSummary): string {
   const { job, title, customer, violation, rounds, members } = one;
@@ -47,6 +54,7 @@ export function allianceText(one: AllianceSummary): string {
     ['phase', one.phaseText],
     ...(one.waitsFor === null ? [] : [['waits for', `${one.waitsFor}${until}`]]),
     ['money', `${sats(one.paidMsat)} paid, ${sats(one.owedMsat)} owed`],
+    ...stakeRows(one.stakes),
     ...(one.model === null ? [] : [['model', `sha256 ${one.model}`]]),
     ...(violation === null
       ? []

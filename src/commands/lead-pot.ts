@@ -92,7 +92,7 @@ async function payerOf(
   maxSats: number | undefined,
 ): Promise<Payer> {
   return createPayer({
-    ...{ wallet, clock: deps.clock, network: deps.network, jobBudgetMsat },
+    ...{ wallet, clock: deps.clock, network: deps.network, jobBudgetMsat, stake: () => deps.stake() },
     journal: await deps.openJournal<PayoutRecord>(deps.home().path('payouts.jsonl')),
     ...(maxSats === undefined ? {} : { maxMsat: BigInt(maxSats) * 1000n }),
   });

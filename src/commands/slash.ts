@@ -1,9 +1,10 @@
 import { formatPubkey } from '../config/identifiers.js';
 import { requireStored } from '../roles/require-stored.js';
-import { slashAll } from '../roles/slash.js';
+import { slashFederated, slashInAlliance } from '../roles/slash.js';
 import { slashShares } from '../market/slashing.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule } from './command.js';
+import type { FoldedAlliance } from '../market/alliance/fold.js';
 import type { JobBook } from '../roles/job-book.js';
 import { findJob, otherMode } from './find-job.js';
 import { withStake } from './stake-run.js';
@@ -20,27 +21,30 @@ export const command: CommandModule = {
   async run([reference], _options, context) {
     const job = findJob(reference!);
     return withStake(context, job, async (book, stake, { signer, relays, progress, mode }) => {
-      if (mode !== 'federated') throw otherMode(job, mode);
-      // Of a federated job it is one.
-      const found = await slashAll(book as JobBook, stake, signer.pubkey);
+      if (mode === 'arena') throw otherMode(job, mode);
+      // What kind of book it is follows from the mode.
+      const found = await (mode === 'alliance'
+        ? slashInAlliance(book as JobBook<FoldedAlliance>, stake, signer.pubkey)
+        : slashFederated(book as JobBook, stake, signer.pubkey));
       for (const { event } of found) if (event !== null) await requireStored(relays, book.raw(event)!);
-      const taken = found.filter(({ lock }) => lock.state === 'slashed');
+      const taken = found.filter(({ takenMsat }) => takenMsat > 0n);
       progress.done(
-        found.length === 0 ? 'nothing that was signed here condemns a staker' : `${taken.length} locks are empty`,
+        found.length === 0 ? 'nothing that was signed here condemns a staker' : `${taken.length} locks are slashed`,
       );
       return {
         value: {
           job,
-          slashed: found.map(({ guilty, lock, event, refused }) => ({
-            ...{ guilty, lock: lock.lock, amountMsat: lock.amountMsat, state: lock.state, event, refused },
-            ...slashShares(lock.amountMsat),
+          slashed: found.map(({ guilty, lock, takenMsat, event, refused }) => ({
+            ...{ guilty, lock: lock.lock, amountMsat: lock.amountMsat, takenMsat, state: lock.state, event, refused },
+            ...slashShares(takenMsat),
           })),
         },
         text: table(
-          found.map(({ guilty, lock, refused }) => [
+          found.map(({ guilty, lock, takenMsat, refused }) => [
             formatPubkey(guilty),
             sats(lock.amountMsat),
-            refused ?? `slashed: ${sats(slashShares(lock.amountMsat).potMsat)} to the pot of the job`,
+            refused ??
+              `${sats(takenMsat)} slashed: ${sats(slashShares(takenMsat).potMsat)} of them to the pot of the job`,
           ]),
         ),
         ...(taken.length > 0 && { next: `nmkt status ${job}` }),
@@ -53,6 +57,7 @@ const HELP = `
 Looks for signatures in the job that cannot both be honest (two commitments or reveals for one seat, two commitments of a validator to its
 scores), and for what validators contradicted to the bit (fraud, validator-fraud). Each stake that answers for such a key, its own and those behind it,
 loses its money: a tenth to the wallet of who reports first, the rest to the pot of the job, which its last settlement pays to those that worked.
+In an alliance whose job says --alliance-slash, voters that lost a round lose that share of each lock that stood behind their vote.
 Without such signatures nothing is slashed; run again, nothing is slashed twice. Not for the customer, nor for whom they condemn.
-With --json one document: {job, slashed: [{guilty, lock, amountMsat, state, event, refused, reporterMsat, potMsat}]}, event being the own one
-or null, refused why the keeper of the lock said no, or null.`;
+With --json one document: {job, slashed: [{guilty, lock, amountMsat (of the lock), takenMsat, state, event, refused, reporterMsat, potMsat}]},
+event being the own one or null, refused why the keeper of the lock said no, or null.`;

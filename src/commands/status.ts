@@ -73,8 +73,8 @@ With --json one document (without JOB one per job, and its role, customer or tra
 Of an arena {job, customer, title, mode: "arena", phase, phaseText, waitsFor, until, potMsat, violation, forks, missing, events}, phase being
 submitting, listed, scoring, scored, ranked, finished, cancelled, frozen or incomplete; more by nmkt leaderboard
 Of an alliance {job, customer, title, mode: "alliance", phase, phaseText, waitsFor, until, potMsat, paidMsat, owedMsat, plannedRounds, aggregation, model (sha256 of
-the last accepted one, or null), rounds, members: [{pubkey, proposed, voted, earned, paidMsat, owedMsat}], violation, forks, missing, events}, phase being joining, drawing, committing,
-revealing, voting, vote-revealing, decided, finished, cancelled, frozen or incomplete; rounds: [{round, state, proposers: [{pubkey, isRevealed, isOpened}], voters: [{pubkey, stakeMsat,
+the last accepted one, or null), rounds, members: [{pubkey, proposed, voted, earned, paidMsat, owedMsat}], stakes (as above), violation, forks, missing, events}, phase being joining,
+drawing, committing, revealing, voting, vote-revealing, decided, finished, cancelled, frozen or incomplete; rounds: [{round, state, proposers: [{pubkey, isRevealed, isOpened}], voters: [{pubkey, stakeMsat,
 vote, lossBefore, lossAfter, offSide}], aggregate, settledBy, paidMsat, owedMsat}], state running, too-few, empty, accepted or kept; offSide silent, aggregate, vote or null: why it earns nothing`;
 
 async function showJob(context: Context, job: EventId): Promise<Outcome> {

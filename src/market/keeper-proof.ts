@@ -1,7 +1,8 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
 import { differs, isExactEngine, rowIn, valueOf } from './contradictions.js';
-import { guiltOf } from './slashing.js';
+import { partOf, whoContradict } from './alliance/lost-votes.js';
+import { guiltOf, type Part } from './slashing.js';
 import { committedEnd } from './spot-rules.js';
 
 /** What the keeper of a lock goes by: it knows nothing of a job but what it is shown, all of it signed. */
@@ -12,19 +13,56 @@ export interface KeptLock {
   readonly staker: Pubkey;
 }
 
+/** What of a lock is to be taken: null: all of it. */
+export interface Condemnation {
+  readonly part: Part | null;
+}
+
 /**
  * Do these events condemn whom the lock answers for? That is its staker or, shown its delegation, the operator it stands behind.
  *
- * @param events  parsed, their signatures checked
+ * @param events    parsed, their signatures checked
+ * @param stakeOf   own stake of a key in the job, as far as the keeper has it
+ * @returns         null: they condemn somebody else, or nobody
  */
-export function isCondemned({ lock, job, staker }: KeptLock, events: readonly JobEvent[]): boolean {
+export function condemnation(
+  { lock, job, staker }: KeptLock,
+  events: readonly JobEvent[],
+  stakeOf: (staker: Pubkey) => bigint,
+): Condemnation | null {
   const behind = events.find(
     (event): event is EventOf<'delegate'> =>
       event.type === 'delegate' && event.author === staker && event.job === job && event.content.lock === lock,
   );
   const rest = events.filter(({ type }) => type !== 'delegate');
+  const operator = behind?.content.operator ?? staker;
   const guilt = guiltOf(rest) ?? guiltByWitnesses(rest);
-  return guilt !== null && guilt.job === job && guilt.staker === (behind?.content.operator ?? staker);
+  if (guilt !== null) return guilt.job === job && guilt.staker === operator ? { part: null } : null;
+  return lostVote(job, operator, rest, stakeOf);
+}
+
+/**
+ * An alliance's job that takes a part of voters that lost, the list of a round's votes, and all votes that it names: contradicted by the
+ * owners of more than half of the stake that voted. Of this the keeper knows what each has locked itself, and takes nobody's word for it.
+ */
+function lostVote(
+  jobId: EventId,
+  voter: Pubkey,
+  events: readonly JobEvent[],
+  stakeOf: (staker: Pubkey) => bigint,
+): Condemnation | null {
+  const job = one(events, 'alliance-job');
+  const list = one(events, 'list');
+  const sharePpm = job?.content.alliance.allianceSlashPpm ?? null;
+  if (job === null || list === null || sharePpm === null || job.id !== jobId) return null;
+  const { of, round, ids } = list.content;
+  if (list.author !== job.author || list.job !== job.id || of !== 'score-reveal') return null;
+  const votes = events.filter((event): event is EventOf<'vote'> => event.type === 'vote');
+  const isOfList = ({ id, content }: EventOf<'vote'>) => ids.includes(id) && content.round === round;
+  const by = new Map(votes.filter((vote) => isOfList(vote)).map(({ author, content }) => [author, content]));
+  if (by.size !== ids.length) return null;
+  const stakes = new Map([...by.keys()].map((key) => [key, stakeOf(key)]));
+  return whoContradict(stakes, by, voter) === null ? null : { part: partOf(round, sharePpm) };
 }
 
 /**

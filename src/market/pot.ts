@@ -1,4 +1,5 @@
 import type { Pubkey } from '../hash.js';
+import type { AlliancePlanLine } from '../protocol/alliance/round.js';
 import type { PlanLine } from '../protocol/settlement.js';
 import { largestRemainder } from './stake-reward.js';
 import type { Slash } from './stake.js';
@@ -31,11 +32,13 @@ export function potShares({ customer, slashes, earned, frauds }: PotFacts): Read
   return sums;
 }
 
+type AnyLine = PlanLine | AlliancePlanLine;
+
 /** Prices, fees and what delegators share of them, by key. */
-export function earnedBy(lines: Iterable<Pick<PlanLine, 'payee' | 'purpose' | 'amountMsat'>>): Map<Pubkey, bigint> {
+export function earnedBy(lines: Iterable<Pick<AnyLine, 'payee' | 'purpose' | 'amountMsat'>>): Map<Pubkey, bigint> {
   const earned = new Map<Pubkey, bigint>();
   for (const { payee, purpose, amountMsat } of lines)
-    if (purpose !== 'bonus') earned.set(payee, (earned.get(payee) ?? 0n) + amountMsat);
+    if (purpose !== 'bonus' && purpose !== 'refund') earned.set(payee, (earned.get(payee) ?? 0n) + amountMsat);
   return earned;
 }
 
@@ -45,7 +48,7 @@ export function potOf({
   lines,
 }: {
   readonly slashes: readonly Slash[];
-  readonly lines: Iterable<Pick<PlanLine, 'purpose' | 'amountMsat'>>;
+  readonly lines: Iterable<Pick<AnyLine, 'purpose' | 'amountMsat'>>;
 }): { readonly slashedMsat: bigint; readonly promisedMsat: bigint } {
   let promisedMsat = 0n;
   for (const { purpose, amountMsat } of lines) if (purpose === 'bonus') promisedMsat += amountMsat;

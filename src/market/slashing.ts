@@ -44,6 +44,24 @@ export interface Proof {
   readonly guilty: Pubkey;
   /** They get nothing of the pot that their signatures fill. */
   readonly signers: ReadonlySet<Pubkey>;
+  /** Absent: all of a lock is taken. */
+  readonly part?: Part;
+}
+/** Of a lock, once by each name: a share of what was locked at first, in ppm, rounded down; never more than is left. */
+export interface Part {
+  readonly name: string;
+  readonly sharePpm: number;
+}
+
+export function partMsat(wholeMsat: bigint, leftMsat: bigint, { sharePpm }: Part): bigint {
+  const share = (wholeMsat * BigInt(sharePpm)) / 1_000_000n;
+  return share < leftMsat ? share : leftMsat;
+}
+
+/** Two events of one key that contradict each other. */
+export function pairProof(evidence: readonly JobEvent[]): Proof | null {
+  const guilt = guiltOf(evidence);
+  return guilt === null ? null : { guilty: guilt.staker, signers: new Set([guilt.staker]) };
 }
 
 /** Where evidence is looked up: a job while it is folded, or after. */
@@ -63,8 +81,8 @@ export interface ProofSource {
  * @returns         null: nothing that stake answers for
  */
 export function proofOf(source: ProofSource, evidence: readonly JobEvent[]): Proof | null {
-  const guilt = guiltOf(evidence);
-  if (guilt !== null) return { guilty: guilt.staker, signers: new Set([guilt.staker]) };
+  const pair = pairProof(evidence);
+  if (pair !== null) return pair;
   const [event] = evidence;
   if (evidence.length === 1 && event?.type === 'validator-fraud') return validatorProof(source, event);
   const fraud = evidence.find((one) => one.type === 'fraud');

@@ -2,7 +2,7 @@ import type { EventId, Pubkey } from '../hash.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
 import { buildChains, type Chain, type Fork } from './chain.js';
 import { broken, type Broken } from './draft.js';
-import { afterTable, rowsOf, type StakeBook, type StakeEvent } from './stake.js';
+import { afterTable, rowsOf, type Prove, type StakeBook, type StakeEvent } from './stake.js';
 import type { Violation } from './state.js';
 
 /** Jobs whose customer's chain is the spine: every rule takes a state and its next event, and gives the next state. */
@@ -90,10 +90,15 @@ function endOf({ fork, broken: unlinked }: Chain): Omit<Violation, 'author'> | n
   return unlinked === null ? null : { event: unlinked, ...broken('chain', 'prev does not name the event before') };
 }
 
-/** Rows follow from the events that this table and those before it name. Nobody is slashed in these jobs yet. */
+/**
+ * Rows follow from the events that this table and those before it name.
+ *
+ * @param prove  absent: nobody is slashed in jobs of this kind
+ */
 export function applyStakeTable<S extends { readonly byId: Known['byId']; readonly stakes: StakeBook }>(
   state: S,
   { content }: EventOf<'stake-table'>,
+  prove?: Prove,
 ): Step<S> {
   const named = atHand(state, content.events);
   if (isStop(named)) return named;
@@ -102,7 +107,10 @@ export function applyStakeTable<S extends { readonly byId: Known['byId']; readon
   );
   if (new Set(content.events).size !== stakes.length)
     return broken('stake-table', 'an event stands twice, or is no stake, delegation or withdrawal');
-  const next = afterTable(state.stakes, content.interval, stakes, undefined, true);
+  const cited = stakes.flatMap((one) => (one.type === 'slash' && prove !== undefined ? one.content.evidence : []));
+  const evidence = atHand(state, cited);
+  if (isStop(evidence)) return evidence;
+  const next = afterTable(state.stakes, content.interval, stakes, prove, true);
   if (typeof next === 'string') return broken('stake-table', next);
   const spell = (rows: EventOf<'stake-table'>['content']['rows']) =>
     rows.map((row) => [row.operator, row.role, row.ownMsat, row.delegatedMsat, row.sigmaPpm].join(':')).join(' ');

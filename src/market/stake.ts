@@ -1,7 +1,7 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import type { EventOf } from '../protocol/events.js';
 import type { StakeRow } from '../protocol/stake.js';
-import { slashShares, type Proof } from './slashing.js';
+import { partMsat, slashShares, type Proof } from './slashing.js';
 
 /** Who stands behind whom with how much, table by table; what that is worth in draws and rewards, reward.ts says. */
 
@@ -17,7 +17,10 @@ export interface Lock {
   readonly owner: Pubkey;
   /** Itself for a stake. */
   readonly operator: Pubkey;
+  /** Less what was taken of it. */
   readonly amountMsat: bigint;
+  /** Of which a part was taken: what it was at first. */
+  readonly wholeMsat?: bigint;
   /** The interval from which on it counts no more; null: it counts. */
   readonly leftAt: number | null;
   /** Its money is gone. */
@@ -27,6 +30,7 @@ export interface Lock {
 export interface Slash extends Proof {
   readonly event: EventId;
   readonly lock: Sha256;
+  readonly evidence: readonly EventId[];
   readonly reporter: Pubkey;
   /** The guilty one, or who stood behind it. */
   readonly owner: Pubkey;
@@ -102,7 +106,7 @@ function slash(
   event: EventOf<'slash'>,
   prove: Prove,
 ): string | null {
-  const { lock: name } = event.content;
+  const { lock: name, evidence } = event.content;
   const lock = locks.get(name);
   if (lock === undefined) return `no lock ${name} counts`;
   if (lock.isSlashed === true) return `lock ${name} was slashed before`;
@@ -110,9 +114,21 @@ function slash(
   if (typeof proof === 'string') return proof;
   if (proof.guilty !== lock.operator) return 'its evidence condemns another one than stands behind that lock';
   if (event.author === proof.guilty || event.author === lock.owner) return 'nobody reports itself';
-  locks.set(name, { ...lock, leftAt: lock.leftAt ?? interval, isSlashed: true });
-  const { event: _, amountMsat, owner } = lock;
-  slashes.push({ ...proof, event: event.id, lock: name, reporter: event.author, owner, ...slashShares(amountMsat) });
+  const { part } = proof;
+  if (part !== undefined && slashes.some((other) => other.lock === name && other.part?.name === part.name))
+    return `lock ${name} was slashed for that before`;
+  const { amountMsat, owner, wholeMsat = amountMsat } = lock;
+  const taken = part === undefined ? amountMsat : partMsat(wholeMsat, amountMsat, part);
+  if (taken === 0n) return `the share of lock ${name} is less than a msat`;
+  const isEmpty = taken === amountMsat;
+  locks.set(
+    name,
+    isEmpty
+      ? { ...lock, leftAt: lock.leftAt ?? interval, isSlashed: true }
+      : { ...lock, amountMsat: amountMsat - taken, wholeMsat },
+  );
+  const said = { event: event.id, lock: name, evidence, reporter: event.author, owner };
+  slashes.push({ ...proof, ...said, ...slashShares(taken) });
   return null;
 }
 

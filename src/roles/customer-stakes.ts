@@ -84,8 +84,12 @@ function isStake(event: JobEvent): event is StakeEvent {
   return (['stake', 'delegate', 'withdraw', 'slash'] as readonly string[]).includes(event.type);
 }
 
-function isNamed({ locks }: StakeBook, event: StakeEvent): boolean {
-  if (event.type === 'slash') return locks.get(event.content.lock)?.isSlashed === true;
+function isNamed({ locks, slashes }: StakeBook, event: StakeEvent): boolean {
+  if (event.type === 'slash') {
+    const { lock, evidence } = event.content;
+    const isSame = (of: (typeof slashes)[number]) => of.lock === lock && of.evidence.join() === evidence.join();
+    return locks.get(lock)?.isSlashed === true || slashes.some(isSame);
+  }
   if (event.type !== 'withdraw') return locks.get(event.content.lock)?.event === event.id;
   return [...locks.values()].some((lock) => lock.event === event.content.of && lock.leftAt !== null);
 }
@@ -143,7 +147,7 @@ export async function publishTableOf(
   const isCounted = async (event: StakeEvent): Promise<boolean> => {
     if (event.type === 'withdraw') return true;
     if (now < (notBefore.get(event.id) ?? 0) || asked++ >= MAX_ASKED) return false;
-    const isThere = await isLocked(stake, jobId, event);
+    const isThere = await isLocked(stake, jobId, event, prove);
     if (!isThere) notBefore.set(event.id, now + ASK_AGAIN_SEC);
     return isThere;
   };
@@ -176,12 +180,18 @@ async function isLocked(
   stake: Stake,
   job: EventId,
   event: Exclude<StakeEvent, { type: 'withdraw' }>,
+  prove: Prove | undefined,
 ): Promise<boolean> {
   try {
     const found = await stake.find(event.content.lock);
-    if (event.type === 'slash') return found?.job === job && found.state === 'slashed';
+    if (event.type === 'slash') {
+      const proof = prove?.(event);
+      const part = typeof proof === 'object' ? proof.part : undefined;
+      const isTaken = part !== undefined && found?.taken.some(({ part: name }) => name === part.name) === true;
+      return found?.job === job && (isTaken || (part === undefined && found.state === 'slashed'));
+    }
     const { amountMsat } = event.content;
-    if (found === null || found.state !== 'locked') return false;
+    if (found === null || found.state !== 'locked' || found.taken.length > 0) return false;
     return found.job === job && found.staker === event.author && found.amountMsat === amountMsat;
   } catch (error) {
     if (isNmktError(error)) return false;

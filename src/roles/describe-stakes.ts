@@ -1,8 +1,7 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import { potOf } from '../market/pot.js';
-import { rowsOf } from '../market/stake.js';
+import { rowsOf, type StakeBook } from '../market/stake.js';
 import { countedStakes } from '../market/stake-terms.js';
-import type { JobState } from '../market/state.js';
 import type { StakeRow } from '../protocol/stake.js';
 
 /** What is locked in a job, what was lost, and what became of it: from signed events alone. */
@@ -31,8 +30,16 @@ export interface StakesDescription {
   readonly pot: { readonly slashedMsat: bigint; readonly promisedMsat: bigint; readonly leftMsat: bigint };
 }
 
-/** Null where the job asks for no stake. */
-export function describeStakes({ job, stakes, rounds }: JobState): StakesDescription | null {
+interface Staked {
+  readonly job: { readonly content: Parameters<typeof countedStakes>[0] } | null;
+  readonly stakes: StakeBook;
+  readonly rounds: readonly {
+    readonly settlement: { readonly content: { readonly plan: Parameters<typeof potOf>[0]['lines'] } } | null;
+  }[];
+}
+
+/** Null where the job asks for no stake. @param of  a job of any kind that settles its rounds */
+export function describeStakes({ job, stakes, rounds }: Staked): StakesDescription | null {
   const terms = job?.content;
   if (terms?.stake === undefined) return null;
   const { trainerMsat, validatorMsat } = terms.stake;
@@ -40,7 +47,7 @@ export function describeStakes({ job, stakes, rounds }: JobState): StakesDescrip
     trainer: countedStakes(terms, stakes, 'trainer'),
     validator: countedStakes(terms, stakes, 'validator'),
   };
-  const lines = rounds.flatMap(({ settlement }) => settlement?.content.plan ?? []);
+  const lines = rounds.flatMap(({ settlement }) => [...(settlement?.content.plan ?? [])]);
   const { slashedMsat, promisedMsat } = potOf({ slashes: stakes.slashes, lines });
   return {
     ...{ trainerMsat, validatorMsat },

@@ -1,8 +1,8 @@
 import { isNmktError, NmktError, type ErrorCode } from '../errors.js';
-import type { Stake, StakeLock } from '../ports.js';
+import type { NostrEvent, Stake, StakeLock } from '../ports.js';
 import { openNwcClient, type NwcClient } from './nwc-client.js';
 import { cleanText } from './nwc-answers.js';
-import { encodeStakeCall, STAKE_METHOD, stakeAnswer, type StakeCall } from './stake-method.js';
+import { encodeStakeCall, MAX_EVIDENCE, STAKE_METHOD, stakeAnswer, type StakeCall } from './stake-method.js';
 import { parseWalletUri } from './wallet-uri.js';
 
 const REPLY_TIMEOUT_MS = 10_000;
@@ -37,10 +37,27 @@ export async function connectStake(uri: string): Promise<ConnectedStake> {
     lock: (of) => known({ do: 'lock', ...of }),
     find: (lock) => ask({ do: 'find', lock }),
     release: (lock) => known({ do: 'release', lock }),
-    slash: (lock, evidence) => known({ do: 'slash', lock, evidence: [...evidence] }),
+    async slash(lock, evidence) {
+      requireFitting(evidence);
+      return known({ do: 'slash', lock, evidence: [...evidence] });
+    },
     pay: async (of) => (await call({ do: 'pay', ...of })).paid!,
     close: () => client.close(),
   };
+}
+
+/** Encrypted as NIP-44 says, of at most 65,535 bytes, with the call around it. */
+const MAX_EVIDENCE_BYTES = 60_000;
+
+/** @throws NmktError `bad-usage` */
+function requireFitting(evidence: readonly NostrEvent[]): void {
+  const bytes = Buffer.byteLength(JSON.stringify(evidence));
+  if (bytes <= MAX_EVIDENCE_BYTES && evidence.length <= MAX_EVIDENCE) return;
+  throw new NmktError('bad-usage', 'the evidence does not fit into one message to the wallet', {
+    expected: `at most ${MAX_EVIDENCE} events of ${MAX_EVIDENCE_BYTES} bytes together`,
+    got: `${evidence.length} events of ${bytes} bytes`,
+    remedy: 'nothing: no stake is slashed for it',
+  });
 }
 
 /** The SDK has no word for methods of others, but sends them. */

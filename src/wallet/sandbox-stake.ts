@@ -1,8 +1,9 @@
 import { isNmktError, NmktError } from '../errors.js';
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
-import { isCondemned } from '../market/keeper-proof.js';
-import { slashShares } from '../market/slashing.js';
+import { condemnation } from '../market/keeper-proof.js';
+import { partMsat, slashShares, type Part } from '../market/slashing.js';
 import { parseJobEvent, type JobEvent } from '../protocol/events.js';
+import { lockId } from '../protocol/stake.js';
 import type { Clock, NostrEvent, Stake, StakeLock, StakeRequest } from '../ports.js';
 import { hasValidSignature } from '../schnorr.js';
 import type { Ledger, LedgerTransfer } from './ledger.js';
@@ -37,6 +38,22 @@ export function sandboxStake(
       throw wrong('bad-usage', 'the lock is another account’s', account, owner, 'use the wallet that locked it');
   };
 
+  /** What another took of it meanwhile counts, under its own name. */
+  const take = async (lock: Sha256, part: Part | null): Promise<void> => {
+    const before = find(lock)!;
+    const { job, amountMsat, taken } = before;
+    if (part !== null && taken.some((one) => one.part === part.name)) return;
+    const msat = part === null ? leftOf(before) : partMsat(amountMsat, leftOf(before), part);
+    const { reporterMsat, potMsat } = slashShares(msat);
+    const shares = [
+      { account, msat: reporterMsat },
+      { account: `pot:${job}`, msat: potMsat },
+    ];
+    if (part === null) return void (await move(`out:${lock}`, nameOf(lock), shares, { end: 'slashed' }));
+    const made = await move(partId(lock, taken.length), nameOf(lock), shares, { part: part.name });
+    if (made !== undefined && made.note['part'] !== part.name) await take(lock, part);
+  };
+
   return {
     find: async (lock) => find(lock),
     async lock({ lock, job, staker, amountMsat }: StakeRequest) {
@@ -61,35 +78,29 @@ export function sandboxStake(
       const before = need(lock);
       owned(lock);
       if (before.state === 'locked') await move(`leave:${lock}`, account, [], {});
-      const { state, freeAt, amountMsat } = find(lock)!;
+      const { state, freeAt } = find(lock)!;
       if (state !== 'leaving') return find(lock)!;
       if (clock.nowSec() < freeAt!) {
         if (before.state === 'locked') return find(lock)!;
         const when = new Date(freeAt! * 1000).toISOString();
         throw wrong('not-ready', 'the stake is still cooling down', when, 'an earlier time', 'run it again then');
       }
-      await move(`out:${lock}`, nameOf(lock), [{ account, msat: amountMsat }], { end: 'released' });
+      await move(`out:${lock}`, nameOf(lock), [{ account, msat: leftOf(find(lock)!) }], { end: 'released' });
       return find(lock)!;
     },
     async slash(lock, evidence) {
-      const { job, staker, state, amountMsat } = need(lock);
-      if (!isCondemned({ lock, job, staker }, evidence.map(checked)))
+      const { job, staker, state } = need(lock);
+      const found = condemnation({ lock, job, staker }, evidence.map(checked), (key) => ownStake(ledger, job, key));
+      if (found === null)
         throw wrong(
           ...(['bad-event', 'that evidence condemns nobody who staked here'] as const),
-          `two commitments or reveals of ${staker.slice(0, 12)}… for one seat of its job, or what its validators contradicted`,
+          `two commitments or reveals of ${staker.slice(0, 12)}… for one seat of its job, what its validators contradicted, or a vote that lost where the job takes stake for it`,
           'none such',
           'absence and disagreement cost reward, never stake',
         );
       if (ledger.findTransfer(`lock:${lock}`)!.from === account)
         throw wrong('bad-usage', 'nobody reports itself', 'another account', account, 'let somebody else report it');
-      if (state === 'locked' || state === 'leaving') {
-        const { reporterMsat, potMsat } = slashShares(amountMsat);
-        const shares = [
-          { account, msat: reporterMsat },
-          { account: `pot:${job}`, msat: potMsat },
-        ];
-        await move(`out:${lock}`, nameOf(lock), shares, { end: 'slashed' });
-      }
+      if (state === 'locked' || state === 'leaving') await take(lock, found.part);
       return find(lock)!;
     },
     async pay({ job, settlement, payout, invoice }) {
@@ -112,8 +123,13 @@ function bonusOf(
   settlement: JobEvent,
   payout: Sha256,
 ): { readonly msat: bigint; readonly payee: string } {
-  const isOfJob = job.type === 'job' && settlement.type === 'settlement' && settlement.job === job.id;
-  const line = isOfJob ? settlement.content.plan.find((one) => one.payout === payout) : undefined;
+  const plan =
+    job.type === 'job' && settlement.type === 'settlement' && settlement.job === job.id
+      ? settlement.content.plan
+      : job.type === 'alliance-job' && settlement.type === 'alliance-settlement' && settlement.job === job.id
+        ? settlement.content.plan
+        : [];
+  const line = plan.find((one) => one.payout === payout);
   const isPromised = line?.purpose === 'bonus' && line.payee !== job.author && settlement.author === job.author;
   if (isPromised) return { msat: line.amountMsat, payee: line.payee };
   throw wrong(
@@ -126,18 +142,47 @@ function bonusOf(
 }
 
 const nameOf = (lock: Sha256): string => `lock:${lock}`;
+const partId = (lock: Sha256, number: number): string => `part:${lock}:${number}`;
+
+function leftOf({ amountMsat, taken }: Pick<StakeLock, 'amountMsat' | 'taken'>): bigint {
+  return taken.reduce((left, one) => left - one.amountMsat, amountMsat);
+}
+
+/** What a key still has locked behind itself in a job. */
+function ownStake(ledger: Ledger, job: EventId, staker: Pubkey): bigint {
+  let sum = 0n;
+  for (let number = 0; ; number++) {
+    const found = stateOf(ledger, lockId(job, staker, staker, number));
+    if (found === null) return sum;
+    const isOwn = found.job === job && found.staker === staker;
+    if (isOwn && (found.state === 'locked' || found.state === 'leaving')) sum += leftOf(found);
+  }
+}
+
+function takenOf(ledger: Ledger, lock: Sha256): StakeLock['taken'] {
+  const taken: { part: string; amountMsat: bigint }[] = [];
+  for (;;) {
+    const made = ledger.findTransfer(partId(lock, taken.length));
+    if (made === undefined) return taken;
+    taken.push({ part: made.note['part']!, amountMsat: made.to.reduce((sum, { msat }) => sum + msat, 0n) });
+  }
+}
 
 /** Out of a lock goes one transfer: a lock that was released is not slashed any more, nor the other way round. */
 function stateOf(ledger: Ledger, lock: Sha256): StakeLock | null {
   const made = ledger.findTransfer(`lock:${lock}`);
   if (made === undefined) return null;
   const [left, out] = [ledger.findTransfer(`leave:${lock}`), ledger.findTransfer(`out:${lock}`)];
+  const amountMsat = made.to[0]!.msat;
+  const taken = takenOf(ledger, lock);
+  const isEmpty = leftOf({ amountMsat, taken }) === 0n;
+  const open = left === undefined ? 'locked' : 'leaving';
   return {
     lock,
     job: made.note['job'] as EventId,
     staker: made.note['staker'] as Pubkey,
-    amountMsat: made.to[0]!.msat,
-    state: out !== undefined ? (out.note['end'] as 'released' | 'slashed') : left === undefined ? 'locked' : 'leaving',
+    ...{ amountMsat, taken },
+    state: out !== undefined ? (out.note['end'] as 'released' | 'slashed') : isEmpty ? 'slashed' : open,
     freeAt: left === undefined ? null : left.atSec + COOLDOWN_SEC,
   };
 }

@@ -6,8 +6,10 @@ import { eventId, int, msat, pubkey, sha256Hex } from '../protocol/scalars.js';
 /** A method beside those of NIP-47, of the sandbox's wallets alone: what goes over the wire, in both directions. */
 export const STAKE_METHOD = 'nmkt_stake';
 
-/** Job, award, proof, what it condemns and a validator for each seat. */
-const MAX_EVIDENCE = 24;
+/** Job, award, proof, what it condemns and a validator for each seat; or job, list and votes of a round, as many as one message holds. */
+export const MAX_EVIDENCE = 64;
+/** A round each. */
+const MAX_TAKEN = 1_000;
 
 const signedEvent = z.object({
   id: eventId,
@@ -38,6 +40,10 @@ const answer = z.object({
       job: eventId,
       staker: pubkey,
       amountMsat: msat,
+      taken: z
+        .array(z.object({ part: z.string().max(40), amountMsat: msat }))
+        .max(MAX_TAKEN)
+        .readonly(),
       state: z.enum(['locked', 'leaving', 'released', 'slashed']),
       freeAt: int(0, Number.MAX_SAFE_INTEGER).nullable(),
     })

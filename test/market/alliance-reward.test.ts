@@ -1,17 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { sha256Hex, type Pubkey } from '../../src/hash.js';
-import {
-  allianceSlashes,
-  REWARD,
-  roundPart,
-  roundReward,
-  type AllianceRound,
-} from '../../src/market/alliance/reward.js';
+import { roundPart, roundReward, type AllianceRound } from '../../src/market/alliance/reward.js';
 import { tally, type Vote } from '../../src/market/alliance/vote.js';
 
 const key = (name: string) => name as Pubkey;
-const named = <T>(of: Record<string, T>) => new Map(Object.entries(of) as [Pubkey, T][]);
 const says = (name: string, vote: 1 | -1): Vote => ({
   ...{ aggregate: sha256Hex(name), vote, beforePpm: 2, afterPpm: 1 },
 });
@@ -130,38 +123,5 @@ describe('a round of an alliance', () => {
         expect(gain <= BigInt(keys) && gain >= -BigInt(keys)).toBe(true);
       }),
     );
-  });
-});
-
-describe('stake', () => {
-  const slashing = { allianceSlashPpm: 500_000 };
-  const other = five.map((row) => (row.who === 'd' ? { ...row, does: says('y', 1) } : row));
-
-  it('is taken from nobody who lost a vote, by itself', () => {
-    expect(allianceSlashes(roundOf(other), REWARD)).toEqual([]);
-  });
-
-  it('is taken, where a job says so, of who was off the majority: a tenth for the reporter, the rest for the pot', () => {
-    // Half of 30 and of 25, rounded down; a tenth of 15 and of 12, rounded down.
-    expect(allianceSlashes(roundOf(other), slashing)).toEqual([
-      { voter: 'd', reporterMsat: 1n, potMsat: 14n },
-      { voter: 'e', reporterMsat: 1n, potMsat: 11n },
-    ]);
-  });
-
-  it('is taken neither of who revealed nothing, nor of who proposed', () => {
-    const mute = five.map((row) => (row.who === 'e' ? { ...row, does: null } : row));
-    expect(allianceSlashes(roundOf(mute), slashing)).toEqual([]);
-    expect(allianceSlashes(roundOf(revote(-1)), slashing).map(({ voter }) => voter)).toEqual(['c']);
-  });
-
-  it('is never taken of voters that agree, and never more of the others than they have', () => {
-    const stakes = named({ a: 1n, b: 10n ** 18n, c: 7n });
-    const reveals = named({ a: says('x', 1), b: says('x', 1), c: says('x', -1) });
-    const round = { tally: tally(stakes, reveals), stakes };
-    expect(allianceSlashes(round, { allianceSlashPpm: 1_000_000 })).toEqual([
-      { voter: 'c', reporterMsat: 0n, potMsat: 7n },
-    ]);
-    expect(allianceSlashes(round, { allianceSlashPpm: 1 })).toEqual([]);
   });
 });

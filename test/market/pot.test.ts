@@ -7,7 +7,14 @@ import type { Slash } from '../../src/market/stake.js';
 
 const key = (name: string) => name as Pubkey;
 const lost = (amountMsat: bigint, of: Partial<Slash> = {}): Slash => ({
-  ...{ event: 'e' as EventId, lock: 'l' as Sha256, reporter: key('r'), guilty: key('g'), owner: key('g') },
+  ...{
+    event: 'e' as EventId,
+    lock: 'l' as Sha256,
+    evidence: [],
+    reporter: key('r'),
+    guilty: key('g'),
+    owner: key('g'),
+  },
   ...{ signers: new Set([key('g')]), ...slashShares(amountMsat) },
   ...of,
 });

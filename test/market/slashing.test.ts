@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { foldJob } from '../../src/market/fold.js';
-import { isCondemned } from '../../src/market/keeper-proof.js';
+import { condemnation, type KeptLock } from '../../src/market/keeper-proof.js';
 import { planOf } from '../../src/market/money-rules.js';
 import { rowsOf } from '../../src/market/stake.js';
-import type { ContentOf } from '../../src/protocol/events.js';
+import type { ContentOf, JobEvent } from '../../src/protocol/events.js';
 import { lockId } from '../../src/protocol/stake.js';
 import { condemned } from '../../src/roles/slash.js';
 import { customer, people, scriptJob, type JobScript, type Person, type ScriptOptions } from '../support/job-script.js';
@@ -57,6 +57,8 @@ function lyingJob(reporter: (so: JobScript) => Person = () => people[0]!, option
     },
   });
 }
+
+const condemns = (of: KeptLock, events: readonly JobEvent[]) => condemnation(of, events, () => 0n) !== null;
 
 describe('a proven lie of a staked validator', () => {
   it('empties its stake and that behind it, for those that worked: not its witnesses, to the msat', () => {
@@ -112,20 +114,20 @@ describe('a proven lie of a staked validator', () => {
     const shown = parsed.filter(({ id }) => found!.shown.includes(id));
     expect(shown).toHaveLength(6);
     const own = { lock: lockOf(script, liar), job, staker: liar.pubkey };
-    expect(isCondemned(own, shown)).toBe(true);
+    expect(condemns(own, shown)).toBe(true);
     for (const left of shown)
       expect(
-        isCondemned(
+        condemns(
           own,
           shown.filter((event) => event !== left),
         ),
         left.type,
       ).toBe(false);
     const behind = { lock: lockOf(script, backer), job, staker: backer.pubkey };
-    expect(isCondemned(behind, shown)).toBe(false);
-    expect(isCondemned(behind, [...shown, script.at('delegate', 'delegate')])).toBe(true);
+    expect(condemns(behind, shown)).toBe(false);
+    expect(condemns(behind, [...shown, script.at('delegate', 'delegate')])).toBe(true);
     const honest = inOrder(script, 3)[0]!;
-    expect(isCondemned({ ...own, staker: honest.pubkey }, shown)).toBe(false);
+    expect(condemns({ ...own, staker: honest.pubkey }, shown)).toBe(false);
   });
 
   it('is not proven by any other events of the job', () => {
@@ -136,7 +138,7 @@ describe('a proven lie of a staked validator', () => {
     const stakers = [...people.slice(0, 3), ...inOrder(script, 3)].map(({ pubkey }) => pubkey);
     fc.assert(
       fc.property(fc.subarray(others, { maxLength: 24 }), fc.constantFrom(...stakers), (events, staker) => {
-        expect(isCondemned({ lock: lockOf(script, liarOf(script)), job, staker }, events)).toBe(false);
+        expect(condemns({ lock: lockOf(script, liarOf(script)), job, staker }, events)).toBe(false);
       }),
     );
   });

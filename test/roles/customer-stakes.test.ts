@@ -21,6 +21,7 @@ function market() {
       job: script.jobId,
       staker: who.pubkey,
       amountMsat,
+      taken: [],
       state: 'locked',
       freeAt: null,
     } as const;

@@ -3,7 +3,7 @@ import { explainPayout } from '../../src/market/explain.js';
 import { potOf } from '../../src/market/pot.js';
 import { encodeAuditKeys } from '../../src/roles/audit.js';
 import { describeStakes } from '../../src/roles/describe-stakes.js';
-import { slashAll } from '../../src/roles/slash.js';
+import { slashFederated } from '../../src/roles/slash.js';
 import type { TrainerEnv } from '../../src/roles/trainer.js';
 import type { ContentOf } from '../../src/protocol/events.js';
 import { createBell } from '../../src/roles/bell.js';
@@ -49,9 +49,9 @@ test('a staked trainer that commits twice to one seat loses its stake: a tenth t
             if (type === 'reveal' && (content as ContentOf<'reveal'>).round === 1) {
               const stake = stakeOf(reporter);
               const me = reporter.signer.pubkey;
-              const [found] = await slashAll(env.book, stake, me);
+              const [found] = await slashFederated(env.book, stake, me);
               expect(found).toMatchObject({ guilty: cheat.signer.pubkey, refused: null, lock: { state: 'slashed' } });
-              const [again, ...others] = await slashAll(env.book, stake, me);
+              const [again, ...others] = await slashFederated(env.book, stake, me);
               expect([again!.event, others]).toEqual([found!.event, []]);
             }
             return sign();
@@ -114,7 +114,7 @@ test('nothing is slashed without signatures that condemn, by the customer, or by
   for (const who of [world.customer, ...world.trainers]) {
     const ports = { relays: network.relays(), clock, bell: createBell(clock), signer: who.signer };
     const book = await openBook(jobId, { ...ports, journal: memoryJournal(who.events) });
-    const found = slashAll(book, stakeOf(who), who.signer.pubkey);
+    const found = slashFederated(book, stakeOf(who), who.signer.pubkey);
     if (who === world.customer) await expect(found).rejects.toMatchObject({ code: 'bad-usage' });
     else expect(await found).toEqual([]);
     book.close();

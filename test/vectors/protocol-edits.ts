@@ -385,7 +385,7 @@ export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-
     set('isAccepted', 1),
     upper('aggregate'),
     drop('aggregate'),
-    first('plan', 'purpose', 'bonus'),
+    first('plan', 'purpose', 'correction'),
     first('plan', 'amountMsat', 5),
     first('plan', 'payout', HEX),
     drop('last'),

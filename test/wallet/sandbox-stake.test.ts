@@ -1,9 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { isNmktError } from '../../src/errors.js';
+import { lostVotes } from '../../src/market/alliance/lost-votes.js';
+import type { Stake } from '../../src/ports.js';
 import { lockId } from '../../src/protocol/stake.js';
 import { openLedger, type LedgerRecord } from '../../src/wallet/ledger.js';
 import { COOLDOWN_SEC, sandboxStake } from '../../src/wallet/sandbox-stake.js';
-import { hashOf, people, scriptJob } from '../support/job-script.js';
+import { encodeStakeCall, runStakeCall, stakeAnswer } from '../../src/wallet/stake-method.js';
+import { scriptAlliance, type AllianceScript } from '../support/alliance-script.js';
+import { customer, hashOf, people, scriptJob, type Person } from '../support/job-script.js';
 import { memoryJournal } from '../support/memory-journal.js';
 import { virtualClock } from '../support/virtual-clock.js';
 
@@ -35,7 +39,7 @@ describe('stake in the sandbox', () => {
     const records: LedgerRecord[] = [];
     const { ledger, mine, theirs } = await books(records);
     const made = await mine.lock(request);
-    expect(made).toEqual({ ...request, state: 'locked', freeAt: null });
+    expect(made).toEqual({ ...request, taken: [], state: 'locked', freeAt: null });
     expect(await mine.lock(request)).toEqual(made);
     expect([ledger.balanceMsat('t'), ledger.totalMsat()]).toEqual([995n, 4_000n]);
     const again = await books(records);
@@ -88,5 +92,82 @@ describe('stake in the sandbox', () => {
     await mine.lock(request);
     await expect(theirs.slash(lock, evidence)).rejects.toSatisfy(failsWith('bad-event'));
     expect(await mine.find(lock)).toMatchObject({ state: 'locked' });
+  });
+});
+
+describe('a lock behind a voter of an alliance that slashes', () => {
+  const alliance = { allianceSlashPpm: 300_000 };
+  const rounds = 4;
+  const stake = { trainerMsat: 1n, validatorMsat: 0n, delegatedPpm: 1_000_000, maxDelegated: 4, intervalSec: 3_600 };
+  const stakeAll = (script: AllianceScript): void => {
+    const stakes = script.members.map((who, i) =>
+      script.say(who, 'stake', `stake/${i}`, {
+        ...{ lock: lockId(script.jobId, who.pubkey, who.pubkey, 0), amountMsat: 1_005n, role: 'trainer', sigmaPpm: 0 },
+      })!,
+    );
+    const rows = stakes
+      .map(({ author }) => ({
+        operator: author,
+        role: 'trainer' as const,
+        ownMsat: 1_005n,
+        delegatedMsat: 0n,
+        sigmaPpm: 0,
+      }))
+      .sort((a, b) => (a.operator < b.operator ? -1 : 1));
+    script.say(customer, 'stake-table', 'table', { interval: 0, events: stakes.map(({ id }) => id), rows });
+  };
+  // One of the six votes against all others whenever it is drawn to vote.
+  const liar = people[0]!;
+  const told = scriptAlliance({
+    terms: { rounds, stake },
+    alliance,
+    losses: (voter) => (voter === liar.pubkey ? [8, 9] : [9, 8]),
+    after: { job: stakeAll },
+  });
+  const lost = lostVotes(told.state);
+  const shown = lost.map(({ list, votes }) => {
+    const ids = new Set([told.jobId, list.id, ...votes.map(({ id }) => id)]);
+    return told.events.filter(({ id }) => ids.has(id));
+  });
+
+  it('loses a share for each round, once, and gives back what is left', async () => {
+    expect(lost.length).toBeGreaterThan(1);
+    const { ledger, clock } = await books();
+    const of = (who: Person) => sandboxStake(ledger, who.pubkey, clock);
+    for (const who of told.members) {
+      await ledger.fundOnce(who.pubkey, 1_005n);
+      const name = lockId(told.jobId, who.pubkey, who.pubkey, 0);
+      await of(who).lock({ lock: name, job: told.jobId, staker: who.pubkey, amountMsat: 1_005n });
+    }
+    const name = lockId(told.jobId, liar.pubkey, liar.pubkey, 0);
+    const reporter = sandboxStake(ledger, 't', clock);
+    for (const evidence of [...shown, ...shown]) await reporter.slash(name, evidence);
+    // 30 % of 1,005, rounded down; a tenth of each, rounded down, to who reports.
+    const taken = lost.map(({ proof }) => ({ part: proof.part!.name, amountMsat: 301n }));
+    expect(await reporter.find(name)).toMatchObject({ taken, state: 'locked', amountMsat: 1_005n });
+    const n = BigInt(lost.length);
+    expect([ledger.balanceMsat('t'), ledger.balanceMsat(`pot:${told.jobId}`)]).toEqual([2_000n + 30n * n, 271n * n]);
+    await of(liar).release(name);
+    clock.advance(COOLDOWN_SEC * 1000);
+    expect(await of(liar).release(name)).toMatchObject({ state: 'released' });
+    expect([ledger.balanceMsat(liar.pubkey), ledger.totalMsat()]).toEqual([1_005n - 301n * n, 4_000n + 6n * 1_005n]);
+    expect(await reporter.slash(name, shown[0]!)).toMatchObject({ state: 'released' });
+  });
+
+  it('goes over the wire as it is', async () => {
+    const { mine } = await books();
+    const made = { ...(await mine.lock(request)), taken: [{ part: 'vote/0', amountMsat: 301n }] };
+    const keeper = { find: async () => made } as unknown as Stake;
+    const call = encodeStakeCall({ do: 'find', lock });
+    const answer: unknown = JSON.parse(JSON.stringify(await runStakeCall(keeper, JSON.parse(JSON.stringify(call)))));
+    expect(stakeAnswer(answer).found).toEqual(made);
+  });
+
+  it('is not taken from where voters that locked nothing say so', async () => {
+    const { ledger, mine } = await books();
+    const name = lockId(told.jobId, liar.pubkey, liar.pubkey, 0);
+    await mine.lock({ lock: name, job: told.jobId, staker: liar.pubkey, amountMsat: 1_005n });
+    const reporter = sandboxStake(ledger, 'u', virtualClock());
+    await expect(reporter.slash(name, shown[0]!)).rejects.toSatisfy(failsWith('bad-event'));
   });
 });

@@ -6,11 +6,12 @@ import { NO_STAKES } from '../stake.js';
 import { takeRefusal } from '../receipt-rules.js';
 import type { Violation } from '../state.js';
 import { applyAllianceList } from './list-rules.js';
+import { proveIn } from './lost-votes.js';
 import { applyAllianceReceipt, withMoney } from './money-rules.js';
 import { applyOpen, applyRoles } from './open-rules.js';
 import { applyAllianceSettlement } from './settle-rules.js';
-import { lastRound, phaseOf, type AlliancePhase, type AllianceState } from './state.js';
-import { applyStakeTable, followSpine, knownOf, soundChains, type Step } from '../spine.js';
+import { endOf, lastRound, phaseOf, withRound, type AlliancePhase, type AllianceState } from './state.js';
+import { applyStakeTable, followSpine, isStop, knownOf, soundChains, type Step } from '../spine.js';
 
 export interface FoldedAlliance {
   readonly jobId: EventId;
@@ -58,7 +59,7 @@ function apply(state: AllianceState, event: JobEvent): Step<AllianceState> {
     case 'claim-bad':
       return takeRefusal(state, event);
     case 'stake-table':
-      return applyStakeTable(state, event);
+      return withSlashes(applyStakeTable(state, event, proveIn(state)));
     case 'cancel':
       return hasEnded || lastRound(state)?.settlement === null
         ? broken('cancel', 'a round that is open is settled first')
@@ -66,6 +67,13 @@ function apply(state: AllianceState, event: JobEvent): Step<AllianceState> {
     default:
       return hasEnded ? broken('after-end', `a ${event.type} after the job ended`) : applyRound(state, event);
   }
+}
+
+/** What was slashed before a round ended is told in it. */
+function withSlashes(step: Step<AllianceState>): Step<AllianceState> {
+  if (isStop(step)) return step;
+  const round = lastRound(step);
+  return round === undefined || endOf(round) !== null ? step : withRound(step, { slashes: step.stakes.slashes });
 }
 
 function applyRound(state: AllianceState, event: JobEvent): Step<AllianceState> {

@@ -2,7 +2,7 @@ import type { EventOf } from '../../protocol/events.js';
 import { indexEvents } from '../event-index.js';
 import { payoutReader } from '../payouts.js';
 import { takeReceipt } from '../receipt-rules.js';
-import { settledByMembers, settlementsOf } from './settle-rules.js';
+import { settledByMembers, settlementsOf, spentMsat } from './settle-rules.js';
 import type { AlliancePayout, AllianceRoundState, AllianceState } from './state.js';
 import type { Step } from '../spine.js';
 
@@ -14,7 +14,7 @@ import type { Step } from '../spine.js';
 function withOthers(state: AllianceState, round: AllianceRoundState): AllianceRoundState {
   const paid = state.rounds
     .slice(0, round.round)
-    .reduce((sum, { settlement }) => sum + (settlement?.content.totalMsat ?? 0n), 0n);
+    .reduce((sum, { settlement }) => sum + (settlement === null ? 0n : spentMsat(settlement.content)), 0n);
   return { ...round, others: settledByMembers({ ...state, paidMsat: paid }, round) };
 }
 

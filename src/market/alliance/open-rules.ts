@@ -69,7 +69,7 @@ export function applyOpen(state: AllianceState, event: EventOf<'alliance-open'>)
   const opened: AllianceRoundState = {
     ...{ round, open: event, members },
     stakes: new Map([...members.keys()].map((key) => [key, stakes?.get(key) ?? 1n])),
-    book: state.stakes,
+    ...{ book: state.stakes, slashes: state.stakes.slashes },
     ...{ draw: null, roles: null, commits: null, proposals: null, voteCommits: null, votes: null },
     ...{ tally: null, settlement: null, others: [], payouts: [] },
   };

@@ -1,20 +1,10 @@
 import type { Pubkey } from '../../hash.js';
 import type { PlanLine } from '../../protocol/settlement.js';
-import { slashShares } from '../slashing.js';
 import { largestRemainder } from '../stake-reward.js';
 import type { Roles } from './roles-draw.js';
 import type { Tally } from './vote.js';
 
 /** What a round of an alliance pays (FL Alliance, arXiv:2307.00543): by stake, to those not off-side, settled every round. */
-
-export interface RewardTerms {
-  /**
-   * The source takes stake from voters that lost; *ours*: they earn nothing, for honest minorities, whose data differ, would lose by it.
-   * A share of the stake that is taken all the same, in ppm, in [1, 1,000,000]; null: none.
-   */
-  readonly allianceSlashPpm: number | null;
-}
-export const REWARD: RewardTerms = { allianceSlashPpm: null };
 
 /** What is known when a round ends. */
 export interface AllianceRound {
@@ -69,29 +59,4 @@ export function roundReward(
       purpose: voters.has(payee) ? 'fee' : 'trainer',
     }));
   return { lines, carriedMsat: shares.size === 0 ? part : 0n };
-}
-
-/** What a voter that lost pays where a job slashes it. */
-export interface AllianceSlash {
-  readonly voter: Pubkey;
-  readonly reporterMsat: bigint;
-  readonly potMsat: bigint;
-}
-
-/**
- * Opt-in. Of each voter that named another aggregate than most stake, or voted against it, the stated share of its stake, rounded down:
- * a tenth to the reporter, the rest to the job's pot. **Honest minorities lose by it**: their data may differ, and a vote is no proof. Who
- * revealed nothing loses nothing, for absence costs reward only; nor does a proposer, of whom no signature says what it did.
- *
- * @returns  in order of keys, without those of 0
- */
-export function allianceSlashes(
-  { tally, stakes }: Pick<AllianceRound, 'tally' | 'stakes'>,
-  { allianceSlashPpm }: RewardTerms,
-): readonly AllianceSlash[] {
-  if (allianceSlashPpm === null) return [];
-  return [...tally.offSide].flatMap(([voter, reason]) => {
-    const taken = ((stakes.get(voter) ?? 0n) * BigInt(allianceSlashPpm)) / 1_000_000n;
-    return reason === 'silent' || taken === 0n ? [] : [{ voter, ...slashShares(taken) }];
-  });
 }

@@ -1,9 +1,10 @@
 import type { Pubkey } from '../../hash.js';
-import type { ArenaPlanLine } from '../../protocol/arena/ranking.js';
+import type { AlliancePlanLine } from '../../protocol/alliance/round.js';
 import type { EventOf } from '../../protocol/events.js';
 import { payoutId } from '../../protocol/settlement.js';
 import { operatorLines } from '../arena/payout.js';
 import { broken, type Broken } from '../draft.js';
+import { earnedBy, potShares } from '../pot.js';
 import { roundReward } from './reward.js';
 import { endOf, lastRound, withRound, type AllianceRoundState, type AllianceState } from './state.js';
 
@@ -13,7 +14,7 @@ export interface DueSettlement extends Pick<
   EventOf<'alliance-settlement'>['content'],
   'aggregate' | 'isAccepted' | 'totalMsat'
 > {
-  readonly plan: readonly ArenaPlanLine[];
+  readonly plan: readonly AlliancePlanLine[];
 }
 
 /**
@@ -31,12 +32,35 @@ export function allianceDue(state: AllianceState, round: AllianceRoundState): Du
   const paid = lines.reduce((sum, { amountMsat }) => sum + amountMsat, 0n);
   const isLast = round.round === rounds - 1;
   const refund = { payee: state.job.author, purpose: 'refund' as const, amountMsat: leftMsat - paid };
-  const plan = [...lines, ...(isLast ? [refund] : [])]
+  const plan = [...lines, ...(isLast ? [...bonusLines(state, round, lines), refund] : [])]
     .filter(({ amountMsat }) => amountMsat > 0n)
-    .map((line): ArenaPlanLine => ({ payout: payoutId(state.jobId, round.round, line.payee, line.purpose), ...line }))
+    .map((line): AlliancePlanLine => ({
+      payout: payoutId(state.jobId, round.round, line.payee, line.purpose),
+      ...line,
+    }))
     .sort((a, b) => (a.payee !== b.payee ? (a.payee < b.payee ? -1 : 1) : a.purpose < b.purpose ? -1 : 1));
   const { aggregate = null, isAccepted = false } = round.tally ?? {};
   return { aggregate, isAccepted, plan, totalMsat: plan.reduce((sum, { amountMsat }) => sum + amountMsat, 0n) };
+}
+
+/** With the last round: what was slashed before it ended. */
+function bonusLines(
+  { job, rounds }: AllianceState,
+  { round, slashes }: AllianceRoundState,
+  lines: readonly Pick<AlliancePlanLine, 'payee' | 'purpose' | 'amountMsat'>[],
+) {
+  const earlier = rounds.slice(0, round).flatMap((one) => settlementsOf(one)[0]?.content.plan ?? []);
+  const earned = earnedBy([...earlier, ...lines]);
+  const shares = potShares({ customer: job.author, slashes, earned, frauds: new Set() });
+  return [...shares].map(([payee, amountMsat]) => ({ payee, purpose: 'bonus' as const, amountMsat }));
+}
+
+/** What a settlement takes of the job's own pot: bonuses come out of what was slashed. */
+export function spentMsat({
+  plan,
+  totalMsat,
+}: Pick<EventOf<'alliance-settlement'>['content'], 'plan' | 'totalMsat'>): bigint {
+  return plan.reduce((sum, { purpose, amountMsat }) => (purpose === 'bonus' ? sum - amountMsat : sum), totalMsat);
 }
 
 function rewardsOf(
@@ -72,13 +96,13 @@ export function applyAllianceSettlement(
   state: AllianceState,
   event: EventOf<'alliance-settlement'>,
 ): AllianceState | Broken {
-  const { round: number, last, totalMsat } = event.content;
+  const { round: number, last } = event.content;
   const round = lastRound(state);
   if (round === undefined || round.round !== number || round.settlement !== null || endOf(round) !== last)
     return broken('settlement', `round ${number} has not ended with ${last}`);
   const wrong = wrongSettlement(event.content, allianceDue(state, round));
   if (wrong !== null) return broken('settlement', wrong);
-  return { ...withRound(state, { settlement: event }), paidMsat: state.paidMsat + totalMsat };
+  return { ...withRound(state, { settlement: event }), paidMsat: state.paidMsat + spentMsat(event.content) };
 }
 
 /** What differs from what is due; null: nothing. */
@@ -91,7 +115,7 @@ function wrongSettlement(
   if (word({ aggregate, isAccepted }) !== word(due))
     return `round ${round} is ${word(due)}, got ${word({ aggregate, isAccepted })}`;
   if (totalMsat !== due.totalMsat) return `round ${round} pays ${due.totalMsat} msat, got ${totalMsat}`;
-  const spell = (line: ArenaPlanLine | undefined) =>
+  const spell = (line: AlliancePlanLine | undefined) =>
     line === undefined ? 'none' : `${line.amountMsat} msat to ${line.payee} for ${line.purpose} as ${line.payout}`;
   const longer = Math.max(plan.length, due.plan.length);
   for (let i = 0; i < longer; i++)

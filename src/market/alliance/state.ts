@@ -1,5 +1,5 @@
 import type { EventId, Pubkey, Sha256 } from '../../hash.js';
-import type { ArenaPurpose } from '../../protocol/arena/ranking.js';
+import type { AlliancePurpose } from '../../protocol/alliance/round.js';
 import type { EventOf, JobEvent } from '../../protocol/events.js';
 import type { StakeBook } from '../stake.js';
 import type { PayoutState } from '../state.js';
@@ -17,6 +17,8 @@ export interface AllianceRoundState {
   readonly stakes: ReadonlyMap<Pubkey, bigint>;
   /** Of the tables before it: who stands behind whom. A later table changes no plan. */
   readonly book: StakeBook;
+  /** Of the tables before it ended. */
+  readonly slashes: StakeBook['slashes'];
   readonly draw: EventOf<'roles'> | null;
   readonly roles: Roles | TooFew | null;
   /** Listed events by author, null: the list has not come. */
@@ -35,7 +37,7 @@ export interface AllianceRoundState {
 }
 
 /** What is owed of a round; a refund is nobody's claim. */
-export type AlliancePayout = PayoutState<EventOf<'alliance-settlement'>, Exclude<ArenaPurpose, 'refund'>>;
+export type AlliancePayout = PayoutState<EventOf<'alliance-settlement'>, Exclude<AlliancePurpose, 'refund'>>;
 
 export interface Listed<K extends 'commit' | 'proposal' | 'score-commit' | 'vote'> {
   readonly list: EventOf<'list'>;

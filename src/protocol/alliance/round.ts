@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { eventType } from '../envelope.js';
 import { KINDS } from '../kinds.js';
-import { planLine } from '../arena/ranking.js';
+import type { ArenaPurpose } from '../arena/ranking.js';
+import { planLineOf } from '../settlement.js';
 import { bytes32, eventId, int, msat, sha256Hex, unixSec } from '../scalars.js';
 import { MAX_ALLIANCE_ROUNDS, MAX_MEMBERS } from './job.js';
 
@@ -33,6 +34,12 @@ export const ROLES_DRAW = eventType(
   }),
   allianceRoundTag,
 );
+
+/** `bonus`: of what was slashed, which lies in the pot that the keeper of the locks has. */
+export type AlliancePurpose = ArenaPurpose | 'bonus';
+
+const planLine = planLineOf('trainer', 'fee', 'bonus', 'refund');
+export type AlliancePlanLine = z.output<typeof planLine>;
 
 /**
  * What a round came to and what it pays; anyone recomputes it. `last` is the event that ended it: the list of votes, or before that a draw

@@ -61,6 +61,15 @@ export const allianceFileSchema = shared.extend({
     .max(1)
     .default(0.01)
     .describe('a loss higher by less than this share is no reason against an aggregate; 0: it has to be lower'),
+  allianceSlash: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe(
+      'share of its stake that a voter loses in each round in which most stake voted otherwise, a tenth of it to who reports it, the rest ' +
+        'to the others that worked; 0: none. Honest minorities lose by it: their data may differ',
+    ),
   voteTimeout: duration.default('5m').describe('how long a round waits for votes'),
 });
 export type AllianceFile = z.output<typeof allianceFileSchema>;

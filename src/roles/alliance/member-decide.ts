@@ -1,5 +1,7 @@
+import type { EventId, Pubkey } from '../../hash.js';
 import { awaitedNow, type Awaited } from '../../market/alliance/awaited.js';
 import type { FoldedAlliance } from '../../market/alliance/fold.js';
+import { lostVotes, type LostVote } from '../../market/alliance/lost-votes.js';
 import { lastRound, type AllianceRoundState, type AllianceState } from '../../market/alliance/state.js';
 import { PATIENCE_SEC } from '../patience.js';
 import { decideMoney, isOverlooked, lapse, type MoneyAction } from '../trainer-decide.js';
@@ -10,7 +12,9 @@ export type MemberWork =
   | { readonly do: 'register' }
   | { readonly do: 'nonce' | 'propose' | 'reveal' | 'vote' | 'show'; readonly round: AllianceRoundState }
   /** The customer fell silent when the round had ended. */
-  | { readonly do: 'settle'; readonly round: AllianceRoundState };
+  | { readonly do: 'settle'; readonly round: AllianceRoundState }
+  /** Somebody loses stake by its vote. */
+  | { readonly do: 'report'; readonly votes: readonly EventId[] };
 export type MemberAction =
   | MemberWork
   | Republish
@@ -23,6 +27,10 @@ export interface MemberFacts extends WorkerFacts {
   readonly hasKey: boolean;
   /** Has this home the secrets of its registration? */
   readonly hasSecrets: boolean;
+  /** Can this process reach who keeps the stakes? */
+  readonly canReport: boolean;
+  /** Votes that it reported since it started, whatever came of it. */
+  readonly reported: ReadonlySet<EventId>;
   /** Has this home what it committed to in the round? */
   readonly keeps: (round: AllianceRoundState, what: 'proposal' | 'vote') => boolean;
 }
@@ -50,6 +58,8 @@ export function decideMember(folded: FoldedAlliance, facts: MemberFacts, now: nu
   const { me } = facts;
   const money = decideMoney(state, facts, now);
   if (money !== null && money.do !== 'wait') return money;
+  const votes = toReport(state, facts);
+  if (votes.length > 0) return { do: 'report', votes };
   if (phase === 'finished') return money ?? { do: 'done' };
   if (phase === 'cancelled') {
     const { reason } = state.cancelled!.content;
@@ -69,6 +79,21 @@ export function decideMember(folded: FoldedAlliance, facts: MemberFacts, now: nu
   const debt = state.rounds.find(({ payouts }) => payouts.some((one) => one.payee === me && isLeftUnpaid(one)));
   if (debt !== undefined) return money ?? { do: 'stop', why: `the customer did not pay for round ${debt.round + 1}` };
   return decideStep(state, facts, now) ?? money ?? awaitRound(state, facts, now);
+}
+
+/** Of those that contradict a vote that lost, one reports it, as the vote's id says; all others may do so by hand. */
+export function reporterOf({ vote, proof }: LostVote): Pubkey {
+  const against = [...proof.signers].filter((key) => key !== vote.author);
+  return against[Number.parseInt(vote.id.slice(0, 12), 16) % against.length]!;
+}
+
+function toReport(state: AllianceState, { me, canReport, reported }: MemberFacts): readonly EventId[] {
+  if (!canReport) return [];
+  const said = new Set(state.sound.get(me)?.flatMap((one) => (one.type === 'slash' ? one.content.evidence : [])));
+  return lostVotes(state)
+    .filter((one) => reporterOf(one) === me)
+    .map(({ vote }) => vote.id)
+    .filter((id) => !said.has(id) && !reported.has(id));
 }
 
 const isLeftUnpaid = ({ receipt, unpaid }: AllianceRoundState['payouts'][number]): boolean =>

@@ -1,4 +1,5 @@
-import { type Bytes } from '../../hash.js';
+import { isNmktError } from '../../errors.js';
+import { type Bytes, type EventId } from '../../hash.js';
 import { encodeParams } from '../../learning/safetensors.js';
 import { chainCommitment, chainElement, trainingSeed } from '../../learning/seeds.js';
 import { sideOf } from '../../market/alliance/list-rules.js';
@@ -10,6 +11,7 @@ import { sha256Hex } from '../../hash.js';
 import { measuredPpm } from '../measure.js';
 import { describeStep } from '../pace.js';
 import { blobSecrets, chunkExpiry, publishSealed } from '../round-blobs.js';
+import { slashInAlliance } from '../slash.js';
 import { lockFor } from '../stake.js';
 import { whileOpen } from '../while-open.js';
 import type { MemberEnv } from './env.js';
@@ -44,6 +46,22 @@ export async function showNonce(env: MemberEnv, { job }: AllianceState, round: A
   const { nonces } = (await keptSecrets(env))!;
   const nonce = chainElement(nonces, job.content.rounds, round.round);
   await env.book.sign('nonce', { round: round.round, list: round.open.id, nonce }, [job.author]);
+}
+
+/** A keeper that is away, or says no, costs a share of what is lost, and no work: `nmkt slash` asks again. */
+export async function report(env: MemberEnv, votes: readonly EventId[]): Promise<void> {
+  try {
+    const stake = await env.stake!.stake();
+    if (stake === null) return;
+    const found = await slashInAlliance(env.book, stake, env.signer.pubkey, new Set(votes));
+    for (const { guilty, takenMsat, refused } of found)
+      env.progress.note(
+        `a vote of ${guilty.slice(0, 12)}… that lost: ${refused ?? `${takenMsat / 1000n} sat of its stake are slashed`}`,
+      );
+  } catch (error) {
+    if (!isNmktError(error)) throw error;
+    env.progress.warn(`no stake is slashed: ${error.message}`);
+  }
 }
 
 /** The group's key, as the job commits to it; kept in the home, for relays forget. Undefined: its grant has not come. */

@@ -6,12 +6,14 @@ import type { MemberEnv } from './env.js';
 import { decideMember, type MemberAction, type MemberWork } from './member-decide.js';
 import { commitmentToBallot, commitmentToProposal, keptBallot, keptProposal, keptSecrets } from './member-files.js';
 import { memberStory } from './member-story.js';
-import { groupKey, showNonce, propose, register, reveal, settle, showVote, vote } from './member-work.js';
+import { groupKey, showNonce, propose, register, report, reveal, settle, showVote, vote } from './member-work.js';
+import type { EventId } from '../../hash.js';
 
 /** Takes part in an alliance from its registration to its last payment. A crash anywhere and a new start give the same events. */
 export async function serveAlliance(env: MemberEnv): Promise<ServeEnd> {
   const me = env.signer.pubkey;
   const kept = new Set<string>();
+  const reported = new Set<EventId>();
   let [hasKey, hasSecrets] = [false, false];
   const { wasOver, state, action } = await workOn<MemberAction, FoldedAlliance>(env, {
     story: (now) => memberStory(now, me),
@@ -25,8 +27,18 @@ export async function serveAlliance(env: MemberEnv): Promise<ServeEnd> {
         if (!kept.has(workOf(round, what)) && (await keeps(env, now, round, what))) kept.add(workOf(round, what));
     },
     decide: (at, facts, now) =>
-      decideMember(at, { ...facts, hasKey, hasSecrets, keeps: (round, what) => kept.has(workOf(round, what)) }, now),
-    carryOut: ({ state: now }, next) => carryOut(env, now!, next),
+      decideMember(
+        at,
+        {
+          ...{ ...facts, hasKey, hasSecrets, reported, canReport: env.stake !== undefined },
+          keeps: (round, what) => kept.has(workOf(round, what)),
+        },
+        now,
+      ),
+    async carryOut({ state: now }, next) {
+      await carryOut(env, now!, next);
+      if (next.do === 'report') next.votes.forEach((id) => reported.add(id));
+    },
   });
   if (action.do === 'stop') return { wasOver, end: 'stopped', why: action.why };
   if (action.do !== 'done') return { wasOver, end: action.do, why: action.why };
@@ -71,5 +83,7 @@ async function carryOut(env: MemberEnv, state: AllianceState, action: MemberWork
       return showVote(env, state, action.round);
     case 'settle':
       return settle(env, state, action.round);
+    case 'report':
+      return report(env, action.votes);
   }
 }

@@ -53,7 +53,7 @@ export function allianceTermsOf(
       proposers: job.proposers === undefined ? { sharePpm: 500_000 } : { count: job.proposers },
       minVoters: job.minVoters,
       tolerancePpm: Math.round(job.tolerance * 1_000_000),
-      allianceSlashPpm: null,
+      allianceSlashPpm: slashPpm(job),
     },
     network,
     rail: job.rail,
@@ -76,6 +76,13 @@ export function allianceTermsOf(
     acceptedEngines: enginesOf(job),
     relays: [...relays],
   };
+}
+
+function slashPpm({ allianceSlash, trainerStakeSats }: AllianceFile): number | null {
+  const ppm = Math.round(allianceSlash * 1_000_000);
+  if (ppm > 0 && trainerStakeSats === 0)
+    throw bad('a stake that can be slashed', 'allianceSlash without trainerStakeSats', '--trainer-stake-sats 100');
+  return ppm === 0 ? null : ppm;
 }
 
 function ruleOf({

@@ -3,6 +3,7 @@ import { fromHex, type Pubkey } from '../../hash.js';
 import { chainElement } from '../../learning/seeds.js';
 import { awaitedNow } from '../../market/alliance/awaited.js';
 import type { FoldedAlliance } from '../../market/alliance/fold.js';
+import { proveIn } from '../../market/alliance/lost-votes.js';
 import { registered } from '../../market/alliance/open-rules.js';
 import { allianceDue, settlementsOf } from '../../market/alliance/settle-rules.js';
 import { baseHashOf, endOf, lastRound, type AllianceState } from '../../market/alliance/state.js';
@@ -45,7 +46,7 @@ export async function leadAlliance(env: SequencerEnv, wrap: Wrap): Promise<Folde
     },
     publishTable: (stake, table, now, notBefore) =>
       publishTableOf(
-        { ...env, jobId: env.book.jobId, stakes: env.book.state().state!.stakes },
+        { ...env, jobId: env.book.jobId, ...staking(env.book.state().state!) },
         ...([stake, table, now, notBefore] as const),
       ),
     awaitsTable: ({ job, phase }) => job?.content.stake !== undefined && phase === 'joining',
@@ -57,6 +58,8 @@ export async function leadAlliance(env: SequencerEnv, wrap: Wrap): Promise<Folde
     stopped: (folded, { why }) => stopped(folded, why),
   });
 }
+
+const staking = (state: AllianceState) => ({ stakes: state.stakes, prove: proveIn(state) });
 
 /** To everybody named in a round's opening who has not shown yet that it has the key. */
 function dueGrants({ secrets, book }: SequencerEnv, { state }: FoldedAlliance) {

@@ -482,11 +482,15 @@ const allianceRound = integer(0, 999);
 const upTo200 = list(hex64, 0, 200);
 const stage = integer(0, 1);
 const arenaScore = integer(0, 999_000_000);
-const arenaPurpose: Check<string> = (value) => {
-  const name = typeof value === 'string' ? value : '';
-  if (!name.startsWith('delegation:')) return constant('trainer', 'fee', 'refund')(value);
-  return `delegation:${hex64(name.slice('delegation:'.length))}`;
-};
+const purposeOf =
+  (...names: readonly string[]): Check<string> =>
+  (value) => {
+    const name = typeof value === 'string' ? value : '';
+    if (!name.startsWith('delegation:')) return constant(...names)(value);
+    return `delegation:${hex64(name.slice('delegation:'.length))}`;
+  };
+const arenaPurpose = purposeOf('trainer', 'fee', 'refund');
+const alliancePurpose = purposeOf('trainer', 'fee', 'bonus', 'refund');
 const sealedChars: Check<string> = (value) =>
   typeof value === 'string' && value.length === 11_012 ? base64(11_012)(value) : refuse('not as long as every model');
 
@@ -731,7 +735,7 @@ export const contents: Readonly<Record<string, Check>> = {
   }),
   '4630/alliance': object({
     ...{ round: allianceRound, last: hex64, aggregate: orNull(hex64), isAccepted: boolean, totalMsat: msat },
-    plan: list(object({ payout: hex64, payee: hex64, purpose: arenaPurpose, amountMsat: msat }), 0, 4_096),
+    plan: list(object({ payout: hex64, payee: hex64, purpose: alliancePurpose, amountMsat: msat }), 0, 4_096),
   }),
 };
 
