@@ -195,9 +195,17 @@ export const rows: Readonly<Record<string, CommandRows>> = {
         ].map((name) => [`--${name}`, ['zzz', 'bad-usage', /add --mode arena/] as const]),
       ),
       ...Object.fromEntries(
-        ['proposers', 'min-voters', 'members', 'join-window', 'tolerance', 'vote-timeout', 'like', 'label'].map(
-          (name) => [`--${name}`, ['zzz', 'bad-usage', /add --mode alliance/] as const],
-        ),
+        [
+          'proposers',
+          'min-voters',
+          'members',
+          'join-window',
+          'tolerance',
+          'alliance-slash',
+          'vote-timeout',
+          'like',
+          'label',
+        ].map((name) => [`--${name}`, ['zzz', 'bad-usage', /add --mode alliance/] as const]),
       ),
     },
   },
