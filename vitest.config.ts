@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
 import { keepOutput } from './test/support/secrets/outputs.js';
 
-/** Two workers: the tests also start relays, training threads and whole processes of their own. */
-const shared = { pool: 'forks' as const, maxWorkers: 2, setupFiles: ['test/support/secrets/taps.ts'] };
+/** Three workers for two processors: many tests wait for processes, relays and clocks of their own. */
+const shared = { pool: 'forks' as const, maxWorkers: 3, setupFiles: ['test/support/secrets/taps.ts'] };
 
 export default defineConfig({
   test: {

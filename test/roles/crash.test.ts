@@ -3,7 +3,7 @@ import { crashAndFinish, MACHINES, undisturbed, type Undisturbed } from './crash
 
 /** NMKT_CRASHES=3000 tries more, NMKT_CRASH_SEED=17 repeats one. */
 const ONE = process.env['NMKT_CRASH_SEED'];
-const COUNT = Number(process.env['NMKT_CRASHES'] ?? 200);
+const COUNT = Number(process.env['NMKT_CRASHES'] ?? 100);
 const BLOCK = 50;
 const SEEDS = ONE === undefined ? Array.from({ length: COUNT }, (_, seed) => seed) : [Number(ONE)];
 const BLOCKS = Array.from({ length: Math.ceil(SEEDS.length / BLOCK) }, (_, i) =>
@@ -26,7 +26,7 @@ describe('customer, trainers, relay and wallet service that crash anywhere and s
     600_000,
   );
 
-  it.runIf(ONE === undefined && COUNT >= 200)('every machine crashed often', () => {
-    for (const machine of MACHINES) expect(met.get(machine) ?? 0, machine).toBeGreaterThan(20);
+  it.runIf(ONE === undefined && COUNT >= 100)('every machine crashed often', () => {
+    for (const machine of MACHINES) expect(met.get(machine) ?? 0, machine).toBeGreaterThan(COUNT / 10);
   });
 });

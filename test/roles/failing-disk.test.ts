@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { failAndFinish, MACHINES, undisturbed, type Undisturbed } from './crashes.js';
 
-/** NMKT_CRASHES tries more or fewer, here a fifth of it; NMKT_CRASH_SEED=17 repeats one. */
+/** NMKT_CRASHES tries more or fewer, here a third of it; NMKT_CRASH_SEED=17 repeats one. */
 const ONE = process.env['NMKT_CRASH_SEED'];
-const COUNT = Math.ceil(Number(process.env['NMKT_CRASHES'] ?? 300) / 5);
+const COUNT = Math.ceil(Number(process.env['NMKT_CRASHES'] ?? 100) / 3);
 const SEEDS = ONE === undefined ? Array.from({ length: COUNT }, (_, seed) => seed) : [Number(ONE)];
 
 describe('a disk that is full or fails', () => {

@@ -73,23 +73,6 @@ async function endedWell({ sandbox, job, modelDir }: Market, collected: Json): P
   expect(audit).toMatchObject({ verdict: 'PASS', level: 'data', forks: [], unreadable: 0 });
 }
 
-it('a trainer killed while it trains goes on with the same command and is paid for every round once', async () => {
-  const market = await openMarket();
-  const others = TRAINERS.slice(1).map(market.serve);
-  const first = market.serve(TRAINERS[0]!);
-  const collecting = startStream(market.collect);
-  await first.event(isAt('round', 1));
-  await kill(first);
-  // It died with the round's work in its hands.
-  expect(first.events.some(isAt('committed', 1))).toBe(false);
-
-  const second = market.serve(TRAINERS[0]!);
-  const ends = await Promise.all([collecting, second, ...others].map(({ end }) => end));
-  expect(ends.map(({ status }) => status)).toEqual([0, 0, 0, 0]);
-  expect(second.events.at(-1)).toMatchObject({ event: 'done', rounds: ROUNDS, paidMsat: 300_000 });
-  await endedWell(market, collecting.events[0]!);
-}, 240_000);
-
 it('a customer killed between rounds and while it pays goes on with the same command and pays once', async () => {
   const market = await openMarket();
   const trainers = TRAINERS.map(market.serve);
