@@ -100,6 +100,8 @@ export interface Deps {
   connectWallet(uri: string): Promise<Wallet>;
   /** Where the wallet of the settings locks stake, or null when none is set. */
   stake(): Promise<Stake | null>;
+  /** Lets blocks pass in the sandbox of that wallet. @returns the height, or null when none is set */
+  mine(blocks: number): Promise<number | null>;
   /** Keeps other processes out of a folder that is no home, until `close`. @throws `home-locked` */
   lockFolder(folder: string, words: NonNullable<LockOptions['words']>): Promise<void>;
   /** The sandbox's books, in the journal `path`. */
@@ -317,6 +319,13 @@ export async function createDeps({ flags, env, cwd, progress, prompt, signal }: 
       await useWs();
       const { connectStake } = await import('./wallet/nwc-stake.js');
       return closing(await connectStake(settings.wallet.value));
+    },
+    async mine(blocks) {
+      if (settings.wallet === undefined) return null;
+      hideWallet(settings.wallet.value);
+      await useWs();
+      const { mineBlocks } = await import('./wallet/nwc-mine.js');
+      return mineBlocks(settings.wallet.value, blocks);
     },
     async lockFolder(folder, words) {
       const release = await lockFolder(folder, { words });

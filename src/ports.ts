@@ -115,6 +115,14 @@ export interface LookupResult {
   readonly state: 'settled' | 'pending' | 'failed' | 'not-found' | 'expired' | 'unknown';
   readonly preimage?: string;
   readonly feesMsat?: bigint;
+  /** Of a hold invoice: a payment has arrived and waits; null where the wallet names no block by which it has to be settled. */
+  readonly held?: { readonly settleBy: number | null };
+}
+/** An invoice whose preimage only its payee knows, and gives away when it takes the payment. */
+export interface HoldRequest extends InvoiceRequest {
+  readonly paymentHash: Sha256;
+  /** Blocks, at least 18: for how long a payment may wait. */
+  readonly minFinalCltv: number;
 }
 export interface Wallet {
   info(): Promise<WalletInfo>;
@@ -126,6 +134,12 @@ export interface Wallet {
   /** Never throws for a state of money. */
   pay(invoice: string, timeoutMs: number): Promise<PayOutcome>;
   lookup(paymentHash: string): Promise<LookupResult>;
+  /** @throws NmktError `bad-settings` for a wallet that makes none, as the others; `bad-invoice` for another invoice than was asked for */
+  makeHoldInvoice(request: HoldRequest): Promise<{ readonly invoice: string }>;
+  /** Takes the payment that waits; again finds it taken. @returns false: none waits */
+  settleHold(preimage: string): Promise<boolean>;
+  /** Gives it back, and takes no other. @returns false: nothing is open under that hash */
+  cancelHold(paymentHash: string): Promise<boolean>;
   close(): Promise<void>;
 }
 

@@ -11,8 +11,8 @@ const MAX_NAME = 18;
 export function describeDoctor(checks: readonly Check[], relays: readonly RelayFacts[], nowSec: number): string {
   const isOfRelay = ({ name }: Check) =>
     relays.some(({ url }) => name === `relay ${url}` || name.startsWith(`relay ${url} `));
-  const rows = checks.filter((check) => !isOfRelay(check)).map(rowOf);
-  const parts = [table(rows)];
+  const rows = checks.filter((check) => !isOfRelay(check));
+  const parts = [checkTable(rows)];
   if (relays.length > 0) parts.push(table([HEAD, ...relays.map((one) => relayRow(one, nowSec))]));
   const reasons = relays.flatMap((one) => {
     const verdict = verdictOf(one);
@@ -22,6 +22,11 @@ export function describeDoctor(checks: readonly Check[], relays: readonly RelayF
   if (reasons.length > 0) parts.push(reasons.join('\n'));
   if (wrong.length > 0) parts.push(wrong.map(lineOf).join('\n'));
   return parts.join('\n\n');
+}
+
+/** State, name, and what to do. */
+export function checkTable(checks: readonly Check[]): string {
+  return table(checks.map(rowOf));
 }
 
 function rowOf({ state, name, detail, remedy }: Check): string[] {

@@ -42,6 +42,16 @@ export const commandGroups: readonly CommandGroup[] = [
     ],
   },
   {
+    heading: 'Pay and prove:',
+    commands: [
+      { name: 'wallet', summary: 'what the wallet is, has and may do; one sat in a circle as a test' },
+      { name: 'payouts', summary: 'what this home paid, and what may have been paid' },
+      { name: 'pay', summary: 'go on with payments whose outcome is not known' },
+      { name: 'receipts', summary: 'payments made and received, with their proofs; for a spreadsheet too' },
+      { name: 'receipt', summary: 'check such proofs offline' },
+    ],
+  },
+  {
     heading: 'Train here:',
     commands: [{ name: 'train', summary: 'train a model on this machine, without relays or money' }],
   },

@@ -1,17 +1,19 @@
 import { join, resolve } from 'node:path';
 import { isNmktError, NmktError } from '../errors.js';
 import { rememberedPort, rememberPort, startSandboxWallets } from '../wallet/sandbox.js';
-import type { CommandModule, Context } from './command.js';
+import type { CommandModule, Context, Outcome } from './command.js';
 
 /** A stream command: one `ready` line when everything listens, then it serves until SIGINT or SIGTERM, a success. */
 export const command: CommandModule = {
   configure(program) {
     program
+      .argument('[verb]', 'mine: let blocks pass in a sandbox that runs')
+      .argument('[blocks]', 'how many')
       .addHelpText(
         'before',
-        '$ nmkt sandbox --dir sb\n$ nmkt serve-trainer --settings sb/trainer-1.json --home t1   # in another shell\n',
+        '$ nmkt sandbox --dir sb\n$ nmkt serve-trainer --settings sb/trainer-1.json --home t1   # in another shell\n$ nmkt sandbox mine 144 --settings sb/customer.json\n',
       )
-      .requiredOption('--dir <dir>', 'folder of the relay, the balances, the keys and one settings file each')
+      .option('--dir <dir>', 'folder of the relay, the balances, the keys and one settings file each')
       .option('--trainers <n>', 'trainers to make settings for', '4')
       .option('--validators <n>', 'validators to make settings for', '0')
       .option('--sats <n>', 'what the customer starts with, once per folder', '1000000')
@@ -20,7 +22,14 @@ export const command: CommandModule = {
       .addHelpText('after', HELP);
   },
 
-  async run(_args, options, context) {
+  async run([verb, blocks], options, context) {
+    if (verb !== undefined) return mine(verb, blocks, context);
+    if (options['dir'] === undefined)
+      throw new NmktError('bad-usage', 'the sandbox needs a folder', {
+        expected: '--dir DIR',
+        got: 'no --dir',
+        remedy: 'nmkt sandbox --dir sb; see nmkt sandbox --help',
+      });
     await serve(
       {
         dir: resolve(String(options['dir'])),
@@ -36,7 +45,29 @@ export const command: CommandModule = {
   },
 };
 
+async function mine(verb: string, blocks: string | undefined, { deps }: Context): Promise<Outcome> {
+  const wanted = /^\d{1,5}$/.test(blocks ?? '') ? Number(blocks) : NaN;
+  if (verb !== 'mine' || !(wanted >= 1 && wanted <= MAX_BLOCKS))
+    throw new NmktError('bad-usage', `nmkt sandbox ${verb} ${blocks ?? ''} is not usable`, {
+      expected: `mine N, with N from 1 to ${MAX_BLOCKS}`,
+      got: `${verb} ${blocks ?? ''}`.trim().slice(0, 64),
+      remedy: 'nmkt sandbox mine 144 --settings sb/customer.json',
+    });
+  const height = await deps.mine(wanted);
+  if (height === null)
+    throw new NmktError('no-wallet', 'blocks pass in the sandbox of a wallet, and none is set', {
+      expected: 'a settings file of a sandbox',
+      got: 'none',
+      remedy: `nmkt sandbox mine ${wanted} --settings sb/customer.json`,
+    });
+  return { value: { height }, text: `block ${height}` };
+}
+
+const MAX_BLOCKS = 10_000;
+
 const HELP = `
+mine N lets blocks pass, which nothing else does: a payment that waits for a hold invoice goes back 12 blocks before its time lock ends.
+With --json {height}.
 Relay, balances and keys stay in the folder; started again, it goes on with them. SIGINT and SIGTERM stop it, status 0.
 With --json one line when everything listens: {event: "ready", relay, dir, settings: [file], pid}.`;
 

@@ -90,6 +90,7 @@ function isString(value: unknown): value is string {
 }
 
 function typeName(value: unknown): string {
+  if (value === undefined) return 'nothing';
   return Array.isArray(value) ? 'a list' : value === null ? 'null' : typeof value;
 }
 

@@ -1,5 +1,5 @@
-import { hex, sha256, sha256Hex } from '../hash.js';
-import type { InvoiceRequest, LookupResult, Network, PayOutcome, Wallet } from '../ports.js';
+import { fromHex, hex, sha256, sha256Hex } from '../hash.js';
+import type { HoldRequest, InvoiceRequest, LookupResult, Network, PayOutcome, Wallet } from '../ports.js';
 import { decodeInvoice, encodeInvoice, nodeIdOf, type Invoice, type InvoiceFields } from '../wallet/bolt11.js';
 import { prefixOf } from '../wallet/check-invoice.js';
 
@@ -26,7 +26,11 @@ export class MemoryLightning {
   readonly nodePubkey: string;
   readonly #nodeSecret = sha256('fake lightning node');
   readonly #balances = new Map<string, bigint>();
-  readonly #invoices = new Map<string, { preimage: string; to: string; msat: bigint }>();
+  readonly #invoices = new Map<string, { preimage: string | null; to: string; msat: bigint; holder?: string }>();
+  /** Who got a payment back. */
+  readonly #returned = new Map<string, string>();
+  /** Told when the payment of a hold invoice has ended. */
+  readonly #waiting = new Map<string, (() => void)[]>();
   readonly #cancelled = new Set<string>();
   readonly #decoded = new Map<string, Invoice>();
   readonly #nowSec: () => number;
@@ -57,7 +61,9 @@ export class MemoryLightning {
   /** Of every invoice that it ever made. */
   preimages(): { readonly preimage: string; readonly isPaid: boolean }[] {
     const paid = new Set(this.payments.map(({ paymentHash }) => paymentHash));
-    return [...this.#invoices].map(([hash, { preimage }]) => ({ preimage, isPaid: paid.has(hash) }));
+    return [...this.#invoices].flatMap(([hash, { preimage }]) =>
+      preimage === null ? [] : [{ preimage, isPaid: paid.has(hash) }],
+    );
   }
 
   balance(name: string): bigint {
@@ -70,7 +76,10 @@ export class MemoryLightning {
     return {
       info: async () => ({
         network: this.network === 'sandbox' ? 'regtest' : this.network,
-        methods: new Set(['get_info', 'get_balance', 'make_invoice', 'pay_invoice', 'lookup_invoice']),
+        methods: new Set([
+          ...['get_info', 'get_balance', 'make_invoice', 'pay_invoice', 'lookup_invoice'],
+          ...['make_hold_invoice', 'settle_hold_invoice', 'cancel_hold_invoice'],
+        ]),
         alias: `fake ${name}`,
         encryption: 'nip44_v2',
       }),
@@ -83,7 +92,17 @@ export class MemoryLightning {
         throwNext(faults.makeInvoice);
         return this.makeInvoice(name, request);
       },
-      pay: async (invoice) => this.#pay(name, invoice, faults.pay?.shift()),
+      makeHoldInvoice: async (request) => {
+        throwNext(faults.makeInvoice);
+        return this.#makeHoldInvoice(name, request);
+      },
+      settleHold: async (preimage) => this.#settle(name, preimage),
+      cancelHold: async (paymentHash) => this.#giveBack(name, paymentHash),
+      pay: async (invoice, timeoutMs) => {
+        const fault = faults.pay?.shift();
+        const outcome = this.#pay(name, invoice, fault);
+        return outcome === 'held' ? this.#whenEnded(name, invoice, timeoutMs) : outcome;
+      },
       lookup: async (paymentHash) => this.#lookup(name, paymentHash, faults.lookup?.shift()),
       close: async () => undefined,
     };
@@ -99,7 +118,64 @@ export class MemoryLightning {
     return { invoice: encodeInvoice({ ...place, ...fields, ...changes }, this.#nodeSecret), paymentHash };
   }
 
-  #pay(from: string, invoice: string, fault: NonNullable<WalletFaults['pay']>[number] | undefined): PayOutcome {
+  #makeHoldInvoice(to: string, { msat, paymentHash, minFinalCltv, descriptionHash, expirySec }: HoldRequest) {
+    if (this.#invoices.has(paymentHash)) throw new Error(`${paymentHash} is in use`);
+    this.#invoices.set(paymentHash, { preimage: null, to, msat });
+    const fields = { msat, descriptionHash, expirySec, paymentHash, paymentSecret: sha256Hex('secret'), minFinalCltv };
+    const place = { prefix: prefixOf(this.network), timestampSec: this.#nowSec() };
+    return { invoice: encodeInvoice({ ...place, ...fields }, this.#nodeSecret) };
+  }
+
+  #settle(to: string, preimage: string): boolean {
+    const paymentHash = sha256Hex(fromHex(preimage));
+    const entry = this.#invoices.get(paymentHash);
+    if (entry?.to !== to) return false;
+    if (entry.preimage !== null) return true;
+    if (entry.holder === undefined) return false;
+    const { holder: from, msat } = entry;
+    this.#invoices.set(paymentHash, { preimage, to, msat });
+    this.payments.push({ from, to, msat, paymentHash });
+    this.#balances.set(to, this.balance(to) + msat);
+    this.#end(paymentHash);
+    return true;
+  }
+
+  #giveBack(to: string, paymentHash: string): boolean {
+    const entry = this.#invoices.get(paymentHash);
+    if (entry?.to !== to || entry.preimage !== null) return false;
+    const { holder, msat } = entry;
+    if (holder !== undefined) {
+      this.#balances.set(holder, this.balance(holder) + msat);
+      this.#returned.set(paymentHash, holder);
+    }
+    this.#invoices.set(paymentHash, { preimage: null, to, msat });
+    this.#cancelled.add(paymentHash);
+    this.#end(paymentHash);
+    return true;
+  }
+
+  #end(paymentHash: string): void {
+    for (const tell of this.#waiting.get(paymentHash) ?? []) tell();
+    this.#waiting.delete(paymentHash);
+  }
+
+  async #whenEnded(from: string, invoice: string, timeoutMs: number): Promise<PayOutcome> {
+    const { paymentHash } = this.#decode(invoice);
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#waiting.set(paymentHash, [...(this.#waiting.get(paymentHash) ?? []), resolve]);
+      timer = setTimeout(resolve, timeoutMs);
+    });
+    clearTimeout(timer);
+    const outcome = this.#pay(from, invoice, undefined);
+    return outcome === 'held' ? { kind: 'unknown', why: 'no answer' } : outcome;
+  }
+
+  #pay(
+    from: string,
+    invoice: string,
+    fault: NonNullable<WalletFaults['pay']>[number] | undefined,
+  ): PayOutcome | 'held' {
     if (fault instanceof Error) throw fault;
     if (fault === 'lost-before') return { kind: 'unknown', why: 'no answer' };
     if (fault === 'failed') return { kind: 'unknown', why: 'PAYMENT_FAILED: no route' };
@@ -109,17 +185,24 @@ export class MemoryLightning {
     if (prefix !== prefixOf(this.network))
       return { kind: 'rejected', code: 'NETWORK_MISMATCH', message: `ln${prefix}` };
     if (!entry || this.#cancelled.has(paymentHash)) return { kind: 'unknown', why: 'PAYMENT_FAILED: no route' };
+    if (entry.holder !== undefined)
+      return entry.holder === from ? 'held' : { kind: 'unknown', why: 'OTHER: another waits' };
     if (!this.payments.some((payment) => payment.paymentHash === paymentHash)) {
       if (timestampSec + expirySec <= this.#nowSec()) return { kind: 'unknown', why: 'PAYMENT_FAILED: expired' };
       if (this.balance(from) < entry.msat)
         return { kind: 'rejected', code: 'INSUFFICIENT_BALANCE', message: 'too little' };
+      if (entry.preimage === null) {
+        this.#balances.set(from, this.balance(from) - entry.msat);
+        this.#invoices.set(paymentHash, { ...entry, holder: from });
+        return fault === 'lost-after' ? { kind: 'unknown', why: 'no answer' } : 'held';
+      }
       this.payments.push({ from, to: entry.to, msat: entry.msat, paymentHash });
       this.#balances.set(from, this.balance(from) - entry.msat);
       this.#balances.set(entry.to, this.balance(entry.to) + entry.msat);
     }
     if (fault === 'lost-after') return { kind: 'unknown', why: 'no answer' };
     if (fault === 'wrong-preimage') return { kind: 'unknown', why: 'the preimage is not the one of the invoice' };
-    return { kind: 'paid', preimage: entry.preimage, feesMsat: 0n };
+    return { kind: 'paid', preimage: entry.preimage!, feesMsat: 0n };
   }
 
   #decode(text: string): Invoice {
@@ -139,11 +222,13 @@ export class MemoryLightning {
     const entry = this.#invoices.get(paymentHash);
     const payment = this.payments.find((made) => made.paymentHash === paymentHash);
     if (entry && payment?.from === name)
-      return { direction: 'out', state: 'settled', preimage: entry.preimage, feesMsat: 0n };
+      return { direction: 'out', state: 'settled', preimage: entry.preimage!, feesMsat: 0n };
+    if (entry?.holder === name) return { direction: 'out', state: 'pending' };
+    if (this.#returned.get(paymentHash) === name) return { direction: 'out', state: 'failed' };
     if (entry?.to !== name) return { direction: 'unknown', state: 'not-found' };
-    return payment
-      ? { direction: 'in', state: 'settled', preimage: entry.preimage }
-      : { direction: 'in', state: 'pending' };
+    if (payment) return { direction: 'in', state: 'settled', preimage: entry.preimage! };
+    if (entry.preimage === null && this.#cancelled.has(paymentHash)) return { direction: 'in', state: 'failed' };
+    return { direction: 'in', state: 'pending', ...(entry.holder !== undefined && { held: { settleBy: null } }) };
   }
 }
 

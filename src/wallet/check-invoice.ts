@@ -28,23 +28,14 @@ export interface InvoiceTerms {
 export function checkInvoice(text: string, terms: InvoiceTerms): Invoice {
   const invoice = decodeInvoice(text);
   requireNetwork(invoice, terms.network);
-  const { msat, descriptionHash, paymentHash, minFinalCltv, payee } = invoice;
-  const secondsLeft = invoice.timestampSec + invoice.expirySec - terms.nowSec;
-  const rules: readonly (readonly [isMet: boolean, rule: string, expected: string, got: string])[] = [
-    [msat !== null, 'names no amount', `${terms.msat} msat`, 'any amount'],
-    [msat === terms.msat, 'is over another amount', `${terms.msat} msat`, `${msat} msat`],
-    [secondsLeft >= MIN_SECONDS_LEFT, 'expires too soon', `at least ${MIN_SECONDS_LEFT} s left`, `${secondsLeft} s`],
+  const { paymentHash, minFinalCltv, payee } = invoice;
+  requireRules([
+    ...commonRules(invoice, terms),
     [
       minFinalCltv <= MAX_FINAL_CLTV,
       'could be held back',
       `final CLTV of at most ${MAX_FINAL_CLTV}`,
       `${minFinalCltv}`,
-    ],
-    [
-      descriptionHash === terms.descriptionHash,
-      'is not for this claim',
-      `description hash ${terms.descriptionHash}`,
-      descriptionHash ?? 'none',
     ],
     [
       !terms.usedPaymentHashes.has(paymentHash),
@@ -53,7 +44,53 @@ export function checkInvoice(text: string, terms: InvoiceTerms): Invoice {
       paymentHash,
     ],
     [terms.payee === undefined || payee === terms.payee, 'is signed by another node', terms.payee ?? 'any', payee],
+  ]);
+  return invoice;
+}
+
+/** What an invoice has to be whose payment waits for the preimage of a hash that was agreed on. */
+export interface HoldTerms extends Pick<InvoiceTerms, 'network' | 'msat' | 'descriptionHash' | 'nowSec'> {
+  readonly paymentHash: Sha256;
+  /** Blocks, as they were asked for. */
+  readonly minFinalCltv: number;
+}
+
+/** @throws NmktError as `checkInvoice` */
+export function checkHoldInvoice(text: string, terms: HoldTerms): Invoice {
+  const invoice = decodeInvoice(text);
+  requireNetwork(invoice, terms.network);
+  const { paymentHash, minFinalCltv } = invoice;
+  requireRules([
+    ...commonRules(invoice, terms),
+    [paymentHash === terms.paymentHash, 'asks for another preimage', terms.paymentHash, paymentHash],
+    // A wallet may add a few blocks of its own.
+    [minFinalCltv >= terms.minFinalCltv, 'waits for less', `at least ${terms.minFinalCltv} blocks`, `${minFinalCltv}`],
+  ]);
+  return invoice;
+}
+
+type Rule = readonly [isMet: boolean, rule: string, expected: string, got: string];
+
+function commonRules(
+  { msat, descriptionHash, timestampSec, expirySec }: Invoice,
+  terms: Pick<InvoiceTerms, 'msat' | 'descriptionHash' | 'nowSec'>,
+): readonly Rule[] {
+  const secondsLeft = timestampSec + expirySec - terms.nowSec;
+  return [
+    [msat !== null, 'names no amount', `${terms.msat} msat`, 'any amount'],
+    [msat === terms.msat, 'is over another amount', `${terms.msat} msat`, `${msat} msat`],
+    [secondsLeft >= MIN_SECONDS_LEFT, 'expires too soon', `at least ${MIN_SECONDS_LEFT} s left`, `${secondsLeft} s`],
+    [
+      descriptionHash === terms.descriptionHash,
+      'is not for this claim',
+      `description hash ${terms.descriptionHash}`,
+      descriptionHash ?? 'none',
+    ],
   ];
+}
+
+/** The first that is broken is named. */
+function requireRules(rules: readonly Rule[]): void {
   for (const [isMet, rule, expected, got] of rules) {
     if (isMet) continue;
     throw new NmktError('bad-invoice', `the invoice ${rule}`, {
@@ -62,7 +99,6 @@ export function checkInvoice(text: string, terms: InvoiceTerms): Invoice {
       got,
     });
   }
-  return invoice;
 }
 
 export function prefixOf(network: Network): Bip173Prefix {

@@ -6,11 +6,18 @@ export type LedgerRecord =
   | { readonly type: 'fund'; readonly account: string; readonly msat: bigint }
   | ({ readonly type: 'invoice' } & LedgerInvoice)
   | ({ readonly type: 'transfer' } & LedgerTransfer)
-  | { readonly type: 'payment'; readonly paymentHash: string; readonly from: string; readonly atSec: number };
+  | { readonly type: 'payment'; readonly paymentHash: string; readonly from: string; readonly atSec: number }
+  | ({ readonly type: 'hold'; readonly paymentHash: string } & LedgerHeld)
+  | { readonly type: 'settle'; readonly paymentHash: string; readonly preimage: string; readonly atSec: number }
+  | { readonly type: 'cancel'; readonly paymentHash: string }
+  | { readonly type: 'block'; readonly height: number };
 
 export interface LedgerInvoice {
   readonly paymentHash: string;
+  /** Of a hold invoice empty until its payee settles it. */
   readonly preimage: string;
+  /** A hold invoice: blocks for which a payment of it may wait. */
+  readonly holdBlocks?: number;
   /** Who receives. */
   readonly account: string;
   readonly msat: bigint;
@@ -34,11 +41,22 @@ export interface LedgerPayment {
   readonly from: string;
   readonly atSec: number;
 }
+/** A payment that arrived at a hold invoice and waits for its payee. */
+export interface LedgerHeld {
+  readonly from: string;
+  /** From this height on it is the payer's again. */
+  readonly untilHeight: number;
+}
 export interface LedgerEntry extends LedgerInvoice {
   readonly payment?: LedgerPayment;
+  readonly held?: LedgerHeld;
+  /** A payment came back to this account, or the payee gave the invoice up before one. */
+  readonly cancelled?: { readonly from: string | null };
 }
 
 export type LedgerOutcome =
+  /** It waits for the payee of a hold invoice: look it up when it has ended. */
+  | { readonly kind: 'held' }
   | { readonly kind: 'paid'; readonly entry: LedgerEntry & { readonly payment: LedgerPayment } }
   | {
       readonly kind: 'refused';
@@ -59,8 +77,20 @@ export interface Ledger {
   findTransfer(id: string): LedgerTransfer | undefined;
   /** The first one with that id counts, and is the answer. @returns undefined: the balance is too small */
   transfer(transfer: LedgerTransfer): Promise<LedgerTransfer | undefined>;
-  /** Once per payment hash: the payer's second call finds the first one's outcome. */
+  /**
+   * Once per payment hash: the payer's second call finds the first one's outcome. A hold invoice takes the money and ends with its payee's
+   * word, or with the block that is its limit.
+   */
   pay(from: string, paymentHash: string, nowSec: number): Promise<LedgerOutcome>;
+  /** The payee takes what waits. @returns false: nothing waits, the preimage is another's, or so is the invoice */
+  settleHold(account: string, preimage: string, paymentHash: string, nowSec: number): Promise<boolean>;
+  /** The payee gives a payment back, or will take none. @returns false: it is settled, or another's */
+  cancelHold(account: string, paymentHash: string): Promise<boolean>;
+  height(): number;
+  /** So many blocks pass: what waits for too long goes back. @returns the height */
+  mine(blocks: number): Promise<number>;
+  /** When a payment that waits has ended, as long as this process lives. */
+  ended(paymentHash: string): Promise<void>;
 }
 
 /** Rebuilt from the journal; a record counts once it is durable. The caller closes the journal. */
@@ -69,12 +99,43 @@ export async function openLedger(journal: Journal<LedgerRecord>): Promise<Ledger
   const entries = new Map<string, LedgerEntry>();
   const transfers = new Map<string, LedgerTransfer>();
   const funded = new Set<string>();
+  const waiting = new Map<string, (() => void)[]>();
+  let height = 0;
   let fundedMsat = 0n;
   let queue: Promise<unknown> = Promise.resolve();
 
   const balanceMsat = (account: string): bigint => balances.get(account) ?? 0n;
   const totalMsat = (): bigint => [...balances.values()].reduce((sum, msat) => sum + msat, 0n);
 
+  const moveTo = (from: string, to: string, msat: bigint): void => {
+    balances.set(from, balanceMsat(from) - msat);
+    balances.set(to, balanceMsat(to) + msat);
+    if (balanceMsat(from) < 0n) throw broken('no balance below zero', `${balanceMsat(from)} msat`);
+  };
+  const applyPayment = (record: LedgerRecord & { readonly type: 'payment' | 'hold' | 'settle' | 'cancel' }): void => {
+    const { paymentHash } = record;
+    const entry = entries.get(paymentHash);
+    if (!entry || entry.payment) throw broken('one payment per invoice', paymentHash);
+    const { held: before, ...open } = entry;
+    if (record.type === 'payment') {
+      const { from, atSec } = record;
+      moveTo(from, entry.account, entry.msat);
+      entries.set(paymentHash, { ...open, payment: { from, atSec } });
+    } else if (record.type === 'hold') {
+      const { type: _, paymentHash: __, ...held } = record;
+      moveTo(held.from, heldBy(paymentHash), entry.msat);
+      entries.set(paymentHash, { ...entry, held });
+    } else if (record.type === 'settle') {
+      if (before === undefined) throw broken('a payment that waits', paymentHash);
+      moveTo(heldBy(paymentHash), entry.account, entry.msat);
+      const payment = { from: before.from, atSec: record.atSec };
+      entries.set(paymentHash, { ...open, preimage: record.preimage, payment });
+    } else {
+      if (before !== undefined) moveTo(heldBy(paymentHash), before.from, entry.msat);
+      entries.set(paymentHash, { ...open, cancelled: { from: before?.from ?? null } });
+    }
+    if (record.type !== 'hold') for (const tell of waiting.get(paymentHash) ?? []) tell();
+  };
   const apply = (record: LedgerRecord): void => {
     if (record.type === 'fund') {
       funded.add(record.account);
@@ -92,15 +153,8 @@ export async function openLedger(journal: Journal<LedgerRecord>): Promise<Ledger
     } else if (record.type === 'invoice') {
       const { type: _, ...invoice } = record;
       entries.set(invoice.paymentHash, invoice);
-    } else {
-      const { paymentHash, from, atSec } = record;
-      const entry = entries.get(paymentHash);
-      if (!entry || entry.payment) throw broken('one payment per invoice', paymentHash);
-      balances.set(from, balanceMsat(from) - entry.msat);
-      balances.set(entry.account, balanceMsat(entry.account) + entry.msat);
-      entries.set(paymentHash, { ...entry, payment: { from, atSec } });
-      if (balanceMsat(from) < 0n) throw broken('no balance below zero', `${balanceMsat(from)} msat`);
-    }
+    } else if (record.type === 'block') height = record.height;
+    else applyPayment(record);
     if (totalMsat() !== fundedMsat) throw broken(`${fundedMsat} msat in all accounts`, `${totalMsat()} msat`);
   };
   const write = async (record: LedgerRecord): Promise<void> => {
@@ -120,7 +174,7 @@ export async function openLedger(journal: Journal<LedgerRecord>): Promise<Ledger
     totalMsat,
     find: (paymentHash) => entries.get(paymentHash),
     entriesOf: (account) =>
-      [...entries.values()].filter((entry) => entry.account === account || entry.payment?.from === account),
+      [...entries.values()].filter((entry) => entry.account === account || payerOf(entry) === account),
     fundOnce: (account, msat) =>
       inTurn(async () => {
         if (!funded.has(account)) await write({ type: 'fund', account, msat });
@@ -142,13 +196,55 @@ export async function openLedger(journal: Journal<LedgerRecord>): Promise<Ledger
         if (!entry) return refused('PAYMENT_FAILED', 'no route: the invoice is not known here');
         if (entry.payment?.from === from) return { kind: 'paid', entry: { ...entry, payment: entry.payment } };
         if (entry.payment) return refused('OTHER', 'the invoice is paid already');
+        if (entry.cancelled) return refused('PAYMENT_FAILED', 'the payee gave the payment back, or the invoice up');
+        if (entry.held) return entry.held.from === from ? { kind: 'held' } : refused('OTHER', 'another payment waits');
         if (entry.expiresSec <= nowSec) return refused('PAYMENT_FAILED', 'the invoice has expired');
         const balance = balanceMsat(from);
         if (balance < entry.msat) return refused('INSUFFICIENT_BALANCE', `needs ${entry.msat} msat, has ${balance}`);
+        if (entry.holdBlocks !== undefined) {
+          await write({ type: 'hold', paymentHash, from, untilHeight: height + entry.holdBlocks });
+          return { kind: 'held' };
+        }
         await write({ type: 'payment', paymentHash, from, atSec: nowSec });
         return { kind: 'paid', entry: { ...entry, payment: { from, atSec: nowSec } } };
       }),
+    settleHold: (account, preimage, paymentHash, nowSec) =>
+      inTurn(async () => {
+        const entry = entries.get(paymentHash);
+        if (entry?.account !== account || entry.holdBlocks === undefined) return false;
+        if (entry.payment) return entry.preimage === preimage;
+        if (entry.held === undefined) return false;
+        await write({ type: 'settle', paymentHash, preimage, atSec: nowSec });
+        return true;
+      }),
+    cancelHold: (account, paymentHash) =>
+      inTurn(async () => {
+        const entry = entries.get(paymentHash);
+        if (entry?.account !== account || entry.holdBlocks === undefined || entry.payment) return false;
+        if (entry.cancelled === undefined) await write({ type: 'cancel', paymentHash });
+        return true;
+      }),
+    height: () => height,
+    mine: (blocks) =>
+      inTurn(async () => {
+        await write({ type: 'block', height: height + blocks });
+        for (const { paymentHash, held } of [...entries.values()])
+          if (held !== undefined && held.untilHeight <= height) await write({ type: 'cancel', paymentHash });
+        return height;
+      }),
+    ended: (paymentHash) =>
+      new Promise((resolve) => {
+        if (entries.get(paymentHash)?.held === undefined) resolve();
+        else waiting.set(paymentHash, [...(waiting.get(paymentHash) ?? []), resolve]);
+      }),
   };
+}
+
+const heldBy = (paymentHash: string): string => `held:${paymentHash}`;
+
+/** Who paid, or has a payment waiting or back. */
+export function payerOf({ payment, held, cancelled }: LedgerEntry): string | null {
+  return payment?.from ?? held?.from ?? cancelled?.from ?? null;
 }
 
 function refused(code: 'INSUFFICIENT_BALANCE' | 'PAYMENT_FAILED' | 'OTHER', message: string): LedgerOutcome {

@@ -33,11 +33,15 @@ export function readPayment(answer: { preimage?: unknown; fees_paid?: unknown },
 
 /** States not known here say nothing: the payment may be in flight. */
 export function readLookup(row: object, paymentHash: string): LookupResult {
-  const { type, state, preimage, fees_paid, settled_at } = row as Readonly<Record<string, unknown>>;
+  const { type, state, preimage, fees_paid, settled_at, settle_deadline } = row as Readonly<Record<string, unknown>>;
   const direction = type === 'outgoing' ? 'out' : type === 'incoming' ? 'in' : 'unknown';
   // Older wallets name no state.
   const named = state ?? (Number(settled_at) > 0 ? 'settled' : undefined);
-  if (named === 'pending' || named === 'accepted') return { direction, state: 'pending' };
+  if (named === 'accepted') {
+    const settleBy = Number.isSafeInteger(settle_deadline) ? (settle_deadline as number) : null;
+    return { direction, state: 'pending', held: { settleBy } };
+  }
+  if (named === 'pending') return { direction, state: 'pending' };
   if (named === 'failed' || named === 'expired') return { direction, state: named };
   if (named !== 'settled') return { direction, state: 'unknown' };
   const proof = readPreimage(preimage, paymentHash);

@@ -1,8 +1,17 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { NmktError } from '../errors.js';
-import type { InvoiceRequest, LookupResult, Network, PayOutcome, Wallet, WalletBudget, WalletInfo } from '../ports.js';
+import type {
+  HoldRequest,
+  InvoiceRequest,
+  LookupResult,
+  Network,
+  PayOutcome,
+  Wallet,
+  WalletBudget,
+  WalletInfo,
+} from '../ports.js';
 import { decodeInvoice } from './bolt11.js';
-import { checkInvoice, prefixOf } from './check-invoice.js';
+import { checkHoldInvoice, checkInvoice, prefixOf } from './check-invoice.js';
 import { CONNECTION_LOST, openNwcClient, type NwcClient } from './nwc-client.js';
 import { cleanText, NOT_MOVED, readLookup, readNetwork, readPayment, rejected } from './nwc-answers.js';
 import { parseWalletUri } from './wallet-uri.js';
@@ -144,9 +153,48 @@ class NwcWallet implements Wallet {
     }
   }
 
+  async makeHoldInvoice({ msat, descriptionHash, expirySec, paymentHash, minFinalCltv }: HoldRequest) {
+    await this.#require('make_hold_invoice');
+    await this.#requireNetwork();
+    if (msat <= 0n || msat > BigInt(Number.MAX_SAFE_INTEGER))
+      throw new RangeError(`not a payable amount: ${msat} msat`);
+    // The SDK's type lacks the time lock, and its client passes it on.
+    const request = {
+      ...{ amount: Number(msat), description_hash: descriptionHash, expiry: expirySec, payment_hash: paymentHash },
+      min_cltv_expiry_delta: minFinalCltv,
+    };
+    const { invoice } = await this.#ask('make_hold_invoice', () =>
+      this.#client.call((sdk) => sdk.makeHoldInvoice(request), this.#replyTimeoutMs),
+    );
+    const terms = { network: this.#network, msat, descriptionHash, nowSec: Math.floor(Date.now() / 1000) };
+    checkHoldInvoice(String(invoice), { ...terms, paymentHash, minFinalCltv });
+    return { invoice };
+  }
+
+  async settleHold(preimage: string): Promise<boolean> {
+    await this.#require('settle_hold_invoice');
+    return this.#isDone('settle_hold_invoice', (sdk) => sdk.settleHoldInvoice({ preimage }));
+  }
+
+  async cancelHold(paymentHash: string): Promise<boolean> {
+    await this.#require('cancel_hold_invoice');
+    return this.#isDone('cancel_hold_invoice', (sdk) => sdk.cancelHoldInvoice({ payment_hash: paymentHash }));
+  }
+
   async close(): Promise<void> {
     this.#closed.abort();
     await this.#client.close();
+  }
+
+  /** May be asked again: a wallet that knows of nothing under that hash says so. */
+  async #isDone(method: string, request: Parameters<NwcClient['call']>[0]): Promise<boolean> {
+    try {
+      await this.#ask(method, () => this.#client.call(request, this.#replyTimeoutMs));
+      return true;
+    } catch (error) {
+      if ((error as { cause?: { code?: unknown } }).cause?.code === 'NOT_FOUND') return false;
+      throw error;
+    }
   }
 
   #payError(error: unknown): PayOutcome {

@@ -1,10 +1,13 @@
 import { isNmktError } from '../errors.js';
-import { hex, sha256Hex, type Bytes, type Sha256 } from '../hash.js';
+import { fromHex, hex, sha256Hex, type Bytes, type Sha256 } from '../hash.js';
 import type { Clock, RandomBytes } from '../ports.js';
 import { decodeInvoice, encodeInvoice, type Invoice } from './bolt11.js';
-import type { Ledger, LedgerEntry } from './ledger.js';
+import { payerOf, type Ledger, type LedgerEntry, type LedgerInvoice } from './ledger.js';
 import { sandboxStake } from './sandbox-stake.js';
 import { runStakeCall, STAKE_METHOD } from './stake-method.js';
+
+/** Beside those of NIP-47: blocks pass. */
+export const MINE_METHOD = 'nmkt_mine';
 
 /** The NIP-47 methods of the sandbox wallet: https://github.com/nostr-protocol/nips/blob/master/47.md#commands */
 export const METHODS = [
@@ -15,7 +18,11 @@ export const METHODS = [
   'pay_invoice',
   'lookup_invoice',
   'list_transactions',
+  'make_hold_invoice',
+  'settle_hold_invoice',
+  'cancel_hold_invoice',
   STAKE_METHOD,
+  MINE_METHOD,
 ] as const;
 export type Method = (typeof METHODS)[number];
 
@@ -44,6 +51,12 @@ export class RequestRefused extends Error {
 const MAX_EXPIRY_SEC = 365 * 24 * 60 * 60;
 const MAX_DESCRIPTION = 639;
 const FINAL_CLTV = 18;
+/** Blocks; what LND asks where nothing is said, and a fortnight. */
+const HOLD_CLTV = 80;
+const MAX_HOLD_CLTV = 2_016;
+/** As LND gives a payment back before its time lock ends, to be safe. */
+const HOLD_MARGIN = 12;
+const MAX_BLOCKS = 10_000;
 
 /** @throws RequestRefused */
 export async function runMethod(method: Method, params: Params, account: string, node: SandboxNode): Promise<object> {
@@ -54,7 +67,7 @@ export async function runMethod(method: Method, params: Params, account: string,
         color: '#f7931a',
         pubkey: node.nodePubkey,
         network: 'regtest',
-        block_height: 0,
+        block_height: node.ledger.height(),
         block_hash: '00'.repeat(32),
         methods: METHODS,
         notifications: [],
@@ -71,8 +84,16 @@ export async function runMethod(method: Method, params: Params, account: string,
       return lookupInvoice(params, account, node);
     case 'list_transactions':
       return listTransactions(params, account, node);
+    case 'make_hold_invoice':
+      return makeHoldInvoice(params, account, node);
+    case 'settle_hold_invoice':
+      return settleHoldInvoice(params, account, node);
+    case 'cancel_hold_invoice':
+      return cancelHoldInvoice(params, account, node);
     case STAKE_METHOD:
       return stake(params, account, node);
+    case MINE_METHOD:
+      return { height: await node.ledger.mine(integer(params, 'blocks', { min: 1, max: MAX_BLOCKS })) };
   }
 }
 
@@ -95,39 +116,69 @@ async function stake(params: Params, account: string, node: SandboxNode): Promis
 }
 
 async function makeInvoice(params: Params, account: string, node: SandboxNode): Promise<object> {
+  const preimage = node.random(32);
+  return addInvoice(params, account, node, {
+    ...{ paymentHash: sha256Hex(preimage), preimage: hex(preimage), minFinalCltv: FINAL_CLTV },
+  });
+}
+
+/** https://github.com/nostr-protocol/nips/blob/master/47.md: the payee knows the preimage, and takes the money when it wants to. */
+async function makeHoldInvoice(params: Params, account: string, node: SandboxNode): Promise<object> {
+  const paymentHash = text(params, 'payment_hash', /^[0-9a-f]{64}$/, 64) as Sha256 | undefined;
+  if (paymentHash === undefined) throw new RequestRefused('OTHER', 'payment_hash is needed');
+  if (node.ledger.find(paymentHash) !== undefined) throw new RequestRefused('OTHER', 'that payment hash is in use');
+  const limits = { min: FINAL_CLTV, max: MAX_HOLD_CLTV, absent: HOLD_CLTV };
+  const minFinalCltv = integer(params, 'min_cltv_expiry_delta', limits);
+  return addInvoice(params, account, node, {
+    ...{ paymentHash, preimage: '', minFinalCltv, holdBlocks: Math.max(1, minFinalCltv - HOLD_MARGIN) },
+  });
+}
+
+async function settleHoldInvoice(params: Params, account: string, { ledger, clock }: SandboxNode): Promise<object> {
+  const preimage = text(params, 'preimage', /^[0-9a-f]{64}$/, 64);
+  if (preimage === undefined) throw new RequestRefused('OTHER', 'preimage is needed');
+  const isSettled = await ledger.settleHold(account, preimage, sha256Hex(fromHex(preimage)), clock.nowSec());
+  if (isSettled) return {};
+  throw new RequestRefused('NOT_FOUND', 'no payment waits for that preimage');
+}
+
+async function cancelHoldInvoice(params: Params, account: string, { ledger }: SandboxNode): Promise<object> {
+  const paymentHash = text(params, 'payment_hash', /^[0-9a-f]{64}$/, 64);
+  if (paymentHash === undefined) throw new RequestRefused('OTHER', 'payment_hash is needed');
+  if (await ledger.cancelHold(account, paymentHash)) return {};
+  throw new RequestRefused('NOT_FOUND', 'no hold invoice of this wallet is open under that hash');
+}
+
+async function addInvoice(
+  params: Params,
+  account: string,
+  node: SandboxNode,
+  kind: Pick<LedgerInvoice, 'preimage' | 'holdBlocks'> & Pick<Invoice, 'paymentHash' | 'minFinalCltv'>,
+): Promise<object> {
   const amount = integer(params, 'amount', { min: 1 });
   const expirySec = integer(params, 'expiry', { min: 1, max: MAX_EXPIRY_SEC, absent: 3600 });
   const description = text(params, 'description', /^[^]*$/u, MAX_DESCRIPTION);
   const descriptionHash = text(params, 'description_hash', /^[0-9a-f]{64}$/, 64) as Sha256 | undefined;
-  const preimage = node.random(32);
-  const paymentHash = sha256Hex(preimage);
+  const { paymentHash, minFinalCltv, preimage, holdBlocks } = kind;
   const createdSec = node.clock.nowSec();
   const invoice = encodeInvoice(
     {
-      prefix: 'bcrt',
-      msat: BigInt(amount),
-      timestampSec: createdSec,
-      expirySec,
-      paymentHash,
+      ...{ prefix: 'bcrt', msat: BigInt(amount), timestampSec: createdSec, expirySec, paymentHash, minFinalCltv },
       paymentSecret: hex(node.random(32)),
-      minFinalCltv: FINAL_CLTV,
       // A writer gives one of the two; the hash says more.
       ...(descriptionHash ? { descriptionHash } : { description: description ?? '' }),
     },
     node.nodeSecret,
   );
   await node.ledger.addInvoice({
-    paymentHash,
-    preimage: hex(preimage),
-    account,
-    msat: BigInt(amount),
-    invoice,
+    ...{ paymentHash, preimage, account, msat: BigInt(amount), invoice },
+    ...(holdBlocks !== undefined && { holdBlocks }),
     ...(description !== undefined && { description }),
     ...(descriptionHash && { descriptionHash }),
     createdSec,
     expiresSec: createdSec + expirySec,
   });
-  return transaction(node.ledger.find(paymentHash)!, 'incoming', createdSec);
+  return transaction(node.ledger.find(paymentHash)!, 'incoming', createdSec, node);
 }
 
 async function payInvoice(
@@ -145,7 +196,13 @@ async function payInvoice(
   if (amount !== undefined && (!Number.isSafeInteger(amount) || BigInt(amount as number) !== invoice.msat)) {
     throw new RequestRefused('OTHER', 'the amount differs from the one of the invoice');
   }
-  const outcome = await node.ledger.pay(account, invoice.paymentHash, node.clock.nowSec());
+  const send = () => node.ledger.pay(account, invoice.paymentHash, node.clock.nowSec());
+  let outcome = await send();
+  // The call stays open until its payee has decided; whoever asked may look it up meanwhile.
+  while (outcome.kind === 'held') {
+    await node.ledger.ended(invoice.paymentHash);
+    outcome = await send();
+  }
   if (outcome.kind === 'refused') throw new RequestRefused(outcome.code, outcome.message);
   return { preimage: outcome.entry.preimage, fees_paid: 0 };
 }
@@ -157,8 +214,9 @@ function lookupInvoice(params: Params, account: string, node: SandboxNode): obje
   }
   const entry = node.ledger.find(asked ?? readInvoice(params['invoice']).paymentHash);
   // The payer's side first: it is the one that moved money.
-  if (entry?.payment?.from === account) return transaction(entry, 'outgoing', node.clock.nowSec());
-  if (entry?.account === account) return transaction(entry, 'incoming', node.clock.nowSec());
+  if (entry !== undefined && payerOf(entry) === account)
+    return transaction(entry, 'outgoing', node.clock.nowSec(), node);
+  if (entry?.account === account) return transaction(entry, 'incoming', node.clock.nowSec(), node);
   throw new RequestRefused('NOT_FOUND', 'this wallet neither made nor paid such an invoice');
 }
 
@@ -172,8 +230,8 @@ function listTransactions(params: Params, account: string, node: SandboxNode): o
   const transactions = node.ledger
     .entriesOf(account)
     .flatMap((entry) => [
-      ...(entry.payment?.from === account ? [transaction(entry, 'outgoing', nowSec)] : []),
-      ...(entry.account === account ? [transaction(entry, 'incoming', nowSec)] : []),
+      ...(payerOf(entry) === account ? [transaction(entry, 'outgoing', nowSec, node)] : []),
+      ...(entry.account === account ? [transaction(entry, 'incoming', nowSec, node)] : []),
     ])
     .filter((row) => row.created_at >= from && row.created_at <= until)
     .filter(
@@ -185,11 +243,14 @@ function listTransactions(params: Params, account: string, node: SandboxNode): o
 }
 
 /** The preimage shows only once somebody has paid for it. */
-function transaction(entry: LedgerEntry, type: 'incoming' | 'outgoing', nowSec: number) {
-  const { payment } = entry;
+function transaction(entry: LedgerEntry, type: 'incoming' | 'outgoing', nowSec: number, { ledger }: SandboxNode) {
+  const { payment, held, cancelled } = entry;
+  const waits = type === 'incoming' ? 'accepted' : 'pending';
+  const open = entry.expiresSec <= nowSec ? 'expired' : 'pending';
   return {
     type,
-    state: payment ? 'settled' : entry.expiresSec <= nowSec ? 'expired' : 'pending',
+    state: payment ? 'settled' : cancelled ? 'failed' : held ? waits : open,
+    ...(held && type === 'incoming' && { settle_deadline: held.untilHeight, block_height: ledger.height() }),
     invoice: entry.invoice,
     ...(entry.description !== undefined && { description: entry.description }),
     ...(entry.descriptionHash !== undefined && { description_hash: entry.descriptionHash }),

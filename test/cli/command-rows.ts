@@ -343,6 +343,35 @@ export const rows: Readonly<Record<string, CommandRows>> = {
     wrong: { '--price': number('--price'), '--shards': number('--shards') },
   },
   earnings: { call: [], bare: 'done', offline: 'done', unset: 'done', wrong: {} },
+  wallet: {
+    call: [],
+    bare: ['no-wallet', /NMKT_WALLET/],
+    offline: ['no-wallet', /NMKT_WALLET/],
+    unset: ['no-wallet', /NMKT_WALLET/],
+    wrong: { '--max-sats': ['zzz', 'no-wallet', /NMKT_WALLET/] },
+  },
+  payouts: { call: [], bare: 'done', offline: 'done', unset: 'done', wrong: {} },
+  pay: {
+    call: ['--resume'],
+    bare: ['bad-usage', /nmkt pay --resume/],
+    offline: ['no-wallet', /NMKT_WALLET/],
+    unset: ['no-wallet', /NMKT_WALLET/],
+    wrong: { '--max-sats': number('--max-sats') },
+  },
+  receipts: {
+    call: [JOB],
+    bare: 'done',
+    offline: silent,
+    unset: noRelay,
+    wrong: { '--save': 'free' },
+  },
+  receipt: {
+    call: ['verify', 'job.json'],
+    bare: help('receipt'),
+    offline: ['bad-event', /./],
+    unset: ['bad-event', /./],
+    wrong: {},
+  },
   stake: {
     call: [JOB, '--sats', '10'],
     bare: help('stake'),
@@ -501,7 +530,7 @@ export const rows: Readonly<Record<string, CommandRows>> = {
   },
   sandbox: {
     call: ['--dir', 'sb', '--port', 'TAKEN'],
-    bare: help('sandbox'),
+    bare: ['bad-usage', /nmkt sandbox --dir sb/],
     offline: portTaken,
     unset: portTaken,
     wrong: {

@@ -64,9 +64,28 @@ export function diskWallets(clock: Clock, random: RandomBytes): DiskWallets {
           return { direction: 'unknown', state: isMissing ? 'not-found' : 'unknown' };
         }
       },
+      async makeHoldInvoice({ msat, descriptionHash, expirySec, paymentHash, minFinalCltv }) {
+        const { invoice } = await ask(account, 'make_hold_invoice', {
+          ...{ amount: Number(msat), description_hash: descriptionHash, expiry: expirySec, payment_hash: paymentHash },
+          min_cltv_expiry_delta: minFinalCltv,
+        });
+        return { invoice: invoice as string };
+      },
+      settleHold: (preimage) => isDone(ask(account, 'settle_hold_invoice', { preimage })),
+      cancelHold: (paymentHash) => isDone(ask(account, 'cancel_hold_invoice', { payment_hash: paymentHash })),
       close: async () => undefined,
     }),
   };
+}
+
+function isDone(asked: Promise<unknown>): Promise<boolean> {
+  return asked.then(
+    () => true,
+    (error: unknown) => {
+      if (error instanceof RequestRefused && error.code === 'NOT_FOUND') return false;
+      throw error;
+    },
+  );
 }
 
 function away(got: string): NmktError {

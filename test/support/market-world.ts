@@ -647,6 +647,9 @@ export function guarded(wallet: Wallet, process: Running): Wallet {
     makeInvoice: (request) => (process.check(), wallet.makeInvoice(request)),
     pay: (invoice, timeoutMs) => (process.check(), wallet.pay(invoice, timeoutMs)),
     lookup: (paymentHash) => (process.check(), wallet.lookup(paymentHash)),
+    makeHoldInvoice: (request) => (process.check(), wallet.makeHoldInvoice(request)),
+    settleHold: (preimage) => (process.check(), wallet.settleHold(preimage)),
+    cancelHold: (paymentHash) => (process.check(), wallet.cancelHold(paymentHash)),
     close: () => wallet.close(),
   };
 }

@@ -147,7 +147,7 @@ export function readBooks(path: string): Books {
         add(record.from, -msat);
         add(account, msat);
       }
-    else {
+    else if (record.type === 'payment') {
       const { account, msat } = invoices.get(record.paymentHash)!;
       add(record.from, -msat);
       add(account, msat);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fromHex, sha256Hex } from '../../src/hash.js';
+import { fromHex, hex, sha256, sha256Hex } from '../../src/hash.js';
 import type { Wallet } from '../../src/ports.js';
 import { decodeInvoice } from '../../src/wallet/bolt11.js';
 import { FakeLightning } from '../support/fake-wallet.js';
@@ -82,5 +82,63 @@ describe.each(Object.entries(setups))('%s', (_name, setup) => {
     const real = await mainnet.wallet('somebody').makeInvoice(request(1_000n));
     expect(await customer.pay(real.invoice, 5_000)).toMatchObject({ kind: 'rejected', code: 'NETWORK_MISMATCH' });
     expect(await customer.balanceMsat()).toBe(1_000_000n);
+  });
+
+  const preimage = hex(sha256('held preimage'));
+  const paymentHash = sha256Hex(fromHex(preimage));
+  const held = (msat: bigint) => ({ ...request(msat), paymentHash, minFinalCltv: 144 });
+  /** The payment has arrived, and its payer still waits. */
+  const arrived = async ({ customer, trainer }: Pair) => {
+    const { invoice } = await trainer.makeHoldInvoice(held(300_001n));
+    const paying = customer.pay(invoice, 20_000);
+    await expect.poll(() => trainer.lookup(paymentHash)).toMatchObject({ state: 'pending', held: {} });
+    return { outcome: paying };
+  };
+
+  it('makes a hold invoice for the hash and the time that were asked for', async () => {
+    const { trainer } = await setup();
+    const { invoice } = await trainer.makeHoldInvoice(held(300_001n));
+    const fields = { prefix: 'bcrt', msat: 300_001n, descriptionHash, paymentHash, minFinalCltv: 144 };
+    expect(decodeInvoice(invoice)).toMatchObject(fields);
+    expect(await trainer.lookup(paymentHash)).toEqual({ direction: 'in', state: 'pending' });
+  });
+
+  it('lets a payment of it wait, until its payee takes it and gives the preimage away, once', async () => {
+    const pair = await setup();
+    const { customer, trainer } = pair;
+    expect(await trainer.settleHold(preimage)).toBe(false);
+    const paying = await arrived(pair);
+    expect([await customer.balanceMsat(), await trainer.balanceMsat()]).toEqual([699_999n, 0n]);
+    expect(await customer.lookup(paymentHash)).toEqual({ direction: 'out', state: 'pending' });
+    expect([await customer.settleHold(preimage), await trainer.settleHold(hex(sha256('guess')))]).toEqual([
+      false,
+      false,
+    ]);
+    expect([await trainer.settleHold(preimage), await trainer.settleHold(preimage)]).toEqual([true, true]);
+    expect(await paying.outcome).toMatchObject({ kind: 'paid', preimage });
+    expect([await customer.balanceMsat(), await trainer.balanceMsat()]).toEqual([699_999n, 300_001n]);
+    expect(await customer.lookup(paymentHash)).toMatchObject({ direction: 'out', state: 'settled', preimage });
+    expect(await trainer.cancelHold(paymentHash)).toBe(false);
+  });
+
+  it('gives it back when its payee does not want it, and takes no other', async () => {
+    const pair = await setup();
+    const { customer, trainer } = pair;
+    const paying = await arrived(pair);
+    expect(await customer.cancelHold(paymentHash)).toBe(false);
+    expect([await trainer.cancelHold(paymentHash), await trainer.cancelHold(paymentHash)]).toEqual([true, true]);
+    expect((await paying.outcome).kind).not.toBe('paid');
+    expect([await customer.balanceMsat(), await trainer.balanceMsat()]).toEqual([1_000_000n, 0n]);
+    expect(await customer.lookup(paymentHash)).toEqual({ direction: 'out', state: 'failed' });
+    expect(await trainer.settleHold(preimage)).toBe(false);
+  });
+
+  it('leaves who gave up waiting in the dark, and the look-up tells it later', async () => {
+    const { customer, trainer } = await setup();
+    const { invoice } = await trainer.makeHoldInvoice(held(300_001n));
+    expect((await customer.pay(invoice, 200)).kind).toBe('unknown');
+    expect(await customer.lookup(paymentHash)).toMatchObject({ state: 'pending' });
+    expect(await trainer.settleHold(preimage)).toBe(true);
+    expect(await customer.lookup(paymentHash)).toMatchObject({ state: 'settled', preimage });
   });
 });

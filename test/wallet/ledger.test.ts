@@ -96,4 +96,23 @@ describe('the sandbox ledger', () => {
     const records: LedgerRecord[] = [{ type: 'invoice', ...invoice('i', 'a', 1n) }, payment];
     await expect(openLedger(memoryJournal(records))).rejects.toMatchObject({ code: 'internal-error' });
   });
+
+  it('gives a payment that waits back at its block, also over a restart, and keeps the height', async () => {
+    const records: LedgerRecord[] = [];
+    const ledger = await funded(records);
+    await ledger.addInvoice({ ...invoice('h', 'b', 300n), preimage: '', holdBlocks: 10 });
+    expect(await ledger.pay('a', 'h', nowSec)).toEqual({ kind: 'held' });
+    const over = ledger.ended('h');
+    expect([ledger.balanceMsat('a'), ledger.balanceMsat('b'), ledger.totalMsat()]).toEqual([700n, 0n, 1_000n]);
+    expect(await ledger.mine(9)).toBe(9);
+    const again = await openLedger(memoryJournal(records));
+    expect([again.height(), again.find('h')?.held]).toEqual([9, { from: 'a', untilHeight: 10 }]);
+    await ledger.mine(1);
+    await over;
+    expect([ledger.balanceMsat('a'), ledger.find('h')?.cancelled]).toEqual([1_000n, { from: 'a' }]);
+    expect(await ledger.settleHold('b', 'p', 'h', nowSec)).toBe(false);
+    expect(await ledger.pay('a', 'h', nowSec)).toMatchObject({ kind: 'refused', code: 'PAYMENT_FAILED' });
+    const last = await openLedger(memoryJournal(records));
+    expect([last.balanceMsat('a'), last.height()]).toEqual([1_000n, 10]);
+  });
 });

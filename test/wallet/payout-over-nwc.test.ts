@@ -41,6 +41,9 @@ function hurried(wallet: Wallet): Wallet {
     makeInvoice: (request) => wallet.makeInvoice(request),
     pay: (invoice) => wallet.pay(invoice, TIMEOUT_MS),
     lookup: (hash) => wallet.lookup(hash),
+    makeHoldInvoice: (request) => wallet.makeHoldInvoice(request),
+    settleHold: (preimage) => wallet.settleHold(preimage),
+    cancelHold: (hash) => wallet.cancelHold(hash),
     close: () => wallet.close(),
   };
 }
