@@ -24,7 +24,8 @@ export const command: CommandModule = {
 
   async run([verb, blocks], options, context) {
     if (verb !== undefined) return mine(verb, blocks, context);
-    if (options['dir'] === undefined)
+    const dir = options['dir'] as string | undefined;
+    if (dir === undefined)
       throw new NmktError('bad-usage', 'the sandbox needs a folder', {
         expected: '--dir DIR',
         got: 'no --dir',
@@ -32,7 +33,7 @@ export const command: CommandModule = {
       });
     await serve(
       {
-        dir: resolve(String(options['dir'])),
+        dir: resolve(dir),
         port: count(options, 'port', 65_535),
         trainers: count(options, 'trainers', 1_000),
         validators: count(options, 'validators', 1_000),

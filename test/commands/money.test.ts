@@ -12,10 +12,12 @@ const stageForTest = (options: Parameters<typeof anyStage>[0] = {}): Promise<Sta
   anyStage({ random: (length) => sha256('money', `${drawn++}`).subarray(0, length), ...options });
 
 /** A settings file of a wallet on that stage. */
-function settingsOf({ relayUrl, uriOf }: Stage, name: string): readonly string[] {
+function settingsOf(stage: Stage, name: string): readonly string[] {
   const folder = temporaryFolder();
   const file = join(folder, 'settings.json');
-  writeFileSync(file, JSON.stringify({ relays: [relayUrl], wallet: uriOf(name), network: 'sandbox' }), { mode: 0o600 });
+  writeFileSync(file, JSON.stringify({ relays: [stage.relayUrl], wallet: stage.uriOf(name), network: 'sandbox' }), {
+    mode: 0o600,
+  });
   return ['--settings', file, '--home', join(folder, 'home')];
 }
 const homeOf = (args: readonly string[]): string => args[args.indexOf('--home') + 1]!;

@@ -79,7 +79,7 @@ describe('the receipts of a job', () => {
       [(content) => ({ ...content, invoice: own.invoice }), 'claim'],
     ];
     for (const [change, check] of lies) expect(failed(withReceipt(change))?.check).toBe(check);
-    expect(failed(withReceipt((content) => content, world.trainers[0]!))?.check).toBe('receipt');
+    expect(failed(withReceipt((content) => content, world.trainers[0]))?.check).toBe('receipt');
     expect(withReceipt((content) => content).proof.isProven).toBe(true);
   });
 
@@ -97,7 +97,7 @@ describe('the receipts of a job', () => {
     const receipt = file.find(isOf('receipt'))!;
     const paid = parseJobEvent(receipt) as EventOf<'receipt'>;
     const other = signEvent(
-      EVENT_TYPES.receipt.build(paid, { ...paid.content, claim: claim.id as never, invoice }, receipt.created_at),
+      EVENT_TYPES.receipt.build(paid, { ...paid.content, claim: claim.id, invoice }, receipt.created_at),
       world.customer.secret,
     );
     const all = [...file.filter((event) => event !== raw && event !== receipt), claim, other];
