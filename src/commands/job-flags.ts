@@ -77,8 +77,11 @@ export function addFieldFlags(program: Command, fields: readonly JobField[]): vo
   }
 }
 
+/** By its default, where it has one. */
+const isNumber = (name: string, fallback: unknown): boolean => typeof fallback === 'number' || NUMBERS.has(name);
+
 function valueName(name: string, fallback: unknown): string {
-  if (NUMBERS.has(name)) return 'n';
+  if (isNumber(name, fallback)) return 'n';
   if (typeof fallback === 'string' && /^\d+[smhd]$/.test(fallback)) return 'duration';
   return name === 'hidden' ? 'widths' : 'value';
 }
@@ -125,10 +128,10 @@ export function mergeFlags(
   options: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
   const merged: Record<string, unknown> = { ...file };
-  for (const { name } of fields) {
+  for (const { name, fallback } of fields) {
     const given = options[name];
     if (given === undefined) continue;
-    merged[name] = fromText(name, given);
+    merged[name] = fromText(name, fallback, given);
     if (name === 'epochs') delete merged['localSteps'];
     if (name === 'localSteps') delete merged['epochs'];
   }
@@ -141,10 +144,10 @@ export function mergeFlags(
   return merged;
 }
 
-function fromText(name: string, given: unknown): unknown {
+function fromText(name: string, fallback: unknown, given: unknown): unknown {
   if (typeof given !== 'string') return given;
   if (name === 'hidden') return given.split(',').map(numberOrText);
-  return NUMBERS.has(name) ? numberOrText(given) : given;
+  return isNumber(name, fallback) ? numberOrText(given) : given;
 }
 
 /** What is no number stays as it was typed, so that the error can show it. */

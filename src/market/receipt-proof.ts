@@ -100,7 +100,7 @@ export function proveReceipt(
   if (!byCustomer && job.type === 'job') return fail('plan', `its author ${settlement.author} is not the customer`);
   facts = { ...facts, round };
   const author = byCustomer ? 'its customer' : `${settlement.author}, which counts where nmkt audit says so`;
-  ok('plan', `settlement ${settlement.id} of round ${round}, signed by ${author}`);
+  ok('plan', `settlement ${settlement.id} of round ${round + 1}, signed by ${author}`);
 
   const line = settlement.content.plan.find((one) => one.payout === payout);
   if (line === undefined) return fail('payout', `the plan has no payout ${payout}`);

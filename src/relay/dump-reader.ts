@@ -212,9 +212,9 @@ function tooLarge(path: string, number: number, limit: string): NmktError {
 
 function unreadable(path: string, error: unknown): NmktError {
   return new NmktError('bad-usage', `${path} cannot be read`, {
-    expected: 'a file that audit --dump wrote',
+    expected: 'a file of signed events, as nmkt audit --dump and nmkt receipts --save write them',
     got: (error as NodeJS.ErrnoException).code ?? 'an unreadable file',
-    remedy: 'check the path after --from-dump',
+    remedy: 'check the path',
     cause: error,
   });
 }
