@@ -16,7 +16,7 @@ import type { Context } from './command.js';
 import { presenceOf } from './customer-ports.js';
 import { jobFiles, payingWallet, type Leading } from './lead.js';
 import { createPayer } from './payer.js';
-import { confirmMainnet, maxSatsOf } from './spending.js';
+import { confirmMainnet, limitsOf, maxSatsOf } from './spending.js';
 import { rememberHolds, type Holds } from './unpaid.js';
 
 /** What the customer's loop of a job with a pot stands on: book, wallet, home. */
@@ -64,7 +64,7 @@ export async function leadPot<S extends AnyJobState>(
     if (!isOver && cancel === undefined) await wallet?.info();
     const holds = new Map<Sha256, Hold>();
     let stake: ReturnType<typeof deps.stake> | undefined;
-    const payer = wallet === null ? null : await payerOf(context, wallet, potMsat, maxSats);
+    const payer = wallet === null ? null : await payerOf(context, wallet, potMsat, options);
     const state = await job.lead(
       {
         ...{ book, relays, signer, clock, random, bell, progress, signal },
@@ -86,14 +86,15 @@ export async function leadPot<S extends AnyJobState>(
 }
 
 async function payerOf(
-  { deps }: Context,
+  context: Context,
   wallet: Wallet,
   jobBudgetMsat: bigint,
-  maxSats: number | undefined,
+  options: Readonly<Record<string, unknown>>,
 ): Promise<Payer> {
+  const { deps } = context;
   return createPayer({
     ...{ wallet, clock: deps.clock, network: deps.network, jobBudgetMsat, stake: () => deps.stake() },
     journal: await deps.openJournal<PayoutRecord>(deps.home().path('payouts.jsonl')),
-    ...(maxSats === undefined ? {} : { maxMsat: BigInt(maxSats) * 1000n }),
+    limits: limitsOf(context, options),
   });
 }

@@ -25,7 +25,7 @@ import type { Context } from './command.js';
 import { presenceOf, restoredAt } from './customer-ports.js';
 import { createPayer } from './payer.js';
 import { followsOf } from './reader-trust.js';
-import { confirmMainnet, maxSatsOf } from './spending.js';
+import { confirmMainnet, limitsOf, maxSatsOf } from './spending.js';
 import { rememberHolds, type Holds } from './unpaid.js';
 
 export interface Led {
@@ -109,7 +109,7 @@ async function customerEnv(
             journal: await deps.openJournal<PayoutRecord>(deps.home().path('payouts.jsonl')),
             clock,
             network: deps.network,
-            ...(maxSats === undefined ? {} : { maxMsat: BigInt(maxSats) * 1000n }),
+            limits: limitsOf(context, options),
             jobBudgetMsat: job.content.budgetMsat,
             stake,
           }),

@@ -9,7 +9,7 @@ import { findJob } from './find-job.js';
 import { payingWallet } from './lead.js';
 import { short } from './money-events.js';
 import { sats } from './status-tables.js';
-import { maxSatsOf } from './spending.js';
+import { limitsOf } from './spending.js';
 
 /** Goes on with what was sent and whose outcome is not known: looked up first, then the same invoice or none. */
 export const command: CommandModule = {
@@ -30,14 +30,14 @@ export const command: CommandModule = {
         got: 'no --resume',
         remedy: 'nmkt pay --resume; what a job owes is paid by nmkt collect-model JOB',
       });
-    const maxSats = maxSatsOf(options);
+    const limits = limitsOf(context, options);
     const { deps, progress } = context;
     const wallet = await payingWallet(context);
     const home = await deps.lockedHome();
     const journal = await deps.openJournal<PayoutRecord>(home.path('payouts.jsonl'));
     const open = (await openPayouts(journal)).filter((one) => job === undefined || one.job === job);
     const all = [...foldPayouts(await journal.read()).values()];
-    const guard = createSpendGuard(maxSats === undefined ? {} : { commandMsat: BigInt(maxSats) * 1_000n });
+    const guard = createSpendGuard(limits);
     const tools = { wallet, network: deps.network, journal, guard, clock: deps.clock };
     progress.start(`looking up ${open.length} payments`);
     const lines: Line[] = [];

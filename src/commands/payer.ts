@@ -5,7 +5,7 @@ import { decodeReceiptInvoice } from './find-job.js';
 import { payFromPot } from './pot-payer.js';
 import { payOut } from '../wallet/payout-journal.js';
 import { foldPayouts, type PayoutRecord } from '../wallet/payout-records.js';
-import { createSpendGuard } from '../wallet/spend-guard.js';
+import { createSpendGuard, type SpendLimits } from '../wallet/spend-guard.js';
 
 /** A wallet that was not asked, in the codes of a payment: it may be back soon, unlike one that says no. */
 const UNREACHED = new Set(['UNREACHABLE', 'WALLET_UNREACHABLE']);
@@ -16,13 +16,14 @@ export function createPayer(tools: {
   readonly journal: Journal<PayoutRecord>;
   readonly clock: Clock;
   readonly network: Network;
-  readonly maxMsat?: bigint;
+  /** Absent: none but the job's budget and the balance. */
+  readonly limits?: SpendLimits;
   readonly jobBudgetMsat: bigint;
   /** Keeps the pot of the job; absent: there is none. */
   readonly stake?: () => Promise<Stake | null>;
 }): Payer {
-  const { wallet, journal, clock, network, maxMsat, jobBudgetMsat } = tools;
-  const guard = createSpendGuard(maxMsat === undefined ? {} : { commandMsat: maxMsat });
+  const { wallet, journal, clock, network, limits = {}, jobBudgetMsat } = tools;
+  const guard = createSpendGuard(limits);
   return {
     async pay(request) {
       const { job, round, payout, invoice, claimed, descriptionHash, planHash, pot } = request;

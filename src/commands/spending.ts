@@ -1,6 +1,7 @@
 import { NmktError } from '../errors.js';
 import type { JobFile } from '../roles/job-file.js';
 import type { Context } from './command.js';
+import type { SpendLimits } from '../wallet/spend-guard.js';
 import { optionalInteger } from './customer-ports.js';
 
 /** Sats a job may cost at most. */
@@ -11,6 +12,18 @@ export function jobCostSats(job: JobFile, shards: number): number {
 /** What may be spent, read before anything else is done. @throws NmktError `bad-usage` */
 export function maxSatsOf(options: Readonly<Record<string, unknown>>): number | undefined {
   return optionalInteger(options['maxSats'], '--max-sats', 0, 21e14);
+}
+
+/** Caps of this command and of the settings; fees count. @throws NmktError `bad-usage` */
+export function limitsOf({ deps }: Context, options: Readonly<Record<string, unknown>>): SpendLimits {
+  const { maxDaySats, maxPaymentSats } = deps.settings();
+  const msat = (sats: number) => BigInt(sats) * 1_000n;
+  const maxSats = maxSatsOf(options);
+  return {
+    ...(maxSats !== undefined && { commandMsat: msat(maxSats) }),
+    ...(maxDaySats !== undefined && { dayMsat: msat(maxDaySats.value) }),
+    ...(maxPaymentSats !== undefined && { paymentMsat: msat(maxPaymentSats.value) }),
+  };
 }
 
 /**

@@ -7,7 +7,7 @@ import type { CommandModule, Context } from './command.js';
 import { judgeWallet } from './doctor-wallet.js';
 import { checkTable } from './doctor-table.js';
 import { payingWallet } from './lead.js';
-import { confirmMainnet, maxSatsOf } from './spending.js';
+import { confirmMainnet, limitsOf, maxSatsOf } from './spending.js';
 import { sats } from './status-tables.js';
 
 const SELF_TEST_MSAT = 1_000n;
@@ -88,11 +88,16 @@ async function testItself(
   const canPay = methods.has('pay_invoice');
   const most = Number((SELF_TEST_MSAT + feeReserveMsat(SELF_TEST_MSAT)) / 1_000n);
   const maxSats = maxSatsOf(options);
-  if (canPay && maxSats !== undefined && most > maxSats)
-    throw new NmktError('over-budget', 'the self-test could cost more than --max-sats', {
-      expected: `at most ${maxSats} sat`,
+  const { commandMsat, dayMsat, paymentMsat } = limitsOf(context, options);
+  const caps = [commandMsat, dayMsat, paymentMsat].flatMap((msat) =>
+    msat === undefined ? [] : [Number(msat / 1_000n)],
+  );
+  const least = Math.min(...caps);
+  if (canPay && least < most)
+    throw new NmktError('over-budget', 'the self-test could cost more than it may', {
+      expected: `at most ${least} sat`,
       got: `1 sat and a fee reserve of ${most - 1}`,
-      remedy: `--max-sats ${most}`,
+      remedy: `--max-sats ${most}, and caps of the settings (nmkt whoami) that allow it`,
     });
   if (canPay) await confirmMainnet(context, options, most, maxSats);
   const steps: { step: string; detail: string }[] = [];

@@ -1,5 +1,6 @@
 import { formatPubkey } from '../config/identifiers.js';
 import { isNmktError } from '../errors.js';
+import type { Sourced } from '../config/settings.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Context } from './command.js';
 import { describeForm } from './describe-key.js';
@@ -28,7 +29,7 @@ export const command: CommandModule = {
       npub: report.pubkey && formatPubkey(report.pubkey),
       ...report,
     };
-    const { relays, network, engine } = settings;
+    const { relays, network, engine, maxDaySats, maxPaymentSats } = settings;
     const home = deps.home().dir;
     return {
       value: {
@@ -37,6 +38,7 @@ export const command: CommandModule = {
         wallet,
         network: { name: network.value, origin: network.origin },
         engine: { rung: engine.value, origin: engine.origin },
+        caps: { daySats: capOf(maxDaySats), paymentSats: capOf(maxPaymentSats) },
         home,
       },
       text: table(
@@ -48,6 +50,8 @@ export const command: CommandModule = {
           ['wallet', wallet ? describeWallet(wallet) : 'none', wallet?.origin ?? ''],
           ['network', network.value, network.origin],
           ['engine', engine.value, engine.origin],
+          ...(maxDaySats ? [['per day', `at most ${maxDaySats.value} sat`, maxDaySats.origin]] : []),
+          ...(maxPaymentSats ? [['per payment', `at most ${maxPaymentSats.value} sat`, maxPaymentSats.origin]] : []),
           ['home', home, ''],
         ].filter((row) => row.some((cell, column) => column > 0 && cell !== '')),
       ),
@@ -59,6 +63,9 @@ export const command: CommandModule = {
   },
 };
 
+const capOf = (cap: Sourced<number> | undefined) =>
+  cap === undefined ? null : { sats: cap.value, origin: cap.origin };
+
 const HELP = `
 Reads only: makes no key, and answers without relays or a wallet. Settings come from a flag, else the --settings file, the environment
 (NMKT_HOME, NMKT_RELAYS, NMKT_WALLET, NMKT_NETWORK, NMKT_ENGINE, NMKT_ENGINE_DIR, NMKT_KEY, NMKT_KEY_FILE, NMKT_SETTINGS), ./nmkt.json, the home, the default.
@@ -67,6 +74,8 @@ of a remote signer (waited for NMKT_BUNKER_TIMEOUT seconds, 60 by default).
 With --json one document:
   key      {npub, pubkey, origin, form, bunker} or null; form: plain, encrypted or bunker; npub and pubkey are null while only the password
            or the bunker can tell; bunker: {pubkey, relays, isConnected} or null; relays: {urls, origin}; network: {name, origin}; engine: {rung, origin}
+  caps     {daySats, paymentSats}, each {sats, origin} or null: NMKT_MAX_DAY_SATS and NMKT_MAX_PAYMENT_SATS, or maxDaySats and maxPaymentSats of
+           a settings file, the lowest of all; fees count
   wallet   {origin, network, alias, balanceMsat, problem} or null; problem: the error code that kept the rest null
   home     the folder of this participant`;
 

@@ -3,7 +3,7 @@ import { NmktError } from '../errors.js';
 import type { Rung } from '../learning/types.js';
 import type { Network } from '../ports.js';
 import { readTextFile, requirePrivate } from './secret-file.js';
-import { checkEngine, checkKey, checkNetwork, checkRelays, checkWallet } from './settings-values.js';
+import { checkEngine, checkKey, checkNetwork, checkRelays, checkSats, checkWallet } from './settings-values.js';
 
 /** Any of these fields, no others. */
 export interface SettingsFile {
@@ -12,9 +12,12 @@ export interface SettingsFile {
   readonly network?: Network;
   readonly key?: string;
   readonly engine?: Rung | 'auto';
+  /** What may be spent over any 24 hours, and by one payment, fees included. */
+  readonly maxDaySats?: number;
+  readonly maxPaymentSats?: number;
 }
 
-const fields = ['relays', 'wallet', 'network', 'key', 'engine'] as const;
+const fields = ['relays', 'wallet', 'network', 'key', 'engine', 'maxDaySats', 'maxPaymentSats'] as const;
 const secretFields = ['wallet', 'key'] as const;
 
 /**
@@ -44,6 +47,8 @@ export async function readSettingsFile(
     ...('network' in json && { network: checkNetwork(json['network'], path) }),
     ...('key' in json && { key: checkKey(json['key'], path) }),
     ...('engine' in json && { engine: checkEngine(json['engine'], path) }),
+    ...('maxDaySats' in json && { maxDaySats: checkSats(json['maxDaySats'], 'maxDaySats', path) }),
+    ...('maxPaymentSats' in json && { maxPaymentSats: checkSats(json['maxPaymentSats'], 'maxPaymentSats', path) }),
   };
 }
 

@@ -34,6 +34,13 @@ export function checkWallet(value: unknown, where: string): string {
   throw unusable('wallet', where, 'nostr+walletconnect://PUBKEY?relay=…&secret=…', 'something else');
 }
 
+/** @param value  a number, or one as text */
+export function checkSats(value: unknown, name: string, where: string): number {
+  const number = typeof value === 'string' && /^\d{1,16}$/.test(value.trim()) ? Number(value) : value;
+  if (Number.isSafeInteger(number) && (number as number) >= 0 && (number as number) <= 21e14) return number as number;
+  throw unusable(name, where, 'sats, a whole number', shown(value));
+}
+
 export function checkKey(value: unknown, where: string): string {
   if (typeof value === 'string' && value.trim() !== '') return value.trim();
   throw unusable('key', where, 'nsec1…, ncryptsec1…, bunker://… or 64 hex characters', typeof value);

@@ -4,7 +4,7 @@ import type { Rung } from '../learning/types.js';
 import type { Network } from '../ports.js';
 import { readSecretFile } from './secret-file.js';
 import { readSettingsFile, type SettingsFile } from './settings-file.js';
-import { checkEngine, checkNetwork, checkRelays, checkWallet } from './settings-values.js';
+import { checkEngine, checkNetwork, checkRelays, checkSats, checkWallet } from './settings-values.js';
 import { openHome } from './home.js';
 
 /** `origin` says where a value came from: `--relay`, `NMKT_RELAYS`, `./nmkt.json`, a settings file's path, `default`. */
@@ -21,6 +21,9 @@ export interface Settings {
   /** Any form of key-text: a secret, not parsed yet. The key kept in home counts too. */
   readonly key: Sourced<string> | undefined;
   readonly engine: Sourced<Rung | 'auto'>;
+  /** The lowest that any layer says: what is closer to the user may tighten a cap, not loosen it. Undefined: none. */
+  readonly maxDaySats: Sourced<number> | undefined;
+  readonly maxPaymentSats: Sourced<number> | undefined;
 }
 
 /** The global flags, as commander names them. */
@@ -57,7 +60,11 @@ export async function loadSettings(
   ];
   const strongest = <K extends keyof SettingsFile>(name: K): Layer[K] =>
     layers.find((layer) => layer[name] !== undefined)?.[name];
+  const lowest = (name: 'maxDaySats' | 'maxPaymentSats'): Sourced<number> | undefined =>
+    layers.flatMap((one) => one[name] ?? []).sort((a, b) => a.value - b.value)[0];
   return {
+    maxDaySats: lowest('maxDaySats'),
+    maxPaymentSats: lowest('maxPaymentSats'),
     relays: strongest('relays') ?? { value: [], origin: 'default' },
     wallet: strongest('wallet'),
     network: strongest('network') ?? { value: 'sandbox', origin: 'default' },
@@ -91,6 +98,9 @@ async function namedFileLayer(flags: SettingsFlags, env: NodeJS.ProcessEnv, cwd:
 
 async function environmentLayer(env: NodeJS.ProcessEnv, cwd: string): Promise<Layer> {
   const { NMKT_RELAYS, NMKT_WALLET, NMKT_NETWORK, NMKT_KEY, NMKT_KEY_FILE, NMKT_ENGINE } = env;
+  const { NMKT_MAX_DAY_SATS: day, NMKT_MAX_PAYMENT_SATS: payment } = env;
+  const sats = (value: string | undefined, field: 'maxDaySats' | 'maxPaymentSats', name: string) =>
+    value ? from(name, checkSats(value, field, name)) : undefined;
   const relays = NMKT_RELAYS?.split(',').flatMap((url) => url.trim() || []);
   return layer({
     relays: relays?.length ? from('NMKT_RELAYS', checkRelays(relays, 'NMKT_RELAYS')) : undefined,
@@ -98,6 +108,8 @@ async function environmentLayer(env: NodeJS.ProcessEnv, cwd: string): Promise<La
     network: NMKT_NETWORK ? from('NMKT_NETWORK', checkNetwork(NMKT_NETWORK, 'NMKT_NETWORK')) : undefined,
     key: NMKT_KEY ? from('NMKT_KEY', NMKT_KEY.trim()) : await secretFrom(NMKT_KEY_FILE, 'NMKT_KEY_FILE', cwd),
     engine: NMKT_ENGINE ? from('NMKT_ENGINE', checkEngine(NMKT_ENGINE, 'NMKT_ENGINE')) : undefined,
+    maxDaySats: sats(day, 'maxDaySats', 'NMKT_MAX_DAY_SATS'),
+    maxPaymentSats: sats(payment, 'maxPaymentSats', 'NMKT_MAX_PAYMENT_SATS'),
   });
 }
 
@@ -123,6 +135,8 @@ function fileLayer(file: SettingsFile | undefined, origin: string): Layer {
     network: file.network && from(origin, file.network),
     key: file.key === undefined ? undefined : from(origin, file.key),
     engine: file.engine && from(origin, file.engine),
+    maxDaySats: file.maxDaySats === undefined ? undefined : from(origin, file.maxDaySats),
+    maxPaymentSats: file.maxPaymentSats === undefined ? undefined : from(origin, file.maxPaymentSats),
   });
 }
 

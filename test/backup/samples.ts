@@ -45,6 +45,8 @@ export const settings: Settings = {
   wallet: undefined,
   network: { value: 'sandbox', origin: 'default' },
   key: { value: formatSecretKey(SECRET), origin: '--key-file' },
+  maxDaySats: undefined,
+  maxPaymentSats: undefined,
   engine: { value: 'auto', origin: none.origin },
 };
 

@@ -71,6 +71,7 @@ describe('nmkt whoami', () => {
     expect(JSON.parse(stdout)).toMatchObject({
       relays: { urls: ['wss://project.example'], origin: './nmkt.json' },
       engine: { rung: 'cpu', origin: './nmkt.json' },
+      caps: { daySats: null, paymentSats: null },
     });
   });
 

@@ -153,3 +153,19 @@ it('nmkt sandbox mine lets blocks pass, and gives back what waited for too long'
   expect(await trainer.settleHold(hex(sha256('pre')))).toBe(false);
   expect((await runNmkt(['sandbox', 'mine', 'all', ...args])).status).toBe(2);
 });
+
+it.each([
+  ['NMKT_MAX_PAYMENT_SATS', '30', 'the cap per payment'],
+  ['NMKT_MAX_DAY_SATS', '30', 'the cap per day'],
+])('%s=%s stops a payment before it is sent, in every command that pays', async (name, value, cap) => {
+  const stage = await stageForTest();
+  const args = settingsOf(stage, 'customer');
+  await openPayout(stage, args, false);
+  // 21 sat, and 10 kept for fees.
+  const { status, stderr } = await runNmkt(['pay', '--resume', ...args], { env: { [name]: value } });
+  expect([status, stderr]).toEqual([4, expect.stringContaining(cap)]);
+  expect(stage.ledger.balanceMsat('customer')).toBe(50_000n);
+  expect((await runNmkt(['pay', '--resume', ...args], { env: { [name]: '31' } })).status).toBe(0);
+  const poor = await runNmkt(['wallet', '--self-test', ...args], { env: { [name]: '10' } });
+  expect([poor.status, poor.stderr]).toEqual([4, expect.stringContaining('over-budget')]);
+});

@@ -50,6 +50,19 @@ describe('settings', () => {
     expect(loaded.key).toEqual({ value: '1'.repeat(64), origin: 'NMKT_KEY' });
   });
 
+  it('take the lowest cap of all places: a project may tighten what a user set, and not loosen it', async () => {
+    expect((await load()).maxDaySats).toBeUndefined();
+    write('home/settings.json', { maxDaySats: 1_000, maxPaymentSats: 500 });
+    write('nmkt.json', { maxDaySats: 9_000, maxPaymentSats: 50 });
+    const { maxDaySats, maxPaymentSats } = await load();
+    expect(maxDaySats).toEqual({ value: 1_000, origin: join(home, 'settings.json') });
+    expect(maxPaymentSats).toEqual({ value: 50, origin: './nmkt.json' });
+    const env = { NMKT_MAX_DAY_SATS: '0', NMKT_MAX_PAYMENT_SATS: '60' };
+    expect((await load({}, env)).maxDaySats).toEqual({ value: 0, origin: 'NMKT_MAX_DAY_SATS' });
+    expect((await load({}, env)).maxPaymentSats?.value).toBe(50);
+    await expect(load({}, { NMKT_MAX_DAY_SATS: '1.5' })).rejects.toMatchObject({ code: 'bad-settings' });
+  });
+
   it('default to the sandbox and the fastest engine', async () => {
     const { network, engine, wallet: none, key } = await load();
     expect([network.value, engine.value, none, key]).toEqual(['sandbox', 'auto', undefined, undefined]);
@@ -99,6 +112,7 @@ describe('settings', () => {
       [{ engine: 'gpu' }, /engine is not usable/],
       [{ wallet: 'lnurl' }, /wallet is not usable/],
       [{ key: 7 }, /key is not usable/],
+      [{ maxDaySats: -1 }, /maxDaySats is not usable/],
     ];
     for (const [content, message] of cases) {
       const settings = write('s.json', content);

@@ -4,7 +4,7 @@ import { targets } from './targets.js';
 import type { Target } from './target.js';
 
 /** Inputs in all; more with NMKT_FUZZ=N. */
-const TOTAL = Number(process.env['NMKT_FUZZ'] ?? 100_000);
+const TOTAL = Number(process.env['NMKT_FUZZ'] ?? 60_000);
 const shares = targets.reduce((sum, { share }) => sum + share, 0);
 const countOf = ({ share }: Target): number => Math.ceil((TOTAL * share) / shares);
 

@@ -1,34 +1,16 @@
-import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { subset } from '../../../src/learning/examples.js';
-import type { DataSchema, Examples, ParamSet } from '../../../src/learning/types.js';
+import type { ParamSet } from '../../../src/learning/types.js';
 import { revealedOf } from '../../../src/market/arena/scored.js';
 import { seatsIn, type ArenaStage } from '../../../src/market/arena/state.js';
 import type { Engine } from '../../../src/ports.js';
 import type { ArenaValidatorEnv } from '../../../src/roles/arena/env.js';
 import { recipeSchema, type Recipe } from '../../../src/roles/arena/recipe.js';
-import { readDataset } from '../../../src/training/dataset.js';
-import { DIGITS_SCHEMA, digits } from '../../../src/training/digits.js';
 import { createArenaWorld, type ArenaParts, type ArenaRun, type ArenaWorld } from '../../support/arena-world.js';
+import { someDigits } from '../../support/some-digits.js';
 import { wasmEngine } from '../../support/wasm-engine.js';
 
 const START_MSAT = 1_000_000_000n;
 const TRAINERS = 20;
-
-/** MNIST where it is at hand, else the digits that `nmkt demo` draws. */
-async function someDigits(): Promise<{ readonly schema: DataSchema; readonly examples: Examples }> {
-  const dir = process.env['NMKT_TEST_DATA'];
-  const rows = 500;
-  if (dir === undefined) return { schema: DIGITS_SCHEMA, examples: digits(rows, new Uint8Array(32).fill(5)) };
-  const { schema, examples } = await readDataset(join(dir, 'mnist10k', 'train-images-idx3-ubyte.gz'), {});
-  return {
-    schema,
-    examples: subset(
-      examples,
-      Uint32Array.from({ length: rows }, (_, row) => row),
-    ),
-  };
-}
 
 /** Ever worse: fewer examples seen, and at an ever smaller rate. */
 const recipes = (trainer: number): readonly Recipe[] => [
@@ -71,7 +53,7 @@ describe('an arena of twenty trainers and seven validators, of which one is abse
   let rigged: { readonly world: ArenaWorld; readonly run: ArenaRun };
 
   beforeAll(async () => {
-    const data = await someDigits();
+    const data = await someDigits(500);
     const engine = await wasmEngine();
     const job = {
       seats: 7,
