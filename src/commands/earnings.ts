@@ -17,6 +17,7 @@ import { eventsFile } from '../roles/job-files.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Context, Outcome } from './command.js';
 import { homeFiles } from './customer-ports.js';
+import { requireOneFormat, utc } from './money-events.js';
 
 /** Reads only: makes no key, takes no lock, signs and publishes nothing, also beside a running serve-trainer. */
 export const command: CommandModule = {
@@ -29,12 +30,7 @@ export const command: CommandModule = {
 
   async run(_args, options, context) {
     const isCsv = options['csv'] === true;
-    if (isCsv && context.json)
-      throw new NmktError('bad-usage', '--csv and --json exclude each other', {
-        expected: 'one of the two',
-        got: 'both',
-        remedy: 'leave one out',
-      });
+    requireOneFormat(isCsv, context.json);
     const signer = await context.deps.signer({ create: false });
     const kept = signer === undefined ? [] : await keptJobs(context, signer.pubkey);
     if (signer === undefined || kept.length === 0) {
@@ -179,8 +175,7 @@ function csv(jobs: readonly Told[], me: string): string {
     earnings
       .filter(({ state }) => state === 'paid')
       .map(({ round, msat, paymentHash, preimage, paidAt }) => {
-        const time = `${new Date(paidAt! * 1000).toISOString().slice(0, 19)}Z`;
-        return [job, me, round ?? '', msat, paymentHash ?? '', preimage ?? '', time].join(',');
+        return [job, me, round ?? '', msat, paymentHash ?? '', preimage ?? '', utc(paidAt!)].join(',');
       }),
   );
   return ['job,payee,round,msat,payment_hash,preimage,time', ...lines].join('\n');

@@ -86,6 +86,25 @@ export async function openNwcClient({ walletPubkey, relays, secret }: WalletUri)
   };
 }
 
+/** The SDK has no word for methods that are no wallet's but the sandbox's, and sends them. Rejects as its other requests. */
+export function sandboxRequest(
+  client: Sdk.NWCClient,
+  method: string,
+  params: object,
+  timeoutMs: number,
+): Promise<unknown> {
+  const sending = client as unknown as {
+    executeNip47Request(
+      method: string,
+      params: object,
+      isAnswer: (result: unknown) => boolean,
+      options: object,
+    ): Promise<unknown>;
+  };
+  const isAnswer = (result: unknown): boolean => typeof result === 'object';
+  return sending.executeNip47Request(method, params, isAnswer, { replyTimeout: timeoutMs });
+}
+
 async function withTimeout<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {

@@ -1,5 +1,5 @@
 import { isNmktError, NmktError } from '../errors.js';
-import { openNwcClient } from './nwc-client.js';
+import { openNwcClient, sandboxRequest } from './nwc-client.js';
 import { cleanText } from './nwc-answers.js';
 import { MINE_METHOD } from './service-methods.js';
 import { parseWalletUri } from './wallet-uri.js';
@@ -18,15 +18,7 @@ export async function mineBlocks(uri: string, blocks: number): Promise<number> {
   const client = await openNwcClient(parsed);
   try {
     const answer = (await client.call(
-      (sdk) =>
-        (sdk as unknown as Sending).executeNip47Request(
-          MINE_METHOD,
-          { blocks },
-          (result) => typeof result === 'object',
-          {
-            replyTimeout: REPLY_TIMEOUT_MS,
-          },
-        ),
+      (sdk) => sandboxRequest(sdk, MINE_METHOD, { blocks }, REPLY_TIMEOUT_MS),
       REPLY_TIMEOUT_MS + 2_000,
     )) as { readonly height?: unknown };
     if (Number.isSafeInteger(answer.height)) return answer.height as number;
@@ -47,14 +39,4 @@ export async function mineBlocks(uri: string, blocks: number): Promise<number> {
   } finally {
     await client.close();
   }
-}
-
-/** The SDK has no word for methods of others, but sends them. */
-interface Sending {
-  executeNip47Request(
-    method: string,
-    params: object,
-    isAnswer: (result: unknown) => boolean,
-    options: object,
-  ): Promise<unknown>;
 }

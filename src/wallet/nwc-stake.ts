@@ -1,6 +1,6 @@
 import { isNmktError, NmktError, type ErrorCode } from '../errors.js';
 import type { NostrEvent, Stake, StakeLock } from '../ports.js';
-import { openNwcClient, type NwcClient } from './nwc-client.js';
+import { openNwcClient, sandboxRequest, type NwcClient } from './nwc-client.js';
 import { cleanText } from './nwc-answers.js';
 import { encodeStakeCall, MAX_EVIDENCE, STAKE_METHOD, stakeAnswer, type StakeCall } from './stake-method.js';
 import { parseWalletUri } from './wallet-uri.js';
@@ -60,26 +60,14 @@ function requireFitting(evidence: readonly NostrEvent[]): void {
   });
 }
 
-/** The SDK has no word for methods of others, but sends them. */
-interface Sending {
-  executeNip47Request(
-    method: string,
-    params: object,
-    isAnswer: (result: unknown) => boolean,
-    options: object,
-  ): Promise<unknown>;
-}
-
 async function request(
   client: NwcClient,
   of: StakeCall,
   secrets: readonly string[],
 ): Promise<ReturnType<typeof stakeAnswer>> {
   try {
-    const sent = (sdk: unknown) =>
-      (sdk as Sending).executeNip47Request(STAKE_METHOD, encodeStakeCall(of), (result) => typeof result === 'object', {
-        replyTimeout: REPLY_TIMEOUT_MS,
-      });
+    const sent = (sdk: Parameters<typeof sandboxRequest>[0]) =>
+      sandboxRequest(sdk, STAKE_METHOD, encodeStakeCall(of), REPLY_TIMEOUT_MS);
     return stakeAnswer(await client.call(sent, REPLY_TIMEOUT_MS + 2_000));
   } catch (error) {
     if (isNmktError(error)) throw error;

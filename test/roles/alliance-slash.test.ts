@@ -6,25 +6,10 @@ import { lostVotes } from '../../src/market/alliance/lost-votes.js';
 import { decodeReceiptInvoice } from '../../src/commands/find-job.js';
 import { auditAlliancePublic } from '../../src/roles/alliance/audit-public.js';
 import type { MemberEnv } from '../../src/roles/alliance/env.js';
+import { contrary } from '../support/contrary.js';
 import { createAllianceWorld, type Part } from '../support/alliance-world.js';
 import { tinyExamples, TINY_SCHEMA, type Kill, type Participant } from '../support/market-world.js';
 import { FUNDS_MSAT, keeperOf } from '../support/staked-world.js';
-
-/** What is better it measures as worse. */
-const contrary = (env: MemberEnv): MemberEnv => ({
-  ...env,
-  async engine() {
-    const engine = await env.engine();
-    const evaluate = engine.evaluate.bind(engine);
-    return {
-      ...engine,
-      evaluate: async (...given) => ({
-        ...(await evaluate(...given)),
-        loss: 1 / (0.1 + (await evaluate(...given)).loss),
-      }),
-    };
-  },
-});
 
 /** As trainings do. */
 const takingTime = (env: MemberEnv): MemberEnv => ({

@@ -15,6 +15,7 @@ import type { AllianceFileInput } from '../../src/roles/alliance/file.js';
 import { modelOf } from '../../src/roles/alliance/models.js';
 import type { Engine } from '../../src/ports.js';
 import { splitDataset } from '../../src/training/split.js';
+import { contrary } from '../support/contrary.js';
 import { createAllianceWorld, type AllianceRun, type AllianceWorld, type Part } from '../support/alliance-world.js';
 import { TINY_SCHEMA } from '../support/market-world.js';
 import { someDigits } from '../support/some-digits.js';
@@ -187,23 +188,6 @@ describe('an alliance with two that poison and one that votes against the others
       },
     }),
   };
-  const contrary: Part<MemberEnv> = {
-    adapt: (env) => ({
-      ...env,
-      async engine() {
-        const engine = await env.engine();
-        const evaluate = engine.evaluate.bind(engine);
-        // What is better it measures as worse.
-        return {
-          ...engine,
-          evaluate: async (...given) => ({
-            ...(await evaluate(...given)),
-            loss: 1 / (0.1 + (await evaluate(...given)).loss),
-          }),
-        };
-      },
-    }),
-  };
 
   it.each(cases)(
     'never takes a model that the poisoners made, and comes within one point of the run without the three: %s',
@@ -216,7 +200,7 @@ describe('an alliance with two that poison and one that votes against the others
         ...{ ...of, name, members: 8, data: (i) => parts[i]! },
         job: { ...job, proposers: 3 },
       });
-      const { folded } = await world.run({ members: { 0: poisoner, 1: poisoner, 2: contrary } });
+      const { folded } = await world.run({ members: { 0: poisoner, 1: poisoner, 2: { adapt: contrary } } });
       const honest = await createAllianceWorld({
         ...{ ...of, name: 'honest', members: 5, data: (i) => parts[i + 3]! },
         job: { ...job, proposers: 2 },

@@ -187,7 +187,7 @@ it('a small market works command by command, and every command twice changes not
   await auditsTheJob(sandbox, id, modelDir);
 
   const me = await twice(sandbox, ['whoami', ...customer]);
-  expect(Object.keys(me)).toEqual(['key', 'relays', 'wallet', 'network', 'engine', 'home']);
+  expect(Object.keys(me)).toEqual(['key', 'relays', 'wallet', 'network', 'engine', 'caps', 'home']);
   expect((me['wallet'] as Json)['balanceMsat']).toBe(1_000_000_000 - 810_000);
   await inWords(['whoami', ...customer], /npub1/, /999190 sats/);
 
