@@ -8,6 +8,7 @@ import {
 import { baseHashOf } from '../market/alliance/state.js';
 import { describeStakes, stakeRows } from '../roles/describe-stakes.js';
 import { table } from '../terminal/table.js';
+import { utc } from '../terminal/utc.js';
 import type { FoundAlliance } from './find-alliance.js';
 import { sats } from './status-tables.js';
 
@@ -45,7 +46,7 @@ const stakedOf = ({ job, stakes, rounds }: FoundAlliance['state']) => ({
 
 export function allianceText(one: AllianceSummary): string {
   const { job, title, customer, violation, rounds, members } = one;
-  const until = one.until === null ? '' : `, until ${new Date(one.until * 1000).toISOString().slice(0, 19)}Z`;
+  const until = one.until === null ? '' : `, until ${utc(one.until)}`;
   const facts = [
     ['job', job],
     ...(title === '' ? [] : [['title', title]]),

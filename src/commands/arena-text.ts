@@ -1,6 +1,7 @@
 import { awaitedOf, phaseText, stageName } from '../market/arena/describe.js';
 import type { Leaderboard, LeaderboardRow, NoRank, Said } from '../market/arena/leaderboard.js';
 import { table } from '../terminal/table.js';
+import { utc } from '../terminal/utc.js';
 import type { FoundArena } from './find-arena.js';
 import { sats } from './status-tables.js';
 
@@ -25,7 +26,7 @@ export function summaryOf({ state, phase, firstBad, forks, missing, events }: Fo
 }
 
 export function summaryText({ job, title, customer, potMsat, violation, ...one }: ArenaSummary): string {
-  const until = one.until === null ? '' : `, until ${new Date(one.until * 1000).toISOString().slice(0, 19)}Z`;
+  const until = one.until === null ? '' : `, until ${utc(one.until)}`;
   return table([
     ['job', job],
     ...(title === '' ? [] : [['title', title]]),

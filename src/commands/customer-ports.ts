@@ -1,3 +1,4 @@
+import type { EventId } from '../hash.js';
 import type { Home } from '../config/home.js';
 import { NmktError } from '../errors.js';
 import { parseNumber } from '../learning/schema.js';
@@ -20,6 +21,11 @@ export function homeFiles(home: Home): HomeFiles {
     list: (folder) => home.list(folder),
     describe: (name) => home.path(name),
   };
+}
+
+/** Jobs that this home posted or works in, in order of their ids. */
+export async function jobsOfHome(files: Pick<HomeFiles, 'list'>): Promise<readonly EventId[]> {
+  return (await files.list('jobs')).filter((name): name is EventId => /^[0-9a-f]{64}$/.test(name)).sort();
 }
 
 /** Locks the home, makes a key where there is none, connects: what a customer's command needs before it writes. */

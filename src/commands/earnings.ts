@@ -15,9 +15,10 @@ import {
 import { jobFilters, type SignedRecord } from '../roles/job-book.js';
 import { eventsFile } from '../roles/job-files.js';
 import { table } from '../terminal/table.js';
+import { utc } from '../terminal/utc.js';
 import type { CommandModule, Context, Outcome } from './command.js';
-import { homeFiles } from './customer-ports.js';
-import { requireOneFormat, utc } from './money-events.js';
+import { homeFiles, jobsOfHome } from './customer-ports.js';
+import { requireOneFormat } from './money-events.js';
 
 /** Reads only: makes no key, takes no lock, signs and publishes nothing, also beside a running serve-trainer. */
 export const command: CommandModule = {
@@ -71,9 +72,8 @@ interface Kept {
 /** Jobs of this home that this key bid on. */
 async function keptJobs({ deps }: Context, me: Pubkey): Promise<Kept[]> {
   const home = deps.home();
-  const names = (await homeFiles(home).list('jobs')).filter((name) => /^[0-9a-f]{64}$/.test(name)) as EventId[];
   const kept: Kept[] = [];
-  for (const job of names) {
+  for (const job of await jobsOfHome(homeFiles(home))) {
     const journal = await deps.openJournal<SignedRecord>(home.path(eventsFile(job)));
     const raw = (await journal.read()).map(({ event }) => event);
     await journal.close();

@@ -17,7 +17,7 @@ import { KINDS } from '../protocol/kinds.js';
 import type { NostrEvent, Relays } from '../ports.js';
 import { readHistory, readJobs, type History } from '../roles/history.js';
 import type { CommandModule, Context, Outcome } from './command.js';
-import { homeFiles } from './customer-ports.js';
+import { homeFiles, jobsOfHome } from './customer-ports.js';
 import { arenaText, awardText, nameOfStage, payoutText, ratingText } from './explain-text.js';
 import { readArenaBook } from './find-arena.js';
 import { findJob, otherMode } from './find-job.js';
@@ -95,8 +95,7 @@ async function jobsOfPayout(
 ): Promise<History> {
   if (named !== undefined) return readJobs(relays, [named]);
   if (isFile) return readHistory(relays);
-  const names = await homeFiles(deps.home()).list('jobs');
-  return readJobs(relays, names.filter((name): name is EventId => /^[0-9a-f]{64}$/.test(name)).sort());
+  return readJobs(relays, await jobsOfHome(homeFiles(deps.home())));
 }
 
 function explainOne({ jobs }: History, id: Sha256): Outcome {

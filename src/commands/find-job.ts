@@ -5,7 +5,7 @@ import type { NostrEvent, Relays } from '../ports.js';
 import { parseSnapshot, type Snapshot } from '../protocol/dataset.js';
 import { tagValue } from '../protocol/envelope.js';
 import type { EventOf } from '../protocol/events.js';
-import type { DecodeInvoice } from '../roles/audit.js';
+import type { SignedInvoice } from '../market/receipt-proof.js';
 import { createBell } from '../roles/bell.js';
 import { openBook, type JobBook } from '../roles/job-book.js';
 import { decodeInvoice } from '../wallet/bolt11.js';
@@ -74,15 +74,15 @@ export function otherMode(jobId: EventId, mode: Exclude<Mode, 'federated'>): Nmk
 }
 
 /** For receipts: null when it does not decode or its signature does not verify. */
-export const decodeReceiptInvoice: DecodeInvoice = (text) => {
+export function decodeReceiptInvoice(text: string): SignedInvoice | null {
   try {
-    const { prefix, msat, paymentHash, descriptionHash = null, ...times } = decodeInvoice(text);
+    const { prefix, msat, paymentHash, descriptionHash = null, payee, ...times } = decodeInvoice(text);
     const { timestampSec, expirySec, minFinalCltv } = times;
-    return { prefix, msat, paymentHash, descriptionHash, timestampSec, expirySec, minFinalCltv };
+    return { prefix, msat, paymentHash, descriptionHash, timestampSec, expirySec, minFinalCltv, payee };
   } catch {
     return null;
   }
-};
+}
 
 /** The dataset that a job pins; null where no relay has it, or not as its customer may have published it. */
 export function fetchSnapshot(relays: Relays, { author, content }: EventOf<'job'>): Promise<Snapshot | null> {

@@ -11,7 +11,7 @@ import type { Hold } from '../roles/customer-money.js';
 import { openBookOf, type JobBook, type Reading, type SignedRecord } from '../roles/job-book.js';
 import { eventsFile } from '../roles/job-files.js';
 import type { PublishPorts } from '../roles/publish.js';
-import type { PayoutRecord } from '../wallet/payout-records.js';
+import { payoutJournal } from './own-payouts.js';
 import type { Context } from './command.js';
 import { presenceOf } from './customer-ports.js';
 import { jobFiles, payingWallet, type Leading } from './lead.js';
@@ -94,7 +94,7 @@ async function payerOf(
   const { deps } = context;
   return createPayer({
     ...{ wallet, clock: deps.clock, network: deps.network, jobBudgetMsat, stake: () => deps.stake() },
-    journal: await deps.openJournal<PayoutRecord>(deps.home().path('payouts.jsonl')),
+    journal: await payoutJournal(context),
     limits: limitsOf(context, options),
   });
 }

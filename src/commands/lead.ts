@@ -20,7 +20,7 @@ import type { Presence } from '../roles/presence.js';
 import type { PublishPorts } from '../roles/publish.js';
 import { wrapRumor } from '../relay/gift-wrap.js';
 import { allowedRelayUrl } from '../relay/relay-url.js';
-import type { PayoutRecord } from '../wallet/payout-records.js';
+import { payoutJournal } from './own-payouts.js';
 import type { Context } from './command.js';
 import { presenceOf, restoredAt } from './customer-ports.js';
 import { createPayer } from './payer.js';
@@ -106,7 +106,7 @@ async function customerEnv(
         ? null
         : createPayer({
             wallet,
-            journal: await deps.openJournal<PayoutRecord>(deps.home().path('payouts.jsonl')),
+            journal: await payoutJournal(context),
             clock,
             network: deps.network,
             limits: limitsOf(context, options),

@@ -5,7 +5,7 @@ import type { EventOf, JobEvent } from '../protocol/events.js';
 import { parseJobEvents } from '../protocol/events.js';
 import { partsOf } from '../protocol/parts.js';
 import type { NostrEvent } from '../ports.js';
-import { decodeInvoice } from '../wallet/bolt11.js';
+import { decodeReceiptInvoice } from './find-job.js';
 
 /** The signed events that a payment is proven by, of a job of any kind. */
 
@@ -37,23 +37,12 @@ export function paymentsIn(raw: readonly NostrEvent[]): readonly ProvenPayment[]
         return event === undefined ? [] : [event];
       });
       const published = cited.flatMap(({ id }) => withParts(byId.get(id)!, byId));
-      return { receipt, proof: proveReceipt(cited, signedInvoice), events: published };
+      return { receipt, proof: proveReceipt(cited, decodeReceiptInvoice), events: published };
     });
 }
 
 function withParts(event: NostrEvent, byId: ReadonlyMap<string, NostrEvent>): NostrEvent[] {
   return [...(partsOf(event) ?? []).flatMap((id) => byId.get(id) ?? []), event];
-}
-
-/** With the node that signed it; null: no signed BOLT11 invoice. */
-function signedInvoice(text: string) {
-  try {
-    const { prefix, msat, paymentHash, descriptionHash = null, payee, ...times } = decodeInvoice(text);
-    const { timestampSec, expirySec, minFinalCltv } = times;
-    return { prefix, msat, paymentHash, descriptionHash, timestampSec, expirySec, minFinalCltv, payee };
-  } catch {
-    return null;
-  }
 }
 
 /** Each payment once in a file, whatever shares its events. */
@@ -70,11 +59,6 @@ export function requireOneFormat(isCsv: boolean, isJson: boolean): void {
     got: 'both',
     remedy: 'leave one out',
   });
-}
-
-/** ISO 8601 in UTC, to the second. */
-export function utc(sec: number): string {
-  return `${new Date(sec * 1000).toISOString().slice(0, 19)}Z`;
 }
 
 /** Of a payout or a hash, as a person may name it. */

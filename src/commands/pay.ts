@@ -2,12 +2,13 @@ import { NmktError } from '../errors.js';
 import { table } from '../terminal/table.js';
 import { decodeInvoice } from '../wallet/bolt11.js';
 import { openPayouts, payOut, type PayoutOutcome } from '../wallet/payout-journal.js';
-import { foldPayouts, type Payout, type PayoutRecord } from '../wallet/payout-records.js';
+import { foldPayouts, type Payout } from '../wallet/payout-records.js';
 import { createSpendGuard } from '../wallet/spend-guard.js';
 import type { CommandModule, Outcome } from './command.js';
 import { findJob } from './find-job.js';
 import { payingWallet } from './lead.js';
 import { short } from './money-events.js';
+import { payoutJournal } from './own-payouts.js';
 import { sats } from './status-tables.js';
 import { limitsOf } from './spending.js';
 
@@ -33,8 +34,8 @@ export const command: CommandModule = {
     const limits = limitsOf(context, options);
     const { deps, progress } = context;
     const wallet = await payingWallet(context);
-    const home = await deps.lockedHome();
-    const journal = await deps.openJournal<PayoutRecord>(home.path('payouts.jsonl'));
+    await deps.lockedHome();
+    const journal = await payoutJournal(context);
     const open = (await openPayouts(journal)).filter((one) => job === undefined || one.job === job);
     const all = [...foldPayouts(await journal.read()).values()];
     const guard = createSpendGuard(limits);

@@ -1,9 +1,11 @@
 import type { Sha256 } from '../hash.js';
 import { table } from '../terminal/table.js';
-import { foldPayouts, type Payout, type PayoutRecord } from '../wallet/payout-records.js';
+import { utc } from '../terminal/utc.js';
+import type { Payout } from '../wallet/payout-records.js';
+import { ownPayouts } from './own-payouts.js';
 import type { CommandModule } from './command.js';
 import { findJob } from './find-job.js';
-import { short, utc } from './money-events.js';
+import { short } from './money-events.js';
 import { sats } from './status-tables.js';
 
 /** Reads only: the journal of this home, without a wallet or a relay. */
@@ -17,12 +19,9 @@ export const command: CommandModule = {
 
   async run([reference], _options, { deps, progress }) {
     const job = reference === undefined ? undefined : findJob(reference);
-    const home = deps.home();
-    const journal = await deps.openJournal<PayoutRecord>(home.path('payouts.jsonl'));
-    const all = [...foldPayouts(await journal.read()).values()];
-    await journal.close();
+    const all = [...(await ownPayouts({ deps })).values()];
     const payouts = all.filter((one) => job === undefined || one.job === job).map(described);
-    if (payouts.length === 0) progress.note(`nothing was paid from ${home.dir}`);
+    if (payouts.length === 0) progress.note(`nothing was paid from ${deps.home().dir}`);
     const unknown = payouts.filter(({ state }) => state === 'unknown');
     const sum = (state: PayoutLine['state']) =>
       payouts.reduce((msat, one) => (one.state === state ? msat + one.amountMsat : msat), 0n);

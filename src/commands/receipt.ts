@@ -1,7 +1,8 @@
 import { NmktError } from '../errors.js';
 import { table } from '../terminal/table.js';
+import { utc } from '../terminal/utc.js';
 import type { CommandModule } from './command.js';
-import { paymentsIn, short, utc, type ProvenPayment } from './money-events.js';
+import { paymentsIn, short, type ProvenPayment } from './money-events.js';
 import { sats } from './status-tables.js';
 
 /** Offline: no relay, no home, no wallet. */

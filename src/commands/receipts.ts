@@ -1,16 +1,18 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { NmktError } from '../errors.js';
-import type { EventId, Pubkey, Sha256 } from '../hash.js';
+import type { EventId, Pubkey } from '../hash.js';
 import type { NostrEvent, Relays } from '../ports.js';
 import { jobFilters, type SignedRecord } from '../roles/job-book.js';
 import { eventsFile } from '../roles/job-files.js';
 import { table } from '../terminal/table.js';
-import { foldPayouts, type PayoutRecord } from '../wallet/payout-records.js';
+import { utc } from '../terminal/utc.js';
+import type { Payouts } from '../wallet/payout-records.js';
+import { ownPayouts } from './own-payouts.js';
 import type { CommandModule, Context, Outcome } from './command.js';
-import { homeFiles } from './customer-ports.js';
+import { homeFiles, jobsOfHome } from './customer-ports.js';
 import { findJob } from './find-job.js';
-import { asLines, paymentsIn, requireOneFormat, short, utc, type ProvenPayment } from './money-events.js';
+import { asLines, paymentsIn, requireOneFormat, short, type ProvenPayment } from './money-events.js';
 import { sats } from './status-tables.js';
 
 /** Reads only: makes no key, takes no lock, signs and publishes nothing. */
@@ -30,20 +32,20 @@ export const command: CommandModule = {
     requireOneFormat(isCsv, context.json);
     const named = reference === undefined ? undefined : findJob(reference);
     const signer = await context.deps.signer({ create: false });
-    const jobs = named === undefined ? await jobsOfHome(context) : [named];
+    const jobs = named === undefined ? await jobsOfHome(homeFiles(context.deps.home())) : [named];
     if (jobs.length === 0) {
       context.progress.note(`no jobs in ${context.deps.home().dir}`);
       return outcomeOf([], isCsv);
     }
     const relays = await context.deps.relays();
-    const fees = await feesOf(context);
+    const paid = await ownPayouts(context);
     const rows: Row[] = [];
     let answered = 0;
     for (const job of jobs) {
       const found = await readRaw(context, relays, job);
       if (found.isAnswered) answered++;
       for (const payment of paymentsIn(found.events)) {
-        const row = rowOf(payment, signer?.pubkey, fees);
+        const row = rowOf(payment, signer?.pubkey, paid);
         // Of a job that was named all payments are shown, also those of others.
         if (row.direction !== null || named !== undefined) rows.push(row);
       }
@@ -78,11 +80,6 @@ interface Row {
   readonly feesMsat: bigint | null;
 }
 
-async function jobsOfHome({ deps }: Context): Promise<EventId[]> {
-  const names = await homeFiles(deps.home()).list('jobs');
-  return names.filter((name): name is EventId => /^[0-9a-f]{64}$/.test(name)).sort();
-}
-
 /** What relays have, and what this home signed itself. */
 async function readRaw(
   { deps }: Context,
@@ -97,17 +94,14 @@ async function readRaw(
   return { events: [...all.values()], isAnswered: answered.length > 0 };
 }
 
-async function feesOf({ deps }: Context): Promise<ReadonlyMap<Sha256, bigint>> {
-  const journal = await deps.openJournal<PayoutRecord>(deps.home().path('payouts.jsonl'));
-  const payouts = foldPayouts(await journal.read());
-  await journal.close();
-  return new Map([...payouts.values()].flatMap(({ payoutId, paid }) => (paid ? [[payoutId, paid.feesMsat]] : [])));
-}
-
-function rowOf(payment: ProvenPayment, me: Pubkey | undefined, fees: ReadonlyMap<Sha256, bigint>): Row {
+function rowOf(payment: ProvenPayment, me: Pubkey | undefined, payouts: Payouts): Row {
   const { author, content } = payment.receipt;
   const direction = me === undefined ? null : author === me ? 'out' : content.payee === me ? 'in' : null;
-  return { payment, direction, feesMsat: direction === 'out' ? (fees.get(content.payout) ?? null) : null };
+  return {
+    payment,
+    direction,
+    feesMsat: direction === 'out' ? (payouts.get(content.payout)?.paid?.feesMsat ?? null) : null,
+  };
 }
 
 async function save(path: string, rows: readonly Row[], isForced: boolean): Promise<void> {

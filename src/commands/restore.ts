@@ -4,6 +4,7 @@ import { formatPubkey } from '../config/identifiers.js';
 import { NmktError } from '../errors.js';
 import type { Bytes } from '../hash.js';
 import { table } from '../terminal/table.js';
+import { utc } from '../terminal/utc.js';
 import { countedIn } from './backup-contents.js';
 import { askPassword, givenPassword } from './backup-password.js';
 import type { CommandModule, Context } from './command.js';
@@ -53,7 +54,7 @@ export const command: CommandModule = {
       text: table([
         ['home', home.dir],
         ['of', formatPubkey(pubkey)],
-        ['as of', `${new Date(createdAt * 1000).toISOString().slice(0, 19)}Z`],
+        ['as of', utc(createdAt)],
         ['holds', `${names.length} files, ${jobs} jobs, ${datasets} datasets`],
       ]),
       next: 'nmkt status, then what ran before: nmkt collect-model JOB --out DIR, or nmkt serve-trainer --price SATS',

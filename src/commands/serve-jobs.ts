@@ -2,6 +2,7 @@ import { ERRORS, isNmktError, NmktError } from '../errors.js';
 import type { EventId } from '../hash.js';
 import { KINDS, PROTOCOL_TAG } from '../protocol/kinds.js';
 import type { Filter, NostrEvent } from '../ports.js';
+import { jobsOfHome } from './customer-ports.js';
 import type { Context } from './command.js';
 import type { customerPorts } from './customer-ports.js';
 
@@ -108,7 +109,7 @@ export async function serveEach<End extends AnyEnd>(
 
 /** Jobs that this home signed something for. */
 async function begunJobs({ ports }: JobServer): Promise<Filter[]> {
-  const ids = (await ports.files.list('jobs')).filter((name) => /^[0-9a-f]{64}$/.test(name));
+  const ids = await jobsOfHome(ports.files);
   return ids.length === 0 ? [] : [{ ids }];
 }
 

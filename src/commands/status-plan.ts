@@ -7,7 +7,8 @@ import type { JobBook } from '../roles/job-book.js';
 import type { Traffic } from '../roles/planned-traffic.js';
 import { ownUpdates, type ActualTraffic } from '../roles/round-traffic.js';
 import { table } from '../terminal/table.js';
-import { foldPayouts, type PayoutRecord } from '../wallet/payout-records.js';
+import type { Payouts } from '../wallet/payout-records.js';
+import { ownPayouts } from './own-payouts.js';
 import type { Context } from './command.js';
 import { fetchSnapshot } from './find-job.js';
 
@@ -33,15 +34,12 @@ function sizeOf(book: JobBook, id: EventId): number {
 }
 
 /** As the wallet said when this home paid. */
-async function feesOf({ deps }: Context, { jobId }: JobState): Promise<(payout: PayoutState) => bigint | null> {
-  const journal = await deps.openJournal<PayoutRecord>(deps.home().path('payouts.jsonl'));
-  const records = await journal.read().catch((error: unknown) => {
+async function feesOf(context: Context, { jobId }: JobState): Promise<(payout: PayoutState) => bigint | null> {
+  const payouts = await ownPayouts(context).catch((error: unknown): Payouts => {
     // Who pays is told; here a fee is unknown.
-    if (isNmktError(error, 'bad-journal')) return [];
+    if (isNmktError(error, 'bad-journal')) return new Map();
     throw error;
   });
-  await journal.close();
-  const payouts = foldPayouts(records);
   return ({ payout }) => {
     const known = payouts.get(payout);
     return known?.job === jobId ? (known.paid?.feesMsat ?? null) : null;

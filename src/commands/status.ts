@@ -13,10 +13,11 @@ import { describeMetrics } from '../roles/model-metrics.js';
 import { allianceFile, arenaFile, secretsFile } from '../roles/job-files.js';
 import { PUBLIC_KNOWLEDGE } from '../roles/round-traffic.js';
 import { table } from '../terminal/table.js';
+import { utc } from '../terminal/utc.js';
 import type { CommandModule, Context, Outcome } from './command.js';
 import { allianceSummary, allianceText, type AllianceSummary } from './alliance-text.js';
 import { summaryOf, summaryText, type ArenaSummary } from './arena-text.js';
-import { homeFiles } from './customer-ports.js';
+import { homeFiles, jobsOfHome } from './customer-ports.js';
 import { readArena } from './find-arena.js';
 import { readAlliance } from './find-alliance.js';
 import { findJob, modeOfJob, readBook } from './find-job.js';
@@ -168,7 +169,7 @@ function statusOf(
 /** The jobs this home posted or bid on, in order of their ids. */
 async function listJobs(context: Context): Promise<Outcome> {
   const home = context.deps.home();
-  const jobs = (await homeFiles(home).list('jobs')).filter((name) => /^[0-9a-f]{64}$/.test(name)) as EventId[];
+  const jobs = await jobsOfHome(homeFiles(home));
   if (jobs.length === 0) {
     context.progress.note(`no jobs in ${home.dir}`);
     return { next: 'nmkt post-job --help, or nmkt serve-trainer --help' };
@@ -202,12 +203,7 @@ async function statusAnyway(context: Context, job: EventId): Promise<Status | Ar
 }
 
 function oneLine({ phaseText, lapse }: Status): string {
-  return lapse === null ? phaseText : `${phaseText} (${lapse.state} since ${timeOf(lapse.since)})`;
-}
-
-/** ISO 8601 in UTC, to the second. */
-function timeOf(sec: number): string {
-  return `${new Date(sec * 1000).toISOString().slice(0, 19)}Z`;
+  return lapse === null ? phaseText : `${phaseText} (${lapse.state} since ${utc(lapse.since)})`;
 }
 
 function describe(status: Status): string {
@@ -217,8 +213,8 @@ function describe(status: Status): string {
     ...(status.title ? [['title', status.title]] : []),
     ['customer', status.customer ?? '-'],
     ['phase', status.phaseText],
-    ...(waitsFor === null ? [] : [['waits for', `${waitsFor}, until ${timeOf(until!)}`]]),
-    ...(lapse === null ? [] : [['late', `${lapse.state} since ${timeOf(lapse.since)}: ${lapse.meaning}`]]),
+    ...(waitsFor === null ? [] : [['waits for', `${waitsFor}, until ${utc(until!)}`]]),
+    ...(lapse === null ? [] : [['late', `${lapse.state} since ${utc(lapse.since)}: ${lapse.meaning}`]]),
     ...(lapse === null ? [] : waysOn(lapse.state)),
     ['money', `${status.rail ?? '-'}, ${sats(status.paidMsat)} paid, ${sats(status.owedMsat)} owed`],
     ...(status.codec === null ? [] : [['learning', describeLearning(status)]]),

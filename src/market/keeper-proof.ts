@@ -1,7 +1,8 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
 import { differs, isExactEngine, rowIn, valueOf } from './contradictions.js';
-import { partOf, whoContradict } from './alliance/lost-votes.js';
+import { contradicted, partOf } from './alliance/lost-votes.js';
+import { tally } from './alliance/vote.js';
 import { guiltOf, type Part } from './slashing.js';
 import { committedEnd } from './spot-rules.js';
 
@@ -62,7 +63,7 @@ function lostVote(
   const by = new Map(votes.filter((vote) => isOfList(vote)).map(({ author, content }) => [author, content]));
   if (by.size !== ids.length) return null;
   const stakes = new Map([...by.keys()].map((key) => [key, stakeOf(key)]));
-  return whoContradict(stakes, by, voter) === null ? null : { part: partOf(round, sharePpm) };
+  return contradicted(stakes, by, tally(stakes, by)).has(voter) ? { part: partOf(round, sharePpm) } : null;
 }
 
 /**

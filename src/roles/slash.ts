@@ -28,7 +28,7 @@ export function condemned(state: JobState, events: readonly JobEvent[]): readonl
   const add = (one: Condemned): void => {
     if (!found.has(one.guilty) && one.guilty !== state.job?.author) found.set(one.guilty, one);
   };
-  contradictions(events).forEach(add);
+  contradictions(events, state.job?.author).forEach(add);
   for (const [guilty, proof] of state.validatorFrauds) add(byWitnesses(state, guilty, proof, proof.content.witnesses));
   for (const [guilty, proof] of state.frauds) {
     const round = state.rounds.find(({ verdict }) => verdict?.by === proof.content.scores);
@@ -42,38 +42,36 @@ export function condemned(state: JobState, events: readonly JobEvent[]): readonl
   return [...found.values()].sort((a, b) => (a.guilty < b.guilty ? -1 : 1));
 }
 
-/** Who signed two things of which one excludes the other, whatever kind of job it is. */
-function contradictions(events: readonly JobEvent[]): readonly Condemned[] {
-  const found: Condemned[] = [];
+/** Who signed two things of which one excludes the other, each once, whatever kind of job it is; its customer has no stake. */
+function contradictions(events: readonly JobEvent[], customer: Pubkey | undefined): readonly Condemned[] {
+  const found = new Map<Pubkey, Condemned>();
   const said = new Map<string, EventId>();
   for (const event of [...events].sort((a, b) => (a.id < b.id ? -1 : 1))) {
     const place = placeOf(event);
-    if (place === null) continue;
+    if (place === null || event.author === customer || found.has(event.author)) continue;
     const name = `${event.author} ${place}`;
     const other = said.get(name);
     if (other === undefined) said.set(name, event.id);
     else if (other !== event.id)
-      found.push({ guilty: event.author, evidence: [other, event.id], shown: [other, event.id] });
+      found.set(event.author, { guilty: event.author, evidence: [other, event.id], shown: [other, event.id] });
   }
-  return found;
+  return [...found.values()].sort((a, b) => (a.guilty < b.guilty ? -1 : 1));
 }
 
 /** As `condemned`, in an alliance: who contradicts itself, then each vote that lost, where the job takes a part for it. */
 export function condemnedInAlliance(state: AllianceState, events: readonly JobEvent[]): readonly Condemned[] {
-  const pairs = contradictions(events).filter(({ guilty }) => guilty !== state.job.author);
-  const all = [...new Map(pairs.map((one) => [one.guilty, one])).values()];
-  return [...all.sort((a, b) => (a.guilty < b.guilty ? -1 : 1)), ...lostVotes(state).map((one) => byVotes(state, one))];
+  return [...contradictions(events, state.job.author), ...lostVotes(state).map((one) => byVotes(state, one))];
 }
 
-function byVotes({ jobId, rounds }: AllianceState, { round, vote, list, votes, proof }: LostVote): Condemned {
+function byVotes({ jobId, rounds }: AllianceState, { round, vote, list, part }: LostVote): Condemned {
   const stood = [...rounds[round]!.book.locks].filter(
     ([, { operator, leftAt }]) => operator === vote.author && leftAt === null,
   );
   return {
     guilty: vote.author,
-    part: { name: proof.part!.name, locks: new Set(stood.map(([lock]) => lock)) },
+    part: { name: part.name, locks: new Set(stood.map(([lock]) => lock)) },
     evidence: [vote.id],
-    shown: [jobId, list.id, ...votes.map(({ id }) => id)],
+    shown: [jobId, list.id, ...list.content.ids],
   };
 }
 

@@ -134,7 +134,9 @@ export async function openLedger(journal: Journal<LedgerRecord>): Promise<Ledger
       if (before !== undefined) moveTo(heldBy(paymentHash), before.from, entry.msat);
       entries.set(paymentHash, { ...open, cancelled: { from: before?.from ?? null } });
     }
-    if (record.type !== 'hold') for (const tell of waiting.get(paymentHash) ?? []) tell();
+    if (record.type === 'hold') return;
+    for (const tell of waiting.get(paymentHash) ?? []) tell();
+    waiting.delete(paymentHash);
   };
   const apply = (record: LedgerRecord): void => {
     if (record.type === 'fund') {

@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { sha256Hex, type Pubkey } from '../../src/hash.js';
 import { foldAlliance } from '../../src/market/alliance/fold.js';
-import { lostVotes, whoContradict } from '../../src/market/alliance/lost-votes.js';
+import { contradicted, lostVotes } from '../../src/market/alliance/lost-votes.js';
 import { spentMsat } from '../../src/market/alliance/settle-rules.js';
-import type { Vote } from '../../src/market/alliance/vote.js';
+import { tally, type Vote } from '../../src/market/alliance/vote.js';
 import { condemnation } from '../../src/market/keeper-proof.js';
 import { afterTable, rowsOf, type StakeEvent } from '../../src/market/stake.js';
 import type { ContentOf } from '../../src/protocol/events.js';
@@ -19,6 +19,8 @@ const says = (name: string, vote: 1 | -1): Vote => ({
 
 describe('a vote', () => {
   const stakes = named({ c: 40n, d: 30n, e: 25n, f: 5n });
+  const whoContradict = (of: ReadonlyMap<Pubkey, bigint>, votes: ReadonlyMap<Pubkey, Vote>, voter: Pubkey) =>
+    contradicted(of, votes, tally(of, votes)).get(voter) ?? null;
   const against = (votes: Record<string, Vote>, voter: string) => whoContradict(stakes, named(votes), voter as Pubkey);
 
   it('is contradicted by who names the aggregate that won, or voted to the other side', () => {
@@ -204,7 +206,7 @@ describe('an alliance that slashes', () => {
     const [lost, ...others] = lostVotes(script.state);
     expect(others).toEqual([]);
     const shown = script.parsed.filter(({ id }) => {
-      return [script.jobId, lost!.list.id, ...lost!.votes.map((vote) => vote.id)].includes(id);
+      return [script.jobId, lost!.list.id, ...lost!.list.content.ids].includes(id);
     });
     expect(shown).toHaveLength(6);
     const of = (who: Person) => ({ lock: lockOf(script, who), job: script.jobId, staker: who.pubkey });

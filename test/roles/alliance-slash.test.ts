@@ -70,7 +70,7 @@ test.each(cases)(
     expect(lost.length).toBeGreaterThan(0);
     expect(new Set(lost.map(({ vote }) => vote.author))).toEqual(new Set([liar.signer.pubkey]));
     // Told in time: those of the last round come after all is settled.
-    const inTime = lost.filter(({ round }) => round < ROUNDS - 1).map(({ proof }) => proof.part!.name);
+    const inTime = lost.filter(({ round }) => round < ROUNDS - 1).map(({ part }) => part.name);
     expect(inTime.length).toBeGreaterThan(0);
     expect(state!.stakes.slashes.map(({ part }) => part!.name)).toEqual(expect.arrayContaining(inTime));
 
@@ -84,7 +84,7 @@ test.each(cases)(
     const [lock] = [...state!.stakes.locks].find(([, { owner }]) => owner === liar.signer.pubkey)!;
     const taken = (await keeper.stakeOf(liar).find(lock))!.taken;
     expect(taken.map(({ part, amountMsat }) => [part, amountMsat])).toEqual(
-      lost.map(({ proof }) => [proof.part!.name, 2_500n]),
+      lost.map(({ part }) => [part.name, 2_500n]),
     );
 
     const { slashes, settlement } = state!.rounds[ROUNDS - 1]!;

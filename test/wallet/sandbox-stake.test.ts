@@ -125,8 +125,8 @@ describe('a lock behind a voter of an alliance that slashes', () => {
     after: { job: stakeAll },
   });
   const lost = lostVotes(told.state);
-  const shown = lost.map(({ list, votes }) => {
-    const ids = new Set([told.jobId, list.id, ...votes.map(({ id }) => id)]);
+  const shown = lost.map(({ list }) => {
+    const ids = new Set([told.jobId, list.id, ...list.content.ids]);
     return told.events.filter(({ id }) => ids.has(id));
   });
 
@@ -143,7 +143,7 @@ describe('a lock behind a voter of an alliance that slashes', () => {
     const reporter = sandboxStake(ledger, 't', clock);
     for (const evidence of [...shown, ...shown]) await reporter.slash(name, evidence);
     // 30 % of 1,005, rounded down; a tenth of each, rounded down, to who reports.
-    const taken = lost.map(({ proof }) => ({ part: proof.part!.name, amountMsat: 301n }));
+    const taken = lost.map(({ part }) => ({ part: part.name, amountMsat: 301n }));
     expect(await reporter.find(name)).toMatchObject({ taken, state: 'locked', amountMsat: 1_005n });
     const n = BigInt(lost.length);
     expect([ledger.balanceMsat('t'), ledger.balanceMsat(`pot:${told.jobId}`)]).toEqual([2_000n + 30n * n, 271n * n]);

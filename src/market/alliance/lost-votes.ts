@@ -2,8 +2,8 @@ import type { Pubkey } from '../../hash.js';
 import type { EventOf } from '../../protocol/events.js';
 import type { Prove } from '../stake.js';
 import { evidenceOf, pairProof, type Part, type Proof } from '../slashing.js';
-import type { AllianceRoundState, AllianceState } from './state.js';
-import { tally, type Vote } from './vote.js';
+import type { AllianceState } from './state.js';
+import type { Tally, Vote } from './vote.js';
 
 /** What a job with `allianceSlash` takes of voters that lost. */
 
@@ -13,24 +13,28 @@ import { tally, type Vote } from './vote.js';
  * for absence costs reward only; nor does a proposer, of whom no signature says what it did.
  *
  * @param stakes  of everybody that revealed; nobody else's counts
- * @returns       the voters that contradict it, in order of keys; null: too few, or the vote did not lose
+ * @param tally   of these votes; who else could have voted changes nothing
+ * @returns       by voter that lost, in order of keys: who contradicts it, likewise
  */
-export function whoContradict(
+export function contradicted(
   stakes: ReadonlyMap<Pubkey, bigint>,
   votes: ReadonlyMap<Pubkey, Vote>,
-  voter: Pubkey,
-): readonly Pubkey[] | null {
-  const revealed = new Map([...votes.keys()].sort().map((key) => [key, stakes.get(key) ?? 0n]));
-  const { aggregate, offSide } = tally(revealed, votes);
-  const reason = offSide.get(voter);
-  if (reason === undefined || reason === 'silent') return null;
-  const side = votes.get(voter)!.vote;
-  const against = [...revealed].filter(([key]) => {
-    const said = votes.get(key)!;
-    return said.aggregate === aggregate && (reason === 'aggregate' || said.vote !== side);
-  });
-  const sum = (some: readonly (readonly [Pubkey, bigint])[]) => some.reduce((all, [, stake]) => all + stake, 0n);
-  return 2n * sum(against) > sum([...revealed]) ? against.map(([key]) => key) : null;
+  { aggregate, offSide }: Pick<Tally, 'aggregate' | 'offSide'>,
+): ReadonlyMap<Pubkey, readonly Pubkey[]> {
+  const revealed = [...votes.keys()].sort();
+  const sum = (keys: readonly Pubkey[]) => keys.reduce((all, key) => all + (stakes.get(key) ?? 0n), 0n);
+  const all = sum(revealed);
+  const lost = new Map<Pubkey, readonly Pubkey[]>();
+  for (const [voter, reason] of offSide) {
+    if (reason === 'silent') continue;
+    const side = votes.get(voter)!.vote;
+    const against = revealed.filter((key) => {
+      const said = votes.get(key)!;
+      return said.aggregate === aggregate && (reason === 'aggregate' || said.vote !== side);
+    });
+    if (2n * sum(against) > all) lost.set(voter, against);
+  }
+  return lost;
 }
 
 /** Taken once for each round: of each lock that stood behind the voter. */
@@ -41,9 +45,9 @@ export function partOf(round: number, sharePpm: number): Part {
 export interface LostVote {
   readonly round: number;
   readonly vote: EventOf<'vote'>;
-  /** What a keeper wants to see: the list, and every vote that it names. */
+  /** A keeper wants to see it, and every vote that it names. */
   readonly list: EventOf<'list'>;
-  readonly votes: readonly EventOf<'vote'>[];
+  readonly part: Part;
   readonly proof: Proof;
 }
 
@@ -51,28 +55,15 @@ export interface LostVote {
 export function lostVotes({ job, rounds }: Pick<AllianceState, 'job' | 'rounds'>): readonly LostVote[] {
   const { allianceSlashPpm } = job.content.alliance;
   if (allianceSlashPpm === null) return [];
-  return rounds.flatMap((round) => {
-    const { votes } = round;
-    if (votes === null) return [];
-    return [...votes.by.values()].flatMap((vote): LostVote[] => {
-      const proof = proofOfVote(round, vote, allianceSlashPpm);
-      return proof === null
-        ? []
-        : [{ round: round.round, vote, list: votes.list, votes: [...votes.by.values()], proof }];
-    });
+  return rounds.flatMap(({ round, votes, tally, stakes }) => {
+    if (votes === null || tally === null) return [];
+    const said = new Map([...votes.by].map(([key, { content }]) => [key, content]));
+    const part = partOf(round, allianceSlashPpm);
+    return [...contradicted(stakes, said, tally)].map(([guilty, against]): LostVote => ({
+      ...{ round, vote: votes.by.get(guilty)!, list: votes.list, part },
+      proof: { guilty, signers: new Set([guilty, ...against]), part },
+    }));
   });
-}
-
-function proofOfVote(
-  { round, votes, stakes }: AllianceRoundState,
-  { author }: EventOf<'vote'>,
-  sharePpm: number,
-): Proof | null {
-  const said = new Map([...votes!.by].map(([key, { content }]) => [key, content]));
-  const against = whoContradict(stakes, said, author);
-  return against === null
-    ? null
-    : { guilty: author, signers: new Set([author, ...against]), part: partOf(round, sharePpm) };
 }
 
 /** What a slash in an alliance rests on: two signatures that contradict each other, or a vote that lost where the job takes a part for it. */
