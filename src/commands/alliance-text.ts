@@ -8,7 +8,7 @@ import {
 import { baseHashOf } from '../market/alliance/state.js';
 import { describeStakes, stakeRows } from '../roles/describe-stakes.js';
 import { table } from '../terminal/table.js';
-import { utc } from '../terminal/utc.js';
+import { utc } from './utc.js';
 import type { FoundAlliance } from './find-alliance.js';
 import { sats } from './status-tables.js';
 

@@ -1,7 +1,7 @@
 import { awaitedOf, phaseText, stageName } from '../market/arena/describe.js';
 import type { Leaderboard, LeaderboardRow, NoRank, Said } from '../market/arena/leaderboard.js';
 import { table } from '../terminal/table.js';
-import { utc } from '../terminal/utc.js';
+import { utc } from './utc.js';
 import type { FoundArena } from './find-arena.js';
 import { sats } from './status-tables.js';
 

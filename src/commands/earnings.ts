@@ -15,7 +15,7 @@ import {
 import { jobFilters, type SignedRecord } from '../roles/job-book.js';
 import { eventsFile } from '../roles/job-files.js';
 import { table } from '../terminal/table.js';
-import { utc } from '../terminal/utc.js';
+import { utc } from './utc.js';
 import type { CommandModule, Context, Outcome } from './command.js';
 import { homeFiles, jobsOfHome } from './customer-ports.js';
 import { requireOneFormat } from './money-events.js';

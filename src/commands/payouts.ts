@@ -1,6 +1,6 @@
 import type { Sha256 } from '../hash.js';
 import { table } from '../terminal/table.js';
-import { utc } from '../terminal/utc.js';
+import { utc } from './utc.js';
 import type { Payout } from '../wallet/payout-records.js';
 import { ownPayouts } from './own-payouts.js';
 import type { CommandModule } from './command.js';

@@ -1,6 +1,6 @@
 import { NmktError } from '../errors.js';
 import { table } from '../terminal/table.js';
-import { utc } from '../terminal/utc.js';
+import { utc } from './utc.js';
 import type { CommandModule } from './command.js';
 import { paymentsIn, short, type ProvenPayment } from './money-events.js';
 import { sats } from './status-tables.js';

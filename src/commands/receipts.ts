@@ -6,7 +6,7 @@ import type { NostrEvent, Relays } from '../ports.js';
 import { jobFilters, type SignedRecord } from '../roles/job-book.js';
 import { eventsFile } from '../roles/job-files.js';
 import { table } from '../terminal/table.js';
-import { utc } from '../terminal/utc.js';
+import { utc } from './utc.js';
 import type { Payouts } from '../wallet/payout-records.js';
 import { ownPayouts } from './own-payouts.js';
 import type { CommandModule, Context, Outcome } from './command.js';

@@ -4,7 +4,7 @@ import { formatPubkey } from '../config/identifiers.js';
 import { NmktError } from '../errors.js';
 import type { Bytes } from '../hash.js';
 import { table } from '../terminal/table.js';
-import { utc } from '../terminal/utc.js';
+import { utc } from './utc.js';
 import { countedIn } from './backup-contents.js';
 import { askPassword, givenPassword } from './backup-password.js';
 import type { CommandModule, Context } from './command.js';

@@ -13,7 +13,7 @@ import { describeMetrics } from '../roles/model-metrics.js';
 import { allianceFile, arenaFile, secretsFile } from '../roles/job-files.js';
 import { PUBLIC_KNOWLEDGE } from '../roles/round-traffic.js';
 import { table } from '../terminal/table.js';
-import { utc } from '../terminal/utc.js';
+import { utc } from './utc.js';
 import type { CommandModule, Context, Outcome } from './command.js';
 import { allianceSummary, allianceText, type AllianceSummary } from './alliance-text.js';
 import { summaryOf, summaryText, type ArenaSummary } from './arena-text.js';

@@ -12,19 +12,7 @@ interface AllianceDocument {
 
 it('nmkt demo --mode alliance: five members train and vote on digits of their own, are paid alike, and an audit passes', async () => {
   const folder = temporaryFolder();
-  const words = [
-    'demo',
-    '--mode',
-    'alliance',
-    '--trainers',
-    '5',
-    '--rounds',
-    '1',
-    '--model',
-    'logreg',
-    '--price',
-    '100',
-  ];
+  const words = ['demo', '--mode', 'alliance', '--trainers', '5', '--rounds', '1', '--price', '100'];
   const { status, stdout, stderr } = await runNmkt([...words, '--json'], { cwd: folder, env: { HOME: folder } });
   expect([status, stderr]).toEqual([0, expect.stringContaining('voted for the aggregate, loss ')]);
   const document = JSON.parse(stdout) as AllianceDocument;
