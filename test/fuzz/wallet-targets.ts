@@ -121,8 +121,8 @@ export const walletTargets: readonly Target[] = [
       if (decodeReceiptInvoice(text) === null) return null;
       const invoice = readInvoice(text) as Record<string, unknown>;
       const { prefix, msat, paymentHash, descriptionHash = null } = invoice;
-      const { timestampSec, expirySec, minFinalCltv } = invoice;
-      return { prefix, msat, paymentHash, descriptionHash, timestampSec, expirySec, minFinalCltv };
+      const { timestampSec, expirySec, minFinalCltv, payee } = invoice;
+      return { prefix, msat, paymentHash, descriptionHash, timestampSec, expirySec, minFinalCltv, payee };
     },
   }),
   target('amounts of invoices', ['bad-invoice'], {
