@@ -115,6 +115,8 @@ export interface LookupResult {
   readonly state: 'settled' | 'pending' | 'failed' | 'not-found' | 'expired' | 'unknown';
   readonly preimage?: string;
   readonly feesMsat?: bigint;
+  /** Of an incoming payment, as the wallet keeps it: anything. */
+  readonly invoice?: string;
   /** Of a hold invoice: a payment has arrived and waits; null where the wallet names no block by which it has to be settled. */
   readonly held?: { readonly settleBy: number | null };
 }

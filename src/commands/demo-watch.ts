@@ -1,5 +1,5 @@
 import type { EventId } from '../hash.js';
-import type { JobState, RoundState } from '../market/state.js';
+import { outcomeOf, type JobState, type RoundState } from '../market/state.js';
 import { createBell } from '../roles/bell.js';
 import { openBook } from '../roles/job-book.js';
 import type { Relays } from '../ports.js';
@@ -46,8 +46,9 @@ export async function watchJob(
 }
 
 export function roundRows(state: JobState): RoundRow[] {
-  return state.rounds.map(({ round, close, voided }) => {
-    const ppm = close?.content.accuracyPpm ?? null;
+  return state.rounds.map((one) => {
+    const { round, close, voided } = one;
+    const ppm = outcomeOf(one)?.accuracyPpm ?? null;
     return {
       round,
       isVoid: voided !== null,

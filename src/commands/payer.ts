@@ -26,7 +26,7 @@ export function createPayer(tools: {
   const guard = createSpendGuard(limits);
   return {
     async pay(request) {
-      const { job, round, payout, invoice, claimed, descriptionHash, planHash, pot } = request;
+      const { job, round, payout, invoice, claimed, descriptionHash, planHash, paymentHash, pot } = request;
       if (pot !== undefined) return payFromPot({ ...request, pot }, network, tools.stake);
       try {
         const outcome = await payOut(
@@ -41,6 +41,7 @@ export function createPayer(tools: {
             invoice,
             claimed,
             descriptionHash,
+            ...(paymentHash !== undefined && { paymentHash }),
             voided: payout.voided,
           },
           { wallet, network, journal, guard, clock },

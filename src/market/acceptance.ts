@@ -40,6 +40,8 @@ export interface RoundEvidence {
   readonly leastWorkPpm: number | null;
   /** The only engine whose work counts; null: any. */
   readonly engine: string | null;
+  /** Is every update offered for the preimage of a payment? */
+  readonly isSale: boolean;
 }
 /** Who opened an update first, if before this round. */
 export interface ShownUpdates {
@@ -94,6 +96,8 @@ export function publicFailure(evidence: PublicEvidence, shard: number): { rule: 
   if (leftOver !== null) return { rule: 'residual', detail: leftOver };
   if (evidence.engine !== null && reveal.content.engine !== evidence.engine)
     return { rule: 'engine', detail: `trained on ${reveal.content.engine}, not on ${evidence.engine}` };
+  if ((reveal.content.sale !== undefined) !== evidence.isSale)
+    return { rule: 'sale', detail: evidence.isSale ? 'the hashes of its sale are missing' : 'nothing is sold here' };
   if (updateHash === evidence.baseHash)
     return { rule: 'unchanged', detail: 'the update equals the model it started from' };
   for (const theirs of evidence.reveals.values())

@@ -30,6 +30,8 @@ export interface ClaimTerms {
   readonly claimedAt: number;
   /** Payment hashes in receipts of other payouts of the job. */
   readonly receipted: ReadonlySet<string>;
+  /** Whose preimage opens what is paid for; absent: nothing is. */
+  readonly paymentHash?: Sha256 | undefined;
 }
 
 /**
@@ -44,6 +46,7 @@ export function brokenInvoiceRule(invoice: InvoiceFacts | null, terms: ClaimTerm
   if (invoice.descriptionHash !== terms.descriptionHash) return 'claim';
   if (invoice.timestampSec + invoice.expirySec < terms.claimedAt + MIN_PAYABLE_SEC) return 'expiry';
   if (invoice.minFinalCltv > MAX_FINAL_CLTV) return 'hold';
+  if (terms.paymentHash !== undefined && invoice.paymentHash !== terms.paymentHash) return 'sale';
   return terms.receipted.has(invoice.paymentHash) ? 'reused' : null;
 }
 

@@ -48,6 +48,7 @@ export interface DraftRound {
   /** Validators whose scores of it are proven false. */
   liars: Set<Pubkey>;
   close: EventOf<'close'> | null;
+  sold: EventOf<'sold'> | null;
   voided: EventOf<'void'> | null;
   settlement: EventOf<'settlement'> | null;
   /** Of trainers that a false proof had rejected. */
@@ -75,6 +76,8 @@ export interface Draft {
   readonly validators: Map<Pubkey, ValidatorSeat>;
   /** By trainer: the proof that ended its award. */
   readonly frauds: Map<Pubkey, EventOf<'fraud'>>;
+  /** By trainer that sold a wrong key. */
+  readonly keyFrauds: Map<Pubkey, EventOf<'key-fraud'>>;
   /** By validator. */
   readonly validatorFrauds: Map<Pubkey, EventOf<'validator-fraud'>>;
   /** In the order in which the customer listed them. */

@@ -11,6 +11,7 @@ import { indexEvents } from './event-index.js';
 import { applyReceipt, applySettlement, isCorrection, owes } from './money-rules.js';
 import { payoutsOf } from './payouts.js';
 import { mustClose, roundRules } from './round-rules.js';
+import { applyKeyFraud, applySold, isSelling } from './sale-rules.js';
 import { NO_STAKES } from './stake.js';
 import { applyStakeTable } from './stake-rules.js';
 import type { JobPhase, JobState, RoundState, Violation } from './state.js';
@@ -46,6 +47,7 @@ export function foldJob(jobId: EventId, events: Iterable<JobEvent>): JobState {
     lost: new Set(),
     validators: new Map(),
     frauds: new Map(),
+    keyFrauds: new Map(),
     validatorFrauds: new Map(),
     disputes: [],
     refusedClaims: new Map(),
@@ -115,6 +117,10 @@ function apply(draft: Draft, event: JobEvent): Broken | null {
       return applySettlement(draft, event);
     case 'receipt':
       return applyReceipt(draft, event);
+    case 'sold':
+      return applySold(draft, event);
+    case 'key-fraud':
+      return applyKeyFraud(draft, event);
     case 'stake-table':
       return applyStakeTable(draft, event);
     case 'claim-bad':
@@ -135,6 +141,8 @@ function applyCancel(draft: Draft, event: EventOf<'cancel'>): Broken | null {
   const last = draft.rounds.at(-1);
   if (last !== undefined && last.settlement === null && owes(draft, last))
     return broken('cancel', `round ${last.round} is not settled`);
+  if (last !== undefined && isSelling(draft, last))
+    return broken('cancel', `the sale of round ${last.round} has not ended`);
   if (last !== undefined && mustClose(draft, last))
     return broken('cancel', `the updates of round ${last.round} are being revealed: it closes first`);
   draft.cancelled = event;
@@ -151,6 +159,7 @@ function applyArtifact(draft: Draft, event: EventOf<'artifact'>): Broken | null 
     return broken('artifact', `${draft.job.content.rounds} rounds were promised, ${draft.rounds.length} are there`);
   if (last.close !== null && owes(draft, last) && last.settlement === null)
     return broken('artifact', 'the last round is not settled');
+  if (isSelling(draft, last)) return broken('artifact', 'the sale of the last round has not ended');
   if (event.content.weights.sha256 !== draft.modelHash)
     return broken(
       'artifact',
@@ -189,6 +198,7 @@ function phaseOf(draft: Draft): JobPhase {
   if (last.close === null && last.voided === null)
     return last.revealList !== null ? 'scoring' : last.commitList !== null ? 'revealing' : 'committing';
   if (last.close !== null && last.settlement === null && owes(draft, last)) return 'closed';
+  if (isSelling(draft, last)) return 'selling';
   return draft.rounds.length >= draft.job.content.rounds ? 'trained' : 'between';
 }
 
@@ -222,6 +232,7 @@ function finish(
     lost: draft.lost,
     validators: [...draft.validators.values()],
     frauds: draft.frauds,
+    keyFrauds: draft.keyFrauds,
     validatorFrauds: draft.validatorFrauds,
     disputes,
     rounds,
@@ -251,6 +262,7 @@ function emptyState(jobId: EventId, chains: ReadonlyMap<Pubkey, Chain>, forks: J
     lost: new Set(),
     validators: [],
     frauds: new Map(),
+    keyFrauds: new Map(),
     validatorFrauds: new Map(),
     disputes: [],
     rounds: [],

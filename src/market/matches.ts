@@ -79,6 +79,8 @@ function ranksOf(
   const seats = assigned.filter((seat) => seat.trainer === trainer);
   if (seats.every(({ ready, grantBad }) => ready === null || grantBad !== null)) return null;
   const fraud = state.frauds.get(trainer);
+  const keyFraud = state.keyFrauds.get(trainer);
+  if (keyFraud !== undefined) return { rank: 'proven', why: 'key-fraud', events: [keyFraud.id, close.id] };
   const isFalse = isCleared(state, trainer);
   if (fraud !== undefined && !isFalse) return { rank: 'proven', why: 'fraud', events: [fraud.id, close.id] };
   // What only a false proof rejected says nothing of its trainer.

@@ -6,6 +6,7 @@ import { broken, type Broken, type Draft, type DraftRound } from './draft.js';
 import { earnedBy, potShares } from './pot.js';
 import { settlementPlan } from './settlement.js';
 import type { StakeBook } from './stake.js';
+import { saleOf } from './sale-rules.js';
 import { splitReward } from './stake-reward.js';
 import type { RoundState } from './state.js';
 import { feesOf } from './score-rules.js';
@@ -69,6 +70,7 @@ export interface Settling {
   /** As the last table before it has them. */
   readonly stakes: StakeBook;
   readonly frauds: ReadonlyMap<Pubkey, unknown>;
+  readonly keyFrauds: ReadonlyMap<Pubkey, unknown>;
   readonly validatorFrauds: ReadonlyMap<Pubkey, unknown>;
   readonly rounds: readonly Pick<RoundState, 'round' | 'settlement'>[];
 }
@@ -93,7 +95,9 @@ export function planOf(settling: Settling, closed: Closed) {
     customer: job.author,
     slashes: settling.stakes.slashes,
     earned: earnedBy([...earlier, ...own.plan]),
-    frauds: new Set([...settling.frauds.keys(), ...settling.validatorFrauds.keys()]),
+    frauds: new Set(
+      [settling.frauds, settling.keyFrauds, settling.validatorFrauds].flatMap((proofs) => [...proofs.keys()]),
+    ),
   });
   const bonuses = [...shares].map(([payee, amountMsat]) => ({ payee, purpose: 'bonus' as const, amountMsat }));
   return settlementPlan(job.id, round, priced, fees, [...delegations, ...bonuses]);
@@ -129,6 +133,9 @@ export function applyReceipt(draft: Draft, event: EventOf<'receipt'>): Broken | 
     return broken('receipt', `${line.amountMsat} msat are owed, ${amountMsat} receipted`);
   if (sha256Hex(fromHex(preimage)) !== paymentHash)
     return broken('receipt', 'the preimage does not hash to the payment hash');
+  const promise = saleOf(draft.job.content, round, line);
+  if (promise !== null && promise.paymentHash !== paymentHash)
+    return broken('receipt', `it shows another preimage than the one that opens the update of ${payee}`);
   const claim = draft.byId.get(claimId);
   if (claim === undefined) draft.missing.add(claimId);
   else if (

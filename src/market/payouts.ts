@@ -9,12 +9,17 @@ import type { PayoutState, RefusedClaim } from './state.js';
 export function payoutsOf(draft: Draft, disputes: readonly DisputeState[]): (round: DraftRound) => PayoutState[] {
   const payoutOf = payoutReader<EventOf<'settlement'>>(draft);
   const isFraud = (payee: Pubkey) =>
-    (draft.frauds.has(payee) && !isCleared({ disputes }, payee)) || draft.validatorFrauds.has(payee);
+    (draft.frauds.has(payee) && !isCleared({ disputes }, payee)) ||
+    draft.keyFrauds.has(payee) ||
+    draft.validatorFrauds.has(payee);
   return (round) =>
     [...(round.settlement === null ? [] : [round.settlement]), ...round.corrections]
       .flatMap((settlement) => settlement.content.plan.map((line) => ({ settlement, line })))
       .filter(({ line: { payee, payout, purpose } }) => {
-        return purpose === 'correction' || round.receipts.has(payout) || !isFraud(payee);
+        if (round.receipts.has(payout)) return true;
+        // Whose key nobody bought in time has sold nothing.
+        const isUnsold = purpose === 'trainer' && round.sold !== null;
+        return purpose === 'correction' || !(isUnsold || isFraud(payee));
       })
       .map(({ settlement, line }) => payoutOf([settlement], line, round.receipts.get(line.payout) ?? null));
 }

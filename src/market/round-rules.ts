@@ -9,6 +9,7 @@ import { applyList, applySeen, commitsOf } from './list-rules.js';
 import { applyDraw, applyFraud, isRepeated, isStateFinding } from './draw-rules.js';
 import { owes } from './money-rules.js';
 import { residualsAfter, seatName } from './residuals.js';
+import { isSelling } from './sale-rules.js';
 import { ShownBefore } from './shown-log.js';
 import type { Verdict } from './state.js';
 import { countMisses, isScoredByValidators, rowsFailure } from './score-rules.js';
@@ -49,6 +50,8 @@ function applyOpen(draft: Draft, event: EventOf<'open'>): Broken | null {
     return broken('open', `round ${last.round} is still open`);
   if (last !== undefined && last.settlement === null && owes(draft, last))
     return broken('open', `round ${last.round} is not settled`);
+  if (last !== undefined && isSelling(draft, last))
+    return broken('open', `the sale of round ${last.round} has not ended`);
   if (round !== draft.rounds.length || round >= draft.job.content.rounds)
     return broken('open', `round ${draft.rounds.length} comes next, got ${round}`);
   if (draft.modelHash !== null && base.sha256 !== draft.modelHash)
@@ -60,7 +63,7 @@ function applyOpen(draft: Draft, event: EventOf<'open'>): Broken | null {
     seats.map((seat) => `${seat.shard}:${seat.trainer}`).join(' ');
   if (spell(trainers) !== spell(assigned))
     return broken('open', 'its trainers are not the assigned ones in order of shard');
-  const fraud = assigned.find(({ trainer }) => draft.frauds.has(trainer));
+  const fraud = assigned.find(({ trainer }) => draft.frauds.has(trainer) || draft.keyFrauds.has(trainer));
   if (fraud !== undefined) return broken('open', `${fraud.trainer} is a proven fraud and holds shard ${fraud.shard}`);
   draft.modelHash = base.sha256;
   if (last !== undefined) keepShown(draft, last);
@@ -93,6 +96,7 @@ function applyOpen(draft: Draft, event: EventOf<'open'>): Broken | null {
     verdict: null,
     liars: new Set(),
     close: null,
+    sold: null,
     voided: null,
     settlement: null,
     corrections: [],
@@ -127,6 +131,7 @@ function applyScores(draft: Draft, round: DraftRound, event: EventOf<'scores'>):
     return broken('scores', 'scores follow the list of reveals, once');
   if (event.content.round !== round.round) return broken('scores', `round ${round.round} is open`);
   if (opening !== undefined) return broken('scores', 'only validators commit to scores before');
+  if (draft.job.content.rail === 'key-sale') return broken('scores', 'the customer opens no update before it has paid');
   if (round.verdict !== null || (isScoredByValidators(draft.job.content, round) && round.scoreRevealList === null))
     return broken('scores', 'those of the validators count');
   const wrong = rowsFailure(draft, round, event);
@@ -142,6 +147,8 @@ function applyClose(draft: Draft, round: DraftRound, event: EventOf<'close'>): B
     return broken('close', 'a round closes after its scores');
   if (content.list !== round.revealList.id || content.scores !== round.verdict.by)
     return broken('close', 'it cites another list or other scores');
+  if (draft.job.content.rail === 'key-sale' && content.aggregate !== draft.modelHash)
+    return broken('close', `the model stays ${draft.modelHash} until updates are sold, got ${content.aggregate}`);
   if ((content.root !== undefined) !== (draft.award!.content.rule.name === 'fltrust'))
     return broken('close', 'a root update is named exactly with the rule fltrust');
   const findings = new Map<number, Finding>();
@@ -188,7 +195,14 @@ function applyVoid(draft: Draft, round: DraftRound, event: EventOf<'void'>): Bro
  */
 export function mustClose(draft: Draft, round: DraftRound): boolean {
   if (round.close !== null || round.voided !== null || round.commitList === null) return false;
+  if (hasNoJudges(draft, round)) return false;
   return !draft.lacksListed && countable(draft, round) >= quorumOf(draft, round);
+}
+
+/** On rail `key-sale` nobody can score for validators that are too few. */
+function hasNoJudges({ job: { content } }: Draft, round: DraftRound): boolean {
+  if (content.rail !== 'key-sale' || round.revealList === null || round.verdict !== null) return false;
+  return round.scoreRevealList !== null || !isScoredByValidators(content, round);
 }
 
 /** Updates that may still be, or are, accepted: an update that did not open has no score. */
@@ -197,7 +211,7 @@ function countable(draft: Draft, round: DraftRound): number {
   return round.revealList === null ? round.listedCommits.size : round.listedReveals.size;
 }
 
-function quorumOf(draft: Draft, round: DraftRound): number {
+export function quorumOf(draft: Pick<Draft, 'job'>, round: Pick<DraftRound, 'assigned'>): number {
   return Math.min(draft.job.content.quorum, round.assigned.length);
 }
 
@@ -226,5 +240,6 @@ function acceptance(
     strictLoss: draft.job.content.strictLoss,
     leastWorkPpm: draft.job.content.leastWorkPpm ?? null,
     engine: draft.job.content.spot?.engine ?? null,
+    isSale: draft.job.content.rail === 'key-sale',
   });
 }

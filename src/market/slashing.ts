@@ -1,6 +1,7 @@
 import type { EventId, Pubkey } from '../hash.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
 import type { DraftDispute } from './dispute-rules.js';
+import { keyGuiltOf } from './sale-rules.js';
 import type { RoundState } from './state.js';
 import { committedEnd } from './spot-rules.js';
 
@@ -10,6 +11,11 @@ export interface Guilt {
   readonly staker: Pubkey;
 }
 
+/** @see doubleOf, keyGuiltOf */
+export function guiltOf(events: readonly JobEvent[]): Guilt | null {
+  return doubleOf(events) ?? keyGuiltOf(events);
+}
+
 /**
  * Two different commitments, or two different reveals, of one key for one seat of a round, or a validator's two commitments to its scores, or two verdicts for one draw: both signatures prove it to anybody. Absence and
  * disagreement cost reward, never stake; nor does any word of the customer's.
@@ -17,7 +23,7 @@ export interface Guilt {
  * @param events  parsed, their signatures checked
  * @returns       null: they prove nothing that stake answers for
  */
-export function guiltOf(events: readonly JobEvent[]): Guilt | null {
+function doubleOf(events: readonly JobEvent[]): Guilt | null {
   const [a, b] = events;
   if (events.length !== 2 || a === undefined || b === undefined || a.id === b.id) return null;
   if (a.author !== b.author || a.job !== b.job) return null;
@@ -58,7 +64,7 @@ export function partMsat(wholeMsat: bigint, leftMsat: bigint, { sharePpm }: Part
   return share < leftMsat ? share : leftMsat;
 }
 
-/** Two events of one key that contradict each other. */
+/** Two events that prove it to anybody. */
 export function pairProof(evidence: readonly JobEvent[]): Proof | null {
   const guilt = guiltOf(evidence);
   return guilt === null ? null : { guilty: guilt.staker, signers: new Set([guilt.staker]) };

@@ -123,6 +123,8 @@ export interface RoundState {
   /** Validators whose scores of it are proven false. */
   readonly liars: ReadonlySet<Pubkey>;
   readonly close: EventOf<'close'> | null;
+  /** On rail `key-sale` the end of the round's sale, which comes after its settlement. */
+  readonly sold: EventOf<'sold'> | null;
   readonly voided: EventOf<'void'> | null;
   readonly settlement: EventOf<'settlement'> | null;
   /** Of trainers that a false proof had rejected. */
@@ -138,6 +140,7 @@ export type JobPhase =
   | 'revealing' // commitments are listed
   | 'scoring' // reveals are listed
   | 'closed' // a round is closed and not settled yet
+  | 'selling' // its keys are being paid for (rail key-sale)
   | 'between' // settled, voided or nothing to pay: the next round may open
   | 'trained' // the last round is over, the model is not published yet
   | 'finished'
@@ -174,6 +177,8 @@ export interface JobState {
   readonly validators: readonly ValidatorSeat[];
   /** By trainer: the proof that ended its award; what was not paid by then is not owed any more, unless validators find it false. */
   readonly frauds: ReadonlyMap<Pubkey, EventOf<'fraud'>>;
+  /** By trainer that sold a wrong key: the proof that ended its award. */
+  readonly keyFrauds: ReadonlyMap<Pubkey, EventOf<'key-fraud'>>;
   /** By validator: the proof that ended its seat. */
   readonly validatorFrauds: ReadonlyMap<Pubkey, EventOf<'validator-fraud'>>;
   /** In the order in which the customer listed them. */
@@ -194,6 +199,21 @@ export interface JobState {
 /** The last round, if any. */
 export function currentRound(state: JobState): RoundState | undefined {
   return state.rounds.at(-1);
+}
+
+/** The model after a closed round: hash, loss and accuracy; null: the round counts for nothing yet. */
+export function outcomeOf({ sold, close }: Pick<RoundState, 'sold' | 'close'>) {
+  return (sold ?? close)?.content ?? null;
+}
+
+/** Updates that make the model after a round: the accepted ones, of which on rail `key-sale` those that were sold, and none below the quorum. */
+export function countedIn(
+  job: EventOf<'job'>['content'],
+  { close, sold, assigned }: Pick<RoundState, 'close' | 'sold' | 'assigned'>,
+): EventOf<'close'>['content']['accepted'] {
+  if (job.rail !== 'key-sale') return close?.content.accepted ?? [];
+  const bought = sold?.content.sold ?? [];
+  return bought.length < Math.min(job.quorum, assigned.length) ? [] : bought;
 }
 
 /** Did this trainer leave the job? Its bid counts no more, and its seat goes to a spare before the next round. */

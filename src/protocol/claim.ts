@@ -26,8 +26,18 @@ export function invoiceHash(invoice: string): Sha256 {
   return hashHex('nmkt/1/invoice', invoice);
 }
 
-/** What an invoice breaks, in the order looked at. `sealed`: nothing that hashes to `invoiceHash` was sealed; only the customer can tell. */
-export const INVOICE_RULES = ['sealed', 'text', 'network', 'amount', 'claim', 'expiry', 'hold', 'reused'] as const;
+/** What an invoice breaks, in the order looked at. `sale`: another preimage than the one that opens the update. `sealed`: nothing that hashes to `invoiceHash` was sealed; only the customer can tell. */
+export const INVOICE_RULES = [
+  'sealed',
+  'text',
+  'network',
+  'amount',
+  'claim',
+  'expiry',
+  'hold',
+  'sale',
+  'reused',
+] as const;
 export type InvoiceRule = (typeof INVOICE_RULES)[number];
 
 /** The customer pays no such invoice; anyone sees why. The payee may claim again. */

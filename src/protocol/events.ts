@@ -16,8 +16,19 @@ import { DISPUTE, DISPUTE_DRAW, DISPUTE_NONCE, VERDICT } from './dispute.js';
 import { badEvent, checkEnvelope, tagValue, type EventType } from './envelope.js';
 import { JOB } from './job.js';
 import { KINDS } from './kinds.js';
-import { COMPLAINT, FRAUD, GRANT_BAD, READY, RECEIPT, RECEIVED, RESIGN, UNPAID, VALIDATOR_FRAUD } from './notice.js';
-import { CLOSE, DRAW, LIST, OPEN, SEEN, VOID } from './round.js';
+import {
+  COMPLAINT,
+  FRAUD,
+  GRANT_BAD,
+  KEY_FRAUD,
+  READY,
+  RECEIPT,
+  RECEIVED,
+  RESIGN,
+  UNPAID,
+  VALIDATOR_FRAUD,
+} from './notice.js';
+import { CLOSE, DRAW, LIST, OPEN, SEEN, SOLD, VOID } from './round.js';
 import { joined, partsOf } from './parts.js';
 import { SCORES } from './score.js';
 import { SEALED_BID } from './sealed-bid.js';
@@ -43,6 +54,7 @@ export const EVENT_TYPES = {
   list: LIST,
   draw: DRAW,
   close: CLOSE,
+  sold: SOLD,
   void: VOID,
   commit: COMMIT,
   reveal: REVEAL,
@@ -59,6 +71,7 @@ export const EVENT_TYPES = {
   fraud: FRAUD,
   complaint: COMPLAINT,
   'validator-fraud': VALIDATOR_FRAUD,
+  'key-fraud': KEY_FRAUD,
   dispute: DISPUTE,
   'dispute-nonce': DISPUTE_NONCE,
   'dispute-draw': DISPUTE_DRAW,

@@ -57,7 +57,8 @@ const terms = z.object({
   quorum: int(1, 1_024),
   /** Whose sats are meant. Those of `sandbox` are play money. */
   network: z.enum(NETWORKS),
-  rail: z.enum(['instalments', 'none']),
+  /** `key-sale`: the customer opens an update only with the preimage of its payment, so validators score for it. */
+  rail: z.enum(['instalments', 'key-sale', 'none']),
   maxPriceMsat: msat,
   budgetMsat: msat,
   payoutFloorMsat: msat,
@@ -125,6 +126,15 @@ export const jobTerms = terms
     'award manual pays as bid, and promises new keys nothing',
   )
   .refine((job) => job.rail !== 'none' || job.maxPriceMsat === 0n, 'rail none has no price')
+  .refine((job) => job.rail !== 'key-sale' || job.validators !== undefined, 'rail key-sale with seats for validators')
+  .refine(
+    (job) => job.rail !== 'key-sale' || job.shardsPerTrainer === undefined,
+    'rail key-sale with one shard for each trainer: a preimage opens one update',
+  )
+  .refine(
+    (job) => job.rail !== 'key-sale' || job.payoutFloorMsat >= 1_000n,
+    'rail key-sale with a payout floor of at least 1,000 msat: no key is sold for nothing',
+  )
   .refine((job) => job.keyRelease !== 'staked' || job.stake !== undefined, 'keyRelease staked with stake')
   .refine((job) => job.stake === undefined || job.rail !== 'none', 'stake with a rail that pays')
   .refine(

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
-import { degraded, eventId, int, msat, ppm, pubkey, sha256Hex, text } from './scalars.js';
+import { bytes32, degraded, eventId, int, msat, ppm, pubkey, sha256Hex, text } from './scalars.js';
 import { engineId } from './bid.js';
 import { MEASURES } from './score.js';
 import { MAX_CHECKPOINTS } from './submission.js';
@@ -103,6 +103,26 @@ export const COMPLAINT = eventType(
   KINDS.notice,
   'complaint',
   z.object({ round: int(0, 100_000), shard, subject: eventId, engine: engineId, found, detail: text(500) }),
+  roundTag,
+);
+
+/**
+ * A key that was sold is not the one that the trainer signed a hash of: preimage, z and wrapped key hash to what its reveal says, and make
+ * another key. Anyone checks it with four hashes; nothing else is disclosed by it.
+ */
+export const KEY_FRAUD = eventType(
+  'key-fraud',
+  KINDS.notice,
+  'key-fraud',
+  z.object({
+    round: int(0, 100_000),
+    shard,
+    trainer: pubkey,
+    submission: eventId,
+    preimage: bytes32,
+    z: bytes32,
+    wrapped: bytes32,
+  }),
   roundTag,
 );
 

@@ -89,6 +89,7 @@ export const REJECTION_RULES = [
   'base',
   'residual',
   'engine',
+  'sale',
   'blob',
   'shape',
   'unchanged',
@@ -120,7 +121,7 @@ export const CLOSE = eventType(
         }),
       )
       .max(1_024),
-    /** The next global model: what rule and outer step made of the accepted updates. */
+    /** The next global model: what rule and outer step made of the accepted updates. On rail `key-sale` still the base: `sold` says what follows. */
     aggregate: sha256Hex,
     /** What the outer step keeps for the next round: hash of its canonical bytes; absent where it keeps nothing. */
     outerState: sha256Hex.optional(),
@@ -129,6 +130,27 @@ export const CLOSE = eventType(
     lossPpm: loss,
     accuracyPpm: ppm.nullable(),
     /** What measured them; absent: nobody can hold them to the ppm. */
+    engine: engineId.optional(),
+  }),
+  roundTag,
+);
+
+/**
+ * The end of a round's sale, on rail `key-sale`: of the accepted submissions exactly those whose payment has a receipt and whose key was no
+ * proven fraud, in order, and the model they make; below the quorum the base stays. What is not sold by then is not owed.
+ */
+export const SOLD = eventType(
+  'sold',
+  KINDS.round,
+  'sold',
+  z.object({
+    round,
+    settlement: eventId,
+    sold: z.array(z.object({ submission: eventId, trainer: pubkey, shard })).max(1_024),
+    aggregate: sha256Hex,
+    outerState: sha256Hex.optional(),
+    lossPpm: loss,
+    accuracyPpm: ppm.nullable(),
     engine: engineId.optional(),
   }),
   roundTag,

@@ -21,6 +21,17 @@ export const COMMIT = eventType(
   (content) => [['round', String(content.round)]],
 );
 
+/** What a trainer sells, by hashes of `protocol/sale`: all of it is fixed before anybody scores it. */
+const saleHashes = z.object({
+  /** Of the preimage that its hold invoice will give away. */
+  paymentHash: sha256Hex,
+  ciphertext: sha256Hex,
+  key: sha256Hex,
+  z: sha256Hex,
+  wrapped: sha256Hex,
+});
+export type SaleHashes = z.output<typeof saleHashes>;
+
 const residualHashes = z.object({ before: sha256Hex.nullable(), after: sha256Hex });
 
 /** Opens the commitment after the list; the update's key is sealed to the customer, so that no trainer can copy another. */
@@ -44,6 +55,8 @@ export const REVEAL = eventType(
     checkpoints: z.array(sha256Hex).max(MAX_CHECKPOINTS),
     /** Exactly with a codec that leaves something for the next round: its hashes before and after; null: zeros. */
     residual: residualHashes.optional(),
+    /** Exactly on rail `key-sale`: then what is sealed to the customer opens nothing before it has paid. */
+    sale: saleHashes.optional(),
     sealed: nip44Payload,
     inline: inlineBlob.optional(),
   }),
@@ -58,6 +71,15 @@ export const sealedState = sealedBlob.extend({ coding: z.literal('ordered-words'
 /** Plaintext of `sealed`: the update's content key and where its chunks lie; the same of a state. */
 export const sealedUpdate = sealedBlob.extend({ state: sealedState.nullable() });
 export type SealedUpdate = z.output<typeof sealedUpdate>;
+
+/** The same on rail `key-sale`: where the update and the state lie, and what makes their key of a preimage. */
+export const sealedSale = z.object({
+  z: bytes32,
+  wrapped: bytes32,
+  pointer: blobPointer,
+  state: sealedState.omit({ key: true }).nullable(),
+});
+export type SealedSale = z.output<typeof sealedSale>;
 
 /** SHA-256("nmkt/1/checkpoints" || u32 count || hashes). */
 export function checkpointsHash(checkpoints: readonly Sha256[]): Sha256 {

@@ -62,7 +62,7 @@ export function remeasure(
       if (otherRoot !== null) return otherRoot;
       if (round.close === null || aggregate === null) return null;
       const measured = await engine.evaluate(spec, aggregate, await data.evaluationA());
-      return otherMetrics(round.close, measured, 'A', engine.id);
+      return otherMetrics(round.sold ?? round.close, measured, 'A', engine.id);
     },
     async artifact(artifact, params) {
       const measured = await engine.evaluate(spec, params, await data.evaluationB());
@@ -90,7 +90,7 @@ export function isNear(a: number, b: number, share: number): boolean {
 }
 
 function otherMetrics(
-  event: EventOf<'close'> | EventOf<'artifact'>,
+  event: EventOf<'close'> | EventOf<'sold'> | EventOf<'artifact'>,
   measured: Evaluation,
   set: 'A' | 'B',
   own: EngineId,

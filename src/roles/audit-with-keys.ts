@@ -4,7 +4,7 @@ import { checkOwnSize } from '../learning/own-limits.js';
 import { initialParams, paramsHash } from '../learning/params.js';
 import { initialisationSeed, seedCommitment } from '../learning/seeds.js';
 import type { ParamSet } from '../learning/types.js';
-import type { JobState, RoundState } from '../market/state.js';
+import { countedIn, outcomeOf, type JobState, type RoundState } from '../market/state.js';
 import type { DatasetManifest } from '../protocol/dataset.js';
 import type { EventOf } from '../protocol/events.js';
 import { tagValue } from '../protocol/envelope.js';
@@ -14,6 +14,7 @@ import { fetchBase } from './base-model.js';
 import { judgeRound, openUpdates } from './measure.js';
 import { nextModel, rulesOf, type NextModel, type RoundStart } from './next-model.js';
 import { artifactLabel, fetchParams, rootLabel } from './round-blobs.js';
+import { openableIn } from './sold-keys.js';
 import { openDrawnStates, type OpenedStates } from './spot-check.js';
 
 /** An audit comes long after anything was due. */
@@ -67,8 +68,8 @@ export async function auditWithKeys(state: JobState, ports: KeyAuditPorts): Prom
     if ('rule' in base) return base;
     const next = await auditRound(state, round, { base, outerState }, ports);
     if (next !== null && 'rule' in next) return next;
-    if (next !== null) outerState = next.outerState;
-    if (round.close !== null) model = round.close.content.aggregate;
+    if (next !== null && countedIn(job.content, round).length > 0) outerState = next.outerState;
+    model = outcomeOf(round)?.aggregate ?? model;
     before = base;
   }
   const { artifact } = state;
@@ -132,9 +133,11 @@ async function auditRound(
     if (found === undefined) throw new RangeError('the audit keys hold no key to this update');
     return found;
   };
-  const opening = await openUpdates(relays, lookUp, state.job!, round, base, LATER, signal);
+  // On rail key-sale nobody but validators can open what was not paid for.
+  const openable = openableIn(state.job!, round);
+  const opening = await openUpdates(relays, lookUp, state.job!, openable, base, LATER, signal);
   const rowsOf = (shard: number) => ports.manifest.shards[shard]!.examples;
-  const states = await openDrawnStates(relays, state, round, base, opening.sealed, rowsOf, LATER, signal);
+  const states = await openDrawnStates(relays, state, openable, base, opening.sealed, rowsOf, LATER, signal);
   const findings = new Map([...opening.findings, ...states.findings]);
   const params = new Map([...opening.params].filter(([shard]) => !findings.has(shard)));
   const isScored = new Set(verdict.rows.map(({ shard }) => shard));
@@ -147,7 +150,7 @@ async function auditRound(
   if ('rule' in own) return own;
   const { root } = own;
   const from = { base, outerState, root };
-  const next = round.close === null ? null : auditClose(state, round, round.close, from, params, findings, ports);
+  const next = auditEnd(state, round, from, params, findings, ports);
   if (next !== null && 'rule' in next) return next;
   const aggregate = next?.params ?? null;
   return (await measure?.round(round, { base, updates: params, drawn: states.drawn, aggregate, root })) ?? next;
@@ -170,15 +173,17 @@ async function openRoot(
   }));
 }
 
-function auditClose(
+/** @returns null until the round makes a model, and where none of its updates counts */
+function auditEnd(
   state: JobState,
   round: RoundState,
-  close: EventOf<'close'>,
   from: RoundStart,
   updates: ReadonlyMap<number, ParamSet>,
   findings: Parameters<typeof judgeRound>[2],
   { manifest }: KeyAuditPorts,
-): NextModel | Finding {
+): NextModel | Finding | null {
+  const { close } = round;
+  if (close === null) return null;
   for (const { submission, shard } of close.content.accepted) {
     const finding = findings.get(shard);
     if (finding !== undefined) return { event: submission, rule: finding.rule, detail: finding.detail };
@@ -187,20 +192,17 @@ function auditClose(
   const spell = (rows: readonly { readonly submission: EventId }[]) => rows.map((row) => row.submission).join(' ');
   if (spell(again.accepted) !== spell(close.content.accepted))
     return { event: close.id, rule: 'acceptance', detail: 'the accepted updates are not those that pass the rules' };
-  const next = nextModel(
-    rulesOf(state),
-    from,
-    close.content.accepted,
-    updates,
-    (shard) => manifest.shards[shard]!.examples,
-  );
-  const bad = (detail: string): Finding => ({ event: close.id, rule: 'aggregate', detail });
+  const counted = countedIn(state.job!.content, round);
+  if (counted.length === 0) return null;
+  const next = nextModel(rulesOf(state), from, counted, updates, (shard) => manifest.shards[shard]!.examples);
+  const { id: event, content: outcome } = round.sold ?? close;
+  const bad = (detail: string): Finding => ({ event, rule: 'aggregate', detail });
   const { name } = rulesOf(state).rule;
-  if (next.hash !== close.content.aggregate)
-    return bad(`${name} of the accepted updates hashes to ${next.hash}, published was ${close.content.aggregate}`);
-  if (next.outerHash !== close.content.outerState)
+  if (next.hash !== outcome.aggregate)
+    return bad(`${name} of the accepted updates hashes to ${next.hash}, published was ${outcome.aggregate}`);
+  if (next.outerHash !== outcome.outerState)
     return bad(
-      `the outer step leaves a state that hashes to ${next.outerHash ?? 'none'}, published was ${close.content.outerState ?? 'none'}`,
+      `the outer step leaves a state that hashes to ${next.outerHash ?? 'none'}, published was ${outcome.outerState ?? 'none'}`,
     );
   return next;
 }

@@ -4,14 +4,14 @@ import { perplexity } from '../learning/metrics.js';
 import { readsTokens } from '../learning/model-cost.js';
 import { describeStack } from '../learning/sequential.js';
 import type { ModelName, ModelSpec } from '../learning/types.js';
-import { acceptedRounds, paidMsat, type JobState } from '../market/state.js';
+import { acceptedRounds, outcomeOf, paidMsat, type JobState, type RoundState } from '../market/state.js';
 import type { AuditKeys, DataKeys, EpochKeys } from './audit-format.js';
 import type { CustomerEnv, JobSecrets, OwnedEpoch } from './customer-env.js';
 import { ownShardKey } from './epoch.js';
 import { parseSnapshot } from '../protocol/dataset.js';
 import type { JobBook } from './job-book.js';
 import { isOwnTrouble } from './patience.js';
-import { openSealedUpdate } from './measure.js';
+import { openableIn, updateKeysOf } from './sold-keys.js';
 import { describeMetrics, type ModelMetrics, type MoreMetrics } from './model-metrics.js';
 import { blobSecrets } from './round-blobs.js';
 
@@ -69,7 +69,7 @@ export function provenance(state: JobState, book: JobBook): Record<string, unkno
     rounds: state.rounds.map((round) => ({
       round: round.round,
       base: round.open.content.base.sha256,
-      aggregate: round.close?.content.aggregate ?? null,
+      aggregate: outcomeOf(round)?.aggregate ?? null,
       close: round.close === null ? null : { id: round.close.id, sig: signature(round.close.id) },
       contributions: [...round.listedReveals.values()].map((reveal) => ({
         trainer: reveal.author,
@@ -103,9 +103,9 @@ export async function collectAuditKeys(
   const blobs = fromHex(env.secrets.blobs);
   const updates: AuditKeys['updates'] = [];
   for (const round of state.rounds)
-    for (const reveal of round.listedReveals.values()) {
+    for (const reveal of openableIn(state.job!, round).listedReveals.values()) {
       try {
-        updates.push({ submission: reveal.id, ...(await openSealedUpdate(env.signer, reveal)) });
+        updates.push({ submission: reveal.id, ...(await updateKeysOf(env, state.job!, round)(reveal)) });
       } catch (error) {
         if (isOwnTrouble(error)) throw error;
         // A cheater's reveal that does not open stays out; the close rejected it by name.
@@ -148,6 +148,14 @@ function keysToEpoch({ event, secrets: own }: OwnedEpoch): EpochKeys {
   };
 }
 
+function qualityOf(round: RoundState, isText: boolean): string {
+  const outcome = outcomeOf(round);
+  if (outcome === null) return 'void';
+  return isText ? String(Number(perplexity(outcome.lossPpm / 1_000_000).toPrecision(5))) : percent(outcome.accuracyPpm);
+}
+
+const percent = (ppm: number | null) => (ppm === null ? '-' : `${(ppm / 10_000).toFixed(2)} %`);
+
 /** A page for whoever finds the folder. */
 export function modelCard(state: JobState, model: CollectedModel): string {
   const terms = state.job!.content;
@@ -155,10 +163,9 @@ export function modelCard(state: JobState, model: CollectedModel): string {
   const { rule } = state.award!.content;
   const more = describeMetrics(model.metrics);
   const isText = readsTokens(spec);
-  const percent = (ppm: number | null) => (ppm === null ? '-' : `${(ppm / 10_000).toFixed(2)} %`);
   const rows = state.rounds.map(
     (round) =>
-      `| ${round.round + 1} | ${round.close === null ? 'void' : isText ? Number(perplexity(round.close.content.lossPpm / 1_000_000).toPrecision(5)) : percent(round.close.content.accuracyPpm)} | ${round.close?.content.accepted.length ?? 0} | ${round.close?.content.rejected.length ?? 0} |`,
+      `| ${round.round + 1} | ${qualityOf(round, isText)} | ${round.close?.content.accepted.length ?? 0} | ${round.close?.content.rejected.length ?? 0} |`,
   );
   return `# ${terms.title === '' ? 'A model trained on a marketplace' : terms.title}
 

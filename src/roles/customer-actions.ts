@@ -205,7 +205,7 @@ async function keptEnds(env: CustomerEnv, submission: EventId): Promise<{ readon
 }
 
 /** A repetition that ends elsewhere is made public, once per trainer: it ends the trainer's award. */
-async function publishFrauds(env: CustomerEnv, round: RoundState, { by, from, rows }: Verdict): Promise<void> {
+export async function publishFrauds(env: CustomerEnv, round: RoundState, { by, from, rows }: Verdict): Promise<void> {
   for (const row of rows) {
     const { trainer, shard, submission, spot } = row;
     const reveal = round.listedReveals.get(shard)!;
@@ -224,7 +224,7 @@ async function publishFrauds(env: CustomerEnv, round: RoundState, { by, from, ro
 }
 
 /** Scores that most on the same engine contradict end their validator's seat: once per validator. */
-async function publishContradictions(env: CustomerEnv, round: RoundState): Promise<void> {
+export async function publishContradictions(env: CustomerEnv, round: RoundState): Promise<void> {
   for (const one of contradictions(round)) {
     if (env.book.state().validatorFrauds.has(one.validator)) continue;
     env.progress.warn(

@@ -14,7 +14,7 @@ import type { EventOf } from '../protocol/events.js';
 import type { ListedPhase, RejectionRule, SeenPhase } from '../protocol/round.js';
 import { auctionNow, bidsOf, validatorsNow, wantedBy, type BidFacts } from './customer-award.js';
 import { awaitedDispute, decideDispute, type DisputeAction } from './customer-disputes.js';
-import { decideCountersignatures, decidePayment, payable } from './customer-payments.js';
+import { decideCountersignatures, decidePayment, decideSale, payable } from './customer-payments.js';
 import { decideNonces, decideScores, expectedScores, OUTAGE_GRACE_SEC, seenIntervalSec } from './customer-scoring.js';
 
 export { seenIntervalSec } from './customer-scoring.js';
@@ -33,6 +33,7 @@ export type CustomerAction =
   | { readonly do: 'void'; readonly round: number }
   | { readonly do: 'settle'; readonly round: RoundState }
   | { readonly do: 'pay'; readonly round: RoundState; readonly payout: RoundState['payouts'][number] }
+  | { readonly do: 'end-sale'; readonly round: RoundState }
   | { readonly do: 'publish-model' }
   | { readonly do: 'cancel' }
   | DisputeAction
@@ -56,6 +57,8 @@ export interface CustomerFacts extends BidFacts {
   readonly lastSeenAt: number;
   /** Payouts whose outcome is unknown or whose claim is not payable: looked at again later. */
   readonly heldPayouts: ReadonlySet<Sha256>;
+  /** Of them those whose money may have moved. Absent: none. */
+  readonly unknownPayouts?: ReadonlySet<Sha256>;
   /** The user wants the job to end: accepted work is paid, the rest freed. */
   readonly isCancelling?: boolean;
 }
@@ -100,6 +103,8 @@ export function decideCustomer(state: JobState, facts: CustomerFacts, now: numbe
         : { do: 'void', round: round!.round };
     case 'closed':
       return { do: 'settle', round: round! };
+    case 'selling':
+      return decideSale(state, round!, facts, now) ?? { do: 'end-sale', round: round! };
     case 'awarded':
     case 'between':
       return (
@@ -135,7 +140,7 @@ function mayCancel(state: JobState): boolean {
 /** Is the last round one whose updates are, or still may be, accepted without being settled? */
 function mayBeAccepted(state: JobState): boolean {
   const { phase } = state;
-  if (phase !== 'revealing' && phase !== 'scoring') return phase === 'closed';
+  if (phase !== 'revealing' && phase !== 'scoring') return phase === 'closed' || phase === 'selling';
   const round = currentRound(state)!;
   const { size } = phase === 'revealing' ? round.listedCommits : round.listedReveals;
   return enough(state.job!.content.quorum, round, size);
@@ -183,7 +188,7 @@ function readyUntil(
 /** Why an assignment should go to a spare, if it should. */
 function replaceReason(state: JobState, seat: Assignment, facts: CustomerFacts, now: number): ReplaceReason | null {
   if (hasResigned(state, seat.trainer)) return 'resigned';
-  if (state.frauds.has(seat.trainer)) return 'fraud';
+  if (state.frauds.has(seat.trainer) || state.keyFrauds.has(seat.trainer)) return 'fraud';
   if (seat.grantBad !== null) return 'grant-bad';
   // What it was given answers for its work no more: taken back, or lost.
   if (!isStillStaked(seat.trainer, { terms: state.job!.content, stakes: state.stakes })) return 'unstaked';
@@ -259,5 +264,7 @@ export function unpaidPayouts(state: JobState): RoundState['payouts'] {
 /** What ending the job now may still cost: accepted work without a receipt, and updates that may yet be accepted. */
 export function leftToPayMsat(state: JobState): bigint {
   const owed = unpaidPayouts(state).reduce((sum, payout) => sum + payout.amountMsat, 0n);
-  return mayBeAccepted(state) ? currentRound(state)!.assigned.reduce((sum, seat) => sum + seat.priceMsat, owed) : owed;
+  return mayBeAccepted(state) && state.phase !== 'selling'
+    ? currentRound(state)!.assigned.reduce((sum, seat) => sum + seat.priceMsat, owed)
+    : owed;
 }

@@ -65,6 +65,8 @@ export interface Payer {
     readonly claimed: readonly string[];
     readonly descriptionHash: Sha256;
     readonly planHash: Sha256;
+    /** The invoice has to be over it: its preimage opens what is paid for. */
+    readonly paymentHash?: Sha256;
     /** What was slashed pays it, not the own wallet; by these events as signed. */
     readonly pot?: Pick<PotPayment, 'job' | 'settlement'>;
   }): Promise<PaymentResult>;

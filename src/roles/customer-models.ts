@@ -3,14 +3,15 @@ import { initialParams, paramsHash } from '../learning/params.js';
 import { decodeCanonical, encodeParams } from '../learning/safetensors.js';
 import { initialisationSeed } from '../learning/seeds.js';
 import type { ParamSet } from '../learning/types.js';
-import type { JobState, RoundState } from '../market/state.js';
+import { countedIn, outcomeOf, type JobState, type RoundState } from '../market/state.js';
 import { NmktError } from '../errors.js';
 import { fetchBase } from './base-model.js';
 import type { CustomerEnv } from './customer-env.js';
-import { modelOf, openSealedUpdate, openUpdates } from './measure.js';
+import { modelOf, openUpdates } from './measure.js';
 import { nextModel, rulesOf, type NextModel } from './next-model.js';
 import { rootOf } from './root-update.js';
 import { blobSecrets } from './round-blobs.js';
+import { openableIn, updateKeysOf } from './sold-keys.js';
 
 /** Global models by hash: kept in the home, else fetched from the round that opened with it, else aggregated again. */
 
@@ -58,27 +59,37 @@ function fetchOwnBase(env: CustomerEnv, state: JobState, round: number): Promise
 }
 
 async function aggregateAgain(env: CustomerEnv, state: JobState, hash: Sha256): Promise<ParamSet> {
-  const round = state.rounds.find((candidate) => candidate.close?.content.aggregate === hash);
+  const round = madeIn(state, (candidate) => outcomeOf(candidate)?.aggregate === hash);
   return round === undefined ? initialModel(env, state) : (await closeAgain(env, state, round)).params;
+}
+
+/** The last round that made a model, of those that are asked about. */
+function madeIn({ job, rounds }: JobState, isAsked: (round: RoundState) => boolean): RoundState | undefined {
+  return rounds.findLast((round) => isAsked(round) && countedIn(job!.content, round).length > 0);
 }
 
 /** What a closed round made of its base, from its updates. */
 async function closeAgain(env: CustomerEnv, state: JobState, round: RoundState): Promise<NextModel> {
   const base = await loadModel(env, state, round.open.content.base.sha256);
+  return makeNext(env, state, round, base, countedIn(state.job!.content, round));
+}
+
+/** The model that these updates of a round make of its base. @param counted  open here, in order */
+export async function makeNext(
+  env: CustomerEnv,
+  state: JobState,
+  round: RoundState,
+  base: ParamSet,
+  counted: ReturnType<typeof countedIn>,
+): Promise<NextModel> {
+  const job = state.job!;
   const { params } = await openUpdates(
-    env.relays,
-    (reveal) => openSealedUpdate(env.signer, reveal),
-    state.job!,
-    round,
-    base,
-    env.clock.nowSec(),
-    env.signal,
-    env.files,
+    ...([env.relays, updateKeysOf(env, job, round), job, openableIn(job, round), base] as const),
+    ...([env.clock.nowSec(), env.signal, env.files] as const),
   );
   const { shards } = env.data.train.manifest;
-  const { accepted } = round.close!.content;
   const from = { base, outerState: await outerBefore(env, state, round), root: await rootOf(env, state, round) };
-  return nextModel(rulesOf(state), from, accepted, params, (shard) => shards[shard]!.examples);
+  return nextModel(rulesOf(state), from, counted, params, (shard) => shards[shard]!.examples);
 }
 
 const outerFile = (hash: Sha256) => `outer-${hash}.safetensors`;
@@ -94,8 +105,8 @@ export async function keepOuterState(env: CustomerEnv, { outerState, outerHash }
  * @throws NmktError `hash-mismatch` when what is left does not give that state
  */
 export async function outerBefore(env: CustomerEnv, state: JobState, { round }: RoundState): Promise<ParamSet | null> {
-  const last = state.rounds.findLast((earlier) => earlier.round < round && earlier.close !== null);
-  const hash = last?.close?.content.outerState;
+  const last = madeIn(state, (earlier) => earlier.round < round);
+  const hash = last === undefined ? undefined : outcomeOf(last)?.outerState;
   if (last === undefined || hash === undefined) return null;
   const kept = await env.files.read(outerFile(hash));
   if (kept !== undefined && sha256Hex(kept) === hash)

@@ -16,6 +16,7 @@ import { parseJson } from '../protocol/json.js';
 import { claimHash } from '../protocol/settlement.js';
 import type { NetworkName } from '../protocol/network.js';
 import type { CustomerEnv, HoldCause } from './customer-env.js';
+import { offerFor, type Offer } from './customer-sale.js';
 import type { JobBook } from './job-book.js';
 import { isOwnTrouble } from './patience.js';
 
@@ -34,7 +35,7 @@ export async function settle(env: CustomerEnv, state: JobState, round: RoundStat
 }
 
 /** @returns why and how the payout is held, or null when it is paid and receipted */
-export function payOne(
+export async function payOne(
   env: CustomerEnv,
   state: JobState,
   round: RoundState,
@@ -43,7 +44,25 @@ export function payOne(
   // A round has one plan; a correction comes on top of it, under a payout of its own.
   const planHash = (round.settlement ?? round.corrections[0])!.contentHash;
   const { network } = state.job!.content;
-  return payOut(env, { state, network, rounds: state.rounds, round: round.round, planHash }, payout);
+  const offer = await offerFor(env, state.job!, round, payout);
+  if (offer !== null) {
+    const failed = tellChecks(env, round.round, payout, offer.checks);
+    if (failed !== undefined) return { why: `${failed.what}: no (${failed.detail})`, cause: 'invoice' };
+  }
+  const paymentHash = offer?.paymentHash;
+  return payOut(env, { state, network, rounds: state.rounds, round: round.round, planHash, paymentHash }, payout);
+}
+
+/** @returns the first that fails */
+function tellChecks(
+  { progress }: Pick<CustomerEnv, 'progress'>,
+  round: number,
+  { payee }: AnyPayout,
+  checks: Offer['checks'],
+): Offer['checks'][number] | undefined {
+  for (const { what, ok } of checks)
+    progress.note(`round ${round + 1}, before ${payee.slice(0, 12)}… is paid: ${what}: ${ok ? 'yes' : 'no'}`);
+  return checks.find(({ ok }) => !ok);
 }
 
 /** Who pays, in a job of any kind. */
@@ -60,12 +79,14 @@ export interface Debt {
   readonly round: number;
   /** Of the settlement: a payment is bound to what was promised. */
   readonly planHash: Sha256;
+  /** Whose preimage opens what is paid for; absent: nothing is. */
+  readonly paymentHash?: Sha256 | undefined;
 }
 
 /** As `payOne`, for a job of any kind. */
 export async function payOut(
   env: DebtorEnv,
-  { state, network, rounds, round, planHash }: Debt,
+  { state, network, rounds, round, planHash, paymentHash }: Debt,
   payout: AnyPayout,
 ): Promise<Hold | null> {
   if (env.payer === null)
@@ -100,11 +121,12 @@ export async function payOut(
     claimed,
     descriptionHash,
     planHash,
+    ...(paymentHash !== undefined && { paymentHash }),
     ...(payout.purpose === 'bonus' && { pot: signed }),
   });
   if (result.kind === 'held') {
     if (result.cause !== 'invoice') return result;
-    const terms = { network, amountMsat, descriptionHash, claimedAt: claim.createdAt };
+    const terms = { network, amountMsat, descriptionHash, claimedAt: claim.createdAt, paymentHash };
     const rule = brokenInvoiceRule(result.decoded, { ...terms, receipted: receiptedElsewhere({ rounds }, payout) });
     // Null: only this home sees what is wrong with it, such as a hash that another job uses.
     if (rule !== null) await refuseClaim(env, claim, rule, invoice, result.why);

@@ -32,6 +32,41 @@ export function payable<R extends Owed>(
   return null;
 }
 
+/**
+ * Rail `key-sale`: pays what is claimed and waits for the rest, each for as long as the job promises; nobody waits for who claims nothing. A
+ * payment on its way may still bring its key: the sale does not end before its outcome is known.
+ */
+export function decideSale<R extends Owed>(
+  {
+    job,
+  }: {
+    readonly job: { readonly content: { readonly payWithinSec: number; readonly revealTimeoutSec: number } } | null;
+  },
+  round: R,
+  facts: Pick<LeadFacts, 'heldPayouts' | 'relaysSilentAt'> & Partial<Pick<LeadFacts, 'unknownPayouts'>>,
+  now: number,
+): Payment<R> | Wait | null {
+  const payment = payable([round], facts);
+  if (payment !== null) return payment;
+  const { payWithinSec, revealTimeoutSec } = job!.content;
+  const open = round.payouts.filter(({ receipt, purpose }) => receipt === null && purpose === 'trainer');
+  const sent = open.filter(({ payout }) => facts.unknownPayouts?.has(payout) === true);
+  const until = Math.max(
+    0,
+    ...open.map(({ claim, settlement, payout }) => {
+      if (claim === null) return Math.max(settlement.createdAt, facts.relaysSilentAt) + revealTimeoutSec;
+      return facts.unknownPayouts?.has(payout) === true ? now + IN_FLIGHT_SEC : claim.createdAt + payWithinSec;
+    }),
+  );
+  if (now >= until) return null;
+  const what =
+    sent.length > 0 ? `${sent.length} payments on their way to give their keys` : `${open.length} keys to be sold`;
+  return { do: 'wait', for: what, until };
+}
+
+/** Until who looks at it hears that it waits on. */
+const IN_FLIGHT_SEC = 60;
+
 /** The last payees get a moment to countersign, so that what is collected holds their word too. */
 export function decideCountersignatures(rounds: readonly Owed[], now: number): Wait | null {
   const open = rounds

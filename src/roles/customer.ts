@@ -9,6 +9,7 @@ import { publishModel, publishModelListing } from './customer-artifact.js';
 import type { SentGrant } from './customer-grants.js';
 import { sendGrants } from './send-grants.js';
 import { payOne, settle, type Hold } from './customer-money.js';
+import { closeForSale, endSale } from './customer-sale.js';
 import { openRound } from './customer-open.js';
 import { dueTable, publishTable } from './customer-stakes.js';
 import { decideCustomer, restsOnAbsence, type CustomerAction, type StopReason } from './customer-decide.js';
@@ -69,7 +70,8 @@ async function carryOut(
   opened: BidFacts['opened'],
 ): Promise<Hold | null> {
   const { progress } = env;
-  const rounds = state.job!.content.rounds;
+  const { rounds, rail } = state.job!.content;
+  const isSold = rail === 'key-sale';
   switch (action.do) {
     case 'award':
       progress.update(`awarding ${state.job!.content.trainers} seats among ${action.bids.length} bids`);
@@ -93,9 +95,9 @@ async function carryOut(
       return null;
     case 'measure':
       progress.update(
-        `round ${action.round.round + 1} of ${rounds}: opening and ${action.round.verdict === null ? 'scoring' : 'averaging'} ${action.round.listedReveals.size} updates`,
+        `round ${action.round.round + 1} of ${rounds}: ${isSold ? 'accepting' : `opening and ${action.round.verdict === null ? 'scoring' : 'averaging'}`} ${action.round.listedReveals.size} updates`,
       );
-      await measureAndClose(env, state, action.round);
+      await (isSold ? closeForSale : measureAndClose)(env, state, action.round);
       return null;
     case 'void':
       await voidRound(env, action.round, isDegraded);
@@ -106,6 +108,10 @@ async function carryOut(
     case 'pay':
       progress.update(`paying ${action.payout.amountMsat / 1000n} sat to ${action.payout.payee.slice(0, 12)}…`);
       return payOne(env, state, action.round, action.payout);
+    case 'end-sale':
+      progress.update(`round ${action.round.round + 1} of ${rounds}: opening what was bought`);
+      await endSale(env, action.round);
+      return null;
     case 'publish-model':
       progress.update('publishing the model');
       await publishModel(env, state);

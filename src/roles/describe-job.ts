@@ -97,6 +97,7 @@ function phaseText(state: JobState): string {
     revealing: `${current}: trainers reveal their updates`,
     scoring: `${current}: updates are scored`,
     closed: `${current}: closed, not settled`,
+    selling: `${current}: its updates are paid for`,
     between: `${current} is over`,
     trained: 'trained, the model is not published yet',
     finished: 'finished, the model is published',

@@ -2,7 +2,7 @@ import type { Pubkey } from '../hash.js';
 import { perplexity } from '../learning/metrics.js';
 import { readsTokens } from '../learning/model-cost.js';
 import { isCleared } from '../market/dispute-state.js';
-import { hasResigned, type Assignment, type JobState } from '../market/state.js';
+import { hasResigned, outcomeOf, type Assignment, type JobState } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import type { RejectionRule } from '../protocol/round.js';
 import { scoredBy } from './describe-validators.js';
@@ -30,6 +30,7 @@ export function describeRounds(state: JobState): RoundDescription[] {
   const isText = state.job !== null && readsTokens(state.job.content.model);
   return state.rounds.map((round) => {
     const close = round.close?.content;
+    const outcome = outcomeOf(round);
     const sum = (isPaid: boolean) =>
       round.payouts.reduce((msat, one) => ((one.receipt !== null) === isPaid ? msat + one.amountMsat : msat), 0n);
     return {
@@ -38,9 +39,9 @@ export function describeRounds(state: JobState): RoundDescription[] {
       accepted: close?.accepted.length ?? 0,
       scoredBy: scoredBy(state, round),
       rejected: (close?.rejected ?? []).map(({ trainer, shard, rule }) => ({ trainer, shard, rule })),
-      loss: close === undefined ? null : close.lossPpm / 1_000_000,
-      accuracy: close?.accuracyPpm == null ? null : close.accuracyPpm / 1_000_000,
-      perplexity: close !== undefined && isText ? rounded(perplexity(close.lossPpm / 1_000_000)) : null,
+      loss: outcome === null ? null : outcome.lossPpm / 1_000_000,
+      accuracy: outcome?.accuracyPpm == null ? null : outcome.accuracyPpm / 1_000_000,
+      perplexity: outcome !== null && isText ? rounded(perplexity(outcome.lossPpm / 1_000_000)) : null,
       paidMsat: sum(true),
       owedMsat: sum(false) + disputedMsat(state, ({ round: at }) => at === round.round),
     };
@@ -109,7 +110,7 @@ export function describeTrainers(state: JobState): TrainerDescription[] {
         shard: seat.shard,
         priceMsat: seat.priceMsat,
         seat:
-          state.frauds.has(seat.trainer) && !isCleared(state, seat.trainer)
+          (state.frauds.has(seat.trainer) && !isCleared(state, seat.trainer)) || state.keyFrauds.has(seat.trainer)
             ? 'fraud'
             : !isHeld
               ? 'replaced'

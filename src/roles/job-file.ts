@@ -126,9 +126,11 @@ export const jobFileSchema = z.strictObject({
       'most the job may cost in sats; default rounds x (trainers x maxPriceSats + validators x validatorFeeSats)',
     ),
   rail: z
-    .enum(['instalments', 'none'])
+    .enum(['instalments', 'key-sale', 'none'])
     .default('instalments')
-    .describe('instalments: pay each round after its acceptance; none: a free job'),
+    .describe(
+      'instalments: pay each round after its acceptance; key-sale: a payment gives the key to an update, which validators score; none: a free job',
+    ),
   payoutFloorSats: count(0, 21e14)
     .optional()
     .describe('smallest payment worth its fees; default 0 on the sandbox, 200 elsewhere'),

@@ -32,6 +32,8 @@ export interface LeadFacts {
   readonly lastSeenAt: number;
   /** Payouts whose outcome is unknown or whose claim is not payable: looked at again later. */
   readonly heldPayouts: ReadonlySet<Sha256>;
+  /** Of them those whose money may have moved. */
+  readonly unknownPayouts: ReadonlySet<Sha256>;
 }
 
 /** Of every kind of job; what `wait`, `done`, `stop` and `pay` are called there. */
@@ -131,7 +133,11 @@ export async function leadBy<A extends { readonly do: string }, S extends AnyJob
       phaseKey = key;
       lastSeenAt = now;
     }
-    const facts = { servingSince, relaysSilentAt, walletAwayAt, lastSeenAt, heldPayouts: new Set(held.keys()) };
+    const unknown = [...held.keys()].filter((payout) => outcomes.get(payout)?.cause === 'unknown');
+    const facts = {
+      ...{ servingSince, relaysSilentAt, walletAwayAt, lastSeenAt },
+      ...{ heldPayouts: new Set(held.keys()), unknownPayouts: new Set(unknown) },
+    };
     const table = now < nextTableAt ? null : leader.dueTable(state, now);
     if (table !== null) {
       nextTableAt = table.nextAt;

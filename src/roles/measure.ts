@@ -10,7 +10,7 @@ import type { Examples, ModelSpec, ParamSet } from '../learning/types.js';
 import type { EventOf } from '../protocol/events.js';
 import { parseJson } from '../protocol/json.js';
 import type { ScoreRow } from '../protocol/score.js';
-import { sealedUpdate, type SealedUpdate } from '../protocol/submission.js';
+import { sealedSale, sealedUpdate, type SealedSale, type SealedUpdate } from '../protocol/submission.js';
 import type { Engine, Evaluation, Relays, Signer } from '../ports.js';
 import type { JobFiles } from './customer-env.js';
 import { scoringSamples, type CustomerData } from './customer-data.js';
@@ -43,10 +43,23 @@ export async function openSealedUpdate(
   reveal: EventOf<'reveal'>,
   peer: Pubkey = reveal.author,
 ): Promise<SealedUpdate> {
+  return z.decode(sealedUpdate, (await readSealed(signer, reveal, peer)) as z.input<typeof sealedUpdate>);
+}
+
+/** The same on rail `key-sale`: what opens the update together with a preimage. */
+export async function openSealedSale(
+  signer: Signer,
+  reveal: EventOf<'reveal'>,
+  peer: Pubkey = reveal.author,
+): Promise<SealedSale> {
+  return z.decode(sealedSale, (await readSealed(signer, reveal, peer)) as z.input<typeof sealedSale>);
+}
+
+async function readSealed(signer: Signer, reveal: EventOf<'reveal'>, peer: Pubkey): Promise<unknown> {
   const text = await signer.decrypt(peer, reveal.content.sealed);
   if (text.length > MAX_SEALED_CHARS)
     throw new RangeError(`${text.length} characters sealed, at most ${MAX_SEALED_CHARS}`);
-  return z.decode(sealedUpdate, parseJson(text) as z.input<typeof sealedUpdate>);
+  return parseJson(text);
 }
 
 /** By shard. */
@@ -137,6 +150,7 @@ export function publicEvidence(job: EventOf<'job'>, round: RoundState) {
     strictLoss: job.content.strictLoss,
     leastWorkPpm: job.content.leastWorkPpm ?? null,
     engine: job.content.spot?.engine ?? null,
+    isSale: job.content.rail === 'key-sale',
   };
 }
 

@@ -67,10 +67,7 @@ export function jobTerms(
       got: `${job.rounds} x ${fees === 0n ? `${trainers} x ${job.maxPriceSats}` : `(${trainers} x ${job.maxPriceSats} + ${fees / SAT})`} = ${most / SAT} sat`,
       remedy: `--budget-sats ${most / SAT}, or fewer rounds, or a lower --max-price-sats`,
     });
-  const payoutFloorMsat = isFree
-    ? 0n
-    : BigInt(job.payoutFloorSats ?? (network === 'sandbox' ? PAYOUT_FLOOR_SATS.sandbox : PAYOUT_FLOOR_SATS.elsewhere)) *
-      SAT;
+  const payoutFloorMsat = isFree ? 0n : BigInt(job.payoutFloorSats ?? leastPayout(job, network)) * SAT;
   if (!isFree && maxPriceMsat < payoutFloorMsat)
     throw bad(
       `a price of at least the payout floor, ${payoutFloorMsat / SAT} sat`,
@@ -78,6 +75,7 @@ export function jobTerms(
       `--max-price-sats ${payoutFloorMsat / SAT}`,
     );
   const shardsPerTrainer = Math.min(job.shardsPerTrainer, trainers);
+  requireSellable(job, shardsPerTrainer);
   const quorum = job.quorum ?? Math.ceil((2 * trainers) / 3);
   if (quorum > trainers) throw bad(`a quorum of at most ${trainers} trainers`, `${quorum}`, `--quorum ${trainers}`);
   const model = modelSpec(job, manifest.schema, layersModel);
@@ -131,6 +129,36 @@ export function jobTerms(
     access: job.access,
     relays: [...relays],
   };
+}
+
+function leastPayout({ rail }: JobFile, network: Network): number {
+  if (network !== 'sandbox') return PAYOUT_FLOOR_SATS.elsewhere;
+  return rail === 'key-sale' ? 1 : PAYOUT_FLOOR_SATS.sandbox;
+}
+
+/**
+ * A preimage opens one update, and nobody but validators can look into it before.
+ *
+ * @throws NmktError `bad-job`
+ */
+function requireSellable(job: JobFile, shardsPerTrainer: number): void {
+  if (job.rail !== 'key-sale') return;
+  if (job.validators === 0)
+    throw bad(
+      'validators on rail key-sale: you cannot open an update before you have paid for it, so others score it',
+      'validators 0',
+      '--validators 3, or --rail instalments',
+    );
+  if (shardsPerTrainer > 1)
+    throw bad('one shard per trainer on rail key-sale', `${shardsPerTrainer}`, '--shards-per-trainer 1');
+  if (job.payoutFloorSats === 0)
+    throw bad('a payout floor of at least 1 sat on rail key-sale', '0 sat', '--payout-floor-sats 1');
+}
+
+/** Of an arena or an alliance. @throws NmktError `bad-job` */
+export function potRail({ rail }: Pick<JobFile, 'rail'>): 'instalments' | 'none' {
+  if (rail !== 'key-sale') return rail;
+  throw bad('a rail that pays by rank or vote', 'key-sale: it sells one update to one customer', '--rail instalments');
 }
 
 /** What a job says of a set that only validators see. */

@@ -29,6 +29,8 @@ export function condemned(state: JobState, events: readonly JobEvent[]): readonl
     if (!found.has(one.guilty) && one.guilty !== state.job?.author) found.set(one.guilty, one);
   };
   contradictions(events, state.job?.author).forEach(add);
+  for (const [guilty, { id, content }] of state.keyFrauds)
+    add({ guilty, evidence: [content.submission, id], shown: [content.submission, id] });
   for (const [guilty, proof] of state.validatorFrauds) add(byWitnesses(state, guilty, proof, proof.content.witnesses));
   for (const [guilty, proof] of state.frauds) {
     const round = state.rounds.find(({ verdict }) => verdict?.by === proof.content.scores);

@@ -11,6 +11,7 @@ import { measureThroughput } from './throughput.js';
 import type { TrainerEnv } from './trainer.js';
 import { INVOICE_EXPIRY_SEC } from './trainer-decide.js';
 import { openedShard } from './trainer-grant.js';
+import type { PayeeRail } from './payee-rail.js';
 import { quoteText } from './price-policy.js';
 import { sealBid } from './sealed-bids.js';
 import { lockFor } from './stake.js';
@@ -53,6 +54,7 @@ export async function bid(env: BidEnv): Promise<void> {
 /** What it takes to be paid. */
 export interface PayeeEnv extends Pick<TrainerEnv, 'signer' | 'wallet' | 'paymentHashOf'> {
   readonly book: Pick<JobBook<AnyJobState>, 'sign'>;
+  readonly rail?: PayeeRail;
 }
 
 type GrantRule = EventOf<'grant-bad'>['content']['rule'];
@@ -113,11 +115,13 @@ function hashOfClaim(state: AnyJobState, payout: AnyPayout, payee: Pubkey) {
 
 export async function claim(env: PayeeEnv, state: AnyJobState, payout: AnyPayout): Promise<string | null> {
   if (env.wallet === null) return 'no wallet is set: the payout cannot be claimed';
-  const { invoice } = await env.wallet.makeInvoice({
+  const request = {
     msat: payout.amountMsat,
     descriptionHash: hashOfClaim(state, payout, env.signer.pubkey),
     expirySec: INVOICE_EXPIRY_SEC,
-  });
+  };
+  const invoice = await (env.rail?.invoice(payout, request) ??
+    env.wallet.makeInvoice(request).then((made) => made.invoice));
   const sealed = await env.signer.encrypt(state.job!.author, JSON.stringify({ invoice }));
   await env.book.sign(
     'claim',

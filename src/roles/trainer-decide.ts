@@ -13,6 +13,7 @@ import {
 import { takesLateBids } from '../market/late-bids.js';
 import type { EventOf } from '../protocol/events.js';
 import { PATIENCE_SEC } from './patience.js';
+import { spurnedRound, unsoldRound, waitingForKey } from './trainer-sale.js';
 import { decideAccused, type DisputeAction, type DisputeFacts } from './trainer-accused.js';
 
 /** What a payee does about settlements, whatever it is paid for. */
@@ -20,6 +21,8 @@ export type MoneyAction =
   | { readonly do: 'claim'; readonly round: Owed; readonly payout: AnyPayout }
   /** Its invoice can be paid no more: given up, so that another may be sent. */
   | { readonly do: 'void-claim'; readonly round: Owed; readonly payout: AnyPayout }
+  /** Its invoice may hold a payment: taken by hand on this rail. */
+  | { readonly do: 'collect'; readonly round: Owed; readonly payout: AnyPayout }
   | { readonly do: 'countersign'; readonly round: Owed; readonly payout: AnyPayout }
   | { readonly do: 'mark-unpaid'; readonly round: Owed; readonly payout: AnyPayout }
   | { readonly do: 'wait'; readonly for: string; readonly until: number };
@@ -32,6 +35,10 @@ export type TrainerAction =
   | { readonly do: 'reveal'; readonly round: RoundState; readonly shard: number }
   /** Neither seen nor listed for long: the relays may have lost it. */
   | { readonly do: 'republish'; readonly event: EventId; readonly what: string }
+  /** A validator needs it to score what is sold. */
+  | { readonly do: 'give-key'; readonly round: RoundState; readonly to: Pubkey }
+  /** Nobody bought the key in time: its invoice is withdrawn. */
+  | { readonly do: 'end-sale'; readonly round: RoundState }
   | DisputeAction
   | MoneyAction
   | { readonly do: 'done' }
@@ -52,6 +59,12 @@ export interface TrainerFacts {
   readonly republished: (event: EventId) => number;
   /** Payouts whose receipt was checked and found wanting, or whose invoice could not be made: looked at again later. */
   readonly held: ReadonlySet<Sha256>;
+  /** Is a payment taken by hand? Absent: its wallet does. */
+  readonly collects?: boolean;
+  /** Does this validator have the key to the update that is sold? Absent: on this rail nobody needs one. */
+  readonly hasGivenKey?: (round: RoundState, to: Pubkey) => boolean;
+  /** Is what nobody bought in this round withdrawn? */
+  readonly hasEndedSale?: (round: RoundState) => boolean;
   /** When this process last learned something new from the customer, by its own clock. */
   readonly heardAt: number;
   /** When this process last asked its relays and none answered; 0: never. */
@@ -71,6 +84,13 @@ export function decideTrainer(state: JobState, facts: TrainerFacts, now: number)
   const money = decideMoney(state, facts, now);
   if (money !== null && money.do !== 'wait') return money;
 
+  const unsold = unsoldRound(state, me, facts.hasEndedSale ?? (() => true));
+  if (unsold !== undefined) return { do: 'end-sale', round: unsold };
+  if (state.keyFrauds.has(me))
+    return money ?? { do: 'lost', why: 'the key that this trainer sold is not the one it signed' };
+  const spurned = spurnedRound(state, me);
+  if (spurned !== undefined)
+    return money ?? { do: 'stop', why: `the customer did not buy the accepted update of round ${spurned.round + 1}` };
   const fraud = state.frauds.get(me);
   if (fraud !== undefined)
     return (facts.disputes && decideAccused(state, fraud, facts.disputes, now)) ?? money ?? { do: 'accused', fraud };
@@ -238,6 +258,12 @@ function decideRound(state: JobState, facts: TrainerFacts, mine: Assignment, now
       : // Without the salt this round is lost, and only this round.
         lapse(facts, now, ends, 'a reveal only the home that committed can make');
   }
+  if (state.phase === 'scoring') {
+    const to = waitingForKey(state, round, facts.me).find(
+      (validator) => facts.hasGivenKey?.(round, validator) === false,
+    );
+    if (to !== undefined) return { do: 'give-key', round, to };
+  }
   if (state.phase === 'scoring') return lapse(facts, now, silentAt(state, facts), `the scores of ${name}`);
   return null;
 }
@@ -275,7 +301,7 @@ export interface Owing {
 /** Claims what settlements promise, countersigns what came, marks what did not. */
 export function decideMoney(
   { rounds, job }: Owing,
-  facts: Pick<TrainerFacts, 'me' | 'held'>,
+  facts: Pick<TrainerFacts, 'me' | 'held' | 'collects'>,
   now: number,
 ): MoneyAction | null {
   const terms = job!.content;
@@ -298,12 +324,14 @@ export function decideMoney(
         continue;
       }
       if (
+        facts.collects !== true &&
         now >= payout.claim.createdAt + INVOICE_EXPIRY_SEC + SETTLE_SEC &&
         now < payout.settlement.createdAt + terms.claimWithinSec
       )
         return { do: 'void-claim', round, payout };
       const due = payout.claim.createdAt + terms.payWithinSec;
       if (now >= due && payout.unpaid === null) return { do: 'mark-unpaid', round, payout };
+      if (facts.collects === true) return { do: 'collect', round, payout };
       // A second claim, after the first was marked, gets its time like the first.
       if (now < due) waiting = { do: 'wait', for: `payment for round ${round.round + 1}`, until: due };
     }

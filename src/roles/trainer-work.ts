@@ -6,12 +6,14 @@ import { uncodedTensors } from '../learning/codec/uncoded.js';
 import { trainingSeed } from '../learning/seeds.js';
 import { drawnSegmentOf, type Assignment, type JobState, type RoundState } from '../market/state.js';
 import type { RoundGrant, ShardGrant } from '../protocol/grant.js';
-import { commitmentOf, sealedUpdate, type SealedUpdate } from '../protocol/submission.js';
+import type { JobTerms } from '../protocol/job.js';
+import { stateKeyOf } from '../protocol/sale.js';
+import { commitmentOf, sealedUpdate, type SealedSale, type SealedUpdate } from '../protocol/submission.js';
 import { smallest } from './base-model.js';
 import type { Received } from './inbox.js';
 import { keptStates, findState } from './kept-states.js';
 import { describeStep } from './pace.js';
-import { blobSecrets, chunkExpiry, publishBytes, stateLabel, updateLabel } from './round-blobs.js';
+import { blobSecrets, chunkExpiry, publishBytes, publishSealed, stateLabel, updateLabel } from './round-blobs.js';
 import { assertRepeatable, type SegmentStart } from './spot-check.js';
 import type { TrainerEnv } from './trainer.js';
 import { keptBase, openBase } from './trainer-base.js';
@@ -23,6 +25,7 @@ import {
   type Work,
 } from './trainer-files.js';
 import { openedShard } from './trainer-grant.js';
+import { offerOf, ownSale, type OwnSale } from './trainer-sale.js';
 import { encodeWork, findUncoded } from './trainer-residuals.js';
 import { takesCommits, whileOpen } from './while-open.js';
 
@@ -143,7 +146,7 @@ export async function reveal(env: TrainerEnv, state: JobState, round: RoundState
   const job = state.job!;
   const me = env.signer.pubkey;
   const { salt, secret, bytes, checkpoints, residual } = (await readWork(env, state, round, shard))!;
-  const { key } = blobSecrets(secret, 'update', round.round);
+  const { key, stateKey } = blobKeysOf(job.content, secret, round.round);
   const { pointer, inline } = await publishBytes(
     env.relays,
     bytes,
@@ -158,10 +161,21 @@ export async function reveal(env: TrainerEnv, state: JobState, round: RoundState
     env.signal,
   );
   const drawn = drawnSegmentOf(state, round, { trainer: me, shard }, checkpoints.length) ?? 0;
-  const shown = drawn === 0 ? null : await publishState(env, state, round, shard, drawn, secret);
+  const shown = {
+    pointer,
+    state: drawn === 0 ? null : await publishState(env, state, round, shard, drawn, secret),
+  };
+  const offer = job.content.rail === 'key-sale' ? offerOf(job.id, ownSale(secret, round.round, key), shown) : null;
   const sealed = await env.signer.encrypt(
     job.author,
-    JSON.stringify(z.encode(sealedUpdate, { key, pointer, state: shown })),
+    offer?.sealed ??
+      JSON.stringify(
+        z.encode(sealedUpdate, {
+          key,
+          pointer,
+          state: shown.state === null ? null : { ...shown.state, key: stateKey },
+        }),
+      ),
   );
   await env.book.sign(
     'reveal',
@@ -176,6 +190,7 @@ export async function reveal(env: TrainerEnv, state: JobState, round: RoundState
       engine: (await env.engine()).id,
       checkpoints: [...checkpoints],
       ...(residual !== undefined && { residual }),
+      ...(offer !== null && { sale: offer.sale }),
       sealed,
       ...(inline === undefined ? {} : { inline }),
     },
@@ -207,7 +222,22 @@ export async function showState(
   segment: number,
 ): Promise<SealedUpdate['state']> {
   const work = segment === 0 ? undefined : await readWork(env, state, round, shard);
-  return work === undefined ? null : publishState(env, state, round, shard, segment, work.secret);
+  const shown = work === undefined ? null : await publishState(env, state, round, shard, segment, work.secret);
+  return shown && { ...shown, key: blobKeysOf(state.job!.content, work!.secret, round.round).stateKey };
+}
+
+/** What opens update and state; where the update is sold, the state's key follows from the one that is. */
+function blobKeysOf({ rail }: JobTerms, secret: Uint8Array, round: number) {
+  const { key } = blobSecrets(secret, 'update', round);
+  return { key, stateKey: rail === 'key-sale' ? stateKeyOf(key) : blobSecrets(secret, 'state', round).key };
+}
+
+/** What it sells of a round that it committed to; undefined where this home has lost it. */
+export async function soldIn(env: TrainerEnv, state: JobState, round: RoundState): Promise<OwnSale | undefined> {
+  const seat = round.assigned.find(({ trainer }) => trainer === env.signer.pubkey);
+  const work = seat && (await readWork(env, state, round, seat.shard));
+  if (work === undefined) return undefined;
+  return ownSale(work.secret, round.round, blobKeysOf(state.job!.content, work.secret, round.round).key);
 }
 
 /** The state before a drawn segment, sealed like the update. Null when the home has lost it: the update will be rejected. */
@@ -218,7 +248,7 @@ async function publishState(
   shard: number,
   segment: number,
   secret: Uint8Array,
-): Promise<SealedUpdate['state']> {
+): Promise<SealedSale['state']> {
   const job = state.job!;
   const before = await findStart(env, state, round, shard, segment);
   if (before === undefined) {
@@ -229,13 +259,12 @@ async function publishState(
   }
   const base = await keptBase(env, state, round.open.content.base.sha256);
   const { bytes, isWhole } = smallest('trained' in before ? uncodedTensors(before) : before.tensors, base ?? null);
-  const { pointer } = await publishBytes(
+  const { pointer } = await publishSealed(
     env.relays,
     bytes,
     {
-      secret,
-      purpose: 'state',
-      index: round.round,
+      key: blobKeysOf(job.content, secret, round.round).stateKey,
+      upload: blobSecrets(secret, 'state', round.round).upload,
       label: stateLabel(job.id, round.round, shard, env.signer.pubkey),
       dateSec: job.createdAt,
       expirationSec: chunkExpiry(job.content.deadline),
@@ -243,6 +272,5 @@ async function publishState(
     },
     env.signal,
   );
-  const { key } = blobSecrets(secret, 'state', round.round);
-  return { key, pointer, ...(!isWhole && { coding: 'ordered-words' }) };
+  return { pointer, ...(!isWhole && { coding: 'ordered-words' }) };
 }

@@ -1,6 +1,8 @@
 import { NmktError } from '../errors.js';
 import type { EventId } from '../hash.js';
 import { grantHash, type EvalGrant, type RoundGrant, type ShardGrant, type UpdateGrant } from '../protocol/grant.js';
+import type { EventOf } from '../protocol/events.js';
+import { ciphertextHash, saleKeyHash } from '../protocol/sale.js';
 import { openLocator } from '../protocol/locator.js';
 import type { JobState, RoundState } from '../market/state.js';
 import { openedOnce, type CustomerData } from './customer-data.js';
@@ -31,9 +33,19 @@ export function updateGrantFor(
   state: JobState,
   submission: EventId,
 ): Received<UpdateGrant> | undefined {
-  return inbox
-    .updateGrants(state.jobId)
-    .find(({ from, grant }) => from === state.job!.author && grant.submission === submission);
+  const grants = inbox.updateGrants(state.jobId).filter(({ grant }) => grant.submission === submission);
+  if (state.job!.content.rail !== 'key-sale') return grants.find(({ from }) => from === state.job!.author);
+  const reveal = state.rounds
+    .flatMap(({ listedReveals }) => [...listedReveals.values()])
+    .find(({ id }) => id === submission);
+  return grants.find(({ from, grant }) => from === reveal?.author && isOffered(reveal, grant));
+}
+
+/** The very key and bytes that the trainer signed that it sells. */
+function isOffered({ content }: EventOf<'reveal'>, { update }: UpdateGrant): boolean {
+  const { sale } = content;
+  if (sale === undefined || update === null) return false;
+  return saleKeyHash(update.key) === sale.key && ciphertextHash(update.pointer) === sale.ciphertext;
 }
 
 export interface ValidatorGrants {

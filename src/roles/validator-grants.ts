@@ -53,7 +53,9 @@ export async function validatorGrants(
         content: encodeGrant(roundGrant(env, state, round.round)),
       });
   }
-  if (isOpen && state.phase === 'scoring' && round.scoreCommitList === null)
+  // On rail key-sale trainers give the keys: the customer has none.
+  const isGiver = state.job!.content.rail !== 'key-sale';
+  if (isGiver && isOpen && state.phase === 'scoring' && round.scoreCommitList === null)
     due.push(...(await updateGrants(env, state, round, isSent)));
   return due;
 }

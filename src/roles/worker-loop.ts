@@ -6,6 +6,7 @@ import type { JobBook } from './job-book.js';
 import { refreshSec, watchOutage } from './outage.js';
 import { clockTime, patiently, requireRunning } from './patience.js';
 import { claim, countersign, markUnpaid, voidClaim } from './trainer-actions.js';
+import type { Later, PayeeRail } from './payee-rail.js';
 import type { TrainerEnv } from './trainer.js';
 import type { MoneyAction } from './trainer-decide.js';
 
@@ -30,6 +31,7 @@ export interface WorkerEnv<S extends AnyJobState = JobState> extends Pick<
   | 'emit'
 > {
   readonly book: JobBook<S>;
+  readonly rail?: PayeeRail;
 }
 
 /** What only this process knows, of any worker. Times in Unix seconds. */
@@ -61,7 +63,7 @@ export interface Worker<A extends { readonly do: string }, S extends AnyJobState
 const HOLD_SEC = 5;
 const ENDINGS: ReadonlySet<string> = new Set<Ending>(['done', 'lost', 'cancelled', 'stop', 'accused']);
 const SHARED: ReadonlySet<string> = new Set<Exclude<Shared['do'], 'wait'>>([
-  ...(['claim', 'void-claim', 'countersign', 'mark-unpaid', 'republish'] as const),
+  ...(['claim', 'void-claim', 'collect', 'countersign', 'mark-unpaid', 'republish'] as const),
 ]);
 const isEnding = <A extends { readonly do: string }>(action: A): action is Extract<A, { readonly do: Ending }> =>
   ENDINGS.has(action.do);
@@ -157,11 +159,12 @@ export async function workOn<A extends { readonly do: string }, S extends AnyJob
       env,
       async () => {
         if (!isShared(action)) return worker.carryOut(state, action as Parameters<typeof worker.carryOut>[1]);
-        const why = await carryOutShared(env, state, action, isDegraded);
-        if (why === null || !('payout' in action)) return;
-        held.set(action.payout.payout, now + HOLD_SEC);
-        if (why !== lastComplaint) env.progress.warn(why);
-        lastComplaint = why;
+        const later = await carryOutShared(env, state, action, isDegraded);
+        if (later === null || !('payout' in action)) return;
+        held.set(action.payout.payout, now + later.waitSec);
+        if (later.why === null) return;
+        if (later.why !== lastComplaint) env.progress.warn(later.why);
+        lastComplaint = later.why;
       },
       outage,
     );
@@ -172,22 +175,24 @@ function isWait(action: { readonly do: string }): action is Extract<Shared, { re
   return action.do === 'wait';
 }
 
-/** @returns why it did not work and should be tried again later, or null */
+/** @returns when to look again where it did not work, or null */
 async function carryOutShared<S extends AnyJobState>(
   env: WorkerEnv<S>,
   state: S,
   action: Exclude<Shared, { readonly do: 'wait' }>,
   isDegraded: boolean,
-): Promise<string | null> {
+): Promise<Later | null> {
+  const after = (why: string | null): Later | null => (why === null ? null : { why, waitSec: HOLD_SEC });
   if (action.do === 'republish') await env.book.republish();
   else if (action.do === 'mark-unpaid') await markUnpaid(env, action.payout, isDegraded);
   else
     try {
-      if (action.do === 'void-claim') return await voidClaim(env, state, action.payout);
-      if (action.do === 'claim') return await claim(env, state, action.payout);
-      return await countersign(env, state, action.round, action.payout);
+      if (action.do === 'collect') return await env.rail!.collect(action.payout);
+      if (action.do === 'void-claim') return after(await voidClaim(env, state, action.payout));
+      if (action.do === 'claim') return after(await claim(env, state, action.payout));
+      return after(await countersign(env, state, action.round, action.payout));
     } catch (error) {
-      if (isNmktError(error, 'wallet-unreachable')) return error.message;
+      if (isNmktError(error, 'wallet-unreachable')) return after(error.message);
       throw error;
     }
   return null;

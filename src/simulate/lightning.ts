@@ -1,5 +1,6 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { fromHex, hex, sha256, sha256Hex } from '../hash.js';
-import type { HoldRequest, InvoiceRequest, LookupResult, Network, PayOutcome, Wallet } from '../ports.js';
+import type { Clock, HoldRequest, InvoiceRequest, LookupResult, Network, PayOutcome, Wallet } from '../ports.js';
 import { decodeInvoice, encodeInvoice, nodeIdOf, type Invoice, type InvoiceFields } from '../wallet/bolt11.js';
 import { prefixOf } from '../wallet/check-invoice.js';
 
@@ -26,7 +27,10 @@ export class MemoryLightning {
   readonly nodePubkey: string;
   readonly #nodeSecret = sha256('fake lightning node');
   readonly #balances = new Map<string, bigint>();
-  readonly #invoices = new Map<string, { preimage: string | null; to: string; msat: bigint; holder?: string }>();
+  readonly #invoices = new Map<
+    string,
+    { preimage: string | null; to: string; msat: bigint; holder?: string; text?: string }
+  >();
   /** Who got a payment back. */
   readonly #returned = new Map<string, string>();
   /** Told when the payment of a hold invoice has ended. */
@@ -34,13 +38,16 @@ export class MemoryLightning {
   readonly #cancelled = new Set<string>();
   readonly #decoded = new Map<string, Invoice>();
   readonly #nowSec: () => number;
+  readonly #wait: Clock['wait'];
 
   constructor({
     network = 'sandbox',
     nowSec = () => Math.floor(Date.now() / 1000),
-  }: { network?: Network; nowSec?: () => number } = {}) {
+    wait = realWait,
+  }: { network?: Network; nowSec?: () => number; wait?: Clock['wait'] } = {}) {
     this.network = network;
     this.#nowSec = nowSec;
+    this.#wait = wait;
     this.nodePubkey = nodeIdOf(this.#nodeSecret);
   }
 
@@ -115,7 +122,9 @@ export class MemoryLightning {
     this.#invoices.set(paymentHash, { preimage: hex(preimage), to, msat });
     const fields = { msat, descriptionHash, expirySec, paymentHash, paymentSecret: sha256Hex('secret') };
     const place = { prefix: prefixOf(this.network), timestampSec: this.#nowSec(), minFinalCltv: 18 };
-    return { invoice: encodeInvoice({ ...place, ...fields, ...changes }, this.#nodeSecret), paymentHash };
+    const invoice = encodeInvoice({ ...place, ...fields, ...changes }, this.#nodeSecret);
+    this.#invoices.get(paymentHash)!.text = invoice;
+    return { invoice, paymentHash };
   }
 
   #makeHoldInvoice(to: string, { msat, paymentHash, minFinalCltv, descriptionHash, expirySec }: HoldRequest) {
@@ -123,7 +132,9 @@ export class MemoryLightning {
     this.#invoices.set(paymentHash, { preimage: null, to, msat });
     const fields = { msat, descriptionHash, expirySec, paymentHash, paymentSecret: sha256Hex('secret'), minFinalCltv };
     const place = { prefix: prefixOf(this.network), timestampSec: this.#nowSec() };
-    return { invoice: encodeInvoice({ ...place, ...fields }, this.#nodeSecret) };
+    const invoice = encodeInvoice({ ...place, ...fields }, this.#nodeSecret);
+    this.#invoices.get(paymentHash)!.text = invoice;
+    return { invoice };
   }
 
   #settle(to: string, preimage: string): boolean {
@@ -161,12 +172,9 @@ export class MemoryLightning {
 
   async #whenEnded(from: string, invoice: string, timeoutMs: number): Promise<PayOutcome> {
     const { paymentHash } = this.#decode(invoice);
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      this.#waiting.set(paymentHash, [...(this.#waiting.get(paymentHash) ?? []), resolve]);
-      timer = setTimeout(resolve, timeoutMs);
-    });
-    clearTimeout(timer);
+    const ended = new AbortController();
+    this.#waiting.set(paymentHash, [...(this.#waiting.get(paymentHash) ?? []), () => ended.abort()]);
+    await this.#wait(timeoutMs, ended.signal);
     const outcome = this.#pay(from, invoice, undefined);
     return outcome === 'held' ? { kind: 'unknown', why: 'no answer' } : outcome;
   }
@@ -228,11 +236,19 @@ export class MemoryLightning {
     if (entry?.to !== name) return { direction: 'unknown', state: 'not-found' };
     if (payment) return { direction: 'in', state: 'settled', preimage: entry.preimage! };
     if (entry.preimage === null && this.#cancelled.has(paymentHash)) return { direction: 'in', state: 'failed' };
-    return { direction: 'in', state: 'pending', ...(entry.holder !== undefined && { held: { settleBy: null } }) };
+    return {
+      ...{ direction: 'in', state: 'pending' },
+      ...(entry.holder !== undefined && { held: { settleBy: null } }),
+      ...(entry.text !== undefined && { invoice: entry.text }),
+    };
   }
 }
 
 function throwNext(faults: Error[] | undefined): void {
   const error = faults?.shift();
   if (error) throw error;
+}
+
+function realWait(ms: number, signal?: AbortSignal): Promise<void> {
+  return wait(ms, undefined, { ...(signal && { signal }) }).catch(() => undefined);
 }

@@ -16,6 +16,8 @@ export interface InvoiceTerms {
   readonly nowSec: number;
   /** Payment hashes of other payouts, and those given up: one payment must not count for two. */
   readonly usedPaymentHashes: ReadonlySet<string>;
+  /** The only one that will do, where the preimage is what is bought. */
+  readonly paymentHash?: Sha256;
   /** Node key the invoice must be signed with (sandbox: regtest shares its prefix), 33 bytes hex. */
   readonly payee?: string;
 }
@@ -41,6 +43,12 @@ export function checkInvoice(text: string, terms: InvoiceTerms): Invoice {
       !terms.usedPaymentHashes.has(paymentHash),
       'belongs to another payout already, or was given up',
       'a payment hash of its own',
+      paymentHash,
+    ],
+    [
+      terms.paymentHash === undefined || paymentHash === terms.paymentHash,
+      'asks for another preimage than the one that opens what is paid for',
+      terms.paymentHash ?? 'any',
       paymentHash,
     ],
     [terms.payee === undefined || payee === terms.payee, 'is signed by another node', terms.payee ?? 'any', payee],

@@ -33,6 +33,14 @@ export function readPayment(answer: { preimage?: unknown; fees_paid?: unknown },
 
 /** States not known here say nothing: the payment may be in flight. */
 export function readLookup(row: object, paymentHash: string): LookupResult {
+  const { invoice } = row as { readonly invoice?: unknown };
+  const isText = typeof invoice === 'string' && invoice.length <= MAX_INVOICE_CHARS;
+  const found = readState(row, paymentHash);
+  return { ...found, ...(isText && found.direction === 'in' && { invoice }) };
+}
+const MAX_INVOICE_CHARS = 7_089;
+
+function readState(row: object, paymentHash: string): LookupResult {
   const { type, state, preimage, fees_paid, settled_at, settle_deadline } = row as Readonly<Record<string, unknown>>;
   const direction = type === 'outgoing' ? 'out' : type === 'incoming' ? 'in' : 'unknown';
   // Older wallets name no state.

@@ -32,6 +32,8 @@ export interface PayoutRequest {
   readonly claimed?: readonly string[];
   /** Of the claim. */
   readonly descriptionHash: Sha256;
+  /** The invoice has to be over it: its preimage opens what is paid for. */
+  readonly paymentHash?: Sha256;
   /** Node key the invoice must be signed with, if known. */
   readonly invoiceSigner?: string;
   /** Payment hashes that the payee signed `void` for: unpaid, cancelled, will not be claimed. */
@@ -184,7 +186,8 @@ async function prepareSend(request: PayoutRequest, tools: PayoutTools): Promise<
         ),
       ]);
       const { descriptionHash, invoiceSigner, invoice } = request;
-      const terms = { network, msat: amountMsat, descriptionHash, nowSec, usedPaymentHashes };
+      const agreed = request.paymentHash && { paymentHash: request.paymentHash };
+      const terms = { network, msat: amountMsat, descriptionHash, nowSec, usedPaymentHashes, ...agreed };
       const { paymentHash } = checkInvoice(invoice, { ...terms, ...(invoiceSigner && { payee: invoiceSigner }) });
       bound = { invoice, paymentHash };
     }

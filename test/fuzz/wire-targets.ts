@@ -18,7 +18,7 @@ import { parseSealedBid } from '../../src/protocol/sealed-bid.js';
 import { parseSignedEvent } from '../../src/relay/event-shape.js';
 import { encodeArenaAuditKeys, parseArenaAuditKeys } from '../../src/roles/arena/audit-keys.js';
 import { encodeAuditKeys, parseAuditKeys } from '../../src/roles/audit.js';
-import { openSealedUpdate } from '../../src/roles/measure.js';
+import { openSealedSale, openSealedUpdate } from '../../src/roles/measure.js';
 import {
   readVectors,
   type EventVectors,
@@ -37,6 +37,7 @@ import {
   pointer as pointerFields,
   sealedBid as sealedBidFields,
   sealedModel as sealedModelFields,
+  sealedSale,
   sealedUpdate,
 } from './reference/contents.js';
 import { readGrant, readProtocolEvent } from './reference/events.js';
@@ -161,6 +162,10 @@ const bob = signerOf('bob');
 const pointers = locators.flatMap(({ content }) => (JSON.parse(content) as { shards: unknown[] }).shards);
 const stateBlob = { key: 'ab'.repeat(32), pointer: pointers[0] };
 const update = JSON.stringify({ ...stateBlob, state: stateBlob });
+const offered = JSON.stringify({
+  ...{ z: 'ab'.repeat(32), wrapped: 'cd'.repeat(32), pointer: pointers[0] },
+  state: { pointer: pointers[0], coding: 'ordered-words' },
+});
 const manyBlob = { key, pointer: { ...many, ids: [...many.ids] } };
 const sealedModel = encodeSealedModel({
   ...{ key, salt: sha256('salt'), pointer: { ...many, ids: [...many.ids] } },
@@ -287,6 +292,15 @@ export const wireTargets: readonly Target[] = [
         content: { sealed: '' },
       } as never),
     reference: (text) => sealedUpdate(readContent(text)),
+  }),
+  target('sealed sales', ['ZodError', 'RangeError'], {
+    make: (random) => jsonOrText(random, offered),
+    run: (text) =>
+      openSealedSale({ ...bob, decrypt: async () => text }, {
+        author: alice.pubkey,
+        content: { sealed: '' },
+      } as never),
+    reference: (text) => sealedSale(readContent(text)),
   }),
   target('sealed bids', ['bad-event'], {
     make: (random) => jsonOrText(random, sealedBid),

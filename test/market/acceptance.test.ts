@@ -29,6 +29,7 @@ const honest: RoundEvidence = {
   strictLoss: false,
   leastWorkPpm: null,
   engine: null,
+  isSale: false,
 };
 
 const without = <K, V>(map: ReadonlyMap<K, V>, key: K) => new Map([...map].filter(([other]) => other !== key));

@@ -24,6 +24,7 @@ import {
   scoresOf,
   type Person,
 } from './job-contents.js';
+import { keyFraudOf, soldBy, soldOf } from './sale-contents.js';
 import { inOrder, nonceOf, openingOf, registerOf, scoreCommitOf, seatOf } from './validator-contents.js';
 
 /** A federated job from its first event to its last, without a network: fixed keys, fixed times, real signatures. */
@@ -49,7 +50,9 @@ export interface ScriptOptions extends ChainOptions<JobScript> {
   readonly sheets?: Readonly<Record<number, (honest: ContentOf<'scores'>) => ContentOf<'scores'>>>;
   readonly rounds?: number;
   readonly priceMsat?: bigint;
-  readonly rail?: 'instalments' | 'none';
+  readonly rail?: 'instalments' | 'key-sale' | 'none';
+  /** Shards whose trainers sell another key than the one they signed, in every round. */
+  readonly wrongKeys?: readonly number[];
   readonly terms?: Partial<ContentOf<'job'>>;
   /** The last step. */
   readonly until?: string;
@@ -155,6 +158,8 @@ function credits(script: JobScript, rounds: number): ContentOf<'artifact'>['trai
 /** An honest round: who did not commit or reveal is rejected, below the quorum it is void, else it is settled and paid. */
 function playRound(script: JobScript, round: number): void {
   const { seats } = script;
+  const { rail, wrongKeys = [] } = script.options;
+  const isSale = rail === 'key-sale';
   const base = pointerTo(script.modelHash);
   const trainers = seats.map(({ who, shard }) => ({ trainer: who.pubkey, shard }));
   script.say(customer, 'open', `open/${round}`, {
@@ -186,7 +191,10 @@ function playRound(script: JobScript, round: number): void {
     script.say(customer, 'draw', `draw/${round}`, { ...drawOf(script, round), ...(nonces.length > 0 && { nonces }) });
   }
   for (const { who, shard } of committed)
-    script.say(who, 'reveal', `reveal/${round}/${shard}`, revealOf(script, round, who, shard));
+    script.say(who, 'reveal', `reveal/${round}/${shard}`, {
+      ...revealOf(script, round, who, shard),
+      ...(isSale && { sale: soldBy(script, round, shard, wrongKeys.includes(shard)).sale }),
+    });
 
   const revealed = committed.filter(({ shard }) => script.has(`reveal/${round}/${shard}`));
   const revealIds = revealed.map(({ shard }) => script.at(`reveal/${round}/${shard}`, 'reveal').id).sort();
@@ -198,9 +206,18 @@ function playRound(script: JobScript, round: number): void {
   }
   if (validators.length > 0) scoreRound(script, round, validators, revealed);
   else script.say(customer, 'scores', `scores/${round}`, scoresOf(script, round, revealed));
-  script.say(customer, 'close', `close/${round}`, closeOf(script, round, seats, revealed));
+  script.say(customer, 'close', `close/${round}`, {
+    ...closeOf(script, round, seats, revealed),
+    ...(isSale && { aggregate: script.modelHash }),
+  });
   script.modelHash = script.at(`close/${round}`, 'close').content.aggregate;
   pay(script, round, seats);
+  if (!isSale) return;
+  for (const { who, shard } of seats)
+    if (wrongKeys.includes(shard) && script.has(`receipt/${round}/${shard}`))
+      script.say(customer, 'key-fraud', `key-fraud/${round}/${shard}`, keyFraudOf(script, round, shard, who));
+  const sold = script.say(customer, 'sold', `sold/${round}`, soldOf(script, round));
+  if (sold !== undefined) script.modelHash = sold.content.aggregate;
 }
 
 /** Everybody commits, then reveals; too few of them, and the customer's own scores follow. */

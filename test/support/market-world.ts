@@ -186,7 +186,7 @@ export interface WorldOptions {
   /** Who registers as validators; seats and fee are fields of the job. */
   readonly validators?: number;
   readonly rounds?: number;
-  readonly rail?: 'instalments' | 'none';
+  readonly rail?: 'instalments' | 'key-sale' | 'none';
   readonly priceSats?: number;
   /** Further fields of the job file. */
   readonly job?: JobFileInput;
@@ -316,7 +316,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const { ground } = options;
   const clock = ground?.clock ?? virtualClock(options.startSec);
   const network = ground?.network ?? memoryNetwork(options.relays, (ms) => clock.wait(ms));
-  const lightning = new FakeLightning({ nowSec: () => clock.nowSec() });
+  const lightning = new FakeLightning({ nowSec: () => clock.nowSec(), wait: (ms, signal) => clock.wait(ms, signal) });
   const engine = ground?.engine ?? options.engine ?? stubEngine(ENGINE_ID);
   const trialEngine = options.engine ?? withoutTrial(engine);
   const begin = async (

@@ -274,6 +274,8 @@ export const badContents: Record<EventName | 'snapshot' | 'listing' | 'artifact-
     tooMany('witnesses', id, 16),
     ...integer('shard'),
   ],
+  'key-fraud': [upper('trainer'), drop('wrapped'), set('z', 'ab', 'a short z'), upper('preimage'), ...integer('shard')],
+  sold: [upper('settlement'), drop('aggregate'), tooMany('sold', { submission: id, trainer: id, shard: 0 }, 1_024), set('lossPpm', -1, 'a loss below zero'), ...integer('round')],
   dispute: [upper('complaint'), drop('complaint'), ...integer('shard')],
   'dispute-nonce': [upper('nonce'), set('nonce', 'ab', 'a short nonce'), drop('dispute'), ...integer('round')],
   'dispute-draw': [upper('dispute'), set('nonces', []), tooMany('nonces', id, 16), ...integer('round')],

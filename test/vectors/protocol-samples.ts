@@ -345,6 +345,11 @@ const validated = scriptJob({
 });
 
 /** One of three says that each loss is twice as large, on the engine of the others; they complain. */
+/** Three updates are sold, the last of them under a wrong key. */
+const sold = scriptJob({
+  ...{ trainers: 3, validators: 1, rounds: 1, rail: 'key-sale', until: 'sold/0', wrongKeys: [2] },
+  terms: { payoutFloorMsat: 1_000n },
+});
 const lied = scriptJob({
   ...{ trainers: 2, rounds: 1, validators: 3 },
   terms: { title: 'iris, a lie', dataset: snapshot.id, seedCommitment: seedCommitment(seed), ...spotTerms(1) },
@@ -562,6 +567,7 @@ export const samples: Samples = {
     ['awarded by hand', byHand.raw('job')],
     ['for known keys, with proof of work', picky.raw('job')],
     ['with validators', validated.raw('job')],
+    ['that buys keys', sold.raw('job')],
     ['for trainers that stake', asking.raw('job')],
     ['with disputes', disputed.raw('job')],
   ],
@@ -581,6 +587,8 @@ export const samples: Samples = {
   register: [['for as long as the job', validated.raw('register/0')], ['for disputes, too', disputed.raw('register/0')]],
   nonce: [['of round 0', validated.raw('nonce/0/0')]],
   complaint: [['about a number', lied.raw('complaint')], ['about a segment', lied.raw('complaint-segment')]],
+  'key-fraud': [['a key that was not signed', sold.raw('key-fraud/0/2')]],
+  sold: [['two of three accepted', sold.raw('sold/0')]],
   'validator-fraud': [['a loss that two of three contradict', lied.raw('validator-fraud/0/1')]],
   dispute: [['of a fraud in round 0', disputed.raw('dispute')]],
   'dispute-nonce': [['the first of its chain', disputed.raw('dispute-nonce/0')]],
@@ -590,7 +598,7 @@ export const samples: Samples = {
   close: [['all accepted', script.raw('close/0')], ['one accepted, two rejected', partial.raw('close/0')], ['a proven fraud', checked.raw('close/0')], ['with a root update', trusted.raw('close/0')]],
   void: [['no quorum', late.raw('void/0')]],
   commit: [['of round 0', script.raw('commit/0/0')]],
-  reveal: [['with the update inside', script.raw('reveal/0/0')], ['with chunks elsewhere', script.raw('reveal/0/1')], ['with checkpoints', checked.raw('reveal/0/1')]],
+  reveal: [['with the update inside', script.raw('reveal/0/0')], ['with chunks elsewhere', script.raw('reveal/0/1')], ['with checkpoints', checked.raw('reveal/0/1')], ['for sale', sold.raw('reveal/0/0')]],
   scores: [['of two updates', script.raw('scores/0')], ['with repeated segments', checked.raw('scores/0')], ['of a validator', validated.raw('score-reveal/0/0')]],
   settlement: [['of two payees', script.raw('settlement/0')], ['with fees', validated.raw('settlement/0')], ['a correction', disputed.raw('correction')]],
   claim: [['with a sealed invoice', script.raw('claim/0/0')]],

@@ -34,6 +34,7 @@ function verdict(updateHash: Sha256): string {
         strictLoss: false,
         leastWorkPpm: null,
         engine: null,
+        isSale: false,
       },
       codec: { name: 'f32' },
       assigned: [

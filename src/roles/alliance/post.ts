@@ -9,7 +9,7 @@ import { parseDuration } from '../duration.js';
 import { enginesOf } from '../job-file.js';
 import { allianceFile } from '../job-files.js';
 import { hyperParameters } from '../job-hyper.js';
-import { modelSpec, PAYOUT_FLOOR_SATS, type PostPorts } from '../post.js';
+import { modelSpec, PAYOUT_FLOOR_SATS, potRail, type PostPorts } from '../post.js';
 import { requireStored } from '../require-stored.js';
 import type { AllianceSecrets } from './env.js';
 import type { AllianceFile } from './file.js';
@@ -56,7 +56,7 @@ export function allianceTermsOf(
       allianceSlashPpm: slashPpm(job),
     },
     network,
-    rail: job.rail,
+    rail: potRail(job),
     payoutFloorMsat: isFree ? 0n : BigInt(floorSats) * SAT,
     roundTimeoutSec: parseDuration(job.roundTimeout, '--round-timeout'),
     voteTimeoutSec: parseDuration(job.voteTimeout, '--vote-timeout'),

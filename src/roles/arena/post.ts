@@ -8,7 +8,7 @@ import type { JobSecrets } from '../customer-env.js';
 import { parseDuration } from '../duration.js';
 import { enginesOf } from '../job-file.js';
 import { arenaFile } from '../job-files.js';
-import { evaluationSetOf, PAYOUT_FLOOR_SATS, type PostPorts } from '../post.js';
+import { evaluationSetOf, PAYOUT_FLOOR_SATS, potRail, type PostPorts } from '../post.js';
 import type { DatasetRecord } from '../publish.js';
 import { requireStored } from '../require-stored.js';
 import { ARENA_DRAWS } from './customer.js';
@@ -68,7 +68,7 @@ export function arenaTermsOf(
       ...{ interimUntil, finalUntil },
     },
     network,
-    rail: job.rail,
+    rail: potRail(job),
     payoutFloorMsat: isFree ? 0n : BigInt(floorSats) * SAT,
     revealTimeoutSec: parseDuration(job.revealTimeout, '--reveal-timeout'),
     claimWithinSec: parseDuration(job.claimWithin, '--claim-within'),

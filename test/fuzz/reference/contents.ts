@@ -337,7 +337,7 @@ const terms = object(
     newKeyShare: optional(integer(0, 1_000_000)),
     quorum: integer(1, 1_024),
     network: constant('bitcoin', 'testnet', 'signet', 'simnet', 'regtest', 'sandbox'),
-    rail: constant('instalments', 'none'),
+    rail: constant('instalments', 'key-sale', 'none'),
     ...{ maxPriceMsat: msat, budgetMsat: msat, payoutFloorMsat: msat },
     award: constant('full', 'deadline', 'manual'),
     payment: constant('pay-as-bid', 'uniform'),
@@ -376,6 +376,7 @@ const terms = object(
     trainers: number;
     rail: string;
     maxPriceMsat: bigint;
+    payoutFloorMsat: bigint;
     verification: string;
     spot: unknown;
     payment: string;
@@ -392,6 +393,8 @@ const terms = object(
     (job.stake === undefined || job.rail !== 'none') &&
     ((job.stake?.validatorMsat ?? 0n) === 0n || (job.validators !== undefined && job.spot !== null)) &&
     (job.disputes === undefined || (job.validators !== undefined && job.spot !== null)) &&
+    (job.rail !== 'key-sale' ||
+      (job.validators !== undefined && job.shardsPerTrainer === undefined && job.payoutFloorMsat >= 1_000n)) &&
     (job.award !== 'manual' || (job.payment === 'pay-as-bid' && job.newKeyShare === undefined)) &&
     (job.payment !== 'uniform' || (job.bids === 'sealed' && job.shardsPerTrainer === undefined)) &&
     job.quorum <= job.trainers &&
@@ -515,8 +518,8 @@ const considered = object({
 const seat = object({ trainer: hex64, shard });
 const submission = object({ submission: hex64, trainer: hex64, shard });
 const rejection = constant(
-  ...(['absent', 'no-reveal', 'opening', 'base', 'residual', 'engine', 'blob', 'shape', 'unchanged', 'copy'] as const),
-  ...(['loss', 'work-floor', 'spot-check'] as const),
+  ...(['absent', 'no-reveal', 'opening', 'base', 'residual', 'engine', 'sale', 'blob', 'shape'] as const),
+  ...(['unchanged', 'copy', 'loss', 'work-floor', 'spot-check'] as const),
 );
 /** Up to 127 states between the segments: segments are counted from 0. */
 const segment = integer(0, 127);
@@ -610,12 +613,17 @@ export const contents: Readonly<Record<string, Check>> = {
       engine: optional(engine),
     },
   }),
+  '4622/sold': object({
+    ...{ round, settlement: hex64, sold: list(submission, 0, 1_024), aggregate: hex64 },
+    ...{ outerState: optional(hex64), lossPpm: loss, accuracyPpm: orNull(ppm), engine: optional(engine) },
+  }),
   '4622/void': object({ round, reason: constant('no-quorum'), degraded }),
   '4627/commit': object({ round, shard, open: hex64, commitment: hex64 }),
   '4627/reveal': object({
     ...{ round, shard, list: hex64, commit: hex64, salt: bytes32, baseHash: hex64, updateHash: hex64 },
     ...{ engine, checkpoints: list(hex64, 0, 127), sealed, inline },
     residual: optional(object({ before: orNull(hex64), after: hex64 })),
+    sale: optional(object({ paymentHash: hex64, ciphertext: hex64, key: hex64, z: hex64, wrapped: hex64 })),
   }),
   '4629/register': object({
     engine,
@@ -657,7 +665,7 @@ export const contents: Readonly<Record<string, Check>> = {
   '4628/claim-bad': object(
     {
       ...{ claim: hex64, payout: hex64, invoice: orNull(invoice), detail: text(500) },
-      rule: constant('sealed', 'text', 'network', 'amount', 'claim', 'expiry', 'hold', 'reused'),
+      rule: constant('sealed', 'text', 'network', 'amount', 'claim', 'expiry', 'hold', 'sale', 'reused'),
     },
     (bad: { rule: string; invoice: unknown }) => (bad.rule === 'sealed') === (bad.invoice === null),
   ),
@@ -675,6 +683,9 @@ export const contents: Readonly<Record<string, Check>> = {
   }),
   '4628/dispute': object({ round, shard, complaint: hex64 }),
   '4628/dispute-draw': object({ round, dispute: hex64, nonces: optional(list(hex64, 1, 15)) }),
+  '4628/key-fraud': object({
+    ...{ round, shard, trainer: hex64, submission: hex64, preimage: bytes32, z: bytes32, wrapped: bytes32 },
+  }),
   '4628/validator-fraud': object({
     ...{ round, validator: hex64, scores: hex64, submission: hex64, shard },
     ...{ field: measured, witnesses: list(hex64, 1, 15) },
@@ -743,6 +754,8 @@ export const contents: Readonly<Record<string, Check>> = {
 const sealedBlob = { key: bytes32, pointer };
 const sealedState = orNull(object({ ...sealedBlob, coding: optional(constant('ordered-words')) }));
 export const sealedUpdate = object({ ...sealedBlob, state: sealedState });
+const saleState = orNull(object({ pointer, coding: optional(constant('ordered-words')) }));
+export const sealedSale = object({ z: bytes32, wrapped: bytes32, pointer, state: saleState });
 export const sealedClaim = object({ invoice });
 const modelFields = {
   ...{ key: bytes32, salt: bytes32, pointer },

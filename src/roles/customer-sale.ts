@@ -1,0 +1,117 @@
+import type { Sha256 } from '../hash.js';
+import { boughtIn, saleOf } from '../market/sale-rules.js';
+import type { AnyPayout, JobState, RoundState } from '../market/state.js';
+import type { EventOf } from '../protocol/events.js';
+import { judgeSale, offerChecks, type SaleCheck } from '../protocol/sale.js';
+import type { CustomerEnv } from './customer-env.js';
+import { publishContradictions, publishFrauds, voidRound } from './customer-actions.js';
+import { keepModel, keepOuterState, loadModel, makeNext } from './customer-models.js';
+import { accuracyPpm, judgeRound, measuredPpm, openSealedSale } from './measure.js';
+import { isOwnTrouble } from './patience.js';
+import { makeRoot, publishRoot } from './root-update.js';
+import { preimageFor } from './sold-keys.js';
+
+/** The customer on rail `key-sale`: validators score for it, it pays for what they accept, and opens that only then. */
+
+/** By the validators' scores; the model stays until updates are sold. */
+export async function closeForSale(env: CustomerEnv, state: JobState, round: RoundState): Promise<void> {
+  const job = state.job!;
+  const { verdict } = round;
+  if (verdict === null) return voidRound(env, round.round);
+  await publishFrauds(env, round, verdict);
+  await publishContradictions(env, round);
+  const { accepted, rejected } = judgeRound(job, round, new Map(), verdict.rows);
+  for (const { trainer, rule, detail } of rejected)
+    env.progress.warn(`round ${round.round + 1}: ${trainer.slice(0, 12)}… is not paid: ${rule} (${detail})`);
+  if (accepted.length < Math.min(job.content.quorum, round.assigned.length)) return voidRound(env, round.round);
+  const base = await loadModel(env, state, round.open.content.base.sha256);
+  const root = await makeRoot(env, state, round, base);
+  const engine = await env.engine();
+  const measured = await engine.evaluate(job.content.model, base, await env.data.evaluationA());
+  await env.book.sign(
+    'close',
+    {
+      round: round.round,
+      list: round.revealList!.id,
+      scores: verdict.by,
+      accepted: accepted.map(({ submission, trainer, shard }) => ({ submission, trainer, shard })),
+      rejected: [...rejected],
+      aggregate: round.open.content.base.sha256,
+      ...(root !== null && { root: await publishRoot(env, state, round, root) }),
+      lossPpm: measuredPpm(measured),
+      accuracyPpm: accuracyPpm(measured),
+      engine: engine.id,
+    },
+    round.assigned.map((seat) => seat.trainer),
+  );
+}
+
+/** What a payment for a key needs to be true before it is sent. */
+export interface Offer {
+  readonly paymentHash: Sha256;
+  readonly checks: readonly SaleCheck[];
+}
+
+/** Looks at what a trainer offers for a payout; null: the payout pays for no key. */
+export async function offerFor(
+  { signer }: Pick<CustomerEnv, 'signer'>,
+  job: EventOf<'job'>,
+  round: RoundState,
+  payout: AnyPayout,
+): Promise<Offer | null> {
+  const sale = saleOf(job.content, round, payout);
+  const reveal = [...round.listedReveals.values()].find(({ author }) => author === payout.payee);
+  if (sale === null || reveal === undefined) return null;
+  try {
+    return { paymentHash: sale.paymentHash, checks: offerChecks(sale, await openSealedSale(signer, reveal)) };
+  } catch (error) {
+    if (isOwnTrouble(error)) throw error;
+    const detail = (error as Error).message.split('\n')[0]!.slice(0, 200);
+    return { paymentHash: sale.paymentHash, checks: [{ what: 'what it sealed opens', ok: false, detail }] };
+  }
+}
+
+/** Proves what was sold wrong, makes the model of what was sold right, and ends the sale. */
+export async function endSale(env: CustomerEnv, round: RoundState): Promise<void> {
+  for (const { submission, trainer, shard } of round.close!.content.accepted) {
+    const reveal = round.listedReveals.get(shard)!;
+    const preimage = preimageFor(round, reveal);
+    if (preimage === null || env.book.state().keyFrauds.has(trainer)) continue;
+    const { z, wrapped } = await openSealedSale(env.signer, reveal);
+    if (judgeSale(reveal.content.sale!, reveal.job, { preimage, z, wrapped }) !== 'fraud') continue;
+    env.progress.warn(`round ${round.round + 1}: ${trainer.slice(0, 12)}… sold a key that is not the one it signed`);
+    await env.book.sign('key-fraud', { round: round.round, shard, trainer, submission, preimage, z, wrapped }, [
+      trainer,
+    ]);
+  }
+  const state = env.book.state();
+  const job = state.job!.content;
+  const receipts = new Set(round.payouts.filter(({ receipt }) => receipt !== null).map(({ payout }) => payout));
+  const sold = boughtIn({ ...round, receipts }, state.keyFrauds);
+  const base = await loadModel(env, state, round.open.content.base.sha256);
+  const isCounted = sold.length >= Math.min(job.quorum, round.assigned.length);
+  const next = isCounted ? await makeNext(env, state, round, base, sold) : null;
+  if (next !== null) {
+    await keepModel(env, next.params);
+    await keepOuterState(env, next);
+  } else
+    env.progress.warn(
+      `round ${round.round + 1}: ${sold.length} updates are sold, fewer than the quorum: the model stays`,
+    );
+  const engine = await env.engine();
+  const measured = await engine.evaluate(job.model, next?.params ?? base, await env.data.evaluationA());
+  await env.book.sign(
+    'sold',
+    {
+      round: round.round,
+      settlement: round.settlement!.id,
+      sold: [...sold],
+      aggregate: next?.hash ?? round.open.content.base.sha256,
+      ...(next?.outerHash !== undefined && { outerState: next.outerHash }),
+      lossPpm: measuredPpm(measured),
+      accuracyPpm: accuracyPpm(measured),
+      engine: engine.id,
+    },
+    round.assigned.map((seat) => seat.trainer),
+  );
+}
