@@ -12,6 +12,7 @@ import { openLedger, type LedgerRecord } from '../src/wallet/ledger.js';
 import { connectWallet } from '../src/wallet/nwc.js';
 import { payOut, type PayoutRequest, type PayoutTools } from '../src/wallet/payout-journal.js';
 import type { PayoutRecord } from '../src/wallet/payout-records.js';
+import { sandboxBackend } from '../src/wallet/service-methods.js';
 import { startWalletService } from '../src/wallet/service.js';
 import { createSpendGuard } from '../src/wallet/spend-guard.js';
 import { formatWalletUri } from '../src/wallet/wallet-uri.js';
@@ -34,10 +35,11 @@ export async function bench(): Promise<BenchResult> {
   const secret = sha256('bench wallet service');
   const connectionOf = (name: string) => sha256('bench connection', name);
   let drawn = 0;
+  const random = (length: number) => sha256('bench random', `${drawn++}`).subarray(0, length);
+  const sandbox = { ledger, nodeSecret: sha256('bench node'), clock: systemClock, random };
   const service = await startWalletService({
-    ...{ relays, secret, ledger, nodeSecret: sha256('bench node'), clock: systemClock },
+    ...{ relays, secret, clock: systemClock, backend: sandboxBackend(sandbox) },
     connections: new Map(['customer', 'trainer'].map((name) => [publicKey(connectionOf(name)), name])),
-    random: (length) => sha256('bench random', `${drawn++}`).subarray(0, length),
   });
   const walletOf = (name: string): Promise<Wallet> =>
     connectWallet(

@@ -40,7 +40,6 @@ import type { ProbeFacts, ProbeOptions } from './relay/probe.js';
 import type { MaskingReport } from './relay/masking.js';
 import type { EngineLimits, RungReport, TrainingEngine } from './training/engine.js';
 import type { Ledger, LedgerRecord } from './wallet/ledger.js';
-import type { WalletService, WalletServiceOptions } from './wallet/service.js';
 
 export interface EngineRequest {
   /** Rungs the job accepts; absent: any. The participant's own `engine` setting narrows it further. */
@@ -106,8 +105,6 @@ export interface Deps {
   lockFolder(folder: string, words: NonNullable<LockOptions['words']>): Promise<void>;
   /** The sandbox's books, in the journal `path`. */
   openLedger(path: string): Promise<Ledger>;
-  /** The wallet side of NIP-47 for the sandbox and the demo. */
-  startWalletService(options: Omit<WalletServiceOptions, 'clock' | 'random'>): Promise<WalletService>;
   /** A new training worker. @throws `engine-unavailable` */
   engine(request?: EngineRequest): Promise<TrainingEngine>;
   /** Tries every engine, whatever the settings want. @param measure  asked for the speed of each that is fit */
@@ -334,12 +331,6 @@ export async function createDeps({ flags, env, cwd, progress, prompt, signal }: 
     async openLedger(path) {
       const ledger = await import('./wallet/ledger.js');
       return ledger.openLedger(await openJournal<LedgerRecord>(path));
-    },
-    async startWalletService(options) {
-      const { startWalletService } = await import('./wallet/service.js');
-      const service = await startWalletService({ ...options, clock: systemClock, random });
-      opened.add({ close: async () => service.close() });
-      return service;
     },
     async engine({ accepted, limits, threads } = {}) {
       const { createEngine } = await import('./training/engine.js');

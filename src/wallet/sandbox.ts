@@ -3,8 +3,10 @@ import { NmktError } from '../errors.js';
 import { fromHex, hex, type Bytes, type Pubkey } from '../hash.js';
 import type { Clock, Journal, RandomBytes, Relays } from '../ports.js';
 import { isValidSecret, publicKey } from '../schnorr.js';
+import { nodeIdOf } from './bolt11.js';
 import { openLedger, type Ledger, type LedgerRecord } from './ledger.js';
 import { openSandboxFolder } from './sandbox-folder.js';
+import { sandboxBackend } from './service-methods.js';
 import { startWalletService, type WalletServiceOptions } from './service.js';
 import { formatWalletUri } from './wallet-uri.js';
 
@@ -76,24 +78,22 @@ export async function startSandboxWallets(options: SandboxOptions): Promise<Sand
   await ledger.fundOnce('customer', BigInt(options.sats) * 1000n);
   const { stakeSats = 0 } = options;
   if (stakeSats > 0) for (const name of names.slice(1)) await ledger.fundOnce(name, BigInt(stakeSats) * 1000n);
-  const secret = fromHex(keys.service);
+  const [secret, nodeSecret] = [fromHex(keys.service), fromHex(keys.node)];
   const service = await startWalletService({
     relays,
     secret,
     connections: new Map(
       Object.entries(keys.participants).map(([name, { connection }]) => [publicKey(fromHex(connection)), name]),
     ),
-    ledger,
-    nodeSecret: fromHex(keys.node),
+    backend: sandboxBackend({ ledger, nodeSecret, clock, random }),
     clock,
-    random,
     ...(options.faultFor && { faultFor: options.faultFor }),
   });
   const participants = names.map((name) => participant(name, keys, service.pubkey, relayUrl, folder?.dir));
   for (const { name, settings } of participants) {
     await folder?.write(`${name}.json`, settings);
   }
-  return { participants, ledger, nodePubkey: service.nodePubkey, close: () => service.close() };
+  return { participants, ledger, nodePubkey: nodeIdOf(nodeSecret), close: () => service.close() };
 }
 
 /** The relay's last port in this folder, 0 when there was none: settings files handed out name it. */

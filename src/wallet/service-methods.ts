@@ -1,10 +1,19 @@
 import { isNmktError } from '../errors.js';
 import { fromHex, hex, sha256Hex, type Bytes, type Sha256 } from '../hash.js';
 import type { Clock, RandomBytes } from '../ports.js';
-import { decodeInvoice, encodeInvoice, type Invoice } from './bolt11.js';
+import { encodeInvoice, nodeIdOf, type Invoice } from './bolt11.js';
 import { payerOf, type Ledger, type LedgerEntry, type LedgerInvoice } from './ledger.js';
 import { sandboxStake } from './sandbox-stake.js';
 import { runStakeCall, STAKE_METHOD } from './stake-method.js';
+import {
+  hashParam,
+  integerParam,
+  invoiceParam,
+  RequestRefused,
+  textParam,
+  type Params,
+  type WalletBackend,
+} from './wallet-backend.js';
 
 /** Beside those of NIP-47: blocks pass. */
 export const MINE_METHOD = 'nmkt_mine';
@@ -24,28 +33,24 @@ export const METHODS = [
   STAKE_METHOD,
   MINE_METHOD,
 ] as const;
-export type Method = (typeof METHODS)[number];
+type Method = (typeof METHODS)[number];
 
-export interface SandboxNode {
+export interface SandboxBooks {
   readonly ledger: Ledger;
   /** Signs every invoice; kept over restarts. */
   readonly nodeSecret: Bytes;
-  /** 33 bytes compressed, hex. */
-  readonly nodePubkey: string;
   readonly clock: Clock;
   readonly random: RandomBytes;
 }
+interface SandboxNode extends SandboxBooks {
+  /** 33 bytes compressed, hex. */
+  readonly nodePubkey: string;
+}
 
-export type Params = Readonly<Record<string, unknown>>;
-
-/** What the wallet answers with an error code of NIP-47. */
-export class RequestRefused extends Error {
-  constructor(
-    readonly code: string,
-    message: string,
-  ) {
-    super(message);
-  }
+/** All wallets of a sandbox: an account for each. */
+export function sandboxBackend(books: SandboxBooks): WalletBackend {
+  const node = { ...books, nodePubkey: nodeIdOf(books.nodeSecret) };
+  return { methods: METHODS, run: (method, params, account) => runMethod(method as Method, params, account, node) };
 }
 
 const MAX_EXPIRY_SEC = 365 * 24 * 60 * 60;
@@ -59,7 +64,7 @@ const HOLD_MARGIN = 12;
 const MAX_BLOCKS = 10_000;
 
 /** @throws RequestRefused */
-export async function runMethod(method: Method, params: Params, account: string, node: SandboxNode): Promise<object> {
+async function runMethod(method: Method, params: Params, account: string, node: SandboxNode): Promise<object> {
   switch (method) {
     case 'get_info':
       return {
@@ -93,7 +98,7 @@ export async function runMethod(method: Method, params: Params, account: string,
     case STAKE_METHOD:
       return stake(params, account, node);
     case MINE_METHOD:
-      return { height: await node.ledger.mine(integer(params, 'blocks', { min: 1, max: MAX_BLOCKS })) };
+      return { height: await node.ledger.mine(integerParam(params, 'blocks', { min: 1, max: MAX_BLOCKS })) };
   }
 }
 
@@ -105,7 +110,7 @@ async function stake(params: Params, account: string, node: SandboxNode): Promis
   try {
     const pay = async (from: string, invoice: string, msat: bigint) => {
       const { preimage } = await payInvoice({ invoice, amount: Number(msat) }, from, node);
-      return { paymentHash: readInvoice(invoice).paymentHash, preimage };
+      return { paymentHash: invoiceParam(invoice).paymentHash, preimage };
     };
     return await runStakeCall(sandboxStake(ledger, account, clock, pay), params);
   } catch (error) {
@@ -124,27 +129,24 @@ async function makeInvoice(params: Params, account: string, node: SandboxNode): 
 
 /** https://github.com/nostr-protocol/nips/blob/master/47.md: the payee knows the preimage, and takes the money when it wants to. */
 async function makeHoldInvoice(params: Params, account: string, node: SandboxNode): Promise<object> {
-  const paymentHash = text(params, 'payment_hash', /^[0-9a-f]{64}$/, 64) as Sha256 | undefined;
-  if (paymentHash === undefined) throw new RequestRefused('OTHER', 'payment_hash is needed');
+  const paymentHash = hashParam(params, 'payment_hash') as Sha256;
   if (node.ledger.find(paymentHash) !== undefined) throw new RequestRefused('OTHER', 'that payment hash is in use');
   const limits = { min: FINAL_CLTV, max: MAX_HOLD_CLTV, absent: HOLD_CLTV };
-  const minFinalCltv = integer(params, 'min_cltv_expiry_delta', limits);
+  const minFinalCltv = integerParam(params, 'min_cltv_expiry_delta', limits);
   return addInvoice(params, account, node, {
     ...{ paymentHash, preimage: '', minFinalCltv, holdBlocks: Math.max(1, minFinalCltv - HOLD_MARGIN) },
   });
 }
 
 async function settleHoldInvoice(params: Params, account: string, { ledger, clock }: SandboxNode): Promise<object> {
-  const preimage = text(params, 'preimage', /^[0-9a-f]{64}$/, 64);
-  if (preimage === undefined) throw new RequestRefused('OTHER', 'preimage is needed');
+  const preimage = hashParam(params, 'preimage');
   const isSettled = await ledger.settleHold(account, preimage, sha256Hex(fromHex(preimage)), clock.nowSec());
   if (isSettled) return {};
   throw new RequestRefused('NOT_FOUND', 'no payment waits for that preimage');
 }
 
 async function cancelHoldInvoice(params: Params, account: string, { ledger }: SandboxNode): Promise<object> {
-  const paymentHash = text(params, 'payment_hash', /^[0-9a-f]{64}$/, 64);
-  if (paymentHash === undefined) throw new RequestRefused('OTHER', 'payment_hash is needed');
+  const paymentHash = hashParam(params, 'payment_hash');
   if (await ledger.cancelHold(account, paymentHash)) return {};
   throw new RequestRefused('NOT_FOUND', 'no hold invoice of this wallet is open under that hash');
 }
@@ -155,10 +157,10 @@ async function addInvoice(
   node: SandboxNode,
   kind: Pick<LedgerInvoice, 'preimage' | 'holdBlocks'> & Pick<Invoice, 'paymentHash' | 'minFinalCltv'>,
 ): Promise<object> {
-  const amount = integer(params, 'amount', { min: 1 });
-  const expirySec = integer(params, 'expiry', { min: 1, max: MAX_EXPIRY_SEC, absent: 3600 });
-  const description = text(params, 'description', /^[^]*$/u, MAX_DESCRIPTION);
-  const descriptionHash = text(params, 'description_hash', /^[0-9a-f]{64}$/, 64) as Sha256 | undefined;
+  const amount = integerParam(params, 'amount', { min: 1 });
+  const expirySec = integerParam(params, 'expiry', { min: 1, max: MAX_EXPIRY_SEC, absent: 3600 });
+  const description = textParam(params, 'description', /^[^]*$/u, MAX_DESCRIPTION);
+  const descriptionHash = textParam(params, 'description_hash', /^[0-9a-f]{64}$/, 64) as Sha256 | undefined;
   const { paymentHash, minFinalCltv, preimage, holdBlocks } = kind;
   const createdSec = node.clock.nowSec();
   const invoice = encodeInvoice(
@@ -186,7 +188,7 @@ async function payInvoice(
   account: string,
   node: SandboxNode,
 ): Promise<{ readonly preimage: string; readonly fees_paid: number }> {
-  const invoice = readInvoice(params['invoice']);
+  const invoice = invoiceParam(params['invoice']);
   if (invoice.prefix !== 'bcrt')
     throw new RequestRefused('OTHER', `this wallet pays lnbcrt only, not ln${invoice.prefix}`);
   if (invoice.payee !== node.nodePubkey) {
@@ -208,11 +210,11 @@ async function payInvoice(
 }
 
 function lookupInvoice(params: Params, account: string, node: SandboxNode): object {
-  const asked = text(params, 'payment_hash', /^[0-9a-f]{64}$/, 64);
+  const asked = textParam(params, 'payment_hash', /^[0-9a-f]{64}$/, 64);
   if (asked === undefined && params['invoice'] === undefined) {
     throw new RequestRefused('OTHER', 'payment_hash or invoice is needed');
   }
-  const entry = node.ledger.find(asked ?? readInvoice(params['invoice']).paymentHash);
+  const entry = node.ledger.find(asked ?? invoiceParam(params['invoice']).paymentHash);
   // The payer's side first: it is the one that moved money.
   if (entry !== undefined && payerOf(entry) === account)
     return transaction(entry, 'outgoing', node.clock.nowSec(), node);
@@ -221,11 +223,11 @@ function lookupInvoice(params: Params, account: string, node: SandboxNode): obje
 }
 
 function listTransactions(params: Params, account: string, node: SandboxNode): object {
-  const from = integer(params, 'from', { min: 0, absent: 0 });
-  const until = integer(params, 'until', { min: 0, absent: Number.MAX_SAFE_INTEGER });
-  const limit = integer(params, 'limit', { min: 0, absent: 50, max: 500 });
-  const offset = integer(params, 'offset', { min: 0, absent: 0 });
-  const type = text(params, 'type', /^(incoming|outgoing)$/, 8);
+  const from = integerParam(params, 'from', { min: 0, absent: 0 });
+  const until = integerParam(params, 'until', { min: 0, absent: Number.MAX_SAFE_INTEGER });
+  const limit = integerParam(params, 'limit', { min: 0, absent: 50, max: 500 });
+  const offset = integerParam(params, 'offset', { min: 0, absent: 0 });
+  const type = textParam(params, 'type', /^(incoming|outgoing)$/, 8);
   const nowSec = node.clock.nowSec();
   const transactions = node.ledger
     .entriesOf(account)
@@ -261,28 +263,4 @@ function transaction(entry: LedgerEntry, type: 'incoming' | 'outgoing', nowSec: 
     created_at: entry.createdSec,
     expires_at: entry.expiresSec,
   };
-}
-
-function readInvoice(value: unknown): Invoice {
-  if (typeof value !== 'string') throw new RequestRefused('OTHER', 'invoice is not a string');
-  try {
-    return decodeInvoice(value);
-  } catch (error) {
-    throw new RequestRefused('OTHER', (error as Error).message);
-  }
-}
-
-function integer(params: Params, name: string, rule: { min: number; max?: number; absent?: number }): number {
-  const value = params[name] ?? rule.absent;
-  const max = rule.max ?? Number.MAX_SAFE_INTEGER;
-  if (Number.isSafeInteger(value) && (value as number) >= rule.min && (value as number) <= max) return value as number;
-  throw new RequestRefused('OTHER', `${name} is not an integer from ${rule.min} to ${max}`);
-}
-
-function text(params: Params, name: string, form: RegExp, maxLength: number): string | undefined {
-  const value = params[name];
-  // Clients send empty strings for what they leave out.
-  if (value === undefined || value === null || value === '') return undefined;
-  if (typeof value === 'string' && value.length <= maxLength && form.test(value)) return value;
-  throw new RequestRefused('OTHER', `${name} is malformed`);
 }

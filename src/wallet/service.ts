@@ -2,10 +2,9 @@ import { v2 as nip44 } from 'nostr-tools/nip44';
 import { conversationKey } from '../ecdh.js';
 import { isNmktError, NmktError } from '../errors.js';
 import type { Bytes, Pubkey } from '../hash.js';
-import type { NostrEvent, Relays } from '../ports.js';
+import type { Clock, NostrEvent, Relays } from '../ports.js';
 import { publicKey, signEvent } from '../schnorr.js';
-import { nodeIdOf } from './bolt11.js';
-import { METHODS, RequestRefused, runMethod, type Method, type Params, type SandboxNode } from './service-methods.js';
+import { RequestRefused, type Params, type WalletBackend } from './wallet-backend.js';
 
 /** The wallet side of NIP-47, NIP-44 only: https://github.com/nostr-protocol/nips/blob/master/47.md */
 
@@ -33,14 +32,16 @@ export type WalletFault =
       readonly state: 'failed' | 'pending' | 'expired' | 'not-found' | 'settled-unproven';
     };
 
-export interface WalletServiceOptions extends Omit<SandboxNode, 'nodePubkey'> {
+export interface WalletServiceOptions {
   readonly relays: Relays;
-  /** Of the service: signs replies. One service serves all wallets of a sandbox. */
+  /** Of the service: signs replies. One service serves all wallets of a backend. */
   readonly secret: Bytes;
   /** The connection key of each wallet to its account. */
   readonly connections: ReadonlyMap<Pubkey, string>;
-  /** Methods announced and served; all by default. */
-  readonly methods?: readonly Method[];
+  readonly backend: WalletBackend;
+  readonly clock: Clock;
+  /** Those of the backend that are announced and served; all by default. */
+  readonly methods?: readonly string[];
   /** The encryption announced; anything but `nip44_v2` only to test how it is refused. */
   readonly announcedEncryption?: string;
   /** Asked once per request. */
@@ -49,16 +50,14 @@ export interface WalletServiceOptions extends Omit<SandboxNode, 'nodePubkey'> {
 
 export interface WalletService {
   readonly pubkey: Pubkey;
-  /** 33 bytes compressed, hex. */
-  readonly nodePubkey: string;
   close(): void;
 }
 
 /** Resolves once the relays deliver to it: a request sent now is heard. */
 export async function startWalletService(options: WalletServiceOptions): Promise<WalletService> {
-  const { relays, secret, connections, methods = METHODS, announcedEncryption = 'nip44_v2' } = options;
+  const { relays, secret, connections, backend, announcedEncryption = 'nip44_v2' } = options;
+  const { methods = backend.methods } = options;
   const pubkey = publicKey(secret);
-  const node: SandboxNode = { ...options, nodePubkey: nodeIdOf(options.nodeSecret) };
   const seen = new Set<string>();
   const keys = new Map([...connections.keys()].map((peer) => [peer, conversationKey(secret, peer)]));
   let isOpen = true;
@@ -83,7 +82,7 @@ export async function startWalletService(options: WalletServiceOptions): Promise
     try {
       if (call.refusal) throw call.refusal;
       if (fault?.kind === 'error') throw new RequestRefused(fault.code, 'as the test asked');
-      const result = await runMethod(call.method as Method, call.params, account, node);
+      const result = await backend.run(call.method, call.params, account);
       body = { result_type: call.method, error: null, result: distort(result, call.method, fault) };
     } catch (error) {
       // Also for our own bugs: without an answer the client waits a minute and cannot tell what happened.
@@ -141,7 +140,7 @@ export async function startWalletService(options: WalletServiceOptions): Promise
     close();
     throw unreachable(relays.urls, `no relay delivered within ${START_TIMEOUT_MS} ms`);
   }
-  return { pubkey, nodePubkey: node.nodePubkey, close };
+  return { pubkey, close };
 }
 
 interface Call {

@@ -1,10 +1,11 @@
 import { NmktError } from '../../src/errors.js';
 import { sha256 } from '../../src/hash.js';
 import type { Clock, PayOutcome, RandomBytes, Wallet } from '../../src/ports.js';
-import { decodeInvoice, nodeIdOf } from '../../src/wallet/bolt11.js';
+import { decodeInvoice } from '../../src/wallet/bolt11.js';
 import type { Ledger } from '../../src/wallet/ledger.js';
 import { NOT_MOVED, readLookup, readPayment, rejected } from '../../src/wallet/nwc-answers.js';
-import { METHODS, RequestRefused, runMethod, type Method, type Params } from '../../src/wallet/service-methods.js';
+import { METHODS, sandboxBackend } from '../../src/wallet/service-methods.js';
+import { RequestRefused, type Params } from '../../src/wallet/wallet-backend.js';
 
 /** The sandbox's wallet service over its real books, asked directly instead of over NIP-47: it can go away and come back. */
 export interface DiskWallets {
@@ -16,19 +17,13 @@ export interface DiskWallets {
 export function diskWallets(clock: Clock, random: RandomBytes): DiskWallets {
   let ledger: Ledger | null = null;
   const nodeSecret = sha256('disk wallets');
-  const nodePubkey = nodeIdOf(nodeSecret);
 
   /** @throws NmktError `wallet-unreachable`: it may have done it, or not */
-  const ask = async (account: string, method: Method, params: Params): Promise<Readonly<Record<string, unknown>>> => {
+  const ask = async (account: string, method: string, params: Params): Promise<Readonly<Record<string, unknown>>> => {
     const here = ledger;
     if (here === null) throw away('away');
-    const answer = await runMethod(method, params, account, {
-      ledger: here,
-      nodeSecret,
-      nodePubkey,
-      clock,
-      random,
-    }).catch((error: unknown) => {
+    const backend = sandboxBackend({ ledger: here, nodeSecret, clock, random });
+    const answer = await backend.run(method, params, account).catch((error: unknown) => {
       throw error instanceof RequestRefused ? error : away('it went away');
     });
     if (ledger !== here) throw away('it went away before its answer');

@@ -1,19 +1,21 @@
 import { expect, it } from 'vitest';
 import { sha256Hex, type Pubkey } from '../../src/hash.js';
 import { systemClock } from '../../src/config/clock.js';
-import type { Clock, Wallet } from '../../src/ports.js';
+import type { Clock } from '../../src/ports.js';
 import type { LedgerRecord } from '../../src/wallet/ledger.js';
 import { payOut, type PayoutOutcome } from '../../src/wallet/payout-journal.js';
 import { foldPayouts, type PayoutRecord } from '../../src/wallet/payout-records.js';
 import type { WalletFault } from '../../src/wallet/service.js';
 import { createSpendGuard } from '../../src/wallet/spend-guard.js';
 import { memoryJournal } from '../support/memory-journal.js';
+import { payingBy } from '../support/paying-by.js';
 import { stageForTest } from './samples.js';
 
 /** The payout journal through the real SDK, over a real relay, against a wallet service that misbehaves. */
 
 const AMOUNT_MSAT = 21_007n;
 const TRIES = 8;
+/** For a payment, instead of a minute. */
 const TIMEOUT_MS = 400;
 
 type Plan = { readonly pay: WalletFault[]; readonly lookup: WalletFault[] };
@@ -31,22 +33,6 @@ const hastyClock: Clock = {
   nowMs: () => systemClock.nowMs(),
   wait: (ms, signal) => systemClock.wait(Math.min(ms, 20), signal),
 };
-
-/** Gives up a payment after TIMEOUT_MS instead of a minute. */
-function hurried(wallet: Wallet): Wallet {
-  return {
-    info: () => wallet.info(),
-    budget: () => wallet.budget(),
-    balanceMsat: () => wallet.balanceMsat(),
-    makeInvoice: (request) => wallet.makeInvoice(request),
-    pay: (invoice) => wallet.pay(invoice, TIMEOUT_MS),
-    lookup: (hash) => wallet.lookup(hash),
-    makeHoldInvoice: (request) => wallet.makeHoldInvoice(request),
-    settleHold: (preimage) => wallet.settleHold(preimage),
-    cancelHold: (hash) => wallet.cancelHold(hash),
-    close: () => wallet.close(),
-  };
-}
 
 /** By what the wallet does; each answer not named is honest. */
 const plans: [string, Plan][] = [
@@ -99,7 +85,7 @@ it.each(plans)('a wallet that %s: paid once, every doubt is told with what happe
         ...{ jobBudgetMsat: 1_000_000n, voided: new Set<string>() },
       },
       {
-        wallet: hurried(wallet),
+        wallet: payingBy(wallet, (text) => wallet.pay(text, TIMEOUT_MS)),
         ...{ network: 'sandbox', journal: memoryJournal(records), guard: createSpendGuard({}), clock: hastyClock },
       },
     );

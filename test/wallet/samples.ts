@@ -1,12 +1,13 @@
 import { onTestFinished } from 'vitest';
 import { systemClock } from '../../src/config/clock.js';
 import { hex, sha256, type Pubkey } from '../../src/hash.js';
-import type { Relays, Wallet } from '../../src/ports.js';
+import type { RandomBytes, Relays, Wallet } from '../../src/ports.js';
 import { startRelay } from '../../src/relay/embedded.js';
 import { connectRelays } from '../../src/relay/pool.js';
 import { publicKey } from '../../src/schnorr.js';
 import { openLedger, type Ledger, type LedgerRecord } from '../../src/wallet/ledger.js';
 import { connectWallet, type WalletOptions } from '../../src/wallet/nwc.js';
+import { sandboxBackend } from '../../src/wallet/service-methods.js';
 import { startWalletService, type WalletFault, type WalletServiceOptions } from '../../src/wallet/service.js';
 import { formatWalletUri } from '../../src/wallet/wallet-uri.js';
 import { memoryJournal } from '../support/memory-journal.js';
@@ -34,9 +35,13 @@ export interface Stage {
   startService(options?: Partial<WalletServiceOptions>): Promise<void>;
 }
 
+interface StageOptions extends Partial<WalletServiceOptions> {
+  readonly random?: RandomBytes;
+}
+
 /** A relay over WebSockets on a free port and a wallet service with real invoices; ends with the test. */
 export async function stageForTest(
-  options: Partial<WalletServiceOptions> = {},
+  { random: draw = random, ...options }: StageOptions = {},
   records: LedgerRecord[] = [],
 ): Promise<Stage> {
   const relay = await startRelay({ port: 0 });
@@ -50,10 +55,8 @@ export async function stageForTest(
       relays,
       secret: serviceSecret,
       connections,
-      ledger,
-      nodeSecret,
+      backend: sandboxBackend({ ledger, nodeSecret, clock: systemClock, random: draw }),
       clock: systemClock,
-      random,
       faultFor: () => faults.shift(),
       ...changes,
     });
