@@ -117,6 +117,8 @@ export async function openLedger(journal: Journal<LedgerRecord>): Promise<Ledger
     const entry = entries.get(paymentHash);
     if (!entry || entry.payment) throw broken('one payment per invoice', paymentHash);
     const { held: before, ...open } = entry;
+    const isSecond = before !== undefined && (record.type === 'payment' || record.type === 'hold');
+    if (isSecond) throw broken('no other payment while one waits', paymentHash);
     if (record.type === 'payment') {
       const { from, atSec } = record;
       moveTo(from, entry.account, entry.msat);

@@ -10,10 +10,10 @@ import { parseJson } from '../../src/protocol/json.js';
 import { decodeInvoice, encodeInvoice } from '../../src/wallet/bolt11.js';
 import { parseAmount } from '../../src/wallet/bolt11-amount.js';
 import { cleanText, readLookup, readNetwork, readPayment } from '../../src/wallet/nwc-answers.js';
-import { openLedger, type LedgerRecord } from '../../src/wallet/ledger.js';
 import { formatWalletUri, parseWalletUri } from '../../src/wallet/wallet-uri.js';
 import { NOW, secretOf } from '../relay/samples.js';
 import { FakeLightning } from '../support/fake-wallet.js';
+import { booksTarget } from './ledger-target.js';
 import { mutateJson, mutateText, type Random } from './mutate.js';
 import { readIdentifier, readInvoice } from './reference/bech32.js';
 import { sealedClaim as sealedClaimFields } from './reference/contents.js';
@@ -71,31 +71,6 @@ const wallets = [
   formatWalletUri({ walletPubkey: hash as Pubkey, relays: ['ws://127.0.0.1:1'], secret: hash }),
   formatWalletUri({ walletPubkey: hash as Pubkey, relays: ['wss://a.example', 'wss://b.example/x?y=z'], secret: hash }),
 ];
-
-const ledger: LedgerRecord[] = [
-  { type: 'fund', account: 'a', msat: 1_000n },
-  ...[1, 2].map((n) => ({
-    ...{ type: 'invoice' as const, paymentHash: `${n}`.repeat(64), preimage: hash, account: 'b', msat: 400n },
-    ...{ invoice: 'lnbc1', createdSec: NOW, expiresSec: NOW + 60 },
-  })),
-  { type: 'payment', paymentHash: '1'.repeat(64), from: 'a', atSec: NOW },
-];
-
-function broken(random: Random): LedgerRecord[] {
-  const at = random.below(ledger.length);
-  switch (random.below(4)) {
-    case 0:
-      return [...ledger, random.pick(ledger)];
-    case 1:
-      return ledger.filter((_, i) => i !== at);
-    case 2:
-      return ledger.map((record, i) =>
-        i === at && 'msat' in record ? { ...record, msat: random.pick([-1n, 0n, 10n ** 30n]) } : record,
-      );
-    default:
-      return [...ledger.slice(at), ...ledger.slice(0, at)];
-  }
-}
 
 /** A person, an event or a key: the 32 bytes that the text stands for. */
 const read = (text: string, kinds: readonly string[]): string => {
@@ -197,28 +172,7 @@ export const walletTargets: readonly Target[] = [
       ];
     },
   }),
-  target('books of the sandbox', ['internal-error'], {
-    share: 0.5,
-    make: broken,
-    run: async (records) => {
-      const books = await openLedger({
-        read: async () => records,
-        append: async () => undefined,
-        close: async () => undefined,
-      });
-      return [books.totalMsat(), books.balanceMsat('a'), books.balanceMsat('b')];
-    },
-    reference: (records) => {
-      const sum = (of: readonly LedgerRecord[]) =>
-        of.reduce((total, record) => total + ('msat' in record ? record.msat : 0n), 0n);
-      const funded = records.filter(({ type }) => type === 'fund');
-      const paid = records.filter(({ type }) => type === 'payment').length;
-      const invoice = records.find((record) => record.type === 'invoice' && record.paymentHash === '1'.repeat(64));
-      const moved = paid > 0 && invoice !== undefined && 'msat' in invoice ? invoice.msat : 0n;
-      if (paid > 1 || sum(funded) - moved < 0n) return refuse('books that do not add up');
-      return [sum(funded), sum(funded) - moved, moved];
-    },
-  }),
+  booksTarget,
   target('identifiers of events', ['bad-key'], {
     share: 1.5,
     make: (random) => mutateBech32(random, identifiers.slice(1)),
