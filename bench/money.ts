@@ -7,9 +7,11 @@ import { openJournal } from '../src/journal/file-journal.js';
 import type { Wallet } from '../src/ports.js';
 import { startRelay } from '../src/relay/embedded.js';
 import { connectRelays } from '../src/relay/pool.js';
+import { PAYEES_AT_ONCE } from '../src/roles/side-by-side.js';
 import { publicKey } from '../src/schnorr.js';
 import { openLedger, type LedgerRecord } from '../src/wallet/ledger.js';
 import { connectWallet } from '../src/wallet/nwc.js';
+import { payoutBook } from '../src/wallet/payout-book.js';
 import { payOut, type PayoutRequest, type PayoutTools } from '../src/wallet/payout-journal.js';
 import type { PayoutRecord } from '../src/wallet/payout-records.js';
 import { sandboxBackend } from '../src/wallet/service-methods.js';
@@ -20,7 +22,9 @@ import type { BenchResult } from './run.js';
 
 const SINGLE = 40;
 const MANY = 200;
-const AT_ONCE = 4;
+/** A payment over Lightning takes a second or more. */
+const SLOW = 20;
+const SLOW_MS = 1_000;
 const MSAT = 21_000n;
 const EXPIRY_SEC = 90_000;
 
@@ -37,9 +41,11 @@ export async function bench(): Promise<BenchResult> {
   let drawn = 0;
   const random = (length: number) => sha256('bench random', `${drawn++}`).subarray(0, length);
   const sandbox = { ledger, nodeSecret: sha256('bench node'), clock: systemClock, random };
+  let isSlow = false;
   const service = await startWalletService({
     ...{ relays, secret, clock: systemClock, backend: sandboxBackend(sandbox) },
     connections: new Map(['customer', 'trainer'].map((name) => [publicKey(connectionOf(name)), name])),
+    faultFor: (method) => (isSlow && method === 'pay_invoice' ? { kind: 'delay', ms: SLOW_MS } : undefined),
   });
   const walletOf = (name: string): Promise<Wallet> =>
     connectWallet(
@@ -52,7 +58,9 @@ export async function bench(): Promise<BenchResult> {
     const plain = await invoicesOf('plain', SINGLE);
     const alone = await invoicesOf('alone', SINGLE);
     const turns = await invoicesOf('turns', MANY);
-    const sideBySide = await invoicesOf('side by side', MANY);
+    const together = await invoicesOf('together', MANY);
+    const slow = await invoicesOf('slow', SLOW);
+    const slowTogether = await invoicesOf('slow together', SLOW);
     await customer.info();
     const plainMs = await timed(plain, async ({ invoice: text }) => {
       const outcome = await customer.pay(text, 10_000);
@@ -60,19 +68,27 @@ export async function bench(): Promise<BenchResult> {
     });
     const tools = async (name: string): Promise<PayoutTools> => ({
       ...{ wallet: customer, network: 'sandbox', guard: createSpendGuard({}), clock: systemClock },
-      journal: await openJournal<PayoutRecord>(join(folder, `${name}.jsonl`)),
+      book: payoutBook(await openJournal<PayoutRecord>(join(folder, `${name}.jsonl`))),
     });
     const one = await tools('alone');
     const aloneMs = await timed(alone, (asked, i) => payOne(one, asked, `alone ${i}`));
-    const [inTurn, together] = [await tools('turns'), await tools('side-by-side')];
-    const turnsMs = await whole(async () => {
-      for (const [i, asked] of turns.entries()) await payOne(inTurn, asked, `turns ${i}`);
-    });
-    const togetherMs = await whole(() =>
-      inParallel(MANY, (i) => payOne(together, sideBySide[i]!, `side by side ${i}`)),
-    );
+    const inTurn = (name: string, all: readonly Asked[]) =>
+      whole(async () => {
+        const own = await tools(name);
+        for (const [i, asked] of all.entries()) await payOne(own, asked, `${name} ${i}`);
+      });
+    const atOnce = (name: string, all: readonly Asked[]) =>
+      whole(async () => {
+        const own = await tools(name);
+        await inParallel(all.length, (i) => payOne(own, all[i]!, `${name} ${i}`));
+      });
+    const turnsMs = await inTurn('turns', turns);
+    const togetherMs = await atOnce('together', together);
+    isSlow = true;
+    const slowMs = await inTurn('slow', slow);
+    const slowTogetherMs = await atOnce('slow together', slowTogether);
     const before = ledger.balanceMsat('trainer');
-    const isExact = before === MSAT * BigInt(SINGLE * 2 + MANY * 2);
+    const isExact = before === MSAT * BigInt(2 * (SINGLE + MANY + SLOW));
     const row = (what: string, ms: number, count: number) => ({
       ...{
         what,
@@ -91,7 +107,9 @@ export async function bench(): Promise<BenchResult> {
         each('a plain pay_invoice', plainMs),
         each('a payout: journal, guard, preimage', aloneMs),
         row('payouts one after the other', turnsMs, MANY),
-        row(`payouts, ${AT_ONCE} at once`, togetherMs, MANY),
+        row(`payouts, ${PAYEES_AT_ONCE} at once`, togetherMs, MANY),
+        row('the same in turn, by a wallet that takes a second', slowMs, SLOW),
+        row(`${PAYEES_AT_ONCE} at once, by a wallet that takes a second`, slowTogetherMs, SLOW),
       ],
       targets: [
         target(
@@ -150,7 +168,7 @@ async function inParallel<T>(count: number, work: (i: number) => Promise<T>): Pr
       done[i] = await work(i);
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  await Promise.all(Array.from({ length: PAYEES_AT_ONCE }, worker));
   return done;
 }
 

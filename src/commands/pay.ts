@@ -1,9 +1,13 @@
 import { NmktError } from '../errors.js';
 import { table } from '../terminal/table.js';
 import { decodeInvoice } from '../wallet/bolt11.js';
-import { openPayouts, payOut, type PayoutOutcome } from '../wallet/payout-journal.js';
-import { foldPayouts, type Payout } from '../wallet/payout-records.js';
+import { payoutBook } from '../wallet/payout-book.js';
+import { payOut, type PayoutOutcome } from '../wallet/payout-journal.js';
+import { unknownPayouts, type Payout } from '../wallet/payout-records.js';
 import { createSpendGuard } from '../wallet/spend-guard.js';
+import { createBell } from '../roles/bell.js';
+import { requireRunning } from '../roles/patience.js';
+import { PAYEES_AT_ONCE, sideBySide } from '../roles/side-by-side.js';
 import type { CommandModule, Outcome } from './command.js';
 import { findJob } from './find-job.js';
 import { payingWallet } from './lead.js';
@@ -35,17 +39,30 @@ export const command: CommandModule = {
     const { deps, progress } = context;
     const wallet = await payingWallet(context);
     await deps.lockedHome();
-    const journal = await payoutJournal(context);
-    const open = (await openPayouts(journal)).filter((one) => job === undefined || one.job === job);
-    const all = [...foldPayouts(await journal.read()).values()];
+    const book = payoutBook(await payoutJournal(context));
+    const payouts = await book.payouts();
+    const open = unknownPayouts(payouts).filter((one) => job === undefined || one.job === job);
+    const all = [...payouts.values()];
     const guard = createSpendGuard(limits);
-    const tools = { wallet, network: deps.network, journal, guard, clock: deps.clock };
+    const tools = { wallet, network: deps.network, book, guard, clock: deps.clock };
     progress.start(`looking up ${open.length} payments`);
-    const lines: Line[] = [];
-    for (const payout of open) {
-      progress.update(`looking up ${sats(payout.amountMsat)} to ${short(payout.payee)}`);
-      lines.push({ payout, outcome: await payOut(requestOf(payout, all), tools) });
-    }
+    const outcomes = new Map<Payout, PayoutOutcome>();
+    const left = [...open];
+    const [first] = left.splice(0, 1);
+    if (first !== undefined)
+      await sideBySide(
+        { bell: createBell(deps.clock), signal: context.signal },
+        PAYEES_AT_ONCE,
+        first,
+        () => left.shift() ?? null,
+        async (payout) => {
+          progress.update(`looking up ${sats(payout.amountMsat)} to ${short(payout.payee)}`);
+          outcomes.set(payout, await payOut(requestOf(payout, all), tools));
+          return true;
+        },
+      );
+    requireRunning(context.signal);
+    const lines = open.map((payout): Line => ({ payout, outcome: outcomes.get(payout)! }));
     progress.done(
       open.length === 0 ? 'no payment is open' : `${lines.filter(isPaid).length} of ${open.length} are paid`,
     );

@@ -4,7 +4,8 @@ import type { Payer } from '../roles/customer-env.js';
 import { decodeReceiptInvoice } from './find-job.js';
 import { payFromPot } from './pot-payer.js';
 import { payOut } from '../wallet/payout-journal.js';
-import { foldPayouts, type PayoutRecord } from '../wallet/payout-records.js';
+import { payoutBook } from '../wallet/payout-book.js';
+import type { PayoutRecord } from '../wallet/payout-records.js';
 import { createSpendGuard, type SpendLimits } from '../wallet/spend-guard.js';
 
 /** A wallet that was not asked, in the codes of a payment: it may be back soon, unlike one that says no. */
@@ -22,7 +23,8 @@ export function createPayer(tools: {
   /** Keeps the pot of the job; absent: there is none. */
   readonly stake?: () => Promise<Stake | null>;
 }): Payer {
-  const { wallet, journal, clock, network, limits = {}, jobBudgetMsat } = tools;
+  const { wallet, clock, network, limits = {}, jobBudgetMsat } = tools;
+  const book = payoutBook(tools.journal);
   const guard = createSpendGuard(limits);
   return {
     async pay(request) {
@@ -44,7 +46,7 @@ export function createPayer(tools: {
             ...(paymentHash !== undefined && { paymentHash }),
             voided: payout.voided,
           },
-          { wallet, network, journal, guard, clock },
+          { wallet, network, book, guard, clock },
         );
         if (outcome.kind === 'unknown')
           return { kind: 'held', why: `${outcome.why}; ${outcome.next}`, cause: 'unknown' };
@@ -54,7 +56,7 @@ export function createPayer(tools: {
             why: `${outcome.code}: ${outcome.message}; ${outcome.next}`,
             cause: UNREACHED.has(outcome.code) ? 'unreachable' : 'refused',
           };
-        const bound = foldPayouts(await journal.read()).get(payout.payout)!.bound!;
+        const bound = (await book.payouts()).get(payout.payout)!.bound!;
         return { ...outcome, invoice: bound.invoice };
       } catch (error) {
         // The payee sent something else than it should; it may send another claim.

@@ -7,8 +7,10 @@ import type { CustomerEnv } from './customer-env.js';
 import type { Hold } from './customer-money.js';
 import type { DueTable } from './customer-stakes.js';
 import type { JobBook } from './job-book.js';
+import { heldPayouts, type HeldPayouts } from './held-payouts.js';
 import { refreshSec, watchOutage, type Outage } from './outage.js';
 import { clockTime, patiently, requireRunning } from './patience.js';
+import { PAYEES_AT_ONCE, sideBySide } from './side-by-side.js';
 
 /** What customers of any kind of job share: read events, fold, decide, carry out, remember, until the job is over. */
 
@@ -70,14 +72,8 @@ export interface Leader<A extends { readonly do: string }, S extends AnyJobState
   stopped(state: S, action: Extract<A, { readonly do: 'stop' }>): NmktError;
 }
 
-/** How long a payout whose payment failed, or whose claim is not payable, is left alone. */
-const HOLD_SEC = 5;
-/** A look-up of an unknown payment can take a minute, in which nobody else is served: it is asked ever more rarely. */
-const MAX_HOLD_SEC = 300;
-
-function holdSec({ cause }: Hold, tries: number): number {
-  return cause === 'unknown' ? Math.min(MAX_HOLD_SEC, HOLD_SEC * 2 ** Math.min(tries - 1, 10)) : HOLD_SEC;
-}
+/** How long events that no relay takes, and relays that are asked about an absence, are left alone. */
+const PAUSE_SEC = 5;
 
 /** @param what  has the shape of the `LeadAction` of that name */
 const isOf = <A extends { readonly do: string }, K extends LeadAction['do']>(
@@ -96,15 +92,12 @@ export async function leadBy<A extends { readonly do: string }, S extends AnyJob
   leader: Leader<A, S>,
 ): Promise<S> {
   const servingSince = env.clock.nowSec();
-  const held = new Map<Sha256, number>();
-  const outcomes = new Map<Sha256, Hold & { readonly tries: number }>();
+  const held = heldPayouts(env);
   const named = new Set<Pubkey>();
   let lastSeenAt = servingSince;
   let phaseKey = '';
-  let lastComplaint = '';
   let refreshedAt = servingSince;
   let relaysSilentAt = 0;
-  let walletAwayAt = 0;
   let nextTableAt = 0;
   const notLockedUntil = new Map<EventId, number>();
   const outage = watchOutage(env);
@@ -118,6 +111,34 @@ export async function leadBy<A extends { readonly do: string }, S extends AnyJob
     return answered;
   };
   const absence = askAboutAbsence(env.book, env.clock, refresh);
+  const carryOut = (state: S, action: A, isDegraded = false): Promise<Hold | null> =>
+    leader.carryOut(state, action as Parameters<typeof leader.carryOut>[1], isDegraded);
+  const facts = (): LeadFacts => ({
+    ...{ servingSince, relaysSilentAt, lastSeenAt },
+    ...{ walletAwayAt: held.walletAwayAt(), ...held.now() },
+  });
+  type Payment = A & Extract<LeadAction, { do: 'pay' }>;
+  /** The next thing to do beside these, if it is to pay somebody else. */
+  const nextPayment = (inHand: readonly Payment[]): Payment | null => {
+    const [state, known, payees] = [env.book.state(), facts(), new Set(inHand.map(({ payout }) => payout.payee))];
+    const busy = new Set([...known.heldPayouts, ...inHand.map(({ payout }) => payout.payout)]);
+    for (;;) {
+      const action = leader.decide(state, { ...known, heldPayouts: busy }, env.clock.nowSec());
+      if (!isOf(action, 'pay')) return null;
+      if (!payees.has(action.payout.payee)) return action;
+      busy.add(action.payout.payout);
+    }
+  };
+  const pay = async (action: Payment): Promise<boolean> => {
+    const { payout, round } = action;
+    const isDone = await patiently(
+      env,
+      async () => held.note(payout, round.round, await carryOut(env.book.state(), action)),
+      outage,
+    );
+    env.onStep?.('pay', env.book.state());
+    return isDone;
+  };
 
   for (;;) {
     requireRunning(env.signal);
@@ -127,17 +148,11 @@ export async function leadBy<A extends { readonly do: string }, S extends AnyJob
     if (!(await patiently(env, () => leader.lookUp(state), outage))) continue;
     if (leader.isEnough(state)) return state;
     nameForks(env, leader.whoForked(state), state, named);
-    for (const [payout, until] of held) if (now >= until) held.delete(payout);
     const key = leader.phase(state);
     if (key !== phaseKey) {
       phaseKey = key;
       lastSeenAt = now;
     }
-    const unknown = [...held.keys()].filter((payout) => outcomes.get(payout)?.cause === 'unknown');
-    const facts = {
-      ...{ servingSince, relaysSilentAt, walletAwayAt, lastSeenAt },
-      ...{ heldPayouts: new Set(held.keys()), unknownPayouts: new Set(unknown) },
-    };
     const table = now < nextTableAt ? null : leader.dueTable(state, now);
     if (table !== null) {
       nextTableAt = table.nextAt;
@@ -146,13 +161,13 @@ export async function leadBy<A extends { readonly do: string }, S extends AnyJob
       if (stake !== null && !(await patiently(env, () => publish(stake), outage))) nextTableAt = 0;
       continue;
     }
-    const action = leader.decide(state, facts, now);
+    const action = leader.decide(state, facts(), now);
     if (isOf(action, 'done')) {
       if ((await env.book.retryUnpublished()) > 0) {
         outage.tell(
-          `waiting for a relay that takes the last events, until one does; again at ${clockTime(env.clock.nowSec() + HOLD_SEC)}`,
+          `waiting for a relay that takes the last events, until one does; again at ${clockTime(env.clock.nowSec() + PAUSE_SEC)}`,
         );
-        await env.bell.wait(HOLD_SEC * 1000, env.signal);
+        await env.bell.wait(PAUSE_SEC * 1000, env.signal);
         continue;
       }
       if (await patiently(env, () => leader.finish(state), outage)) return state;
@@ -167,6 +182,10 @@ export async function leadBy<A extends { readonly do: string }, S extends AnyJob
       if (env.clock.nowSec() - refreshedAt >= everySec) await refresh();
       continue;
     }
+    if (isOf(action, 'pay')) {
+      await sideBySide<Payment>(env, PAYEES_AT_ONCE, action, nextPayment, pay);
+      continue;
+    }
     let isDegraded = false;
     if (leader.restsOnAbsence(action, state)) {
       const found = await absence.ask();
@@ -175,7 +194,7 @@ export async function leadBy<A extends { readonly do: string }, S extends AnyJob
         const line = `waiting for relays: too few answered to tell who is absent, until all do, or half of them after ${clockTime(absence.graceEndsAt)}`;
         if (absence.isNew) env.progress.warn(line);
         else env.progress.update(line);
-        await env.bell.wait(HOLD_SEC * 1000, env.signal);
+        await env.bell.wait(PAUSE_SEC * 1000, env.signal);
         continue;
       }
       isDegraded = found === 'degraded';
@@ -186,24 +205,7 @@ export async function leadBy<A extends { readonly do: string }, S extends AnyJob
     }
     absence.forget();
     if (action.do === 'seen') lastSeenAt = now;
-    await patiently(
-      env,
-      async () => {
-        const hold = await leader.carryOut(state, action as Parameters<typeof leader.carryOut>[1], isDegraded);
-        if (!isOf(action, 'pay')) return;
-        const { payout, payee, amountMsat } = action.payout;
-        if (hold === null) return void outcomes.delete(payout);
-        const tries = (outcomes.get(payout)?.tries ?? 0) + 1;
-        outcomes.set(payout, { ...hold, tries });
-        if (hold.cause === 'unreachable' || hold.cause === 'unknown') walletAwayAt = env.clock.nowSec();
-        const until = env.clock.nowSec() + holdSec(hold, tries);
-        held.set(payout, until);
-        const line = `${payee.slice(0, 12)}… is not paid yet (round ${action.round.round + 1}, ${amountMsat / 1000n} sat): ${hold.why}`;
-        if (line !== lastComplaint) env.progress.warn(`${line}; tried again at ${clockTime(until)}`);
-        lastComplaint = line;
-      },
-      outage,
-    );
+    await patiently(env, async () => void (await carryOut(state, action, isDegraded)), outage);
     env.onStep?.(action.do, env.book.state());
   }
 }
@@ -211,14 +213,14 @@ export async function leadBy<A extends { readonly do: string }, S extends AnyJob
 async function wait(
   env: Pick<CustomerEnv, 'progress' | 'bell' | 'clock' | 'signal'>,
   action: Extract<LeadAction, { do: 'wait' }>,
-  held: ReadonlyMap<Sha256, number>,
+  held: Pick<HeldPayouts, 'nextAt'>,
   refreshAt: number,
   outage: Outage,
 ): Promise<void> {
   const line = `waiting for ${action.for}, until ${clockTime(action.until)}`;
   if (outage.since === null) env.progress.update(line);
   else outage.tell(line);
-  const next = Math.min(action.until, ...held.values(), refreshAt);
+  const next = Math.min(action.until, held.nextAt(), refreshAt);
   await env.bell.wait(Math.max(50, next * 1000 - env.clock.nowMs()), env.signal);
 }
 

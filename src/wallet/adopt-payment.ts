@@ -13,16 +13,16 @@ const MAX_CLAIMS = 16;
  */
 export async function adoptPayment(
   request: PayoutRequest,
-  { wallet, journal, clock }: Pick<PayoutTools, 'wallet' | 'journal' | 'clock'>,
+  { wallet, book, clock }: Pick<PayoutTools, 'wallet' | 'book' | 'clock'>,
   payout: Payout | undefined,
 ): Promise<string | null> {
   const { payoutId, planHash, job, round, payee, amountMsat, claimed = [] } = request;
   const invoices = [...new Set([...claimed, request.invoice, ...(payout?.bound ? [payout.bound.invoice] : [])])];
   if (invoices.length > MAX_CLAIMS) return `it was claimed ${invoices.length} times, with as many invoices`;
   const adopt = async ({ invoice, paymentHash }: Bound): Promise<void> => {
-    if (!payout) await journal.append({ type: 'planned', payoutId, planHash, job, round, payee, amountMsat });
-    if (payout?.bound?.invoice !== invoice) await journal.append({ type: 'bound', payoutId, invoice, paymentHash });
-    await journal.append({ type: 'sending', payoutId, atSec: clock.nowSec() });
+    if (!payout) await book.append({ type: 'planned', payoutId, planHash, job, round, payee, amountMsat });
+    if (payout?.bound?.invoice !== invoice) await book.append({ type: 'bound', payoutId, invoice, paymentHash });
+    await book.append({ type: 'sending', payoutId, atSec: clock.nowSec() });
   };
   const doubts: string[] = [];
   for (const bound of invoices.flatMap((invoice) => readInvoice(invoice, request))) {
@@ -34,7 +34,7 @@ export async function adoptPayment(
     if (!isProven && payout?.voided.includes(bound.paymentHash) === true) continue;
     if (isProven) {
       await adopt(bound);
-      await journal.append({ type: 'paid', payoutId, preimage, feesMsat });
+      await book.append({ type: 'paid', payoutId, preimage, feesMsat });
       return null;
     }
     if (direction !== 'in' && (state === 'settled' || state === 'pending')) {

@@ -1,17 +1,10 @@
-import { NmktError } from '../errors.js';
+import { isNmktError, NmktError } from '../errors.js';
 import type { Pubkey, Sha256 } from '../hash.js';
-import type { Clock, Journal, LookupResult, Network, PayOutcome, Wallet } from '../ports.js';
+import type { Clock, LookupResult, Network, PayOutcome, Wallet } from '../ports.js';
 import { adoptPayment } from './adopt-payment.js';
 import { checkInvoice } from './check-invoice.js';
-import {
-  decide,
-  foldPayouts,
-  isPreimage,
-  type Bound,
-  type Payout,
-  type PayoutRecord,
-  type Payouts,
-} from './payout-records.js';
+import type { PayoutBook } from './payout-book.js';
+import { decide, isPreimage, type Bound, type Payout } from './payout-records.js';
 import type { SpendGuard } from './spend-guard.js';
 
 export interface PayoutRequest {
@@ -43,7 +36,7 @@ export interface PayoutRequest {
 export interface PayoutTools {
   readonly wallet: Wallet;
   readonly network: Network;
-  readonly journal: Journal<PayoutRecord>;
+  readonly book: PayoutBook;
   readonly guard: SpendGuard;
   readonly clock: Clock;
   /** Default 65,000: wallets answer within 60 s. */
@@ -64,22 +57,18 @@ const NEXT = 'it is looked up first, before anything is sent, and never paid by 
 
 /**
  * Pays one payout at most once, over crashes, lost replies and restarts. Payouts to one payee run one after the
- * other; an open one blocks the next.
+ * other, an open one blocks the next; those to others may run beside it.
  *
  * @throws NmktError `bad-invoice`, `network-mismatch`, `over-budget`, `wallet-unreachable` (all before anything is
  *         sent), `audit-failed` when the payout or its round was planned differently before
  */
 export async function payOut(request: PayoutRequest, tools: PayoutTools): Promise<PayoutOutcome> {
-  return inTurn(tools.journal, request.payee, () => run(request, tools));
-}
-
-/** Payouts that may have moved money without proof of it, as the journal has them. */
-export async function openPayouts(journal: Journal<PayoutRecord>): Promise<readonly Payout[]> {
-  return [...(await readPayouts(journal)).values()].filter(({ openSends }) => openSends > 0);
+  const { book } = tools;
+  return book.inTurn(request.payee, () => run(request, tools).finally(() => book.inFlight.land(request.payoutId)));
 }
 
 async function run(request: PayoutRequest, tools: PayoutTools): Promise<PayoutOutcome> {
-  const { wallet, journal, clock, payTimeoutMs = 65_000, lookupAfterMs = [1_000, 4_000, 15_000] } = tools;
+  const { wallet, book, clock, payTimeoutMs = 65_000, lookupAfterMs = [1_000, 4_000, 15_000] } = tools;
   const { payoutId } = request;
   let lookup: LookupResult | undefined;
   let sends = 0;
@@ -88,7 +77,7 @@ async function run(request: PayoutRequest, tools: PayoutTools): Promise<PayoutOu
   let isAdopted = request.claimed === undefined;
   const open = (detail: string): PayoutOutcome => ({ kind: 'unknown', why: `${why}; ${detail}`, next: NEXT });
   for (;;) {
-    const payouts = await readPayouts(journal);
+    const payouts = await book.payouts();
     const payout = payouts.get(payoutId);
     if (payout) requireSamePlan(request, payout);
     if (!isAdopted && !payout?.paid && (payout?.openSends ?? 0) === 0) {
@@ -100,11 +89,11 @@ async function run(request: PayoutRequest, tools: PayoutTools): Promise<PayoutOu
     const step = payout ? decide(payout, lookup) : ({ do: 'bind' } as const);
     if (step.do === 'done') return { kind: 'paid', paymentHash: payout!.bound!.paymentHash, ...paidFields(step) };
     if (step.do === 'record-paid') {
-      await journal.append({ type: 'paid', payoutId, ...paidFields(step) });
+      await book.append({ type: 'paid', payoutId, ...paidFields(step) });
       return { kind: 'paid', paymentHash: payout!.bound!.paymentHash, ...paidFields(step) };
     }
     if (payout && lookup && isGivenUp(payout, lookup, request, clock.nowSec())) {
-      await journal.append({ type: 'void', payoutId, paymentHash: payout.bound!.paymentHash });
+      await book.append({ type: 'void', payoutId, paymentHash: payout.bound!.paymentHash });
       lookup = undefined;
       continue;
     }
@@ -122,17 +111,17 @@ async function run(request: PayoutRequest, tools: PayoutTools): Promise<PayoutOu
       // Its outcome may be known by now, and its receipt out: a journal from a backup never hears of it otherwise.
       const found = decide(blocker, await wallet.lookup(blocker.bound!.paymentHash));
       if (found.do !== 'record-paid') return blocked(blocker);
-      await journal.append({ type: 'paid', payoutId: blocker.payoutId, ...paidFields(found) });
+      await book.append({ type: 'paid', payoutId: blocker.payoutId, ...paidFields(found) });
       continue;
     }
     const { invoice, paymentHash } = await prepareSend(request, tools);
     sends++;
     lookup = undefined;
     const outcome = proven(await wallet.pay(invoice, payTimeoutMs), paymentHash);
-    if (outcome.kind === 'paid') await journal.append({ type: 'paid', payoutId, ...paidFields(outcome) });
+    if (outcome.kind === 'paid') await book.append({ type: 'paid', payoutId, ...paidFields(outcome) });
     else if (outcome.kind === 'rejected') {
-      await journal.append({ type: 'rejected', payoutId, code: outcome.code });
-      const isStillOpen = (await readPayouts(journal)).get(payoutId)!.openSends > 0;
+      await book.append({ type: 'rejected', payoutId, code: outcome.code });
+      const isStillOpen = (await book.payouts()).get(payoutId)!.openSends > 0;
       const { code, message } = outcome;
       if (isStillOpen) return open(`the wallet refuses now: ${code}`);
       return { kind: 'rejected', code, message, next: 'nothing was paid; run it again once that is put right' };
@@ -160,15 +149,29 @@ function isGivenUp(
   return state !== 'pending' || nowSec >= sentSec! + IN_FLIGHT_SEC;
 }
 
-/** Checks and reserves under one lock, so that payouts side by side cannot pass a cap together. */
+/** What is in flight counts in full, and less once it is there: a cap that only that would break is asked about again then. */
 async function prepareSend(request: PayoutRequest, tools: PayoutTools): Promise<Bound> {
-  const { journal, guard, clock, network } = tools;
-  const isOpenNow = ((await readPayouts(journal)).get(request.payoutId)?.openSends ?? 0) > 0;
+  const { inFlight } = tools.book;
+  for (;;) {
+    try {
+      return await reserveSend(request, tools);
+    } catch (error) {
+      const isAlone = [...inFlight.ids()].every((payout) => payout === request.payoutId);
+      if (isAlone || !isNmktError(error, 'over-budget')) throw error;
+      await inFlight.nextLanding(request.payoutId);
+    }
+  }
+}
+
+/** Checks and reserves under one lock, so that payouts side by side cannot pass a cap together. */
+async function reserveSend(request: PayoutRequest, tools: PayoutTools): Promise<Bound> {
+  const { book, guard, clock, network } = tools;
+  const isOpenNow = ((await book.payouts()).get(request.payoutId)?.openSends ?? 0) > 0;
   // The money of an open send may be gone from the balance already.
   const balanceMsat = isOpenNow ? null : await readBalance(tools.wallet);
-  return inTurn(journal, 'send', async () => {
+  return book.inTurn('send', async () => {
     const { payoutId, planHash, job, round, payee, amountMsat } = request;
-    const payouts = await readPayouts(journal);
+    const payouts = await book.payouts();
     const payout = payouts.get(payoutId);
     const otherPlan = [...payouts.values()].find(
       (other) => other.job === job && other.round === round && other.planHash !== planHash,
@@ -191,10 +194,13 @@ async function prepareSend(request: PayoutRequest, tools: PayoutTools): Promise<
       const { paymentHash } = checkInvoice(invoice, { ...terms, ...(invoiceSigner && { payee: invoiceSigner }) });
       bound = { invoice, paymentHash };
     }
-    guard.allow({ payoutId, job, amountMsat, jobBudgetMsat: request.jobBudgetMsat, nowSec, balanceMsat }, payouts);
-    if (!payout) await journal.append({ type: 'planned', payoutId, planHash, job, round, payee, amountMsat });
-    if (payout?.bound?.invoice !== bound.invoice) await journal.append({ type: 'bound', payoutId, ...bound });
-    await journal.append({ type: 'sending', payoutId, atSec: nowSec });
+    const { jobBudgetMsat } = request;
+    const inFlight = book.inFlight.ids();
+    guard.allow({ payoutId, job, amountMsat, jobBudgetMsat, nowSec, balanceMsat, inFlight }, payouts);
+    book.inFlight.takeOff(payoutId);
+    if (!payout) await book.append({ type: 'planned', payoutId, planHash, job, round, payee, amountMsat });
+    if (payout?.bound?.invoice !== bound.invoice) await book.append({ type: 'bound', payoutId, ...bound });
+    await book.append({ type: 'sending', payoutId, atSec: nowSec });
     return bound;
   });
 }
@@ -213,10 +219,6 @@ async function readBalance(wallet: Wallet): Promise<bigint | null> {
     if (error instanceof NmktError && error.code === 'bad-settings') return null;
     throw error;
   }
-}
-
-async function readPayouts(journal: Journal<PayoutRecord>): Promise<Payouts> {
-  return foldPayouts(await journal.read());
 }
 
 function requireSamePlan(request: PayoutRequest, payout: Payout): void {
@@ -249,19 +251,4 @@ function replanned(message: string, expected: string, got: string): NmktError {
     expected,
     got,
   });
-}
-
-const turns = new WeakMap<object, Map<string, Promise<unknown>>>();
-
-/** One after the other per journal and name. */
-async function inTurn<T>(journal: object, name: string, job: () => Promise<T>): Promise<T> {
-  const queues = turns.get(journal) ?? new Map<string, Promise<unknown>>();
-  turns.set(journal, queues);
-  const result = (queues.get(name) ?? Promise.resolve()).then(job);
-  const settled = result.catch(() => undefined);
-  queues.set(name, settled);
-  void settled.then(() => {
-    if (queues.get(name) === settled) queues.delete(name);
-  });
-  return result;
 }

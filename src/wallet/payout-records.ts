@@ -44,17 +44,31 @@ export interface Payout {
 
 export type Payouts = ReadonlyMap<Sha256, Payout>;
 
-/** A record for a payout that was never planned is ignored: it allows nothing. */
 export function foldPayouts(records: readonly PayoutRecord[]): Payouts {
   const payouts = new Map<Sha256, Payout>();
   for (const record of records) {
-    const payout = payouts.get(record.payoutId);
-    if (record.type === 'planned') {
-      const { type: _, ...plan } = record;
-      if (!payout) payouts.set(record.payoutId, { ...plan, openSends: 0, voided: [] });
-    } else if (payout) payouts.set(record.payoutId, applyRecord(payout, record));
+    const payout = after(payouts, record);
+    if (payout !== undefined) payouts.set(record.payoutId, payout);
   }
   return payouts;
+}
+
+export function withRecord(payouts: Payouts, record: PayoutRecord): Payouts {
+  const payout = after(payouts, record);
+  return payout === undefined ? payouts : new Map(payouts).set(record.payoutId, payout);
+}
+
+/** Sent, and nobody can tell yet whether their money moved. */
+export function unknownPayouts(payouts: Payouts): readonly Payout[] {
+  return [...payouts.values()].filter(({ openSends }) => openSends > 0);
+}
+
+/** What the record makes of its payout; one for a payout that was never planned is ignored: it allows nothing. */
+function after(payouts: Payouts, record: PayoutRecord): Payout | undefined {
+  const payout = payouts.get(record.payoutId);
+  if (record.type !== 'planned') return payout && applyRecord(payout, record);
+  const { type: _, ...plan } = record;
+  return payout ?? { ...plan, openSends: 0, voided: [] };
 }
 
 function applyRecord(payout: Payout, record: Exclude<PayoutRecord, { type: 'planned' }>): Payout {

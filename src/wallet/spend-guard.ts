@@ -21,6 +21,8 @@ export interface SpendRequest {
   readonly nowSec: number;
   /** null: the wallet does not tell. */
   readonly balanceMsat: bigint | null;
+  /** Sends whose answer is awaited: the balance may show them, or not yet. */
+  readonly inFlight: ReadonlySet<Sha256>;
 }
 
 export interface SpendGuard {
@@ -44,19 +46,20 @@ export function createSpendGuard(limits: SpendLimits): SpendGuard {
   const own = new Set<Sha256>();
   return {
     allow(request, payouts) {
-      const { payoutId, amountMsat, balanceMsat, nowSec } = request;
+      const { payoutId, amountMsat, balanceMsat, nowSec, inFlight } = request;
       const others = [...payouts.values()].filter((payout) => payout.payoutId !== payoutId);
       const wanted = amountMsat + feeReserveMsat(amountMsat);
       const inJob = others.filter((payout) => payout.job === request.job);
       // What is open may still move, however long ago it was sent.
       const inDay = others.filter(({ sentSec = 0, openSends }) => openSends > 0 || sentSec > nowSec - DAY_SEC);
       const inCommand = others.filter((payout) => own.has(payout.payoutId));
+      const flying = others.filter((payout) => inFlight.has(payout.payoutId));
 
       require('the cap per payment', limits.paymentMsat, 0n, wanted);
       require("the job's budget", request.jobBudgetMsat, sum(inJob, amountOf), amountMsat);
       require('--max-sats', limits.commandMsat, sum(inCommand, spentMsat), wanted);
       require('the cap per day', limits.dayMsat, sum(inDay, spentMsat), wanted);
-      require("the wallet's balance", balanceMsat ?? undefined, 0n, wanted);
+      require("the wallet's balance", balanceMsat ?? undefined, sum(flying, spentMsat), wanted);
       own.add(payoutId);
     },
   };

@@ -53,6 +53,7 @@ const pureForCommands = [
   'relay/gift-wrap',
   'relay/relay-url',
   'wallet/bolt11',
+  'wallet/payout-book',
   'wallet/payout-journal',
   'wallet/payout-records',
   'wallet/spend-guard',

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { sha256, sha256Hex, u32be, type Pubkey } from '../../src/hash.js';
 import { prng, type Prng } from '../../src/learning/prng.js';
+import { payoutBook } from '../../src/wallet/payout-book.js';
 import { payOut, type PayoutOutcome, type PayoutRequest } from '../../src/wallet/payout-journal.js';
 import { foldPayouts, type PayoutRecord } from '../../src/wallet/payout-records.js';
 import { createSpendGuard } from '../../src/wallet/spend-guard.js';
@@ -175,6 +176,7 @@ async function liveThrough(seed: number, tally: Tally): Promise<void> {
       append: (record: PayoutRecord) => (isDead ? Promise.reject(new Died('dead')) : journal.append(record)),
       read: () => (isDead ? Promise.reject(new Died('dead')) : journal.read()),
     };
+    const book = payoutBook(mortal);
     const attempts = owed.map(async (one) => {
       const usable = one.invoices.filter(
         ({ paymentHash, expirySec }) => !voided.has(paymentHash) && nowSec() < START_SEC + expirySec - 60,
@@ -187,7 +189,7 @@ async function liveThrough(seed: number, tally: Tally): Promise<void> {
           { ...one.request, invoice, voided, ...(isClaimed && { claimed: [...claimed] }) },
           {
             wallet: { ...wallet, pay: (text, ms) => (isDead ? die() : wallet.pay(text, ms)) },
-            ...{ network: 'sandbox', journal: mortal, guard: createSpendGuard({}), clock },
+            ...{ network: 'sandbox', book, guard: createSpendGuard({}), clock },
           },
         );
         if (!isDead) checkOutcome(outcome, one, records, tally);

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { fromHex, sha256Hex, type Pubkey } from '../../src/hash.js';
+import { fromHex, sha256Hex, type Pubkey, type Sha256 } from '../../src/hash.js';
 import type { Clock, LookupResult, Wallet } from '../../src/ports.js';
 import { decodeInvoice } from '../../src/wallet/bolt11.js';
+import { payoutBook } from '../../src/wallet/payout-book.js';
 import { payOut, type PayoutRequest, type PayoutTools } from '../../src/wallet/payout-journal.js';
-import { decide, type Payout, type PayoutRecord } from '../../src/wallet/payout-records.js';
+import { decide, foldPayouts, type Payout, type PayoutRecord } from '../../src/wallet/payout-records.js';
 import { createSpendGuard, feeReserveMsat, type SpendLimits } from '../../src/wallet/spend-guard.js';
 import { FakeLightning, type FakeFaults } from '../support/fake-wallet.js';
 import { memoryJournal } from '../support/memory-journal.js';
@@ -18,10 +19,10 @@ function setUp(
   node = new FakeLightning({ nowSec: () => nowSec }),
 ) {
   const records: PayoutRecord[] = [];
-  const journal = memoryJournal(records);
   const wallet = node.wallet('customer', msat, faults);
-  const tools: PayoutTools = { wallet, network: 'sandbox', journal, guard: createSpendGuard(limits), clock };
-  return { node, records, journal, wallet, tools };
+  const book = payoutBook(memoryJournal(records));
+  const tools: PayoutTools = { wallet, network: 'sandbox', book, guard: createSpendGuard(limits), clock };
+  return { node, records, wallet, tools };
 }
 
 async function requestFor(
@@ -285,6 +286,41 @@ describe('payOut', () => {
     expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(3);
     expect(results.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'over-budget' } });
   });
+
+  it.each<[string, SpendLimits, bigint]>([
+    ['a cap', { commandMsat: 1_210_000n }, 10_000_000n],
+    ['the balance', {}, 1_210_000n],
+  ])(
+    'waits for payments in flight, which count with their reserve, before it says that %s is passed',
+    async (_, limits, msat) => {
+      // Four in flight would be 1,240 sat with their reserves; the last one finds three that cost 900.
+      const { node, tools } = setUp({}, limits, msat);
+      const requests = await Promise.all(['a', 'b', 'c', 'd'].map((name) => requestFor(node, name, 300_000n)));
+      const outcomes = await Promise.all(requests.map((request) => payOut(request, tools)));
+      expect(outcomes.map(({ kind }) => kind)).toEqual(['paid', 'paid', 'paid', 'paid']);
+      const more = await requestFor(node, 'e', 300_000n);
+      await expect(payOut(more, tools)).rejects.toMatchObject({ code: 'over-budget' });
+    },
+  );
+
+  it('goes by what the journal keeps: a record that could not be written counts for nothing', async () => {
+    const { node, tools, records } = setUp();
+    const full = new Error('disk-full');
+    const inner = memoryJournal(records);
+    let isFull = true;
+    const append = async (record: PayoutRecord) => {
+      if (isFull && record.type === 'sending') throw full;
+      await inner.append(record);
+    };
+    const book = payoutBook({ ...inner, append });
+    const request = await requestFor(node, 'anna', 300_000n);
+    await expect(payOut(request, { ...tools, book })).rejects.toBe(full);
+    expect((await book.payouts()).get(request.payoutId)).toMatchObject({ openSends: 0 });
+    expect(book.inFlight.ids().size).toBe(0);
+    isFull = false;
+    expect((await payOut(request, { ...tools, book })).kind).toBe('paid');
+    expect(await book.payouts()).toEqual(foldPayouts(records));
+  });
 });
 
 describe('spend guard', () => {
@@ -325,7 +361,7 @@ describe('spend guard', () => {
     const guard = createSpendGuard({ dayMsat: 409_999n });
     const wanted = { payoutId: sha256Hex('new'), job: 'other', amountMsat: 90_000n, jobBudgetMsat: 100_000n };
     const ask = (payout: Payout) => () =>
-      guard.allow({ ...wanted, nowSec, balanceMsat: null }, new Map([[payout.payoutId, payout]]));
+      guard.allow({ ...wanted, nowSec, balanceMsat: null, inFlight: new Set() }, new Map([[payout.payoutId, payout]]));
     expect(ask(open)).toThrowError(expect.objectContaining({ code: 'over-budget' }));
     expect(ask({ ...open, openSends: 0, paid: { preimage: '', feesMsat: 0n } })).not.toThrow();
   });
@@ -347,6 +383,7 @@ describe('spend guard', () => {
       amountMsat: 100_000n,
       jobBudgetMsat: 100_000n,
       balanceMsat: null,
+      inFlight: new Set<Sha256>(),
     };
     const allowAt = (atSec: number) => () =>
       createSpendGuard({ dayMsat: 410_004n }).allow({ ...wanted, nowSec: atSec }, payouts);

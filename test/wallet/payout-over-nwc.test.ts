@@ -3,6 +3,7 @@ import { sha256Hex, type Pubkey } from '../../src/hash.js';
 import { systemClock } from '../../src/config/clock.js';
 import type { Clock } from '../../src/ports.js';
 import type { LedgerRecord } from '../../src/wallet/ledger.js';
+import { payoutBook } from '../../src/wallet/payout-book.js';
 import { payOut, type PayoutOutcome } from '../../src/wallet/payout-journal.js';
 import { foldPayouts, type PayoutRecord } from '../../src/wallet/payout-records.js';
 import type { WalletFault } from '../../src/wallet/service.js';
@@ -86,7 +87,12 @@ it.each(plans)('a wallet that %s: paid once, every doubt is told with what happe
       },
       {
         wallet: payingBy(wallet, (text) => wallet.pay(text, TIMEOUT_MS)),
-        ...{ network: 'sandbox', journal: memoryJournal(records), guard: createSpendGuard({}), clock: hastyClock },
+        ...{
+          network: 'sandbox',
+          book: payoutBook(memoryJournal(records)),
+          guard: createSpendGuard({}),
+          clock: hastyClock,
+        },
       },
     );
     outcomes.push(outcome);
