@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { sha256Hex } from '../../src/hash.js';
+import { sha256, sha256Hex } from '../../src/hash.js';
 import { disputes } from '../../src/market/disputes.js';
 import type { JobState } from '../../src/market/state.js';
 import type { InvoiceRequest, Wallet } from '../../src/ports.js';
 import type { InvoiceRule } from '../../src/protocol/claim.js';
+import { withoutAmount } from '../support/amountless-invoice.js';
 import { createWorld, type CustomerOptions, type TrainerOptions, type World } from '../support/market-world.js';
 import { secondAudit } from '../support/second/audit.js';
 import { tampering } from './rogue.js';
@@ -25,6 +26,19 @@ const writing =
   (changes: Parameters<World['lightning']['makeInvoice']>[2]): TrainerOptions =>
     asking(async (_, request) => world.lightning.makeInvoice(world.trainers[0]!.name, request, changes));
 
+/** Its invoices leave the amount to the payer, as BOLT 11 allows: no digits after the prefix. */
+const openEnded = (world: World): TrainerOptions =>
+  asking(async (_, request) => {
+    const { invoice, paymentHash } = world.lightning.makeInvoice(world.trainers[0]!.name, request);
+    return { invoice: withoutAmount(invoice, sha256('fake lightning node')), paymentHash };
+  });
+
+/** It shows what another trainer asked for another payout. */
+const borrowing = (world: World): TrainerOptions =>
+  asking(async (_, request) =>
+    world.lightning.makeInvoice(world.trainers[1]!.name, { ...request, descriptionHash: sha256Hex('another payout') }),
+  );
+
 /** What the customer says to its user, and the rule that everybody can check. */
 const cases: [string, RegExp, InvoiceRule, (world: World) => TrainerOptions][] = [
   ['a hold invoice', /could be held back/, 'hold', (world) => writing(world)({ minFinalCltv: 2_016 })],
@@ -34,6 +48,8 @@ const cases: [string, RegExp, InvoiceRule, (world: World) => TrainerOptions][] =
   ['an invoice for shoes', /not for this claim/, 'claim', (world) => writing(world)({ descriptionHash: SHOES })],
   ['an invoice of another network', /another bitcoin network/, 'network', (world) => writing(world)({ prefix: 'bc' })],
   ['a text that is no invoice', /invoice/, 'text', () => asking(async () => NO_INVOICE)],
+  ['an invoice without an amount', /names no amount/, 'amount', (world) => openEnded(world)],
+  ['an accomplice’s invoice', /not for this claim/, 'claim', (world) => borrowing(world)],
 ];
 
 const balances = (world: World): bigint[] =>
@@ -98,6 +114,7 @@ describe('a customer that refuses', () => {
     (env) => ({
       ...env,
       payer: {
+        ...env.payer!,
         pay: async ({ invoice, payout }) => {
           const { id } = payout.claim!;
           const content = { claim: id, payout: payout.payout, rule, invoice, detail: 'no' };
