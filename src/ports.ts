@@ -97,6 +97,16 @@ export interface WalletBudget {
   readonly usedMsat: bigint;
   readonly totalMsat: bigint;
 }
+/** A limit of spending and what counts against it, in msat. */
+export interface SpendCheck {
+  readonly cap: string;
+  readonly limitMsat: bigint;
+  /** Before: spent, or possibly spent. */
+  readonly spentMsat: bigint;
+  /** By the payments that were asked about: with their fee reserve, but for the job's budget. */
+  readonly wantedMsat: bigint;
+  readonly isMet: boolean;
+}
 export interface InvoiceRequest {
   readonly msat: bigint;
   /** Hex; goes into the invoice's `h` field. */

@@ -9,6 +9,7 @@ import type { Context, Outcome } from './command.js';
 import { customerPorts } from './customer-ports.js';
 import { layersModelOf } from './model-file.js';
 import { allianceFromFlags } from './mode-flags.js';
+import { costText, planCost } from './payment-plan.js';
 import { confirmPot, termsTable } from './pot.js';
 import { requireFitRelays } from './relay-fit.js';
 
@@ -27,7 +28,8 @@ export async function postAllianceJob(
   const terms = allianceTermsOf(job, schema, network, relays.urls, clock.nowSec(), layers);
   if (options['dryRun'] === true) {
     const { alliance, ...rest } = terms;
-    return { value: terms, text: termsTable({ ...rest, ...alliance }) };
+    const plan = await planCost(context, options, job.rail === 'none' ? [] : [alliance.potMsat]);
+    return { value: { ...terms, plan }, text: `${termsTable({ ...rest, ...alliance })}\n\n${costText(plan)}` };
   }
   await requireFitRelays(context, 'jobs');
   await confirmPot(context, options, job);

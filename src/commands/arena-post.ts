@@ -6,6 +6,7 @@ import type { Context, Outcome } from './command.js';
 import { customerPorts } from './customer-ports.js';
 import { arenaFromFlags } from './mode-flags.js';
 import { ownDataset } from './own-dataset.js';
+import { costText, planCost } from './payment-plan.js';
 import { confirmPot, termsTable } from './pot.js';
 import { requireFitRelays } from './relay-fit.js';
 
@@ -29,7 +30,8 @@ export async function postArenaJob(
   const terms = arenaTermsOf(job, dataset, context.deps.network, relays.urls, clock.nowSec());
   if (options['dryRun'] === true) {
     const { arena, ...rest } = terms;
-    return { value: terms, text: termsTable({ ...rest, ...arena }) };
+    const plan = await planCost(context, options, job.rail === 'none' ? [] : [arena.potMsat]);
+    return { value: { ...terms, plan }, text: `${termsTable({ ...rest, ...arena })}\n\n${costText(plan)}` };
   }
   await requireFitRelays(context, 'jobs');
   await confirmPot(context, options, job);

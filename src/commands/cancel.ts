@@ -11,6 +11,7 @@ import { maxSatsOf } from './spending.js';
 import { findJob, readBook } from './find-job.js';
 import { lead } from './lead.js';
 import { notYours, ownSecrets } from './own-job.js';
+import { PLAN_HELP, planPayments } from './payment-plan.js';
 import { readReason } from './reason.js';
 import { requirePayments } from './unpaid.js';
 
@@ -20,6 +21,10 @@ export const command: CommandModule = {
       .argument('<job>', 'id, note or nevent of the job')
       .option('--reason <text>', 'why, in public (default: nothing)')
       .option('--max-sats <n>', 'pay at most this much, fees included')
+      .option(
+        '--dry-run',
+        'show what is owed, to whom, and what wallet and caps say of it; cancel, pay and sign nothing',
+      )
       .addHelpText('before', "$ nmkt cancel JOB\n$ nmkt cancel JOB --reason 'the labels were wrong' --json\n")
       .addHelpText('after', HELP);
   },
@@ -28,6 +33,7 @@ export const command: CommandModule = {
     const reason = readReason(options['reason']);
     maxSatsOf(options);
     const job = findJob(reference!);
+    if (options['dryRun'] === true) return planPayments(context, job, options);
     const ports = await customerPorts(context);
     const alliance = await allianceSecrets(ports.files, job);
     if (alliance !== undefined) return cancelAlliance(context, ports, alliance, options, reason);
@@ -66,7 +72,9 @@ With --json one document:
   rounds           rounds that were accepted
   paidMsat         paid over the whole job
   owedMsat, unpaid what is left to pay, and to how many payouts that belongs
-An alliance ends when the round that is open is settled, an arena when the stage whose submissions are listed is; what is left of the pot stays with its customer.`;
+An alliance ends when the round that is open is settled, an arena when the stage whose submissions are listed is; what is left of the pot stays with its customer.
+With --dry-run instead what is owed before the cancellation; work of an open round that may still be accepted comes on top:
+${PLAN_HELP}`;
 
 function report(state: JobState): Outcome {
   const { cancelled, jobId: job } = state;

@@ -37,6 +37,7 @@ import { decodeReceiptInvoice, findJob, modeOfJob, readBook } from './find-job.j
 import { lead } from './lead.js';
 import { requireFolder } from './out-folder.js';
 import { notYours, ownSecrets } from './own-job.js';
+import { PLAN_HELP, planPayments } from './payment-plan.js';
 import { requirePayments, type Holds } from './unpaid.js';
 
 export const command: CommandModule = {
@@ -48,6 +49,10 @@ export const command: CommandModule = {
       .option('--timeout <duration>', 'give up after this long (exit 3); run it again to go on')
       .option('--audit-data', 'also write audit-data.json: it opens the data itself, for an auditor who measures again')
       .option('--max-sats <n>', 'pay at most this much, fees included')
+      .option(
+        '--dry-run',
+        'show what is owed, to whom, and what wallet and caps say of it; pay, sign and write nothing',
+      )
       .addHelpText('before', '$ nmkt collect-model JOB --out model --min-accuracy 0.93 --timeout 10m\n')
       .addHelpText('after', HELP);
   },
@@ -62,6 +67,7 @@ export const command: CommandModule = {
     const signal = timeout === undefined ? context.signal : AbortSignal.any([context.signal, timeout]);
     const dir = options['out'] as string;
     const jobId = findJob(reference!);
+    if (options['dryRun'] === true) return planPayments(context, jobId, options);
     await requireFolder(dir);
     context.progress.start('collecting the model');
     try {
@@ -93,7 +99,9 @@ With --json one document:
   trainers     [{pubkey, rounds, paidMsat}]
   signedBy     the customer; verified: every event, hash and aggregate was recomputed
 Of an alliance, for its customer and its members, {job, mode: "alliance", model (sha256), dir, rounds (accepted), paidMsat, members: [{pubkey, proposed, voted,
-paidMsat}], signedBy, verified}: it has no evaluation set, so no metrics and no --min-accuracy`;
+paidMsat}], signedBy, verified}: it has no evaluation set, so no metrics and no --min-accuracy.
+With --dry-run instead, of a job of any mode, what it owes as far as its events say:
+${PLAN_HELP}`;
 
 interface Collected {
   readonly state: JobState;

@@ -13,6 +13,7 @@ import { findJob } from './find-job.js';
 import { payingWallet } from './lead.js';
 import { short } from './money-events.js';
 import { payoutJournal } from './own-payouts.js';
+import { planResume } from './pay-plan.js';
 import { sats } from './status-tables.js';
 import { limitsOf } from './spending.js';
 
@@ -23,6 +24,7 @@ export const command: CommandModule = {
       .argument('[job]', 'id, note or nevent of a job (default: all jobs that this home pays)')
       .option('--resume', 'go on with payments whose outcome is not known')
       .option('--max-sats <sats>', 'spend no more than this, fees included')
+      .option('--dry-run', 'look each up and show what would be done; send and write nothing')
       .addHelpText('before', '$ nmkt pay --resume --home c\n')
       .addHelpText('after', HELP);
   },
@@ -35,6 +37,7 @@ export const command: CommandModule = {
         got: 'no --resume',
         remedy: 'nmkt pay --resume; what a job owes is paid by nmkt collect-model JOB',
       });
+    if (options['dryRun'] === true) return planResume(context, job, options);
     const limits = limitsOf(context, options);
     const { deps, progress } = context;
     const wallet = await payingWallet(context);
@@ -75,7 +78,8 @@ A payment is unknown when the wallet did not say what became of it. Here each is
 a node pays once, and nothing else is sent. Receipts are signed by nmkt collect-model JOB, which finds them paid then. Ends with 6 while one is
 unknown: run it again later.
 With --json one document {payouts: [{payout, job, round, payee, amountMsat, outcome, why, paymentHash, preimage, feesMsat}], paidMsat}: outcome
-paid, refused or unknown.`;
+paid, refused or unknown. With --dry-run {payouts: [{payout, job, round, payee, amountMsat, feeReserveMsat, paymentHash, next, why}], checks:
+[{name, state, detail, remedy}]}: next paid, send (the same invoice again) or wait; checks of the wallet and of each cap that is set.`;
 
 interface Line {
   readonly payout: Payout;

@@ -27,6 +27,16 @@ export function createPayer(tools: {
   const book = payoutBook(tools.journal);
   const guard = createSpendGuard(limits);
   return {
+    async check(job, payouts) {
+      const known = await book.payouts();
+      const left = payouts.map(({ payout, amountMsat }) => ({ payoutId: payout, amountMsat }));
+      const [balanceMsat, budget] = [await toldBy(() => wallet.balanceMsat()), await toldBy(() => wallet.budget())];
+      return guard.check(
+        left.filter(({ payoutId }) => known.get(payoutId)?.paid === undefined),
+        { job, jobBudgetMsat, nowSec: clock.nowSec(), balanceMsat, budget, inFlight: book.inFlight.ids() },
+        known,
+      );
+    },
     async pay(request) {
       const { job, round, payout, invoice, claimed, descriptionHash, planHash, paymentHash, pot } = request;
       if (pot !== undefined) return payFromPot({ ...request, pot }, network, tools.stake);
@@ -72,4 +82,14 @@ export function createPayer(tools: {
       }
     },
   };
+}
+
+/** null: the connection does not allow it, or nobody answers now. */
+async function toldBy<T>(question: () => Promise<T>): Promise<T | null> {
+  try {
+    return await question();
+  } catch (error) {
+    if (isNmktError(error, 'bad-settings') || isNmktError(error, 'wallet-unreachable')) return null;
+    throw error;
+  }
 }

@@ -44,7 +44,7 @@ that pays, goes on with it.
 With --json one document {payouts: [{payout, job, round, payee, amountMsat, state, paymentHash, feesMsat, sentAt}], paidMsat, unknownMsat,
 feesMsat}: state planned, bound (nothing sent, or the wallet refused), unknown or paid; sentAt in Unix seconds.`;
 
-interface PayoutLine {
+export interface PayoutLine {
   readonly payout: Sha256;
   readonly job: string;
   readonly round: number;
@@ -56,14 +56,19 @@ interface PayoutLine {
   readonly sentAt: number | null;
 }
 
-function described({ payoutId, job, round, payee, amountMsat, bound, openSends, sentSec, paid }: Payout): PayoutLine {
+function described(one: Payout): PayoutLine {
+  const { payoutId, job, round, payee, amountMsat, bound, sentSec, paid } = one;
   return {
     ...{ payout: payoutId, job, round, payee, amountMsat },
-    state: paid ? 'paid' : openSends > 0 ? 'unknown' : bound ? 'bound' : 'planned',
+    state: stateOfPayout(one),
     paymentHash: bound?.paymentHash ?? null,
     feesMsat: paid?.feesMsat ?? null,
     sentAt: sentSec ?? null,
   };
+}
+
+export function stateOfPayout({ bound, openSends, paid }: Payout): PayoutLine['state'] {
+  return paid ? 'paid' : openSends > 0 ? 'unknown' : bound ? 'bound' : 'planned';
 }
 
 const HEAD = ['payout', 'job', 'round', 'payee', 'amount', 'fees', 'state', 'sent'];

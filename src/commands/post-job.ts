@@ -1,9 +1,9 @@
 import { NmktError } from '../errors.js';
 import { formatEventId, parsePubkey } from '../config/identifiers.js';
+import type { JobTerms } from '../protocol/job.js';
 import { backUpJob } from '../roles/backup.js';
 import { withNewKeyShare } from '../roles/new-key-share.js';
 import { jobTerms, postJob } from '../roles/post.js';
-import { table } from '../terminal/table.js';
 import { postAllianceJob } from './alliance-post.js';
 import { postArenaJob } from './arena-post.js';
 import type { CommandModule } from './command.js';
@@ -13,7 +13,8 @@ import { addModeFlag, readMode } from './job-mode.js';
 import { lead } from './lead.js';
 import { addModeFields, FIELDS, requireOnlyFlagsOf } from './mode-flags.js';
 import { layersModelOf } from './model-file.js';
-import { defaultsOf } from './pot.js';
+import { costText, planCost } from './payment-plan.js';
+import { defaultsOf, termsTable } from './pot.js';
 import { ownDataset } from './own-dataset.js';
 import { requireFitRelays } from './relay-fit.js';
 import { confirmJob, maxSatsOf } from './spending.js';
@@ -77,15 +78,8 @@ export const command: CommandModule = {
     );
     if (options['dryRun'] === true) {
       const value = await withNewKeyShare(terms, ports);
-      return {
-        value,
-        text: table(
-          Object.entries(value).map(([name, value]) => [
-            name,
-            typeof value === 'bigint' ? `${value} msat` : JSON.stringify(value),
-          ]),
-        ),
-      };
+      const plan = await planCost(context, options, mostPayments(terms));
+      return { value: { ...value, plan }, text: `${termsTable(value)}\n\n${costText(plan)}` };
     }
     await requireFitRelays(context, 'jobs');
     await confirmJob(context, options, job, dataset.shards);
@@ -112,6 +106,20 @@ export const command: CommandModule = {
   },
 };
 
+/** Every price at its most, every fee. */
+function mostPayments({
+  rail,
+  rounds,
+  trainers,
+  maxPriceMsat,
+  validators,
+}: Pick<JobTerms, 'rail' | 'rounds' | 'trainers' | 'maxPriceMsat' | 'validators'>): readonly bigint[] {
+  if (rail === 'none') return [];
+  const fees = validators === undefined ? [] : Array<bigint>(validators.count).fill(validators.feeMsat);
+  const round = [...Array<bigint>(trainers).fill(maxPriceMsat), ...fees];
+  return Array.from({ length: rounds }, () => round).flat();
+}
+
 const HELP = `
 An arena (--mode arena) gives its whole dataset to every trainer that asks; each submits models of its own choice, validators rank them on sets that no trainer
 sees, and ranks split the pot: publish the dataset with --shards 1.
@@ -119,4 +127,5 @@ An alliance (--mode alliance) needs no dataset: members train on data of their o
 above it has those that --mode alliance --print-defaults shows.
 Prices are sats per accepted round and shard; a job is refused when rounds x shards x max-price-sats passes its budget.
 With --json one document: {job}, its id, and {engine}, which repeats drawn segments, where the job has spot checks. With --dry-run the terms
-as they would be signed, amounts in msat, times in Unix seconds; with --print-defaults {field: {default, about}}.`;
+as they would be signed, amounts in msat, times in Unix seconds, and plan: {mostMsat, feeReserveMsat, checks: [{name, state, detail,
+remedy}]}, what the job may cost and what wallet and caps say of it; with --print-defaults {field: {default, about}}.`;

@@ -11,6 +11,7 @@ export type Holds = ReadonlyMap<Sha256, Hold>;
 
 export function rememberHolds(payer: Payer, holds: Map<Sha256, Hold>): Payer {
   return {
+    ...payer,
     async pay(request) {
       const result = await payer.pay(request);
       if (result.kind === 'held') holds.set(request.payout.payout, result);

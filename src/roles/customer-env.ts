@@ -2,7 +2,18 @@ import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import type { InvoiceFacts } from '../market/claim-rules.js';
 import type { EarlierJob } from '../market/standing.js';
 import type { AnyPayout, JobState, Owed } from '../market/state.js';
-import type { Engine, Clock, NostrEvent, PotPayment, Progress, RandomBytes, Relays, Signer, Stake } from '../ports.js';
+import type {
+  Engine,
+  Clock,
+  NostrEvent,
+  PotPayment,
+  Progress,
+  RandomBytes,
+  Relays,
+  Signer,
+  SpendCheck,
+  Stake,
+} from '../ports.js';
 import type { Bell } from './bell.js';
 import type { CustomerData } from './customer-data.js';
 import type { EpochSecrets } from './epoch.js';
@@ -70,6 +81,8 @@ export interface Payer {
     /** What was slashed pays it, not the own wallet; by these events as signed. */
     readonly pot?: Pick<PotPayment, 'job' | 'settlement'>;
   }): Promise<PaymentResult>;
+  /** What caps and wallet say of paying all of these, each with its fee reserve, before the first is paid. */
+  check(job: EventId, payouts: readonly Pick<AnyPayout, 'payout' | 'amountMsat'>[]): Promise<readonly SpendCheck[]>;
 }
 
 /** Files of a job in the home. */

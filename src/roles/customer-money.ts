@@ -1,5 +1,5 @@
 import { NmktError } from '../errors.js';
-import type { Sha256 } from '../hash.js';
+import type { EventId, Sha256 } from '../hash.js';
 import { planOf } from '../market/money-rules.js';
 import {
   receiptedElsewhere,
@@ -10,15 +10,13 @@ import {
   type RoundState,
 } from '../market/state.js';
 import { brokenInvoiceRule } from '../market/claim-rules.js';
-import { invoiceHash, sealedClaim, type InvoiceRule } from '../protocol/claim.js';
+import { invoiceHash, type InvoiceRule } from '../protocol/claim.js';
 import type { EventOf } from '../protocol/events.js';
-import { parseJson } from '../protocol/json.js';
-import { claimHash } from '../protocol/settlement.js';
 import type { NetworkName } from '../protocol/network.js';
+import { claimedInvoice, descriptionHashOf } from './claim-check.js';
 import type { CustomerEnv, HoldCause } from './customer-env.js';
 import { offerFor, type Offer } from './customer-sale.js';
 import type { JobBook } from './job-book.js';
-import { isOwnTrouble } from './patience.js';
 
 export interface Hold {
   readonly why: string;
@@ -32,6 +30,27 @@ export async function settle(env: CustomerEnv, state: JobState, round: RoundStat
     { round: round.round, close: round.close!.id, plan: [...plan], totalMsat },
     plan.map((line) => line.payee),
   );
+  await tellShortfall(env, state.jobId, round.round, plan);
+}
+
+/**
+ * Before the payments of a round start: says which caps, or what of the wallet, all of them together would pass. What fits is paid all the
+ * same. Bonuses come out of what was slashed, a refund goes nowhere.
+ */
+export async function tellShortfall(
+  { payer, progress }: Pick<CustomerEnv, 'payer' | 'progress'>,
+  job: EventId,
+  round: number,
+  plan: readonly Pick<AnyPayout, 'payout' | 'amountMsat' | 'purpose'>[],
+): Promise<void> {
+  const own = plan.filter(({ purpose }) => purpose !== 'bonus' && purpose !== 'refund');
+  if (payer === null || own.length === 0) return;
+  const sats = (msat: bigint) => `${Number(msat) / 1000} sat`;
+  for (const { cap, isMet, limitMsat, spentMsat, wantedMsat } of await payer.check(job, own))
+    if (!isMet)
+      progress.warn(
+        `round ${round + 1} pays ${own.length} payouts, up to ${sats(wantedMsat)} with fees; ${cap} leaves ${sats(limitMsat - spentMsat)}: what fits is paid`,
+      );
 }
 
 /** @returns why and how the payout is held, or null when it is paid and receipted */
@@ -94,15 +113,9 @@ export async function payOut(
       remedy: 'set NMKT_WALLET or --wallet-file',
     });
   const claim = payout.claim!;
-  const invoice = await invoiceIn(env, claim);
+  const invoice = await claimedInvoice(env, claim);
   const { payout: payoutId, settlement, payee, amountMsat } = payout;
-  const descriptionHash = claimHash({
-    job: state.jobId,
-    settlement: settlement.id,
-    payout: payoutId,
-    payee,
-    amountMsat,
-  });
+  const descriptionHash = descriptionHashOf({ state }, payout);
   if (invoice === null || invoiceHash(invoice) !== claim.content.invoiceHash) {
     const why = 'its claim seals no invoice that hashes to what it says';
     await refuseClaim(env, claim, 'sealed', null, why);
@@ -111,7 +124,7 @@ export async function payOut(
   const claimed: string[] = [];
   for (const event of state.chains.get(payout.payee)?.events ?? [])
     if (event.type === 'claim' && event.content.payout === payout.payout)
-      claimed.push((await invoiceIn(env, event)) ?? invoice);
+      claimed.push((await claimedInvoice(env, event)) ?? invoice);
   const signed = { job: env.book.raw(state.jobId)!, settlement: env.book.raw(settlement.id)! };
   const result = await env.payer.pay({
     job: state.jobId,
@@ -159,16 +172,4 @@ async function refuseClaim(
 ): Promise<void> {
   const detail = why.replace(/[^\x20-\x7e]/g, ' ').slice(0, 300);
   await env.book.sign('claim-bad', { claim: id, payout: content.payout, rule, invoice, detail }, [author]);
-}
-
-async function invoiceIn(
-  { signer }: DebtorEnv,
-  { author, content }: NonNullable<RoundState['payouts'][number]['claim']>,
-): Promise<string | null> {
-  try {
-    return sealedClaim.parse(parseJson(await signer.decrypt(author, content.sealed))).invoice;
-  } catch (error) {
-    if (isOwnTrouble(error)) throw error;
-    return null;
-  }
 }

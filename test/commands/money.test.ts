@@ -105,6 +105,15 @@ it.each([
     ...{ paidMsat: 0, unknownMsat: 21_000 },
   });
   expect(before.stderr).toContain('next: nmkt pay --resume');
+  const plan = await runNmkt(['pay', '--resume', '--dry-run', '--json', ...args]);
+  expect(plan.status, plan.stderr).toBe(0);
+  const next = isPaid ? 'paid' : 'send';
+  expect(jsonOf(plan.stdout)).toMatchObject({
+    payouts: [{ payout: payoutId, amountMsat: 21_000, feeReserveMsat: 10_000, paymentHash, next }],
+    checks: expect.arrayContaining([expect.objectContaining({ name: 'wallet', state: 'ok' })]) as unknown,
+  });
+  expect(stage.ledger.balanceMsat('trainer')).toBe(isPaid ? 21_000n : 0n);
+  expect((await runNmkt(['payouts', '--json', ...args])).stdout).toBe(before.stdout);
   for (let run = 0; run < 2; run++) {
     const { status, stdout, stderr } = await runNmkt(['pay', '--resume', '--json', ...args]);
     expect(status, stderr).toBe(0);

@@ -113,4 +113,14 @@ describe('a customer', () => {
     expect(paidAt.get(slow)! - started()).toBeGreaterThan(40);
     for (const { name } of world.trainers.slice(1)) expect(paidAt.get(name)! - started()).toBeLessThan(10);
   });
+
+  it('says before the payments of a round what they would pass all together, and pays what fits', async () => {
+    const world = await createWorld({ name: 'shortfall', trainers: 2, rounds: 1 });
+    const wallet = (own: Wallet): Wallet => ({ ...own, balanceMsat: async () => 50_000n });
+    const { ends } = await world.run({ customer: { wallet } });
+    expect(world.customer.said).toContain(
+      "warning: round 1 pays 2 payouts, up to 62 sat with fees; the wallet's balance leaves 50 sat: what fits is paid",
+    );
+    expect(ends).toMatchObject([{ paidMsat: 21_000n }, { paidMsat: 21_000n }]);
+  });
 });

@@ -222,7 +222,10 @@ describe('a customer that falls silent', () => {
       customer: {
         adapt: (env) => ({
           ...env,
-          payer: { pay: async () => ({ kind: 'held', why: (await stingy.pay()).code, cause: 'refused' }) },
+          payer: {
+            ...env.payer!,
+            pay: async () => ({ kind: 'held', why: (await stingy.pay()).code, cause: 'refused' }),
+          },
         }),
       },
     });

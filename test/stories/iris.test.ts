@@ -86,6 +86,8 @@ it('a small market works command by command, and every command twice changes not
   await inWords(publish, /dataset +naddr1/, '150 in 3 shards');
 
   const post = ['post-job', irisJob, '--dataset', dataset['dataset'] as string, ...customer];
+  const dry = await runJson([...post, '--dry-run']);
+  expect(dry.document['plan'], dry.stderr).toMatchObject({ mostMsat: 900_000, feeReserveMsat: 90_000 });
   const { job, engine, ...nothingElse } = await twice(sandbox, post, () => early.event(isBid));
   const wasm = expect.stringMatching(/^wasm\//) as string;
   expect({ job, engine, nothingElse }).toEqual({ job: hex64, engine: wasm, nothingElse: {} });

@@ -51,6 +51,7 @@ export async function keeperOf(
       ...env,
       stake,
       payer: {
+        ...env.payer!,
         pay: (request: Parameters<Payer['pay']>[0]) =>
           request.pot === undefined
             ? env.payer!.pay(request)

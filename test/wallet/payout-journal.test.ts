@@ -345,6 +345,28 @@ describe('spend guard', () => {
     expect(records).toEqual([]);
   });
 
+  it('says before the first of several payments what all of them would pass, with a reserve for each', () => {
+    const payments = [300_000n, 2_000_000n].map((amountMsat, i) => ({ payoutId: sha256Hex(`p${i}`), amountMsat }));
+    const limits = { commandMsat: 2_330_000n, dayMsat: 2_329_999n, paymentMsat: 2_019_999n };
+    const terms = { job: 'job', jobBudgetMsat: 2_300_000n, nowSec, inFlight: new Set<Sha256>() };
+    const budget = { usedMsat: 1n, totalMsat: 2_330_000n };
+    const known = { ...plannedLongAgo, job: 'job', paid: { preimage: '', feesMsat: 0n } };
+    const check = (balanceMsat: bigint | null, payouts: Payout[] = []) =>
+      createSpendGuard(limits)
+        .check(payments, { ...terms, balanceMsat, budget }, new Map(payouts.map((one) => [one.payoutId, one])))
+        .map(({ cap, spentMsat, wantedMsat, isMet }) => [cap, spentMsat, wantedMsat, isMet]);
+    expect(check(2_330_000n)).toEqual([
+      ['the cap per payment', 0n, 2_020_000n, false],
+      ["the job's budget", 0n, 2_300_000n, true],
+      ['--max-sats', 0n, 2_330_000n, true],
+      ['the cap per day', 0n, 2_330_000n, false],
+      ['the budget of the wallet’s connection', 1n, 2_330_000n, false],
+      ["the wallet's balance", 0n, 2_330_000n, true],
+    ]);
+    expect(check(null, [known]).map(([cap, spent]) => [cap, spent])).toContainEqual(["the job's budget", 300_000n]);
+    expect(check(null).map(([cap]) => cap)).not.toContain("the wallet's balance");
+  });
+
   it('counts an unknown payment in full against the day', async () => {
     const { node, tools } = setUp(
       { pay: ['lost-after'], lookup: ['unknown', 'unknown', 'unknown'] },

@@ -12,7 +12,7 @@ import type { ContentOf } from '../../protocol/events.js';
 import { encodeGrant } from '../../protocol/grant.js';
 import type { Wrap } from '../customer.js';
 import { sendEach, type SentGrant } from '../customer-grants.js';
-import { payOut, type Hold } from '../customer-money.js';
+import { payOut, tellShortfall, type Hold } from '../customer-money.js';
 import { dueTableOf, publishTableOf } from '../customer-stakes.js';
 import { leadBy } from '../lead-loop.js';
 import { chunkExpiry } from '../round-blobs.js';
@@ -147,7 +147,8 @@ async function open({ book, clock }: SequencerEnv, state: AllianceState): Promis
   );
 }
 
-async function settle({ book, progress }: SequencerEnv, state: AllianceState): Promise<void> {
+async function settle(env: SequencerEnv, state: AllianceState): Promise<void> {
+  const { book, progress } = env;
   const round = lastRound(state)!;
   const { plan, ...due } = allianceDue(state, round);
   const word = due.isAccepted ? 'the aggregate was accepted' : 'the model before stays';
@@ -155,6 +156,7 @@ async function settle({ book, progress }: SequencerEnv, state: AllianceState): P
   await book.sign('alliance-settlement', { round: round.round, last: endOf(round)!, ...due, plan: [...plan] }, [
     ...new Set(plan.map(({ payee }) => payee)),
   ]);
+  await tellShortfall(env, book.jobId, round.round, plan);
 }
 
 async function keepLastModel(env: SequencerEnv, state: AllianceState): Promise<void> {

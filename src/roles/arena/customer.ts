@@ -7,14 +7,14 @@ import { MAX_DRAWS } from '../../market/arena/seat-rules.js';
 import { aliasRoot } from '../../protocol/arena/alias.js';
 import type { Wrap } from '../customer.js';
 import { sendEach, type SentGrant } from '../customer-grants.js';
-import { payOut, type Hold } from '../customer-money.js';
+import { payOut, tellShortfall, type Hold } from '../customer-money.js';
 import { dueTableOf, publishTableOf } from '../customer-stakes.js';
 import { leadBy } from '../lead-loop.js';
 import { aliasSalt, entriesOf, openAliases } from './aliases.js';
 import { decideArena, restsOnAbsence, type ArenaAction } from './customer-decide.js';
 import { owedOf, type ArenaCustomerEnv } from './env.js';
 import { arenaGrants } from './grants.js';
-import { rank, settle } from './settle.js';
+import { planNow, rank, settle } from './settle.js';
 
 /** Draws that the customer's chain, and those of validators, have an element for. */
 export const ARENA_DRAWS = 2 * MAX_DRAWS;
@@ -126,6 +126,7 @@ async function carryOut(
       return null;
     case 'settle':
       await settle(book, state, action.stage, action.stage.ranking!.id);
+      await tellShortfall(env, book.jobId, action.stage.stage, planNow(state, action.stage).plan);
       return null;
     case 'pay': {
       const { round, payout } = action;

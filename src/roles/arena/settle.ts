@@ -10,6 +10,11 @@ export async function rank(book: ArenaBook, state: ArenaState, stage: ArenaStage
   await book.sign('ranking', { stage: stage.stage, table: stage.table!.id, ranks: [...ranks] }, people);
 }
 
+/** What the stage pays as it stands. */
+export function planNow(state: ArenaState, stage: ArenaStage): ReturnType<typeof arenaPlan> {
+  return arenaPlan(state, { ...stage, ranks: ranksOf(stage, seatsIn(state, stage)) });
+}
+
 /** @param ranking  its own, or the customer's */
 export async function settle(
   book: ArenaBook,
@@ -17,8 +22,7 @@ export async function settle(
   stage: ArenaStage,
   ranking: Parameters<typeof arenaPlan>[0]['job']['id'],
 ): Promise<void> {
-  const ranks = ranksOf(stage, seatsIn(state, stage));
-  const { plan, totalMsat } = arenaPlan(state, { ...stage, ranks });
+  const { plan, totalMsat } = planNow(state, stage);
   const people = [...new Set(plan.map(({ payee }) => payee))];
   await book.sign('arena-settlement', { stage: stage.stage, ranking, plan: [...plan], totalMsat }, people);
 }
