@@ -18,6 +18,16 @@ const GO_NOSTR = 'v0.52.3';
 const GRPCIO_TOOLS = '1.85.1';
 const NOSTR_RELAY = '1.14';
 const NOSTR_SDK = '0.45.1';
+const ALBY_SDK = '8.0.3';
+const LND = 'v0.21.2-beta';
+/** Of LND: hold invoices and payments are parts of their own. */
+const LND_TAGS = 'invoicesrpc signrpc walletrpc chainrpc routerrpc peersrpc';
+/** Of the go.mod of that LND, which `go build` heeds in the main module alone. */
+const LND_REPLACES = [
+  'github.com/ulikunitz/xz => github.com/ulikunitz/xz v0.5.11',
+  'github.com/gogo/protobuf => github.com/gogo/protobuf v1.3.2',
+  'google.golang.org/protobuf => github.com/lightninglabs/protobuf-go-hex-display v1.33.0-hex-display',
+];
 
 /** Where it is, or why it cannot be had here. */
 export type Program = { readonly path: string } | { readonly whyNot: string };
@@ -95,6 +105,31 @@ export const goNostr = once(async () => {
     );
     return { words: ['build', '-mod=mod', '-o', 'reader', '.'], cwd };
   });
+});
+
+/** The client of NIP-47 that most programs use, https://github.com/getAlby/js-sdk, newer than the one that nmkt takes: its module. */
+export const albySdk = once(async () => {
+  const folder = join(FOLDER, `alby-sdk-${ALBY_SDK}`);
+  const words = ['install', '--prefix', folder, '--ignore-scripts', '--save-exact', `@getalby/sdk@${ALBY_SDK}`];
+  const made = await built(`alby-sdk-${ALBY_SDK}/package-lock.json`, 'npm', () => ({ words }));
+  return 'path' in made ? { path: join(folder, 'node_modules/@getalby/sdk/dist/esm/nwc.js') } : made;
+});
+
+/**
+ * A Lightning node, https://github.com/lightningnetwork/lnd, and the bitcoin node of the version that its module asks for,
+ * https://github.com/btcsuite/btcd: the folder of both. Minutes the first time.
+ */
+export const lightning = once(async () => {
+  const made = await built(`lnd-${LND}/lnd`, 'go', (cwd) => {
+    const module = ['module interop', 'go 1.25.10', `require github.com/lightningnetwork/lnd ${LND}`];
+    writeFileSync(
+      join(cwd, 'go.mod'),
+      `${[...module, ...LND_REPLACES.map((line) => `replace ${line}`)].join('\n\n')}\n`,
+    );
+    const packages = ['github.com/lightningnetwork/lnd/cmd/lnd', 'github.com/btcsuite/btcd'];
+    return { words: ['build', '-mod=mod', '-tags', LND_TAGS, '-o', '.', ...packages], cwd };
+  });
+  return 'path' in made ? { path: join(made.path, '..') } : made;
 });
 
 interface Recipe {
