@@ -1,7 +1,5 @@
 import { expect, it } from 'vitest';
 import { sha256Hex, type Pubkey } from '../../src/hash.js';
-import { systemClock } from '../../src/config/clock.js';
-import type { Clock } from '../../src/ports.js';
 import type { LedgerRecord } from '../../src/wallet/ledger.js';
 import { payoutBook } from '../../src/wallet/payout-book.js';
 import { payOut, type PayoutOutcome } from '../../src/wallet/payout-journal.js';
@@ -9,15 +7,13 @@ import { foldPayouts, type PayoutRecord } from '../../src/wallet/payout-records.
 import type { WalletFault } from '../../src/wallet/service.js';
 import { createSpendGuard } from '../../src/wallet/spend-guard.js';
 import { memoryJournal } from '../support/memory-journal.js';
-import { payingBy } from '../support/paying-by.js';
+import { hastyClock, hurried, TIMEOUT_MS } from './hasty.js';
 import { stageForTest } from './samples.js';
 
 /** The payout journal through the real SDK, over a real relay, against a wallet service that misbehaves. */
 
 const AMOUNT_MSAT = 21_007n;
 const TRIES = 8;
-/** For a payment, instead of a minute. */
-const TIMEOUT_MS = 400;
 
 type Plan = { readonly pay: WalletFault[]; readonly lookup: WalletFault[] };
 const look = (state: Extract<WalletFault, { kind: 'lying-lookup' }>['state']): WalletFault => ({
@@ -28,19 +24,14 @@ const DROP: WalletFault = { kind: 'drop-reply' };
 const DIE: WalletFault = { kind: 'crash-before-reply' };
 const error = (code: string): WalletFault => ({ kind: 'error', code });
 
-/** The journal looks a doubtful payment up for some twenty seconds. */
-const hastyClock: Clock = {
-  nowSec: () => systemClock.nowSec(),
-  nowMs: () => systemClock.nowMs(),
-  wait: (ms, signal) => systemClock.wait(Math.min(ms, 20), signal),
-};
-
 /** By what the wallet does; each answer not named is honest. */
 const plans: [string, Plan][] = [
   ['drops its reply', { pay: [DROP], lookup: [] }],
   ['drops its reply, and that of the look-up', { pay: [DROP], lookup: [DROP, DROP] }],
   ['delays its reply beyond patience', { pay: [{ kind: 'delay', ms: TIMEOUT_MS * 2 }], lookup: [] }],
+  ['delays its reply to a look-up, too', { pay: [DROP], lookup: [{ kind: 'delay', ms: TIMEOUT_MS * 2 }] }],
   ['says everything twice', { pay: [{ kind: 'duplicate' }], lookup: [] }],
+  ['drops its reply, and answers the look-up twice', { pay: [DROP], lookup: [{ kind: 'duplicate' }] }],
   ['dies before it replies', { pay: [DIE], lookup: [] }],
   ['dies before it replies, also to the look-up', { pay: [DIE], lookup: [DIE] }],
   ['returns a wrong preimage', { pay: [{ kind: 'wrong-preimage' }], lookup: [{ kind: 'wrong-preimage' }] }],
@@ -86,7 +77,7 @@ it.each(plans)('a wallet that %s: paid once, every doubt is told with what happe
         ...{ jobBudgetMsat: 1_000_000n, voided: new Set<string>() },
       },
       {
-        wallet: payingBy(wallet, (text) => wallet.pay(text, TIMEOUT_MS)),
+        wallet: hurried(wallet),
         ...{
           network: 'sandbox',
           book: payoutBook(memoryJournal(records)),
