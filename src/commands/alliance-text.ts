@@ -6,6 +6,7 @@ import {
   type DescribedRound,
 } from '../market/alliance/describe.js';
 import { baseHashOf } from '../market/alliance/state.js';
+import { carriedMsat } from '../market/carry.js';
 import { describeStakes, stakeRows } from '../roles/describe-stakes.js';
 import { table } from '../terminal/table.js';
 import { utc } from './utc.js';
@@ -31,6 +32,8 @@ export function allianceSummary({ folded, state, book }: Pick<FoundAlliance, 'fo
       until: waits?.until ?? null,
     },
     ...{ potMsat: alliance.potMsat, paidMsat: sum('paidMsat'), owedMsat: sum('owedMsat') },
+    // By its cancellation it is owed.
+    carriedMsat: state.cancelled === null ? carriedMsat(state.carried) : 0n,
     ...{ plannedRounds: planned, aggregation, model: baseHashOf(state, state.rounds.length) },
     ...{ rounds, members: describeMembers(state), stakes: describeStakes(stakedOf(state)), violation: firstBad },
     forks: forks.map(({ author, seq, ids }) => ({ author, seq, events: ids })),
@@ -54,7 +57,10 @@ export function allianceText(one: AllianceSummary): string {
     ['mode', `alliance, a pot of ${sats(one.potMsat)}, ${one.plannedRounds} rounds, ${one.aggregation} of proposals`],
     ['phase', one.phaseText],
     ...(one.waitsFor === null ? [] : [['waits for', `${one.waitsFor}${until}`]]),
-    ['money', `${sats(one.paidMsat)} paid, ${sats(one.owedMsat)} owed`],
+    [
+      'money',
+      `${sats(one.paidMsat)} paid, ${sats(one.owedMsat)} owed${one.carriedMsat === 0n ? '' : `, ${sats(one.carriedMsat)} below the payout floor wait`}`,
+    ],
     ...stakeRows(one.stakes),
     ...(one.model === null ? [] : [['model', `sha256 ${one.model}`]]),
     ...(violation === null

@@ -1,5 +1,7 @@
 import { awaitedOf, phaseText, stageName } from '../market/arena/describe.js';
 import type { Leaderboard, LeaderboardRow, NoRank, Said } from '../market/arena/leaderboard.js';
+import { carriedIn } from '../market/arena/rank-rules.js';
+import { carriedMsat } from '../market/carry.js';
 import { table } from '../terminal/table.js';
 import { utc } from './utc.js';
 import type { FoundArena } from './find-arena.js';
@@ -19,6 +21,7 @@ export function summaryOf({ state, phase, firstBad, forks, missing, events }: Fo
     mode: 'arena' as const,
     ...{ phase, phaseText: phaseText(state, phase), waitsFor: awaited?.what ?? null, until: awaited?.until ?? null },
     potMsat: arena.potMsat,
+    carriedMsat: phase === 'finished' || phase === 'cancelled' ? 0n : carriedMsat(carriedIn(state)),
     violation: firstBad,
     forks: forks.map(({ author, seq, ids }) => ({ author, seq, events: ids })),
     ...{ missing, events },
@@ -32,6 +35,9 @@ export function summaryText({ job, title, customer, potMsat, violation, ...one }
     ...(title === '' ? [] : [['title', title]]),
     ['customer', customer],
     ['mode', `arena, a pot of ${sats(potMsat)}`],
+    ...(one.carriedMsat === 0n
+      ? []
+      : [['waits', `${sats(one.carriedMsat)} below the payout floor, for the final stage`]]),
     ['phase', one.phaseText],
     ...(one.waitsFor === null ? [] : [['waits for', `${one.waitsFor}${until}`]]),
     ...(violation === null

@@ -27,7 +27,7 @@ const HELP = `
 Who is where in each stage, and why: recomputed from the signed events, whatever the customer says. Before the customer opens the
 names there are aliases and their scores alone. Less is better; a score in brackets does not count, - is silence.
 With --json one document:
-  job, customer, title, mode, phase, phaseText, waitsFor, until, potMsat, violation, forks, missing, events  as of status
+  job, customer, title, mode, phase, phaseText, waitsFor, until, potMsat, carriedMsat, violation, forks, missing, events  as of status
   stages      [{stage (0 interim, 1 final), isFinal, potMsat, settledBy, refundMsat, rows, validators}], amounts null until names are
               told, then what is or will be paid; settledBy: keys that published the settlement
   rows        [{rank, trainer, submission, alias, scorePpm, stakeMsat, weightPpm, rewardMsat, noRank, said, draws}], best first: scorePpm is

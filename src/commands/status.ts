@@ -71,9 +71,10 @@ With --json one document (without JOB one per job, and its role, customer or tra
               most, seconds of training by the bids; actual seconds from a round's opening to its close
   plan, planSoFar, actual  of the document: of all rounds, and of those that are over
   forks       [{author, seq, events}]; missing: ids that others cite and no relay has; events: how many were read
-Of an arena {job, customer, title, mode: "arena", phase, phaseText, waitsFor, until, potMsat, violation, forks, missing, events}, phase being
+Of an arena {job, customer, title, mode: "arena", phase, phaseText, waitsFor, until, potMsat, carriedMsat, violation, forks, missing, events}, phase being
 submitting, listed, scoring, scored, ranked, finished, cancelled, frozen or incomplete; more by nmkt leaderboard
-Of an alliance {job, customer, title, mode: "alliance", phase, phaseText, waitsFor, until, potMsat, paidMsat, owedMsat, plannedRounds, aggregation, model (sha256 of
+Of an alliance {job, customer, title, mode: "alliance", phase, phaseText, waitsFor, until, potMsat, paidMsat, owedMsat,
+carriedMsat (below the payout floor: waits), plannedRounds, aggregation, model (sha256 of
 the last accepted one, or null), rounds, members: [{pubkey, proposed, voted, earned, paidMsat, owedMsat}], stakes (as above), violation, forks, missing, events}, phase being joining,
 drawing, committing, revealing, voting, vote-revealing, decided, finished, cancelled, frozen or incomplete; rounds: [{round, state, proposers: [{pubkey, isRevealed, isOpened}], voters: [{pubkey, stakeMsat,
 vote, lossBefore, lossAfter, offSide}], aggregate, settledBy, paidMsat, owedMsat}], state running, too-few, empty, accepted or kept; offSide silent, aggregate, vote or null: why it earns nothing`;

@@ -75,7 +75,10 @@ export interface PayoutState<S = EventOf<'settlement'>, P = Purpose> {
 }
 
 /** A payout of any kind of job. */
-export type AnyPayout = PayoutState<EventOf<'settlement' | 'arena-settlement' | 'alliance-settlement'>, string>;
+export type AnyPayout = PayoutState<
+  EventOf<'settlement' | 'arena-settlement' | 'alliance-settlement' | 'cancel'>,
+  string
+>;
 
 /** What was settled at once: a round, or the stage of an arena. */
 export interface Owed {

@@ -4,7 +4,7 @@ import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
 import { eventId, int, msat, pubkey, sha256Hex } from './scalars.js';
 
-/** `fee`: of a validator; `bonus`: of what was slashed; `correction`: of a trainer whose work was rejected by a proof that drawn validators found false; `delegation:` with a key: of its reward, to who stood behind it. */
+/** `fee`: of a validator; `bonus`: of what was slashed; `carry`: what was too small to be paid by itself in earlier settlements; `correction`: of a trainer whose work was rejected by a proof that drawn validators found false; `delegation:` with a key: of its reward, to who stood behind it. */
 export type Purpose = 'trainer' | 'fee' | 'bonus' | 'correction' | `delegation:${Pubkey}`;
 
 /** @param names  what a line can be for, besides a delegation */

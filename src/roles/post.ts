@@ -74,6 +74,14 @@ export function jobTerms(
       `${job.maxPriceSats} sat`,
       `--max-price-sats ${payoutFloorMsat / SAT}`,
     );
+  // Nothing of a round may be too small to be paid with it.
+  const feeMsat = validators?.feeMsat ?? 0n;
+  if (!isFree && feeMsat > 0n && feeMsat < payoutFloorMsat)
+    throw bad(
+      `a fee of at least the payout floor, ${payoutFloorMsat / SAT} sat, or none`,
+      `${feeMsat / SAT} sat`,
+      `--validator-fee-sats ${payoutFloorMsat / SAT}`,
+    );
   const shardsPerTrainer = Math.min(job.shardsPerTrainer, trainers);
   requireSellable(job, shardsPerTrainer);
   const quorum = job.quorum ?? Math.ceil((2 * trainers) / 3);

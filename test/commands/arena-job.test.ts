@@ -20,7 +20,7 @@ it('an arena shows where it stands, who is where and why, and takes no command f
   const summary = JSON.parse(status.stdout) as object;
   expect(summary).toEqual({
     ...{ job: script.jobId, customer: script.parsed[0]!.author, title: 'digits, an arena', mode: 'arena' },
-    ...{ phase: 'finished', phaseText: 'finished', waitsFor: null, until: null, potMsat: 1_000_000 },
+    ...{ phase: 'finished', phaseText: 'finished', waitsFor: null, until: null, potMsat: 1_000_000, carriedMsat: 0 },
     ...{ violation: null, forks: [], missing: [], events: script.events.length },
   });
 

@@ -16,7 +16,7 @@ const silent = (): AllianceScript => scriptAlliance({ alter: { 'settlement/0': (
 const settled = (): AllianceScript => scriptAlliance({ alter: { 'open/1': () => null } });
 
 function settle(script: AllianceScript, who: Person, change: Partial<ContentOf<'alliance-settlement'>> = {}) {
-  const { plan, ...due } = allianceDue(script.state, script.round);
+  const { plan, carried: _, ...due } = allianceDue(script.state, script.round);
   const content = { round: script.round.round, last: endOf(script.round)!, ...due, plan: [...plan], ...change };
   return script.say(who, 'alliance-settlement', `by/${who.pubkey}`, content)!.id;
 }

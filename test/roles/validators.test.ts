@@ -138,3 +138,10 @@ describe('kill -9', () => {
     }
   }, 60_000);
 });
+
+it('a fee below the payout floor is refused before the job is posted: nothing of a round may be too small to be paid', async () => {
+  const of = (payoutFloorSats: number) =>
+    createWorld({ name: 'floor', validators: 3, job: { ...FEE, payoutFloorSats } });
+  await expect(of(6)).rejects.toMatchObject({ code: 'bad-job', got: '5 sat', remedy: '--validator-fee-sats 6' });
+  expect((await of(5)).terms.payoutFloorMsat).toBe(5_000n);
+});

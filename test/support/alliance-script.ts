@@ -115,7 +115,7 @@ function playRound(script: AllianceScript, round: number): void {
   if (phaseOf(script) === 'voting') vote(script, round);
   if (phaseOf(script) !== 'decided') return;
   const last = endOf(script.round)!;
-  const { plan, ...due } = allianceDue(script.state, script.round);
+  const { plan, carried: _, ...due } = allianceDue(script.state, script.round);
   script.say(customer, 'alliance-settlement', `settlement/${round}`, { round, last, ...due, plan: [...plan] });
 }
 

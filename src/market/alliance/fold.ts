@@ -1,6 +1,7 @@
 import type { EventId, Pubkey } from '../../hash.js';
 import type { EventOf, JobEvent } from '../../protocol/events.js';
 import type { Chain, Fork } from '../chain.js';
+import { NOTHING_CARRIED } from '../carry.js';
 import { broken } from '../draft.js';
 import { NO_STAKES } from '../stake.js';
 import { takeRefusal } from '../receipt-rules.js';
@@ -45,6 +46,7 @@ export function foldAlliance(jobId: EventId, events: Iterable<JobEvent>): Folded
   const sound = soundChains(known, job.author);
   const first: AllianceState = {
     ...{ jobId, job, byId, sound, rounds: [], seen: new Set(), paidMsat: 0n, stakes: NO_STAKES, cancelled: null },
+    carried: NOTHING_CARRIED,
     ...{ receipts: new Map(), refusedClaims: new Map() },
   };
   const { state, halt, firstBad, missing } = followSpine(known, job.author, first, apply);

@@ -71,6 +71,7 @@ export function applyOpen(state: AllianceState, event: EventOf<'alliance-open'>)
     stakes: new Map([...members.keys()].map((key) => [key, stakes?.get(key) ?? 1n])),
     ...{ book: state.stakes, slashes: state.stakes.slashes },
     ...{ draw: null, roles: null, commits: null, proposals: null, voteCommits: null, votes: null },
+    carriedBefore: state.carried,
     ...{ tally: null, settlement: null, others: [], payouts: [] },
   };
   return { ...state, rounds: [...state.rounds, opened] };

@@ -3,6 +3,7 @@ import type { AlliancePlanLine } from '../../protocol/alliance/round.js';
 import type { EventOf } from '../../protocol/events.js';
 import { payoutId } from '../../protocol/settlement.js';
 import { operatorLines } from '../arena/payout.js';
+import { carriedMsat, payOrCarry, type Carried } from '../carry.js';
 import { broken, type Broken } from '../draft.js';
 import { earnedBy, potShares } from '../pot.js';
 import { roundReward } from './reward.js';
@@ -15,23 +16,27 @@ export interface DueSettlement extends Pick<
   'aggregate' | 'isAccepted' | 'totalMsat'
 > {
   readonly plan: readonly AlliancePlanLine[];
+  /** What waits after it. */
+  readonly carried: Carried;
 }
 
 /**
  * Of a round that has ended: its part of what is left of the pot, to those on-side and who stands behind them; what nobody earned stays for
- * the rounds that are left, and after the last one goes back to the customer. In order of (payee, purpose).
+ * the rounds that are left, and after the last one goes back to the customer. What is below the payout floor waits, at most until the
+ * last one. In order of (payee, purpose).
  */
 export function allianceDue(state: AllianceState, round: AllianceRoundState): DueSettlement {
-  const { alliance, rounds, stake } = state.job.content;
-  const leftMsat = alliance.potMsat - state.paidMsat;
+  const { alliance, rounds, stake, payoutFloorMsat } = state.job.content;
+  const leftMsat = alliance.potMsat - state.paidMsat - carriedMsat(round.carriedBefore);
   const rewards = rewardsOf(leftMsat, rounds - round.round, round);
   const effective = { delegatedPpm: stake?.delegatedPpm ?? 0, maxDelegated: stake?.maxDelegated ?? 0 };
-  const lines = (['trainer', 'fee'] as const).flatMap((purpose) =>
+  const earned = (['trainer', 'fee'] as const).flatMap((purpose) =>
     operatorLines(purpose, rewards[purpose], round.book, effective),
   );
-  const paid = lines.reduce((sum, { amountMsat }) => sum + amountMsat, 0n);
+  const earnedMsat = earned.reduce((sum, { amountMsat }) => sum + amountMsat, 0n);
   const isLast = round.round === rounds - 1;
-  const refund = { payee: state.job.author, purpose: 'refund' as const, amountMsat: leftMsat - paid };
+  const { lines, carried } = payOrCarry(earned, round.carriedBefore, { floorMsat: payoutFloorMsat, isLast });
+  const refund = { payee: state.job.author, purpose: 'refund' as const, amountMsat: leftMsat - earnedMsat };
   const plan = [...lines, ...(isLast ? [...bonusLines(state, round, lines), refund] : [])]
     .filter(({ amountMsat }) => amountMsat > 0n)
     .map((line): AlliancePlanLine => ({
@@ -40,7 +45,13 @@ export function allianceDue(state: AllianceState, round: AllianceRoundState): Du
     }))
     .sort((a, b) => (a.payee !== b.payee ? (a.payee < b.payee ? -1 : 1) : a.purpose < b.purpose ? -1 : 1));
   const { aggregate = null, isAccepted = false } = round.tally ?? {};
-  return { aggregate, isAccepted, plan, totalMsat: plan.reduce((sum, { amountMsat }) => sum + amountMsat, 0n) };
+  return {
+    aggregate,
+    isAccepted,
+    plan,
+    totalMsat: plan.reduce((sum, { amountMsat }) => sum + amountMsat, 0n),
+    carried,
+  };
 }
 
 /** With the last round: what was slashed before it ended. */
@@ -100,9 +111,11 @@ export function applyAllianceSettlement(
   const round = lastRound(state);
   if (round === undefined || round.round !== number || round.settlement !== null || endOf(round) !== last)
     return broken('settlement', `round ${number} has not ended with ${last}`);
-  const wrong = wrongSettlement(event.content, allianceDue(state, round));
+  const due = allianceDue(state, round);
+  const wrong = wrongSettlement(event.content, due);
   if (wrong !== null) return broken('settlement', wrong);
-  return { ...withRound(state, { settlement: event }), paidMsat: state.paidMsat + spentMsat(event.content) };
+  const { carried } = due;
+  return { ...withRound(state, { settlement: event }), paidMsat: state.paidMsat + spentMsat(event.content), carried };
 }
 
 /** What differs from what is due; null: nothing. */

@@ -1,6 +1,7 @@
 import type { EventId, Pubkey, Sha256 } from '../../hash.js';
 import type { AlliancePurpose } from '../../protocol/alliance/round.js';
 import type { EventOf, JobEvent } from '../../protocol/events.js';
+import type { Carried } from '../carry.js';
 import type { StakeBook } from '../stake.js';
 import type { PayoutState } from '../state.js';
 import type { Roles, TooFew } from './roles-draw.js';
@@ -19,6 +20,8 @@ export interface AllianceRoundState {
   readonly book: StakeBook;
   /** Of the tables before it ended. */
   readonly slashes: StakeBook['slashes'];
+  /** What waited when it opened. */
+  readonly carriedBefore: Carried;
   readonly draw: EventOf<'roles'> | null;
   readonly roles: Roles | TooFew | null;
   /** Listed events by author, null: the list has not come. */
@@ -37,7 +40,7 @@ export interface AllianceRoundState {
 }
 
 /** What is owed of a round; a refund is nobody's claim. */
-export type AlliancePayout = PayoutState<EventOf<'alliance-settlement'>, Exclude<AlliancePurpose, 'refund'>>;
+export type AlliancePayout = PayoutState<EventOf<'alliance-settlement' | 'cancel'>, Exclude<AlliancePurpose, 'refund'>>;
 
 export interface Listed<K extends 'commit' | 'proposal' | 'score-commit' | 'vote'> {
   readonly list: EventOf<'list'>;
@@ -74,6 +77,8 @@ export interface AllianceState {
   readonly seen: ReadonlySet<EventId>;
   /** What settlements have paid so far. */
   readonly paidMsat: bigint;
+  /** What was promised and waits: it was below the payout floor. */
+  readonly carried: Carried;
   readonly stakes: StakeBook;
   readonly cancelled: EventOf<'cancel'> | null;
   /** By payout, which names its round. */

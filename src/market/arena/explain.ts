@@ -12,8 +12,10 @@ export function explainArenaPayout(state: ArenaState, id: Sha256): PayoutExplain
   for (const [at, stage] of state.stages.entries()) {
     const payout = stage.payouts.find((one) => one.payout === id);
     if (payout === undefined) continue;
-    const board = leaderboards(state)[at]!;
     const { payee, purpose } = payout;
+    const told = { round: stage.stage, payout, state: payoutState(payout) };
+    if (purpose === 'carry') return { ...told, causes: [...carriedOver(state, payout), ...moneyCauses(payout)] };
+    const board = leaderboards(state)[at]!;
     const operator = purpose.startsWith('delegation:') ? (purpose.slice('delegation:'.length) as Pubkey) : payee;
     const row = board.rows.find(({ trainer }) => trainer === operator);
     const ranked = board.rows.filter(({ rank }) => rank !== null).length;
@@ -26,7 +28,7 @@ export function explainArenaPayout(state: ArenaState, id: Sha256): PayoutExplain
         : placed(state, stage, row, ranked);
     const rewardMsat = row?.rewardMsat ?? board.validators.find(({ validator }) => validator === operator)!.rewardMsat!;
     return {
-      ...{ round: stage.stage, payout, state: payoutState(payout) },
+      ...told,
       causes: [
         ...own,
         ...behind(state, payout, operator, rewardMsat),
@@ -36,6 +38,16 @@ export function explainArenaPayout(state: ArenaState, id: Sha256): PayoutExplain
     };
   }
   return null;
+}
+
+/** What the interim stage promised, in lines too small to be paid by themselves. */
+function carriedOver(state: ArenaState, { settlement, amountMsat }: ArenaPayout): Cause[] {
+  const interim = state.stages[0]!;
+  const words = `promised by the ${stageName(0)} stage, in lines below the payout floor of ${state.job.content.payoutFloorMsat} msat`;
+  return [
+    cause(words, [state.job, interim.table, interim.ranking], { msat: amountMsat }),
+    cause('what promises it: nothing more comes that it could wait for', [settlement]),
+  ];
 }
 
 function placed(state: ArenaState, stage: ArenaStage, row: LeaderboardRow, ranked: number): Cause[] {

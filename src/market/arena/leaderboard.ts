@@ -2,7 +2,7 @@ import type { EventId, Pubkey } from '../../hash.js';
 import { WORST_SCORE_PPM } from '../../protocol/arena/scores.js';
 import { consensusOf } from './consensus.js';
 import { settlementsOf } from './lapse.js';
-import { arenaPlan, ranksOf, scoresOf } from './rank-rules.js';
+import { arenaPlan, ranksOf, scoresOf, stagePotMsat } from './rank-rules.js';
 import { contradictedAliases, decidingDraw, revealedOf } from './scored.js';
 import { seatsIn, type ArenaRound, type ArenaStage, type ArenaState } from './state.js';
 import { conductOf } from './weights.js';
@@ -76,7 +76,7 @@ function leaderboardOf(state: ArenaState, stage: ArenaStage): Leaderboard {
   const ranks = isOpen ? ranksOf(stage, seats) : [];
   const due = isOpen ? arenaPlan(state, { ...stage, ranks }) : null;
   const earned = (who: Pubkey, purpose: 'trainer' | 'fee'): bigint =>
-    (due?.plan ?? [])
+    (due?.earned ?? [])
       .filter((line) => (line.payee === who && line.purpose === purpose) || line.purpose === `delegation:${who}`)
       .reduce((sum, { amountMsat }) => sum + amountMsat, 0n);
   const trainersMsat = ranks.reduce((sum, { trainer }) => sum + earned(trainer, 'trainer'), 0n);
@@ -106,7 +106,11 @@ function leaderboardOf(state: ArenaState, stage: ArenaStage): Leaderboard {
   };
   const rows = Array.from({ length: stage.root?.content.count ?? 0 }, (_, alias) => rowOf(alias));
   return {
-    ...{ stage: stage.stage, isFinal: stage.stage === 1, potMsat: due?.totalMsat ?? null },
+    ...{
+      stage: stage.stage,
+      isFinal: stage.stage === 1,
+      potMsat: due === null ? null : stagePotMsat(state, stage.stage),
+    },
     settledBy: settlementsOf(stage).map(({ author }) => author),
     refundMsat: due?.plan.find(({ purpose }) => purpose === 'refund')?.amountMsat ?? (isOpen ? 0n : null),
     rows: rows.sort((a, b) => (a.rank ?? Infinity) - (b.rank ?? Infinity) || a.alias - b.alias),

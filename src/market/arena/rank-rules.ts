@@ -5,10 +5,11 @@ import { WORST_SCORE_PPM } from '../../protocol/arena/scores.js';
 import { modelCommitment } from '../../protocol/arena/submission.js';
 import type { EventOf } from '../../protocol/events.js';
 import { payoutId } from '../../protocol/settlement.js';
+import { NOTHING_CARRIED, payOrCarry, type Carried } from '../carry.js';
 import { broken, type Broken } from '../draft.js';
 import { asksStake, stakeToPut } from '../stake-terms.js';
 import { consensusOf } from './consensus.js';
-import { stagePayout, type PayoutTerms } from './payout.js';
+import { stagePayout, type ArenaLine, type PayoutTerms } from './payout.js';
 import { stagesOf } from './pot.js';
 import { pendingAliases, revealedOf, scoredOf } from './scored.js';
 import { MAX_DRAWS } from './seat-rules.js';
@@ -103,22 +104,51 @@ export function arenaPayoutTerms({ job }: Pick<ArenaState, 'job'>): PayoutTerms 
   };
 }
 
+export interface ArenaPlan {
+  /** What of the stage's part of the pot goes to whom, paid with it or later. */
+  readonly earned: readonly ArenaLine[];
+  readonly plan: readonly ArenaPlanLine[];
+  readonly totalMsat: bigint;
+  /** What waits after it. */
+  readonly carried: Carried;
+}
+
+/** What a stage has of the pot. */
+export function stagePotMsat({ job }: Pick<ArenaState, 'job'>, stage: number): bigint {
+  const { potMsat, interimSharePpm } = job.content.arena;
+  const { interimMsat, finalMsat } = stagesOf(potMsat, interimSharePpm);
+  return stage === 0 ? interimMsat : finalMsat;
+}
+
 /**
- * What a ranked stage pays, in order of (payee, purpose): to the msat what it has of the pot. What has no payee goes back to the customer.
- * Everything it follows from stands when the table is opened.
+ * What a ranked stage pays, in order of (payee, purpose): with what waits, to the msat what it has of the pot. What has no payee goes back to
+ * the customer; what is below the payout floor waits for the final stage. Everything it follows from stands when the table is opened.
  */
-export function arenaPlan(
-  state: ArenaState,
-  stage: ArenaStage,
-): { readonly plan: readonly ArenaPlanLine[]; readonly totalMsat: bigint } {
-  const { arena } = state.job.content;
-  const { interimMsat, finalMsat } = stagesOf(arena.potMsat, arena.interimSharePpm);
-  const potMsat = stage.stage === 0 ? interimMsat : finalMsat;
+export function arenaPlan(state: ArenaState, stage: ArenaStage): ArenaPlan {
+  const { lines: earned, returnedMsat } = stageLines(state, stage);
+  const before = stage.stage === 0 ? NOTHING_CARRIED : carriedIn(state);
+  const terms = { floorMsat: state.job.content.payoutFloorMsat, isLast: stage.stage === 1 };
+  const { lines, carried } = payOrCarry(earned, before, terms);
+  const refund = { payee: state.job.author, purpose: 'refund' as const, amountMsat: returnedMsat };
+  const plan = [...lines, ...(returnedMsat > 0n ? [refund] : [])]
+    .map((line): ArenaPlanLine => ({ payout: idOf(state, stage, line.payee, line.purpose), ...line }))
+    .sort((a, b) => (a.payee !== b.payee ? (a.payee < b.payee ? -1 : 1) : a.purpose < b.purpose ? -1 : 1));
+  return { earned, plan, totalMsat: plan.reduce((sum, { amountMsat }) => sum + amountMsat, 0n), carried };
+}
+
+/** What of the interim stage waits. */
+export function carriedIn(state: ArenaState): Carried {
+  const interim = state.stages[0];
+  if (interim?.table == null) return NOTHING_CARRIED;
+  return arenaPlan(state, { ...interim, ranks: ranksOf(interim, seatsIn(state, interim)) }).carried;
+}
+
+function stageLines(state: ArenaState, stage: ArenaStage): ReturnType<typeof stagePayout> {
   const ranked = ({ trainer, scorePpm }: RankRow) =>
     [trainer, { scorePpm, stakeMsat: stage.trainerStakes.get(trainer)! }] as const;
   const scored = scoresOf(stage, seatsIn(state, stage)).filter((one) => one !== null);
-  const { lines, returnedMsat } = stagePayout(
-    potMsat,
+  return stagePayout(
+    stagePotMsat(state, stage.stage),
     {
       trainers: new Map(stage.ranks.map(ranked)),
       conduct: conductOf(scored),
@@ -127,11 +157,6 @@ export function arenaPlan(
     },
     arenaPayoutTerms(state),
   );
-  const refund = { payee: state.job.author, purpose: 'refund' as const, amountMsat: returnedMsat };
-  const plan = [...lines, ...(returnedMsat > 0n ? [refund] : [])]
-    .map((line): ArenaPlanLine => ({ payout: idOf(state, stage, line.payee, line.purpose), ...line }))
-    .sort((a, b) => (a.payee !== b.payee ? (a.payee < b.payee ? -1 : 1) : a.purpose < b.purpose ? -1 : 1));
-  return { plan, totalMsat: potMsat };
 }
 
 const idOf = ({ jobId }: ArenaState, { stage }: ArenaStage, payee: Pubkey, purpose: string) =>

@@ -83,7 +83,7 @@ export interface ArenaState {
 }
 
 /** What is owed of a stage; a refund is nobody's claim. */
-export type ArenaPayout = PayoutState<EventOf<'arena-settlement'>, Exclude<ArenaPurpose, 'refund'>>;
+export type ArenaPayout = PayoutState<EventOf<'arena-settlement' | 'cancel'>, Exclude<ArenaPurpose, 'refund'>>;
 
 export const currentStage = ({ stages }: ArenaState): ArenaStage | undefined => stages.at(-1);
 

@@ -38,7 +38,7 @@ export const ROLES_DRAW = eventType(
 /** `bonus`: of what was slashed, which lies in the pot that the keeper of the locks has. */
 export type AlliancePurpose = ArenaPurpose | 'bonus';
 
-const planLine = planLineOf('trainer', 'fee', 'bonus', 'refund');
+const planLine = planLineOf('trainer', 'fee', 'bonus', 'carry', 'refund');
 export type AlliancePlanLine = z.output<typeof planLine>;
 
 /**

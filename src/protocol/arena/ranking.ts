@@ -22,9 +22,9 @@ export const RANKING = eventType(
 );
 
 /** `fee`: of a validator; `delegation:` with a key: to who stood behind it; `refund`: to the customer, what has no payee. */
-export type ArenaPurpose = 'trainer' | 'fee' | 'refund' | `delegation:${Pubkey}`;
+export type ArenaPurpose = 'trainer' | 'fee' | 'carry' | 'refund' | `delegation:${Pubkey}`;
 
-export const planLine = planLineOf('trainer', 'fee', 'refund');
+export const planLine = planLineOf('trainer', 'fee', 'carry', 'refund');
 export type ArenaPlanLine = z.output<typeof planLine>;
 
 /** One per stage, published before anything is paid: what the stage has of the pot, to the msat. */

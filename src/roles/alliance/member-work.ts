@@ -193,7 +193,7 @@ export async function showVote(env: MemberEnv, state: AllianceState, round: Alli
 
 /** What the customer would say; it counts because everybody recomputes it. */
 export async function settle(env: MemberEnv, state: AllianceState, round: AllianceRoundState): Promise<void> {
-  const { plan, ...due } = allianceDue(state, round);
+  const { plan, carried: _, ...due } = allianceDue(state, round);
   env.progress.warn(`round ${round.round + 1}: the customer is silent, this member says what the round pays`);
   await env.book.sign('alliance-settlement', { round: round.round, last: endOf(round)!, ...due, plan: [...plan] }, [
     ...new Set(plan.map(({ payee }) => payee)),

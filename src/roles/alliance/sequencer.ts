@@ -150,7 +150,7 @@ async function open({ book, clock }: SequencerEnv, state: AllianceState): Promis
 async function settle(env: SequencerEnv, state: AllianceState): Promise<void> {
   const { book, progress } = env;
   const round = lastRound(state)!;
-  const { plan, ...due } = allianceDue(state, round);
+  const { plan, carried: _, ...due } = allianceDue(state, round);
   const word = due.isAccepted ? 'the aggregate was accepted' : 'the model before stays';
   progress.note(`round ${round.round + 1} of ${state.job.content.rounds}: ${word}, ${due.totalMsat / 1000n} sat`);
   await book.sign('alliance-settlement', { round: round.round, last: endOf(round)!, ...due, plan: [...plan] }, [

@@ -492,8 +492,8 @@ const purposeOf =
     if (!name.startsWith('delegation:')) return constant(...names)(value);
     return `delegation:${hex64(name.slice('delegation:'.length))}`;
   };
-const arenaPurpose = purposeOf('trainer', 'fee', 'refund');
-const alliancePurpose = purposeOf('trainer', 'fee', 'bonus', 'refund');
+const arenaPurpose = purposeOf('trainer', 'fee', 'carry', 'refund');
+const alliancePurpose = purposeOf('trainer', 'fee', 'bonus', 'carry', 'refund');
 const sealedChars: Check<string> = (value) =>
   typeof value === 'string' && value.length === 11_012 ? base64(11_012)(value) : refuse('not as long as every model');
 

@@ -6,6 +6,7 @@ import { byText, fields, fromHex, must, nameOf, sha256, u32, Events, type RawEve
 /** "Arena" of docs/protocol.md: what an honest customer's events come to, worked out from the raw ones. */
 
 interface ArenaTerms extends Pick<Terms, 'stake' | 'keyRelease'> {
+  readonly payoutFloorMsat: string;
   readonly arena: {
     readonly potMsat: string;
     readonly sides: { readonly sides: string; readonly validatorSharePpm: number; readonly gPpm: number };
@@ -54,6 +55,7 @@ export function playArena(all: readonly RawEvent[], jobId: string): StageResult[
   const terms = fields<ArenaTerms>(job);
   const stakes = new Stakes();
   const missed = new Map<string, number>();
+  const waiting = new Map<string, bigint>();
   const results: StageResult[] = [];
   let stage: Stage | undefined;
   for (const event of events.chains.get(job.pubkey)!.events.slice(1)) {
@@ -79,7 +81,7 @@ export function playArena(all: readonly RawEvent[], jobId: string): StageResult[
         if (fields<{ of: string }>(event).of === 'score-reveal') scored(events, event, stage!, missed);
         break;
       case '4622/alias-table':
-        results.push(settle(job.pubkey, event, stage!, terms, stakes));
+        results.push(settle(job.pubkey, event, stage!, terms, stakes, waiting));
     }
   }
   return results;
@@ -143,7 +145,15 @@ function middle(values: readonly number[]): number {
   return sorted[Math.ceil(sorted.length / 2) - 1]!;
 }
 
-function settle(customer: string, table: RawEvent, stage: Stage, terms: ArenaTerms, stakes: Stakes): StageResult {
+/** @param waiting  what is below the floor, by payee: it changes */
+function settle(
+  customer: string,
+  table: RawEvent,
+  stage: Stage,
+  terms: ArenaTerms,
+  stakes: Stakes,
+  waiting: Map<string, bigint>,
+): StageResult {
   const { entries } = fields<{ entries: readonly { submission: string; model: string | null }[] }>(table);
   const { arena } = terms;
   const whose = new Map([...stage.submissions].map(([key, { id }]) => [id, key]));
@@ -185,10 +195,20 @@ function settle(customer: string, table: RawEvent, stage: Stage, terms: ArenaTer
       .map(([payee, part]): Line => [payee, payee === key ? purpose : `delegation:${key}`, part]),
   );
   const back = pot - sum(paid.map(([, , msat]) => msat));
-  const plan = [...paid, [customer, 'refund', back] as const]
-    .filter(([, , msat]) => msat > 0n)
-    .sort((a, b) => byText(a[0], b[0]) || byText(a[1], b[1]));
-  must(sum(plan.map(([, , msat]) => msat)) === pot, table.id, 'lines of another sum');
+  const before = sum([...waiting.values()]);
+  const lines: Line[] = [[customer, 'refund', back]];
+  const isSmall = (msat: bigint): boolean => stage.number === 0 && msat < BigInt(terms.payoutFloorMsat);
+  for (const [payee, purpose, msat] of paid)
+    if (isSmall(msat)) waiting.set(payee, (waiting.get(payee) ?? 0n) + msat);
+    else lines.push([payee, purpose, msat]);
+  for (const [payee, msat] of [...waiting])
+    if (!isSmall(msat)) {
+      lines.push([payee, 'carry', msat]);
+      waiting.delete(payee);
+    }
+  const plan = lines.filter(([, , msat]) => msat > 0n).sort((a, b) => byText(a[0], b[0]) || byText(a[1], b[1]));
+  const after = sum([...waiting.values()]);
+  must(sum(plan.map(([, , msat]) => msat)) + after === pot + before, table.id, 'lines of another sum');
   const seats = stage.seats.map((draws) =>
     Array.from({ length: stage.count }, (_, alias) => [...(draws.get(alias) ?? [])].sort(byText)),
   );
