@@ -49,6 +49,8 @@ export const commandGroups: readonly CommandGroup[] = [
       { name: 'pay', summary: 'go on with payments whose outcome is not known' },
       { name: 'receipts', summary: 'payments made and received, with their proofs; for a spreadsheet too' },
       { name: 'receipt', summary: 'check such proofs offline' },
+      { name: 'sales', summary: 'keys that a job buys, and every check of them' },
+      { name: 'sale', summary: 'check offline that a wrong key was sold' },
     ],
   },
   {

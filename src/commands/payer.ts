@@ -59,7 +59,10 @@ export function createPayer(tools: {
           { wallet, network, book, guard, clock },
         );
         if (outcome.kind === 'unknown')
-          return { kind: 'held', why: `${outcome.why}; ${outcome.next}`, cause: 'unknown' };
+          return {
+            ...{ kind: 'held', why: `${outcome.why}; ${outcome.next}`, cause: 'unknown' },
+            isInFlight: outcome.isInFlight,
+          };
         if (outcome.kind === 'rejected')
           return {
             kind: 'held',

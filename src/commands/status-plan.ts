@@ -1,4 +1,3 @@
-import { isNmktError } from '../errors.js';
 import type { EventId } from '../hash.js';
 import type { JobState, PayoutState } from '../market/state.js';
 import type { Relays } from '../ports.js';
@@ -7,8 +6,7 @@ import type { JobBook } from '../roles/job-book.js';
 import type { Traffic } from '../roles/planned-traffic.js';
 import { ownUpdates, type ActualTraffic } from '../roles/round-traffic.js';
 import { table } from '../terminal/table.js';
-import type { Payouts } from '../wallet/payout-records.js';
-import { ownPayouts } from './own-payouts.js';
+import { knownPayouts } from './own-payouts.js';
 import type { Context } from './command.js';
 import { fetchSnapshot } from './find-job.js';
 
@@ -35,11 +33,7 @@ function sizeOf(book: JobBook, id: EventId): number {
 
 /** As the wallet said when this home paid. */
 async function feesOf(context: Context, { jobId }: JobState): Promise<(payout: PayoutState) => bigint | null> {
-  const payouts = await ownPayouts(context).catch((error: unknown): Payouts => {
-    // Who pays is told; here a fee is unknown.
-    if (isNmktError(error, 'bad-journal')) return new Map();
-    throw error;
-  });
+  const payouts = await knownPayouts(context);
   return ({ payout }) => {
     const known = payouts.get(payout);
     return known?.job === jobId ? (known.paid?.feesMsat ?? null) : null;

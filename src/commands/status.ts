@@ -21,6 +21,7 @@ import { homeFiles, jobsOfHome } from './customer-ports.js';
 import { readArena } from './find-arena.js';
 import { readAlliance } from './find-alliance.js';
 import { findJob, modeOfJob, readBook } from './find-job.js';
+import { knownPayouts, lockedIn, type Locked } from './own-payouts.js';
 import { planTable, planBesideActuals } from './status-plan.js';
 import { roundTable, sats, score, trainerTable, validatorTable } from './status-tables.js';
 
@@ -41,12 +42,12 @@ export const command: CommandModule = {
 const HELP = `
 With --json one document (without JOB one per job, and its role, customer or trainer):
   job, customer, title, dataset  ids and title; null for a job that no relay has
-  phase       unknown, awarding, awarded, committing, revealing, scoring, closed, between, trained,
+  phase       unknown, awarding, awarded, committing, revealing, scoring, closed, selling, between, trained,
               finished, cancelled or frozen (an event does not follow); phaseText says it in words
   waitsFor    what comes next, or null; until is the Unix second until which that is in order
   isLapsed    that time is over; lapse is {state, since, meaning}, state being lapsed (no award), not-started
               (a seat without an answer), overdue, unsettled or unpaid; else null
-  rail        instalments, promised (instalments of fewer than 3 rounds) or none
+  rail        instalments, promised (instalments of fewer than 3 rounds), key-sale or none
   seats, quorum, bids, plannedRounds, maxPriceMsat, budgetMsat, deadline
   aggregation, outer, codec  how updates become the next model, and how they travel
   rounds      [{round, state, accepted, scoredBy, rejected: [{trainer, shard, rule}], loss, accuracy, perplexity, paidMsat,
@@ -59,6 +60,8 @@ With --json one document (without JOB one per job, and its role, customer or tra
   paidMsat, owedMsat, model (id of the artifact event or null), loss, accuracy (of the model on set B, or null)
   metrics     of a finished text model {perplexity, bitsPerCharacter or bitsPerByte}; else {}
   frauds      [{trainer, round, segment, event}]: a repeated part of the training ended elsewhere than committed
+  keyFrauds   [{trainer, round, event}]: the key that it sold is not the one that it signed
+  lockedMsat, lockedUntil  of payments of this home on their way, whose outcome is not known; by the Unix second lockedUntil (null: none) they are paid or back
   disputes    [{trainer, round, shard, segment, state, right, complaint, fraud, verdicts: [{validator, hash, isFalse, event}], owedMsat, isSettled}] of
               what its trainer says it did train (isFalse: more than half of the validators contradict it): state unheard, listed, drawn or decided; right trainer, customer, nobody (no validator can repeat) or null
   stakes      null, or of a job that asks for stake {trainerMsat, validatorMsat, staked: [{pubkey, role, ownMsat, delegatedMsat, countedMsat}],
@@ -111,7 +114,8 @@ async function readStatus(context: Context, job: EventId): Promise<Status> {
   const { book, relays } = await readBook(context, job);
   book.close();
   const comparison = await planBesideActuals(context, book, relays);
-  return statusOf(book.state(), context.deps.clock.nowSec(), book.all().length, comparison);
+  const locked = lockedIn(await knownPayouts(context), job);
+  return statusOf(book.state(), context.deps.clock.nowSec(), book.all().length, comparison, locked);
 }
 
 type Status = ReturnType<typeof statusOf>;
@@ -121,6 +125,7 @@ function statusOf(
   nowSec: number,
   events: number,
   { rounds: compared, ...comparison }: PlanComparison,
+  locked: Locked,
 ) {
   const terms = state.job?.content;
   const artifact = state.artifact?.content;
@@ -157,6 +162,12 @@ function statusOf(
       segment,
       event: id,
     })),
+    keyFrauds: [...state.keyFrauds.values()].map(({ id, content: { trainer, round } }) => ({
+      trainer,
+      round,
+      event: id,
+    })),
+    ...locked,
     disputes: describeDisputes(state),
     stakes: describeStakes(state),
     violation: state.firstBad,
@@ -199,7 +210,7 @@ async function statusAnyway(context: Context, job: EventId): Promise<Status | Ar
     if (!isNmktError(error, 'job-unknown')) throw error;
     const state = foldJob(job, []);
     const comparison = comparePlan(state, { role: 'customer' }, null, () => 0, PUBLIC_KNOWLEDGE);
-    return statusOf(state, context.deps.clock.nowSec(), 0, comparison);
+    return statusOf(state, context.deps.clock.nowSec(), 0, comparison, { lockedMsat: 0n, lockedUntil: null });
   }
 }
 
@@ -217,7 +228,7 @@ function describe(status: Status): string {
     ...(waitsFor === null ? [] : [['waits for', `${waitsFor}, until ${utc(until!)}`]]),
     ...(lapse === null ? [] : [['late', `${lapse.state} since ${utc(lapse.since)}: ${lapse.meaning}`]]),
     ...(lapse === null ? [] : waysOn(lapse.state)),
-    ['money', `${status.rail ?? '-'}, ${sats(status.paidMsat)} paid, ${sats(status.owedMsat)} owed`],
+    ['money', moneyText(status)],
     ...(status.codec === null ? [] : [['learning', describeLearning(status)]]),
     ...(status.model === null
       ? []
@@ -228,6 +239,10 @@ function describe(status: Status): string {
     ...status.frauds.map(({ trainer, round, segment, event }) => [
       'fraud',
       `segment ${segment} of round ${round + 1} of ${trainer} was not trained as committed (event ${event})`,
+    ]),
+    ...status.keyFrauds.map(({ trainer, round, event }) => [
+      'fraud',
+      `the key that ${trainer} sold in round ${round + 1} is not the one it signed (event ${event})`,
     ]),
     ...status.disputes.map((one) => [
       'dispute',
@@ -240,6 +255,11 @@ function describe(status: Status): string {
   return [table(facts), roundTable(status), trainerTable(status), validatorTable(status), planTable(status)]
     .filter((part) => part !== '')
     .join('\n\n');
+}
+
+function moneyText({ rail, paidMsat, owedMsat, lockedMsat, lockedUntil }: Status): string {
+  const locked = lockedUntil === null ? '' : `, ${sats(lockedMsat)} on its way, until about ${utc(lockedUntil)}`;
+  return `${rail ?? '-'}, ${sats(paidMsat)} paid, ${sats(owedMsat)} owed${locked}`;
 }
 
 function waysOn(state: LapseState): (readonly string[])[] {

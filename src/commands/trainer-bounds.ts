@@ -111,6 +111,7 @@ export async function skipReason(
   if (bounds.deny.has(job.author) || (bounds.allow.size > 0 && !bounds.allow.has(job.author))) return 'customer';
   if (terms.rail !== 'none' && trainer.wallet === null) return 'no-wallet';
   if (terms.rail !== 'none' && terms.network !== bounds.network) return 'network';
+  if (terms.rail === 'key-sale' && !(await makesHolds(trainer.wallet!))) return 'no-hold-invoices';
   const priceMsat = askedMsat(bounds, terms, snapshot, trainer.held?.() ?? 0);
   if (terms.rail !== 'none' && priceMsat > terms.maxPriceMsat) return 'price';
   if (terms.rail !== 'none' && priceMsat < terms.payoutFloorMsat) return 'payout-floor';
@@ -126,4 +127,17 @@ export async function skipReason(
     throw error;
   }
   return null;
+}
+
+const HOLD_METHODS = ['make_hold_invoice', 'settle_hold_invoice', 'cancel_hold_invoice', 'lookup_invoice'] as const;
+
+/** Of a wallet that is away nobody can tell: it may be back when it is paid. */
+async function makesHolds(wallet: Wallet): Promise<boolean> {
+  try {
+    const { methods } = await wallet.info();
+    return HOLD_METHODS.every((method) => methods.has(method));
+  } catch (error) {
+    if (isNmktError(error, 'wallet-unreachable')) return true;
+    throw error;
+  }
 }

@@ -16,6 +16,7 @@ export type SkipReason =
   | 'awarded'
   | 'customer'
   | 'no-wallet'
+  | 'no-hold-invoices'
   | 'network'
   | 'price'
   | 'payout-floor'
@@ -76,6 +77,12 @@ export function describeSkip(
         expected: 'a wallet: this job pays',
         got: 'none',
         remedy: 'set NMKT_WALLET, --wallet-file or --settings',
+      };
+    case 'no-hold-invoices':
+      return {
+        expected: 'a wallet that makes, settles and cancels hold invoices: this job pays for keys',
+        got: 'one that does not',
+        remedy: 'connect a wallet with them (docs/money.md), such as Alby Hub on LDK, LND or CLN',
       };
     case 'network':
       return {
@@ -146,6 +153,7 @@ export function skippedJob(
 
 const CODES: Partial<Record<SkipReason, ErrorCode>> = {
   'no-wallet': 'no-wallet',
+  'no-hold-invoices': 'no-wallet',
   network: 'network-mismatch',
   price: 'bad-usage',
   'payout-floor': 'bad-usage',

@@ -4,7 +4,7 @@ import { engineId } from './bid.js';
 import { eventType } from './envelope.js';
 import { KINDS } from './kinds.js';
 import { blobPointer, inlineBlob } from './pointer.js';
-import { bytes32, eventId, int, nip44Payload, sha256Hex } from './scalars.js';
+import { base64, bytes32, eventId, int, nip44Payload, sha256Hex } from './scalars.js';
 
 const round = int(0, 100_000);
 const shard = int(0, 65_535);
@@ -77,6 +77,8 @@ export const sealedSale = z.object({
   z: bytes32,
   wrapped: bytes32,
   pointer: blobPointer,
+  /** Ids of the data chunks one after the other, 32 bytes each, where there are 2 to 600: so they can be fetched before the key is paid for. */
+  chunks: base64(25_600).optional(),
   state: sealedState.omit({ key: true }).nullable(),
 });
 export type SealedSale = z.output<typeof sealedSale>;

@@ -134,7 +134,7 @@ async function auditRound(
     return found;
   };
   // On rail key-sale nobody but validators can open what was not paid for.
-  const openable = openableIn(state.job!, round);
+  const openable = openableIn(state, round);
   const opening = await openUpdates(relays, lookUp, state.job!, openable, base, LATER, signal);
   const rowsOf = (shard: number) => ports.manifest.shards[shard]!.examples;
   const states = await openDrawnStates(relays, state, openable, base, opening.sealed, rowsOf, LATER, signal);

@@ -103,7 +103,7 @@ export async function collectAuditKeys(
   const blobs = fromHex(env.secrets.blobs);
   const updates: AuditKeys['updates'] = [];
   for (const round of state.rounds)
-    for (const reveal of openableIn(state.job!, round).listedReveals.values()) {
+    for (const reveal of openableIn(state, round).listedReveals.values()) {
       try {
         updates.push({ submission: reveal.id, ...(await updateKeysOf(env, state.job!, round)(reveal)) });
       } catch (error) {

@@ -57,8 +57,8 @@ export interface CustomerFacts extends BidFacts {
   readonly lastSeenAt: number;
   /** Payouts whose outcome is unknown or whose claim is not payable: looked at again later. */
   readonly heldPayouts: ReadonlySet<Sha256>;
-  /** Of them those whose money may have moved. Absent: none. */
-  readonly unknownPayouts?: ReadonlySet<Sha256>;
+  /** Of them those that may still arrive. Absent: none. */
+  readonly paymentsInFlight?: ReadonlySet<Sha256>;
   /** The user wants the job to end: accepted work is paid, the rest freed. */
   readonly isCancelling?: boolean;
 }

@@ -55,7 +55,13 @@ export type PaymentResult =
       readonly feesMsat: bigint;
     }
   /** Not paid now; `why` is said to the user, the payout is looked at again later. */
-  | { readonly kind: 'held'; readonly why: string; readonly cause: Exclude<HoldCause, 'invoice'> }
+  | {
+      readonly kind: 'held';
+      readonly why: string;
+      readonly cause: Exclude<HoldCause, 'invoice'>;
+      /** Of an unknown one: may it still arrive? */
+      readonly isInFlight?: boolean;
+    }
   /** The invoice as decoded; null: it is none. */
   | { readonly kind: 'held'; readonly why: string; readonly cause: 'invoice'; readonly decoded: InvoiceFacts | null };
 

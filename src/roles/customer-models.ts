@@ -84,8 +84,8 @@ export async function makeNext(
 ): Promise<NextModel> {
   const job = state.job!;
   const { params } = await openUpdates(
-    ...([env.relays, updateKeysOf(env, job, round), job, openableIn(job, round), base] as const),
-    ...([env.clock.nowSec(), env.signal, env.files] as const),
+    ...([env.relays, updateKeysOf(env, job, round), job, openableIn(env.book.state(), round), base] as const),
+    ...([env.clock.nowSec(), env.signal, env.files, job.content.rail === 'key-sale'] as const),
   );
   const { shards } = env.data.train.manifest;
   const from = { base, outerState: await outerBefore(env, state, round), root: await rootOf(env, state, round) };

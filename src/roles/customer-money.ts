@@ -21,6 +21,8 @@ import type { JobBook } from './job-book.js';
 export interface Hold {
   readonly why: string;
   readonly cause: HoldCause;
+  /** Of an unknown payment: may it still arrive? */
+  readonly isInFlight?: boolean;
 }
 
 export async function settle(env: CustomerEnv, state: JobState, round: RoundState): Promise<void> {

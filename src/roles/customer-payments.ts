@@ -1,3 +1,4 @@
+import { SALE_CLTV } from '../market/sale-rules.js';
 import type { Owed } from '../market/state.js';
 import type { LeadFacts } from './lead-loop.js';
 
@@ -43,19 +44,19 @@ export function decideSale<R extends Owed>(
     readonly job: { readonly content: { readonly payWithinSec: number; readonly revealTimeoutSec: number } } | null;
   },
   round: R,
-  facts: Pick<LeadFacts, 'heldPayouts' | 'relaysSilentAt'> & Partial<Pick<LeadFacts, 'unknownPayouts'>>,
+  facts: Pick<LeadFacts, 'heldPayouts' | 'relaysSilentAt'> & Partial<Pick<LeadFacts, 'paymentsInFlight'>>,
   now: number,
 ): Payment<R> | Wait | null {
   const payment = payable([round], facts);
   if (payment !== null) return payment;
   const { payWithinSec, revealTimeoutSec } = job!.content;
   const open = round.payouts.filter(({ receipt, purpose }) => receipt === null && purpose === 'trainer');
-  const sent = open.filter(({ payout }) => facts.unknownPayouts?.has(payout) === true);
+  const sent = open.filter(({ payout }) => facts.paymentsInFlight?.has(payout) === true);
   const until = Math.max(
     0,
     ...open.map(({ claim, settlement, payout }) => {
       if (claim === null) return Math.max(settlement.createdAt, facts.relaysSilentAt) + revealTimeoutSec;
-      return facts.unknownPayouts?.has(payout) === true ? now + IN_FLIGHT_SEC : claim.createdAt + payWithinSec;
+      return claim.createdAt + payWithinSec + (facts.paymentsInFlight?.has(payout) === true ? IN_FLIGHT_SEC : 0);
     }),
   );
   if (now >= until) return null;
@@ -64,8 +65,8 @@ export function decideSale<R extends Owed>(
   return { do: 'wait', for: what, until };
 }
 
-/** Until who looks at it hears that it waits on. */
-const IN_FLIGHT_SEC = 60;
+/** By then the payee's node has taken it or given it back: ten minutes a block, and some for slow ones. */
+const IN_FLIGHT_SEC = 2 * SALE_CLTV * 600;
 
 /** The last payees get a moment to countersign, so that what is collected holds their word too. */
 export function decideCountersignatures(rounds: readonly Owed[], now: number): Wait | null {

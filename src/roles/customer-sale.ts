@@ -1,15 +1,21 @@
+import { labelContext } from '../blob/keys.js';
+import { fetchSealedChunks, openSealedChunks } from '../blob/sealed-chunks.js';
 import type { Sha256 } from '../hash.js';
+import { maxUpdateBytes } from '../learning/codec/codec.js';
+import type { ParamSet } from '../learning/types.js';
 import { boughtIn, saleOf } from '../market/sale-rules.js';
 import type { AnyPayout, JobState, RoundState } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import { judgeSale, offerChecks, type SaleCheck } from '../protocol/sale.js';
+import type { SealedSale } from '../protocol/submission.js';
 import type { CustomerEnv } from './customer-env.js';
 import { publishContradictions, publishFrauds, voidRound } from './customer-actions.js';
 import { keepModel, keepOuterState, loadModel, makeNext } from './customer-models.js';
-import { accuracyPpm, judgeRound, measuredPpm, openSealedSale } from './measure.js';
+import { accuracyPpm, judgeRound, measuredPpm, openedFile, openSealedSale } from './measure.js';
 import { isOwnTrouble } from './patience.js';
 import { makeRoot, publishRoot } from './root-update.js';
-import { preimageFor } from './sold-keys.js';
+import { updateLabel } from './round-blobs.js';
+import { chunkIdsOf, preimageFor, updateKeysOf } from './sold-keys.js';
 
 /** The customer on rail `key-sale`: validators score for it, it pays for what they accept, and opens that only then. */
 
@@ -54,7 +60,7 @@ export interface Offer {
 
 /** Looks at what a trainer offers for a payout; null: the payout pays for no key. */
 export async function offerFor(
-  { signer }: Pick<CustomerEnv, 'signer'>,
+  env: Pick<CustomerEnv, 'signer' | 'relays' | 'files' | 'signal'>,
   job: EventOf<'job'>,
   round: RoundState,
   payout: AnyPayout,
@@ -63,12 +69,54 @@ export async function offerFor(
   const reveal = [...round.listedReveals.values()].find(({ author }) => author === payout.payee);
   if (sale === null || reveal === undefined) return null;
   try {
-    return { paymentHash: sale.paymentHash, checks: offerChecks(sale, await openSealedSale(signer, reveal)) };
+    const sealed = await openSealedSale(env.signer, reveal);
+    const checks = offerChecks(sale, sealed);
+    const isAsSigned = checks.every(({ ok }) => ok);
+    return {
+      paymentHash: sale.paymentHash,
+      checks: isAsSigned ? [...checks, await keepSealed(env, reveal, sealed)] : checks,
+    };
   } catch (error) {
     if (isOwnTrouble(error)) throw error;
     const detail = (error as Error).message.split('\n')[0]!.slice(0, 200);
     return { paymentHash: sale.paymentHash, checks: [{ what: 'what it sealed opens', ok: false, detail }] };
   }
+}
+
+const sealedFile = ({ content }: EventOf<'reveal'>) => `sealed-${content.updateHash}.bin`;
+
+/** Fetches the sealed update before its key is paid for: what nobody has any more, no key opens. */
+async function keepSealed(
+  { relays, files, signal }: Pick<CustomerEnv, 'relays' | 'files' | 'signal'>,
+  reveal: EventOf<'reveal'>,
+  sealed: SealedSale,
+): Promise<SaleCheck> {
+  const what = 'the sealed update is here';
+  const ids = chunkIdsOf(sealed);
+  if (sealed.pointer.chunks === 0 || ids === null || (await files.read(sealedFile(reveal))) !== undefined)
+    return { what, ok: true, detail: ids === null ? 'too large: it stays with its relays' : 'whole' };
+  try {
+    const bytes = await fetchSealedChunks(relays, sealed.pointer, ids, { ...placeOf(reveal), signal });
+    await files.write(sealedFile(reveal), bytes);
+    return { what, ok: true, detail: `${bytes.length} bytes` };
+  } catch (error) {
+    if (isOwnTrouble(error)) throw error;
+    return { what, ok: false, detail: (error as Error).message };
+  }
+}
+
+function placeOf({ job, author, content }: EventOf<'reveal'>) {
+  return { context: labelContext(updateLabel(job, content.round, content.shard, author)), part: 0 };
+}
+
+/** What was bought opens without its relays. */
+async function openKept(env: CustomerEnv, round: RoundState, reveal: EventOf<'reveal'>, base: ParamSet): Promise<void> {
+  const { job, files } = { job: env.book.state().job!, files: env.files };
+  const sealed = await files.read(sealedFile(reveal));
+  if (sealed === undefined || (await files.read(openedFile(reveal))) !== undefined) return;
+  const { key, pointer } = await updateKeysOf(env, job, round)(reveal);
+  const maxBytes = maxUpdateBytes(job.content.codec, base);
+  await files.write(openedFile(reveal), openSealedChunks(sealed, pointer, { ...placeOf(reveal), key, maxBytes }));
 }
 
 /** Proves what was sold wrong, makes the model of what was sold right, and ends the sale. */
@@ -89,6 +137,7 @@ export async function endSale(env: CustomerEnv, round: RoundState): Promise<void
   const receipts = new Set(round.payouts.filter(({ receipt }) => receipt !== null).map(({ payout }) => payout));
   const sold = boughtIn({ ...round, receipts }, state.keyFrauds);
   const base = await loadModel(env, state, round.open.content.base.sha256);
+  for (const { shard } of sold) await openKept(env, round, round.listedReveals.get(shard)!, base);
   const isCounted = sold.length >= Math.min(job.quorum, round.assigned.length);
   const next = isCounted ? await makeNext(env, state, round, base, sold) : null;
   if (next !== null) {

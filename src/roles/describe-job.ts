@@ -128,6 +128,10 @@ function nextStep(state: JobState, now: number): Wait | null {
       return customerStep(state, `score and close round ${round!.round + 1}`, round!.revealList!.createdAt, 'overdue');
     case 'closed':
       return customerStep(state, `settle round ${round!.round + 1}`, round!.close!.createdAt, 'unsettled');
+    case 'selling':
+      return (
+        payments(state) ?? customerStep(state, `end the sale of round ${round!.round + 1}`, endOf(round!), 'overdue')
+      );
     case 'between':
       return (
         payments(state) ??

@@ -16,7 +16,7 @@ function holdSec({ cause }: Hold, tries: number): number {
 
 /** Payouts that a loop tried to pay and could not: told, and looked at again later. Times in Unix seconds. */
 export interface HeldPayouts {
-  now(): Pick<LeadFacts, 'heldPayouts' | 'unknownPayouts'>;
+  now(): Pick<LeadFacts, 'heldPayouts' | 'paymentsInFlight'>;
   /** When the first of them is looked at again; Infinity: none is held. */
   nextAt(): number;
   /** When the own wallet was last found away, or could not tell what became of a payment; 0: never. */
@@ -26,15 +26,15 @@ export interface HeldPayouts {
 }
 
 export function heldPayouts({ clock, progress }: { readonly clock: Clock; readonly progress: Progress }): HeldPayouts {
-  const held = new Map<Sha256, { readonly until: number; readonly cause: Hold['cause'] }>();
+  const held = new Map<Sha256, { readonly until: number; readonly isInFlight: boolean }>();
   const tries = new Map<Sha256, number>();
   const said = new Map<Sha256, string>();
   let walletAwayAt = 0;
   return {
     now() {
       for (const [payout, { until }] of held) if (clock.nowSec() >= until) held.delete(payout);
-      const unknown = [...held].flatMap(([payout, { cause }]) => (cause === 'unknown' ? [payout] : []));
-      return { heldPayouts: new Set(held.keys()), unknownPayouts: new Set(unknown) };
+      const inFlight = [...held].flatMap(([payout, { isInFlight }]) => (isInFlight ? [payout] : []));
+      return { heldPayouts: new Set(held.keys()), paymentsInFlight: new Set(inFlight) };
     },
     nextAt: () => Math.min(...[...held.values()].map(({ until }) => until)),
     walletAwayAt: () => walletAwayAt,
@@ -44,7 +44,7 @@ export function heldPayouts({ clock, progress }: { readonly clock: Clock; readon
       tries.set(payout, tried);
       if (hold.cause === 'unreachable' || hold.cause === 'unknown') walletAwayAt = clock.nowSec();
       const until = clock.nowSec() + holdSec(hold, tried);
-      held.set(payout, { until, cause: hold.cause });
+      held.set(payout, { until, isInFlight: hold.isInFlight === true });
       const why = hold.why;
       const line = `${payee.slice(0, 12)}… is not paid yet (round ${round + 1}, ${amountMsat / 1000n} sat): ${why}`;
       if (said.get(payout) !== why) progress.warn(`${line}; tried again at ${clockTime(until)}`);

@@ -34,8 +34,8 @@ export interface LeadFacts {
   readonly lastSeenAt: number;
   /** Payouts whose outcome is unknown or whose claim is not payable: looked at again later. */
   readonly heldPayouts: ReadonlySet<Sha256>;
-  /** Of them those whose money may have moved. */
-  readonly unknownPayouts: ReadonlySet<Sha256>;
+  /** Of them those that may still arrive. */
+  readonly paymentsInFlight: ReadonlySet<Sha256>;
 }
 
 /** Of every kind of job; what `wait`, `done`, `stop` and `pay` are called there. */

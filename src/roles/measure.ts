@@ -76,6 +76,7 @@ export type UpdateKeys = (reveal: EventOf<'reveal'>) => Promise<SealedUpdate>;
  *
  * @param base    what they were trained from
  * @param nowSec  what was due for long counts as missing when half of the relays say so
+ * @param isStrict  what does not open is an error: it was opened, and paid for, before
  * @param files   keeps what was opened: a trainer that deletes its chunks after the scores cannot stop the round from closing
  */
 export async function openUpdates(
@@ -87,6 +88,7 @@ export async function openUpdates(
   nowSec: number,
   signal?: AbortSignal,
   files?: JobFiles,
+  isStrict = false,
 ): Promise<OpenedUpdates> {
   const params = new Map<number, ParamSet>();
   const findings = new Map<number, Finding>();
@@ -99,7 +101,7 @@ export async function openUpdates(
       sealed.set(shard, opened);
       params.set(shard, await openUpdate(relays, opened, job, reveal, base, signal, files));
     } catch (error) {
-      if (isOwnTrouble(error)) throw error;
+      if (isStrict || isOwnTrouble(error)) throw error;
       if (isUnproven(error, nowSec - round.revealList!.createdAt)) throw error;
       const rule = isNmktError(error, 'shape-mismatch') ? 'shape' : 'blob';
       findings.set(shard, { rule, detail: (error as Error).message.replace(/[^\x20-\x7e]/g, ' ').slice(0, 300) });

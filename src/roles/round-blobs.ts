@@ -38,6 +38,8 @@ export function blobSecrets(
 export interface PublishedBlob {
   readonly pointer: Pointer;
   readonly inline?: string;
+  /** Of its data chunks, in order. */
+  readonly chunks: readonly EventId[];
 }
 
 interface BlobAbout {
@@ -76,7 +78,8 @@ export async function publishSealed(
   });
   await uploadBlob(relays, sealed.events, signal === undefined ? {} : { signal });
   const pointer = { ...sealed.pointer, ids: [...sealed.pointer.ids] };
-  return sealed.inline === undefined ? { pointer } : { pointer, inline: sealed.inline };
+  const chunks = sealed.events.slice(0, pointer.chunks).map(({ id }) => id);
+  return { pointer, chunks, ...(sealed.inline !== undefined && { inline: sealed.inline }) };
 }
 
 export function publishParams(

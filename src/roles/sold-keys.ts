@@ -1,5 +1,5 @@
-import { fromHex } from '../hash.js';
-import type { RoundState } from '../market/state.js';
+import { fromHex, type EventId } from '../hash.js';
+import type { JobState, RoundState } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import { judgeSale, stateKeyOf, wrapKey } from '../protocol/sale.js';
 import type { SealedSale, SealedUpdate } from '../protocol/submission.js';
@@ -48,10 +48,29 @@ export function withKey({ pointer, state }: Pick<SealedSale, 'pointer' | 'state'
 
 /** Only those updates that somebody may open now, of a round on any rail. */
 export function openableIn<R extends Pick<RoundState, 'listedReveals' | 'payouts'>>(
-  { content }: EventOf<'job'>,
+  { job, keyFrauds }: Pick<JobState, 'job' | 'keyFrauds'>,
   round: R,
 ): R {
-  if (content.rail !== 'key-sale') return round;
-  const listedReveals = new Map([...round.listedReveals].filter(([, reveal]) => preimageFor(round, reveal) !== null));
-  return { ...round, listedReveals };
+  if (job!.content.rail !== 'key-sale') return round;
+  const isOpen = (reveal: EventOf<'reveal'>): boolean =>
+    preimageFor(round, reveal) !== null && keyFrauds.get(reveal.author)?.content.submission !== reveal.id;
+  return { ...round, listedReveals: new Map([...round.listedReveals].filter(([, reveal]) => isOpen(reveal))) };
+}
+
+/** More of them would not fit beside the rest. */
+const MAX_CHUNKS = 600;
+
+export function spellChunks(ids: readonly EventId[]): Pick<SealedSale, 'chunks'> {
+  if (ids.length < 2 || ids.length > MAX_CHUNKS) return {};
+  return { chunks: Buffer.from(ids.join(''), 'hex').toString('base64') };
+}
+
+/** Of the data chunks, in order; null: they cannot be told before the key is there. @throws RangeError where an offer has to name them and does not */
+export function chunkIdsOf({ pointer, chunks }: Pick<SealedSale, 'pointer' | 'chunks'>): readonly EventId[] | null {
+  if (pointer.chunks > MAX_CHUNKS) return null;
+  if (pointer.chunks < 2) return pointer.ids;
+  const spelt = Buffer.from(chunks ?? '', 'base64').toString('hex');
+  if (spelt.length !== 64 * pointer.chunks)
+    throw new RangeError(`${pointer.chunks} chunks, ${spelt.length / 64} named`);
+  return Array.from({ length: pointer.chunks }, (_, at) => spelt.slice(64 * at, 64 * (at + 1)) as EventId);
 }

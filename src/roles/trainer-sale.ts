@@ -11,7 +11,7 @@ import type { InvoiceRequest } from '../ports.js';
 import { sendEach, type SentGrant } from './customer-grants.js';
 import { openSealedSale } from './measure.js';
 import type { PayeeRail } from './payee-rail.js';
-import { withKey } from './sold-keys.js';
+import { spellChunks, withKey } from './sold-keys.js';
 import type { TrainerEnv } from './trainer.js';
 
 /** A trainer on rail `key-sale`: it signs hashes of what it sells, gives the key to validators, and to the customer for a payment. */
@@ -35,7 +35,7 @@ export function ownSale(secret: Uint8Array, round: number, key: Uint8Array): Own
 export function offerOf(
   job: EventId,
   { key, preimage, z: own }: OwnSale,
-  blobs: Pick<SealedSale, 'pointer' | 'state'>,
+  { chunks, ...blobs }: Pick<SealedSale, 'pointer' | 'state'> & { readonly chunks: readonly EventId[] },
 ): { readonly sale: SaleHashes; readonly sealed: string } {
   const ciphertext = ciphertextHash(blobs.pointer);
   const wrapped = wrapKey(key, { job, ciphertext, preimage, z: own });
@@ -44,7 +44,7 @@ export function offerOf(
       paymentHash: sha256Hex(preimage),
       ...{ ciphertext, key: saleKeyHash(key), z: saleZHash(own), wrapped: wrappedHash(wrapped) },
     },
-    sealed: JSON.stringify(z.encode(sealedSale, { z: own, wrapped, ...blobs })),
+    sealed: JSON.stringify(z.encode(sealedSale, { z: own, wrapped, ...blobs, ...spellChunks(chunks) })),
   };
 }
 

@@ -147,7 +147,7 @@ export async function reveal(env: TrainerEnv, state: JobState, round: RoundState
   const me = env.signer.pubkey;
   const { salt, secret, bytes, checkpoints, residual } = (await readWork(env, state, round, shard))!;
   const { key, stateKey } = blobKeysOf(job.content, secret, round.round);
-  const { pointer, inline } = await publishBytes(
+  const { pointer, inline, chunks } = await publishBytes(
     env.relays,
     bytes,
     {
@@ -165,7 +165,8 @@ export async function reveal(env: TrainerEnv, state: JobState, round: RoundState
     pointer,
     state: drawn === 0 ? null : await publishState(env, state, round, shard, drawn, secret),
   };
-  const offer = job.content.rail === 'key-sale' ? offerOf(job.id, ownSale(secret, round.round, key), shown) : null;
+  const offer =
+    job.content.rail === 'key-sale' ? offerOf(job.id, ownSale(secret, round.round, key), { ...shown, chunks }) : null;
   const sealed = await env.signer.encrypt(
     job.author,
     offer?.sealed ??

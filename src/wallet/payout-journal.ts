@@ -49,7 +49,8 @@ export type PayoutOutcome =
   | { readonly kind: 'paid'; readonly paymentHash: string; readonly preimage: string; readonly feesMsat: bigint }
   /** No money moved. */
   | { readonly kind: 'rejected'; readonly code: string; readonly message: string; readonly next: string }
-  | { readonly kind: 'unknown'; readonly why: string; readonly next: string };
+  /** `isInFlight`: nor does the wallet say that it failed. */
+  | { readonly kind: 'unknown'; readonly why: string; readonly next: string; readonly isInFlight: boolean };
 
 /** Per run. A repeated send is safe, but a wallet that keeps failing needs a person. */
 const MAX_SENDS = 2;
@@ -75,7 +76,10 @@ async function run(request: PayoutRequest, tools: PayoutTools): Promise<PayoutOu
   let lookups = 0;
   let why = 'the outcome of an earlier send is not known';
   let isAdopted = request.claimed === undefined;
-  const open = (detail: string): PayoutOutcome => ({ kind: 'unknown', why: `${why}; ${detail}`, next: NEXT });
+  const open = (detail: string): PayoutOutcome => {
+    const isInFlight = lookup?.state !== 'failed' && lookup?.state !== 'not-found';
+    return { kind: 'unknown', why: `${why}; ${detail}`, next: NEXT, isInFlight };
+  };
   for (;;) {
     const payouts = await book.payouts();
     const payout = payouts.get(payoutId);
@@ -83,7 +87,7 @@ async function run(request: PayoutRequest, tools: PayoutTools): Promise<PayoutOu
     if (!isAdopted && !payout?.paid && (payout?.openSends ?? 0) === 0) {
       isAdopted = true;
       const doubt = await adoptPayment(request, tools, payout);
-      if (doubt !== null) return { kind: 'unknown', why: doubt, next: NEXT };
+      if (doubt !== null) return { kind: 'unknown', why: doubt, next: NEXT, isInFlight: true };
       continue;
     }
     const step = payout ? decide(payout, lookup) : ({ do: 'bind' } as const);

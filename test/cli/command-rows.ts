@@ -372,6 +372,20 @@ export const rows: Readonly<Record<string, CommandRows>> = {
     unset: ['bad-event', /./],
     wrong: {},
   },
+  sales: {
+    call: [JOB],
+    bare: help('sales'),
+    offline: silent,
+    unset: noRelay,
+    wrong: { '--save': 'free' },
+  },
+  sale: {
+    call: ['verify', 'job.json'],
+    bare: help('sale'),
+    offline: ['bad-event', /./],
+    unset: ['bad-event', /./],
+    wrong: {},
+  },
   stake: {
     call: [JOB, '--sats', '10'],
     bare: help('stake'),

@@ -36,6 +36,8 @@ const EXEMPT: Readonly<Record<string, string>> = {
   'src/roles/arena/aliases.ts openAliases': 'downloads; then parseSealedModel and downloadBlob',
   'src/roles/arena/aliases.ts readAliases': 'the file that openAliases wrote',
   'src/roles/customer-open.ts openRound': 'publishes',
+  'src/blob/sealed-chunks.ts openSealedChunks':
+    'its root is checked first; then openChunk and unpack, as in downloadBlob',
   'src/roles/epoch.ts openShard': 'downloads; then downloadBlob and decodeExamples',
   'src/roles/history.ts readHistory': 'asks relays; what they answer goes through parseJobEvents',
   'src/roles/history.ts readJobs': 'asks relays; what they answer goes through parseJobEvent',

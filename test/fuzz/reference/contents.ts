@@ -755,7 +755,10 @@ const sealedBlob = { key: bytes32, pointer };
 const sealedState = orNull(object({ ...sealedBlob, coding: optional(constant('ordered-words')) }));
 export const sealedUpdate = object({ ...sealedBlob, state: sealedState });
 const saleState = orNull(object({ pointer, coding: optional(constant('ordered-words')) }));
-export const sealedSale = object({ z: bytes32, wrapped: bytes32, pointer, state: saleState });
+export const sealedSale = object({
+  ...{ z: bytes32, wrapped: bytes32, pointer, state: saleState },
+  chunks: optional(base64(25_600)),
+});
 export const sealedClaim = object({ invoice });
 const modelFields = {
   ...{ key: bytes32, salt: bytes32, pointer },

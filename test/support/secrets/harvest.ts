@@ -107,7 +107,8 @@ export function secretsOfJob(secrets: JobSecrets): Secret[] {
 
 const drawOf = (round: number): RegExp => new RegExp(`^event/${KINDS.round}/draw/${round}$`);
 const REVEAL = new RegExp(`^event/${KINDS.submission}/reveal/`);
-const RECEIPT = new RegExp(`^event/${KINDS.notice}/receipt/`);
+/** A wrong key that was sold is proven by the preimage that was paid for, too. */
+const RECEIPT = new RegExp(`^event/${KINDS.notice}/(receipt|key-fraud)/`);
 
 const commitmentSalt = (value: string): Secret => ({
   ...secretOf('salt of a commitment', value, UPDATE),
@@ -131,11 +132,12 @@ export const password = (value: string): Secret => secretOf('password', value, /
 /** @param records  of the books of a wallet service */
 export function secretsOfBooks(records: readonly LedgerRecord[]): Secret[] {
   const paid = new Set(records.flatMap((record) => (record.type === 'payment' ? [record.paymentHash] : [])));
-  return records.flatMap((record) =>
-    record.type !== 'invoice'
-      ? []
-      : [paid.has(record.paymentHash) ? paidPreimage(record.preimage) : unpaidPreimage(record.preimage)],
-  );
+  return records.flatMap((record) => {
+    if (record.type === 'settle') return [paidPreimage(record.preimage)];
+    // Of a hold invoice its payee alone knows it.
+    if (record.type !== 'invoice' || record.preimage === '') return [];
+    return [paid.has(record.paymentHash) ? paidPreimage(record.preimage) : unpaidPreimage(record.preimage)];
+  });
 }
 
 function secretsOfLedger(text: string): Secret[] {
