@@ -316,4 +316,7 @@ const silentScorer: ValidatorOptions = {
   }),
 };
 
-const paysNothing: Payer = { pay: async () => ({ kind: 'held', why: 'not today', cause: 'refused' }) };
+const paysNothing: Payer = {
+  check: async () => [],
+  pay: async () => ({ kind: 'held', why: 'not today', cause: 'refused' }),
+};
