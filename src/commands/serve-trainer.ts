@@ -159,7 +159,7 @@ Goes on with what this home began, whatever the bounds say now. A job that is no
 Exit status with --once: 0 after a job's last payment, 3 after --timeout; 5 when the job of --job went to others or is over.
 With --json one object per line, each with event, at (Unix seconds) and, where there is one, job:
   ready      {pubkey, engine, threads, parallel, relays}
-  skipped    {reason, expected, got}, reason being own-job, closed, awarded, customer, no-wallet, network, price,
+  skipped    {reason, expected, got}, reason being own-job, closed, awarded, customer, no-wallet, no-hold-invoices, network, price,
              payout-floor, proof-of-work, stake, max-params, max-bytes, model, engine or dataset-missing
   priced     {policy, examples, gflop, gflopMsat, leastMsat, jobs, percentPerJob, priceMsat, throughput, seconds}: how the price
              of a bid comes about where --price is not all; policy gflop, queue or gflop-queue, examples of a round, throughput in examples per second as measured, seconds of a round by it
