@@ -1,5 +1,6 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
-import type { AnyJobState, Owed } from '../market/state.js';
+import { saleOf } from '../market/sale-rules.js';
+import type { AnyJobState, AnyPayout, Owed } from '../market/state.js';
 import type { NetworkName } from '../protocol/network.js';
 import type { SpendCheck } from '../ports.js';
 import { owedOf } from '../roles/arena/env.js';
@@ -36,6 +37,8 @@ interface Job {
   readonly budgetMsat: bigint;
   readonly rounds: readonly Owed[];
   readonly state: AnyJobState;
+  /** What the preimage of a payment opens; undefined: nothing. */
+  soldFor(round: number, line: AnyPayout): Sha256 | undefined;
 }
 
 interface PlannedLine {
@@ -92,6 +95,8 @@ function cellsOf({ payout, round, payee, purpose, amountMsat, feeReserveMsat: fe
   return [short(payout), round + 1, short(payee), purpose, sats(amountMsat), sats(fees), claim, journal ?? '-'];
 }
 
+const nothing = (): undefined => undefined;
+
 async function readJob(context: Context, jobId: EventId): Promise<Job> {
   const mode = (await modeOfJob(await context.deps.relays(), jobId)) ?? 'federated';
   if (mode === 'arena') {
@@ -99,20 +104,21 @@ async function readJob(context: Context, jobId: EventId): Promise<Job> {
     const folded = { ...rest, state };
     const { network, arena } = state.job.content;
     const of = { mode, phase: folded.phase, author: state.job.author, network, budgetMsat: arena.potMsat };
-    return { ...of, rounds: owedOf(folded).rounds, state: folded };
+    return { ...of, rounds: owedOf(folded).rounds, state: folded, soldFor: nothing };
   }
   if (mode === 'alliance') {
     const { folded, state } = await readAlliance(context, jobId);
     const { network, alliance } = state.job.content;
     const of = { mode, phase: folded.phase, author: state.job.author, network, budgetMsat: alliance.potMsat };
-    return { ...of, rounds: state.rounds, state: folded };
+    return { ...of, rounds: state.rounds, state: folded, soldFor: nothing };
   }
   const { book } = await readBook(context, jobId);
   book.close();
   const state = book.state();
   const { author, content } = state.job!;
   const { network, budgetMsat } = content;
-  return { mode, phase: state.phase, author, network, budgetMsat, rounds: state.rounds, state };
+  const soldFor: Job['soldFor'] = (round, line) => saleOf(content, state.rounds[round]!, line)?.paymentHash;
+  return { mode, phase: state.phase, author, network, budgetMsat, rounds: state.rounds, state, soldFor };
 }
 
 /** What the job owes, where it is the own one: of another key's nothing is paid from here. */
@@ -123,6 +129,7 @@ async function linesOf(context: Context, { author, ...job }: Job): Promise<reado
     return [];
   }
   const known = await ownPayouts(context);
+  const reading = { signer, decode: decodeReceiptInvoice };
   const lines: PlannedLine[] = [];
   for (const { round, payouts } of job.rounds)
     for (const line of payouts) {
@@ -133,7 +140,7 @@ async function linesOf(context: Context, { author, ...job }: Job): Promise<reado
         ...{ payout, round, payee, purpose, amountMsat },
         // The keeper of a pot pays bonuses out of it.
         feeReserveMsat: purpose === 'bonus' ? 0n : feeReserveMsat(amountMsat),
-        claim: await judgeClaim({ signer, decode: decodeReceiptInvoice }, job, line),
+        claim: await judgeClaim(reading, { ...job, paymentHash: job.soldFor(round, line) }, line),
         journal: journal === undefined ? null : stateOfPayout(journal),
       });
     }

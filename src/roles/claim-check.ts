@@ -37,14 +37,15 @@ export function descriptionHashOf({ state }: Pick<Debt, 'state'>, line: AnyPayou
  */
 export async function judgeClaim(
   env: { readonly signer: Signer; readonly decode: (invoice: string) => InvoiceFacts | null },
-  debt: Pick<Debt, 'state' | 'network' | 'rounds'>,
+  debt: Pick<Debt, 'state' | 'network' | 'rounds' | 'paymentHash'>,
   line: AnyPayout,
 ): Promise<'none' | 'payable' | InvoiceRule> {
   const { claim, amountMsat } = line;
+  const { network, paymentHash } = debt;
   if (claim === null) return 'none';
   const invoice = await claimedInvoice(env, claim);
   if (invoice === null || invoiceHash(invoice) !== claim.content.invoiceHash) return 'sealed';
-  const terms = { network: debt.network, amountMsat, descriptionHash: descriptionHashOf(debt, line) };
+  const terms = { network, amountMsat, descriptionHash: descriptionHashOf(debt, line), paymentHash };
   const receipted = receiptedElsewhere(debt, line);
   return brokenInvoiceRule(env.decode(invoice), { ...terms, claimedAt: claim.createdAt, receipted }) ?? 'payable';
 }

@@ -224,7 +224,7 @@ async function liveThrough(seed: number, tally: Tally): Promise<void> {
 
 test(
   `pays nobody twice and nobody less, over ${HISTORIES} histories of crashes, lost, late and repeated replies and lies`,
-  async ({ annotate }) => {
+  async () => {
     const tally: Tally = { unknown: 0, blocked: 0, voided: 0, deaths: 0, restarts: 0 };
     for (let seed = 0; seed < HISTORIES; seed++) {
       try {
@@ -233,7 +233,8 @@ test(
         throw new Error(`history ${seed}: ${(error as Error).message}`, { cause: error });
       }
     }
-    await annotate(`${HISTORIES} histories: ${JSON.stringify(tally)}; 0 paid twice, 0 msat lost, 0 left unknown`);
+    const found = `${HISTORIES} histories: ${JSON.stringify(tally)}; 0 paid twice, 0 msat lost, 0 left unknown\n`;
+    if (HISTORIES > 2_000) process.stderr.write(found);
     // Or the histories test nothing.
     for (const [what, count] of Object.entries(tally)) expect(count, what).toBeGreaterThan(HISTORIES / 20);
   },
