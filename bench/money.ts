@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { systemClock } from '../src/config/clock.js';
 import { hex, sha256, sha256Hex, type Pubkey } from '../src/hash.js';
 import { openJournal } from '../src/journal/file-journal.js';
-import type { Wallet } from '../src/ports.js';
+import type { Journal, Wallet } from '../src/ports.js';
 import { startRelay } from '../src/relay/embedded.js';
 import { connectRelays } from '../src/relay/pool.js';
 import { PAYEES_AT_ONCE } from '../src/roles/side-by-side.js';
@@ -53,6 +53,7 @@ export async function bench(): Promise<BenchResult> {
       { network: 'sandbox' },
     );
   const [customer, trainer] = [await walletOf('customer'), await walletOf('trainer')];
+  const journals: Journal<PayoutRecord>[] = [];
   try {
     const invoicesOf = (name: string, count: number) => inParallel(count, (i) => invoice(trainer, `${name} ${i}`));
     const plain = await invoicesOf('plain', SINGLE);
@@ -66,10 +67,14 @@ export async function bench(): Promise<BenchResult> {
       const outcome = await customer.pay(text, 10_000);
       if (outcome.kind !== 'paid') throw new Error(outcome.kind);
     });
-    const tools = async (name: string): Promise<PayoutTools> => ({
-      ...{ wallet: customer, network: 'sandbox', guard: createSpendGuard({}), clock: systemClock },
-      book: payoutBook(await openJournal<PayoutRecord>(join(folder, `${name}.jsonl`))),
-    });
+    const tools = async (name: string): Promise<PayoutTools> => {
+      const journal = await openJournal<PayoutRecord>(join(folder, `${name}.jsonl`));
+      journals.push(journal);
+      return {
+        ...{ wallet: customer, network: 'sandbox', guard: createSpendGuard({}), clock: systemClock },
+        book: payoutBook(journal),
+      };
+    };
     const one = await tools('alone');
     const aloneMs = await timed(alone, (asked, i) => payOne(one, asked, `alone ${i}`));
     const inTurn = (name: string, all: readonly Asked[]) =>
@@ -127,7 +132,7 @@ export async function bench(): Promise<BenchResult> {
     service.close();
     await relays.close();
     await relay.close();
-    await books.close();
+    for (const journal of [books, ...journals]) await journal.close();
     await rm(folder, { recursive: true, force: true });
   }
 }

@@ -16,7 +16,7 @@ import { stageForTest } from './samples.js';
  * Each seed is one life; NMKT_HISTORIES=10000 runs ten.
  */
 
-const LIVES = Math.ceil(Number(process.env['NMKT_HISTORIES'] ?? 2000) / 1000);
+const LIVES = Math.ceil(Number(process.env['NMKT_HISTORIES'] ?? 1000) / 1000);
 const PAYEES = ['anna', 'berta', 'clara', 'dora'];
 const START_MSAT = 1_000_000n;
 const TRIES = 12;

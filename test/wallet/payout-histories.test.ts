@@ -16,7 +16,7 @@ import { virtualClock } from '../support/virtual-clock.js';
  * dies anywhere. Each seed is one history; `npm run stress:money` runs 10,000, NMKT_HISTORIES any number.
  */
 
-const HISTORIES = Number(process.env['NMKT_HISTORIES'] ?? 2000);
+const HISTORIES = Number(process.env['NMKT_HISTORIES'] ?? 1000);
 const START_SEC = 1_800_000_000;
 const DAY_SEC = 86_400;
 const START_MSAT = 10_000_000n;
@@ -234,7 +234,7 @@ test(
       }
     }
     const found = `${HISTORIES} histories: ${JSON.stringify(tally)}; 0 paid twice, 0 msat lost, 0 left unknown\n`;
-    if (HISTORIES > 2_000) process.stderr.write(found);
+    if (HISTORIES > 1_000) process.stderr.write(found);
     // Or the histories test nothing.
     for (const [what, count] of Object.entries(tally)) expect(count, what).toBeGreaterThan(HISTORIES / 20);
   },
