@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { nodeProcess, until } from './lightning-process.js';
@@ -45,7 +45,7 @@ export async function startBtcd(program: string, folder: string): Promise<Btcd> 
   const height = async (): Promise<number> => (await call('getblockcount', [])) as number;
   const start = async (): Promise<void> => {
     process.start();
-    await until('btcd answers', async () => existsSync(certificate) && (await height()) >= 0);
+    await until('btcd answers', async () => (await height()) >= 0);
   };
 
   write([]);

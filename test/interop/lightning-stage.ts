@@ -8,12 +8,11 @@ export interface LightningStage {
   readonly wallets: LightningWallets;
 }
 
-/**
- * Two nodes and their wallets for all tests of a file.
- *
- * @returns  for each test: them, when they can pay and nothing of the test before waits any more, or its end with a line that says why not
- */
-export function lightningForFile(): (context: TestContext) => Promise<LightningStage> {
+/** For each test: two nodes that can pay, when nothing of the test before waits any more, or its end with a line that says why not. */
+export type StageOf = (context: TestContext) => Promise<LightningStage>;
+
+/** One stage for all tests of a file. */
+export function lightningForFile(): StageOf {
   let program: Program;
   let stage: LightningStage | undefined;
   beforeAll(async () => {

@@ -11,10 +11,13 @@ import { createSpendGuard } from '../../src/wallet/spend-guard.js';
 import { memoryJournal } from '../support/memory-journal.js';
 import { payingBy } from '../support/paying-by.js';
 import { describeWallet } from '../wallet/wallet-contract.js';
+import { describeAlbySdk } from './alby-sdk.js';
 import { HOLD_EXPIRY_DELTA } from './lnd-backend.js';
+import { LndRefusal } from './lnd-rest.js';
+import { describeJobs } from './lightning-jobs.js';
 import { lightningForFile } from './lightning-stage.js';
 
-/** Our client, over our relay, and our wallet service in front of two nodes of LND that share a channel. */
+/** Our client, over our relay, and our wallet service in front of two nodes of LND that share a channel: one of each for all tests. */
 
 const MSAT = 2_100_007n;
 const WAIT = { timeout: 30_000 };
@@ -31,6 +34,9 @@ describeWallet('the NIP-47 client and LND over a relay', { network: 'simnet', pr
   const { wallets } = await stageOf(context);
   return { customer: await wallets.wallet('alice'), trainer: await wallets.wallet('bob') };
 });
+
+describeAlbySdk(stageOf);
+describeJobs(stageOf);
 
 describe('a payout by LND', () => {
   const toolsOf = (wallet: Wallet, records: PayoutRecord[]): PayoutTools => ({
@@ -159,4 +165,10 @@ describe('a payment that waits at LND', () => {
     expect(await customer.lookup(paymentHash)).toEqual({ direction: 'unknown', state: 'not-found' });
     expect((await customer.pay(invoice, 20_000)).kind).toBe('paid');
   });
+});
+
+it('takes a path that LND was built without for no answer, which is no word about an invoice', async (context) => {
+  const { simnet } = await stageOf(context);
+  await expect(simnet.alice.rest.get('/v2/nothing')).rejects.toThrow('LND has no such path');
+  await expect(simnet.alice.rest.get(`/v1/invoice/${'ab'.repeat(32)}`)).rejects.toBeInstanceOf(LndRefusal);
 });

@@ -60,9 +60,8 @@ function messageOf(line: unknown): LndMessage {
   const refusal = error ?? (isRefusal(plain) ? plain : undefined);
   if (refusal === undefined) return result ?? plain;
   const message = String(refusal['message']);
-  // So does the gateway before LND answers call a path that is not open yet: that is no word about an invoice.
-  const isClosed = refusal['code'] === NOT_FOUND && message === 'Not Found';
-  if (isClosed) throw new Error('this part of LND is not open');
+  // A path that this LND was built without is called so, too: that is no word about an invoice.
+  if (refusal['code'] === NOT_FOUND && message === 'Not Found') throw new Error('LND has no such path');
   throw new LndRefusal(Number(refusal['code']), message);
 }
 

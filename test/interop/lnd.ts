@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Btcd } from './btcd.js';
 import { nodeProcess, until } from './lightning-process.js';
@@ -36,26 +36,25 @@ export async function startLnd(program: string, folder: string, alias: string, c
     join(folder, 'data', 'chain', 'bitcoin', 'simnet', 'admin.macaroon'),
   ];
 
-  const start = async (): Promise<void> => {
-    process.start();
-    await until(`${alias} writes its keys`, async () => existsSync(certificate) && existsSync(macaroon));
-  };
-  await start();
-  const rest = connectLnd({
-    port: restPort,
-    certificate: readFileSync(certificate, 'utf8'),
-    headers: { 'Grpc-Metadata-macaroon': readFileSync(macaroon).toString('hex') },
+  process.start();
+  // It makes its keys when it first runs: what is read before they are whole lets nobody in.
+  const rest = await until(`${alias} answers`, async () => {
+    const opened = connectLnd({
+      port: restPort,
+      certificate: readFileSync(certificate, 'utf8'),
+      headers: { 'Grpc-Metadata-macaroon': readFileSync(macaroon).toString('hex') },
+    });
+    await opened.get('/v1/getinfo');
+    return opened;
   });
   const info = (): Promise<LndMessage> => rest.get('/v1/getinfo');
-  const isOpen = (): Promise<unknown> => until(`${alias} answers`, info);
-  await isOpen();
   return {
     alias,
     host,
     rest,
     async start() {
-      await start();
-      await isOpen();
+      process.start();
+      await until(`${alias} answers`, info);
     },
     isSynced: async () => (await info())['synced_to_chain'] === true,
     pubkey: async () => String((await info())['identity_pubkey']),

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { SALE_CLTV } from '../../src/market/sale-rules.js';
 import { decodeInvoice } from '../../src/wallet/bolt11.js';
 import {
@@ -13,7 +13,7 @@ import {
   type Json,
   type Payment,
 } from '../support/story.js';
-import { lightningForFile, type LightningStage } from './lightning-stage.js';
+import type { LightningStage, StageOf } from './lightning-stage.js';
 import { timed } from './whole-job.js';
 
 /** Jobs whose customer pays from one node of LND, and whose trainers and validators receive at another, by the real commands. */
@@ -26,28 +26,55 @@ const JOB = {
   ...{ epochs: 20, batch: 8, learningRate: 0.01 },
 };
 
-const stageOf = lightningForFile();
+export function describeJobs(stageOf: StageOf): void {
+  describe('a job whose payments go from LND to LND', () => {
+    it(
+      'pays in instalments, proves each by its receipt, and passes the audit',
+      { timeout: 300_000 },
+      async (context) => {
+        const stage = await stageOf(context);
+        const { payments } = await paidJob(stage, { ...JOB, rounds: 3 }, { trainers: 2, validators: 0 });
+        expect(payments).toHaveLength(3 * 2);
+      },
+    );
 
-it('pays in instalments, proves each by its receipt, and passes the audit', { timeout: 300_000 }, async (context) => {
-  const stage = await stageOf(context);
-  const { payments } = await paidJob(stage, { ...JOB, rounds: 3 }, { trainers: 2, validators: 0 });
-  expect(payments).toHaveLength(3 * 2);
-});
+    it('sells keys for payments that wait for them, and passes the audit', { timeout: 300_000 }, async (context) => {
+      const stage = await stageOf(context);
+      const terms = { rail: 'key-sale', rounds: 2, validators: 2, validatorFeeSats: FEE_SATS, revealTimeout: '20s' };
+      const { payments } = await paidJob(stage, { ...JOB, ...terms }, { trainers: 2, validators: 2 });
+      const locks = payments.map(({ invoice }) => decodeInvoice(invoice!).minFinalCltv);
+      expect(locks.filter((blocks) => blocks === SALE_CLTV)).toHaveLength(2 * 2);
+      expect(payments).toHaveLength(2 * (2 + 2));
+    });
 
-it('sells keys for payments that wait for them, and passes the audit', { timeout: 300_000 }, async (context) => {
-  const stage = await stageOf(context);
-  const terms = { rail: 'key-sale', rounds: 2, validators: 2, validatorFeeSats: FEE_SATS, revealTimeout: '20s' };
-  const { payments } = await paidJob(stage, { ...JOB, ...terms }, { trainers: 2, validators: 2 });
-  const locks = payments.map(({ invoice }) => decodeInvoice(invoice!).minFinalCltv);
-  expect(locks.filter((blocks) => blocks === SALE_CLTV)).toHaveLength(2 * 2);
-  expect(payments).toHaveLength(2 * (2 + 2));
-});
+    it(
+      'pays once, though its customer and the node of its customer are killed',
+      { timeout: 300_000 },
+      async (context) => {
+        const stage = await stageOf(context);
+        const { payments } = await paidJob(
+          stage,
+          { ...JOB, rounds: 3 },
+          { trainers: 2, validators: 0, isKilled: true },
+        );
+        expect(payments).toHaveLength(3 * 2);
+      },
+    );
+  });
+}
+
+interface People {
+  readonly trainers: number;
+  readonly validators: number;
+  /** The customer and its node, after the first payment. */
+  readonly isKilled?: boolean;
+}
 
 /** From the dataset to an audit that passes; every payment of it is checked at the nodes. */
 async function paidJob(
   { simnet, wallets }: LightningStage,
   terms: Json,
-  people: { readonly trainers: number; readonly validators: number },
+  people: People,
 ): Promise<{ readonly payments: readonly Payment[] }> {
   const folder = storyFolder();
   /** `--settings` and `--home` of somebody whose wallet is that node. */
@@ -75,7 +102,17 @@ async function paidJob(
     ...serve('validator', people.validators, ['--fee', String(FEE_SATS)]),
   ];
   const model = join(folder, 'model');
-  const collected = await timed(['collect-model', job, '--out', model, '--timeout', '4m', ...customer]);
+  const collect = ['collect-model', job, '--out', model, '--timeout', '4m', ...customer];
+  if (people.isKilled === true) {
+    const killed = startStream(collect);
+    await expect.poll(() => payee.balanceMsat(), { timeout: 60_000 }).toBeGreaterThan(had);
+    killed.child.kill('SIGKILL');
+    await simnet.alice.kill();
+    expect((await killed.end).signal).toBe('SIGKILL');
+    await simnet.alice.start();
+    await simnet.connected();
+  }
+  const collected = await timed(collect);
   const { rounds } = terms as { readonly rounds: number };
   const paidMsat = rounds * 1000 * (people.trainers * PRICE_SATS + people.validators * FEE_SATS);
   expect(collected.document).toMatchObject({ rounds, paidMsat, verified: true });
