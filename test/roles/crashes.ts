@@ -23,6 +23,8 @@ import { wasmEngine } from '../support/wasm-engine.js';
  */
 
 export const MACHINES = ['customer', 'trainer 0', 'trainer 1', ...SERVICES] as const;
+/** How it pays; on `key-sale` a validator scores, which does not crash. */
+export type CrashRail = 'instalments' | 'key-sale';
 const ROUNDS = 3;
 const PRICE_MSAT = 21_000n;
 const START_MSAT = 1_000_000_000n;
@@ -36,6 +38,7 @@ const PATIENT = {
 } as const;
 
 export interface Undisturbed {
+  readonly rail: CrashRail;
   /** Everything just after the job was posted. */
   readonly disks: Map<string, SimDisk>;
   readonly model: Sha256;
@@ -43,27 +46,28 @@ export interface Undisturbed {
   readonly steps: ReadonlyMap<string, number>;
 }
 
-async function worldOn(ground: DiskGround): Promise<World> {
-  const shape = { name: 'crashes', trainers: 2, rounds: ROUNDS, priceSats: Number(PRICE_MSAT / 1000n) };
-  return createWorld({ ...shape, ground, job: { acceptedEngines: 'wasm', ...PATIENT } });
+async function worldOn(ground: DiskGround, rail: CrashRail): Promise<World> {
+  const shape = { name: 'crashes', trainers: 2, rounds: ROUNDS, priceSats: Number(PRICE_MSAT / 1000n), rail };
+  const validators = rail === 'key-sale' ? 1 : 0;
+  return createWorld({ ...shape, validators, ground, job: { acceptedEngines: 'wasm', validators, ...PATIENT } });
 }
 
 async function run(world: World, restartOn = isWorthRepeating): Promise<RunResult> {
   const role = { restartOn, restartAfterSec: 1 };
   // Payouts are left, says its exit status: trainers whose wallet was away for long claim later.
   const customer = { ...role, isToBeContinued: (state: JobState) => unpaidPayouts(state).length > 0 };
-  return world.run({ customer, trainers: { 0: role, 1: role } });
+  return world.run({ customer, trainers: { 0: role, 1: role }, validators: { 0: role } });
 }
 
-export async function undisturbed(): Promise<Undisturbed> {
+export async function undisturbed(rail: CrashRail = 'instalments'): Promise<Undisturbed> {
   const ground = await openDiskGround(await wasmEngine(), 'undisturbed');
-  const world = await worldOn(ground);
+  const world = await worldOn(ground, rail);
   const disks = ground.copyDisks('posted');
   ground.arm([]);
   const result = await run(world);
   const model = result.state.artifact!.content.weights.sha256;
   await expectDone(world, ground, result, model);
-  return { disks, model, steps: new Map(MACHINES.map((name) => [name, ground.steps(name)])) };
+  return { rail, disks, model, steps: new Map(MACHINES.map((name) => [name, ground.steps(name)])) };
 }
 
 /** One to three crashes. Steps differ a little from run to run: the first crash is drawn from those that surely come. */
@@ -85,18 +89,21 @@ export function drawCrashes(seed: number, steps: Undisturbed['steps']): readonly
 }
 
 /** @returns crashes that happened */
-export async function crashAndFinish(seed: number, { disks, model, steps }: Undisturbed): Promise<readonly Crash[]> {
+export async function crashAndFinish(
+  seed: number,
+  { rail, disks, model, steps }: Undisturbed,
+): Promise<readonly Crash[]> {
   const crashes = drawCrashes(seed, steps);
   const ground = await openDiskGround(await wasmEngine(), `${seed}`, disks);
   try {
-    const world = await worldOn(ground);
+    const world = await worldOn(ground, rail);
     ground.arm(crashes);
     await expectDone(world, ground, await run(world), model);
     expect(ground.crashes.length).toBeGreaterThan(0);
     return ground.crashes;
   } catch (cause) {
     throw new Error(
-      `seed ${seed}, which repeats with NMKT_CRASH_SEED=${seed} npx vitest run test/roles/crash.test.ts\n` +
+      `${rail}, seed ${seed}, which repeats with NMKT_CRASH_SEED=${seed} npx vitest run test/roles/crash.test.ts\n` +
         `drawn: ${JSON.stringify(crashes)}\nhappened: ${JSON.stringify(ground.crashes)}\n${(cause as Error).message}`,
       { cause },
     );
@@ -104,7 +111,7 @@ export async function crashAndFinish(seed: number, { disks, model, steps }: Undi
 }
 
 /** The disk of one machine takes nothing for a while; whoever ends because of it says so, and goes on with the same command. */
-export async function failAndFinish(seed: number, { disks, model, steps }: Undisturbed): Promise<DiskTrouble> {
+export async function failAndFinish(seed: number, { rail, disks, model, steps }: Undisturbed): Promise<DiskTrouble> {
   const random = prng(sha256('failing disks', `${seed}`), 'draw');
   const pick = <T>(...of: readonly T[]): T => of[random.below(of.length)]!;
   const machine = MACHINES[seed % MACHINES.length]!;
@@ -118,7 +125,7 @@ export async function failAndFinish(seed: number, { disks, model, steps }: Undis
   const wanted: ErrorCode = trouble.code === 'EIO' ? 'disk-failed' : 'disk-full';
   const ground = await openDiskGround(await wasmEngine(), `failing ${seed}`, disks);
   try {
-    const world = await worldOn(ground);
+    const world = await worldOn(ground, rail);
     ground.arm([], [trouble]);
     const errors: unknown[] = [];
     const result = await run(world, (error) => errors.push(error) > 0 && isNmktError(error, wanted));
@@ -148,7 +155,7 @@ async function expectDone(world: World, ground: DiskGround, result: RunResult, m
   expect((await world.auditAll({ upTo: 'public' })).found).toBeNull();
 
   const remains = await ground.autopsy(world.jobId);
-  const paid = remains.ledger.filter((record) => record.type === 'payment');
+  const paid = remains.ledger.filter((record) => record.type === 'payment' || record.type === 'settle');
   expect(new Set(paid.map(({ paymentHash }) => paymentHash)).size).toBe(2 * ROUNDS);
   expect(paid.map(({ paymentHash }) => paymentHash).sort()).toEqual(
     payouts.map(({ receipt }) => receipt!.content.paymentHash as string).sort(),
@@ -156,7 +163,7 @@ async function expectDone(world: World, ground: DiskGround, result: RunResult, m
   expect(remains.balanceMsat('customer')).toBe(START_MSAT - PRICE_MSAT * BigInt(2 * ROUNDS));
   for (const { name } of world.trainers)
     expect(remains.balanceMsat(name)).toBe(START_MSAT + PRICE_MSAT * BigInt(ROUNDS));
-  expect(remains.totalMsat).toBe(3n * START_MSAT);
+  expect(remains.totalMsat).toBe(BigInt(3 + world.validators.length) * START_MSAT);
 
   for (const { name, signer } of [world.customer, ...world.trainers]) {
     // Signed bytes are durable before anybody else has them; here everything was published, each event once.

@@ -41,10 +41,17 @@ export function diskWallets(clock: Clock, random: RandomBytes): DiskWallets {
         const { invoice, payment_hash } = await ask(account, 'make_invoice', params);
         return { invoice: invoice as string, paymentHash: payment_hash as string };
       },
-      async pay(invoice): Promise<PayOutcome> {
+      async pay(invoice, timeoutMs): Promise<PayOutcome> {
         if (ledger === null) return rejected('UNREACHABLE', 'nothing was sent');
         try {
-          return readPayment(await ask(account, 'pay_invoice', { invoice }), decodeInvoice(invoice).paymentHash);
+          // A payment that waits for its payee is answered when that has decided, or never by a service that dies.
+          const late = new AbortController();
+          const answer = await Promise.race([
+            ask(account, 'pay_invoice', { invoice }).finally(() => late.abort()),
+            clock.wait(timeoutMs, late.signal),
+          ]);
+          if (answer === undefined) return { kind: 'unknown', why: 'no answer' };
+          return readPayment(answer, decodeInvoice(invoice).paymentHash);
         } catch (error) {
           const { message } = error as Error;
           if (error instanceof RequestRefused && NOT_MOVED.has(error.code)) return rejected(error.code, message);
