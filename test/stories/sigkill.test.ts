@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { sha256 } from '../../src/hash.js';
 import { prng } from '../../src/learning/prng.js';
-import { awardedState, finish, ROLES, spell, type Kill, type Outcome } from '../support/kill-market.js';
+import { awardedState, finish, ROLES, spell, type Kill, type KillRail, type Outcome } from '../support/kill-market.js';
 
 /**
  * kill -9 and Ctrl-C of every role at seeded facts of real processes: the same commands go on, and the job ends in the model and the
@@ -23,24 +23,33 @@ function drawKills(run: number, count: number, signal: Kill['signal'], { lines }
   });
 }
 
-it('everyone killed with kill -9 at seeded facts, and stopped once with Ctrl-C, goes on with the same command', async () => {
-  const state = await awardedState();
-  const quiet = await finish(state);
-  const isUndisturbed = ({ model, balances }: Outcome) =>
-    expect({ model, balances }).toEqual({ model: quiet.model, balances: quiet.balances });
-  const runs: (readonly Kill[])[] = [drawKills(0, ROLES.length, 'SIGINT', quiet)];
-  for (let run = 0; run * PER_RUN < KILLS; run++)
-    runs.push(drawKills(run, Math.min(PER_RUN, KILLS - run * PER_RUN), 'SIGKILL', quiet));
-  let [drawn, done] = [0, 0];
-  for (const kills of runs) {
-    try {
-      const outcome = await finish(state, kills);
-      isUndisturbed(outcome);
-      drawn += kills.length;
-      done += outcome.kills;
-    } catch (cause) {
-      throw new Error(`${kills.map(spell).join(', ')}\n${(cause as Error).message}`, { cause });
+const SALES = process.env['NMKT_KILLS'] === undefined ? 3 : KILLS;
+
+it.each<{ readonly rail: KillRail; readonly most: number }>([
+  { rail: 'instalments', most: KILLS },
+  { rail: 'key-sale', most: SALES },
+])(
+  'everyone killed with kill -9 at seeded facts, and stopped once with Ctrl-C, goes on with the same command: $rail',
+  async ({ rail, most }) => {
+    const state = await awardedState(rail);
+    const quiet = await finish(state);
+    const isUndisturbed = ({ model, balances }: Outcome) =>
+      expect({ model, balances }).toEqual({ model: quiet.model, balances: quiet.balances });
+    const runs: (readonly Kill[])[] = [drawKills(0, ROLES.length, 'SIGINT', quiet)];
+    for (let run = 0; run * PER_RUN < most; run++)
+      runs.push(drawKills(run, Math.min(PER_RUN, most - run * PER_RUN), 'SIGKILL', quiet));
+    let [drawn, done] = [0, 0];
+    for (const kills of runs) {
+      try {
+        const outcome = await finish(state, kills);
+        isUndisturbed(outcome);
+        drawn += kills.length;
+        done += outcome.kills;
+      } catch (cause) {
+        throw new Error(`${kills.map(spell).join(', ')}\n${(cause as Error).message}`, { cause });
+      }
     }
-  }
-  expect(done / drawn, `${done} of ${drawn} kills before the market ended`).toBeGreaterThan(0.8);
-}, 1_200_000);
+    expect(done / drawn, `${done} of ${drawn} kills before the market ended`).toBeGreaterThan(0.8);
+  },
+  1_200_000,
+);

@@ -18,6 +18,8 @@ export type Role = (typeof ROLES)[number];
 const TRAINERS = ['trainer-1', 'trainer-2'] as const;
 const ROUNDS = 3;
 const PRICE_MSAT = 100_000n;
+/** On `key-sale` a validator scores; it is not killed. */
+export type KillRail = 'instalments' | 'key-sale';
 /** All deadlines are longer than any restart. */
 const JOB = {
   ...{ model: 'logreg', rounds: ROUNDS, trainers: 2, quorum: 2, localSteps: 120, batch: 8, acceptedEngines: 'wasm' },
@@ -36,6 +38,7 @@ export interface Kill extends Fact {
 
 /** Every home and the sandbox's folder just after all trainers said `ready`. */
 export interface AwardedState {
+  readonly rail: KillRail;
   readonly folder: string;
   readonly job: string;
 }
@@ -86,23 +89,24 @@ function reached(folder: string, { file, lines }: Fact, stop: AbortSignal): Prom
   });
 }
 
-function commandsOf(folder: string, job: string): Readonly<Record<Role, readonly string[]>> {
+function commandsOf(folder: string, job: string): Readonly<Record<Role | 'validator-1', readonly string[]>> {
   const as = (name: string) => ['--settings', join(folder, 'sb', `${name}.json`), '--home', join(folder, name)];
   const serve = (name: string) => ['serve-trainer', ...as(name), '--price', '100', '--job', job, '--once'];
   return {
     customer: ['collect-model', job, '--out', join(folder, 'model'), ...as('customer')],
     'trainer-1': serve('trainer-1'),
     'trainer-2': serve('trainer-2'),
-    sandbox: ['sandbox', '--dir', join(folder, 'sb'), '--trainers', '2'],
+    'validator-1': ['serve-validator', ...as('validator-1'), '--fee', '0', '--job', job, '--once'],
+    sandbox: ['sandbox', '--dir', join(folder, 'sb'), '--trainers', '2', '--validators', '1'],
   };
 }
 
 /** Publishes, posts, lets everybody begin, and stops them all with Ctrl-C once both trainers are ready. */
-export async function awardedState(): Promise<AwardedState> {
+export async function awardedState(rail: KillRail = 'instalments'): Promise<AwardedState> {
   const folder = storyFolder();
-  const sandbox = await startSandbox(TRAINERS.length, folder);
+  const sandbox = await startSandbox(TRAINERS.length, folder, 1);
   const file = join(folder, 'job.json');
-  writeFileSync(file, JSON.stringify(JOB));
+  writeFileSync(file, JSON.stringify({ ...JOB, rail, validators: validatorsOf(rail).length }));
   const published = await runJson([
     ...['publish-dataset', iris, '--label', 'species', '--shards', '2', '--job', file],
     ...sandbox.as('customer'),
@@ -110,7 +114,9 @@ export async function awardedState(): Promise<AwardedState> {
   expect(published.status, published.stderr).toBe(0);
   const job = published.document['job'] as string;
   const commands = commandsOf(folder, job);
-  const running = (['customer', ...TRAINERS] as const).map((role) => startStream(commands[role]));
+  const running = (['customer', ...TRAINERS, ...validatorsOf(rail)] as const).map((role) =>
+    startStream(commands[role]),
+  );
   const isReady = new AbortController();
   const readies = (): number =>
     relayEvents(folder).filter(
@@ -123,8 +129,10 @@ export async function awardedState(): Promise<AwardedState> {
   for (const { end } of running) expect(await end).toMatchObject({ status: 130, signal: null });
   sandbox.stream.child.kill('SIGINT');
   expect((await sandbox.stream.end).status).toBe(0);
-  return { folder, job };
+  return { rail, folder, job };
 }
+
+const validatorsOf = (rail: KillRail): readonly 'validator-1'[] => (rail === 'key-sale' ? ['validator-1'] : []);
 
 /** Of one job's market, oldest first. */
 function relayEvents(folder: string): NostrEvent[] {
@@ -142,17 +150,17 @@ function relayEvents(folder: string): NostrEvent[] {
  *
  * @param kills  one after the other, each once its fact is there
  */
-export async function finish({ folder: from, job }: AwardedState, kills: readonly Kill[] = []): Promise<Outcome> {
+export async function finish({ rail, folder: from, job }: AwardedState, kills: readonly Kill[] = []): Promise<Outcome> {
   const folder = storyFolder();
   cpSync(from, folder, { recursive: true });
   const begin = new Map(watchedFiles(job).map((file) => [file, countLines(join(folder, file))]));
   const commands = commandsOf(folder, job);
-  const running = new Map<Role, Stream>();
-  const struck = new Map<Role, Kill>();
+  const running = new Map<string, Stream>();
+  const struck = new Map<string, Kill>();
   const over = new AbortController();
 
   /** Resolves once a run of the command ended well. */
-  const live = async (role: Role): Promise<void> => {
+  const live = async (role: Role | 'validator-1'): Promise<void> => {
     for (;;) {
       const stream = startStream(commands[role]);
       running.set(role, stream);
@@ -178,7 +186,9 @@ export async function finish({ folder: from, job }: AwardedState, kills: readonl
   };
   const sandbox = live('sandbox');
   await running.get('sandbox')!.event(({ event }) => event === 'ready');
-  const paid = Promise.all((['customer', ...TRAINERS] as const).map(live)).finally(() => over.abort());
+  const paid = Promise.all((['customer', ...TRAINERS, ...validatorsOf(rail)] as const).map(live)).finally(() =>
+    over.abort(),
+  );
   await Promise.all([paid, strike(), Promise.race([paid, sandbox])]);
   running.get('sandbox')!.child.kill('SIGTERM');
   await sandbox;

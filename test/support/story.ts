@@ -138,6 +138,7 @@ export function readBooks(path: string): Books {
   const invoices = new Map<string, { account: string; msat: bigint }>();
   const balances = new Map<string, bigint>();
   const payments: { from: string; to: string; msat: bigint; hash: string }[] = [];
+  const holders = new Map<string, string>();
   const add = (account: string, msat: bigint) => balances.set(account, (balances.get(account) ?? 0n) + msat);
   for (const record of records) {
     if (record.type === 'fund') add(record.account, record.msat);
@@ -152,7 +153,15 @@ export function readBooks(path: string): Books {
       add(record.from, -msat);
       add(account, msat);
       payments.push({ from: record.from, to: account, msat, hash: record.paymentHash });
-    }
+    } else if (record.type === 'hold') {
+      holders.set(record.paymentHash, record.from);
+      add(record.from, -invoices.get(record.paymentHash)!.msat);
+    } else if (record.type === 'settle') {
+      const { account, msat } = invoices.get(record.paymentHash)!;
+      add(account, msat);
+      payments.push({ from: holders.get(record.paymentHash)!, to: account, msat, hash: record.paymentHash });
+    } else if (record.type === 'cancel' && holders.has(record.paymentHash))
+      add(holders.get(record.paymentHash)!, invoices.get(record.paymentHash)!.msat);
   }
   return {
     records: records.length,
