@@ -9,12 +9,17 @@ export interface NodeProcess {
   kill(): Promise<void>;
 }
 
-/** Dies with this process at the latest. */
+const processes: NodeProcess[] = [];
+
+/** Every one of this file, also of a simnet that failed while it was made. */
+export async function killNodes(): Promise<void> {
+  await Promise.all(processes.map((one) => one.kill()));
+}
+
 export function nodeProcess(program: string, words: readonly string[]): NodeProcess {
   let child: ChildProcess | undefined;
   const isRunning = (): boolean => child !== undefined && child.exitCode === null && child.signalCode === null;
-  process.once('exit', () => child?.kill('SIGKILL'));
-  return {
+  const node: NodeProcess = {
     start() {
       child = spawn(program, words, { stdio: 'ignore' });
     },
@@ -25,6 +30,8 @@ export function nodeProcess(program: string, words: readonly string[]): NodeProc
       await end;
     },
   };
+  processes.push(node);
+  return node;
 }
 
 /** Asks until the answer holds: every wait of the simnet. @throws the last failure, after `timeoutMs` */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, type TestContext } from 'vitest';
+import { killNodes } from './lightning-process.js';
 import { startSimnet, type Simnet } from './lightning.js';
 import { serveWallets, type LightningWallets } from './lightning-wallets.js';
 import { lightning, requireProgram, type Program } from './programs.js';
@@ -24,6 +25,7 @@ export function lightningForFile(): StageOf {
   afterAll(async () => {
     await stage?.wallets.close();
     await stage?.simnet.close();
+    await killNodes();
   });
   return async (context) => {
     requireProgram(context, program);
