@@ -13,7 +13,7 @@ import { serveArena, type ArenaEnd } from '../roles/arena/trainer.js';
 import { validateArena } from '../roles/arena/validator.js';
 import type { ServeEnd } from '../roles/trainer.js';
 import { ARENA_READING } from './arena-lead.js';
-import { fetchDeclared } from './find-job.js';
+import { awaitDeclared } from './find-job.js';
 import { lacksEngine, refuse, servePot, type PotService, type Refusal } from './serve-pot.js';
 import type { WorkServer } from './serve-work.js';
 
@@ -68,7 +68,7 @@ export function trainInArena(
   const service: PotService<Job, FoldedArena, Found> = {
     ...serviceOf(server, 'trainer'),
     async prepare(job) {
-      const snapshot = await fetchDeclared(server.ports.relays, job.author, job.content.dataset);
+      const snapshot = await awaitDeclared(server.ports, job.author, job.content.dataset, server.stop);
       if (snapshot === null) return MISSING;
       const { maxParams, maxBytes } = server.bounds;
       try {
@@ -98,10 +98,9 @@ export function validateInArena(server: WorkServer, event: NostrEvent, isNamed: 
   const service: PotService<Job, FoldedArena, Found> = {
     ...serviceOf(server, 'validator'),
     async prepare({ author, content }) {
-      const { relays } = server.ports;
-      const snapshot = await fetchDeclared(relays, author, content.dataset);
-      const a = await fetchDeclared(relays, author, content.evalA.snapshot);
-      const b = await fetchDeclared(relays, author, content.evalB.snapshot);
+      const snapshot = await awaitDeclared(server.ports, author, content.dataset, server.stop);
+      const a = await awaitDeclared(server.ports, author, content.evalA.snapshot, server.stop);
+      const b = await awaitDeclared(server.ports, author, content.evalB.snapshot, server.stop);
       return snapshot === null || a === null || b === null ? MISSING : { snapshot, sets: [a, b] };
     },
     bytes: (_job, { sets }) =>

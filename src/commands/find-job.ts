@@ -1,13 +1,14 @@
 import { parseEventReference } from '../config/identifiers.js';
 import { NmktError } from '../errors.js';
 import type { EventId, Pubkey } from '../hash.js';
-import type { NostrEvent, Relays } from '../ports.js';
+import type { Clock, FetchResult, NostrEvent, Relays } from '../ports.js';
 import { parseSnapshot, type Snapshot } from '../protocol/dataset.js';
 import { tagValue } from '../protocol/envelope.js';
 import type { EventOf } from '../protocol/events.js';
 import type { SignedInvoice } from '../market/receipt-proof.js';
 import { createBell } from '../roles/bell.js';
 import { openBook, type JobBook } from '../roles/job-book.js';
+import { requireRunning } from '../roles/patience.js';
 import { decodeInvoice } from '../wallet/bolt11.js';
 import type { Context } from './command.js';
 import { MODES, type Mode } from './job-mode.js';
@@ -91,7 +92,26 @@ export function fetchSnapshot(relays: Relays, { author, content }: EventOf<'job'
 
 /** A snapshot that a job names, as its customer published it; null where no relay has it so. */
 export async function fetchDeclared(relays: Relays, author: Pubkey, id: EventId): Promise<Snapshot | null> {
-  const { events } = await relays.fetch([{ ids: [id] }]);
+  return declaredIn(await relays.fetch([{ ids: [id] }]), author, id);
+}
+
+/** As `fetchDeclared`, for who serves: as long as no relay answers nobody can tell that it is missing. */
+export async function awaitDeclared(
+  { relays, clock }: { readonly relays: Relays; readonly clock: Clock },
+  author: Pubkey,
+  id: EventId,
+  signal: AbortSignal,
+): Promise<Snapshot | null> {
+  for (;;) {
+    requireRunning(signal);
+    const found = await relays.fetch([{ ids: [id] }]);
+    if (found.answered.length > 0 || found.events.length > 0) return declaredIn(found, author, id);
+    await clock.wait(SILENCE_MS, signal);
+  }
+}
+const SILENCE_MS = 2_000;
+
+function declaredIn({ events }: FetchResult, author: Pubkey, id: EventId): Snapshot | null {
   const event = events.find((candidate) => candidate.id === id && candidate.pubkey === author);
   try {
     return event === undefined ? null : parseSnapshot(event);

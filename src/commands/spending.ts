@@ -68,10 +68,13 @@ export async function confirmMainnet(
   const isYes = options['yes'] === true;
   if (isYes && maxSats !== undefined) return;
   const { prompt } = context;
-  if (!isYes && prompt.canAsk && (await prompt.confirm(`spend up to ${sats} sat of real bitcoin?`))) return;
+  if (!isYes && prompt.canAsk) {
+    const typed = await prompt.text(`real bitcoin: type ${sats} to spend up to ${sats} sat, anything else to stop`);
+    if (typed.trim() === String(sats)) return;
+  }
   throw new NmktError('mainnet-not-confirmed', `up to ${sats} sat of real bitcoin would be spent`, {
-    expected: 'a yes at the terminal, or --yes together with --max-sats',
-    got: isYes ? '--yes without --max-sats' : 'no yes',
+    expected: `${sats} typed at the terminal, or --yes together with --max-sats`,
+    got: isYes ? '--yes without --max-sats' : 'neither',
     remedy: `--yes --max-sats ${sats}`,
   });
 }

@@ -13,7 +13,7 @@ import { openBook, type SignedRecord } from '../roles/job-book.js';
 import { eventsFile } from '../roles/job-files.js';
 import { policyName } from '../roles/price-policy.js';
 import { serveJob, type ServeEnd, type TrainerEnv } from '../roles/trainer.js';
-import { fetchSnapshot } from './find-job.js';
+import { awaitDeclared } from './find-job.js';
 import { serveEach } from './serve-jobs.js';
 import type { TrainerEngines } from './trainer-engines.js';
 import { quoteOf, skipReason } from './trainer-bounds.js';
@@ -45,7 +45,7 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
   const bell = createBell(clock);
   const journal = await context.deps.openJournal<SignedRecord>(context.deps.home().path(eventsFile(job.id)));
   const isBegun = (await journal.read()).length > 0;
-  const snapshot = await fetchSnapshot(relays, job);
+  const snapshot = await awaitDeclared(ports, job.author, job.content.dataset, server.stop);
   const reason = snapshot === null ? 'dataset-missing' : await skipReason(server, job, snapshot, isBegun);
   if (reason !== null) {
     await journal.close();

@@ -15,7 +15,7 @@ import { openBook, type SignedRecord } from '../roles/job-book.js';
 import { eventsFile } from '../roles/job-files.js';
 import { serveValidator, type ValidatorEnd } from '../roles/validator.js';
 import { validateInArena } from './arena-serve.js';
-import { fetchDeclared, fetchSnapshot } from './find-job.js';
+import { awaitDeclared } from './find-job.js';
 import { serveEach } from './serve-jobs.js';
 import { SAT, trainingBytes } from './trainer-bounds.js';
 import { stakeSats } from './trainer-skips.js';
@@ -113,7 +113,7 @@ function skipped(job: EventOf<'job'>, [reason, expected, got]: readonly [Reason,
 
 async function validateOne(server: WorkServer, event: NostrEvent, isNamed: boolean): Promise<ValidatorEnd | null> {
   const { ports, context, inbox } = server;
-  const { relays, clock } = ports;
+  const { clock } = ports;
   let job: EventOf<'job'>;
   try {
     job = JOB.parse(event);
@@ -124,8 +124,8 @@ async function validateOne(server: WorkServer, event: NostrEvent, isNamed: boole
   const journal = await context.deps.openJournal<SignedRecord>(context.deps.home().path(eventsFile(job.id)));
   const isBegun = (await journal.read()).length > 0;
   const [train, a] = [
-    await fetchSnapshot(relays, job),
-    await fetchDeclared(relays, job.author, job.content.evalA.snapshot),
+    await awaitDeclared(ports, job.author, job.content.dataset, server.stop),
+    await awaitDeclared(ports, job.author, job.content.evalA.snapshot, server.stop),
   ];
   const data = train === null || a === null ? null : { train, a };
   const skip = async (why: readonly [Reason, string, string]): Promise<null> => {

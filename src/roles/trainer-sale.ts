@@ -118,6 +118,9 @@ export function saleRail(
       const preimage = await preimageOf(sold.round);
       if (preimage === undefined)
         return { why: 'a payment waits for a preimage that only the home that committed has', waitSec: 60 };
+      env.progress.note(
+        `round ${sold.round.round + 1}, before the key is given: ${payout.amountMsat / 1000n} sat wait at its hash: yes`,
+      );
       await wallet.settleHold(hex(preimage));
       env.progress.note(`round ${sold.round.round + 1}: the key was given for ${payout.amountMsat / 1000n} sat`);
       return { why: null, waitSec: 5 };

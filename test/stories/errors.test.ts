@@ -159,7 +159,7 @@ it('bitcoin is not spent without an explicit yes, and nothing is sent before it'
   const env = { NMKT_NETWORK: 'bitcoin' };
   const refused = { code: 'mainnet-not-confirmed', expected: /--yes.*--max-sats/ } as const;
   const remedy = '--yes --max-sats 4500';
-  await fails([...publish, '--job', job], { ...refused, got: 'no yes', remedy }, { env });
+  await fails([...publish, '--job', job], { ...refused, got: 'neither', remedy }, { env });
   await fails([...publish, '--job', job, '--yes'], { ...refused, got: /without --max-sats/, remedy }, { env });
 });
 
