@@ -33,7 +33,9 @@ export const command: CommandModule = {
           remedy: `nmkt receipts ${state.jobId}`,
         });
       const sales = await describeSales(state, signer);
-      const file = options['save'] as string | undefined;
+      const isFraud = sales.some(({ keyFraud }) => keyFraud !== null);
+      if (options['save'] !== undefined && !isFraud) context.progress.note('no wrong key was sold: nothing is written');
+      const file = isFraud ? (options['save'] as string | undefined) : undefined;
       if (file !== undefined) await save(resolve(file), sales, book, options['force'] === true);
       return {
         value: { job: state.jobId, sales, file: file ?? null },

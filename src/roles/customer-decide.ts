@@ -1,5 +1,6 @@
 import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import type { Considered } from '../market/auction.js';
+import { isEnough } from '../market/consensus.js';
 import { successorFor, vacantShards } from '../market/late-bids.js';
 import { isStillStaked } from '../market/new-keys.js';
 import {
@@ -162,7 +163,9 @@ function decideAward(state: JobState, facts: CustomerFacts, now: number): Custom
   const wanted = terms.validators?.count ?? 0;
   const validators = wanted === 0 ? 0 : validatorsNow(state, considered, now).length;
   const isFull = hasTrainers && validators >= wanted;
-  if (isFull || (now >= windowEnd && seats.length >= Math.min(terms.quorum, terms.trainers)))
+  // With too few of them every round would be void.
+  const isScored = terms.rail !== 'key-sale' || isEnough(validators, wanted);
+  if (isFull || (now >= windowEnd && isScored && seats.length >= Math.min(terms.quorum, terms.trainers)))
     return { do: 'award', bids: bidsOf(state) };
   return {
     do: 'wait',

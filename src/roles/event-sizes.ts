@@ -46,6 +46,8 @@ export interface RoundShape {
   readonly checkpoints: number;
   readonly validators: number;
   readonly hasFees: boolean;
+  /** Rail `key-sale`. */
+  readonly isSale: boolean;
 }
 
 /** Of one event and of each trainer that it names: at most, what is inline not counted. */
@@ -58,19 +60,22 @@ const SCORES = [900, 580] as const;
 const CLOSE = [1_100, 350] as const;
 const ROOT = 450;
 const SETTLEMENT = [720, 290] as const;
+const SOLD = [1_000, 250] as const;
 /** With an invoice of a real node; play money has shorter ones. */
 const RECEIPT = 1_950;
 
-/** Round opened, two lists, draw, scores or the lists of those of validators, close; settlement and a receipt for everybody who is paid. */
-export function customerEvents({ trainers, validators, isDrawn, isPaid, hasFees, hasRoot }: RoundShape): Load {
+/** Round opened, two lists, draw, scores or the lists of those of validators, close; settlement and a receipt for everybody who is paid; the end of a sale. */
+export function customerEvents(shape: RoundShape): Load {
+  const { trainers, validators, isDrawn, isPaid, hasFees, hasRoot, isSale } = shape;
   const about = ([own, each]: readonly [number, number], count = trainers) => own + each * count;
   const payees = (isPaid ? trainers : 0) + (hasFees ? validators : 0);
   const measured = validators === 0 ? about(SCORES) : 2 * about(LIST, validators);
   const asked = about(OPEN) + 2 * about(LIST) + measured + about(CLOSE) + (hasRoot ? ROOT : 0);
   return {
-    events: 4 + (validators === 0 ? 1 : 2) + (isDrawn ? 1 : 0) + (payees > 0 ? 1 + payees : 0),
+    events: 4 + (validators === 0 ? 1 : 2) + (isDrawn ? 1 : 0) + (payees > 0 ? 1 + payees : 0) + (isSale ? 1 : 0),
     bytes:
       asked +
+      (isSale ? about(SOLD) : 0) +
       (isDrawn ? DRAW + NONCE_ID * validators : 0) +
       (payees > 0 ? about(SETTLEMENT, payees) + RECEIPT * payees : 0),
   };
@@ -80,14 +85,16 @@ const COMMIT = 840;
 /** Of it a third is where a state that is shown lies. */
 const REVEAL = 2_800;
 const CHECKPOINT = 67;
+/** Five hashes, and z beside the wrapped key. */
+const OFFER = 600;
 const CLAIM = 2_050;
 const RECEIVED = 830;
 
 /** Of one trainer: commitment and reveal; claim and thanks. */
-export function trainerEvents({ isPaid, checkpoints }: RoundShape): Load {
+export function trainerEvents({ isPaid, isSale, checkpoints }: RoundShape): Load {
   return {
     events: 2 + (isPaid ? 2 : 0),
-    bytes: COMMIT + REVEAL + CHECKPOINT * checkpoints + (isPaid ? CLAIM + RECEIVED : 0),
+    bytes: COMMIT + REVEAL + CHECKPOINT * checkpoints + (isSale ? OFFER : 0) + (isPaid ? CLAIM + RECEIVED : 0),
   };
 }
 

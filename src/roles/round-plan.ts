@@ -68,6 +68,7 @@ export function planRound(terms: PlannedTerms, shardRows: readonly number[]): Ro
   const { count: validators, feeMsat } = terms.validators ?? { count: 0, feeMsat: 0n };
   const shape: RoundShape = {
     ...{ trainers, validators, isDrawn: spot !== null, isPaid, hasFees: feeMsat > 0n, hasRoot, checkpoints },
+    isSale: terms.rail === 'key-sale',
   };
   // The model of the round, and every update.
   const validatorGrants = times(ROUND_GRANT, validators * (1 + trainers));

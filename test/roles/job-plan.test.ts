@@ -79,6 +79,11 @@ describe('against a job that was run', () => {
     ['models in chunks, whole', { codec: 'f32', verification: 'floor' }, { classes: 600 }],
     ['with root updates, free', { codec: 'int4', aggregation: 'fltrust', verification: 'floor' }, { rail: 'none' }],
     ['with validators', { codec: 'int4', spotRate: 1, validators: 3, validatorFeeSats: 2 }, { validators: 3 }],
+    [
+      'keys for payments',
+      { codec: 'int4', spotRate: 1, validators: 3, rail: 'key-sale' },
+      { validators: 3, rail: 'key-sale' },
+    ],
     ['models in chunks, int8', { codec: 'int8', verification: 'floor' }, { classes: 1_200 }],
     [
       'free, with drawn states',
@@ -104,7 +109,8 @@ describe('against a job that was run', () => {
       acceptedEngines: 'cpu',
       aggregation: 'fedavg',
     } as const;
-    const rail = 'rail' in options ? { rail: 'none', maxPriceSats: 0 } : {};
+    const isFree = 'rail' in options && options.rail === 'none';
+    const rail = isFree ? { rail: 'none' as const, maxPriceSats: 0 } : {};
     const plan = planJob(parseJobFile({ ...file, ...rail, ...job }, 'the test'), schema, rows, null);
     expect(plan.total.events).toBeGreaterThan(events * 0.67);
     expect(plan.total.events).toBeLessThan(events * 1.5);
