@@ -55,35 +55,39 @@ export async function tellShortfall(
       );
 }
 
-/** @returns why and how the payout is held, or null when it is paid and receipted */
+/**
+ * @param told  payouts whose checks were told before; changed
+ * @returns why and how the payout is held, or null when it is paid and receipted
+ */
 export async function payOne(
   env: CustomerEnv,
   state: JobState,
   round: RoundState,
   payout: RoundState['payouts'][number],
+  told: Set<Sha256>,
 ): Promise<Hold | null> {
   // A round has one plan; a correction comes on top of it, under a payout of its own.
   const planHash = (round.settlement ?? round.corrections[0])!.contentHash;
   const { network } = state.job!.content;
   const offer = await offerFor(env, state.job!, round, payout);
   if (offer !== null) {
-    const failed = tellChecks(env, round.round, payout, offer.checks);
+    if (!told.has(payout.payout)) tellChecks(env, round.round, payout, offer.checks);
+    told.add(payout.payout);
+    const failed = offer.checks.find(({ ok }) => !ok);
     if (failed !== undefined) return { why: `${failed.what}: no (${failed.detail})`, cause: 'invoice' };
   }
   const paymentHash = offer?.paymentHash;
   return payOut(env, { state, network, rounds: state.rounds, round: round.round, planHash, paymentHash }, payout);
 }
 
-/** @returns the first that fails */
 function tellChecks(
   { progress }: Pick<CustomerEnv, 'progress'>,
   round: number,
   { payee }: AnyPayout,
   checks: Offer['checks'],
-): Offer['checks'][number] | undefined {
+): void {
   for (const { what, ok } of checks)
     progress.note(`round ${round + 1}, before ${payee.slice(0, 12)}… is paid: ${what}: ${ok ? 'yes' : 'no'}`);
-  return checks.find(({ ok }) => !ok);
 }
 
 /** Who pays, in a job of any kind. */

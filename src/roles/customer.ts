@@ -1,5 +1,5 @@
 import { NmktError } from '../errors.js';
-import type { EventId } from '../hash.js';
+import type { EventId, Sha256 } from '../hash.js';
 import { currentRound, type JobState } from '../market/state.js';
 import type { NostrEvent } from '../ports.js';
 import type { SealedBidContent } from '../protocol/sealed-bid.js';
@@ -30,6 +30,7 @@ export type Wrap = (content: string, to: string) => Promise<NostrEvent>;
 export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
   const sent = new Map<string, SentGrant>();
   const opened = new Map<EventId, SealedBidContent | null>();
+  const told = new Set<Sha256>();
   return leadBy<CustomerAction, JobState>(env, {
     phase: phaseName,
     sendGrants: (state, answered) => sendGrants(env, state, wrap, sent, answered),
@@ -42,7 +43,7 @@ export async function leadJob(env: CustomerEnv, wrap: Wrap): Promise<JobState> {
     decide: (state, facts, now) =>
       decideCustomer(state, { ...facts, ...ownBidFacts(env), opened, isCancelling: env.cancel !== undefined }, now),
     restsOnAbsence,
-    carryOut: (state, action, isDegraded) => carryOut(env, state, action, isDegraded, opened),
+    carryOut: (state, action, isDegraded) => carryOut(env, state, action, isDegraded, { opened, told }),
     finish: async (state) => {
       if (state.artifact !== null) await publishModelListing(env, state);
     },
@@ -67,7 +68,7 @@ async function carryOut(
   state: JobState,
   action: Exclude<CustomerAction, { do: 'wait' | 'done' | 'stop' }>,
   isDegraded: boolean,
-  opened: BidFacts['opened'],
+  { opened, told }: Pick<BidFacts, 'opened'> & { readonly told: Set<Sha256> },
 ): Promise<Hold | null> {
   const { progress } = env;
   const { rounds, rail } = state.job!.content;
@@ -107,7 +108,7 @@ async function carryOut(
       return null;
     case 'pay':
       progress.update(`paying ${action.payout.amountMsat / 1000n} sat to ${action.payout.payee.slice(0, 12)}…`);
-      return payOne(env, state, action.round, action.payout);
+      return payOne(env, state, action.round, action.payout, told);
     case 'end-sale':
       progress.update(`round ${action.round.round + 1} of ${rounds}: opening what was bought`);
       await endSale(env, action.round);

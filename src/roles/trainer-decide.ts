@@ -13,7 +13,7 @@ import {
 import { takesLateBids } from '../market/late-bids.js';
 import type { EventOf } from '../protocol/events.js';
 import { PATIENCE_SEC } from './patience.js';
-import { spurnedRound, unsoldRound, waitingForKey } from './trainer-sale.js';
+import { spurnedRound, unsoldRound, waitingForKey } from './trainer-sale-decide.js';
 import { decideAccused, type DisputeAction, type DisputeFacts } from './trainer-accused.js';
 
 /** What a payee does about settlements, whatever it is paid for. */

@@ -1,83 +1,80 @@
-import { z } from 'zod';
-import { hex, hkdfExpand32, sha256Hex, u32be, type EventId, type Pubkey, type Sha256 } from '../hash.js';
+import { hex, type EventId, type Pubkey, type Sha256 } from '../hash.js';
 import { SALE_CLTV, saleOf } from '../market/sale-rules.js';
-import { scorersOf } from '../market/score-rules.js';
 import type { AnyPayout, JobState, RoundState } from '../market/state.js';
 import { encodeGrant } from '../protocol/grant.js';
 import type { EventOf } from '../protocol/events.js';
-import { ciphertextHash, saleKeyHash, saleZHash, wrapKey, wrappedHash } from '../protocol/sale.js';
-import { sealedSale, type SaleHashes, type SealedSale } from '../protocol/submission.js';
 import type { InvoiceRequest } from '../ports.js';
 import { sendEach, type SentGrant } from './customer-grants.js';
 import { openSealedSale } from './measure.js';
 import type { PayeeRail } from './payee-rail.js';
-import { spellChunks, withKey } from './sold-keys.js';
+import { withKey } from './sold-keys.js';
 import type { TrainerEnv } from './trainer.js';
+import type { TrainerAction, TrainerFacts } from './trainer-decide.js';
+import { soldIn } from './trainer-work.js';
 
-/** A trainer on rail `key-sale`: it signs hashes of what it sells, gives the key to validators, and to the customer for a payment. */
+/** A trainer on rail `key-sale`: it gives the key to validators, and to the customer for a payment. */
 
-/** What it sells of a round, from the secret that was durable before its commitment; each drawn from it under a name of its own. */
-export interface OwnSale {
-  readonly key: Uint8Array;
-  readonly preimage: Uint8Array;
-  readonly z: Uint8Array;
+/** Until a key that no relay took, or that this home has lost, is tried again. */
+const KEY_RETRY_SEC = 5;
+
+/** What one process knows of its sales. */
+export interface Seller {
+  /** Null without a wallet. */
+  readonly rail: PayeeRail | null;
+  facts(now: number): Pick<TrainerFacts, 'collects' | 'hasGivenKey' | 'hasEndedSale'>;
+  carryOut(state: JobState, action: Extract<TrainerAction, { do: 'give-key' | 'end-sale' }>): Promise<void>;
 }
 
-export function ownSale(secret: Uint8Array, round: number, key: Uint8Array): OwnSale {
+/** @param sent  grants of this process; changed */
+export function sellerOf(env: TrainerEnv, sent: Map<string, SentGrant>): Seller {
+  const triedAt = new Map<string, number>();
+  const ended = new Set<EventId>();
+  const idOf = ({ open }: RoundState, to: Pubkey): string => `key ${open.id}/${to}`;
   return {
-    key,
-    preimage: hkdfExpand32(secret, 'nmkt/1/sale/preimage', u32be(round)),
-    z: hkdfExpand32(secret, 'nmkt/1/sale/z', u32be(round)),
-  };
-}
-
-/** What is signed of it, and what is sealed to the customer. */
-export function offerOf(
-  job: EventId,
-  { key, preimage, z: own }: OwnSale,
-  { chunks, ...blobs }: Pick<SealedSale, 'pointer' | 'state'> & { readonly chunks: readonly EventId[] },
-): { readonly sale: SaleHashes; readonly sealed: string } {
-  const ciphertext = ciphertextHash(blobs.pointer);
-  const wrapped = wrapKey(key, { job, ciphertext, preimage, z: own });
-  return {
-    sale: {
-      paymentHash: sha256Hex(preimage),
-      ...{ ciphertext, key: saleKeyHash(key), z: saleZHash(own), wrapped: wrappedHash(wrapped) },
+    rail: env.wallet === null ? null : saleRail(env),
+    facts: (now) => ({
+      collects: true,
+      hasGivenKey: (round, to) => {
+        const id = idOf(round, to);
+        return sent.get(id)?.isOnSome === true || now < (triedAt.get(id) ?? 0) + KEY_RETRY_SEC;
+      },
+      hasEndedSale: ({ open }) => ended.has(open.id),
+    }),
+    async carryOut(state, action) {
+      const own = await soldIn(env, state, action.round);
+      if (action.do === 'end-sale') {
+        await endSale(env, action.round, own?.preimage);
+        ended.add(action.round.open.id);
+        return;
+      }
+      const id = idOf(action.round, action.to);
+      const isFirst = !triedAt.has(id);
+      triedAt.set(id, env.clock.nowSec());
+      if (own === undefined) {
+        if (isFirst)
+          env.progress.warn(`round ${action.round.round + 1}: the key to its update is no longer in the home`);
+        return;
+      }
+      await giveKey(env, state, action.round, { id, to: action.to, key: own.key }, sent);
     },
-    sealed: JSON.stringify(z.encode(sealedSale, { z: own, wrapped, ...blobs, ...spellChunks(chunks) })),
   };
 }
 
-/** Validators that score this trainer's listed update and have not committed to their scores. */
-export function waitingForKey(state: JobState, round: RoundState, me: Pubkey): readonly Pubkey[] {
-  const terms = state.job!.content;
-  if (terms.rail !== 'key-sale' || state.phase !== 'scoring' || round.scoreCommitList !== null) return [];
-  if (![...round.listedReveals.values()].some(({ author }) => author === me)) return [];
-  return scorersOf(terms, round)
-    .filter(({ validator }) => !round.scoreCommits.has(validator))
-    .map(({ validator }) => validator);
-}
-
-/** The grant of a key to one validator: sent once by a process. */
-export const keyGrantId = (round: RoundState, to: Pubkey): string => `key ${round.open.id}/${to}`;
-
-export async function giveKey(
-  env: TrainerEnv,
+async function giveKey(
+  { signer, relays, progress, post }: TrainerEnv,
   state: JobState,
   round: RoundState,
-  to: Pubkey,
-  key: Uint8Array,
+  { id, to, key }: { readonly id: string; readonly to: Pubkey; readonly key: Uint8Array },
   sent: Map<string, SentGrant>,
 ): Promise<void> {
-  const reveal = ownReveal(round, env.signer.pubkey)!;
-  const sealed = await openSealedSale(env.signer, reveal, state.job!.author);
+  const reveal = ownReveal(round, signer.pubkey)!;
+  const { author, content: terms } = state.job!;
+  const sealed = await openSealedSale(signer, reveal, author);
   const content = encodeGrant({
-    ...{ purpose: 'update', job: state.jobId, submission: reveal.id, notAfter: state.job!.content.deadline },
+    ...{ purpose: 'update', job: state.jobId, submission: reveal.id, notAfter: terms.deadline },
     update: withKey(sealed, key),
   });
-  const { relays, progress, post } = env;
-  const letter = { id: keyGrantId(round, to), to, content };
-  await sendEach({ relays, progress, allowedRelay: post!.allowedRelay }, [letter], post!.wrap, sent);
+  await sendEach({ relays, progress, allowedRelay: post!.allowedRelay }, [{ id, to, content }], post!.wrap, sent);
 }
 
 function ownReveal({ listedReveals }: RoundState, me: Pubkey): EventOf<'reveal'> | undefined {
@@ -93,17 +90,10 @@ function soldBy(state: JobState, { payout, ...line }: AnyPayout): { round: Round
 
 const invoiceFile = (paymentHash: Sha256) => `sale-invoice-${paymentHash}.txt`;
 
-/**
- * By hold invoices over the hash that its reveal names; what pays for no key, as on any rail.
- *
- * @param preimageOf  of a round it committed to: undefined where this home has it no more
- */
-export function saleRail(
-  env: Pick<TrainerEnv, 'wallet' | 'files' | 'progress'>,
-  state: () => JobState,
-  preimageOf: (round: RoundState) => Promise<Uint8Array | undefined>,
-): PayeeRail {
+/** By hold invoices over the hash that its reveal names; what pays for no key, as on any rail. */
+function saleRail(env: TrainerEnv): PayeeRail {
   const wallet = env.wallet!;
+  const state = () => env.book.state();
   return {
     async invoice(payout, request) {
       const sold = soldBy(state(), payout);
@@ -115,13 +105,13 @@ export function saleRail(
       const { state: found, held } = await wallet.lookup(sold.paymentHash);
       if (found === 'settled') return { why: null, waitSec: 5 };
       if (held === undefined) return { why: null, waitSec: 1 };
-      const preimage = await preimageOf(sold.round);
-      if (preimage === undefined)
+      const own = await soldIn(env, state(), sold.round);
+      if (own === undefined)
         return { why: 'a payment waits for a preimage that only the home that committed has', waitSec: 60 };
       env.progress.note(
         `round ${sold.round.round + 1}, before the key is given: ${payout.amountMsat / 1000n} sat wait at its hash: yes`,
       );
-      await wallet.settleHold(hex(preimage));
+      await wallet.settleHold(hex(own.preimage));
       env.progress.note(`round ${sold.round.round + 1}: the key was given for ${payout.amountMsat / 1000n} sat`);
       return { why: null, waitSec: 5 };
     },
@@ -144,40 +134,8 @@ async function holdInvoice(
   return invoice;
 }
 
-/** A round whose sale ended without this trainer's accepted update. */
-export function unsoldRound(
-  state: JobState,
-  me: Pubkey,
-  isEnded: (round: RoundState) => boolean,
-): RoundState | undefined {
-  return state.rounds.find((round) => isUnsold(round, me) && !isEnded(round));
-}
-
-function isUnsold({ close, sold, payouts }: RoundState, me: Pubkey): boolean {
-  if (sold === null || !close!.content.accepted.some(({ trainer }) => trainer === me)) return false;
-  const isPaid = payouts.some(
-    ({ payee, purpose, receipt }) => payee === me && purpose === 'trainer' && receipt !== null,
-  );
-  return !isPaid;
-}
-
-/** An offer that the customer neither took nor refused before it ended the sale: its trainer trains for it no more. */
-export function spurnedRound(state: JobState, me: Pubkey): RoundState | undefined {
-  const claims = (state.chains.get(me)?.events ?? []).filter((event) => event.type === 'claim');
-  const refused = new Set(
-    (state.chains.get(state.job!.author)?.events ?? []).map(
-      (event) => event.type === 'claim-bad' && event.content.claim,
-    ),
-  );
-  return state.rounds.find(
-    (round) =>
-      isUnsold(round, me) &&
-      claims.some(({ id, content }) => content.settlement === round.settlement?.id && !refused.has(id)),
-  );
-}
-
 /** Nobody may pay for it any more; a payment that waits all the same is taken, for it gives the key. */
-export async function endSale(
+async function endSale(
   { wallet, signer }: Pick<TrainerEnv, 'wallet' | 'signer'>,
   round: RoundState,
   preimage: Uint8Array | undefined,

@@ -25,7 +25,7 @@ import {
   type Work,
 } from './trainer-files.js';
 import { openedShard } from './trainer-grant.js';
-import { offerOf, ownSale, type OwnSale } from './trainer-sale.js';
+import { offerOf, ownSale, type OwnSale } from './own-sale.js';
 import { encodeWork, findUncoded } from './trainer-residuals.js';
 import { takesCommits, whileOpen } from './while-open.js';
 

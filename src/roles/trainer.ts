@@ -1,6 +1,6 @@
 import { acceptedRounds, type Assignment, type JobState, type RoundState } from '../market/state.js';
 import { grantHash, type RoundGrant, type ShardGrant } from '../protocol/grant.js';
-import type { EventId, Pubkey } from '../hash.js';
+import type { EventId } from '../hash.js';
 import type { Snapshot } from '../protocol/dataset.js';
 import type { EventOf } from '../protocol/events.js';
 import type { Clock, Engine, Progress, RandomBytes, Relays, Signer, Wallet } from '../ports.js';
@@ -17,8 +17,8 @@ import type { Quote } from './price-policy.js';
 import type { OwnStake } from './stake.js';
 import { answerGrant, bid } from './trainer-actions.js';
 import { answerFraud, appeal, passOn } from './trainer-disputes.js';
-import { endSale, giveKey, keyGrantId, saleRail } from './trainer-sale.js';
-import { hasCommitted, reveal, soldIn, train } from './trainer-work.js';
+import { sellerOf } from './trainer-sale.js';
+import { hasCommitted, reveal, train } from './trainer-work.js';
 import { trainerStory } from './trainer-story.js';
 import { decideTrainer, type TrainerAction } from './trainer-decide.js';
 import { countersignedMsat, workOn } from './worker-loop.js';
@@ -112,9 +112,6 @@ function holdsShard(env: TrainerEnv, state: JobState, seat: Assignment): boolean
 /** Tells an update of this trainer from all others of the job. */
 const workOf = (round: RoundState, shard: number): string => `${round.open.id}/${shard}`;
 
-/** Until a key that no relay took is sent again. */
-const KEY_RETRY_SEC = 5;
-
 /** Works on one job from bid to last payment. A crash anywhere and a new start give the same events and bytes. */
 export async function serveJob(env: TrainerEnv): Promise<ServeEnd> {
   const end = await untilTheEnd(env);
@@ -127,19 +124,10 @@ async function untilTheEnd(env: TrainerEnv): Promise<ServeEnd> {
   const answers = new Map<EventId, string>();
   const passed = new Set<string>();
   const sent = new Map<string, SentGrant>();
-  const ended = new Set<EventId>();
   const me = env.signer.pubkey;
-  const triedAt = new Map<string, number>();
-  const soldOf = (round: RoundState) => soldIn(env, env.book.state(), round);
-  const rail = env.wallet !== null && {
-    rail: saleRail(
-      env,
-      () => env.book.state(),
-      async (round) => (await soldOf(round))?.preimage,
-    ),
-  };
+  const seller = sellerOf(env, sent);
   const { wasOver, state, action } = await workOn<TrainerAction>(
-    { ...env, ...rail },
+    { ...env, ...(seller.rail !== null && { rail: seller.rail }) },
     {
       story: (now) => trainerStory(now, me),
       async lookUp(now) {
@@ -159,14 +147,7 @@ async function untilTheEnd(env: TrainerEnv): Promise<ServeEnd> {
               (committed.has(workOf(round, seat.shard)) || holdsShard(env, at, seat)),
             canReveal: (round, shard) => committed.has(workOf(round, shard)),
             maxExposureMsat: env.terms.maxExposureMsat,
-            ...(at.job?.content.rail === 'key-sale' && {
-              collects: true,
-              hasGivenKey: (round: RoundState, to: Pubkey) => {
-                const id = keyGrantId(round, to);
-                return sent.get(id)?.isOnSome === true || now < (triedAt.get(id) ?? 0) + KEY_RETRY_SEC;
-              },
-              hasEndedSale: ({ open }: RoundState) => ended.has(open.id),
-            }),
+            ...(at.job?.content.rail === 'key-sale' && seller.facts(now)),
             ...(env.post !== undefined && {
               disputes: {
                 hasAnswered: (fraud) => answers.has(fraud),
@@ -179,13 +160,8 @@ async function untilTheEnd(env: TrainerEnv): Promise<ServeEnd> {
       async carryOut(now, next) {
         if (next.do === 'contest') answers.set(next.fraud.id, await answerAccusation(env, now, next.fraud));
         else if (next.do === 'appeal') await appeal(env, now, next.dispute, next.verdict);
-        else if (next.do === 'give-key') {
-          const sold = await soldOf(next.round);
-          if (sold !== undefined) await giveKey(env, now, next.round, next.to, sold.key, sent);
-        } else if (next.do === 'end-sale') {
-          await endSale(env, next.round, (await soldOf(next.round))?.preimage);
-          ended.add(next.round.open.id);
-        } else if (next.do === 'pass-on') {
+        else if (next.do === 'give-key' || next.do === 'end-sale') await seller.carryOut(now, next);
+        else if (next.do === 'pass-on') {
           await passOn(env, now, next.dispute, next.to, grantsToPassOn(env, now)!, sent);
           passed.add(`${next.dispute.draw!.id}/${next.to}`);
         } else await carryOut(env, now, next);

@@ -172,6 +172,14 @@ describe('what goes wrong in a sale', () => {
     expect(soldIn(state)).toEqual([2]);
   });
 
+  it('a trainer whose home has lost its secret waits on like one that gives no key', async () => {
+    const market = await world('lost', { trainers: 3, rounds: 1, job: { quorum: 2, roundTimeout: '60s' } });
+    const { state } = await finished(market, { trainers: { 0: { adapt: losesSecrets } } });
+    expect(state.rounds[0]!.close!.content.rejected.map(({ rule }) => rule)).toEqual(['work-floor']);
+    const said = market.trainers[0]!.said.filter((line) => line.includes('is no longer in the home'));
+    expect(said).toHaveLength(1);
+  });
+
   it('a validator takes no other key than the signed one', async () => {
     const market = await world('other keys', { trainers: 3, rounds: 1, job: { quorum: 2, roundTimeout: '60s' } });
     const { state } = await finished(market, { trainers: { 0: { adapt: givesOtherKeys } } });
@@ -297,6 +305,12 @@ function settlesFrom(own: Wallet, nowSec: () => number, fromSec: number): Wallet
 function givesNoKeys(env: TrainerEnv): TrainerEnv {
   const { post, ...rest } = env;
   return { ...rest, post: { ...post!, wrap: (_, to) => post!.wrap('{}', to) } };
+}
+
+/** Once the round is scored. */
+function losesSecrets(env: TrainerEnv): TrainerEnv {
+  const isLost = (name: string): boolean => name.startsWith('update-') && env.book.state().phase === 'scoring';
+  return { ...env, files: { ...env.files, read: async (name) => (isLost(name) ? undefined : env.files.read(name)) } };
 }
 
 function givesOtherKeys(env: TrainerEnv): TrainerEnv {
