@@ -4,7 +4,7 @@ import { NmktError } from '../errors.js';
 import { kindOf, modelBytes, modelCost, type ModelKind } from '../learning/model-cost.js';
 import { OWN_LIMITS } from '../learning/own-limits.js';
 import type { JobFile } from '../roles/job-file.js';
-import { modelSpec } from '../roles/post.js';
+import { modelSpec } from '../roles/job-terms.js';
 import { estimateSeconds } from '../roles/time-estimate.js';
 import { table } from '../terminal/table.js';
 import { readModelSize, type ModelSize } from '../training/model-files.js';

@@ -41,14 +41,9 @@ export function paymentsIn(raw: readonly NostrEvent[]): readonly ProvenPayment[]
     });
 }
 
-function withParts(event: NostrEvent, byId: ReadonlyMap<string, NostrEvent>): NostrEvent[] {
+/** As published: an event after the parts of its content. */
+export function withParts(event: NostrEvent, byId: ReadonlyMap<string, NostrEvent>): NostrEvent[] {
   return [...(partsOf(event) ?? []).flatMap((id) => byId.get(id) ?? []), event];
-}
-
-/** Each payment once in a file, whatever shares its events. */
-export function asLines(payments: readonly Pick<ProvenPayment, 'events'>[]): string {
-  const all = new Map(payments.flatMap(({ events }) => events).map((event) => [event.id, event]));
-  return [...all.values()].map((event) => `${JSON.stringify(event)}\n`).join('');
 }
 
 /** @throws NmktError `bad-usage` */

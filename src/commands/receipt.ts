@@ -2,6 +2,7 @@ import { NmktError } from '../errors.js';
 import { table } from '../terminal/table.js';
 import { utc } from './utc.js';
 import type { CommandModule } from './command.js';
+import { eventsToVerify } from './proof-file.js';
 import { paymentsIn, short, type ProvenPayment } from './money-events.js';
 import { sats } from './status-tables.js';
 
@@ -15,14 +16,9 @@ export const command: CommandModule = {
       .addHelpText('after', HELP);
   },
 
-  async run([verb, file], _options, { deps }) {
-    if (verb !== 'verify')
-      throw new NmktError('bad-usage', `nmkt receipt has no ${verb}`, {
-        expected: 'verify',
-        got: verb!,
-        remedy: `nmkt receipt verify ${file}`,
-      });
-    const { events } = await (await deps.openDump(file!)).fetch([{}]);
+  async run(args, _options, context) {
+    const [, file] = args;
+    const events = await eventsToVerify(context, 'receipt', args);
     const payments = paymentsIn(events);
     if (payments.length === 0)
       throw new NmktError('bad-usage', `${file} holds no receipt`, {

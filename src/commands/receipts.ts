@@ -1,5 +1,3 @@
-import { writeFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { NmktError } from '../errors.js';
 import type { EventId, Pubkey } from '../hash.js';
 import type { NostrEvent, Relays } from '../ports.js';
@@ -12,7 +10,8 @@ import { ownPayouts } from './own-payouts.js';
 import type { CommandModule, Context, Outcome } from './command.js';
 import { homeFiles, jobsOfHome } from './customer-ports.js';
 import { findJob } from './find-job.js';
-import { asLines, paymentsIn, requireOneFormat, short, type ProvenPayment } from './money-events.js';
+import { paymentsIn, requireOneFormat, short, type ProvenPayment } from './money-events.js';
+import { saveProofs } from './proof-file.js';
 import { sats } from './status-tables.js';
 
 /** Reads only: makes no key, takes no lock, signs and publishes nothing. */
@@ -51,7 +50,7 @@ export const command: CommandModule = {
       }
     }
     const file = options['save'] as string | undefined;
-    if (file !== undefined) await save(resolve(file), rows, options['force'] === true);
+    if (file !== undefined) await saveProofs(file, provenIn(rows), options['force'] === true);
     const outcome = outcomeOf(rows, isCsv, file);
     if (answered > 0) return outcome;
     throw new NmktError('relay-unreachable', 'no relay answered: this is what the journals of this home tell', {
@@ -104,19 +103,8 @@ function rowOf(payment: ProvenPayment, me: Pubkey | undefined, payouts: Payouts)
   };
 }
 
-async function save(path: string, rows: readonly Row[], isForced: boolean): Promise<void> {
-  const text = asLines(rows.filter(({ payment }) => payment.proof.isProven).map(({ payment }) => payment));
-  try {
-    await writeFile(path, text, { flag: isForced ? 'w' : 'wx' });
-  } catch (error) {
-    const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-    throw new NmktError('bad-usage', `${path} cannot be written`, {
-      expected: 'a new file in a folder that can be written to',
-      got: code,
-      remedy: code === 'EEXIST' ? 'add --force, or name another file' : 'name another file',
-    });
-  }
-}
+const provenIn = (rows: readonly Row[]) =>
+  rows.flatMap(({ payment }) => (payment.proof.isProven ? payment.events : []));
 
 const failedOf = ({ payment: { proof } }: Row) => proof.checks.find(({ result }) => result === 'failed') ?? null;
 

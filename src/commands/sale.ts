@@ -3,6 +3,7 @@ import { parseJobEvents, type EventOf, type JobEvent } from '../protocol/events.
 import { judgeSale, saleChecks, type SaleCheck } from '../protocol/sale.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule } from './command.js';
+import { eventsToVerify } from './proof-file.js';
 import { short } from './money-events.js';
 
 /** Offline: no relay, no home, no wallet. */
@@ -15,14 +16,9 @@ export const command: CommandModule = {
       .addHelpText('after', HELP);
   },
 
-  async run([verb, file], _options, { deps }) {
-    if (verb !== 'verify')
-      throw new NmktError('bad-usage', `nmkt sale has no ${verb}`, {
-        expected: 'verify',
-        got: verb!,
-        remedy: `nmkt sale verify ${file}`,
-      });
-    const { events } = await (await deps.openDump(file!)).fetch([{}]);
+  async run(args, _options, context) {
+    const [, file] = args;
+    const events = await eventsToVerify(context, 'sale', args);
     const parsed = parseJobEvents(events);
     const proofs = parsed.filter((event) => event.type === 'key-fraud').map((proof) => described(proof, parsed));
     if (proofs.length === 0)

@@ -1,12 +1,12 @@
-import { writeFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { NmktError } from '../errors.js';
+import type { NostrEvent } from '../ports.js';
 import type { JobBook } from '../roles/job-book.js';
 import { describeSales, type SaleDescription } from '../roles/describe-sales.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule } from './command.js';
 import { findJob, readBook } from './find-job.js';
-import { asLines, short } from './money-events.js';
+import { short, withParts } from './money-events.js';
+import { saveProofs } from './proof-file.js';
 import { sats } from './status-tables.js';
 
 /** Reads only. With the key of the customer or of the trainer it looks into what was sealed between the two. */
@@ -36,7 +36,7 @@ export const command: CommandModule = {
       const isFraud = sales.some(({ keyFraud }) => keyFraud !== null);
       if (options['save'] !== undefined && !isFraud) context.progress.note('no wrong key was sold: nothing is written');
       const file = isFraud ? (options['save'] as string | undefined) : undefined;
-      if (file !== undefined) await save(resolve(file), sales, book, options['force'] === true);
+      if (file !== undefined) await saveProofs(file, frauds(sales, book), options['force'] === true);
       return {
         value: { job: state.jobId, sales, file: file ?? null },
         text: sales.length === 0 ? 'no update is offered yet' : sales.map(textOf).join('\n\n'),
@@ -60,17 +60,10 @@ function textOf({ round, trainer, state, amountMsat, checks }: SaleDescription):
   return `${head}\n${table(checks.map(({ what, ok, detail }) => [ok ? 'yes' : 'no', what, ok ? '' : detail]))}`;
 }
 
-async function save(path: string, sales: readonly SaleDescription[], book: JobBook, isForced: boolean): Promise<void> {
-  const frauds = sales.flatMap(({ submission, keyFraud }) => (keyFraud === null ? [] : [submission, keyFraud]));
-  const events = frauds.flatMap((id) => book.raw(id) ?? []);
-  try {
-    await writeFile(path, asLines([{ events }]), { flag: isForced ? 'w' : 'wx' });
-  } catch (error) {
-    const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-    throw new NmktError('bad-usage', `${path} cannot be written`, {
-      expected: 'a new file in a folder that can be written to',
-      got: code,
-      remedy: code === 'EEXIST' ? 'add --force, or name another file' : 'name another file',
-    });
-  }
+/** Of each, the reveal and what shows its key to be another one. */
+function frauds(sales: readonly SaleDescription[], book: JobBook): readonly NostrEvent[] {
+  const byId = new Map<string, NostrEvent>(book.all().map((event) => [event.id, event]));
+  return sales.flatMap(({ submission, keyFraud }) =>
+    keyFraud === null ? [] : [submission, keyFraud].flatMap((id) => withParts(byId.get(id)!, byId)),
+  );
 }

@@ -1,7 +1,7 @@
 import { NmktError } from '../errors.js';
 import { sha256, u64be, type Bytes } from '../hash.js';
 import type { JobFile } from '../roles/job-file.js';
-import { MAX_SEATS } from '../roles/post.js';
+import { MAX_SEATS } from '../roles/job-terms.js';
 import { ATTACK_NAMES, type Attack } from '../simulate/attacks.js';
 import { optionalInteger } from './customer-ports.js';
 import { jobData, type JobData } from './job-data.js';

@@ -5,7 +5,7 @@ import { paramsHash } from '../learning/params.js';
 import type { DataSchema, Examples, HyperParameters, ModelSpec, ParamSet } from '../learning/types.js';
 import { jobFields, type JobFile } from '../roles/job-file.js';
 import { hyperParameters } from '../roles/job-hyper.js';
-import { modelSpec } from '../roles/post.js';
+import { modelSpec } from '../roles/job-terms.js';
 import { readLayersWeights } from '../training/layers-file.js';
 import { splitDataset } from '../training/split.js';
 import type { Context } from './command.js';

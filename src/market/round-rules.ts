@@ -11,7 +11,7 @@ import { owes } from './money-rules.js';
 import { residualsAfter, seatName } from './residuals.js';
 import { isSelling } from './sale-rules.js';
 import { ShownBefore } from './shown-log.js';
-import type { Verdict } from './state.js';
+import { quorumOf, type Verdict } from './state.js';
 import { countMisses, isScoredByValidators, rowsFailure } from './score-rules.js';
 
 /** The customer's events of a round, each checked against what the events before it imply. */
@@ -168,7 +168,7 @@ function applyClose(draft: Draft, round: DraftRound, event: EventOf<'close'>): B
     const unsaid = expected.rejected.find((row) => isRepeated(round, row) && !draft.frauds.has(row.trainer));
     if (unsaid !== undefined) return broken('close', `the proof against ${unsaid.trainer} is not published`);
   }
-  if (content.accepted.length < quorumOf(draft, round))
+  if (content.accepted.length < quorumOf(draft.job.content, round))
     return broken('close', `${draft.job.content.quorum} accepted updates are the quorum`);
   round.close = event;
   for (const seat of content.accepted) draft.proven.add(seatName(seat));
@@ -182,7 +182,10 @@ function applyVoid(draft: Draft, round: DraftRound, event: EventOf<'void'>): Bro
   if (event.content.round !== round.round) return broken('void', `round ${round.round} is open`);
   if (round.commitList === null) return broken('void', 'a round is void only after its list of commitments');
   if (mustClose(draft, round))
-    return broken('void', `${countable(draft, round)} updates count, the quorum is ${quorumOf(draft, round)}`);
+    return broken(
+      'void',
+      `${countable(draft, round)} updates count, the quorum is ${quorumOf(draft.job.content, round)}`,
+    );
   round.voided = event;
   countMisses(draft, round);
   return null;
@@ -196,7 +199,7 @@ function applyVoid(draft: Draft, round: DraftRound, event: EventOf<'void'>): Bro
 export function mustClose(draft: Draft, round: DraftRound): boolean {
   if (round.close !== null || round.voided !== null || round.commitList === null) return false;
   if (hasNoJudges(draft, round)) return false;
-  return !draft.lacksListed && countable(draft, round) >= quorumOf(draft, round);
+  return !draft.lacksListed && countable(draft, round) >= quorumOf(draft.job.content, round);
 }
 
 /** On rail `key-sale` nobody can score for validators that are too few. */
@@ -209,10 +212,6 @@ function hasNoJudges({ job: { content } }: Draft, round: DraftRound): boolean {
 function countable(draft: Draft, round: DraftRound): number {
   if (round.verdict !== null) return acceptance(draft, round, round.verdict, new Map()).accepted.length;
   return round.revealList === null ? round.listedCommits.size : round.listedReveals.size;
-}
-
-export function quorumOf(draft: Pick<Draft, 'job'>, round: Pick<DraftRound, 'assigned'>): number {
-  return Math.min(draft.job.content.quorum, round.assigned.length);
 }
 
 function acceptance(

@@ -5,7 +5,7 @@ import type { PlanLine } from '../protocol/settlement.js';
 import type { SaleHashes } from '../protocol/submission.js';
 import { broken, type Broken, type Draft, type DraftRound } from './draft.js';
 import type { Guilt } from './slashing.js';
-import type { RoundState } from './state.js';
+import { quorumOf, type RoundState } from './state.js';
 
 /** Rail `key-sale`: after its settlement the keys to a round's accepted updates are paid for, then the sale ends. */
 
@@ -61,7 +61,7 @@ export function applySold(draft: Draft, event: EventOf<'sold'>): Broken | null {
   const bought = boughtIn(round, draft.keyFrauds);
   if (spell(content.sold) !== spell(bought))
     return broken('sold', `${bought.length} accepted updates are paid for, ${content.sold.length} are named`);
-  const quorum = Math.min(draft.job.content.quorum, round.assigned.length);
+  const quorum = quorumOf(draft.job.content, round);
   if (bought.length < quorum && content.aggregate !== draft.modelHash)
     return broken('sold', `${quorum} updates are the quorum, ${bought.length} are sold: the model stays`);
   round.sold = event;

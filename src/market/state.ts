@@ -209,14 +209,19 @@ export function outcomeOf({ sold, close }: Pick<RoundState, 'sold' | 'close'>) {
   return (sold ?? close)?.content ?? null;
 }
 
+/** Updates that make a round count: of who had a seat. */
+export function quorumOf({ quorum }: { readonly quorum: number }, { assigned }: Pick<RoundState, 'assigned'>): number {
+  return Math.min(quorum, assigned.length);
+}
+
 /** Updates that make the model after a round: the accepted ones, of which on rail `key-sale` those that were sold, and none below the quorum. */
 export function countedIn(
   job: EventOf<'job'>['content'],
-  { close, sold, assigned }: Pick<RoundState, 'close' | 'sold' | 'assigned'>,
+  round: Pick<RoundState, 'close' | 'sold' | 'assigned'>,
 ): EventOf<'close'>['content']['accepted'] {
-  if (job.rail !== 'key-sale') return close?.content.accepted ?? [];
-  const bought = sold?.content.sold ?? [];
-  return bought.length < Math.min(job.quorum, assigned.length) ? [] : bought;
+  if (job.rail !== 'key-sale') return round.close?.content.accepted ?? [];
+  const bought = round.sold?.content.sold ?? [];
+  return bought.length < quorumOf(job, round) ? [] : bought;
 }
 
 /** Did this trainer leave the job? Its bid counts no more, and its seat goes to a spare before the next round. */

@@ -76,24 +76,39 @@ export interface SaleCheck {
 /** What the customer can tell before it pays: what it was given is what the trainer signed hashes of. */
 export function offerChecks(
   sale: SaleHashes,
-  { z, wrapped, pointer }: Pick<SaleSecrets, 'z' | 'wrapped'> & { readonly pointer: Pick<Pointer, 'root' | 'commit'> },
+  { pointer, ...given }: Pick<SaleSecrets, 'z' | 'wrapped'> & { readonly pointer: Pick<Pointer, 'root' | 'commit'> },
 ): readonly SaleCheck[] {
   return [
-    check('z is the one that was signed', sale.z, saleZHash(z)),
-    check('the wrapped key is the one that was signed', sale.wrapped, wrappedHash(wrapped)),
+    ...givenChecks(sale, given),
     check('the sealed update is the one that was scored', sale.ciphertext, ciphertextHash(pointer)),
   ];
 }
 
+/** The payment's own preimage. */
+export function paymentCheck({ paymentHash }: Pick<SaleHashes, 'paymentHash'>, preimage: Bytes): SaleCheck {
+  return check('the preimage is the one of the payment', paymentHash, hashHex(preimage));
+}
+
+/** The key that a payment gave. */
+export function keyCheck({ ciphertext, key }: SaleHashes, job: EventId, secrets: SaleSecrets): SaleCheck {
+  const { preimage, z, wrapped } = secrets;
+  return check(
+    'it unwraps to the key that was signed',
+    key,
+    saleKeyHash(wrapKey(wrapped, { job, ciphertext, preimage, z })),
+  );
+}
+
 /** What anybody can tell once it is paid. All hold but the last: that proves a fraud. */
 export function saleChecks(sale: SaleHashes, job: EventId, secrets: SaleSecrets): readonly SaleCheck[] {
-  const { preimage, z, wrapped } = secrets;
-  const key = wrapKey(wrapped, { job, ciphertext: sale.ciphertext, preimage, z });
+  return [paymentCheck(sale, secrets.preimage), ...givenChecks(sale, secrets), keyCheck(sale, job, secrets)];
+}
+
+/** What the trainer gave is what it signed. */
+function givenChecks(sale: SaleHashes, { z, wrapped }: Pick<SaleSecrets, 'z' | 'wrapped'>): readonly SaleCheck[] {
   return [
-    check('the preimage is the one of the payment', sale.paymentHash, hashHex(preimage)),
     check('z is the one that was signed', sale.z, saleZHash(z)),
     check('the wrapped key is the one that was signed', sale.wrapped, wrappedHash(wrapped)),
-    check('it unwraps to the key that was signed', sale.key, saleKeyHash(key)),
   ];
 }
 

@@ -2,21 +2,19 @@ import { fromHex, type EventId, type Sha256 } from '../hash.js';
 import { chainElement } from '../learning/seeds.js';
 import type { ParamSet } from '../learning/types.js';
 import { successorFor } from '../market/late-bids.js';
-import { contradictions } from '../market/contradictions.js';
-import { committedEnd, isProvenFraud } from '../market/spot-rules.js';
 import { isScoredByValidators } from '../market/score-rules.js';
-import type { JobState, RoundState, Verdict } from '../market/state.js';
+import { type JobState, type RoundState, type Verdict } from '../market/state.js';
 import { grantHash } from '../protocol/grant.js';
 import type { ListedPhase } from '../protocol/round.js';
+import { closeRound, degraded, endsFile } from './close-round.js';
 import { wantedBy } from './customer-award.js';
 import type { CustomerAction } from './customer-decide.js';
 import type { CustomerEnv } from './customer-env.js';
 import { shardGrant } from './customer-grants.js';
 import { keepModel, keepOuterState, loadModel, outerBefore } from './customer-models.js';
-import { accuracyPpm, judgeRound, measuredPpm, openSealedUpdate, openUpdates, scoreUpdates } from './measure.js';
+import { openSealedUpdate, openUpdates, scoreUpdates } from './measure.js';
 import { nextModel, rulesOf } from './next-model.js';
 import { likelyReplays } from './replays.js';
-import { makeRoot, publishRoot } from './root-update.js';
 import { openDrawnStates, repeatDrawn, type OpenedStates } from './spot-check.js';
 
 /** What the customer carries out: each publishes at most one event of its chain, so a repetition goes on where it stopped. */
@@ -41,11 +39,6 @@ export async function replace(
   );
   const people = [out, next?.trainer].filter((one) => one != null);
   await env.book.sign('replace', { shard, out, reason, in: next ?? null, ...degraded(isDegraded) }, people);
-}
-
-/** Said on events that rest on something that too few relays were asked about. */
-function degraded(isDegraded: boolean): { readonly degraded?: true } {
-  return isDegraded ? { degraded: true } : {};
 }
 
 /** Opens s_round: nobody could know before the list which segments are repeated. */
@@ -106,46 +99,14 @@ export async function measureAndClose(env: CustomerEnv, state: JobState, round: 
   const findings = new Map([...opened.findings, ...states.findings].filter(([shard]) => !isScored(shard)));
   const updates = new Map([...opened.params].filter(([shard]) => !findings.has(shard)));
   const verdict = round.verdict ?? (await measure(env, state, round, base, updates, states.drawn));
-  await publishFrauds(env, round, verdict);
-  await publishContradictions(env, round);
-  const { accepted, rejected } = judgeRound(job, round, findings, verdict.rows);
-  for (const row of rejected)
-    env.progress.warn(
-      `round ${round.round + 1}: ${row.trainer.slice(0, 12)}… is not paid: ${row.rule} (${row.detail})`,
-    );
-  if (accepted.length < Math.min(job.content.quorum, round.assigned.length)) return voidRound(env, round.round);
-
-  const { shards } = env.data.train.manifest;
-  const engine = await env.engine();
-  const root = await makeRoot(env, state, round, base);
-  const from = { base, outerState: await outerBefore(env, state, round), root };
-  const next = nextModel(rulesOf(state), from, accepted, updates, (shard) => shards[shard]!.examples);
-  const hash = await keepModel(env, next.params);
-  await keepOuterState(env, next);
-  const measured = await engine.evaluate(job.content.model, next.params, await env.data.evaluationA());
-  await env.book.sign(
-    'close',
-    {
-      round: round.round,
-      list: round.revealList!.id,
-      scores: verdict.by,
-      accepted: accepted.map(({ submission, trainer, shard }) => ({ submission, trainer, shard })),
-      rejected: rejected.map(({ submission, trainer, shard, rule, detail }) => ({
-        submission,
-        trainer,
-        shard,
-        rule,
-        detail,
-      })),
-      aggregate: hash,
-      ...(next.outerHash !== undefined && { outerState: next.outerHash }),
-      ...(root !== null && { root: await publishRoot(env, state, round, root) }),
-      lossPpm: measuredPpm(measured),
-      accuracyPpm: accuracyPpm(measured),
-      engine: engine.id,
-    },
-    round.assigned.map((seat) => seat.trainer),
-  );
+  await closeRound(env, state, round, { verdict, findings, base }, async (accepted, root) => {
+    const { shards } = env.data.train.manifest;
+    const from = { base, outerState: await outerBefore(env, state, round), root };
+    const next = nextModel(rulesOf(state), from, accepted, updates, (shard) => shards[shard]!.examples);
+    await keepModel(env, next.params);
+    await keepOuterState(env, next);
+    return next;
+  });
 }
 
 async function measure(
@@ -191,51 +152,4 @@ async function measure(
     scores: await scoreUpdates(engine, env.data, scoring, job, round, base, updates, repeated),
   });
   return { by: scores.id, from: 'customer', rows: scores.content.scores };
-}
-
-/** What a whole training ended in here, kept until the proof is signed. */
-const endsFile = (submission: EventId) => `ends-${submission}.json`;
-
-/** Nothing where only the drawn segment was repeated, or by others. */
-async function keptEnds(env: CustomerEnv, submission: EventId): Promise<{ readonly ends?: Sha256[] }> {
-  // Others have no use for them.
-  if (env.book.state().job!.content.disputes === undefined) return {};
-  const file = await env.files.read(endsFile(submission));
-  return file === undefined ? {} : { ends: JSON.parse(Buffer.from(file).toString()) as Sha256[] };
-}
-
-/** A repetition that ends elsewhere is made public, once per trainer: it ends the trainer's award. */
-export async function publishFrauds(env: CustomerEnv, round: RoundState, { by, from, rows }: Verdict): Promise<void> {
-  for (const row of rows) {
-    const { trainer, shard, submission, spot } = row;
-    const reveal = round.listedReveals.get(shard)!;
-    if (!isProvenFraud(reveal, row) || env.book.state().frauds.has(trainer)) continue;
-    const { segment, hash: repeated } = spot!;
-    const committed = committedEnd(reveal.content, segment)!;
-    await env.book.sign(
-      'fraud',
-      {
-        ...{ round: round.round, shard, trainer, submission, scores: by, segment, committed, repeated },
-        ...(from === 'customer' && (await keptEnds(env, submission))),
-      },
-      [trainer],
-    );
-  }
-}
-
-/** Scores that most on the same engine contradict end their validator's seat: once per validator. */
-export async function publishContradictions(env: CustomerEnv, round: RoundState): Promise<void> {
-  for (const one of contradictions(round)) {
-    if (env.book.state().validatorFrauds.has(one.validator)) continue;
-    env.progress.warn(
-      `round ${round.round + 1}: ${one.validator.slice(0, 12)}… signed a score that no engine measures`,
-    );
-    const { witnesses, ...rest } = one;
-    await env.book.sign('validator-fraud', { round: round.round, ...rest, witnesses: [...witnesses] }, [one.validator]);
-  }
-}
-
-export async function voidRound(env: CustomerEnv, round: number, isDegraded = false): Promise<void> {
-  env.progress.warn(`round ${round + 1} is void: fewer accepted updates than the quorum`);
-  await env.book.sign('void', { round, reason: 'no-quorum', ...degraded(isDegraded) });
 }

@@ -10,6 +10,7 @@ import {
   type Assignment,
   type JobState,
   type RoundState,
+  quorumOf,
 } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import type { ListedPhase, RejectionRule, SeenPhase } from '../protocol/round.js';
@@ -257,7 +258,7 @@ function decideListing(state: JobState, round: RoundState, facts: CustomerFacts,
 }
 
 function enough(quorum: number, round: RoundState, count: number): boolean {
-  return count >= Math.min(quorum, round.assigned.length);
+  return count >= quorumOf({ quorum }, round);
 }
 
 export function unpaidPayouts(state: JobState): RoundState['payouts'] {

@@ -4,16 +4,15 @@ import type { Sha256 } from '../hash.js';
 import { maxUpdateBytes } from '../learning/codec/codec.js';
 import type { ParamSet } from '../learning/types.js';
 import { boughtIn, saleOf } from '../market/sale-rules.js';
-import type { AnyPayout, JobState, RoundState } from '../market/state.js';
+import { quorumOf, type AnyPayout, type JobState, type RoundState } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import { judgeSale, offerChecks, type SaleCheck } from '../protocol/sale.js';
 import type { SealedSale } from '../protocol/submission.js';
 import type { CustomerEnv } from './customer-env.js';
-import { publishContradictions, publishFrauds, voidRound } from './customer-actions.js';
+import { closeRound, measuredModel, voidRound } from './close-round.js';
 import { keepModel, keepOuterState, loadModel, makeNext } from './customer-models.js';
-import { accuracyPpm, judgeRound, measuredPpm, openedFile, openSealedSale } from './measure.js';
+import { openedFile, openSealedSale } from './measure.js';
 import { isOwnTrouble } from './patience.js';
-import { makeRoot, publishRoot } from './root-update.js';
 import { updateLabel } from './round-blobs.js';
 import { chunkIdsOf, preimageFor, updateKeysOf } from './sold-keys.js';
 
@@ -21,35 +20,11 @@ import { chunkIdsOf, preimageFor, updateKeysOf } from './sold-keys.js';
 
 /** By the validators' scores; the model stays until updates are sold. */
 export async function closeForSale(env: CustomerEnv, state: JobState, round: RoundState): Promise<void> {
-  const job = state.job!;
   const { verdict } = round;
   if (verdict === null) return voidRound(env, round.round);
-  await publishFrauds(env, round, verdict);
-  await publishContradictions(env, round);
-  const { accepted, rejected } = judgeRound(job, round, new Map(), verdict.rows);
-  for (const { trainer, rule, detail } of rejected)
-    env.progress.warn(`round ${round.round + 1}: ${trainer.slice(0, 12)}… is not paid: ${rule} (${detail})`);
-  if (accepted.length < Math.min(job.content.quorum, round.assigned.length)) return voidRound(env, round.round);
-  const base = await loadModel(env, state, round.open.content.base.sha256);
-  const root = await makeRoot(env, state, round, base);
-  const engine = await env.engine();
-  const measured = await engine.evaluate(job.content.model, base, await env.data.evaluationA());
-  await env.book.sign(
-    'close',
-    {
-      round: round.round,
-      list: round.revealList!.id,
-      scores: verdict.by,
-      accepted: accepted.map(({ submission, trainer, shard }) => ({ submission, trainer, shard })),
-      rejected: [...rejected],
-      aggregate: round.open.content.base.sha256,
-      ...(root !== null && { root: await publishRoot(env, state, round, root) }),
-      lossPpm: measuredPpm(measured),
-      accuracyPpm: accuracyPpm(measured),
-      engine: engine.id,
-    },
-    round.assigned.map((seat) => seat.trainer),
-  );
+  const { sha256: hash } = round.open.content.base;
+  const base = await loadModel(env, state, hash);
+  await closeRound(env, state, round, { verdict, findings: new Map(), base }, async () => ({ params: base, hash }));
 }
 
 /** What a payment for a key needs to be true before it is sent. */
@@ -138,7 +113,7 @@ export async function endSale(env: CustomerEnv, round: RoundState): Promise<void
   const sold = boughtIn({ ...round, receipts }, state.keyFrauds);
   const base = await loadModel(env, state, round.open.content.base.sha256);
   for (const { shard } of sold) await openKept(env, round, round.listedReveals.get(shard)!, base);
-  const isCounted = sold.length >= Math.min(job.quorum, round.assigned.length);
+  const isCounted = sold.length >= quorumOf(job, round);
   const next = isCounted ? await makeNext(env, state, round, base, sold) : null;
   if (next !== null) {
     await keepModel(env, next.params);
@@ -147,19 +122,12 @@ export async function endSale(env: CustomerEnv, round: RoundState): Promise<void
     env.progress.warn(
       `round ${round.round + 1}: ${sold.length} updates are sold, fewer than the quorum: the model stays`,
     );
-  const engine = await env.engine();
-  const measured = await engine.evaluate(job.model, next?.params ?? base, await env.data.evaluationA());
+  const { sha256: hash } = round.open.content.base;
   await env.book.sign(
     'sold',
     {
-      round: round.round,
-      settlement: round.settlement!.id,
-      sold: [...sold],
-      aggregate: next?.hash ?? round.open.content.base.sha256,
-      ...(next?.outerHash !== undefined && { outerState: next.outerHash }),
-      lossPpm: measuredPpm(measured),
-      accuracyPpm: accuracyPpm(measured),
-      engine: engine.id,
+      ...{ round: round.round, settlement: round.settlement!.id, sold: [...sold] },
+      ...(await measuredModel(env, state, next ?? { params: base, hash })),
     },
     round.assigned.map((seat) => seat.trainer),
   );

@@ -6,7 +6,7 @@ import { silentAt as allianceSilentAt } from './alliance/member-decide.js';
 import { owedOf } from './arena/env.js';
 import { silentAt as arenaSilentAt } from './arena/worker-decide.js';
 import { ownStakes } from './stake.js';
-import { decideMoney, lapse, silentAt, type MoneyAction, type Owing } from './trainer-decide.js';
+import { decideMoney, lapse, silentAt, type MoneyAction, type Owing } from './worker-decide.js';
 import { countersignedMsat, workOn, type WorkerEnv, type WorkerFacts } from './worker-loop.js';
 
 export type DelegatorAction = MoneyAction | { readonly do: 'done' } | { readonly do: 'stop'; readonly why: string };

@@ -5,6 +5,7 @@ import {
   type JobState,
   type PayoutState,
   type RoundState,
+  quorumOf,
 } from '../market/state.js';
 
 /** Where a job stands, for people: a silent customer strands nobody, because everyone can see what is late since when. */
@@ -189,7 +190,7 @@ function answers(state: JobState, round: RoundState, now: number): Wait {
   const expected = isCommit ? awaitedSeats(state, round).length : round.listedCommits.size;
   const here = isCommit ? round.commits.size : round.reveals.size;
   const until = isCommit ? round.open.content.until : round.commitList.content.until!;
-  const hasQuorum = here >= Math.min(quorum, round.assigned.length);
+  const hasQuorum = here >= quorumOf({ quorum }, round);
   const limit = hasQuorum ? until : until + (isCommit ? roundTimeoutSec : revealTimeoutSec);
   return {
     for:

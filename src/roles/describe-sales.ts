@@ -1,7 +1,7 @@
-import { sha256Hex, type EventId, type Pubkey, type Sha256 } from '../hash.js';
+import type { EventId, Pubkey, Sha256 } from '../hash.js';
 import type { JobState, RoundState } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
-import { offerChecks, saleChecks, type SaleCheck } from '../protocol/sale.js';
+import { keyCheck, offerChecks, paymentCheck, saleChecks, type SaleCheck } from '../protocol/sale.js';
 import type { SaleHashes, SealedSale } from '../protocol/submission.js';
 import type { Signer } from '../ports.js';
 import { openSealedSale } from './measure.js';
@@ -69,25 +69,12 @@ async function checksOf(
   const preimage = preimageFor(round, reveal);
   if (keyFraud !== null) return saleChecks(sale, jobId, keyFraud.content);
   const sealed = await opened(signer, job!.author, reveal);
-  if (sealed === 'closed') return preimage === null ? [] : [paidFor(sale, preimage)];
+  if (sealed === 'closed') return preimage === null ? [] : [paymentCheck(sale, preimage)];
   if (sealed === null)
     return [{ what: 'what it sealed opens', ok: false, detail: 'expected an offer, got something else' }];
-  const { z, wrapped } = sealed;
   const before = offerChecks(sale, sealed);
   if (preimage === null) return before;
-  return [
-    ...before,
-    ...saleChecks(sale, jobId, { preimage, z, wrapped }).filter(({ what }) => !before.some((one) => one.what === what)),
-  ];
-}
-
-function paidFor(sale: SaleHashes, preimage: Uint8Array): SaleCheck {
-  const got = sha256Hex(preimage);
-  return {
-    what: 'the preimage is the one of the payment',
-    ok: got === sale.paymentHash,
-    detail: `expected ${sale.paymentHash}, got ${got}`,
-  };
+  return [...before, paymentCheck(sale, preimage), keyCheck(sale, jobId, { ...sealed, preimage })];
 }
 
 /** `closed`: to this key; null: it is no offer. */

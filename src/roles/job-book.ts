@@ -1,6 +1,5 @@
 import { NmktError } from '../errors.js';
 import type { EventId, Pubkey } from '../hash.js';
-import { MAX_DRAWS } from '../market/arena/seat-rules.js';
 import { foldJob } from '../market/fold.js';
 import { chainTip, type AnyJobState, type JobState } from '../market/state.js';
 import {
@@ -16,7 +15,7 @@ import { JOB_KINDS, KINDS } from '../protocol/kinds.js';
 import { cut, joined, partsOf } from '../protocol/parts.js';
 import type { Clock, FetchResult, Filter, Journal, NostrEvent, Progress, Relays, Signer } from '../ports.js';
 import type { Bell } from './bell.js';
-import { createBookLimits } from './book-limits.js';
+import { createAdmission } from './book-admission.js';
 import { mine } from './proof-of-work.js';
 import { keyInUse, requireAllAnswers, requireSoundChain } from './book-refusals.js';
 import { createHoldings } from './holdings.js';
@@ -79,28 +78,12 @@ export interface Reading<S extends AnyJobState = JobState> {
 
 /** Reasons kept of events that could not be parsed. */
 const MAX_UNREADABLE = 1_000;
-/** Both stages. */
-const MAX_ARENA_DRAWS = 2 * MAX_DRAWS;
 /** Events kept that wait for their parts. */
 const MAX_WAITING = 1_000;
 
 /** Most relays return at most some hundred events for one filter; the pool pages. */
 export function jobFilters(jobId: EventId): Filter[] {
   return [{ ids: [jobId] }, { '#e': [jobId], kinds: [...JOB_KINDS, KINDS.part] }];
-}
-
-/** Events of those that a customer names as at work, in an arena or an alliance; null: it names nobody. */
-function workersIn({ type, content }: JobEvent): readonly EventId[] | null {
-  switch (type) {
-    case 'arena-seen':
-      return content.ids;
-    case 'alias-root':
-      return content.validators;
-    case 'alliance-open':
-      return content.members;
-    default:
-      return null;
-  }
 }
 
 /**
@@ -125,12 +108,13 @@ export async function openBookOf<S extends AnyJobState>(
   const bad = new Map<EventId, string>();
   const unpublished = new Map<EventId, NostrEvent>();
   let cached: S | null = null;
+  const admission = createAdmission(jobId, signer?.pubkey, parsed);
 
   const parts = new Map<EventId, NostrEvent>();
   const waiting = new Map<EventId, NostrEvent>();
   const addPart = (event: NostrEvent): void => {
-    if (parts.has(event.id) || !limits.admit(event, { id: event.id, author: event.pubkey, type: 'part' }, evict))
-      return;
+    const part = { id: event.id, author: event.pubkey, type: 'part' } as const;
+    if (parts.has(event.id) || !admission.admit(event, part, evict)) return;
     parts.set(event.id, event);
     for (const whole of waiting.values()) if (whole.pubkey === event.pubkey) add(whole);
   };
@@ -140,54 +124,23 @@ export async function openBookOf<S extends AnyJobState>(
     try {
       const whole = partsOf(event) === null ? undefined : joined(event, (id) => parts.get(id));
       if (whole === null) {
-        if (waiting.size < MAX_WAITING || isTrusted(event.pubkey)) waiting.set(event.id, event);
+        if (waiting.size < MAX_WAITING || admission.isTrusted(event.pubkey)) waiting.set(event.id, event);
         return;
       }
       waiting.delete(event.id);
       const one = reading.parse(event, whole);
       if (one.job !== jobId) return;
       // What the customer names counts, however much its author said besides.
-      if (event.id !== jobId && !seen.has(event.id) && !limits.admit(event, one, evict)) return;
+      if (event.id !== jobId && !admission.isNamed(event.id) && !admission.admit(event, one, evict)) return;
       raw.set(event.id, event);
       parsed.set(event.id, one);
-      if (one.type === 'award' && isTrusted(one.author)) award = one;
-      if (one.type === 'replace' && isTrusted(one.author) && one.content.in !== null) late.add(one.content.in.trainer);
-      if (one.type === 'award' || one.type === 'job' || one.type === 'replace') noteAward();
-      noteWorkers(one);
+      admission.note(one);
       cached = null;
       bell.ring();
     } catch (error) {
       if (bad.size < MAX_UNREADABLE) bad.set(event.id, (error as Error).message);
     }
   };
-  let award: EventOf<'award'> | null = null;
-  /** Who took over a seat: not all of them had bid before the award. */
-  const late = new Set<Pubkey>();
-  /** The journal of a customer may name the award before its relays brought the job. */
-  const noteAward = (): void => {
-    const job = parsed.get(jobId);
-    if (award === null || job?.type !== 'job' || job.author !== award.author) return;
-    const { bids, validators = [] } = award.content;
-    const known = [...bids.map(({ trainer }) => trainer), ...validators.map(({ validator }) => validator)];
-    limits.awarded(new Set([...known, ...late]), job.content);
-  };
-  /** What the customer of an arena saw of trainers, whom it named as validators, and who is a member of an alliance. */
-  const seen = new Set<EventId>();
-  const noteWorkers = (one: JobEvent): void => {
-    const named = isTrusted(one.author) ? workersIn(one) : null;
-    for (const id of named ?? []) seen.add(id);
-    if (named === null && !seen.has(one.id)) return;
-    const workers = [...seen].flatMap((id) => parsed.get(id)?.author ?? []);
-    const job = parsed.get(jobId);
-    const rounds = job?.type === 'alliance-job' ? job.content.rounds : MAX_ARENA_DRAWS;
-    limits.awarded(new Set(workers), { rounds });
-  };
-  const isTrusted = (author: Pubkey): boolean => author === signer?.pubkey || author === parsed.get(jobId)?.author;
-  const isSealed = (): boolean => {
-    const job = parsed.get(jobId);
-    return job?.type === 'job' && job.content.bids === 'sealed';
-  };
-  const limits = createBookLimits(isTrusted, isSealed);
   const evict = (id: EventId): void => {
     raw.delete(id);
     parts.delete(id);

@@ -8,7 +8,7 @@ import { sum, times, type Load } from './event-sizes.js';
 import { aggregationTerms, codecTerms, outerTerms } from './job-algorithm.js';
 import { hasSpotChecks, type JobFile } from './job-file.js';
 import { hyperParameters } from './job-hyper.js';
-import { modelSpec, segmentSteps } from './post.js';
+import { modelSpec, segmentSteps } from './job-terms.js';
 import { planRound, type PlannedTerms } from './round-plan.js';
 
 /** What a job takes before anybody is asked for money: events, bytes, time and sats, from its terms alone. */

@@ -9,7 +9,7 @@ import type { Received } from './inbox.js';
 import type { JobBook } from './job-book.js';
 import { measureThroughput } from './throughput.js';
 import type { TrainerEnv } from './trainer.js';
-import { INVOICE_EXPIRY_SEC } from './trainer-decide.js';
+import { INVOICE_EXPIRY_SEC } from './worker-decide.js';
 import { openedShard } from './trainer-grant.js';
 import type { PayeeRail } from './payee-rail.js';
 import { quoteText } from './price-policy.js';

@@ -1,4 +1,4 @@
-import type { EventId, Pubkey, Sha256 } from '../hash.js';
+import type { EventId, Pubkey } from '../hash.js';
 import {
   acceptedRounds,
   currentRound,
@@ -6,26 +6,15 @@ import {
   owedMsat,
   type Assignment,
   type JobState,
-  type AnyPayout,
-  type Owed,
   type RoundState,
+  quorumOf,
 } from '../market/state.js';
 import { takesLateBids } from '../market/late-bids.js';
 import type { EventOf } from '../protocol/events.js';
 import { PATIENCE_SEC } from './patience.js';
 import { spurnedRound, unsoldRound, waitingForKey } from './trainer-sale-decide.js';
+import { decideMoney, isOverlooked, lapse, silentAt, type MoneyAction, type PayeeFacts } from './worker-decide.js';
 import { decideAccused, type DisputeAction, type DisputeFacts } from './trainer-accused.js';
-
-/** What a payee does about settlements, whatever it is paid for. */
-export type MoneyAction =
-  | { readonly do: 'claim'; readonly round: Owed; readonly payout: AnyPayout }
-  /** Its invoice can be paid no more: given up, so that another may be sent. */
-  | { readonly do: 'void-claim'; readonly round: Owed; readonly payout: AnyPayout }
-  /** Its invoice may hold a payment: taken by hand on this rail. */
-  | { readonly do: 'collect'; readonly round: Owed; readonly payout: AnyPayout }
-  | { readonly do: 'countersign'; readonly round: Owed; readonly payout: AnyPayout }
-  | { readonly do: 'mark-unpaid'; readonly round: Owed; readonly payout: AnyPayout }
-  | { readonly do: 'wait'; readonly for: string; readonly until: number };
 
 export type TrainerAction =
   | { readonly do: 'bid' }
@@ -49,18 +38,13 @@ export type TrainerAction =
   /** The customer published a proof against this trainer: nothing follows but the question whether it is true. */
   | { readonly do: 'accused'; readonly fraud: EventOf<'fraud'> };
 
-export interface TrainerFacts {
-  readonly me: Pubkey;
+export interface TrainerFacts extends PayeeFacts {
   readonly hasShardGrant: (assignment: Assignment) => boolean;
   readonly hasRoundGrant: (round: RoundState, seat: Assignment) => boolean;
   /** Did this home commit to it? Then it has the bytes and the salt. */
   readonly canReveal: (round: RoundState, shard: number) => boolean;
   /** How often this process has published an event again. */
   readonly republished: (event: EventId) => number;
-  /** Payouts whose receipt was checked and found wanting, or whose invoice could not be made: looked at again later. */
-  readonly held: ReadonlySet<Sha256>;
-  /** Is a payment taken by hand? Absent: its wallet does. */
-  readonly collects?: boolean;
   /** Does this validator have the key to the update that is sold? Absent: on this rail nobody needs one. */
   readonly hasGivenKey?: (round: RoundState, to: Pubkey) => boolean;
   /** Is what nobody bought in this round withdrawn? */
@@ -140,20 +124,6 @@ function decideSeats(
   );
 }
 
-/** Claims of one payout that a customer may refuse before this trainer sends no more by itself. */
-const MAX_REFUSALS = 3;
-
-/** A day: how long an invoice can be paid. */
-export const INVOICE_EXPIRY_SEC = 86_400;
-/** A payment that came at the last second has settled, or failed, by then. */
-const SETTLE_SEC = 3_600;
-
-/** When a customer that should be busy counts as gone. A round's time bounds what it may compute, too. */
-export function silentAt(state: JobState, { heardAt }: Pick<TrainerFacts, 'heardAt'>): number {
-  const { roundTimeoutSec, readyTimeoutSec } = state.job!.content;
-  return heardAt + 2 * Math.max(roundTimeoutSec, readyTimeoutSec) + PATIENCE_SEC;
-}
-
 /** A round that it committed to before is brought to its end all the same. */
 function isCommitted(state: JobState, me: Pubkey): boolean {
   const round = currentRound(state);
@@ -184,19 +154,6 @@ function refusal(state: JobState, me: Pubkey): string {
   const row = state.award?.content.bids.find((bid) => bid.trainer === me);
   if (row === undefined) return 'the award does not name this bid';
   return row.rule === undefined ? 'the award went to other bids' : `the bid was refused: ${row.rule}`;
-}
-
-/** A silent customer strands nobody: after `until` the trainer stops. Who hears no relay cannot say that the customer is silent. */
-export function lapse(
-  { deafAt }: Pick<TrainerFacts, 'deafAt'>,
-  now: number,
-  due: number,
-  what: string,
-):
-  | { readonly do: 'stop'; readonly why: string }
-  | { readonly do: 'wait'; readonly for: string; readonly until: number } {
-  const until = Math.max(due, deafAt + PATIENCE_SEC);
-  return now >= until ? { do: 'stop', why: `${what} did not come in time` } : { do: 'wait', for: what, until };
 }
 
 function decideBid(state: JobState, me: Pubkey, now: number): TrainerAction {
@@ -248,7 +205,7 @@ function decideRound(state: JobState, facts: TrainerFacts, mine: Assignment, now
       return { do: 'republish', event: revealed.id, what: `the reveal of ${name}` };
     const ends = until + 2 * terms.revealTimeoutSec + PATIENCE_SEC;
     // Below the quorum the round is void: nobody shows an update that will not be paid.
-    const isHopeless = round.listedCommits.size < Math.min(terms.quorum, round.assigned.length);
+    const isHopeless = round.listedCommits.size < quorumOf(terms, round);
     if (isHopeless || !round.listedCommits.has(shard) || round.reveals.has(shard))
       return lapse(facts, now, ends, `the list of reveals, ${name}`);
     if (terms.spot !== null && round.drawNonces === null)
@@ -276,64 +233,4 @@ function isAssigned(round: RoundState, { trainer, shard }: Assignment): boolean 
 function committedMsat(round: RoundState, me: Pubkey): bigint {
   const mine = round.assigned.filter(({ trainer, shard }) => trainer === me && round.commits.has(shard));
   return mine.reduce((sum, { priceMsat }) => sum + priceMsat, 0n);
-}
-
-const OVERLOOKED_SEC = 120;
-
-/** After half the phase, at most two minutes, and then ever more rarely: the customer's process may be away. */
-export function isOverlooked(
-  round: Pick<RoundState, 'seen'>,
-  { id, createdAt }: { readonly id: EventId; readonly createdAt: number },
-  phaseSec: number,
-  { republished }: Pick<TrainerFacts, 'republished'>,
-  now: number,
-): boolean {
-  const waitSec = Math.max(1, Math.min(OVERLOOKED_SEC, Math.floor(phaseSec / 2)));
-  return !round.seen.has(id) && now >= createdAt + waitSec * 2 ** Math.min(republished(id), 20);
-}
-
-/** A job of any kind, as its payees look at it. */
-export interface Owing {
-  readonly job: { readonly content: { readonly payWithinSec: number; readonly claimWithinSec: number } } | null;
-  readonly rounds: readonly Owed[];
-}
-
-/** Claims what settlements promise, countersigns what came, marks what did not. */
-export function decideMoney(
-  { rounds, job }: Owing,
-  facts: Pick<TrainerFacts, 'me' | 'held' | 'collects'>,
-  now: number,
-): MoneyAction | null {
-  const terms = job!.content;
-  let waiting: MoneyAction | null = null;
-  for (const round of rounds)
-    for (const payout of round.payouts) {
-      if (payout.payee !== facts.me || payout.received !== null) continue;
-      if (facts.held.has(payout.payout)) {
-        const { createdAt } = payout.receipt ?? payout.claim ?? payout.settlement;
-        const until = createdAt + terms.payWithinSec;
-        if (now < until) waiting = { do: 'wait', for: `the wallet, for round ${round.round + 1}`, until };
-        continue;
-      }
-      if (payout.receipt !== null) return { do: 'countersign', round, payout };
-      if (payout.claim === null) {
-        // A wallet whose invoices are refused makes no better ones by itself.
-        const isWorthIt = payout.refused.length < MAX_REFUSALS;
-        if (isWorthIt && now < payout.settlement.createdAt + terms.claimWithinSec)
-          return { do: 'claim', round, payout };
-        continue;
-      }
-      if (
-        facts.collects !== true &&
-        now >= payout.claim.createdAt + INVOICE_EXPIRY_SEC + SETTLE_SEC &&
-        now < payout.settlement.createdAt + terms.claimWithinSec
-      )
-        return { do: 'void-claim', round, payout };
-      const due = payout.claim.createdAt + terms.payWithinSec;
-      if (now >= due && payout.unpaid === null) return { do: 'mark-unpaid', round, payout };
-      if (facts.collects === true) return { do: 'collect', round, payout };
-      // A second claim, after the first was marked, gets its time like the first.
-      if (now < due) waiting = { do: 'wait', for: `payment for round ${round.round + 1}`, until: due };
-    }
-  return waiting;
 }

@@ -7,7 +7,7 @@ import { isScoredByValidators, scorersOf } from '../market/score-rules.js';
 import { noncesUntil } from '../market/nonce-rules.js';
 import { decideDispute, type DisputeAction } from './validator-disputes.js';
 import { PATIENCE_SEC } from './patience.js';
-import { decideMoney, isOverlooked, lapse, silentAt, type MoneyAction } from './trainer-decide.js';
+import { decideMoney, isOverlooked, lapse, silentAt, type MoneyAction } from './worker-decide.js';
 
 export type ValidatorAction =
   | { readonly do: 'register' }

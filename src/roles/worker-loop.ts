@@ -8,7 +8,7 @@ import { clockTime, patiently, requireRunning } from './patience.js';
 import { claim, countersign, markUnpaid, voidClaim } from './trainer-actions.js';
 import type { Later, PayeeRail } from './payee-rail.js';
 import type { TrainerEnv } from './trainer.js';
-import type { MoneyAction } from './trainer-decide.js';
+import type { MoneyAction } from './worker-decide.js';
 
 /** What trainers and validators share: reads events, tells what happened, decides, carries out, is paid, until its part in a job is over. */
 

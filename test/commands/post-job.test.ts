@@ -11,7 +11,7 @@ describe('job flags', () => {
     [{ rounds: '0' }, 'rounds: number to be >=1', '0'],
     [{ rounds: '1.5' }, 'rounds: int', '1.5'],
     [{ hidden: '8,x' }, 'hidden.1: number', '[8,"x"]'],
-    [{ rail: 'gold' }, 'rail: one of "instalments"|"none"', '"gold"'],
+    [{ rail: 'gold' }, 'rail: one of "instalments"|"key-sale"|"none"', '"gold"'],
   ])('that are wrong are shown as typed: %o', (flags, expected, got) => {
     try {
       jobFromFlags({}, flags);

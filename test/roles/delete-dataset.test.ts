@@ -17,7 +17,8 @@ import { beginDeletion, finishDeletion, requireUnused, type DeletePorts } from '
 import { findDeleted, keepDeleted, type DeletedDataset } from '../../src/roles/deleted-dataset.js';
 import { parseJobFile } from '../../src/roles/job-file.js';
 import { secretsFile } from '../../src/roles/job-files.js';
-import { jobTerms, postJob } from '../../src/roles/post.js';
+import { jobTerms } from '../../src/roles/job-terms.js';
+import { postJob } from '../../src/roles/post.js';
 import { withSnapshots } from '../../src/roles/plan-deletion.js';
 import { keptChunkIds, publishDataset, type DatasetRecord } from '../../src/roles/publish.js';
 import { atEveryCrash } from '../support/crash-points.js';

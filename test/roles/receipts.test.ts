@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { asLines, paymentsIn, type ProvenPayment } from '../../src/commands/money-events.js';
+import { paymentsIn, type ProvenPayment } from '../../src/commands/money-events.js';
+import { asLines } from '../../src/commands/proof-file.js';
 import { sha256Hex } from '../../src/hash.js';
 import type { NostrEvent } from '../../src/ports.js';
 import { invoiceHash } from '../../src/protocol/claim.js';
@@ -22,7 +23,7 @@ describe('the receipts of a job', () => {
     world = await createWorld({ name: 'receipts', trainers: 2, rounds: 2, priceSats: 21 });
     await world.run();
     payments = paymentsIn(world.network.events());
-    file = linesOf(asLines(payments.filter(({ proof }) => proof.facts.round === 0).slice(0, 1)));
+    file = linesOf(asLines(payments.find(({ proof }) => proof.facts.round === 0)!.events));
   });
   const failed = ({ proof }: ProvenPayment) => proof.checks.find(({ result }) => result === 'failed');
   const isOf = (type: string) => (event: NostrEvent) => parseJobEvent(event).type === type;

@@ -4,7 +4,7 @@ import type { FoldedAlliance } from '../../market/alliance/fold.js';
 import { lostVotes, type LostVote } from '../../market/alliance/lost-votes.js';
 import { lastRound, type AllianceRoundState, type AllianceState } from '../../market/alliance/state.js';
 import { PATIENCE_SEC } from '../patience.js';
-import { decideMoney, isOverlooked, lapse, type MoneyAction } from '../trainer-decide.js';
+import { decideMoney, isOverlooked, lapse, type MoneyAction } from '../worker-decide.js';
 import type { Republish, WorkerFacts } from '../worker-loop.js';
 
 /** What a member does in a step of a round; each but `register` and `settle` answers one that `awaitedNow` names. */

@@ -2,7 +2,7 @@ import type { EventId } from '../../hash.js';
 import type { FoldedArena } from '../../market/arena/fold.js';
 import { submittingStage, type ArenaState } from '../../market/arena/state.js';
 import { seenIntervalSec } from '../customer-scoring.js';
-import { decideMoney, isOverlooked, lapse, type MoneyAction } from '../trainer-decide.js';
+import { decideMoney, isOverlooked, lapse, type MoneyAction } from '../worker-decide.js';
 import { PATIENCE_SEC } from '../patience.js';
 import type { WorkerFacts } from '../worker-loop.js';
 import { owedOf } from './env.js';

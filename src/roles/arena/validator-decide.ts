@@ -3,7 +3,7 @@ import { mayDraw, roundTaking } from '../../market/arena/due.js';
 import type { FoldedArena } from '../../market/arena/fold.js';
 import { nonceFor } from '../../market/arena/seat-rules.js';
 import { drawsOf, type ArenaRound, type ArenaStage, type ArenaState } from '../../market/arena/state.js';
-import { decideMoney, isOverlooked, type MoneyAction } from '../trainer-decide.js';
+import { decideMoney, isOverlooked, type MoneyAction } from '../worker-decide.js';
 import type { WorkerFacts } from '../worker-loop.js';
 import { owedOf } from './env.js';
 import { awaitCustomer, decideSettle, stageName, type SettleAction } from './worker-decide.js';

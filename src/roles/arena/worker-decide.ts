@@ -2,7 +2,7 @@ import type { EventId } from '../../hash.js';
 import type { FoldedArena } from '../../market/arena/fold.js';
 import { settlementsOf } from '../../market/arena/lapse.js';
 import type { ArenaStage, ArenaState } from '../../market/arena/state.js';
-import { lapse } from '../trainer-decide.js';
+import { lapse } from '../worker-decide.js';
 import { PATIENCE_SEC } from '../patience.js';
 import type { WorkerFacts } from '../worker-loop.js';
 import { worksIn } from './env.js';
