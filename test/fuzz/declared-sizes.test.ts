@@ -107,6 +107,8 @@ const manyTags = event(
 );
 const manyValues = { ids: Array.from({ length: MIB }, () => 'ab'.repeat(32)) };
 
+/** Of the processor: 8 MiB may be looked at once, on a slow machine too. */
+const MAX_MS = 300;
 const hugeBytes = new Uint8Array(8 * MIB);
 const openQuote = fileOf('d', `a,b\n1,"${long}`);
 
@@ -234,8 +236,8 @@ describe('what declares or is far too much is refused at once, before anything o
     };
     const [first, bytes] = await attempt();
     let ms = first;
-    for (let again = 0; again < 3 && ms > 100; again++) [ms] = await attempt();
-    expect(ms).toBeLessThan(100);
+    for (let again = 0; again < 3 && ms > MAX_MS; again++) [ms] = await attempt();
+    expect(ms).toBeLessThan(MAX_MS);
     expect(bytes).toBeLessThan(MAX_BUFFERS);
   });
 });

@@ -12,7 +12,7 @@ const JOB = {
 };
 /** Signs and seals another wrapped key than the one that it gives to validators. */
 const cheating = tampered(
-  'roles/trainer-sale.js',
+  'roles/own-sale.js',
   'const wrapped = wrapKey(key,',
   'const wrapped = wrapKey(key.map((byte) => byte ^ 1),',
 );
