@@ -35,9 +35,10 @@ export function localSigner(secret: Bytes, random?: RandomBytes): Signer {
     return key;
   }
 
+  const pubkey = publicKey(own);
   return {
-    pubkey: publicKey(own),
-    sign: async (template) => signEvent(template, own),
+    pubkey,
+    sign: async (template) => signEvent(template, own, pubkey),
     encrypt: async (peer, plaintext) => nip44.encrypt(plaintext, conversationKey(peer), random?.(32)),
     decrypt: async (peer, payload) => {
       const key = conversationKey(peer);
@@ -46,7 +47,7 @@ export function localSigner(secret: Bytes, random?: RandomBytes): Signer {
       } catch (cause) {
         throw new NmktError('wrong-key', `a NIP-44 message of ${payload.length} characters does not open`, {
           remedy: 'use the key the message was written to; nmkt whoami shows the current one',
-          expected: `a message between ${publicKey(own)} and ${peer}`,
+          expected: `a message between ${pubkey} and ${peer}`,
           got: 'a wrong MAC, version or padding',
           cause,
         });

@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 import { conversationKey } from '../ecdh.js';
 import { fromHex } from '../hash.js';
 import type { EventTemplate, NostrEvent } from '../ports.js';
-import { hasValidSignature, signEvent } from '../schnorr.js';
+import { hasValidSignature, publicKey, signEvent } from '../schnorr.js';
 import { quietly } from './quiet-sdk.js';
 import type { WalletUri } from './wallet-uri.js';
 
@@ -36,12 +36,13 @@ export async function openNwcClient({ walletPubkey, relays, secret }: WalletUri)
   // NIP-44 for good: the SDK would ask the relay again, and a relay that replays an old announcement could make it
   // fall back to NIP-04.
   const key = conversationKey(fromHex(secret), walletPubkey);
+  const pubkey = publicKey(fromHex(secret));
   Object.assign(client, {
     _encryptionType: 'nip44_v2',
     // The SDK's own compute the shared key anew for each request and each answer, all in JavaScript: a third to a half of a payment.
     encrypt: async (_wallet: string, text: string) => nip44.encrypt(text, key),
     decrypt: async (_wallet: string, sealed: string) => nip44.decrypt(sealed, key),
-    signEvent: async (template: EventTemplate) => signEvent(template, fromHex(secret)),
+    signEvent: async (template: EventTemplate) => signEvent(template, fromHex(secret), pubkey),
   });
   Object.assign(client.pool, { verifyEvent: isValid });
 

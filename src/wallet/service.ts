@@ -70,7 +70,7 @@ export async function startWalletService(options: WalletServiceOptions): Promise
       ['e', request.id],
     ];
     const created_at = options.clock.nowSec();
-    const event = signEvent({ kind: RESPONSE_KIND, created_at, tags, content }, secret);
+    const event = signEvent({ kind: RESPONSE_KIND, created_at, tags, content }, secret, pubkey);
     for (let copy = 0; copy < copies; copy++) await relays.publish(event);
   };
 

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { fromHex, hex } from '../../src/hash.js';
+import { fromHex, hex, sha256 } from '../../src/hash.js';
+import type { NostrEvent } from '../../src/ports.js';
+import { eventHash, hasValidSignature, publicKey, signEvent } from '../../src/schnorr.js';
 import type { Schnorr } from '../../src/secp/curve.js';
 import { libraryNames, loadLibsecp256k1 } from '../../src/secp/libsecp256k1.js';
 import { choose, loadProvider, providerReports, PROVIDERS } from '../../src/secp/provider.js';
@@ -105,5 +107,32 @@ describe('the chain', () => {
     expect(libraryNames('linux')[0]).toBe('libsecp256k1.so.6');
     expect(libraryNames('darwin')[0]).toBe('/opt/homebrew/lib/libsecp256k1.6.dylib');
     expect(libraryNames('win32')[0]).toBe('libsecp256k1-6.dll');
+  });
+});
+
+describe('an event that was signed in this process', () => {
+  const secret = sha256('a signer');
+  const signed = () => signEvent({ kind: 1, created_at: 7, tags: [['t', 'x']], content: 'a' }, secret);
+  const { sig: another } = signEvent({ kind: 1, created_at: 7, tags: [], content: 'b' }, secret);
+  const forger = publicKey(sha256('a forger'));
+
+  test.each<[string, (event: NostrEvent) => object]>([
+    ['is not its own with another content', () => ({ content: 'b' })],
+    [
+      'nor with another content and its id',
+      (event) => ({ content: 'b', id: hex(eventHash({ ...event, content: 'b' })) }),
+    ],
+    ['nor with another signature', () => ({ sig: another })],
+    [
+      'nor in the name of another key',
+      (event) => ({ pubkey: forger, id: hex(eventHash({ ...event, pubkey: forger })) }),
+    ],
+  ])('%s', (_, change) => {
+    const event = signed();
+    expect(hasValidSignature(event)).toBe(true);
+    expect(hasValidSignature({ ...event })).toBe(true);
+    const fields = change(event);
+    expect(hasValidSignature({ ...event, ...fields })).toBe(false);
+    expect(hasValidSignature(Object.assign(event, fields))).toBe(false);
   });
 });
