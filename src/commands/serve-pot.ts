@@ -8,6 +8,7 @@ import { createBell } from '../roles/bell.js';
 import { chunkFiles } from '../roles/home-files.js';
 import { openBookOf, type JobBook, type Reading, type SignedRecord } from '../roles/job-book.js';
 import { eventsFile } from '../roles/job-files.js';
+import { insisting } from '../roles/patience.js';
 import type { TrainerEnv } from '../roles/trainer.js';
 import { decodeInvoice } from '../wallet/bolt11.js';
 import { jobFiles } from './lead.js';
@@ -131,7 +132,9 @@ export async function servePot<J extends PotJob, S extends AnyJobState & { reado
     throw new NmktError(codes[reason] ?? 'job-closed', message, { expected, got, remedy });
   }
   const bell = createBell(clock);
-  const book = await openBookOf(job.id, { ...ports, bell, journal, reading });
+  const book = await insisting({ clock, bell, progress: context.progress, signal: stop }, () =>
+    openBookOf(job.id, { ...ports, bell, journal, reading }),
+  );
   const unwatch = inbox.watch(bell);
   const isPast = ['finished', 'cancelled'].includes(book.state().phase) && !isNamed;
   let engine: Promise<Engine> | undefined;

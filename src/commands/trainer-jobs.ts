@@ -11,6 +11,7 @@ import { allowedRelayUrl } from '../relay/relay-url.js';
 import { createBell } from '../roles/bell.js';
 import { openBook, type SignedRecord } from '../roles/job-book.js';
 import { eventsFile } from '../roles/job-files.js';
+import { insisting } from '../roles/patience.js';
 import { policyName } from '../roles/price-policy.js';
 import { serveJob, type ServeEnd, type TrainerEnv } from '../roles/trainer.js';
 import { awaitDeclared } from './find-job.js';
@@ -55,7 +56,9 @@ async function serveOne(server: Server, event: NostrEvent, isNamed: boolean): Pr
   }
   // Its story was told when it happened; only what is still to come is told.
   const isPast = job.content.deadline <= clock.nowSec();
-  const book = await openBook(job.id, { ...ports, bell, journal });
+  const book = await insisting({ clock, bell, progress: context.progress, signal: server.stop }, () =>
+    openBook(job.id, { ...ports, bell, journal }),
+  );
   if (!isNamed && !isPast && isOthers(book.state(), signer.pubkey, clock.nowSec())) {
     book.close();
     await journal.close();

@@ -13,6 +13,7 @@ import type { ServeEnd } from '../roles/trainer.js';
 import { createBell } from '../roles/bell.js';
 import { openBook, type SignedRecord } from '../roles/job-book.js';
 import { eventsFile } from '../roles/job-files.js';
+import { insisting } from '../roles/patience.js';
 import { serveValidator, type ValidatorEnd } from '../roles/validator.js';
 import { validateInArena } from './arena-serve.js';
 import { awaitDeclared } from './find-job.js';
@@ -137,7 +138,9 @@ async function validateOne(server: WorkServer, event: NostrEvent, isNamed: boole
   };
   const why = isBegun && data !== null ? null : await refusal(server, job, data);
   if (why !== null || data === null) return skip(why ?? ['dataset-missing', 'the data of the job', 'nothing']);
-  const book = await openBook(job.id, { ...ports, bell, journal });
+  const book = await insisting({ clock, bell, progress: context.progress, signal: server.stop }, () =>
+    openBook(job.id, { ...ports, bell, journal }),
+  );
   if (!isBegun && book.state().phase !== 'awarding') {
     book.close();
     return skip(['awarded', 'a job before its award', 'one that has its validators']);

@@ -32,6 +32,18 @@ export async function patiently(
   }
 }
 
+/** As `patiently`, until it is done. @throws NmktError `interrupted` */
+export async function insisting<T>(env: Parameters<typeof patiently>[0], step: () => Promise<T>): Promise<T> {
+  for (;;) {
+    let done: { readonly value: T } | undefined;
+    await patiently(env, async () => {
+      done = { value: await step() };
+    });
+    if (done !== undefined) return done.value;
+    requireRunning(env.signal);
+  }
+}
+
 /** @throws NmktError `interrupted` */
 export function requireRunning(signal: AbortSignal): void {
   if (signal.aborted)
