@@ -3,7 +3,7 @@ import { failAndFinish, MACHINES, undisturbed, type Undisturbed } from './crashe
 
 /** NMKT_CRASHES tries more or fewer, here a third of it; NMKT_CRASH_SEED=17 repeats one. */
 const ONE = process.env['NMKT_CRASH_SEED'];
-const COUNT = Math.ceil(Number(process.env['NMKT_CRASHES'] ?? 100) / 3);
+const COUNT = Math.ceil(Number(process.env['NMKT_CRASHES'] ?? 50) / 3);
 const SEEDS = ONE === undefined ? Array.from({ length: COUNT }, (_, seed) => seed) : [Number(ONE)];
 
 describe('a disk that is full or fails', () => {

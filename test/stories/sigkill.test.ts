@@ -8,7 +8,7 @@ import { awardedState, finish, ROLES, spell, type Kill, type KillRail, type Outc
  * balances of an undisturbed run. NMKT_KILLS=300 tries more.
  */
 
-const KILLS = Number(process.env['NMKT_KILLS'] ?? 12);
+const KILLS = Number(process.env['NMKT_KILLS'] ?? 8);
 const PER_RUN = 3;
 
 /** One in each third of the run, of the next role in turn, at a line of any file that somebody is about to write. */
