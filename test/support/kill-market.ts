@@ -76,7 +76,9 @@ function reached(folder: string, { file, lines }: Fact, stop: AbortSignal): Prom
   const path = join(folder, file);
   return new Promise((resolve, reject) => {
     const watcher = watch(dirname(path));
+    const give = (): void => end(false);
     const end = (isThere: boolean): void => {
+      stop.removeEventListener('abort', give);
       watcher.close();
       resolve(isThere);
     };
@@ -84,7 +86,7 @@ function reached(folder: string, { file, lines }: Fact, stop: AbortSignal): Prom
       if (countLines(path) >= lines) end(true);
     };
     watcher.on('change', look).on('error', reject);
-    stop.addEventListener('abort', () => end(false), { once: true });
+    stop.addEventListener('abort', give, { once: true });
     look();
   });
 }
