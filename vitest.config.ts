@@ -4,6 +4,11 @@ import { keepOutput } from './test/support/secrets/outputs.js';
 /** Three workers for two processors: many tests wait for processes, relays and clocks of their own. */
 const shared = { pool: 'forks' as const, maxWorkers: 3, setupFiles: ['test/support/secrets/taps.ts'] };
 
+/** Nothing in them lasts longer than a test: files share a process, and its modules. */
+const PURE = ['market', 'learning', 'protocol', 'config', 'docs', 'shape', 'terminal', 'blob', 'training'].map(
+  (name) => `test/${name}/**/*.test.ts`,
+);
+
 export default defineConfig({
   test: {
     globalSetup: ['test/support/global-setup.ts', 'test/support/global-secrets.ts'],
@@ -11,12 +16,13 @@ export default defineConfig({
     teardownTimeout: 120_000,
     onConsoleLog: (text) => void keepOutput('console', `${text}\n`),
     projects: [
+      { test: { ...shared, name: 'pure', isolate: false, include: PURE, testTimeout: 30_000, hookTimeout: 30_000 } },
       {
         test: {
           ...shared,
           name: 'parts',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/stories/**', 'test/interop/**'],
+          exclude: ['test/stories/**', 'test/interop/**', ...PURE],
           testTimeout: 30_000,
           hookTimeout: 30_000,
         },
