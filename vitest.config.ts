@@ -5,9 +5,21 @@ import { keepOutput } from './test/support/secrets/outputs.js';
 const shared = { pool: 'forks' as const, maxWorkers: 3, setupFiles: ['test/support/secrets/taps.ts'] };
 
 /** Nothing in them lasts longer than a test: files share a process, and its modules. */
-const PURE = ['market', 'learning', 'protocol', 'config', 'docs', 'shape', 'terminal', 'blob', 'training'].map(
-  (name) => `test/${name}/**/*.test.ts`,
-);
+const SHARING = [
+  'market',
+  'learning',
+  'protocol',
+  'config',
+  'docs',
+  'shape',
+  'terminal',
+  'blob',
+  'training',
+  'relay',
+  'wallet',
+  'simulate',
+  'secp',
+].map((name) => `test/${name}/**/*.test.ts`);
 
 export default defineConfig({
   test: {
@@ -16,13 +28,22 @@ export default defineConfig({
     teardownTimeout: 120_000,
     onConsoleLog: (text) => void keepOutput('console', `${text}\n`),
     projects: [
-      { test: { ...shared, name: 'pure', isolate: false, include: PURE, testTimeout: 30_000, hookTimeout: 30_000 } },
+      {
+        test: {
+          ...shared,
+          name: 'sharing',
+          isolate: false,
+          include: SHARING,
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+        },
+      },
       {
         test: {
           ...shared,
           name: 'parts',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/stories/**', 'test/interop/**', ...PURE],
+          exclude: ['test/stories/**', 'test/interop/**', ...SHARING],
           testTimeout: 30_000,
           hookTimeout: 30_000,
         },
