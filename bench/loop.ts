@@ -10,7 +10,7 @@ import type { CnnSpec, DenseSpec, Examples, ModelSpec } from '../src/learning/ty
 import type { TrainRequest } from '../src/ports.js';
 import { startRelay } from '../src/relay/embedded.js';
 import { connectRelays } from '../src/relay/pool.js';
-import { localSigner } from '../src/relay/signer.js';
+import { localSigner } from '../src/signer.js';
 import { createEngine } from '../src/training/engine.js';
 import { rowsOf } from '../src/training/model-batches.js';
 import { train } from '../src/training/model-train.js';

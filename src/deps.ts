@@ -188,7 +188,7 @@ export async function createDeps({ flags, env, cwd, progress, prompt, signal }: 
 
   const signerFor = async (secret: Bytes): Promise<Signer> => {
     const [{ localSigner }, { formatSecretKey }] = await Promise.all([
-      import('./relay/signer.js'),
+      import('./signer.js'),
       import('./config/identifiers.js'),
     ]);
     keepSecret(hex(secret));

@@ -2,7 +2,7 @@ import { systemClock } from '../../src/config/clock.js';
 import { sha256 } from '../../src/hash.js';
 import type { Clock, Progress, RandomBytes, Relays, Signer } from '../../src/ports.js';
 import { connectRelays } from '../../src/relay/pool.js';
-import { localSigner } from '../../src/relay/signer.js';
+import { localSigner } from '../../src/signer.js';
 import type { HomeFiles } from '../../src/roles/home-files.js';
 import { memoryFiles } from '../../src/simulate/memory-files.js';
 import { namedRandom } from '../../src/simulate/named-random.js';

@@ -3,7 +3,7 @@ import { chainElement } from '../learning/seeds.js';
 import type { ParamSet } from '../learning/types.js';
 import { successorFor } from '../market/late-bids.js';
 import { isScoredByValidators } from '../market/score-rules.js';
-import { type JobState, type RoundState, type Verdict } from '../market/state.js';
+import type { JobState, RoundState, Verdict } from '../market/state.js';
 import { grantHash } from '../protocol/grant.js';
 import type { ListedPhase } from '../protocol/round.js';
 import { closeRound, degraded, endsFile } from './close-round.js';

@@ -1,7 +1,7 @@
 import { sha256, type Bytes } from '../hash.js';
 import type { UploadRecord } from '../blob/upload-log.js';
 import type { Clock, Progress, RandomBytes, Relays, Signer, Wallet } from '../ports.js';
-import { localSigner } from '../relay/signer.js';
+import { localSigner } from '../signer.js';
 import type { HomeFiles } from '../roles/home-files.js';
 import type { PublishPorts } from '../roles/publish.js';
 import type { Attack } from './attacks.js';

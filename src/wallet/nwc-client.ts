@@ -1,10 +1,9 @@
 import type * as Sdk from '@getalby/sdk/nwc';
-import { v2 as nip44 } from 'nostr-tools/nip44';
 import { WebSocket } from 'ws';
-import { conversationKey } from '../ecdh.js';
-import { fromHex, type Bytes } from '../hash.js';
+import { fromHex, type Pubkey } from '../hash.js';
 import type { EventTemplate, NostrEvent } from '../ports.js';
-import { hasValidSignature, publicKey, signEvent } from '../schnorr.js';
+import { localSigner } from '../signer.js';
+import { hasValidSignature } from '../schnorr.js';
 import { quietly } from './quiet-sdk.js';
 import type { WalletUri } from './wallet-uri.js';
 
@@ -35,16 +34,14 @@ export async function openNwcClient({ walletPubkey, relays, secret }: WalletUri)
   const client = quietly(() => new sdk.NWCClient({ walletPubkey, relayUrls: [...relays], secret }));
   // NIP-44 for good: the SDK would ask the relay again, and a relay that replays an old announcement could make it
   // fall back to NIP-04.
-  // Agreed on when it is needed: by then the wallet has signed its announcement, so its key is one.
-  let agreed: Bytes | undefined;
-  const key = (): Bytes => (agreed ??= conversationKey(fromHex(secret), walletPubkey));
-  const pubkey = publicKey(fromHex(secret));
+  const own = localSigner(fromHex(secret));
   Object.assign(client, {
     _encryptionType: 'nip44_v2',
-    // The SDK's own compute the shared key anew for each request and each answer, all in JavaScript: a third to a half of a payment.
-    encrypt: async (_wallet: string, text: string) => nip44.encrypt(text, key()),
-    decrypt: async (_wallet: string, sealed: string) => nip44.decrypt(sealed, key()),
-    signEvent: async (template: EventTemplate) => signEvent(template, fromHex(secret), pubkey),
+    // The SDK's own compute the shared key anew for each request and each answer, all in JavaScript: a third to a half of a payment. This
+    // one keeps it, from the first use on: by then the wallet has signed its announcement, so its key is one.
+    encrypt: (wallet: Pubkey, text: string) => own.encrypt(wallet, text),
+    decrypt: (wallet: Pubkey, sealed: string) => own.decrypt(wallet, sealed),
+    signEvent: (template: EventTemplate) => own.sign(template),
   });
   Object.assign(client.pool, { verifyEvent: isValid });
 

@@ -14,7 +14,7 @@ import { isBackupName } from '../../src/backup/names.js';
 import { CHUNK_BYTES, sealChunk, TAG_BYTES } from '../../src/backup/seal.js';
 import { formatSecretKey } from '../../src/config/identifiers.js';
 import { sha256, u32be, utf8 } from '../../src/hash.js';
-import { localSigner } from '../../src/relay/signer.js';
+import { localSigner } from '../../src/signer.js';
 import { filesBelow } from '../support/story.js';
 import { temporaryFolder } from '../support/run-nmkt.js';
 import { keepPassword } from '../support/secrets/outputs.js';

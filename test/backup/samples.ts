@@ -7,7 +7,7 @@ import { formatSecretKey } from '../../src/config/identifiers.js';
 import type { Settings } from '../../src/config/settings.js';
 import { sha256 } from '../../src/hash.js';
 import type { Signer } from '../../src/ports.js';
-import { localSigner } from '../../src/relay/signer.js';
+import { localSigner } from '../../src/signer.js';
 import { namedRandom } from '../support/market-world.js';
 import { temporaryFolder } from '../support/run-nmkt.js';
 import { keepSecret } from '../support/secrets/outputs.js';

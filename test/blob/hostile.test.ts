@@ -15,7 +15,7 @@ import type { NostrEvent, Relays } from '../../src/ports.js';
 import { buildSnapshot, parseSnapshot, type DatasetManifest } from '../../src/protocol/dataset.js';
 import { encodeLocator, locatorHash, openLocator, type Locator } from '../../src/protocol/locator.js';
 import { checkForeignUrl, checkRelayUrl } from '../../src/relay/relay-url.js';
-import { localSigner } from '../../src/relay/signer.js';
+import { localSigner } from '../../src/signer.js';
 import { locatedIn, openShard, sealedEpoch } from '../../src/roles/epoch.js';
 import { withoutControls } from '../../src/terminal/color.js';
 import { readIdx } from '../../src/training/idx.js';

@@ -9,7 +9,7 @@ import { createIdentity, type BunkerPort, type IdentityPorts } from '../../src/c
 import { parseKeyText, type BunkerAddress } from '../../src/config/key-text.js';
 import { hex, type Pubkey } from '../../src/hash.js';
 import type { Prompt } from '../../src/ports.js';
-import { localSigner } from '../../src/relay/signer.js';
+import { localSigner } from '../../src/signer.js';
 import { secretOf, seededRandom, signerOf } from '../relay/samples.js';
 import { temporaryFolder } from '../support/run-nmkt.js';
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { localSigner } from '../../src/relay/signer.js';
+import { localSigner } from '../../src/signer.js';
 import { isAuthentic, isUnescaped } from '../../src/relay/event-json.js';
 import { parseFilter, parseRumor } from '../../src/relay/event-shape.js';
 import { unwrapRumor, wrapRumor } from '../../src/relay/gift-wrap.js';

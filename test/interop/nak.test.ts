@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { startRelay } from '../../src/relay/embedded.js';
 import { connectRelays } from '../../src/relay/pool.js';
-import { localSigner } from '../../src/relay/signer.js';
+import { localSigner } from '../../src/signer.js';
 import { storyFolder } from '../support/story.js';
 import { nak, requireProgram, type Program } from './programs.js';
 import { khatru, startRelayProgram } from './relay-programs.js';

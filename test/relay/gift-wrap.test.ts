@@ -3,7 +3,7 @@ import { unwrapEvent, wrapEvent } from 'nostr-tools/nip59';
 import { describe, expect, it } from 'vitest';
 import { hex, type EventId } from '../../src/hash.js';
 import { MAX_RUMOR_BYTES, unwrapRumor, wrapRumor } from '../../src/relay/gift-wrap.js';
-import { localSigner } from '../../src/relay/signer.js';
+import { localSigner } from '../../src/signer.js';
 import { eventHash, hasValidSignature } from '../../src/schnorr.js';
 import type { NostrEvent } from '../../src/ports.js';
 import { note, NOW, pubkeyOf, secretOf, seededRandom, signerOf } from './samples.js';

@@ -4,7 +4,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { sha256 } from '../../src/hash.js';
 import { startRelay, type RelayOptions, type RunningRelay } from '../../src/relay/embedded.js';
 import { connectRelays, type PoolOptions } from '../../src/relay/pool.js';
-import { localSigner } from '../../src/relay/signer.js';
+import { localSigner } from '../../src/signer.js';
 import { signEvent } from '../../src/schnorr.js';
 import { keepSecret } from '../support/secrets/outputs.js';
 import type { EventTemplate, NostrEvent, RandomBytes, Relays } from '../../src/ports.js';

@@ -6,7 +6,7 @@ import type { NostrEvent, Relays } from '../../src/ports.js';
 import { BID } from '../../src/protocol/bid.js';
 import { JOB } from '../../src/protocol/job.js';
 import { READY } from '../../src/protocol/notice.js';
-import { localSigner } from '../../src/relay/signer.js';
+import { localSigner } from '../../src/signer.js';
 import { createBell } from '../../src/roles/bell.js';
 import { openBook } from '../../src/roles/job-book.js';
 import { customer, ENGINE, START_SEC, TERMS } from '../support/job-contents.js';

@@ -3,7 +3,7 @@ import { fromHex, hex, sha256, sha256Hex } from '../../src/hash.js';
 import type { CustomerEnv } from '../../src/roles/customer-env.js';
 import { KINDS } from '../../src/protocol/kinds.js';
 import { wrapRumor } from '../../src/relay/gift-wrap.js';
-import { localSigner } from '../../src/relay/signer.js';
+import { localSigner } from '../../src/signer.js';
 import { createWorld, failure, type CustomerOptions, type World } from '../support/market-world.js';
 import { tampering } from './rogue.js';
 

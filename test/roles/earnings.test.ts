@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { localSigner } from '../../src/relay/signer.js';
+import { localSigner } from '../../src/signer.js';
 import {
   customerNamedIn,
   earningsOf,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { JOB } from '../../src/protocol/job.js';
-import { localSigner } from '../../src/relay/signer.js';
+import { localSigner } from '../../src/signer.js';
 import { createBell } from '../../src/roles/bell.js';
 import { openBook, type SignedRecord } from '../../src/roles/job-book.js';
 import { memoryJournal } from '../support/memory-journal.js';

@@ -5,7 +5,7 @@ import { parseJobEvents } from '../../src/protocol/events.js';
 import { JOB } from '../../src/protocol/job.js';
 import { KINDS } from '../../src/protocol/kinds.js';
 import { cut, joined, partsOf } from '../../src/protocol/parts.js';
-import { localSigner } from '../../src/relay/signer.js';
+import { localSigner } from '../../src/signer.js';
 import { createBell } from '../../src/roles/bell.js';
 import { openBook, type SignedRecord } from '../../src/roles/job-book.js';
 import { customer, people, START_SEC, TERMS } from '../support/job-contents.js';

@@ -4,7 +4,7 @@ import { readBounds } from '../../src/commands/trainer-bounds.js';
 import type { NostrEvent } from '../../src/ports.js';
 import { buildOffer, HANDLER, parseOffer, type OfferContent } from '../../src/protocol/offer.js';
 import { KINDS } from '../../src/protocol/kinds.js';
-import { localSigner } from '../../src/relay/signer.js';
+import { localSigner } from '../../src/signer.js';
 import { currentOffers, fetchOffers, keepOffer, OFFER_SEC, type OfferSearch } from '../../src/roles/offers.js';
 import { signEvent } from '../../src/schnorr.js';
 import { runNmkt } from '../support/run-nmkt.js';

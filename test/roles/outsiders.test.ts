@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { sha256 } from '../../src/hash.js';
 import { JOB_KINDS } from '../../src/protocol/kinds.js';
-import { localSigner } from '../../src/relay/signer.js';
+import { localSigner } from '../../src/signer.js';
 import { createWorld, type World } from '../support/market-world.js';
 
 /** Publishes under its own key what everybody else signs, as soon as it sees it, and rubbish beside it. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { sha256 } from '../../src/hash.js';
 import { KINDS } from '../../src/protocol/kinds.js';
-import { localSigner } from '../../src/relay/signer.js';
+import { localSigner } from '../../src/signer.js';
 import { announcePresence, type Presence } from '../../src/roles/presence.js';
 import { namedRandom, quietProgress } from '../support/market-world.js';
 import { memoryNetwork, type MemoryNetwork } from '../support/memory-relays.js';

@@ -4,7 +4,7 @@ import type { Relays } from '../../src/ports.js';
 import { KINDS } from '../../src/protocol/kinds.js';
 import type { HomeFiles } from '../../src/roles/home-files.js';
 import type { PublishPorts } from '../../src/roles/publish.js';
-import { localSigner } from '../../src/relay/signer.js';
+import { localSigner } from '../../src/signer.js';
 import { seededRandom } from '../relay/samples.js';
 import { memoryJournal } from '../support/memory-journal.js';
 import { memoryFile } from '../support/memory-file.js';

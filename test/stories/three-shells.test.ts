@@ -10,7 +10,7 @@ import { parseSnapshot } from '../../src/protocol/dataset.js';
 import { parseGrant } from '../../src/protocol/grant.js';
 import { KINDS } from '../../src/protocol/kinds.js';
 import { unwrapRumor } from '../../src/relay/gift-wrap.js';
-import { localSigner } from '../../src/relay/signer.js';
+import { localSigner } from '../../src/signer.js';
 import type { JobSecrets } from '../../src/roles/customer-env.js';
 import { ownLocator, ownShardKey } from '../../src/roles/epoch.js';
 import type { DatasetRecord } from '../../src/roles/publish.js';

@@ -8,7 +8,7 @@ import { parseJobEvent } from '../../src/protocol/events.js';
 import { KINDS } from '../../src/protocol/kinds.js';
 import { unwrapRumor, wrapRumor } from '../../src/relay/gift-wrap.js';
 import { allowedRelayUrl } from '../../src/relay/relay-url.js';
-import { localSigner } from '../../src/relay/signer.js';
+import { localSigner } from '../../src/signer.js';
 import type { AllianceSecrets, MemberEnv, SequencerEnv } from '../../src/roles/alliance/env.js';
 import { parseAllianceFile, type AllianceFileInput } from '../../src/roles/alliance/file.js';
 import { serveAlliance } from '../../src/roles/alliance/member.js';

@@ -10,7 +10,7 @@ import { parseSnapshot } from '../../src/protocol/dataset.js';
 import { KINDS } from '../../src/protocol/kinds.js';
 import { unwrapRumor, wrapRumor } from '../../src/relay/gift-wrap.js';
 import { allowedRelayUrl } from '../../src/relay/relay-url.js';
-import { localSigner } from '../../src/relay/signer.js';
+import { localSigner } from '../../src/signer.js';
 import { auditArenaJob, type ArenaAudit } from '../../src/roles/arena/audit.js';
 import { collectArenaKeys } from '../../src/roles/arena/audit-keys.js';
 import { leadArena } from '../../src/roles/arena/customer.js';

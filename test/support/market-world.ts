@@ -11,7 +11,7 @@ import { parseSnapshot, type Snapshot } from '../../src/protocol/dataset.js';
 import { JOB, type JobTerms } from '../../src/protocol/job.js';
 import { KINDS } from '../../src/protocol/kinds.js';
 import { unwrapRumor, wrapRumor } from '../../src/relay/gift-wrap.js';
-import { localSigner } from '../../src/relay/signer.js';
+import { localSigner } from '../../src/signer.js';
 import { auditJob, type Audit, type AuditKeys, type AuditPorts, type Finding } from '../../src/roles/audit.js';
 import { createBell } from '../../src/roles/bell.js';
 import { collectAuditKeys, collectDataKeys } from '../../src/roles/collect.js';

@@ -3,7 +3,7 @@ import { initialParams } from '../../src/learning/params.js';
 import type { ModelSpec } from '../../src/learning/types.js';
 import { encodeSealedModel } from '../../src/protocol/arena/submission.js';
 import { parseSnapshot } from '../../src/protocol/dataset.js';
-import { localSigner } from '../../src/relay/signer.js';
+import { localSigner } from '../../src/signer.js';
 import {
   collectArenaKeys,
   encodeArenaAuditKeys,

@@ -1,9 +1,9 @@
 import { v2 as nip44 } from 'nostr-tools/nip44';
-import { conversationKey as agreeOn } from '../ecdh.js';
-import { NmktError } from '../errors.js';
-import type { Bytes, Pubkey } from '../hash.js';
-import type { RandomBytes, Signer } from '../ports.js';
-import { isValidSecret, publicKey, signEvent } from '../schnorr.js';
+import { conversationKey as agreeOn } from './ecdh.js';
+import { NmktError } from './errors.js';
+import type { Bytes, Pubkey } from './hash.js';
+import type { RandomBytes, Signer } from './ports.js';
+import { isValidSecret, publicKey, signEvent } from './schnorr.js';
 
 /** Conversation keys kept; one costs half a millisecond of elliptic curve work. */
 const MAX_CACHED_PEERS = 1024;
