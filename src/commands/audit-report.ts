@@ -147,9 +147,8 @@ function describeValidator({ pubkey, seat, rounds, absent, apart, contradicted }
 }
 
 function describeRepeated({ segments, why }: NonNullable<Audit['repeated']>): string {
-  return why === null
-    ? `${segments} ${segments === 1 ? 'segment' : 'segments'} of training, to the bit`
-    : `no segment of training: ${why}`;
+  const again = `${segments} ${segments === 1 ? 'segment' : 'segments'} of training, to the bit`;
+  return why === null ? again : segments === 0 ? `no segment of training: ${why}` : `${again}; not all: ${why}`;
 }
 
 function describeRoots({ rounds, why }: NonNullable<Audit['roots']>): string {

@@ -88,7 +88,7 @@ Exit status 0 is PASS, 4 is FAIL; with --json one document either way:
   firstBad  null, or {event, author, rule, detail}: the first event that does not follow from the others
   reached   the checks that ran; events, rounds, paidMsat: what they ran over
   engine    null, or what the scores were measured on again
-  repeated  null, or {segments, why}: segments of training that were repeated again, or why none was
+  repeated  null, or {segments, why}: segments of training that were repeated again, or why not all were
   roots     null, or {rounds, why}: root updates of rule fltrust that were trained again, or why not all were
   standing  null, or {jobs, why}: earlier jobs from which attempts and successes of bidders were counted again, or why not all
   validators  null, or [{pubkey, engine, seat, rounds, absent, apart, paidMsat, owedMsat, contradicted}]: rounds without its scores, rounds

@@ -1,13 +1,13 @@
 import type { Bytes, Sha256 } from '../hash.js';
 import { committedEnd, isProvenFraud } from '../market/spot-rules.js';
-import type { JobState, RoundState } from '../market/state.js';
+import { drawnSegmentOf, type JobState, type RoundState } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import type { ScoreRow } from '../protocol/score.js';
 import type { Engine } from '../ports.js';
 import type { Finding } from './audit-format.js';
 import type { OpenedRound } from './audit-with-keys.js';
 import type { CustomerData } from './customer-data.js';
-import { endOf, repeatSegment, type AgreedTraining } from './spot-check.js';
+import { endOf, endUnopened, repeatSegment } from './spot-check.js';
 
 /** Segments that the customer repeated, repeated again by an auditor: who accuses falsely, or looks away, is named. */
 
@@ -20,6 +20,8 @@ export interface RepeatPorts {
   readonly signal?: AbortSignal;
   /** After each segment. */
   onRepeated?(): void;
+  /** One of an update that was not bought, whose start cannot be told. */
+  onClosed?(): void;
 }
 
 /** The scores that a verdict comes from. */
@@ -38,13 +40,20 @@ export function whyNotRepeated({ job, rounds }: JobState, engine: Engine['id']):
   return engine === spot.engine ? null : `this is ${engine}, only ${spot.engine} ends in the same bits`;
 }
 
+/** Why not all of them, where some were `onClosed`. */
+export const WHY_CLOSED = 'an update that was not bought stays closed, and what its drawn segment starts from';
+
 /** Only on the engine that the job names: `whyNotRepeated` said so before. */
 export async function repeatAgain(round: RoundState, opened: OpenedRound, ports: RepeatPorts): Promise<Finding | null> {
   const { rows, by } = round.verdict!;
   for (const row of rows) {
     const reveal = round.listedReveals.get(row.shard);
     if (row.spot === null || reveal === undefined) continue;
-    const end = await endAgain(round, opened, row, row.spot, ports);
+    const end = await endAgain(round, opened, reveal, row.spot, ports);
+    if (end === null) {
+      ports.onClosed?.();
+      continue;
+    }
     ports.onRepeated?.();
     if (end === row.spot.hash) continue;
     const { segment, hash } = row.spot;
@@ -61,22 +70,23 @@ export async function repeatAgain(round: RoundState, opened: OpenedRound, ports:
 }
 
 /**
- * The drawn segment goes on from the state that the trainer committed to; any other was found by repeating the whole training,
- * so it is repeated from the base.
+ * The drawn segment goes on from the state that the trainer committed to, which opens unless the update was not bought. Any other
+ * was found by repeating the whole training, so it is repeated from the base.
  */
 async function endAgain(
   round: RoundState,
   { base, drawn }: OpenedRound,
-  { trainer, shard }: ScoreRow,
+  { author, content }: EventOf<'reveal'>,
   { segment }: NonNullable<ScoreRow['spot']>,
   { state, engine, data, seed, signal }: RepeatPorts,
-): Promise<Sha256> {
-  const training: AgreedTraining = {
-    terms: state.job!.content,
-    ...{ base, examples: await data.shard(shard), seed, round: round.round, shard, trainer },
-  };
-  const due = drawn.get(shard);
-  return due?.segment === segment
-    ? repeatSegment(engine, training, segment, due.before, signal)
+): Promise<Sha256 | null> {
+  const { shard, checkpoints } = content;
+  const examples = await data.shard(shard);
+  const training = { terms: state.job!.content, base, examples, seed, round: round.round, shard, trainer: author };
+  const opened = drawn.get(shard);
+  if (opened?.segment === segment) return repeatSegment(engine, training, segment, opened.before, signal);
+  const due = drawnSegmentOf(state, round, { trainer: author, shard }, checkpoints.length);
+  return due === segment
+    ? endUnopened(engine, training, content, segment, signal)
     : endOf(engine, training, segment, signal);
 }

@@ -8,7 +8,7 @@ import type { Engine, Relays } from '../ports.js';
 import { auditData } from './audit-data.js';
 import type { AuditKeys, Finding } from './audit-format.js';
 import { remeasure } from './audit-measure.js';
-import { sheetsOf, whyNotRepeated } from './audit-repeat.js';
+import { sheetsOf, WHY_CLOSED, whyNotRepeated } from './audit-repeat.js';
 import { auditStanding, type StandingCheck } from './audit-standing.js';
 import { whyRootsNotRepeated } from './audit-root.js';
 import { fetchSnapshots, manifestOf } from './audit-pins.js';
@@ -48,7 +48,7 @@ export interface Audit {
   readonly disputes: readonly Dispute[];
   /** What the scores were measured on again. */
   readonly engine: EngineId | null;
-  /** Segments of training repeated again, or why none is; null below the data level and in jobs without spot checks. */
+  /** Segments of training repeated again, or why not all are; null below the data level and in jobs without spot checks. */
   readonly repeated: { readonly segments: number; readonly why: string | null } | null;
   /** Root updates trained again, or why not all; null below the data level and in jobs without. */
   readonly roots: { readonly rounds: number; readonly why: string | null } | null;
@@ -126,17 +126,22 @@ export async function auditJob(ports: AuditPorts): Promise<Audit> {
   if ('rule' in examples) return end('data', examples, null, engine.id);
   let isMeasured = false;
   let segments = 0;
+  let isAnyClosed = false;
   let rounds = 0;
   const { seed } = keys;
   const again = remeasure(data, {
     ...{ ...ports, state, engine, data: examples, seed },
     onRepeated: () => segments++,
+    onClosed: () => (isAnyClosed = true),
     onRoot: () => rounds++,
     onContradicted: (sheet, detail) => contradicted.push({ sheet, detail }),
   });
   const found = await keyed(noting(again, () => (isMeasured = true)));
   const level = found === null || isMeasured ? 'data' : 'keys';
-  const repeated = job.content.spot === null ? null : { segments, why: whyNotRepeated(state, engine.id) };
+  const repeated =
+    job.content.spot === null
+      ? null
+      : { segments, why: whyNotRepeated(state, engine.id) ?? (isAnyClosed ? WHY_CLOSED : null) };
   if (level !== 'data') return end(level, found, null, engine.id);
   const closed = state.rounds.filter(({ close }) => close?.content.root !== undefined).length;
   const why = rounds === closed ? null : whyRootsNotRepeated(state, engine.id);

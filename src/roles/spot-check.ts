@@ -127,6 +127,39 @@ export function endOf(
   return trainTo(engine, training, (segment + 1) * training.terms.spot!.everySteps, null, signal);
 }
 
+/** The whole training from its base: what each of its segments ends in, the last one in the trained model. */
+async function trainAll(
+  engine: Pick<Engine, 'train'>,
+  training: AgreedTraining,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly ends: readonly Sha256[]; readonly trained: ParamSet }> {
+  const ends: Sha256[] = [];
+  const request = { ...requestOf(training), stateEvery: training.terms.spot!.everySteps };
+  const result = await engine.train(request, undefined, signal, (state) => ends.push(stateHash(state)));
+  assertRepeatable(result);
+  ends.push(paramsHash(result.weights));
+  return { ends, trained: result.weights };
+}
+
+/**
+ * What a drawn segment of an update ends in that stays closed, and with it the state that the segment starts from.
+ *
+ * @returns null where repeating the training does not lead to that state: to another one than was committed, or to a residual, which
+ *          comes from rounds before
+ */
+export async function endUnopened(
+  engine: Pick<Engine, 'train'>,
+  training: AgreedTraining,
+  { checkpoints, residual }: EventOf<'reveal'>['content'],
+  segment: number,
+  signal?: AbortSignal,
+): Promise<Sha256 | null> {
+  const { ends, trained } = await trainAll(engine, training, signal);
+  if (segment > 0 && ends[segment - 1] !== checkpoints[segment - 1]) return null;
+  if (segment < ends.length) return ends[segment]!;
+  return residual === undefined || residual.before === null ? encodedEnd(training, { trained, residual: null }) : null;
+}
+
 /**
  * All segments of the training in one go.
  *
@@ -138,11 +171,7 @@ export async function repeatAll(
   committed: EventOf<'reveal'>['content'],
   signal?: AbortSignal,
 ): Promise<{ readonly segment: number; readonly hash: Sha256; readonly ends: readonly Sha256[] } | null> {
-  const ends: Sha256[] = [];
-  const request = { ...requestOf(training), stateEvery: training.terms.spot!.everySteps };
-  const result = await engine.train(request, undefined, signal, (state) => ends.push(stateHash(state)));
-  assertRepeatable(result);
-  ends.push(paramsHash(result.weights));
+  const { ends } = await trainAll(engine, training, signal);
   const promised = ends.map((_, index) => committedEnd(committed, index)!);
   const segment = firstDivergence(promised, ends);
   return segment === null ? null : { segment, hash: ends[segment]!, ends };

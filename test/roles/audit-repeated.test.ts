@@ -1,9 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { sha256Hex } from '../../src/hash.js';
+import { CODEC_PRESETS, encodeUpdate } from '../../src/learning/codec/codec.js';
+import { initialParams, paramsHash } from '../../src/learning/params.js';
 import { encodeParams } from '../../src/learning/safetensors.js';
+import { trainingSeed } from '../../src/learning/seeds.js';
+import { stateHash } from '../../src/learning/train-state.js';
 import type { EngineId, ParamSet } from '../../src/learning/types.js';
-import type { JobState } from '../../src/market/state.js';
+import { workEnd } from '../../src/market/spot-rules.js';
+import type { JobState, RoundState } from '../../src/market/state.js';
+import type { EventOf } from '../../src/protocol/events.js';
 import { encodeAuditKeys, type Audit, type AuditKeys } from '../../src/roles/audit.js';
+import type { CustomerEnv } from '../../src/roles/customer-env.js';
+import { endUnopened, type AgreedTraining } from '../../src/roles/spot-check.js';
 import {
   createWorld,
   ENGINE_ID,
@@ -13,6 +21,7 @@ import {
   type WorldOptions,
 } from '../support/market-world.js';
 import { secondAudit } from '../support/second/audit.js';
+import { stubEngine } from '../support/stub-engine.js';
 import { madeUpStates, rogueTrainer, tampering, type Forge } from './rogue.js';
 
 /** Who says of a repeated segment what is not so: only who repeats it again can see it. */
@@ -46,6 +55,18 @@ function replayed(onHash: (hash: string) => void = () => undefined): Forge {
     return { bytes };
   };
 }
+
+/** The updates of the first round, and no other. */
+const buysOnce = (env: CustomerEnv): CustomerEnv => ({
+  ...env,
+  payer: {
+    ...env.payer!,
+    pay: async (request) =>
+      request.round.round === 0 || request.paymentHash === undefined
+        ? env.payer!.pay(request)
+        : { kind: 'held', why: 'not today', cause: 'refused' },
+  },
+});
 
 async function played(options: WorldOptions, run: RunOptions): Promise<{ world: World; state: JobState }> {
   const world = await createWorld({ ...small, ...options });
@@ -121,6 +142,83 @@ describe('the audit with the data repeats what was repeated', () => {
   it('has none to repeat in a job without spot checks', async () => {
     const { world } = await played({ name: 'floor', job: { quorum: 2, verification: 'floor' } }, {});
     expect(await auditTwice(world)).toMatchObject({ level: 'data', found: null, repeated: null });
+  });
+});
+
+describe('a drawn segment of an update that was not bought', () => {
+  const model = { model: 'logreg', task: 'regression', inputs: 1, outputs: 1, hidden: [] } as const;
+  const engine = stubEngine();
+  const seed = new Uint8Array(32);
+  const trainer = 'aa'.repeat(32) as AgreedTraining['trainer'];
+  const training = (codec: AgreedTraining['terms']['codec']): AgreedTraining => ({
+    terms: {
+      ...{ model, codec, spot: { everySteps: 2 } as AgreedTraining['terms']['spot'] },
+      hyper: { optimizer: 'sgd', learningRate: 0.1, batch: 1, localSteps: 5 },
+    },
+    base: initialParams(model, seed),
+    examples: { rows: 1, inputs: 1, features: Float32Array.of(1), scale: 1, labels: Float32Array.of(1) },
+    ...{ seed, round: 0, shard: 0, trainer },
+  });
+  /** What an honest trainer commits to, and what each of its segments ends in. */
+  async function workOf(agreed: AgreedTraining) {
+    const { terms, base, examples } = agreed;
+    const own = trainingSeed(seed, 0, 0, trainer);
+    const ends: string[] = [];
+    const { weights } = await engine.train(
+      { model, hyper: terms.hyper, weights: base, examples, seed: own, stateEvery: 2 },
+      undefined,
+      undefined,
+      (state) => ends.push(stateHash(state)),
+    );
+    const { bytes, residual } = encodeUpdate(terms.codec, base, weights, null, own);
+    if (terms.codec.name !== 'f32') ends.push(paramsHash(weights));
+    const checkpoints = [...ends];
+    const after = residual === null ? undefined : paramsHash(residual);
+    ends.push(workEnd(sha256Hex(bytes), after));
+    const content = { checkpoints, ...(after !== undefined && { residual: { before: null, after } }) };
+    return { content: content as never as EventOf<'reveal'>['content'], ends };
+  }
+
+  it.each(['f32', 'f16', 'int8', 'topk'] as const)(
+    'is repeated from the base, its encoding as well: %s',
+    async (codec) => {
+      const agreed = training(CODEC_PRESETS[codec]);
+      const { content, ends } = await workOf(agreed);
+      expect(ends).toHaveLength(codec === 'f32' ? 3 : 4);
+      for (const [segment, end] of ends.entries())
+        expect(await endUnopened(engine, agreed, content, segment), `segment ${segment}`).toBe(end);
+    },
+  );
+
+  it('cannot be where it starts from another state than the training reaches', async () => {
+    const agreed = training(CODEC_PRESETS.f16);
+    const { content, ends } = await workOf(agreed);
+    const forged = content.checkpoints.map((end, at) => (at === 1 ? sha256Hex('made up') : end));
+    const again = (segment: number) => endUnopened(engine, agreed, { ...content, checkpoints: forged }, segment);
+    expect([await again(0), await again(1), await again(2), await again(3)]).toEqual([ends[0], ends[1], null, ends[3]]);
+  });
+
+  it('cannot be where it encodes what rounds before left out', async () => {
+    const agreed = training(CODEC_PRESETS.topk);
+    const { content, ends } = await workOf(agreed);
+    const later = { ...content, residual: { ...content.residual!, before: sha256Hex('left out') } };
+    const again = (segment: number) => endUnopened(engine, agreed, later, segment);
+    expect([await again(2), await again(3)]).toEqual([ends[2], null]);
+  });
+
+  it('is counted by an audit, or named as closed', async () => {
+    // One segment of training and one encoding: none of four draws falls on an encoding once in 16.
+    const job = { validators: 1, validatorFeeSats: 5, codec: 'topk', keep: 0.2, segments: 1, spotRate: 1 } as const;
+    const market = { trainers: 4, validators: 1, rounds: 2, rail: 'key-sale' } as const;
+    const world = await createWorld({ name: 'not bought', ...market, job: { ...job, payWithin: '60s' } });
+    const { state } = await world.run({ customer: { adapt: buysOnce } });
+    expect(state.rounds.map(({ sold }) => sold?.content.sold.length)).toEqual([4, 0]);
+    const encodes = ({ verdict }: RoundState) => verdict!.rows.filter(({ spot }) => spot!.segment === 1).length;
+    const closed = encodes(state.rounds[1]!);
+    expect(await world.auditAll()).toMatchObject({
+      ...{ level: 'data', found: null },
+      repeated: { segments: 8 - closed, why: closed === 0 ? null : expect.stringContaining('was not bought') },
+    });
   });
 });
 
