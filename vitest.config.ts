@@ -3,23 +3,11 @@ import { keepOutput } from './test/support/secrets/outputs.js';
 
 /** Three workers for two processors: many tests wait for processes, relays and clocks of their own. */
 const shared = { pool: 'forks' as const, maxWorkers: 3, setupFiles: ['test/support/secrets/taps.ts'] };
+const SHORT = { testTimeout: 30_000, hookTimeout: 30_000 };
 
-/** Nothing in them lasts longer than a test: files share a process, and its modules. */
-const SHARING = [
-  'market',
-  'learning',
-  'protocol',
-  'config',
-  'docs',
-  'shape',
-  'terminal',
-  'blob',
-  'training',
-  'relay',
-  'wallet',
-  'simulate',
-  'secp',
-].map((name) => `test/${name}/**/*.test.ts`);
+const STORIES = 'test/stories/**/*.test.ts';
+/** A backend of TensorFlow.js, and whose output is kept, are the process's own. */
+const ALONE = ['test/kernels/**/*.test.ts', 'test/secrets/**/*.test.ts'];
 
 export default defineConfig({
   test: {
@@ -31,28 +19,21 @@ export default defineConfig({
       {
         test: {
           ...shared,
-          name: 'sharing',
-          isolate: false,
-          include: SHARING,
-          testTimeout: 30_000,
-          hookTimeout: 30_000,
-        },
-      },
-      {
-        test: {
-          ...shared,
+          ...SHORT,
           name: 'parts',
+          // Files share a process, and what it has loaded and compiled: a third less time than apart.
+          isolate: false,
           include: ['test/**/*.test.ts'],
-          exclude: ['test/stories/**', 'test/interop/**', ...SHARING],
-          testTimeout: 30_000,
-          hookTimeout: 30_000,
+          exclude: [STORIES, ...ALONE, 'test/interop/**'],
         },
       },
+      { test: { ...shared, ...SHORT, name: 'alone', include: ALONE } },
       {
         test: {
           ...shared,
           name: 'stories',
-          include: ['test/stories/**/*.test.ts'],
+          isolate: false,
+          include: [STORIES],
           testTimeout: 300_000,
           hookTimeout: 120_000,
         },
