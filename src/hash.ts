@@ -1,4 +1,4 @@
-import { createHash, createHmac, hkdfSync } from 'node:crypto';
+import { createHash, createHmac, hash, hkdfSync } from 'node:crypto';
 
 /** Deterministic functions of their arguments; the only part of node:crypto the pure folders see. Hex is lowercase. */
 
@@ -12,15 +12,24 @@ export type Pubkey = Branded<string, 'Pubkey'>;
 export type Bytes = Uint8Array;
 
 export function sha256(...parts: readonly (Bytes | string)[]): Bytes {
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(part);
-  return new Uint8Array(hash.digest());
+  return new Uint8Array(hasher(parts).digest());
 }
 
 export function sha256Hex(...parts: readonly (Bytes | string)[]): Sha256 {
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(part);
-  return hash.digest('hex') as Sha256;
+  const [only] = parts;
+  const isOne = only !== undefined && parts.length === 1;
+  return (isOne ? hash('sha256', only, 'hex') : hasher(parts).digest('hex')) as Sha256;
+}
+
+function hasher(parts: readonly (Bytes | string)[]): ReturnType<typeof createHash> {
+  const made = createHash('sha256');
+  for (const part of parts) made.update(part);
+  return made;
+}
+
+/** SHA-256 with each byte as a character: for many small inputs several times faster than an array of its own for each. */
+export function sha256Latin1(bytes: Bytes): string {
+  return hash('sha256', bytes, 'binary');
 }
 
 export function hmacSha256(key: Bytes, ...parts: readonly (Bytes | string)[]): Bytes {

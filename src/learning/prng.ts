@@ -1,4 +1,4 @@
-import { hmacSha256, sha256, u64be, type Bytes } from '../hash.js';
+import { hmacSha256, sha256Latin1, type Bytes } from '../hash.js';
 
 /**
  * A stream of numbers that follows from (seed, label) alone, equal on every machine.
@@ -22,26 +22,32 @@ export interface Prng {
   shuffle(n: number): Uint32Array;
 }
 
+const TWO_16 = 65536;
 const TWO_32 = 4294967296;
 const TWO_26 = 67108864;
 const TWO_53 = 9007199254740992;
-const WORDS_PER_BLOCK = 8;
+const KEY_BYTES = 32;
+const BLOCK_BYTES = 32;
 
 export function prng(seed: Bytes, label: string): Prng {
-  const key = hmacSha256(seed, label);
-  let block: DataView = new DataView(new ArrayBuffer(0));
+  const input = new Uint8Array(KEY_BYTES + 8);
+  input.set(hmacSha256(seed, label));
+  const counter = new DataView(input.buffer, KEY_BYTES);
   let blocks = 0n;
-  let word = WORDS_PER_BLOCK;
+  let block = '';
+  let at = BLOCK_BYTES;
 
   function uint32(): number {
-    if (word === WORDS_PER_BLOCK) {
-      block = new DataView(sha256(key, u64be(blocks)).buffer);
+    if (at === BLOCK_BYTES) {
+      counter.setBigUint64(0, blocks);
+      block = sha256Latin1(input);
       blocks += 1n;
-      word = 0;
+      at = 0;
     }
-    const value = block.getUint32(word * 4);
-    word += 1;
-    return value;
+    const high = (block.charCodeAt(at) << 8) | block.charCodeAt(at + 1);
+    const low = (block.charCodeAt(at + 2) << 8) | block.charCodeAt(at + 3);
+    at += 4;
+    return high * TWO_16 + low;
   }
 
   function float(): number {

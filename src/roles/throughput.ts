@@ -34,7 +34,7 @@ export async function measureThroughput(engine: Engine, { model, hyper }: Trial)
   const seed = new Uint8Array(32);
   // Of a text the numbers are tokens: within any vocabulary.
   const [values, scale] = readsTokens(model) ? [Math.min(256, model.outputs), 1] : [256, 255];
-  const features = Uint8Array.from({ length: rows * model.inputs }, (_, index) => (index * 97) % values);
+  const features = new Uint8Array(rows * model.inputs).map((_, index) => (index * 97) % values);
   const labels =
     model.task !== 'regression'
       ? Int32Array.from({ length: rows }, (_, row) => row % model.outputs)
