@@ -3,7 +3,6 @@ import { NmktError } from '../errors.js';
 import { MAX_MEMBERS } from '../protocol/alliance/job.js';
 import { allianceTermsOf, postAlliance } from '../roles/alliance/post.js';
 import { parseDuration } from '../roles/duration.js';
-import { readDataset } from '../training/dataset.js';
 import { leadOwnAlliance } from './alliance-lead.js';
 import type { Context, Outcome } from './command.js';
 import { customerPorts } from './customer-ports.js';
@@ -62,5 +61,6 @@ async function likeDataset(options: Readonly<Record<string, unknown>>) {
       got: 'none',
       remedy: 'nmkt post-job --mode alliance --like FILE',
     });
+  const { readDataset } = await import('../training/dataset.js');
   return readDataset(like, typeof label === 'string' ? { label } : {});
 }

@@ -12,7 +12,6 @@ import type { EventOf } from '../protocol/events.js';
 import type { NostrEvent } from '../ports.js';
 import { serveAlliance } from '../roles/alliance/member.js';
 import type { ServeEnd } from '../roles/trainer.js';
-import { readWithSchema } from '../training/dataset.js';
 import { ALLIANCE_READING } from './find-alliance.js';
 import { lacksEngine, refuse, servePot, type PotService, type Refusal } from './serve-pot.js';
 import type { WorkServer } from './serve-work.js';
@@ -34,6 +33,7 @@ export interface LocalData {
  * @throws NmktError `bad-dataset` and others of the file, also where it has too few rows
  */
 export async function readLocalData(path: string, schema: DataSchema): Promise<LocalData> {
+  const { readWithSchema } = await import('../training/dataset.js');
   const { examples } = await readWithSchema(path, schema);
   const { rows, labels } = examples;
   if (rows < LEAST_ROWS)

@@ -1,15 +1,12 @@
 import { NmktError } from '../errors.js';
 import type { DataSchema, Examples } from '../learning/types.js';
-import { csvTable } from './csv.js';
 import { formatOf, type Format, type TableFormat } from './data-format.js';
 import { imagesInFolder, readIdxDataset, readIdxWithSchema } from './dataset-idx.js';
-import { readImageFolder, readImagesWithSchema, type ImageOptions } from './dataset-images.js';
+import type { ImageOptions } from './dataset-images.js';
 import { readSafetensorsDataset, readSafetensorsWithSchema } from './dataset-safetensors.js';
 import { readTable, readTableWithSchema, type TableOptions } from './dataset-table.js';
 import { looksLikeText, readTextDataset, readTextWithSchema, textsInFolder, type TextOptions } from './dataset-text.js';
-import { jsonlTable } from './jsonl.js';
 import { refuseLabelFile, refuseOtherFlags, type DataKind } from './other-flags.js';
-import { parquetTable } from './parquet.js';
 import type { Table } from './table.js';
 
 export { TOKENIZERS, type Tokenizer } from './dataset-text.js';
@@ -41,9 +38,16 @@ const KINDS: Readonly<Record<Format, DataKind>> = {
   ...{ image: 'images', images: 'images', safetensors: 'safetensors' },
 };
 
-function openTable(path: string, format: TableFormat, maxBytes: number, header?: boolean): Promise<Table> {
-  if (format === 'parquet') return parquetTable(path, maxBytes);
-  return format === 'jsonl' ? jsonlTable(path) : csvTable(path, header);
+/** Readers of a format come with packages of their own: loaded where there is such a file. */
+async function openTable(path: string, format: TableFormat, maxBytes: number, header?: boolean): Promise<Table> {
+  switch (format) {
+    case 'parquet':
+      return (await import('./parquet.js')).parquetTable(path, maxBytes);
+    case 'jsonl':
+      return (await import('./jsonl.js')).jsonlTable(path);
+    case 'csv':
+      return (await import('./csv.js')).csvTable(path, header);
+  }
 }
 
 /** @returns undefined for what is no table. @throws NmktError as readDataset */
@@ -82,7 +86,7 @@ export async function readDataset(path: string, options: DatasetOptions = {}): P
     case 'idx-folder':
       return readIdxFolder(path, options.labels, maxBytes);
     case 'images':
-      return readImageFolder(path, options, maxBytes);
+      return (await import('./dataset-images.js')).readImageFolder(path, options, maxBytes);
     case 'safetensors':
       return readSafetensorsDataset(path, options.task, maxBytes);
     case 'image':
@@ -163,7 +167,7 @@ async function readFormat(
       });
     case 'image':
     case 'images':
-      return readImagesWithSchema(path, schema, format === 'images', maxBytes);
+      return (await import('./dataset-images.js')).readImagesWithSchema(path, schema, format === 'images', maxBytes);
     case 'safetensors':
       return readSafetensorsWithSchema(path, schema, maxBytes);
     case 'text':

@@ -11,12 +11,6 @@ import { takeValues, startProgress } from './model-progress.js';
 import { evaluationRows } from './model-schedule.js';
 import { netOf, type Net } from './net.js';
 
-/**
- * Counted into the engine id: raise it whenever the same request gives other bytes than before (order of examples,
- * loss, optimizer, products), so that nobody is accused over a change of ours.
- */
-export const TRAINING_REVISION = 3;
-
 /** @returns what the training waits for before it goes on, if anything */
 export type OnStep = (done: number, total: number, loss: number) => void | Promise<void>;
 

@@ -6,9 +6,9 @@ import { readKernels } from '../kernels/file.js';
 import { installKernels } from '../kernels/install.js';
 import { useSharedMemory } from '../kernels/memory.js';
 import type { EngineId, Rung } from '../learning/types.js';
-import { TRAINING_REVISION } from './model-train.js';
 import { findPackages } from './optional-packages.js';
 import { loadWebgpu } from './tfjs-webgpu.js';
+import { TRAINING_REVISION } from './training-revision.js';
 
 /** Loads one backend of TensorFlow.js into this thread. Only the training worker and the probe import this file. */
 

@@ -7,7 +7,7 @@ import { sha256Hex } from '../hash.js';
 import type { Rung } from '../learning/types.js';
 import { findPackages, type Found } from './optional-packages.js';
 import type { EnginePlace } from './tfjs-rungs.js';
-import { TRAINING_REVISION } from './model-train.js';
+import { TRAINING_REVISION } from './training-revision.js';
 import { compiledFile, ending, scrubbedEnvironment } from './worker-carrier.js';
 
 /** What a probe of a native rung said; the speeds are of products of 1024 x 1024. */

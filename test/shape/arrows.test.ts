@@ -142,16 +142,36 @@ describe('imports', () => {
     expect([...next.keys()].map((file) => circle(file, [])).filter(Boolean)).toEqual([]);
   });
 
-  it('of a command load nothing else than it needs for --help: no adapter is imported statically by the cli', () => {
+  const known = new Map<string, readonly Import[]>();
+  const importsIn = (file: string): readonly Import[] => {
+    const found = known.get(file) ?? importsOf(join('src', `${file}.ts`));
+    known.set(file, found);
+    return found;
+  };
+  /** With what it loads at its start: not types, not what is imported later. */
+  const loadedBy = (start: string): ReadonlySet<string> => {
     const reached = new Set<string>();
     const visit = (file: string): void => {
       if (reached.has(file)) return;
       reached.add(file);
-      for (const { from, typeOnly, dynamic } of importsOf(join('src', `${file}.ts`)))
-        if (from.startsWith('.') && !typeOnly && !dynamic) visit(target(`${file}.ts`, { from, typeOnly, dynamic }));
+      for (const one of importsIn(file))
+        if (one.from.startsWith('.') && !one.typeOnly && !one.dynamic) visit(target(`${file}.ts`, one));
     };
-    visit('cli');
-    const folders = new Set([...reached].map(folderOf));
+    visit(start);
+    return reached;
+  };
+
+  it('of a command load nothing else than it needs for --help: no adapter is imported statically by the cli', () => {
+    const folders = new Set([...loadedBy('cli')].map(folderOf));
     expect([...folders].sort()).toEqual(['', 'commands', 'terminal']);
+  });
+
+  it('of TensorFlow.js are those of the training thread: a fifth of a second that nobody else waits for', () => {
+    const isTfjs = (file: string): boolean =>
+      importsIn(file).some(({ from, typeOnly }) => !typeOnly && from.startsWith('@tensorflow/'));
+    const inThread = new Set([...loadedBy('training/worker'), ...loadedBy('training/probe')]);
+    expect([...inThread].some(isTfjs)).toBe(true);
+    const others = files.map((file) => file.replace(/\.ts$/, '')).filter((file) => folderOf(file) !== 'kernels');
+    expect(others.filter((file) => !inThread.has(file) && [...loadedBy(file)].some(isTfjs))).toEqual([]);
   });
 });
