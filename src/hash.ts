@@ -16,9 +16,7 @@ export function sha256(...parts: readonly (Bytes | string)[]): Bytes {
 }
 
 export function sha256Hex(...parts: readonly (Bytes | string)[]): Sha256 {
-  const [only] = parts;
-  const isOne = only !== undefined && parts.length === 1;
-  return (isOne ? hash('sha256', only, 'hex') : hasher(parts).digest('hex')) as Sha256;
+  return (parts.length === 1 ? hash('sha256', parts[0]!, 'hex') : hasher(parts).digest('hex')) as Sha256;
 }
 
 function hasher(parts: readonly (Bytes | string)[]): ReturnType<typeof createHash> {

@@ -1,6 +1,6 @@
 import { checkDataset, type DatasetCheck, type RelayCheck } from '../roles/check-dataset.js';
 import { noteRelays } from '../roles/relay-scores.js';
-import { forgetStored } from '../roles/publish.js';
+import { forgetStored } from '../roles/sent-chunks.js';
 import { table } from '../terminal/table.js';
 import type { CommandModule, Outcome } from './command.js';
 import { customerPorts } from './customer-ports.js';

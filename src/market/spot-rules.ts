@@ -3,6 +3,7 @@ import type { EventOf } from '../protocol/events.js';
 import type { JobTerms, SpotTerms } from '../protocol/job.js';
 import type { ScoreRow } from '../protocol/score.js';
 import { seatName, type SeatOf } from './residuals.js';
+import type { Assignment, JobState, RoundState } from './state.js';
 
 /** Which updates are repeated in part, and what a repetition proves. */
 
@@ -45,6 +46,29 @@ export function drawnSegment(
   const isDrawn = chance * 1_000_000 < terms.ratePpm * TWO_32;
   if (!isDrawn && proven.has(seatName(seat))) return null;
   return Math.floor((place * segments) / TWO_32);
+}
+
+/** The segment of this seat's listed update that is repeated; null: none, or the draw is not at hand. */
+export function drawnSegmentOf(
+  state: Pick<JobState, 'jobId' | 'job' | 'rounds'>,
+  { round, draw, drawNonces }: Pick<RoundState, 'round' | 'draw' | 'drawNonces'>,
+  seat: Pick<Assignment, 'trainer' | 'shard'>,
+  checkpoints: number,
+): number | null {
+  const terms = state.job?.content.spot ?? null;
+  if (terms === null || draw === null || drawNonces === null) return null;
+  const proven = provenBefore(state.rounds, round);
+  const isBySeat = drawsBySeat(state.job!.content);
+  return drawnSegment({ job: state.jobId, terms, isBySeat, draw, nonces: drawNonces, proven }, seat, checkpoints + 1);
+}
+
+/** Seats, spelt by `seatName`, with an accepted update in a round before this one. */
+function provenBefore(rounds: readonly Pick<RoundState, 'round' | 'close'>[], before: number): ReadonlySet<string> {
+  return new Set(
+    rounds.flatMap(({ round, close }) =>
+      round < before && close !== null ? close.content.accepted.map(seatName) : [],
+    ),
+  );
 }
 
 type Words = readonly [number, number];

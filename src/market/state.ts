@@ -7,9 +7,7 @@ import type { ShownUpdates } from './acceptance.js';
 import type { Considered } from './auction.js';
 import type { DisputeState } from './dispute-state.js';
 import type { KeptResiduals } from './residuals.js';
-import { seatName } from './residuals.js';
 import type { StakeBook } from './stake.js';
-import { drawnSegment, drawsBySeat } from './spot-rules.js';
 
 /** Who trains a shard now, since which award or replacement, and how it answered its grant. */
 export interface Assignment {
@@ -232,32 +230,6 @@ export function hasResigned(state: Pick<JobState, 'chains'>, trainer: Pubkey): b
 /** Seats of a round that committed or still may: nobody waits for who resigned without a commitment. */
 export function awaitedSeats(state: JobState, round: RoundState): readonly Assignment[] {
   return round.assigned.filter(({ trainer, shard }) => round.commits.has(shard) || !hasResigned(state, trainer));
-}
-
-/** The segment of this seat's listed update that is repeated; null: none, or the draw is not at hand. */
-export function drawnSegmentOf(
-  state: Pick<JobState, 'jobId' | 'job' | 'rounds'>,
-  { round, draw, drawNonces }: Pick<RoundState, 'round' | 'draw' | 'drawNonces'>,
-  seat: Pick<Assignment, 'trainer' | 'shard'>,
-  checkpoints: number,
-): number | null {
-  const terms = state.job?.content.spot ?? null;
-  if (terms === null || draw === null || drawNonces === null) return null;
-  const proven = provenBefore(state.rounds, round);
-  const isBySeat = drawsBySeat(state.job!.content);
-  return drawnSegment({ job: state.jobId, terms, isBySeat, draw, nonces: drawNonces, proven }, seat, checkpoints + 1);
-}
-
-/** Seats, spelt by `seatName`, with an accepted update in a round before this one. */
-export function provenBefore(
-  rounds: readonly Pick<RoundState, 'round' | 'close'>[],
-  before: number,
-): ReadonlySet<string> {
-  return new Set(
-    rounds.flatMap(({ round, close }) =>
-      round < before && close !== null ? close.content.accepted.map(seatName) : [],
-    ),
-  );
 }
 
 /** What a job of any kind comes to, as far as those who sign and are paid in it look at it alike. */

@@ -2,9 +2,9 @@ import { NmktError } from '../errors.js';
 import { hex, type Bytes, type Pubkey } from '../hash.js';
 import type { EventTemplate, NostrEvent, RandomBytes, Signer } from '../ports.js';
 import { eventHash, hasValidSignature, isValidSecret } from '../schnorr.js';
+import { localSigner } from '../signer.js';
 import { parseRumor, parseSignedEvent, type Rumor } from './event-shape.js';
 import { GIFT_WRAP, SEAL } from './kinds.js';
-import { localSigner } from '../signer.js';
 
 /** NIP-59: rumor (unsigned) inside a seal (kind 13, signed by the author) inside a gift wrap (kind 1059, one-time key). */
 

@@ -1,6 +1,6 @@
 import type { Bytes, Sha256 } from '../hash.js';
-import { committedEnd, isProvenFraud } from '../market/spot-rules.js';
-import { drawnSegmentOf, type JobState, type RoundState } from '../market/state.js';
+import { drawnSegmentOf, committedEnd, isProvenFraud } from '../market/spot-rules.js';
+import type { JobState, RoundState } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import type { ScoreRow } from '../protocol/score.js';
 import type { Engine } from '../ports.js';
@@ -83,10 +83,10 @@ async function endAgain(
   const { shard, checkpoints } = content;
   const examples = await data.shard(shard);
   const training = { terms: state.job!.content, base, examples, seed, round: round.round, shard, trainer: author };
-  const opened = drawn.get(shard);
-  if (opened?.segment === segment) return repeatSegment(engine, training, segment, opened.before, signal);
   const due = drawnSegmentOf(state, round, { trainer: author, shard }, checkpoints.length);
-  return due === segment
+  if (segment !== due) return endOf(engine, training, segment, signal);
+  const opened = drawn.get(shard);
+  return opened === undefined
     ? endUnopened(engine, training, content, segment, signal)
-    : endOf(engine, training, segment, signal);
+    : repeatSegment(engine, training, segment, opened.before, signal);
 }

@@ -4,7 +4,7 @@ import { pack } from '../blob/pack.js';
 import { placement } from '../blob/placement.js';
 import { joinSources, sourceOf, type ChunkSource } from '../blob/source.js';
 import { uploadBlob, type RelayTally } from '../blob/transfer.js';
-import { openUploadLog, type UploadRecord } from '../blob/upload-log.js';
+import { openUploadLog } from '../blob/upload-log.js';
 import { encodeExamples, fileOf, type StoredExamples } from '../learning/examples.js';
 import type { DataSchema, Examples } from '../learning/types.js';
 import { buildListing, buildSnapshot, parseSnapshot } from '../protocol/dataset.js';
@@ -18,6 +18,7 @@ import type { SignedRecord } from './job-book.js';
 import { requireReadBack, warnAboutRelays } from './read-back.js';
 import { noteRelays, warnOfLosers } from './relay-scores.js';
 import { requireStored } from './require-stored.js';
+import { sentFile, type SentPorts } from './sent-chunks.js';
 import { transferPace } from './transfer-pace.js';
 
 /** Everything about a published dataset that only its owner has; one JSON file, written before anything is published. */
@@ -48,14 +49,12 @@ export interface PublishInput {
   readonly copies?: number;
 }
 
-export interface PublishPorts {
+export interface PublishPorts extends SentPorts {
   readonly relays: Relays;
   readonly signer: Signer;
   readonly clock: Clock;
   readonly random: RandomBytes;
   readonly files: HomeFiles;
-  /** A journal of the home, by its relative path. */
-  readonly journal: (name: string) => Promise<Journal<UploadRecord>>;
   /** What this home signed for a job, by its relative path; absent: nothing is looked up of other jobs. */
   readonly events?: (name: string) => Promise<Journal<SignedRecord>>;
   /** A new connection to the same relays, of nobody. */
@@ -82,7 +81,6 @@ type Part = (typeof PARTS)[number];
 
 const recordFile = (request: Sha256) => `datasets/${request}.json`;
 const planFile = (request: Sha256) => `datasets/${request}/plan.json`;
-const sentFile = (request: Sha256) => `datasets/${request}/sent.jsonl`;
 const packedFile = (request: Sha256, part: Part, shard: number) => `datasets/${request}/${part}-${shard}.br`;
 /** Of an nmkt that sealed everything before it sent anything. */
 const chunkFile = (request: Sha256) => `datasets/${request}.chunks`;
@@ -163,20 +161,6 @@ export async function publishDataset(input: PublishInput, ports: PublishPorts): 
   }
 }
 
-/** A relay does not have what it said: the next run of publishDataset sends it everything. */
-export async function forgetStored(
-  ports: Pick<PublishPorts, 'journal'>,
-  request: Sha256,
-  relay: string,
-): Promise<void> {
-  const journal = await ports.journal(sentFile(request));
-  try {
-    await journal.append({ relay, stored: [], isForgotten: true });
-  } finally {
-    await journal.close();
-  }
-}
-
 /** The ids of all chunks, sealed again from what lies in the home. @returns undefined where that is not all there */
 export async function keptChunkIds(
   { request, train }: DatasetRecord,
@@ -196,19 +180,6 @@ export async function keptChunkIds(
   } catch (error) {
     if (isNmktError(error)) return undefined; // a packed file is lost
     throw error;
-  }
-}
-
-/** Relays that this dataset was sent to. */
-export async function relaysOfUpload(
-  ports: Pick<PublishPorts, 'journal'>,
-  request: Sha256,
-): Promise<readonly string[]> {
-  const journal = await ports.journal(sentFile(request));
-  try {
-    return [...new Set((await journal.read()).map(({ relay }) => relay))];
-  } finally {
-    await journal.close();
   }
 }
 

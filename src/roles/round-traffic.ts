@@ -1,6 +1,7 @@
 import type { EventId, Pubkey } from '../hash.js';
 import { publicFailure } from '../market/acceptance.js';
-import { drawnSegmentOf, type JobState, type PayoutState, type RoundState } from '../market/state.js';
+import { drawnSegmentOf } from '../market/spot-rules.js';
+import type { JobState, PayoutState, RoundState } from '../market/state.js';
 import type { EventOf, JobEvent } from '../protocol/events.js';
 import type { SealedUpdate } from '../protocol/submission.js';
 import type { Signer } from '../ports.js';

@@ -10,8 +10,8 @@ import { decodeParams } from '../learning/safetensors.js';
 import type { Examples, ParamSet, TrainState } from '../learning/types.js';
 import type { Finding } from '../market/acceptance.js';
 import { firstDivergence } from '../market/bisect.js';
-import { committedEnd, workEnd } from '../market/spot-rules.js';
-import { drawnSegmentOf, type JobState, type RoundState } from '../market/state.js';
+import { drawnSegmentOf, committedEnd, workEnd } from '../market/spot-rules.js';
+import type { JobState, RoundState } from '../market/state.js';
 import type { EventOf } from '../protocol/events.js';
 import type { JobTerms } from '../protocol/job.js';
 import type { ScoreRow } from '../protocol/score.js';
@@ -154,10 +154,11 @@ export async function endUnopened(
   segment: number,
   signal?: AbortSignal,
 ): Promise<Sha256 | null> {
+  const isEncoding = training.terms.codec.name !== 'f32' && segment === checkpoints.length;
+  if (isEncoding && residual !== undefined && residual.before !== null) return null;
   const { ends, trained } = await trainAll(engine, training, signal);
   if (segment > 0 && ends[segment - 1] !== checkpoints[segment - 1]) return null;
-  if (segment < ends.length) return ends[segment]!;
-  return residual === undefined || residual.before === null ? encodedEnd(training, { trained, residual: null }) : null;
+  return isEncoding ? encodedEnd(training, { trained, residual: null }) : (ends[segment] ?? null);
 }
 
 /**

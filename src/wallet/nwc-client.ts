@@ -2,8 +2,8 @@ import type * as Sdk from '@getalby/sdk/nwc';
 import { WebSocket } from 'ws';
 import { fromHex, type Pubkey } from '../hash.js';
 import type { EventTemplate, NostrEvent } from '../ports.js';
-import { localSigner } from '../signer.js';
 import { hasValidSignature } from '../schnorr.js';
+import { localSigner } from '../signer.js';
 import { quietly } from './quiet-sdk.js';
 import type { WalletUri } from './wallet-uri.js';
 

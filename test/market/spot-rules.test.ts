@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/hash.js';
 import { runAuction } from '../../src/market/auction.js';
 import { seatName } from '../../src/market/residuals.js';
-import { drawnSegment } from '../../src/market/spot-rules.js';
-import { drawnSegmentOf, owedMsat, paidMsat } from '../../src/market/state.js';
+import { drawnSegmentOf, drawnSegment } from '../../src/market/spot-rules.js';
+import { owedMsat, paidMsat } from '../../src/market/state.js';
 import type { ContentOf } from '../../src/protocol/events.js';
 import {
   customer,

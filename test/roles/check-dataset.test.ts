@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import type { NostrEvent } from '../../src/ports.js';
 import { KINDS } from '../../src/protocol/kinds.js';
 import { checkDataset, type CheckPorts } from '../../src/roles/check-dataset.js';
-import { forgetStored, publishDataset } from '../../src/roles/publish.js';
+import { publishDataset } from '../../src/roles/publish.js';
+import { forgetStored } from '../../src/roles/sent-chunks.js';
 import { lyingRelays, silentRelay, type RelayFault } from '../support/faults/relay-faults.js';
 import { A, B, INPUT, world } from './publish-world.js';
 
