@@ -225,8 +225,6 @@ export function startTraining({ shapes, inputs, logits }: Network): Training {
 }
 
 export const STEPS = 100;
-/** Where one training is compared with many others: what differs at all does so in the first steps, and stays. */
-export const FEWER_STEPS = STEPS / 4;
 
 /** The weights after `steps` steps on the current backend. */
 export function train(network: Network, steps: number): Float32Array[] {

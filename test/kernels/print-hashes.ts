@@ -4,7 +4,7 @@ import { readKernels } from '../../src/kernels/file.js';
 import { installKernels } from '../../src/kernels/install.js';
 import { installNet } from '../../src/kernels/net.js';
 import { useSharedMemory } from '../../src/kernels/memory.js';
-import { FEWER_STEPS, hashOf, networks, train } from './networks.js';
+import { hashOf, networks, STEPS, train } from './networks.js';
 
 /**
  * `npx tsx test/kernels/print-hashes.ts [THREADS]` prints the hash of each network's weights after its training: on another release
@@ -15,5 +15,6 @@ if (threads > 1) await useSharedMemory();
 else await tf.setBackend('wasm');
 await installKernels(readKernels(), threads > 1 ? { threads, leastWork: 1 } : {});
 installNet();
-const hashes = networks.map((network) => [network.name, hashOf(train(network, FEWER_STEPS))]);
-console.log(JSON.stringify(Object.fromEntries(hashes), null, 2));
+console.log(
+  JSON.stringify(Object.fromEntries(networks.map((network) => [network.name, hashOf(train(network, STEPS))])), null, 2),
+);

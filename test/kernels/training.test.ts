@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import * as layers from '@tensorflow/tfjs-layers';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startBackends, stream } from './cases.js';
-import { FEWER_STEPS, hashOf, networks, startTraining, STEPS, train } from './networks.js';
+import { hashOf, networks, startTraining, STEPS, train } from './networks.js';
 
 beforeAll(startBackends);
 beforeEach(async () => {
@@ -85,7 +85,7 @@ const made = new Map<string, string>();
 const hashes = (): Record<string, string> =>
   Object.fromEntries(
     networks.map((network) => {
-      const hash = made.get(network.name) ?? hashOf(train(network, FEWER_STEPS));
+      const hash = made.get(network.name) ?? hashOf(train(network, STEPS));
       made.set(network.name, hash);
       return [network.name, hash];
     }),
